@@ -1,0 +1,122 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The settings every Swift target shares.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .treatAllWarnings(as: .error),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+let cSettings: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]
+
+/// A C library of Debian's behind a module of its own: a module map and a shim header, nothing else.
+func system(_ name: String, pkgConfig: String?, apt: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["ApusTestSupport"], swiftSettings: settings)
+}
+
+let package = Package(
+    name: "apus",
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+        .executable(name: "apus-bench", targets: ["apus-bench"]),
+        .executable(name: "nursery", targets: ["nursery"]),
+    ],
+    targets: [
+        system("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
+        system("CLMDB", pkgConfig: nil, apt: "liblmdb-dev"),
+        system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+        system("CHTTPD", pkgConfig: "libmicrohttpd", apt: "libmicrohttpd-dev"),
+        system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-gnutls-dev"),
+        system("CGnuTLS", pkgConfig: "gnutls", apt: "libgnutls28-dev"),
+        system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+        .target(
+            name: "CSimdJSON",
+            path: "Sources/System/CSimdJSON",
+            linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]
+        ),
+        .target(name: "CShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
+
+        library("ApusCore", []),
+        library("ApusJSON", ["ApusCore", "CSimdJSON"]),
+        library("ApusCrypto", ["ApusCore", "CGnuTLS"]),
+        library("ApusManifest", ["ApusCore", "ApusJSON", "CYAML"]),
+        library("ApusEngine", ["ApusCore"]),
+        library("ApusTelemetry", ["ApusCore"]),
+        library("ApusLoop", ["ApusCore", "CUV", "CShims"]),
+        library("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"]),
+        library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"]),
+        library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
+        library("ApusHost", ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
+        library("ApusStore", ["ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "CSQLite", "CShims"]),
+        library(
+            "ApusServer",
+            [
+                "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop", "ApusHTTP", "ApusHost",
+                "ApusSandbox", "ApusStore", "CShims",
+            ]
+        ),
+        library("ApusTestSupport", ["ApusCore"]),
+
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop", "ApusHTTP", "ApusLog",
+                "ApusSandbox", "ApusHost", "ApusStore", "ApusServer", "CShims",
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "apus-bench",
+            dependencies: [
+                "ApusCore", "ApusJSON", "ApusEngine", "ApusLoop", "ApusHTTP", "ApusLog", "ApusSandbox", "ApusHost", "ApusTelemetry",
+                "ApusTestSupport", "BenchFloors", "CShims",
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "BenchFloors",
+            dependencies: ["CLMDB"],
+            path: "Sources/BenchFloors",
+            cSettings: cSettings
+        ),
+        .executableTarget(
+            name: "nursery",
+            path: "sandbox/nursery",
+            cSettings: cSettings,
+            linkerSettings: [.linkedLibrary("seccomp")]
+        ),
+
+        tests("ApusCoreTests", ["ApusCore"]),
+        tests("ApusJSONTests", ["ApusJSON"]),
+        tests("ApusCryptoTests", ["ApusCrypto"]),
+        tests("ApusManifestTests", ["ApusManifest", "ApusJSON"]),
+        tests("ApusEngineTests", ["ApusEngine"]),
+        tests("ApusTelemetryTests", ["ApusTelemetry"]),
+        tests("ApusLoopTests", ["ApusLoop"]),
+        tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
+        tests("ApusLogTests", ["ApusLog", "CLMDB"]),
+        tests("ApusSandboxTests", ["ApusSandbox", "ApusLoop"]),
+        tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims"]),
+        tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
+        tests("ApusServerTests", ["ApusServer"]),
+        tests("CommandTests", ["apus"]),
+        tests("SimulationTests", ["ApusEngine"]),
+        tests("SandboxTests", ["ApusSandbox", "ApusLoop", "CShims"]),
+        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "CShims"]),
+    ],
+    cxxLanguageStandard: .cxx17
+)

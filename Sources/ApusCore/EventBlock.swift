@@ -1,0 +1,167 @@
+/// An event as bytes: the value of a record on the embedded log, and the event inside a worker's frame. One form for both, so
+/// that dispatch copies bytes and never builds an event.
+///
+///     0   i64  timestamp, microseconds since 1970 (0 on the way in)
+///     8   u32  length of the key, 0xFFFF_FFFF for none
+///     12  u32  length of the attributes
+///     16  u32  length of the data, all of it, also when it follows in DATA frames or by descriptor
+///     20  u32  flags: bit 0 the data is null (a tombstone)
+///     24       key, attributes, data
+///
+/// Attributes are, each: u8 length of the name, u8 kind, u16 length of the value, name, value. All little-endian.
+public enum EventBlock {
+    public static let headBytes = 24
+    static let noKey: UInt32 = 0xFFFF_FFFF
+    public static let nullDataFlag: UInt32 = 1
+    static let attributeHeadBytes = 4
+
+    public static func attributesSize(_ attributes: [Attribute]) -> Int {
+        attributes.reduce(0) { $0 + Self.attributeHeadBytes + $1.name.utf8.count + $1.value.count }
+    }
+
+    public static func size(of event: Event) -> Int {
+        Self.headBytes + (event.key?.count ?? 0) + Self.attributesSize(event.attributes) + (event.data?.count ?? 0)
+    }
+
+    /// Checks an event against ``Limits`` before it is encoded.
+    public static func check(_ event: Event) throws(ApusError) {
+        if let key = event.key, key.count > Limits.keyBytes {
+            throw ApusError(.eventTooLarge, "the key has \(key.count) bytes; at most \(Limits.keyBytes) are allowed")
+        }
+        guard event.attributes.count <= Limits.attributesPerEvent else {
+            throw ApusError(.eventTooLarge, "the event has \(event.attributes.count) attributes; at most \(Limits.attributesPerEvent) are allowed")
+        }
+        for attribute in event.attributes {
+            guard (1...255).contains(attribute.name.utf8.count), attribute.value.count <= 0xFFFF else {
+                throw ApusError(.eventTooLarge, "the attribute '\(attribute.name.prefix(64))' is too long: 255 bytes for a name, 65535 for a value")
+            }
+        }
+        guard Self.attributesSize(event.attributes) <= Limits.attributesBytes else {
+            throw ApusError(.eventTooLarge, "the attributes take more than \(Limits.attributesBytes) bytes")
+        }
+        let size = Self.size(of: event)
+        guard size <= Limits.eventBytes else {
+            throw ApusError(.eventTooLarge, "the event has \(size) bytes; at most \(Limits.eventBytes) are allowed: put the data elsewhere and send its address")
+        }
+    }
+
+    /// Appends the encoded event. The caller has checked the limits.
+    public static func append(_ event: Event, to bytes: inout [UInt8]) {
+        bytes.reserveCapacity(bytes.count + Self.size(of: event))
+        bytes.appendLittleEndian(event.timestamp.microseconds)
+        bytes.appendLittleEndian(event.key.map { UInt32($0.count) } ?? Self.noKey)
+        bytes.appendLittleEndian(UInt32(Self.attributesSize(event.attributes)))
+        bytes.appendLittleEndian(UInt32(event.data?.count ?? 0))
+        bytes.appendLittleEndian(event.data == nil ? Self.nullDataFlag : 0)
+        if let key = event.key { bytes.append(contentsOf: key) }
+        Self.append(event.attributes, to: &bytes)
+        if let data = event.data { bytes.append(contentsOf: data) }
+    }
+
+    public static func append(_ attributes: [Attribute], to bytes: inout [UInt8]) {
+        for attribute in attributes {
+            bytes.append(UInt8(attribute.name.utf8.count))
+            bytes.append(attribute.kind.rawValue)
+            bytes.appendLittleEndian(UInt16(attribute.value.count))
+            bytes.append(contentsOf: attribute.name.utf8)
+            bytes.append(contentsOf: attribute.value)
+        }
+    }
+
+    public static func encode(_ event: Event) -> [UInt8] {
+        var bytes: [UInt8] = []
+        Self.append(event, to: &bytes)
+        return bytes
+    }
+
+    /// Builds the owned event. The data must be whole in the block.
+    public static func decode(_ bytes: RawSpan) throws(FrameError) -> Event {
+        let layout = try EventLayout(parsing: bytes)
+        guard layout.data.count == layout.dataCount else { throw .truncated }
+        return Event(
+            key: layout.key.map { copy(bytes, $0) },
+            attributes: try layout.decodeAttributes(in: bytes),
+            data: layout.isNull ? nil : copy(bytes, layout.data),
+            timestamp: layout.timestamp
+        )
+    }
+}
+
+/// Where the parts of an ``EventBlock`` lie, as ranges into the bytes it was parsed from.
+public struct EventLayout: Sendable, Equatable {
+    public let timestamp: Timestamp
+    public let key: Range<Int>?
+    public let attributes: Range<Int>
+    /// The data that is here; shorter than ``dataCount`` when the rest follows.
+    public let data: Range<Int>
+    public let dataCount: Int
+    public let isNull: Bool
+
+    /// - Throws: ``FrameError/truncated`` or ``FrameError/malformed`` when the block contradicts itself. Attributes are checked
+    ///   for being whole, not for their contents.
+    public init(parsing bytes: RawSpan) throws(FrameError) {
+        guard bytes.byteCount >= EventBlock.headBytes else { throw .truncated }
+        let timestamp = bytes.littleEndian(at: 0, as: Int64.self)
+        let keyLength = bytes.littleEndian(at: 8, as: UInt32.self)
+        let attributesLength = Int(bytes.littleEndian(at: 12, as: UInt32.self))
+        let dataLength = Int(bytes.littleEndian(at: 16, as: UInt32.self))
+        let flags = bytes.littleEndian(at: 20, as: UInt32.self)
+        guard flags & ~EventBlock.nullDataFlag == 0 else { throw .malformed }
+        let keyCount = keyLength == EventBlock.noKey ? 0 : Int(keyLength)
+        guard keyCount <= Limits.keyBytes, attributesLength <= Limits.attributesBytes, dataLength <= Limits.resultBytes else {
+            throw .tooLarge
+        }
+        let attributesStart = EventBlock.headBytes + keyCount
+        let dataStart = attributesStart + attributesLength
+        guard dataStart <= bytes.byteCount else { throw .truncated }
+        self.timestamp = Timestamp(microseconds: timestamp)
+        self.key = keyLength == EventBlock.noKey ? nil : EventBlock.headBytes..<attributesStart
+        self.attributes = attributesStart..<dataStart
+        let present = min(dataLength, bytes.byteCount - dataStart)
+        guard dataStart + present == bytes.byteCount else { throw .malformed }
+        self.data = dataStart..<dataStart + present
+        self.dataCount = dataLength
+        self.isNull = flags & EventBlock.nullDataFlag != 0
+        guard !self.isNull || dataLength == 0 else { throw .malformed }
+    }
+
+    /// Walks the attributes without building them.
+    /// - Parameter body: gets the name, kind byte and value of each as ranges; returns false to stop.
+    public func forEachAttribute(
+        in bytes: RawSpan,
+        _ body: (_ name: Range<Int>, _ kind: UInt8, _ value: Range<Int>) -> Bool
+    ) throws(FrameError) {
+        var at = self.attributes.lowerBound
+        while at < self.attributes.upperBound {
+            guard at + EventBlock.attributeHeadBytes <= self.attributes.upperBound else { throw .malformed }
+            let nameCount = Int(bytes.littleEndian(at: at, as: UInt8.self))
+            let kind = bytes.littleEndian(at: at + 1, as: UInt8.self)
+            let valueCount = Int(bytes.littleEndian(at: at + 2, as: UInt16.self))
+            let name = at + EventBlock.attributeHeadBytes
+            let value = name + nameCount
+            guard nameCount > 0, value + valueCount <= self.attributes.upperBound else { throw .malformed }
+            guard body(name..<value, kind, value..<value + valueCount) else { return }
+            at = value + valueCount
+        }
+    }
+
+    public func decodeAttributes(in bytes: RawSpan) throws(FrameError) -> [Attribute] {
+        var attributes: [Attribute] = []
+        var isMalformed = false
+        try self.forEachAttribute(in: bytes) { name, kind, value in
+            guard let kind = Attribute.Kind(rawValue: kind), attributes.count < Limits.attributesPerEvent else {
+                isMalformed = true
+                return false
+            }
+            attributes.append(Attribute(String(decoding: copy(bytes, name), as: UTF8.self), bytes: copy(bytes, value), kind: kind))
+            return true
+        }
+        if isMalformed { throw .malformed }
+        return attributes
+    }
+}
+
+/// The bytes of a range of a span, copied.
+public func copy(_ bytes: RawSpan, _ range: Range<Int>) -> [UInt8] {
+    bytes.extracting(range).withUnsafeBytes { Array($0) }
+}

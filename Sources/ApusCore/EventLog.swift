@@ -1,0 +1,182 @@
+/// Where topics live: partitioned, ordered, positions by trigger, compacted topics, time to offset.
+///
+/// Two adapters have the same semantics and pass the same contract tests. Called once per batch, never per event.
+/// Reads block the calling thread on page faults at most; writes are queued and answered from the log's own thread.
+public protocol EventLog: AnyObject, Sendable {
+    /// New at creation and at restore; every id that names a place on the log begins with it.
+    var identity: UInt64 { get }
+
+    // MARK: topics
+
+    /// Makes a topic, durably, before it returns. Succeeds when the topic is there already with the same configuration.
+    func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError)
+    /// Changes retention, or adds partitions (never fewer, and none to a compacted topic).
+    func alterTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError)
+    /// Deletes a topic with its records; space comes back in bounded steps.
+    func deleteTopic(_ name: TopicName) throws(ApusError)
+    func topic(_ name: TopicName) -> TopicConfiguration?
+    func topics() -> [TopicName]
+
+    // MARK: writing
+
+    /// Queues a batch: all of it becomes durable in one transaction, or none. Batches of one caller take effect in the order of
+    /// their submission. `completion` is called exactly once, from the log's thread, after the configured durability is reached.
+    func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void)
+
+    // MARK: reading
+
+    /// The first offset that may be there and the next to be given; what is durable only.
+    func bounds(of partition: TopicPartition) throws(ApusError) -> OffsetBounds
+    /// The first offset whose log-append time is not before `time`; the end when there is none.
+    func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset
+    /// Lends records from `start` on, in order, until a limit is reached or `body` returns false.
+    /// - Parameter body: gets the offset and the ``EventBlock``; the bytes are gone after it returns.
+    /// - Returns: where to go on. Gaps of compaction and retention are passed over.
+    func read(
+        _ partition: TopicPartition,
+        from start: Offset,
+        maxRecords: Int,
+        maxBytes: Int,
+        _ body: (Offset, UnsafeRawBufferPointer) -> Bool
+    ) throws(ApusError) -> Offset
+    /// Lends the records at the places asked for, for dispatch: one read transaction for all.
+    /// - Parameter body: gets the index of the request and the record, nil when retention or compaction took it.
+    func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
+    /// Calls `growth` from the log's thread, once per commit and partition that grew, with its new end. Until `unfollow`.
+    func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void) -> FollowToken
+    func unfollow(_ token: FollowToken)
+
+    // MARK: ledger
+
+    /// All entries whose key starts with `prefix`.
+    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])]
+
+    // MARK: state
+
+    var status: LogStatus { get }
+    /// Waits for what is queued, then closes. No call may follow.
+    func close()
+}
+
+public struct FollowToken: Sendable, Hashable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+public struct RecordPlace: Sendable, Hashable {
+    public var partition: TopicPartition
+    public var offset: Offset
+    public init(_ partition: TopicPartition, _ offset: Offset) {
+        self.partition = partition
+        self.offset = offset
+    }
+}
+
+public struct TopicConfiguration: Sendable, Hashable {
+    public var partitions: Int
+    /// Records older than this go; nil keeps them for ever.
+    public var retentionTime: TimeSpan?
+    /// Bytes of records per topic above which the oldest go; nil has no bound.
+    public var retentionBytes: Int64?
+    /// Keeps the newest record of each key only. Records need a key.
+    public var isCompacted: Bool
+
+    public init(partitions: Int = 1, retentionTime: TimeSpan? = nil, retentionBytes: Int64? = nil, isCompacted: Bool = false) {
+        self.partitions = partitions
+        self.retentionTime = retentionTime
+        self.retentionBytes = retentionBytes
+        self.isCompacted = isCompacted
+    }
+}
+
+/// What one transaction writes: records, then entries of the ledger.
+public struct LogBatch: Sendable {
+    /// Who may still write when room is short.
+    public enum Urgency: Sendable {
+        /// Producers: refused while room is under five percent.
+        case producer
+        /// Settling, dead letters, control records: use the rest.
+        case settlement
+    }
+
+    public struct Append: Sendable {
+        public var topic: TopicName
+        /// Nil lets the key decide (murmur2), or spreads records without a key.
+        public var partition: Int?
+        /// An ``EventBlock``; the log stamps its timestamp.
+        public var block: [UInt8]
+
+        public init(topic: TopicName, partition: Int? = nil, block: [UInt8]) {
+            self.topic = topic
+            self.partition = partition
+            self.block = block
+        }
+    }
+
+    public struct LedgerWrite: Sendable {
+        public var key: [UInt8]
+        /// Nil deletes the entry.
+        public var value: [UInt8]?
+
+        public init(key: [UInt8], value: [UInt8]?) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    public var urgency: Urgency
+    public var appends: [Append]
+    public var ledger: [LedgerWrite]
+
+    public init(urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = []) {
+        self.urgency = urgency
+        self.appends = appends
+        self.ledger = ledger
+    }
+}
+
+/// Where the records of a batch went, in the order of its appends.
+public struct LogReceipt: Sendable {
+    public struct Place: Sendable, Hashable {
+        public var partition: Int
+        public var offset: Offset
+        public init(partition: Int, offset: Offset) {
+            self.partition = partition
+            self.offset = offset
+        }
+    }
+
+    public var places: [Place]
+    public var timestamp: Timestamp
+
+    public init(places: [Place], timestamp: Timestamp) {
+        self.places = places
+        self.timestamp = timestamp
+    }
+}
+
+public struct LogStatus: Sendable {
+    /// Bytes that may still be written before the log refuses: reusable pages plus what map size and disk floor still allow.
+    public var roomBytes: Int64
+    public var capacityBytes: Int64
+    public var fileBytes: Int64
+    /// Producers are refused (`log_full`); settling goes on.
+    public var isShort: Bool
+    public var commits: UInt64
+    public var records: UInt64
+    /// The last failure of a commit, until one succeeds.
+    public var failure: String?
+
+    public init(
+        roomBytes: Int64 = 0, capacityBytes: Int64 = 0, fileBytes: Int64 = 0, isShort: Bool = false, commits: UInt64 = 0,
+        records: UInt64 = 0, failure: String? = nil
+    ) {
+        self.roomBytes = roomBytes
+        self.capacityBytes = capacityBytes
+        self.fileBytes = fileBytes
+        self.isShort = isShort
+        self.commits = commits
+        self.records = records
+        self.failure = failure
+    }
+}

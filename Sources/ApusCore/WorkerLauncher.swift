@@ -1,0 +1,125 @@
+/// Makes and ends sandboxed worker processes. Confined to one loop; every call and every callback is on its thread.
+public protocol WorkerLauncher: AnyObject {
+    /// Asks for a process. `completion` is called once, on the loop.
+    func launch(_ order: LaunchOrder, _ completion: @escaping (Result<LaunchedWorker, ApusError>) -> Void)
+    /// Ends everything in the sandbox at once. Harmless when it has ended.
+    func kill(_ ticket: LaunchTicket)
+    /// Called on the loop once for each launched process, after its sandbox was verified empty.
+    var onExit: ((LaunchTicket, WorkerExit) -> Void)? { get set }
+}
+
+/// Names one launch for the life of the server.
+public struct LaunchTicket: Sendable, Hashable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+/// What to run, and within which bounds.
+public struct LaunchOrder: Sendable, Equatable {
+    public enum Runtime: UInt32, Sendable {
+        /// `/usr/bin/python3` with the module `apus` of `sandbox/runtimes/python`.
+        case python = 1
+        /// The function's own binary, which speaks the worker protocol.
+        case native = 2
+        /// Fetches packages: the host's network and pip settings, a writable `/out`.
+        case fetch = 3
+        /// Installs what was fetched: no network, a writable `/out`.
+        case build = 4
+    }
+
+    public enum Isolation: UInt32, Sendable { case standard = 0, hostile = 1 }
+
+    public var runtime: Runtime
+    public var isolation: Isolation
+    /// The bundle's content hash, 64 hexadecimal digits: `bundles/<hash>` read-only at `/function`. For `fetch` and `build`, where
+    /// the requirements are.
+    public var bundle: String
+    /// The dependency layer's hash, or empty: `layers/<hash>` read-only at `/layer`, writable at `/out` for `fetch` and `build`.
+    public var layer: String
+    /// For `native`: the binary's path inside the bundle and its arguments. For `fetch` and `build`: the arguments of pip.
+    public var arguments: [String]
+    /// `NAME=value`, at most ``SandboxBounds/environmentBytes`` in all.
+    public var environment: [String]
+    public var bounds: SandboxBounds
+
+    public init(
+        runtime: Runtime, isolation: Isolation = .standard, bundle: String, layer: String = "", arguments: [String] = [],
+        environment: [String] = [], bounds: SandboxBounds = SandboxBounds()
+    ) {
+        self.runtime = runtime
+        self.isolation = isolation
+        self.bundle = bundle
+        self.layer = layer
+        self.arguments = arguments
+        self.environment = environment
+        self.bounds = bounds
+    }
+}
+
+public struct SandboxBounds: Sendable, Hashable {
+    public static let environmentBytes = 16 * 1024
+    public static let argumentsBytes = 16 * 1024
+
+    public var memoryBytes: UInt64
+    /// Thousandths of a CPU.
+    public var cpuMillis: UInt32
+    public var processes: UInt32
+    public var scratchBytes: UInt64
+    public var openFiles: UInt32
+
+    public init(
+        memoryBytes: UInt64 = 512 << 20, cpuMillis: UInt32 = 1_000, processes: UInt32 = 32, scratchBytes: UInt64 = 64 << 20,
+        openFiles: UInt32 = 256
+    ) {
+        self.memoryBytes = memoryBytes
+        self.cpuMillis = cpuMillis
+        self.processes = processes
+        self.scratchBytes = scratchBytes
+        self.openFiles = openFiles
+    }
+}
+
+/// A process that runs, with the server's ends of its channels. The receiver owns the descriptors and closes them.
+public struct LaunchedWorker: Sendable {
+    public var ticket: LaunchTicket
+    /// Becomes the worker's descriptor 3; written by the server. Non-blocking, as all of these.
+    public var toWorker: CInt
+    /// The worker's descriptor 4; read by the server.
+    public var fromWorker: CInt
+    /// The worker's descriptor 5: a SEQPACKET socket the server sends descriptors on.
+    public var descriptors: CInt
+    public var stdout: CInt
+    public var stderr: CInt
+    /// Isolation layers that this host could not give, by name; empty when all hold.
+    public var missingLayers: [String]
+
+    public init(
+        ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt, missingLayers: [String] = []
+    ) {
+        self.ticket = ticket
+        self.toWorker = toWorker
+        self.fromWorker = fromWorker
+        self.descriptors = descriptors
+        self.stdout = stdout
+        self.stderr = stderr
+        self.missingLayers = missingLayers
+    }
+}
+
+/// How a worker's process ended.
+public struct WorkerExit: Sendable, Equatable {
+    /// The exit code, or nil when a signal ended it.
+    public var code: Int32?
+    public var signal: Int32?
+    /// The memory bound ended it.
+    public var isOutOfMemory: Bool
+    /// For an exit before the program ran: the step of the sandbox that failed.
+    public var failedStage: String?
+
+    public init(code: Int32?, signal: Int32?, isOutOfMemory: Bool = false, failedStage: String? = nil) {
+        self.code = code
+        self.signal = signal
+        self.isOutOfMemory = isOutOfMemory
+        self.failedStage = failedStage
+    }
+}

@@ -1,0 +1,137 @@
+public import ApusCore
+
+/// One record as the engine sees it: where it is, whose order it follows, how large it is. Never its bytes.
+public struct RecordSummary: Sendable, Equatable {
+    public var offset: Offset
+    /// A hash of the key; 0 for none. Two keys of one hash wait for each other, which harms nobody.
+    public var keyHash: UInt64
+    public var bytes: Int
+    /// False when the trigger's filter does not match: settled as skipped, without an attempt.
+    public var isMatch: Bool
+
+    public init(offset: Offset, keyHash: UInt64, bytes: Int, isMatch: Bool = true) {
+        self.offset = offset
+        self.keyHash = keyHash
+        self.bytes = bytes
+        self.isMatch = isMatch
+    }
+}
+
+/// One event for one trigger, until settled.
+public struct Delivery: Sendable, Hashable {
+    public var trigger: TriggerID
+    public var partition: Int
+    public var offset: Offset
+
+    public init(trigger: TriggerID, partition: Int, offset: Offset) {
+        self.trigger = trigger
+        self.partition = partition
+        self.offset = offset
+    }
+}
+
+/// What an attempt runs.
+public enum Work: Sendable, Hashable {
+    case delivery(Delivery)
+    case request(RequestID)
+    /// A record of a table, to be fed to the worker with the flag `table`.
+    case tableRecord(Delivery)
+}
+
+public struct Dispatch: Sendable, Equatable {
+    public var worker: WorkerID
+    public var stream: StreamID
+    public var work: Work
+    /// From 1.
+    public var attempt: Int
+    public var deadline: Timestamp
+
+    public init(worker: WorkerID, stream: StreamID, work: Work, attempt: Int, deadline: Timestamp) {
+        self.worker = worker
+        self.stream = stream
+        self.work = work
+        self.attempt = attempt
+        self.deadline = deadline
+    }
+}
+
+/// What the engine wants done. The host performs actions after the call that caused them, in order.
+public enum EngineAction: Sendable, Equatable {
+    /// Read summaries of records of this trigger's partition from `from` on and answer with ``Engine/fetched``.
+    case fetch(TriggerID, partition: Int, from: Offset, maxRecords: Int)
+    /// Write an INVOKE frame.
+    case dispatch(Dispatch)
+    /// Write one BATCH frame with these items; all have the same worker.
+    case dispatchBatch([Dispatch])
+    case start(WorkerID, FunctionID, generation: UInt64)
+    /// Send DRAIN, then end the process once it left or after the grace.
+    case stop(WorkerID)
+    /// Send CANCEL for the attempt.
+    case cancel(WorkerID, StreamID)
+    /// Kill the process now; ``Engine/workerExited`` follows.
+    case kill(WorkerID, reason: KillReason)
+    /// Answer a waiting caller with a failure; successes are answered through ``Verdict``.
+    case fail(RequestID, Failure)
+    /// A delivery was given up without an outcome frame (its worker died, its deadline passed, it expired): append its dead letter,
+    /// then call ``Engine/written(_:)`` for it.
+    case deadLetter(Delivery, attempts: Int, Failure)
+    /// Counted and gone.
+    case dropped(Delivery, attempts: Int, Failure)
+    /// There are ledger changes to write: call ``Engine/takeLedgerWrites()`` when the previous write is done.
+    case ledgerDirty
+}
+
+public enum KillReason: Sendable, Hashable { case deadline, protocolError, tableFailed, stopTimedOut, startTimedOut, removed }
+
+/// Why an attempt failed.
+public struct Failure: Sendable, Equatable {
+    public var code: ErrorCode
+    public var message: String
+    public var detail: String
+
+    public init(_ code: ErrorCode, _ message: String, detail: String = "") {
+        self.code = code
+        self.message = message
+        self.detail = detail
+    }
+}
+
+/// How an attempt ended, as the host read it from the worker's frame.
+public enum AttemptOutcome: Sendable, Equatable {
+    case succeeded
+    /// `retryAfter` overrides the trigger's backoff for the next attempt.
+    case failed(Failure, retryAfter: TimeSpan?)
+    /// No further attempt: the handler rejected it, or it is poison.
+    case rejected(Failure)
+}
+
+/// What becomes of an attempt's outcome; the host holds the outcome's bytes and acts on them before it returns to the loop.
+public enum Verdict: Sendable, Equatable {
+    /// Append the reply and the emitted events to the pending write, then call ``Engine/written(_:)``.
+    case publish(Delivery, attempts: Int)
+    /// Answer the waiting caller: with the result, or with the failure of the outcome.
+    case answer(RequestID)
+    /// The delivery is tried again at that time; nothing is written but the ledger.
+    case retry(Delivery, attempts: Int, at: Timestamp)
+    /// Append a dead letter to the pending write, then call ``Engine/written(_:)``.
+    case deadLetter(Delivery, attempts: Int)
+    /// Settled, counted.
+    case drop(Delivery, attempts: Int)
+    /// A table record was taken in.
+    case fed
+    /// The attempt is no longer known (late, cancelled, of a dead worker): drop the bytes.
+    case ignore
+}
+
+/// One entry of the ledger to write, and what it holds.
+public struct LedgerEntry: Sendable, Equatable {
+    public var trigger: TriggerID
+    public var partition: Int
+    public var state: LedgerState
+
+    public init(trigger: TriggerID, partition: Int, state: LedgerState) {
+        self.trigger = trigger
+        self.partition = partition
+        self.state = state
+    }
+}

@@ -1,0 +1,22 @@
+public import ApusCore
+
+/// Bounds of the engine, each with the reason for its default.
+public struct EngineConfiguration: Sendable, Equatable {
+    /// Unsettled deliveries per trigger and partition: what may be read ahead, run, wait for a retry or for the log.
+    public var unsettledPerPartition = 1_024
+    /// Direct invocations that may wait for a worker, per function; above it callers get `overloaded`.
+    public var waitingRequestsPerFunction = 1_024
+    /// How long a cancelled attempt may go on before its worker is killed.
+    public var cancelGrace: TimeSpan = .seconds(2)
+    /// How long a worker may take from its launch to READY.
+    public var startTimeout: TimeSpan = .seconds(30)
+    /// How long a draining worker may take.
+    public var stopGrace: TimeSpan = .seconds(5)
+    /// Delay before a start is tried again after failures in a row: doubled from `startBackoff` up to `startBackoffMax`.
+    public var startBackoff: TimeSpan = .milliseconds(200)
+    public var startBackoffMax: TimeSpan = .seconds(30)
+    /// Table records under way to one worker.
+    public var tableWindow = 64
+
+    public init() {}
+}

@@ -1,0 +1,6 @@
+@main
+struct Apus {
+    static func main() {
+        print("apus")
+    }
+}
