@@ -1,6 +1,6 @@
 public import ApusCore
 internal import ApusJSON
-public import ApusLoop
+internal import ApusLoop
 
 /// One line that a function printed or logged.
 public struct FunctionLogLine: Sendable {
