@@ -1,37 +1,13 @@
-public import ApusCore
-internal import ApusJSON
+internal import ApusCore
 internal import ApusLoop
-
-/// One line that a function printed or logged.
-public struct FunctionLogLine: Sendable {
-    public var function: ResourceName
-    public var revision: String
-    public var worker: UInt64
-    public var invocation: InvocationID?
-    public var level: LogPayload.Level
-    public var text: String
-    public var time: Timestamp
-
-    public init(
-        function: ResourceName, revision: String, worker: UInt64, invocation: InvocationID?, level: LogPayload.Level, text: String,
-        time: Timestamp
-    ) {
-        self.function = function
-        self.revision = revision
-        self.worker = worker
-        self.invocation = invocation
-        self.level = level
-        self.text = text
-        self.time = time
-    }
-}
+internal import ApusStore
 
 /// Appends what functions print to `apus.logs`, best effort: lines above the bound are dropped and counted, never waited for.
 /// Confined to one loop; one transaction under way at a time.
 final class FunctionLogWriter {
     private let loop: EventLoop
     private let log: any EventLog
-    private var waiting: [FunctionLogLine] = []
+    private var waiting: [LogLine] = []
     private var timer: LoopTimer?
     private var isTimerSet = false
     private var isWriting = false
@@ -47,7 +23,7 @@ final class FunctionLogWriter {
         }
     }
 
-    func append(_ line: FunctionLogLine) {
+    func append(_ line: LogLine) {
         guard self.waiting.count < Limits.Server.waitingLogLines else {
             self.dropped += 1
             return
@@ -64,7 +40,7 @@ final class FunctionLogWriter {
         let count = min(self.waiting.count, Limits.Server.logLinesPerBatch)
         let batch = LogBatch(
             urgency: .producer,
-            appends: self.waiting[..<count].map { LogBatch.Append(topic: .logs, block: Self.encode($0)) }
+            appends: self.waiting[..<count].map { LogBatch.Append(topic: .logs, block: EventBlock.encode($0.event)) }
         )
         self.waiting.removeFirst(count)
         self.isWriting = true
@@ -85,24 +61,5 @@ final class FunctionLogWriter {
         self.isWriting = false
         if isWritten { self.written += UInt64(count) } else { self.dropped += UInt64(count) }
         if self.timer != nil { self.flush() }
-    }
-
-    private static func encode(_ line: FunctionLogLine) -> [UInt8] {
-        var data: JSONValue = [
-            "level": .string("\(line.level)"), "text": .string(line.text), "revision": .string(line.revision), "worker": .number(line.worker),
-            "time": .number(line.time.microseconds),
-        ]
-        if let invocation = line.invocation { data["invocation"] = .string(invocation.description) }
-        let event = Event(
-            key: Array("\(line.function.namespace)/\(line.function.name)".utf8),
-            attributes: [
-                Attribute("id", "\(line.worker)-\(line.time.microseconds)"),
-                Attribute("source", "/apus/\(line.function.namespace)/\(line.function.name)"),
-                Attribute("type", "dev.apus.log"),
-                Attribute("datacontenttype", "application/json"),
-            ],
-            data: data.encoded()
-        )
-        return EventBlock.encode(event)
     }
 }
