@@ -35,20 +35,20 @@ import Testing
     }
 
     @Test func aTombstoneForgetsAFateAndNothingElse() throws {
-        let fate = Event(key: Array("fate/default/x".utf8), data: nil)
+        let fate = Event(key: Array("Fate/default/x".utf8), data: nil)
         #expect(try ControlRecord(fate).isDeleted)
-        #expect(throws: ApusError.self) { try ControlRecord(Event(key: Array("function/default/x".utf8), data: nil)) }
+        #expect(throws: ApusError.self) { try ControlRecord(Event(key: Array("Function/default/x".utf8), data: nil)) }
     }
 
     @Test(arguments: [
-        ("function/default/other", "{}", ControlRecordError.badMember("format")), ("nothing", "{}", .badKey("nothing")),
-        ("tool/default/x", "{}", .unknownKind("tool")), ("topic/default/x", #"{"format":2}"#, .unknownFormat(2)),
-        ("topic/default/x", #"{"format":1,"kind":"topic","namespace":"default","name":"y"}"#, .badKey("topic/default/x")),
+        ("Function/default/other", "{}", ControlRecordError.badMember("format")), ("nothing", "{}", .badKey("nothing")),
+        ("Tool/default/x", "{}", .unknownKind("Tool")), ("Topic/default/x", #"{"format":2}"#, .unknownFormat(2)),
+        ("Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"y"}"#, .badKey("Topic/default/x")),
         (
-            "topic/default/x", #"{"format":1,"kind":"topic","namespace":"default","name":"x","generation":-1}"#, .badMember("generation")
+            "Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"x","generation":-1}"#, .badMember("generation")
         ),
         (
-            "topic/default/x", #"{"format":1,"kind":"topic","namespace":"default","name":"x","generation":1,"time":1}"#,
+            "Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"x","generation":1,"time":1}"#,
             .badMember("manifest")
         ),
     ])

@@ -118,7 +118,7 @@ import Testing
 
     @Test func aRecordThatCannotBeReadIsPassedOverAndCounted() throws {
         let projection = try self.open()
-        let bad = Event(key: Array("tool/default/x".utf8), data: Array("{}".utf8))
+        let bad = Event(key: Array("Tool/default/x".utf8), data: Array("{}".utf8))
         try projection.apply(self.control, [(0, bad), (1, self.deployed("embed", generation: 1, revision: "r1").event)], next: 2)
         #expect(projection.skippedRecords == 1)
         #expect(projection.lastSkip?.code == .logDamaged)

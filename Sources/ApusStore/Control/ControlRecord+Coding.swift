@@ -20,7 +20,7 @@ extension ControlRecord {
     /// The record for the log.
     public var event: Event {
         var event = Event(key: Array(self.key.utf8), data: self.json.encoded(), timestamp: self.time)
-        event["type"] = "dev.apus.control.\(self.kind.rawValue)"
+        event["type"] = "dev.apus.control.\(self.kind.rawValue.lowercased())"
         event["source"] = "apus"
         event["id"] = "\(self.key)/\(self.generation)"
         event["datacontenttype"] = "application/json"

@@ -7,10 +7,10 @@ public import ApusJSON
 /// what is made again under the name is known to be another one.
 public struct ControlRecord: Sendable, Equatable {
     public enum Kind: String, Sendable, Hashable, CaseIterable {
-        case function
-        case topic
+        case function = "Function"
+        case topic = "Topic"
         /// What became of a dead letter; its name is the dead letter's id.
-        case fate
+        case fate = "Fate"
     }
 
     public enum Content: Sendable, Equatable {
