@@ -79,9 +79,10 @@ import Testing
         #expect(throws: ApusError.self) { try Archive.decode(Array(whole.dropLast())) }
     }
 
-    @Test func oneChangedByteOfAHeaderIsRefusedOrGivesAPathThatStaysInside() throws {
+    @Test func oneChangedByteOfAHeaderIsRefused() throws {
         let whole = try Self.archive(path: "file")
-        for index in 0..<512 {
+        // 155 is what follows the end of the checksum's text: it means nothing.
+        for index in 0..<512 where index != 155 {
             var bytes = whole
             bytes[index] ^= 0x41
             #expect(throws: ApusError.self) { try Archive.decode(bytes) }

@@ -1,5 +1,7 @@
 import Glibc
 
+@testable import ApusStore
+
 /// A folder of one test, removed with all in it when the test ends.
 final class ScratchFolder {
     let path: String
@@ -11,7 +13,7 @@ final class ScratchFolder {
     }
 
     deinit {
-        nftw(self.path, removeOne, 16, FTW_DEPTH | FTW_PHYS)
+        do { try FileTree.remove(self.path) } catch { print("could not remove \(self.path): \(error)") }
     }
 
     func write(_ path: String, _ text: String, mode: mode_t = 0o644) {
@@ -34,10 +36,4 @@ final class ScratchFolder {
     }
 
     func exists(_ path: String) -> Bool { access("\(self.path)/\(path)", F_OK) == 0 }
-}
-
-private func removeOne(
-    _ path: UnsafePointer<CChar>?, _ status: UnsafePointer<stat>?, _ type: CInt, _ place: UnsafeMutablePointer<FTW>?
-) -> CInt {
-    path.map { remove($0) } ?? 0
 }
