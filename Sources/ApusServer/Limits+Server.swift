@@ -21,6 +21,8 @@ extension Limits {
         static let eventsPerRead = 10_000
         /// What a synchronous invocation without a deadline of its own gets beyond the function's timeout: queueing and start.
         static let invocationSlackSeconds: Int64 = 30
+        /// How long a deploy or deletion may wait for those before it.
+        static let controlSeconds: Int64 = 60
         /// Documents of one deployment.
         static let documentsPerDeployment = 256
         /// How long a deploy with `wait` waits for its functions to start.
