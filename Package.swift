@@ -34,6 +34,7 @@ let package = Package(
         .executable(name: "apus", targets: ["apus"]),
         .executable(name: "apus-bench", targets: ["apus-bench"]),
         .executable(name: "nursery", targets: ["nursery"]),
+        .executable(name: "echo-native", targets: ["echo-native"]),
     ],
     targets: [
         system("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
@@ -69,7 +70,7 @@ let package = Package(
                 "ApusSandbox", "ApusStore", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore"]),
+        library("ApusTestSupport", ["ApusCore", "ApusLoop", "CShims"]),
 
         .executableTarget(
             name: "apus",
@@ -100,6 +101,8 @@ let package = Package(
             linkerSettings: [.linkedLibrary("seccomp")]
         ),
 
+        .executableTarget(name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings),
+
         tests("ApusCoreTests", ["ApusCore"]),
         tests("ApusJSONTests", ["ApusJSON"]),
         tests("ApusCryptoTests", ["ApusCrypto"]),
@@ -110,7 +113,7 @@ let package = Package(
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
         tests("ApusLogTests", ["ApusLog", "CLMDB"]),
         tests("ApusSandboxTests", ["ApusSandbox", "ApusLoop"]),
-        tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims"]),
+        tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims", "echo-native"]),
         tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
         tests("ApusServerTests", ["ApusServer"]),
         tests("CommandTests", ["apus"]),

@@ -45,7 +45,7 @@ final class TriggerState {
         self.isTable = plan.kind == .table
         self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
         self.isCompacted = isCompacted
-        self.ledgerPrefix = LedgerCodec.prefix(
+        self.ledgerPrefix = LedgerKey.prefix(
             function: function.name, trigger: trigger.name, generation: trigger.generation)
         self.identity = self.ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity
     }

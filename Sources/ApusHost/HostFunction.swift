@@ -45,7 +45,7 @@ public struct HostTrigger: Sendable {
 
     public init(
         id: TriggerID, name: String, generation: UInt64, topic: TopicName, replyTo: TopicName? = nil,
-        deadLetter: TopicName = .dead, filter: SubscriptionFilter = .all, starts: [Offset] = []
+        deadLetter: TopicName = .dead, filter: SubscriptionFilter = SubscriptionFilter(), starts: [Offset] = []
     ) {
         self.id = id
         self.name = name

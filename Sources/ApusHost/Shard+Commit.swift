@@ -8,8 +8,8 @@ extension Shard {
         while self.commits.isDue(now: now, isIdle: self.engine.attemptsInFlight == 0) {
             let entries = self.engine.takeLedgerWrites().compactMap { entry -> LogBatch.LedgerWrite? in
                 guard let trigger = self.triggers[entry.trigger] else { return nil }
-                let key = LedgerCodec.key(prefix: trigger.ledgerPrefix, partition: entry.partition)
-                return LogBatch.LedgerWrite(key: key, value: LedgerCodec.encode(entry.state))
+                let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: entry.partition)
+                return LogBatch.LedgerWrite(key: key, value: entry.state.encode())
             }
             guard let batch = self.commits.begin(entries, now: now) else {
                 // The engine's changes were of triggers that are gone.

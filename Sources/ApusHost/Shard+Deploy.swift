@@ -97,7 +97,7 @@ extension Shard {
         }
         guard forgettingPosition, !trigger.isTable else { return }
         for partition in trigger.ends.indices {
-            let key = LedgerCodec.key(prefix: trigger.ledgerPrefix, partition: partition)
+            let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)
             self.commits.forget(LogBatch.LedgerWrite(key: key, value: nil), now: self.now)
         }
     }
@@ -110,8 +110,8 @@ extension Shard {
         }
         if !trigger.isTable {
             for (key, value) in try self.log.ledger(prefix: trigger.ledgerPrefix) {
-                guard let partition = LedgerCodec.partition(of: key, prefix: trigger.ledgerPrefix), partition < partitions else { continue }
-                states[partition] = try LedgerCodec.decode(value)
+                guard let partition = LedgerKey.partition(of: key, prefix: trigger.ledgerPrefix), partition < partitions else { continue }
+                states[partition] = try LedgerKey.decode(value)
             }
         }
         var bounds: [OffsetBounds] = []

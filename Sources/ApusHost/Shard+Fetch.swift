@@ -73,7 +73,7 @@ struct FetchReading: Sendable {
         // A record that cannot be read is delivered: its attempt fails, and what it was ends in a dead letter.
         guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
         if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
-        if let filter = self.filter { summary.isMatch = filter.matches(layout, in: block.bytes) }
+        if let filter = self.filter, !filter.isEmpty { summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true }
         return summary
     }
 }
