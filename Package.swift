@@ -99,6 +99,7 @@ let package = Package(
             cSettings: cSettings,
             linkerSettings: [.linkedLibrary("seccomp")]
         ),
+        .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings),
 
         tests("ApusCoreTests", ["ApusCore"]),
         tests("ApusJSONTests", ["ApusJSON"]),
