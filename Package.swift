@@ -100,6 +100,7 @@ let package = Package(
             cSettings: cSettings,
             linkerSettings: [.linkedLibrary("seccomp")]
         ),
+        .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings),
 
         .executableTarget(name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings),
 
