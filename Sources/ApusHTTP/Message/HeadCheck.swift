@@ -83,7 +83,8 @@ public struct HeadCheck: Sendable {
 
     private func count(_ single: Single) -> UInt8 { self.counts[single.rawValue] }
 
-    private mutating func refuse(_ why: String) {
+    /// Refuses the head for a reason found elsewhere; the first one is told.
+    mutating func refuse(_ why: String) {
         if self.malformed == nil { self.malformed = why }
     }
 }

@@ -54,12 +54,17 @@ public final class HTTPExchange {
     private var isAborted = false
     private var isStreaming = false
     let connection: OpaquePointer
+    /// Where the target lay in the library's buffer when its line was read; for comparison only.
+    let targetAddress: UInt
     unowned let listener: HTTPListener
+    private let loop: EventLoop
 
-    init(connection: OpaquePointer, target: String, listener: HTTPListener) {
+    init(connection: OpaquePointer, target: UnsafePointer<CChar>, listener: HTTPListener) {
         self.connection = connection
-        self.target = target
+        self.target = String(cString: target)
+        self.targetAddress = UInt(bitPattern: target)
         self.listener = listener
+        self.loop = listener.loop
     }
 
     deinit {
@@ -74,6 +79,8 @@ public final class HTTPExchange {
     }
     /// The client left or the answer is complete: nothing can be read or written any more.
     public var isGone: Bool { self.phase == .gone }
+    /// A streamed answer was broken off, by ``abort()`` or because its writer did not wait.
+    public var isBrokenOff: Bool { self.isAborted }
     /// An answer was given, at least its head.
     public var isAnswered: Bool { self.response != nil || self.phase == .answering || self.phase == .gone }
 
@@ -140,6 +147,9 @@ public final class HTTPExchange {
         self.sent = 0
         self.listener.settleSoon(self)
     }
+
+    /// A way to answer from another thread.
+    public func reply() -> HTTPReply { HTTPReply(to: self, on: self.loop) }
 
     private func give(_ response: OpaquePointer?, _ status: UInt32, _ headers: [(String, String)]) {
         self.response = response

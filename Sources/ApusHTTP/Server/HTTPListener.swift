@@ -51,7 +51,7 @@ public final class HTTPListener {
 
     public private(set) var statistics = Statistics()
     let configuration: Configuration
-    private let loop: EventLoop
+    let loop: EventLoop
     private let onRequest: (HTTPExchange) -> Void
     private var state = State.fresh
     private var daemon: OpaquePointer?
@@ -285,14 +285,21 @@ public final class HTTPListener {
     }
 
     /// The head is whole. A response may be queued now, before the body, or after all of it.
-    fileprivate func begin(_ exchange: HTTPExchange, method: String, version: String) -> Bool {
-        exchange.method = method
+    fileprivate func begin(_ exchange: HTTPExchange, _ method: UnsafePointer<CChar>, _ version: UnsafePointer<CChar>) -> Bool {
+        exchange.method = String(cString: method)
         connectionState(exchange.connection)?.phase = .receiving(since: self.now)
         connectionState(exchange.connection)?.received = 0
         self.statistics.requests += 1
-        var head = HeadCheck()
-        withUnsafeMutablePointer(to: &head) { _ = MHD_get_connection_values_n(exchange.connection, .HEADER_KIND, onHeader, $0) }
-        if let refusal = head.refusal(version: version, target: exchange.target) {
+        let layout = HeadLayout(
+            method: method, target: exchange.targetAddress, targetCount: exchange.target.utf8.count, version: version,
+            versionCount: strlen(version))
+        var lines = HeadLines(layout: layout)
+        withUnsafeMutablePointer(to: &lines) { _ = MHD_get_connection_values_n(exchange.connection, .HEADER_KIND, onHeader, $0) }
+        if !lines.layout.isWhole(count: apus_http_head_bytes(exchange.connection)) {
+            lines.check.refuse("each line of the head ends in CR LF, is not folded and holds no NUL")
+        }
+        let head = lines.check
+        if let refusal = head.refusal(version: String(cString: version), target: exchange.target) {
             self.refuse(exchange, with: refusal.answer)
             return exchange.queue()
         }
@@ -376,6 +383,12 @@ public final class HTTPListener {
     }
 }
 
+/// What is gathered while the library walks the header lines.
+private struct HeadLines {
+    var check = HeadCheck()
+    var layout: HeadLayout
+}
+
 // MARK: C callbacks are file-scope functions.
 
 private typealias LogCallback = @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer?
@@ -430,7 +443,7 @@ private func onTarget(
     _ context: UnsafeMutableRawPointer?, _ target: UnsafePointer<CChar>?, _ connection: OpaquePointer?
 ) -> UnsafeMutableRawPointer? {
     guard let target, let connection else { return nil }
-    let exchange = HTTPExchange(connection: connection, target: String(cString: target), listener: listener(context))
+    let exchange = HTTPExchange(connection: connection, target: target, listener: listener(context))
     // Released in `onCompleted`, which the library calls exactly once for each request line that it read.
     return Unmanaged.passRetained(exchange).toOpaque()
 }
@@ -443,7 +456,7 @@ private func onAnswer(
     guard let held = slot?.pointee, let method, let version, let size else { return .NO }
     let exchange = Unmanaged<HTTPExchange>.fromOpaque(held).takeUnretainedValue()
     if exchange.method.isEmpty {
-        return listener(context).begin(exchange, method: String(cString: method), version: String(cString: version)) ? .YES : .NO
+        return listener(context).begin(exchange, method, version) ? .YES : .NO
     }
     let count = size.pointee
     if count > 0 {
@@ -473,9 +486,10 @@ private func onHeader(
     _ value: UnsafePointer<CChar>?, _ valueSize: Int
 ) -> MHD_Result {
     guard let context else { return .NO }
-    context.assumingMemoryBound(to: HeadCheck.self).pointee.add(
-        name: UnsafeRawBufferPointer(start: name, count: nameSize),
-        value: UnsafeRawBufferPointer(start: value, count: valueSize)
-    )
+    let name = UnsafeRawBufferPointer(start: name, count: nameSize)
+    let value = UnsafeRawBufferPointer(start: value, count: valueSize)
+    let lines = context.assumingMemoryBound(to: HeadLines.self)
+    lines.pointee.check.add(name: name, value: value)
+    lines.pointee.layout.add(name: name, value: value)
     return .YES
 }

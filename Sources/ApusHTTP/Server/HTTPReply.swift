@@ -1,4 +1,4 @@
-public import ApusLoop
+internal import ApusLoop
 
 /// A way to answer an exchange from another thread. Everything happens later, on the exchange's loop, in the order it was asked for.
 ///
@@ -10,7 +10,7 @@ public struct HTTPReply: Sendable {
     private let loop: EventLoop
 
     /// On the loop only.
-    public init(to exchange: HTTPExchange, on loop: EventLoop) {
+    init(to exchange: HTTPExchange, on loop: EventLoop) {
         precondition(loop.isCurrent)
         self.exchange = exchange
         self.loop = loop

@@ -10,3 +10,5 @@ int apus_http_epoll(struct MHD_Daemon *daemon);
 int apus_http_socket(struct MHD_Connection *connection);
 /// Where a connection keeps what `MHD_OPTION_NOTIFY_CONNECTION` stored for it.
 void *apus_http_connection_context(struct MHD_Connection *connection);
+/// The bytes of a request's head, from the method to the empty line, both included.
+long apus_http_head_bytes(struct MHD_Connection *connection);
