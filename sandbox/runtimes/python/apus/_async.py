@@ -75,16 +75,7 @@ class AsyncRunner:
         if type(result).__name__ == "async_generator":
             result = _collected(result) if job.streams or job.is_wrapped else _streamed(session, job, result)
         if session.is_async:
-            runner = session.loop
-            if runner is not None:
-                return runner.drive(job, result)
-            try:
-                waits_for = result.send(None)
-            except StopIteration as stop:
-                return session.finish(job, stop.value)
-            except BaseException as error:
-                return session.fail(job, error)
-            return session.suspend(job, result, waits_for)
+            return session.drive(job, result)
         import asyncio
 
         # A plain handler handed out a coroutine: it has this thread to itself.
@@ -133,8 +124,8 @@ class AsyncRunner:
             self.failure = error
         if self.is_draining:
             if self.failure is not None or session.code is not None:
-                for _, task in self.running.values():
-                    task.cancel()
+                for _, spare in self.running.values():
+                    spare.cancel()
         elif self.failure is not None or session.code is not None or session.hooks_due:
             self.loop.stop()
 
@@ -168,7 +159,7 @@ class AsyncRunner:
         except BaseException as error:
             session.fail(job, error)
         else:
-            self.adopt(job, coroutine, waits_for)
+            self.adopt(job, coroutine, waits_for, spare.context)
         finally:
             tasks._leave_task(self.loop, spare.task)
             if outer is not None:
@@ -180,14 +171,14 @@ class AsyncRunner:
             else:
                 spare.renew()
 
-    def adopt(self, job, coroutine, waits_for):
+    def adopt(self, job, coroutine, waits_for, variables):
         spare, self.spare = self.spare, None
         if spare is None:
             spare = _Spare(self)
         for item in getattr(job.context, "items", (job.context,)):
-            self.running[item._stream] = (job, spare.task)
+            self.running[item._stream] = (job, spare)
         self.has_table = self.has_table or job.is_table
-        spare.given.set_result((job, coroutine, waits_for))
+        spare.give(job, coroutine, waits_for, variables)
 
     def ended(self, job):
         for item in getattr(job.context, "items", (job.context,)):
@@ -201,17 +192,17 @@ class AsyncRunner:
             self.session.flush()
 
     def cancel(self, stream):
-        job, task = self.running.get(stream, (None, None))
+        job, spare = self.running.get(stream, (None, None))
         if job is not None:
             job.context._note_cancelled((stream,))
             if job.context._is_cancelled:
-                task.cancel()
+                spare.cancel()
 
     def drain(self):
         """Runs until nothing is suspended any more."""
         self.is_draining = True
         while self.running and self.session.code is None:
-            waiting = [task for _, task in self.running.values()]
+            waiting = {spare.task for _, spare in self.running.values()}
             self.asyncio._set_running_loop(None)
             self.loop.add_reader(self.session.fd_in, self._readable)
             try:
@@ -231,32 +222,68 @@ class _Spare:
         self.runner = runner
         self.base = copy_context
         self.context = copy_context()
+        # Of the coroutine that suspended: the job, itself, and what it waits for.
+        self.work = None
+        self.has_begun = False
+        self.is_cancelled = False
+        self.is_answered = False
         self.given = runner.loop.create_future()
         self.task = runner.loop.create_task(self._run())
 
     def renew(self):
         self.context = self.base()
 
+    def give(self, job, coroutine, waits_for, variables):
+        self.context = variables
+        self.work = (job, coroutine, waits_for)
+        if not self.given.done():
+            self.given.set_result(None)
+        self.task.add_done_callback(self._settle)
+
+    def cancel(self):
+        """Cancels what it waits for; a task that has not taken up its coroutine yet would only lose it."""
+        if self.has_begun:
+            self.task.cancel()
+        else:
+            self.is_cancelled = True
+
     async def _run(self):
-        job, coroutine, waits_for = await self.given
+        await self.given
+        self.has_begun = True
+        job, coroutine, waits_for = self.work
         session = self.runner.session
         try:
-            session.finish(job, await _Continued(coroutine, waits_for, self.context))
+            session.finish(job, await _Continued(coroutine, waits_for, self.context, self.is_cancelled))
         except BaseException as error:
             session.fail(job, error)
+        self.is_answered = True
         self.runner.ended(job)
+
+    def _settle(self, task):
+        """A handler that cancelled its own task before it first waited never came to `_run`."""
+        if not self.is_answered:
+            job, coroutine, _ = self.work
+            coroutine.close()
+            self.runner.session.fail(job, self.runner.asyncio.CancelledError())
+            self.runner.ended(job)
 
 
 class _Continued:
     """Awaits a coroutine that was already driven to its first suspension."""
 
-    def __init__(self, coroutine, waits_for, context):
+    def __init__(self, coroutine, waits_for, context, is_cancelled):
         self.coroutine = coroutine
+        self.is_cancelled = is_cancelled
         self.waits_for = waits_for
         self.context = context
 
     def __await__(self):
         waits_for, run = self.waits_for, self.context.run
+        if self.is_cancelled and (waits_for is None or not waits_for.cancel()):
+            # It waits for nothing that could be cancelled, so it is told itself.
+            from asyncio import current_task
+
+            current_task().cancel()
         while True:
             try:
                 value = yield waits_for

@@ -5,6 +5,7 @@ a handler share this: on this thread, one by one (`def`); as coroutines that are
 given to asyncio (`async def`); on a pool of threads (`def` with a concurrency above 1).
 """
 import sys
+from _contextvars import copy_context
 from _thread import allocate_lock, get_ident
 from posix import readv, set_inheritable, write
 from time import monotonic
@@ -172,13 +173,14 @@ class Session:
             try:
                 result = handler(event, context)
                 if is_async:
+                    variables = copy_context()
                     try:
-                        waits_for = result.send(None)
+                        waits_for = variables.run(result.send, None)
                     except StopIteration as stop:
                         result = stop.value
                         is_fast = self.loop is None
                     else:
-                        self.suspend(Job(event, context, stream), result, waits_for)
+                        self.suspend(Job(event, context, stream), result, waits_for, variables)
                         is_fast = self._is_fast()
                         continue
                 if type(result) is bytes and len(result) < 65000:
@@ -298,6 +300,8 @@ class Session:
     def _run_hook(self, kind):
         """DRAIN, SLEEP and WAKE, when nothing runs on this thread."""
         if kind == wire.DRAIN:
+            # A CANCEL behind it is for what the end waits for.
+            self.handle_buffered()
             for running in (self.loop, self.pool):
                 if running is not None:
                     running.drain()
@@ -336,20 +340,32 @@ class Session:
             return self.loop.start(job)
         try:
             coroutine = self.handler(job.argument, job.context)
-            try:
-                waits_for = coroutine.send(None)
-            except StopIteration as stop:
-                return self.finish(job, stop.value)
-            self.suspend(job, coroutine, waits_for)
+        except BaseException as error:
+            return self.fail(job, error)
+        self.drive(job, coroutine)
+
+    def drive(self, job, coroutine):
+        """Runs a coroutine until it ends or suspends."""
+        if self.loop is not None:
+            return self.loop.drive(job, coroutine)
+        variables = copy_context()
+        try:
+            waits_for = variables.run(coroutine.send, None)
+        except StopIteration as stop:
+            return self.finish(job, stop.value)
+        except BaseException as error:
+            return self.fail(job, error)
+        try:
+            self.suspend(job, coroutine, waits_for, variables)
         except BaseException as error:
             self.fail(job, error)
 
-    def suspend(self, job, coroutine, waits_for):
+    def suspend(self, job, coroutine, waits_for, variables):
         """Gives a coroutine that waits for something to asyncio."""
         if self.loop is None:
             coroutine.close()
             raise RuntimeError("the handler awaited something that is no asyncio future")
-        self.loop.adopt(job, coroutine, waits_for)
+        self.loop.adopt(job, coroutine, waits_for, variables)
 
     def perform(self, job):
         """Calls a plain handler and answers, on whichever thread this is."""
