@@ -4,6 +4,9 @@ Most handlers that are `async def` never wait, or not every time. They run as fa
 imported before the function does so itself: without it there is nothing that a coroutine could wait for.
 """
 import sys
+from _contextvars import copy_context
+
+from apus._session import _PENDING, _STREAMED
 
 
 class _ImportWatch:
@@ -93,6 +96,8 @@ class AsyncRunner:
         self.tables = []
         self.has_table = False
         self.spare = None
+        self.enter = asyncio.tasks._enter_task
+        self.leave = asyncio.tasks._leave_task
         self.failure = None
         # A handler that imports asyncio while it runs finds the loop it belongs to.
         asyncio._set_running_loop(self.loop)
@@ -142,39 +147,45 @@ class AsyncRunner:
         self.drive(job, coroutine)
 
     def drive(self, job, coroutine):
-        """Runs a coroutine until it ends or suspends, inside a task as far as asyncio can tell."""
-        session = self.session
-        spare = self.spare
-        if spare is None:
-            spare = self.spare = _Spare(self)
+        """Runs a coroutine until it ends or suspends, and answers if it ended. Other tasks may be running around it."""
         tasks = self.asyncio.tasks
         outer = tasks.current_task(self.loop)
         if outer is not None:
             tasks._leave_task(self.loop, outer)
-        tasks._enter_task(self.loop, spare.task)
         try:
-            waits_for = spare.context.run(coroutine.send, None)
-        except StopIteration as stop:
-            session.finish(job, stop.value)
+            result = self.step(job, coroutine)
         except BaseException as error:
-            session.fail(job, error)
+            self.session.fail(job, error)
         else:
-            self.adopt(job, coroutine, waits_for, spare.context)
+            if result is not _PENDING:
+                self.session.finish(job, result)
         finally:
-            tasks._leave_task(self.loop, spare.task)
             if outer is not None:
                 tasks._enter_task(self.loop, outer)
-        if self.spare is spare:
-            # Nothing a finished handler did to its task or its variables may reach the next one.
+
+    def step(self, job, coroutine):
+        """The same, inside of what asyncio takes for a task; returns the result or _PENDING."""
+        spare = self.spare
+        if spare is None:
+            spare = self.spare = _Spare(self)
+        variables = copy_context()
+        self.enter(self.loop, spare.task)
+        try:
+            waits_for = variables.run(coroutine.send, None)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            self.leave(self.loop, spare.task)
+            # Nothing that a finished handler did to its task may reach the next one.
             if spare.task.cancelling():
                 self.spare = None
-            else:
-                spare.renew()
+        self.adopt(job, coroutine, waits_for, variables, spare)
+        return _PENDING
 
-    def adopt(self, job, coroutine, waits_for, variables):
-        spare, self.spare = self.spare, None
-        if spare is None:
-            spare = _Spare(self)
+    def adopt(self, job, coroutine, waits_for, variables, spare=None):
+        """Lets asyncio go on with a coroutine that suspended."""
+        spare = spare or self.spare or _Spare(self)
+        self.spare = None
         for item in getattr(job.context, "items", (job.context,)):
             self.running[item._stream] = (job, spare)
         self.has_table = self.has_table or job.is_table
@@ -217,11 +228,9 @@ class _Spare:
     """A task that is there before its coroutine: what runs now sees it as its own, and if it suspends, gets it."""
 
     def __init__(self, runner):
-        from contextvars import copy_context
-
         self.runner = runner
-        self.base = copy_context
-        self.context = copy_context()
+        # The variables of the coroutine it will be given.
+        self.context = None
         # Of the coroutine that suspended: the job, itself, and what it waits for.
         self.work = None
         self.has_begun = False
@@ -229,9 +238,6 @@ class _Spare:
         self.is_answered = False
         self.given = runner.loop.create_future()
         self.task = runner.loop.create_task(self._run())
-
-    def renew(self):
-        self.context = self.base()
 
     def give(self, job, coroutine, waits_for, variables):
         self.context = variables
@@ -307,7 +313,6 @@ async def _collected(parts):
 
 async def _streamed(session, job, parts):
     from apus._replies import PartWriter
-    from apus._session import _STREAMED
 
     writer = PartWriter(session, job.stream)
     async for part in parts:

@@ -183,6 +183,16 @@ class Contexts(unittest.TestCase):
             self.assertEqual(parse_block(server.expect("EMIT", 5).payload[8:]).data, b"raw")
             self.assertEqual(server.result(5).value, 1)
 
+    def test_what_a_handler_sends_takes_finished_replies_along_and_loses_none(self):
+        source = lines("async def handle(event, context):", "    if event.data == b'log': context.log.info('x')", "    return event.data")
+        with FakeServer(source, concurrency=8) as server:
+            server.ready()
+            server.write(b"".join(encode("INVOKE", invoke_head() + block(data), n) for n, data in enumerate(
+                (b"a", b"log", b"b", b"log", b"c"), 1)))
+            frames = [server.receive() for _ in range(7)]
+            self.assertEqual([(frame.kind, frame.stream) for frame in frames], [
+                ("RESULT", 1), ("LOG", 2), ("RESULT", 2), ("RESULT", 3), ("LOG", 4), ("RESULT", 4), ("RESULT", 5)])
+
     def test_a_large_emitted_event_comes_in_parts_and_one_over_the_bound_fails(self):
         with FakeServer(lines("def handle(event, context):", "    context.emit('t', bytes(int(event.data)))", "    return 1")) as server:
             server.ready()
