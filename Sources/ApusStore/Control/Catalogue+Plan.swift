@@ -1,4 +1,4 @@
-public import ApusCore
+internal import ApusCore
 public import ApusEngine
 internal import ApusManifest
 
