@@ -3,9 +3,6 @@ internal import ApusJSON
 
 /// The server's API as commands use it: paths of a namespace, whole answers or streams, problems as errors.
 final class APIClient {
-    /// A whole answer that is larger is not one of ours.
-    static let answerBytes = 64 << 20
-
     let transport: any Transport
     let namespace: Namespace
     /// For messages.
@@ -30,69 +27,31 @@ final class APIClient {
 
     /// Sends and waits for the whole answer.
     /// - Throws: the server's problem as an ``ApusError``, `server_unreachable`.
-    func call(_ request: APIRequest) throws(ApusError) -> APIResponse { try self.finish(try self.start(request)) }
+    func call(_ request: APIRequest) throws(ApusError) -> APIResponse {
+        let response = try self.transport.send(self.authorised(request))
+        guard response.isSuccess else { throw self.problem(response) }
+        return response
+    }
 
-    func start(_ request: APIRequest) throws(ApusError) -> Int {
+    /// Sends and hands on the answer piece by piece.
+    /// - Parameter onChunk: false leaves. What it throws ends the request and is thrown on.
+    func stream(_ request: APIRequest, onChunk: @escaping ([UInt8]) throws -> Bool) throws {
+        var thrown: (any Error)?
+        let response = try self.transport.stream(self.authorised(request)) { chunk in
+            do { return try onChunk(chunk) } catch {
+                thrown = error
+                return false
+            }
+        }
+        if let thrown { throw thrown }
+        guard response.isSuccess else { throw self.problem(response) }
+    }
+
+    private func authorised(_ request: APIRequest) -> APIRequest {
+        guard let token = self.token else { return request }
         var request = request
-        if let token = self.token { request.headers.append(("Authorization", "Bearer \(token)")) }
-        return try self.transport.start(request)
-    }
-
-    /// Waits for the whole answer of a started request, the only one under way.
-    func finish(_ ticket: Int) throws(ApusError) -> APIResponse {
-        var response = APIResponse(status: 0, headers: [], body: [])
-        while true {
-            let (source, event) = self.transport.next()
-            guard source == ticket else { continue }
-            switch event {
-            case .head(let status, let headers): (response.status, response.headers) = (status, headers)
-            case .body(let bytes):
-                guard response.body.count + bytes.count <= Self.answerBytes else {
-                    self.transport.cancel(ticket)
-                    throw ApusError(.resultTooLarge, "the answer of \(self.server) is larger than \(Self.answerBytes) bytes")
-                }
-                response.body += bytes
-            case .failed(let error): throw error
-            case .end:
-                guard (200..<300).contains(response.status) else { throw self.problem(response) }
-                return response
-            }
-        }
-    }
-
-    /// Sends and hands on the answer piece by piece, once its head said that it is a success.
-    /// - Parameter onHead: gets the response without its body.
-    /// - Parameter onBody: false leaves.
-    func stream(
-        _ request: APIRequest, onHead: (APIResponse) throws -> Void = { _ in }, onBody: ([UInt8]) throws -> Bool
-    ) throws {
-        let ticket = try self.start(request)
-        var response = APIResponse(status: 0, headers: [], body: [])
-        var isOver = false
-        // Whatever ends this, nothing of the request comes up in a later one.
-        defer { if !isOver { self.transport.cancel(ticket) } }
-        while true {
-            let (source, event) = self.transport.next()
-            guard source == ticket else { continue }
-            switch event {
-            case .head(let status, let headers):
-                (response.status, response.headers) = (status, headers)
-                if (200..<300).contains(status) { try onHead(response) }
-            case .body(let bytes):
-                if (200..<300).contains(response.status) {
-                    guard try onBody(bytes) else { return }
-                } else if response.body.count + bytes.count <= Self.answerBytes {
-                    response.body += bytes
-                }
-            case .failed(let error):
-                isOver = true
-                throw error
-            case .end:
-                isOver = true
-                guard (200..<300).contains(response.status) else { throw self.problem(response) }
-                return
-            }
-        }
+        request.headers.append(("Authorization", "Bearer \(token)"))
+        return request
     }
 
     private func problem(_ response: APIResponse) -> ApusError {

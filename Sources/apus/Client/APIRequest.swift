@@ -45,6 +45,8 @@ struct APIResponse: Sendable {
     var headers: [(name: String, value: String)]
     var body: [UInt8]
 
+    var isSuccess: Bool { (200..<300).contains(self.status) }
+
     func header(_ name: String) -> String? {
         self.headers.first { $0.name.lowercased() == name.lowercased() }?.value
     }

@@ -1,20 +1,11 @@
 internal import ApusCore
 
-/// Carries requests to a server and brings its answers as they come. Used by one thread, which waits in ``next()``.
+/// Carries requests to a server and waits for their answers. Used by one thread.
 protocol Transport: AnyObject {
-    /// Sends a request; its events come from ``next()`` under the ticket.
-    func start(_ request: APIRequest) throws(ApusError) -> Int
-    /// Waits for the next event of any request under way. There must be one.
-    func next() -> (ticket: Int, event: TransportEvent)
-    /// Leaves a request; no further event of it comes.
-    func cancel(_ ticket: Int)
-}
-
-/// What comes back for a request: one head, pieces of the body, and the end or a failure.
-enum TransportEvent: Sendable {
-    case head(status: Int, headers: [(name: String, value: String)])
-    case body([UInt8])
-    case end
-    /// `server_unreachable` when no answer came, else what broke it off.
-    case failed(ApusError)
+    /// Sends a request and waits for the whole answer, whatever its status.
+    /// - Throws: `server_unreachable`, `deadline_exceeded`, `result_too_large`.
+    func send(_ request: APIRequest) throws(ApusError) -> APIResponse
+    /// Sends a request and hands on the body of a success as it comes; that of an error is in the response.
+    /// - Parameter onChunk: false leaves, which is then no error.
+    func stream(_ request: APIRequest, onChunk: @escaping ([UInt8]) -> Bool) throws(ApusError) -> APIResponse
 }

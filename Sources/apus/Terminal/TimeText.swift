@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusStore
 
 /// Times for people.
 enum TimeText {

@@ -4,6 +4,9 @@ Most handlers that are `async def` never wait, or not every time. They run as fa
 imported before the function does so itself: without it there is nothing that a coroutine could wait for.
 """
 import sys
+from _contextvars import copy_context
+
+from apus._session import _PENDING, _STREAMED
 
 
 class _ImportWatch:
@@ -75,16 +78,7 @@ class AsyncRunner:
         if type(result).__name__ == "async_generator":
             result = _collected(result) if job.streams or job.is_wrapped else _streamed(session, job, result)
         if session.is_async:
-            runner = session.loop
-            if runner is not None:
-                return runner.drive(job, result)
-            try:
-                waits_for = result.send(None)
-            except StopIteration as stop:
-                return session.finish(job, stop.value)
-            except BaseException as error:
-                return session.fail(job, error)
-            return session.suspend(job, result, waits_for)
+            return session.drive(job, result)
         import asyncio
 
         # A plain handler handed out a coroutine: it has this thread to itself.
@@ -102,6 +96,8 @@ class AsyncRunner:
         self.tables = []
         self.has_table = False
         self.spare = None
+        self.enter = asyncio.tasks._enter_task
+        self.leave = asyncio.tasks._leave_task
         self.failure = None
         # A handler that imports asyncio while it runs finds the loop it belongs to.
         asyncio._set_running_loop(self.loop)
@@ -133,8 +129,8 @@ class AsyncRunner:
             self.failure = error
         if self.is_draining:
             if self.failure is not None or session.code is not None:
-                for _, task in self.running.values():
-                    task.cancel()
+                for _, spare in self.running.values():
+                    spare.cancel()
         elif self.failure is not None or session.code is not None or session.hooks_due:
             self.loop.stop()
 
@@ -151,43 +147,49 @@ class AsyncRunner:
         self.drive(job, coroutine)
 
     def drive(self, job, coroutine):
-        """Runs a coroutine until it ends or suspends, inside a task as far as asyncio can tell."""
-        session = self.session
-        spare = self.spare
-        if spare is None:
-            spare = self.spare = _Spare(self)
+        """Runs a coroutine until it ends or suspends, and answers if it ended. Other tasks may be running around it."""
         tasks = self.asyncio.tasks
         outer = tasks.current_task(self.loop)
         if outer is not None:
             tasks._leave_task(self.loop, outer)
-        tasks._enter_task(self.loop, spare.task)
         try:
-            waits_for = spare.context.run(coroutine.send, None)
-        except StopIteration as stop:
-            session.finish(job, stop.value)
+            result = self.step(job, coroutine)
         except BaseException as error:
-            session.fail(job, error)
+            self.session.fail(job, error)
         else:
-            self.adopt(job, coroutine, waits_for)
+            if result is not _PENDING:
+                self.session.finish(job, result)
         finally:
-            tasks._leave_task(self.loop, spare.task)
             if outer is not None:
                 tasks._enter_task(self.loop, outer)
-        if self.spare is spare:
-            # Nothing a finished handler did to its task or its variables may reach the next one.
+
+    def step(self, job, coroutine):
+        """The same, inside of what asyncio takes for a task; returns the result or _PENDING."""
+        spare = self.spare
+        if spare is None:
+            spare = self.spare = _Spare(self)
+        variables = copy_context()
+        self.enter(self.loop, spare.task)
+        try:
+            waits_for = variables.run(coroutine.send, None)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            self.leave(self.loop, spare.task)
+            # Nothing that a finished handler did to its task may reach the next one.
             if spare.task.cancelling():
                 self.spare = None
-            else:
-                spare.renew()
+        self.adopt(job, coroutine, waits_for, variables, spare)
+        return _PENDING
 
-    def adopt(self, job, coroutine, waits_for):
-        spare, self.spare = self.spare, None
-        if spare is None:
-            spare = _Spare(self)
+    def adopt(self, job, coroutine, waits_for, variables, spare=None):
+        """Lets asyncio go on with a coroutine that suspended."""
+        spare = spare or self.spare or _Spare(self)
+        self.spare = None
         for item in getattr(job.context, "items", (job.context,)):
-            self.running[item._stream] = (job, spare.task)
+            self.running[item._stream] = (job, spare)
         self.has_table = self.has_table or job.is_table
-        spare.given.set_result((job, coroutine, waits_for))
+        spare.give(job, coroutine, waits_for, variables)
 
     def ended(self, job):
         for item in getattr(job.context, "items", (job.context,)):
@@ -201,17 +203,17 @@ class AsyncRunner:
             self.session.flush()
 
     def cancel(self, stream):
-        job, task = self.running.get(stream, (None, None))
+        job, spare = self.running.get(stream, (None, None))
         if job is not None:
             job.context._note_cancelled((stream,))
             if job.context._is_cancelled:
-                task.cancel()
+                spare.cancel()
 
     def drain(self):
         """Runs until nothing is suspended any more."""
         self.is_draining = True
         while self.running and self.session.code is None:
-            waiting = [task for _, task in self.running.values()]
+            waiting = {spare.task for _, spare in self.running.values()}
             self.asyncio._set_running_loop(None)
             self.loop.add_reader(self.session.fd_in, self._readable)
             try:
@@ -226,37 +228,68 @@ class _Spare:
     """A task that is there before its coroutine: what runs now sees it as its own, and if it suspends, gets it."""
 
     def __init__(self, runner):
-        from contextvars import copy_context
-
         self.runner = runner
-        self.base = copy_context
-        self.context = copy_context()
+        # The variables of the coroutine it will be given.
+        self.context = None
+        # Of the coroutine that suspended: the job, itself, and what it waits for.
+        self.work = None
+        self.has_begun = False
+        self.is_cancelled = False
+        self.is_answered = False
         self.given = runner.loop.create_future()
         self.task = runner.loop.create_task(self._run())
 
-    def renew(self):
-        self.context = self.base()
+    def give(self, job, coroutine, waits_for, variables):
+        self.context = variables
+        self.work = (job, coroutine, waits_for)
+        if not self.given.done():
+            self.given.set_result(None)
+        self.task.add_done_callback(self._settle)
+
+    def cancel(self):
+        """Cancels what it waits for; a task that has not taken up its coroutine yet would only lose it."""
+        if self.has_begun:
+            self.task.cancel()
+        else:
+            self.is_cancelled = True
 
     async def _run(self):
-        job, coroutine, waits_for = await self.given
+        await self.given
+        self.has_begun = True
+        job, coroutine, waits_for = self.work
         session = self.runner.session
         try:
-            session.finish(job, await _Continued(coroutine, waits_for, self.context))
+            session.finish(job, await _Continued(coroutine, waits_for, self.context, self.is_cancelled))
         except BaseException as error:
             session.fail(job, error)
+        self.is_answered = True
         self.runner.ended(job)
+
+    def _settle(self, task):
+        """A handler that cancelled its own task before it first waited never came to `_run`."""
+        if not self.is_answered:
+            job, coroutine, _ = self.work
+            coroutine.close()
+            self.runner.session.fail(job, self.runner.asyncio.CancelledError())
+            self.runner.ended(job)
 
 
 class _Continued:
     """Awaits a coroutine that was already driven to its first suspension."""
 
-    def __init__(self, coroutine, waits_for, context):
+    def __init__(self, coroutine, waits_for, context, is_cancelled):
         self.coroutine = coroutine
+        self.is_cancelled = is_cancelled
         self.waits_for = waits_for
         self.context = context
 
     def __await__(self):
         waits_for, run = self.waits_for, self.context.run
+        if self.is_cancelled and (waits_for is None or not waits_for.cancel()):
+            # It waits for nothing that could be cancelled, so it is told itself.
+            from asyncio import current_task
+
+            current_task().cancel()
         while True:
             try:
                 value = yield waits_for
@@ -280,7 +313,6 @@ async def _collected(parts):
 
 async def _streamed(session, job, parts):
     from apus._replies import PartWriter
-    from apus._session import _STREAMED
 
     writer = PartWriter(session, job.stream)
     async for part in parts:

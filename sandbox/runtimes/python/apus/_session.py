@@ -5,6 +5,7 @@ a handler share this: on this thread, one by one (`def`); as coroutines that are
 given to asyncio (`async def`); on a pool of threads (`def` with a concurrency above 1).
 """
 import sys
+from _contextvars import copy_context
 from _thread import allocate_lock, get_ident
 from posix import readv, set_inheritable, write
 from time import monotonic
@@ -18,11 +19,14 @@ _head = wire.HEAD.unpack_from
 _block = wire.BLOCK.unpack_from
 _result = wire.HEAD_BLOCK.pack
 _VERSION, _INVOKE, _RESULT = wire.VERSION, wire.INVOKE, wire.RESULT
-_NO_KEY, _CHUNK, _PAYLOAD = wire.NO_KEY, wire.CHUNK_BYTES, wire.PAYLOAD_BYTES
+_NO_KEY, _PAYLOAD = wire.NO_KEY, wire.PAYLOAD_BYTES
+_FLAGS_END, _REPLY_BYTES, _REPLY_DELAY = wire.FLAGS_END, wire.REPLY_BUFFER_BYTES, wire.REPLY_DELAY_SECONDS
 _OCTETS = b"\x0f\x00\x18\x00datacontenttypeapplication/octet-stream"
 _HELLO_FEATURES = wire.FEATURE_DESCRIPTORS | wire.FEATURE_BATCH | wire.FEATURE_SLEEP | wire.FEATURE_STREAMS
 # What a coroutine returns that has sent its result in parts.
 _STREAMED = object()
+# What a step of a coroutine returns that has suspended.
+_PENDING = object()
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
 
 
@@ -63,7 +67,8 @@ class Session:
         self.cancelled = set()      # streams of CANCEL frames that were seen ahead of their turn
         self._main = get_ident()
         self._lock = allocate_lock()
-        self._out = []
+        self._out = []              # replies of this turn
+        self._waiting = 0           # about how many bytes they have
         self._buffer = memoryview(bytearray(wire.READ_BUFFER_BYTES))
         self._tail = 0              # bytes in the buffer
         self._missing = 0           # bytes the buffer must hold before a frame is whole
@@ -87,7 +92,7 @@ class Session:
             while self.code is None:
                 if self.hooks_due:
                     self._run_hook(self.hooks_due.pop(0))
-                elif self.loop is not None:
+                elif self.loop is not None and self.is_async:
                     self.loop.run()
                 elif self.pool is not None:
                     self.pool.turn()
@@ -133,13 +138,14 @@ class Session:
         handler = self.handler
         is_fast = self._is_fast()
         is_async = self.is_async
+        loop = self.loop
         triggers = self.triggers
         since = 0.0
         at = 0
         self._missing = 0
         while end - at >= 24:
             length, kind, flags, version, stream, deadline = _head(chunk, at)
-            if version != _VERSION or length > _PAYLOAD or flags >= wire.FLAGS_END:
+            if version != _VERSION or length > _PAYLOAD or flags >= _FLAGS_END:
                 raise ProtocolError(f"a frame of type {kind}, version {version}, flags {flags}, {length} bytes")
             after = at + 24 + length
             if after > end:
@@ -153,6 +159,7 @@ class Session:
                 handler = self.handler
                 is_fast = self._is_fast()
                 is_async = self.is_async
+                loop = self.loop
                 triggers = self.triggers
                 at = after
                 continue
@@ -166,37 +173,46 @@ class Session:
             event = Received(chunk, at + 24, attributes_at, data_at, after, None, triggers, False)
             context = Context(self, stream, deadline, event)
             at = after
-            out = self._out
-            if since == 0.0:
-                since = monotonic()
+            since = since or monotonic()
             try:
                 result = handler(event, context)
-                if is_async:
+                if not is_async:
+                    pass
+                elif loop is not None:
+                    result = loop.step(Job(event, context, stream), result)
+                    if result is _PENDING:
+                        continue
+                else:
+                    variables = copy_context()
                     try:
-                        waits_for = result.send(None)
+                        waits_for = variables.run(result.send, None)
                     except StopIteration as stop:
                         result = stop.value
-                        is_fast = self.loop is None
+                        # The handler may have imported asyncio by now.
+                        loop = self.loop
                     else:
-                        self.suspend(Job(event, context, stream), result, waits_for)
-                        is_fast = self._is_fast()
+                        self.suspend(Job(event, context, stream), result, waits_for, variables)
+                        loop = self.loop
                         continue
                 if type(result) is bytes and len(result) < 65000:
                     size = len(result)
+                    self._waiting += size
+                    # Only now: what the handler sent may have taken the replies before it along.
+                    out = self._out
                     out.append(_result(67 + size, _RESULT, 0, _VERSION, stream, 0, 0, _NO_KEY, 43, size, 0) + _OCTETS)
                     out.append(result)
                 else:
                     self.finish(Job(event, context, stream), result)
             except BaseException as error:
                 self.fail(Job(event, context, stream), error)
-            if monotonic() - since > 0.000_5:
+            if self._waiting > _REPLY_BYTES or monotonic() - since > _REPLY_DELAY:
                 self.flush()
                 since = monotonic()
         return at
 
     def _is_fast(self):
         """Whether an INVOKE can be run right where it is parsed."""
-        return self.handler is not None and not self.is_batch and self.pool is None and self.loop is None
+        return self.handler is not None and not self.is_batch and self.pool is None
 
     def frame(self, kind, flags, stream, deadline, chunk, at, end):
         """Handles any frame. False: the rest of the chunk waits for a hook or for the end."""
@@ -298,6 +314,8 @@ class Session:
     def _run_hook(self, kind):
         """DRAIN, SLEEP and WAKE, when nothing runs on this thread."""
         if kind == wire.DRAIN:
+            # A CANCEL behind it is for what the end waits for.
+            self.handle_buffered()
             for running in (self.loop, self.pool):
                 if running is not None:
                     running.drain()
@@ -336,20 +354,32 @@ class Session:
             return self.loop.start(job)
         try:
             coroutine = self.handler(job.argument, job.context)
-            try:
-                waits_for = coroutine.send(None)
-            except StopIteration as stop:
-                return self.finish(job, stop.value)
-            self.suspend(job, coroutine, waits_for)
+        except BaseException as error:
+            return self.fail(job, error)
+        self.drive(job, coroutine)
+
+    def drive(self, job, coroutine):
+        """Runs a coroutine until it ends or suspends."""
+        if self.loop is not None:
+            return self.loop.drive(job, coroutine)
+        variables = copy_context()
+        try:
+            waits_for = variables.run(coroutine.send, None)
+        except StopIteration as stop:
+            return self.finish(job, stop.value)
+        except BaseException as error:
+            return self.fail(job, error)
+        try:
+            self.suspend(job, coroutine, waits_for, variables)
         except BaseException as error:
             self.fail(job, error)
 
-    def suspend(self, job, coroutine, waits_for):
+    def suspend(self, job, coroutine, waits_for, variables):
         """Gives a coroutine that waits for something to asyncio."""
         if self.loop is None:
             coroutine.close()
             raise RuntimeError("the handler awaited something that is no asyncio future")
-        self.loop.adopt(job, coroutine, waits_for)
+        self.loop.adopt(job, coroutine, waits_for, variables)
 
     def perform(self, job):
         """Calls a plain handler and answers, on whichever thread this is."""
@@ -432,6 +462,9 @@ class Session:
         """Frames that may wait for the end of the turn; those of other threads go out at once."""
         if get_ident() == self._main:
             self._out.extend(frames)
+            self._waiting += sum(map(len, frames))
+            if self._waiting > _REPLY_BYTES:
+                self.flush()
         else:
             self._write(b"".join(frames))
 
@@ -442,8 +475,9 @@ class Session:
         self._write(frames)
 
     def flush(self):
-        out, self._out = self._out, []
-        self._write(b"".join(out))
+        out, self._out, self._waiting = self._out, [], 0
+        if out:
+            self._write(b"".join(out))
 
     def _write(self, raw):
         with self._lock:
@@ -483,7 +517,7 @@ class Session:
             if got == 0:
                 break  # The server has gone; the next turn finds it again.
             self._tail += got
-            if self.loop is not None:
+            if self.loop is not None and self.is_async:
                 # Descriptor 3 will not be readable again for bytes that are already here.
                 self.loop.again()
         self._scan()

@@ -33,8 +33,12 @@ def parse(raw):
         start = len(text) - len(text.lstrip(_SPACE))
     try:
         value, end = _scan(text, start)
-    except StopIteration as stop:
-        raise ValueError(f"expected a JSON value at character {stop.value}") from None
+    except (StopIteration, SystemError):
+        # The scanner cannot name its errors without the module around it.
+        from json import loads
+
+        loads(text, parse_constant=_Settings.parse_constant)
+        raise
     if end != len(text) and text[end:].strip(_SPACE):
         raise ValueError(f"expected the end of the JSON text at character {end}")
     return value

@@ -13,7 +13,7 @@ import time
 
 RUNTIME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PYTHON = "/usr/bin/python3"
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 20
 
 TYPES = {
     "HELLO": 1, "INIT": 2, "READY": 3, "CREDIT": 4, "DRAIN": 5, "PING": 6, "BYE": 7, "SLEEP": 8, "WAKE": 9,
