@@ -1,5 +1,5 @@
 public import ApusCore
-internal import Glibc
+public import Glibc
 
 /// The server's folder: made as root with mode 0700 and given to the server's own user.
 public enum DataDirectory {

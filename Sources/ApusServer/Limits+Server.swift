@@ -5,6 +5,8 @@ extension Limits {
     enum Server {
         /// What a build may print before only its end is kept: enough for pip's message.
         static let buildOutputBytes = 64 * 1024
+        /// A requirements file.
+        static let requirementsBytes = 1 << 20
         /// A fetch or an installation that takes longer is ended.
         static let buildSeconds: Int64 = 900
         /// Log lines that wait for the log; above it they are dropped and counted.
@@ -23,6 +25,16 @@ extension Limits {
         static let invocationSlackSeconds: Int64 = 30
         /// How long a deploy or deletion may wait for those before it.
         static let controlSeconds: Int64 = 60
+        /// Deployments that wait for the one under way.
+        static let waitingDeployments = 64
+        /// Events of one publishing request.
+        static let eventsPerRequest = 10_000
+        /// Events that a follower of a topic gets in one step.
+        static let eventsPerStreamStep = 256
+        /// How often a quiet stream says that it lives.
+        static let keepAliveMilliseconds: UInt64 = 15_000
+        /// How often a follower of logs is given new lines.
+        static let logPollMilliseconds: UInt64 = 200
         /// Documents of one deployment.
         static let documentsPerDeployment = 256
         /// How long a deploy with `wait` waits for its functions to start.

@@ -29,7 +29,7 @@ final class ShardRuntime: @unchecked Sendable {
         let logs = FunctionLogWriter(loop, log)
         self.logs = logs
         self.nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
-        let failures = StartFailures()
+        let starts = StartWatch()
         self.shard = Shard(
             loop: loop, log: log, launcher: self.nursery,
             configuration: ShardConfiguration(
@@ -39,19 +39,41 @@ final class ShardRuntime: @unchecked Sendable {
                     if !reader.run(work) { work() }
                 },
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
-                onReady: { name, _ in failures.last[name] = nil },
-                onStartFailed: { name, failure in failures.last[name] = failure },
+                onReady: { name, _ in starts.ready(name) },
+                onStartFailed: { name, failure in starts.failed(name, failure) },
                 busyPollMicroseconds: busyPollMicroseconds
             )
         )
-        self.failures = failures
+        self.starts = starts
     }
 
     /// Shared with the shard's callbacks, which are made before `self` is whole.
-    private final class StartFailures { var last: [ResourceName: Failure] = [:] }
-    private let failures: StartFailures
+    private let starts: StartWatch
 
-    func startFailure(of function: ResourceName) -> Failure? { self.failures.last[function] }
+    /// Starts one worker of a function unless one runs, and tells how that went.
+    func warm(_ function: ResourceName, _ completion: @escaping (ApusError?) -> Void) {
+        guard let entry = self.directory[function] else {
+            return completion(ApusError(.functionNotFound, "\(function) is not deployed"))
+        }
+        if self.shard.warm(entry.id) { return completion(nil) }
+        self.starts.wait(for: function, self.loop, completion)
+    }
+
+    /// Stops within a bound. `completion` is called once, on the loop, when nothing of the shard is left on it.
+    func stop(until: Timestamp, _ completion: @escaping () -> Void) {
+        let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
+        let finish = {
+            self.shard.drain(until: until) {
+                self.logs.flush()
+                self.logs.close()
+                self.starts.close()
+                self.nursery.close()
+                completion()
+            }
+        }
+        guard let listener = self.listener else { return finish() }
+        listener.stop(withinMilliseconds: milliseconds, whenDone: finish)
+    }
 }
 
 extension ApusStore.LogLine {

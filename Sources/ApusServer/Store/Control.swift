@@ -1,7 +1,6 @@
 internal import ApusCore
 internal import ApusLoop
 internal import ApusStore
-internal import ApusTelemetry
 internal import Synchronization
 
 /// Decides and performs every write to `apus.control`, one at a time, on a thread of its own: topics are made, records written in

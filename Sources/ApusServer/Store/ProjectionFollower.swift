@@ -1,7 +1,6 @@
 internal import ApusCore
 internal import ApusLoop
 internal import ApusStore
-internal import ApusTelemetry
 internal import Synchronization
 
 /// Keeps the projection up to the log and answers queries from it, all on the store thread.
