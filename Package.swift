@@ -69,7 +69,7 @@ let package = Package(
                 "ApusSandbox", "ApusStore", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore"]),
+        library("ApusTestSupport", ["ApusCore", "ApusEngine"]),
 
         .executableTarget(
             name: "apus",
