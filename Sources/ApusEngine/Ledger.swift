@@ -279,7 +279,7 @@ struct Ledger {
 
     private func finish(_ builder: LedgerStateBuilder, isCut: Bool) -> LedgerState {
         var state = builder.state(position: self.position, isCut: isCut)
-        self.restored.appendRest(to: &state)
+        self.restored.appendRest(to: &state, position: self.position)
         switch self.fault {
         case .commitsPastUnfinished: state = LedgerState(watermark: state.settled.last?.upperBound ?? state.watermark)
         case .forgetsSettledRanges: state.settled = []
