@@ -61,6 +61,8 @@ public final class Shard: @unchecked Sendable {
     /// The server's clock as this shard reads it.
     public var now: Timestamp { self.clock.now }
     public var attemptsInFlight: Int { self.engine.attemptsInFlight }
+    /// Triggers with outputs are not dispatched: the log is short of room, or too many outputs wait for it.
+    public var isLogShort: Bool { self.commits.isShort }
 
     /// Makes sure that a turn comes before the loop waits again.
     func requestTurn() { self.nudge?.request() }

@@ -5,7 +5,8 @@ internal import Glibc
 struct Bench {
     /// One line per benchmark.
     static let benchmarks: [(name: String, run: @Sendable (BenchOptions) throws -> BenchReport)] = [
-        ("log", { try LogBench.run($0) })
+        ("log", { try LogBench.run($0) }),
+        ("dispatch", { try DispatchBench.run($0) }),
     ]
 
     static func main() {

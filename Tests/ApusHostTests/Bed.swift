@@ -19,6 +19,7 @@ final class Bed: @unchecked Sendable {
     init(log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7) async throws {
         let clock = SystemClock()
         self.log = log ?? MemoryLog { clock.now }
+        Bed.open.withLock { $0.append(self) }
         await self.run {
             let launcher = DirectLauncher(loop: self.loop) { order in (Bed.worker, order.arguments) }
             self.shard = Shard(
@@ -37,7 +38,11 @@ final class Bed: @unchecked Sendable {
             }
         }
         self.loop.stop()
+        Bed.open.withLock { $0.removeAll { $0 === self } }
     }
+
+    /// A test that fails in the middle leaves its loop running: what the loop calls must stay.
+    private static let open = Mutex<[Bed]>([])
 
     /// The worker's binary, beside this test's own.
     static let worker: String = {
