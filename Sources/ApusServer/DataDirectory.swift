@@ -20,6 +20,16 @@ public enum DataDirectory {
         }
     }
 
+    /// Makes the folder itself, for the nursery, which opens it before it tells who the server's user is.
+    /// - Throws: `data_directory_invalid`.
+    public static func prepareFolder(_ path: String) throws(ApusError) {
+        guard path.hasPrefix("/") else {
+            throw ApusError(.dataDirectoryInvalid, "the data directory '\(path)' must be an absolute path")
+        }
+        if mkdir(path, 0o700) != 0, errno != EEXIST { throw Self.failure(path) }
+        for folder in Self.folders where mkdir("\(path)/\(folder)", 0o700) != 0 && errno != EEXIST { throw Self.failure("\(path)/\(folder)") }
+    }
+
     private static func make(_ path: String, user: uid_t, group: gid_t) throws(ApusError) {
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw Self.failure(path) }
         var status = stat()

@@ -6,6 +6,7 @@ internal import ApusLoop
 internal import ApusManifest
 public import ApusSandbox
 internal import ApusStore
+public import ApusTelemetry
 internal import Synchronization
 
 /// One server: shards with their loops, the control topics, the projection, deployments. Made after privileges were dropped.
@@ -13,14 +14,16 @@ public final class Server: Sendable {
     /// What the composer opened before: while it was still root, or because it chose the log.
     public struct Parts {
         public var log: any EventLog
+        public var journal: Log
         /// One listening socket per shard, all on one port.
         public var sockets: [CInt]
         /// One channel more than shards: the last is for builds.
         public var channels: [CInt]
         public var report: HostReport
 
-        public init(log: any EventLog, sockets: [CInt], channels: [CInt], report: HostReport) {
+        public init(log: any EventLog, journal: Log, sockets: [CInt], channels: [CInt], report: HostReport) {
             self.log = log
+            self.journal = journal
             self.sockets = sockets
             self.channels = channels
             self.report = report
@@ -29,6 +32,7 @@ public final class Server: Sendable {
 
     let configuration: ServerConfiguration
     let log: any EventLog
+    let journal: Log
     let report: HostReport
     let clock = SystemClock()
     let token: AdminToken
@@ -57,6 +61,7 @@ public final class Server: Sendable {
         let log = parts.log
         self.configuration = configuration
         self.log = log
+        self.journal = parts.journal
         self.report = parts.report
         self.token = try AdminToken.load(in: "\(data)/run")
         self.bundles = try BundleStore(folder: "\(data)/bundles")
@@ -66,15 +71,16 @@ public final class Server: Sendable {
         let projection = try Projection(path: "\(data)/state.db", logIdentity: log.identity) { place in
             (try? log.bounds(of: place))?.end
         }
-        if let remade = projection.remade { Log.info("the projection is made again from the log (\(remade))") }
-        let follower = ProjectionFollower(log: log, thread: self.store, projection: projection)
+        if let remade = projection.remade { parts.journal.info("the projection is made again from the log (\(remade))") }
+        let follower = ProjectionFollower(log: log, thread: self.store, projection: projection, journal: parts.journal)
         self.projection = follower
 
         let shards = try Self.makeShards(configuration, parts, self.reader, onNurseryDeath)
         self.shards = shards
         let store = self.store
-        self.control = Control(log: log) { changes, catalogue in
-            Self.apply(changes, catalogue, to: shards)
+        let journal = parts.journal
+        self.control = Control(log: log, journal: journal) { changes, catalogue in
+            Self.apply(changes, catalogue, to: shards, journal)
             store.run { Self.followDeadLetters(catalogue, follower) }
         }
         let buildLoop = EventLoop()
@@ -118,14 +124,14 @@ public final class Server: Sendable {
     private static func makeLayers(
         _ configuration: ServerConfiguration, _ parts: Parts, _ loop: EventLoop, _ onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) -> LayerBuilds {
-        let (channel, index, report) = (parts.channels[configuration.shards], configuration.shards, parts.report)
+        let (channel, index, report, journal) = (parts.channels[configuration.shards], configuration.shards, parts.report, parts.journal)
         let result = loop.runAndWait { () -> Result<LayerBuilds, ApusError> in
             do throws(ApusError) {
                 let nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
                 return .success(
                     LayerBuilds(
                         loop: loop, nursery: nursery, dataDirectory: configuration.dataDirectory,
-                        environment: configuration.buildEnvironment
+                        environment: configuration.buildEnvironment, journal: journal
                     )
                 )
             } catch { return .failure(error) }
@@ -139,7 +145,7 @@ public final class Server: Sendable {
         let applied = catalogue.functions.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
             Catalogue.Change.functionApplied($0, previous: nil)
         }
-        Self.apply(applied, catalogue, to: self.shards)
+        Self.apply(applied, catalogue, to: self.shards, self.journal)
         let projection = self.projection
         self.store.run {
             for topic in [TopicName.control, .logs, .dead] { projection.follow(topic) }
@@ -162,7 +168,7 @@ public final class Server: Sendable {
     // MARK: what is deployed
 
     /// Gives the shards what a control write changed. From any thread but a loop.
-    private static func apply(_ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime]) {
+    private static func apply(_ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime], _ journal: Log) {
         for change in changes {
             switch change {
             case .functionApplied(let function, _):
@@ -174,7 +180,7 @@ public final class Server: Sendable {
                         return nil
                     } catch { return error }
                 }
-                if let failure { Log.error("\(function.name) is deployed but cannot run: \(failure)") }
+                if let failure { journal.error("\(function.name) is deployed but cannot run: \(failure)") }
             case .functionRemoved(let function):
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
                 runtime.loop.runAndWait { runtime.shard.remove(function.id, forgettingPositions: true) }

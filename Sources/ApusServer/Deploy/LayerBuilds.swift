@@ -4,6 +4,7 @@ internal import ApusLoop
 internal import ApusManifest
 internal import ApusSandbox
 internal import ApusStore
+internal import ApusTelemetry
 internal import Glibc
 
 /// Builds dependency layers: fetches packages, installs them without a network, seals the result. One at a time, from a thread
@@ -15,13 +16,15 @@ final class LayerBuilds: Sendable {
     private let dataDirectory: String
     private let environment: [String]
     private let interpreter: String
+    private let journal: Log
 
     /// - Parameter environment: what pip is told about its index: `PIP_…` and proxy variables.
-    init(loop: EventLoop, nursery: NurseryClient, dataDirectory: String, environment: [String]) {
+    init(loop: EventLoop, nursery: NurseryClient, dataDirectory: String, environment: [String], journal: Log) {
         self.loop = loop
         self.nursery = nursery
         self.dataDirectory = dataDirectory
         self.environment = environment
+        self.journal = journal
         // Another interpreter may not load what this one's packages hold.
         var status = stat()
         let found = stat("/usr/bin/python3", &status) == 0
@@ -49,7 +52,7 @@ final class LayerBuilds: Sendable {
             try self.onLoop { $0.sealLayer(key, $1) }
         } catch {
             do throws(ApusError) { try self.onLoop { $0.discardLayer(key, $1) } } catch {
-                Log.warning("what was left of a failed build could not be removed: \(error)")
+                self.journal.warning("what was left of a failed build could not be removed: \(error)")
             }
             throw error
         }

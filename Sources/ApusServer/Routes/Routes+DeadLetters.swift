@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusHTTP
 internal import ApusJSON
+internal import ApusLoop
 internal import ApusStore
 
 /// Dead letters: listing, showing, redriving, dropping.

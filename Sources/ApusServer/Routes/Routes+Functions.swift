@@ -4,6 +4,7 @@ internal import ApusEngine
 internal import ApusHTTP
 internal import ApusHost
 internal import ApusJSON
+internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
 
@@ -126,7 +127,7 @@ extension Routes {
                 var watermark = max(trigger.deployment.start(of: partition), bounds.start)
                 var retrying = 0
                 if let entry = entries.first(where: { $0.key == key }) {
-                    guard let state = try? LedgerState(encoded: entry.value) else {
+                    guard let state = try? LedgerState(decoding: entry.value) else {
                         throw ApusError(.logDamaged, "the position of \(trigger.group) cannot be read")
                     }
                     watermark = max(state.watermark, bounds.start)

@@ -1,8 +1,13 @@
 internal import ApusCore
+internal import ApusEngine
 internal import ApusHTTP
 internal import ApusHost
 internal import ApusJSON
+internal import ApusLoop
+internal import ApusSandbox
 internal import ApusStore
+internal import ApusTelemetry
+internal import Synchronization
 
 /// The server itself: readiness, what the host enforces, workers.
 extension Routes {

@@ -58,7 +58,7 @@ extension Routes {
                 throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: from, partition, limit and headers are")
             }
             var reading = TopicReading(
-                topic: topic, partitions: Array(0..<configuration.partitions), from: .earliest,
+                topic: topic, partitions: Array(0..<configuration.partitions), from: .position(.earliest),
                 limit: try self.number(query, "limit", default: 100, in: 1...Limits.Server.eventsPerRead), headers: query["headers"] == "true"
             )
             if query["partition"] != nil {

@@ -4,6 +4,7 @@ internal import ApusHost
 internal import ApusJSON
 internal import ApusLoop
 internal import ApusStore
+internal import Synchronization
 
 /// The HTTP paths of one shard's listener. Made on the shard's loop, where every handler runs.
 struct Routes {
@@ -76,7 +77,7 @@ struct Routes {
 
     // MARK: what handlers share
 
-    func reply(_ exchange: HTTPExchange) -> HTTPReply { HTTPReply(to: exchange, on: self.runtime.loop) }
+    func reply(_ exchange: HTTPExchange) -> HTTPReply { exchange.reply() }
 
     func namespace(_ parameters: RouteParameters) throws(ApusError) -> Namespace {
         guard let text = parameters["ns"] else { return .default }

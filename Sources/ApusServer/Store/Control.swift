@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusLoop
 internal import ApusStore
+internal import ApusTelemetry
 internal import Synchronization
 
 /// Decides and performs every write to `apus.control`, one at a time, on a thread of its own: topics are made, records written in
@@ -10,6 +11,7 @@ final class Control: Sendable {
 
     private let log: any EventLog
     private let clock = SystemClock()
+    private let journal: Log
     private let thread = WorkThread()
     // SAFETY: touched on `thread` only, and by `replay` before anything was given to it.
     nonisolated(unsafe) private var queue = ControlQueue()
@@ -19,8 +21,9 @@ final class Control: Sendable {
     /// Called on `thread` with what a write changed, before its caller is answered.
     private let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> Void
 
-    init(log: any EventLog, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> Void) {
+    init(log: any EventLog, journal: Log, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> Void) {
         self.log = log
+        self.journal = journal
         self.onChanges = onChanges
     }
 
@@ -43,7 +46,7 @@ final class Control: Sendable {
             }
             for event in events {
                 do throws(ApusError) { _ = try self.queue.follow(try ControlRecord(event)) } catch {
-                    Log.error("a record of apus.control was passed over: \(error)")
+                    self.journal.error("a record of apus.control was passed over: \(error)")
                 }
             }
         }
@@ -99,7 +102,7 @@ final class Control: Sendable {
         self.onChanges(commit.changes, catalogue)
         for topic in commit.topicsToDelete {
             do throws(ApusError) { try self.log.deleteTopic(topic) } catch {
-                Log.error("the topic '\(topic)' is no longer deployed but its records could not be deleted: \(error)")
+                self.journal.error("the topic '\(topic)' is no longer deployed but its records could not be deleted: \(error)")
             }
         }
         return .success(commit.outcomes)

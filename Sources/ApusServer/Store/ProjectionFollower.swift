@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusLoop
 internal import ApusStore
+internal import ApusTelemetry
 internal import Synchronization
 
 /// Keeps the projection up to the log and answers queries from it, all on the store thread.
@@ -10,6 +11,7 @@ internal import Synchronization
 final class ProjectionFollower: Sendable {
     private let log: any EventLog
     private let thread: WorkThread
+    private let journal: Log
     // SAFETY: touched on the store thread only.
     nonisolated(unsafe) private let projection: Projection
     // SAFETY: touched on the store thread only.
@@ -19,9 +21,10 @@ final class ProjectionFollower: Sendable {
     /// Partitions with a catch-up already queued, so that a burst of commits queues one.
     private let queued = Mutex<Set<TopicPartition>>([])
 
-    init(log: any EventLog, thread: WorkThread, projection: Projection) {
+    init(log: any EventLog, thread: WorkThread, projection: Projection, journal: Log) {
         self.log = log
         self.thread = thread
+        self.journal = journal
         self.projection = projection
     }
 
@@ -77,7 +80,7 @@ final class ProjectionFollower: Sendable {
                 isBehind = next < bounds.end
             }
         } catch {
-            Log.error("the projection could not follow \(place): \(error)")
+            self.journal.error("the projection could not follow \(place): \(error)")
         }
         self.wake()
     }
