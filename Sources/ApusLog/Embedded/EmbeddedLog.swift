@@ -94,13 +94,8 @@ public final class EmbeddedLog: EventLog {
         let isNew = try LogTables.isNew(transaction)
         if !isNew {
             // Looked at before anything is written: a newer format may have other tables.
-            let meta = try transaction.openTable("meta", flags: 0)
-            guard let bytes = try transaction.get(meta, Array("format".utf8)), bytes.count == 4 else {
-                throw LMDBFailure(MDB_CORRUPTED, "read the log's format")
-            }
-            guard UInt32(littleEndian: bytes.loadUnaligned(as: UInt32.self)) <= LogTables.format else {
-                throw LMDBFailure(MDB_VERSION_MISMATCH, "read the log's format")
-            }
+            guard let format = try LogTables.format(transaction) else { throw LMDBFailure(MDB_CORRUPTED, "read the log's format") }
+            guard format <= LogTables.format else { throw LMDBFailure(MDB_VERSION_MISMATCH, "read the log's format") }
         }
         let tables = try LogTables(transaction)
         if isNew {
