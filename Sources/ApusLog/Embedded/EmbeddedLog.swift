@@ -23,6 +23,7 @@ public final class EmbeddedLog: EventLog {
     private let writer: LogWriter
     private let marker: BootMarker?
     private let syncing: PeriodicSync?
+    private let isClosed = Atomic<Bool>(false)
     /// Nil once closed.
     private let lock: Mutex<DirectoryLock?>
 
@@ -109,19 +110,19 @@ public final class EmbeddedLog: EventLog {
     }
 
     public func close() {
-        let isOpen = self.lock.withLock { $0 != nil }
-        guard isOpen else { return }
+        guard !self.isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         self.writer.close()
         self.syncing?.close()
-        self.readers.close()
-        self.writer.readers.close()
+        let areReadersGone = self.readers.close() && self.writer.readers.close()
         do throws(LMDBFailure) {
             try self.environment.sync()
-            // Only now is the file as good as a clean close promises.
+            // Only now is the file as good as a clean close promises. A marker that cannot be removed costs a check, no more.
             do throws(ApusError) { try self.marker?.remove() } catch {}
         } catch {
             // The marker stays: the next start of the machine checks the file.
         }
+        // A read that still runs keeps the map and the directory until it and the log are gone.
+        guard areReadersGone else { return }
         self.environment.close()
         self.lock.withLock { $0 = nil }
     }
