@@ -99,10 +99,33 @@ func eventually(_ what: String, seconds: Int = 20, line: UInt = #line, _ conditi
 }
 
 /// A value that another thread sets once.
-final class Box<Value: Sendable>: Sendable {
+final class Box<Value: Sendable>: @unchecked Sendable {
     private let value = Mutex<Value?>(nil)
-    func set(_ value: Value) { self.value.withLock { $0 = value } }
-    var current: Value? { self.value.withLock { $0 } }
+    // SAFETY: a semaphore is made for use from many threads; its address is stable.
+    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+    init() { sem_init(self.semaphore, 0, 0) }
+
+    deinit {
+        sem_destroy(self.semaphore)
+        self.semaphore.deallocate()
+    }
+
+    func set(_ value: Value) {
+        self.value.withLock { $0 = value }
+        sem_post(self.semaphore)
+    }
+
+    /// - Returns: nil when nothing was set within 20 seconds.
+    func wait() -> Value? {
+        var deadline = timespec()
+        clock_gettime(CLOCK_REALTIME, &deadline)
+        deadline.tv_sec += 20
+        while sem_timedwait(self.semaphore, &deadline) != 0 {
+            if errno != EINTR { return nil }
+        }
+        return self.value.withLock { $0 }
+    }
 }
 
 extension EventLog {
@@ -110,8 +133,7 @@ extension EventLog {
     func write(_ batch: LogBatch, line: UInt = #line) throws -> LogReceipt {
         let box = Box<Result<LogReceipt, ApusError>>()
         self.submit(batch) { box.set($0) }
-        try eventually("the answer to a batch", line: line) { box.current != nil }
-        guard let result = box.current else { throw ContractViolation(description: "no answer") }
+        guard let result = box.wait() else { throw ContractViolation(description: "no answer to a batch (line \(line))") }
         return try result.get()
     }
 

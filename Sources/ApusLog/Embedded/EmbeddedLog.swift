@@ -23,6 +23,7 @@ public final class EmbeddedLog: EventLog {
     private let writer: LogWriter
     private let marker: BootMarker?
     private let syncing: PeriodicSync?
+    private let isClosed = Atomic<Bool>(false)
     /// Nil once closed.
     private let lock: Mutex<DirectoryLock?>
 
@@ -94,13 +95,8 @@ public final class EmbeddedLog: EventLog {
         let isNew = try LogTables.isNew(transaction)
         if !isNew {
             // Looked at before anything is written: a newer format may have other tables.
-            let meta = try transaction.openTable("meta", flags: 0)
-            guard let bytes = try transaction.get(meta, Array("format".utf8)), bytes.count == 4 else {
-                throw LMDBFailure(MDB_CORRUPTED, "read the log's format")
-            }
-            guard UInt32(littleEndian: bytes.loadUnaligned(as: UInt32.self)) <= LogTables.format else {
-                throw LMDBFailure(MDB_VERSION_MISMATCH, "read the log's format")
-            }
+            guard let format = try LogTables.format(transaction) else { throw LMDBFailure(MDB_CORRUPTED, "read the log's format") }
+            guard format <= LogTables.format else { throw LMDBFailure(MDB_VERSION_MISMATCH, "read the log's format") }
         }
         let tables = try LogTables(transaction)
         if isNew {
@@ -114,19 +110,19 @@ public final class EmbeddedLog: EventLog {
     }
 
     public func close() {
-        let isOpen = self.lock.withLock { $0 != nil }
-        guard isOpen else { return }
+        guard !self.isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         self.writer.close()
         self.syncing?.close()
-        self.readers.close()
-        self.writer.readers.close()
+        let areReadersGone = self.readers.close() && self.writer.readers.close()
         do throws(LMDBFailure) {
             try self.environment.sync()
-            // Only now is the file as good as a clean close promises.
+            // Only now is the file as good as a clean close promises. A marker that cannot be removed costs a check, no more.
             do throws(ApusError) { try self.marker?.remove() } catch {}
         } catch {
             // The marker stays: the next start of the machine checks the file.
         }
+        // A read that still runs keeps the map and the directory until it and the log are gone.
+        guard areReadersGone else { return }
         self.environment.close()
         self.lock.withLock { $0 = nil }
     }

@@ -31,6 +31,8 @@ struct LMDBFailure: Error, Equatable {
             return ApusError(.limitReached, "too many reads of the event log at one moment: raise its readers")
         case MDB_DBS_FULL:
             return ApusError(.limitReached, "the event log has no table left: delete topics or raise its tables")
+        case ESHUTDOWN:
+            return ApusError(.shuttingDown, "the event log is closing")
         case EACCES, EPERM, EROFS:
             return ApusError(.dataDirectoryInvalid, "cannot open the event log \(path): \(String(cString: strerror(self.code)))")
         default:

@@ -42,6 +42,18 @@ struct LogTables {
         return try transaction.size(of: main).entries == 0
     }
 
+    /// The format of a file with tables in it; nil when it is no log.
+    static func format(_ transaction: borrowing WriteTransaction) throws(LMDBFailure) -> UInt32? {
+        do throws(LMDBFailure) {
+            let meta = try transaction.openTable("meta", flags: 0)
+            guard let bytes = try transaction.get(meta, Array("format".utf8)), bytes.count == 4 else { return nil }
+            return UInt32(littleEndian: bytes.loadUnaligned(as: UInt32.self))
+        } catch {
+            guard error.code == MDB_NOTFOUND else { throw error }
+            return nil
+        }
+    }
+
     func integer<Integer: FixedWidthInteger & BitwiseCopyable>(
         _ name: String, as type: Integer.Type, _ transaction: borrowing WriteTransaction
     ) throws(LMDBFailure) -> Integer? {

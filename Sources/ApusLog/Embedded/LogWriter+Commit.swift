@@ -21,7 +21,10 @@ extension LogWriter {
             case .failure(let error): refused.append((submission.completion, error))
             }
         }
-        if !prepared.isEmpty { self.writeAndAnswer(&prepared) }
+        if !prepared.isEmpty {
+            self.room.spend(self.commitCost)
+            self.writeAndAnswer(&prepared)
+        }
         for (completion, error) in refused { completion(.failure(error)) }
     }
 
@@ -41,6 +44,8 @@ extension LogWriter {
         }
     }
 
+    private var commitCost: Int64 { RoomAccount.commitCost(pageBytes: self.environment.pageBytes) }
+
     // MARK: before the transaction
 
     /// Everything that can be wrong with one batch is found here, where it costs no other batch anything.
@@ -50,7 +55,7 @@ extension LogWriter {
         var places: [LogReceipt.Place] = []
         targets.reserveCapacity(batch.appends.count)
         places.reserveCapacity(batch.appends.count)
-        var cost = RoomAccount.commitCost(pageBytes: self.environment.pageBytes)
+        var cost: Int64 = 0
         do throws(ApusError) {
             for index in batch.appends.indices {
                 let partition = try self.target(of: batch.appends[index])
@@ -65,7 +70,7 @@ extension LogWriter {
         } catch {
             return .failure(error)
         }
-        guard self.room.allows(batch.urgency, cost: cost, hasAppends: !batch.appends.isEmpty) else { return .failure(self.room.refusal) }
+        guard self.room.allows(batch.urgency, cost: cost + self.commitCost, hasAppends: !batch.appends.isEmpty) else { return .failure(self.room.refusal) }
         self.room.spend(cost)
         return .success(PreparedBatch(submission: submission, targets: targets, places: places))
     }
@@ -173,6 +178,7 @@ extension LogWriter {
     private func supersede(
         _ partition: Partition, _ block: [UInt8], by offset: Offset, _ time: Timestamp, _ transaction: borrowing WriteTransaction
     ) throws(LMDBFailure) {
+        // The block was parsed before it got here; a record without a key never does.
         guard let index = partition.index, let layout = try? EventLayout(parsing: block.span.bytes), let key = layout.key else { return }
         let digest = block.withUnsafeBytes { KeyDigest.of(UnsafeRawBufferPointer(rebasing: $0[key])) }
         if let known = try transaction.get(index.handle, digest), known.count == 8 {

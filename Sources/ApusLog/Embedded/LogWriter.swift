@@ -131,12 +131,11 @@ final class LogWriter: @unchecked Sendable {
         for request in requests {
             switch request {
             case .batch(let submission):
-                if bytes + submission.bytes > Limits.Log.groupBytes || records + submission.batch.appends.count > Limits.Log.groupRecords {
-                    flush()
-                }
+                let writes = submission.batch.appends.count + submission.batch.ledger.count
+                if bytes + submission.bytes > Limits.Log.groupBytes || records + writes > Limits.Log.groupRecords { flush() }
                 group.append(submission)
                 bytes += submission.bytes
-                records += submission.batch.appends.count
+                records += writes
             case .command(let command, let reply):
                 flush()
                 let answer = self.execute(command)

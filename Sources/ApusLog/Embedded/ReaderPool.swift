@@ -120,12 +120,13 @@ final class ReaderPool: Sendable {
 
     /// A reader on the newest snapshot. Give it back before any wait: it keeps every page that is freed meanwhile.
     func take() throws(LMDBFailure) -> Reader {
-        let (isAllowed, idle) = self.content.withLock { content -> (Bool, Reader?) in
-            guard !content.isClosed, content.inUse < self.limit else { return (false, nil) }
+        let (refusal, idle) = self.content.withLock { content -> (CInt, Reader?) in
+            if content.isClosed { return (ESHUTDOWN, nil) }
+            if content.inUse >= self.limit { return (MDB_READERS_FULL, nil) }
             content.inUse += 1
-            return (true, content.idle.popLast())
+            return (MDB_SUCCESS, content.idle.popLast())
         }
-        guard isAllowed else { throw LMDBFailure(MDB_READERS_FULL, "begin a read") }
+        try check(refusal, "begin a read")
         do throws(LMDBFailure) {
             let reader = if let idle { idle } else { try Reader(self.environment) }
             try reader.renew()
@@ -147,11 +148,12 @@ final class ReaderPool: Sendable {
     }
 
     /// Ends the idle readers and waits a bounded time for those in use.
-    func close() {
+    /// - Returns: whether none is left.
+    func close() -> Bool {
         self.content.withLock { content in
             content.isClosed = true
             content.idle.removeAll()
         }
-        _ = self.content.take(within: Limits.Log.closeWaitMilliseconds) { $0.inUse == 0 ? true : nil }
+        return self.content.take(within: Limits.Log.closeWaitMilliseconds) { $0.inUse == 0 ? true : nil } ?? false
     }
 }
