@@ -30,3 +30,21 @@ import Testing
         print("simulated: \(total)")
     }
 }
+
+/// Deliberately broken ledgers: a simulator that passes them would prove nothing.
+@Suite(.serialized) struct BrokenLedgerTests {
+    private static let seedsMax: UInt64 = 60
+
+    @Test(arguments: LedgerFault.allCases.filter { $0 != .none })
+    func aBrokenLedgerIsCaught(_ fault: LedgerFault) {
+        for seed in 1...Self.seedsMax {
+            do {
+                _ = try Simulator.run(seed: seed, fault: fault)
+            } catch {
+                print("\(fault): caught by seed \(seed): \(error.message)")
+                return
+            }
+        }
+        Issue.record("\(fault) passed \(Self.seedsMax) seeds")
+    }
+}
