@@ -14,10 +14,12 @@ public indirect enum JSONValue: Sendable, Equatable {
     case object(JSONObject)
 
     /// Reads one JSON text.
-    /// - Parameter refusesDuplicates: refuses objects with two members of one name, which two readers may understand differently;
-    ///   otherwise the last one counts.
+    /// - Parameter refusesDuplicates: refuses objects with two members of one name, which two readers may understand
+    ///   differently; otherwise the last one counts.
     /// - Throws: `invalid_json`, with line and column.
-    public static func parse(_ text: UnsafeRawBufferPointer, refusesDuplicates: Bool = true) throws(ApusError) -> JSONValue {
+    public static func parse(_ text: UnsafeRawBufferPointer, refusesDuplicates: Bool = true) throws(ApusError)
+        -> JSONValue
+    {
         try JSONParser().parse(text) { (view) throws(ApusError) in
             var builder = TreeBuilder(refusesDuplicates: refusesDuplicates)
             return try builder.value(view, depth: 0)
@@ -103,7 +105,8 @@ public indirect enum JSONValue: Sendable, Equatable {
     }
 }
 
-extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral,
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+    ExpressibleByBooleanLiteral,
     ExpressibleByNilLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     public init(stringLiteral value: String) { self = .string(value) }
@@ -121,7 +124,8 @@ private struct TreeBuilder {
 
     mutating func value(_ view: JSONView, depth: Int) throws(ApusError) -> JSONValue {
         guard depth < Limits.JSON.depth || (view.kind != .array && view.kind != .object) else {
-            throw ApusError(.invalidJSON, "The JSON has more than \(Limits.JSON.depth) objects and arrays inside one another.")
+            throw ApusError(
+                .invalidJSON, "The JSON has more than \(Limits.JSON.depth) objects and arrays inside one another.")
         }
         switch view.kind {
         case .null: return .null
@@ -146,7 +150,8 @@ private struct TreeBuilder {
             let value = try self.value(member.value, depth: depth + 1)
             if let place = places[name] {
                 guard !self.refusesDuplicates else {
-                    throw ApusError(.invalidJSON, "The JSON has an object with two members \"\(name)\". Keep one of them.")
+                    throw ApusError(
+                        .invalidJSON, "The JSON has an object with two members \"\(name)\". Keep one of them.")
                 }
                 members[place].value = value
             } else {
