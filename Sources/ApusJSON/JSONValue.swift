@@ -1,7 +1,7 @@
 public import ApusCore
 
 /// A JSON value that is kept: a tree. To read a few fields of a text, ``JSONView`` is cheaper.
-public indirect enum JSONValue: Sendable, Equatable {
+public enum JSONValue: Sendable, Equatable {
     case null
     case boolean(Bool)
     case integer(Int64)
@@ -144,19 +144,27 @@ private struct TreeBuilder {
 
     private mutating func object(_ view: JSONView, depth: Int) throws(ApusError) -> JSONObject {
         var members: [JSONObject.Member] = []
+        // Small objects are searched by walking; the table is made once an object is large enough to be worth one.
         var places: [String: Int] = [:]
         for member in view.members {
-            let name = member.name
             let value = try self.value(member.value, depth: depth + 1)
-            if let place = places[name] {
+            let known =
+                places.isEmpty
+                ? members.firstIndex { member.isNamed($0.name) } : places[member.name]
+            if let known {
                 guard !self.refusesDuplicates else {
                     throw ApusError(
-                        .invalidJSON, "The JSON has an object with two members \"\(name)\". Keep one of them.")
+                        .invalidJSON, "The JSON has an object with two members \"\(member.name)\". Keep one of them.")
                 }
-                members[place].value = value
-            } else {
-                places[name] = members.count
-                members.append(JSONObject.Member(name, value))
+                members[known].value = value
+                continue
+            }
+            let name = member.name
+            members.append(JSONObject.Member(name, value))
+            if !places.isEmpty {
+                places[name] = members.count - 1
+            } else if members.count == 12 {
+                for (index, member) in members.enumerated() { places[member.name] = index }
             }
         }
         return JSONObject(distinct: members)

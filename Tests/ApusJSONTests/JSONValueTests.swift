@@ -47,6 +47,20 @@ import Testing
         #expect(try JSONValue.parse(#"{"a":1,"b":0,"a":2}"#, refusesDuplicates: false) == ["a": 2, "b": 0])
     }
 
+    @Test func duplicatesAreFoundInObjectsOfAnySize() throws {
+        for count in 1...40 {
+            let members = (0..<count).map { "\"m\($0)\":\($0)" }.joined(separator: ",")
+            #expect(try JSONValue.parse("{\(members)}").object?.count == count)
+            for index in 0..<count {
+                let text = "{\(members),\"m\(index)\":-1}"
+                #expect(throws: ApusError.self) { try JSONValue.parse(text) }
+                let value = try JSONValue.parse(text, refusesDuplicates: false)
+                #expect(value["m\(index)"]?.integer == -1)
+                #expect(value.object?.count == count)
+            }
+        }
+    }
+
     @Test func depthIsBoundedAtTheLimit() throws {
         let depth = Limits.JSON.depth
         func nested(_ count: Int) -> String {
