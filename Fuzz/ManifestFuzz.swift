@@ -1,5 +1,5 @@
-// libFuzzer on the manifest parser: any bytes are either refused with errors that have a place, or accepted and then go through
-// JSON unchanged.
+// libFuzzer on the manifest parser: any bytes are either refused with errors that have a place, or accepted and then go
+// through JSON unchanged.
 //
 // Built apart from the package, since the fuzzer brings its own `main`. From the repository's root, OUT being any folder:
 //
