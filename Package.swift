@@ -70,7 +70,7 @@ let package = Package(
                 "ApusSandbox", "ApusStore", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore", "ApusLoop", "CShims"]),
+        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusLoop", "CShims"]),
 
         .executableTarget(
             name: "apus",

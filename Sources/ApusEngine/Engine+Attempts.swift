@@ -92,6 +92,8 @@ extension Engine {
         case .deadLetter:
             self.triggers[trigger].counters.deadLetters += 1
             self.release(lane, slot, now: now)
+            // Counted as well: a restart before the dead letter is durable must not forget it.
+            self.lanes[Int(lane)].ledger.fail(slot, due: now)
             self.lanes[Int(lane)].ledger.finish(slot)
             return .deadLetter
         case .block:

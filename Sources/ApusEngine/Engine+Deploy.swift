@@ -99,6 +99,8 @@ extension Engine {
                 self.lanes[Int(lane)].keys = KeyOrder()
                 self.freeLanes.append(lane)
             }
+        } else {
+            self.functions[Int(state.function)].tables?.close(state.plan.trigger)
         }
         self.triggerSlots.remove(UInt64(state.plan.trigger.rawValue))
         self.functions[Int(state.function)].triggers.removeAll { $0 == trigger }

@@ -43,6 +43,8 @@ extension Engine {
             self.considerFetch(lane)
         }
         self.committingLanes.removeAll(keepingCapacity: true)
+        // Said again for what came meanwhile, so that a host need not remember it.
+        self.isSignalled = false
         if !self.dirtyLanes.isEmpty { self.signal() }
     }
 
@@ -56,6 +58,7 @@ extension Engine {
             self.markDirty(reference.lane, isQuiet: true)
         }
         self.committingLanes.removeAll(keepingCapacity: true)
+        self.isSignalled = false
         guard !self.isLedgerResting else { return }
         self.isLedgerResting = true
         self.timers.insert(EngineTimer(due: now + Limits.Engine.ledgerRetry, kind: .ledgerRetry))

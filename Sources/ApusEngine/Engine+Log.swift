@@ -43,8 +43,9 @@ extension Engine {
         }
         let before = self.lanes[Int(lane)].ledger.position
         guard next > before else {
-            // Nothing new: what was asked for failed to come, so do not ask again at once.
-            if self.lanes[Int(lane)].fetch == .underWay { self.restFetch(lane, now: now) }
+            // Nothing new. As an answer to the read under way it means that nothing came, so do not ask again at once; anything
+            // else is an older answer that came again.
+            if self.lanes[Int(lane)].fetch == .underWay, next == before, records.isEmpty { self.restFetch(lane, now: now) }
             return
         }
         self.lanes[Int(lane)].fetch = .idle

@@ -130,15 +130,13 @@ extension Engine {
     mutating func watchDeadlines(_ function: Int32) {
         let first = self.functions[Int(function)].deadlines.first
         guard first != InFlight.none else { return }
-        self.setTimer(.deadlines, \.deadlineTimer, of: function, due: self.inFlight[first].deadline)
+        self.setTimer(.deadlines, of: function, due: self.inFlight[first].deadline)
     }
 
     /// Sets a timer of a function unless one that is not later is set.
-    mutating func setTimer(
-        _ kind: EngineTimer.Kind, _ set: WritableKeyPath<FunctionState, Timestamp?>, of function: Int32, due: Timestamp
-    ) {
-        if let known = self.functions[Int(function)][keyPath: set], known <= due { return }
-        self.functions[Int(function)][keyPath: set] = due
+    mutating func setTimer(_ kind: EngineTimer.Kind, of function: Int32, due: Timestamp) {
+        guard due < self.functions[Int(function)].timers[kind] else { return }
+        self.functions[Int(function)].timers[kind] = due
         let generation = UInt64(self.functions[Int(function)].generation)
         self.timers.insert(EngineTimer(due: due, kind: kind, index: function, generation: generation))
     }
@@ -175,6 +173,6 @@ extension Engine {
         guard let closesAt = self.functions[Int(function)].gatherer?.closesAt else { return }
         // One that closed already waits for credit, not for time.
         guard closesAt > now else { return }
-        self.setTimer(.batch, \.batchTimer, of: function, due: closesAt)
+        self.setTimer(.batch, of: function, due: closesAt)
     }
 }

@@ -57,16 +57,16 @@ extension Engine {
     private mutating func fire(_ timer: EngineTimer, function: Int32, now: Timestamp) {
         switch timer.kind {
         case .deadlines:
-            self.clear(\.deadlineTimer, timer, function)
+            self.clear(timer, function)
             self.expireAttempts(function, now: now)
             self.watchDeadlines(function)
         case .batch:
-            self.clear(\.batchTimer, timer, function)
+            self.clear(timer, function)
         case .idle:
-            self.clear(\.idleTimer, timer, function)
+            self.clear(timer, function)
             self.stopIdle(function, now: now)
         case .pool:
-            self.clear(\.poolTimer, timer, function)
+            self.clear(timer, function)
         case .tableFetch:
             self.tableFetchRested(function, table: timer.detail, now: now)
         default:
@@ -75,9 +75,9 @@ extension Engine {
         self.schedule(function, now: now)
     }
 
-    private mutating func clear(_ set: WritableKeyPath<FunctionState, Timestamp?>, _ timer: EngineTimer, _ function: Int32) {
-        if let known = self.functions[Int(function)][keyPath: set], known <= timer.due {
-            self.functions[Int(function)][keyPath: set] = nil
+    private mutating func clear(_ timer: EngineTimer, _ function: Int32) {
+        if self.functions[Int(function)].timers[timer.kind] <= timer.due {
+            self.functions[Int(function)].timers[timer.kind] = .distantFuture
         }
     }
 

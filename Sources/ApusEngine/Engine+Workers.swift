@@ -29,7 +29,7 @@ extension Engine {
         let (perWorker, scale) = (self.functions[place].perWorker, self.functions[place].plan.scale)
         let blockedUntil = self.functions[place].pool.blockedUntil
         if blockedUntil > now {
-            self.setTimer(.pool, \.poolTimer, of: function, due: blockedUntil)
+            self.setTimer(.pool, of: function, due: blockedUntil)
             return
         }
         let starts = self.functions[place].pool.starts(depth: depth, perWorker: perWorker, scale: scale, now: now)
@@ -81,17 +81,17 @@ extension Engine {
     /// Puts the worker where its credit and its work say: among the idle, among the busy, or nowhere.
     mutating func place(_ slot: Int32, now: Timestamp) {
         self.unplace(slot)
-        let worker = self.workers[Int(slot)]
-        if worker.phase == .retiring, worker.running == 0 {
+        let (phase, running) = (self.workers[Int(slot)].phase, self.workers[Int(slot)].running)
+        if phase == .retiring, running == 0 {
             self.stop(slot, now: now)
             return
         }
-        guard worker.phase == .ready, worker.credits > 0 else { return }
-        let function = Int(worker.function)
-        if worker.running == 0 {
+        guard phase == .ready, self.workers[Int(slot)].credits > 0 else { return }
+        let function = Int(self.workers[Int(slot)].function)
+        if running == 0 {
             self.functions[function].idle.prepend(slot, &self.workers)
             self.workers[Int(slot)].place = .idle
-            self.watchIdle(worker.function, now: now)
+            self.watchIdle(Int32(function), now: now)
         } else {
             self.functions[function].busy.append(slot, &self.workers)
             self.workers[Int(slot)].place = .busy
@@ -116,7 +116,7 @@ extension Engine {
         let longest = self.functions[place].idle.last
         guard longest != FunctionState.noWorker, self.functions[place].pool.hasSpare(self.functions[place].plan.scale) else { return }
         let due = max(now, self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle)
-        self.setTimer(.idle, \.idleTimer, of: function, due: due)
+        self.setTimer(.idle, of: function, due: due)
     }
 
     mutating func stopIdle(_ function: Int32, now: Timestamp) {

@@ -31,17 +31,43 @@ struct FunctionState {
     var running = 0
     var deadlines = InFlight.List()
 
-    // For when timers are set, so that each is set once.
-    var deadlineTimer: Timestamp?
-    var idleTimer: Timestamp?
-    var batchTimer: Timestamp?
-    var poolTimer: Timestamp?
+    /// For when timers are set, so that each is set once.
+    var timers = FunctionTimers()
 
     /// The place of direct invocations in ``ring``.
     static let requestSource: Int32 = -2
 
     /// How many pieces of work one worker takes at a time: a credit is an event, or a batch of them.
     var perWorker: Int { max(1, self.plan.concurrency) * max(1, self.plan.batch?.maxSize ?? 1) }
+}
+
+/// The earliest timer that is set of each kind a function has one of.
+struct FunctionTimers {
+    private var deadlines = Timestamp.distantFuture
+    private var idle = Timestamp.distantFuture
+    private var batch = Timestamp.distantFuture
+    private var pool = Timestamp.distantFuture
+
+    subscript(kind: EngineTimer.Kind) -> Timestamp {
+        get {
+            switch kind {
+            case .deadlines: self.deadlines
+            case .idle: self.idle
+            case .batch: self.batch
+            case .pool: self.pool
+            default: preconditionFailure("not a timer that a function has one of")
+            }
+        }
+        set {
+            switch kind {
+            case .deadlines: self.deadlines = newValue
+            case .idle: self.idle = newValue
+            case .batch: self.batch = newValue
+            case .pool: self.pool = newValue
+            default: preconditionFailure("not a timer that a function has one of")
+            }
+        }
+    }
 }
 
 /// Workers of one function, linked through themselves.

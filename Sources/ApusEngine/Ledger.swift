@@ -49,6 +49,13 @@ struct Ledger {
         var first = Ledger.none
         var last = Ledger.none
         var count = 0
+
+        fileprivate mutating func append(_ slot: Int32, _ entries: inout [Entry]) {
+            entries[Int(slot)].next = Ledger.none
+            if self.last == Ledger.none { self.first = slot } else { entries[Int(self.last)].next = slot }
+            self.last = slot
+            self.count += 1
+        }
     }
 
     private(set) var entries: [Entry] = []
@@ -150,7 +157,7 @@ struct Ledger {
     mutating func makeReady(_ slot: Int32) {
         self.entries[Int(slot)].state = .ready
         self.readyBytes += Int(self.entries[Int(slot)].bytes)
-        self.append(slot, to: \.ready)
+        self.ready.append(slot, &self.entries)
     }
 
     /// The ready delivery that has waited longest; its attempt starts.
@@ -185,7 +192,7 @@ struct Ledger {
         self.entries[Int(slot)].state = .written
         self.settledEdge = max(self.settledEdge, self.entries[Int(slot)].offset)
         if self.entries[Int(slot)].attempts > 0 { self.failed -= 1 }
-        self.append(slot, to: \.written)
+        self.written.append(slot, &self.entries)
         return true
     }
 
@@ -205,17 +212,6 @@ struct Ledger {
         self.entries[Int(slot)].next = self.firstFree
         self.firstFree = slot
         self.unsettled -= 1
-    }
-
-    private mutating func append(_ slot: Int32, to list: WritableKeyPath<Ledger, List>) {
-        self.entries[Int(slot)].next = Self.none
-        if self[keyPath: list].last == Self.none {
-            self[keyPath: list].first = slot
-        } else {
-            self.entries[Int(self[keyPath: list].last)].next = slot
-        }
-        self[keyPath: list].last = slot
-        self[keyPath: list].count += 1
     }
 
     // MARK: durable state
@@ -279,7 +275,7 @@ struct Ledger {
 
     private func finish(_ builder: LedgerStateBuilder, isCut: Bool) -> LedgerState {
         var state = builder.state(position: self.position, isCut: isCut)
-        self.restored.appendRest(to: &state)
+        self.restored.appendRest(to: &state, position: self.position)
         switch self.fault {
         case .commitsPastUnfinished: state = LedgerState(watermark: state.settled.last?.upperBound ?? state.watermark)
         case .forgetsSettledRanges: state.settled = []

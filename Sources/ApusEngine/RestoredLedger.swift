@@ -49,7 +49,7 @@ struct RestoredLedger {
     /// Adds what has not been read yet to the state of what has.
     ///
     /// Reading never stops inside a settled range, so no range of the rest begins below the read position.
-    func appendRest(to state: inout LedgerState) {
+    func appendRest(to state: inout LedgerState, position: Offset) {
         for range in self.settled[self.nextSettled...] {
             if let last = state.settled.last, range.lowerBound <= last.upperBound {
                 if range.upperBound > last.upperBound { state.settled[state.settled.count - 1] = last.lowerBound..<range.upperBound }
@@ -57,7 +57,7 @@ struct RestoredLedger {
                 state.settled.append(range)
             }
         }
-        for pending in self.pending[self.nextPending...] where pending.offset > (state.pending.last?.offset ?? -1) {
+        for pending in self.pending[self.nextPending...] where pending.offset >= position {
             state.pending.append(pending)
         }
     }
