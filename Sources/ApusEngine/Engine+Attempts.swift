@@ -45,7 +45,7 @@ extension Engine {
             return .answer(id)
         case .tableRecord(let table, let offset):
             guard case .succeeded = outcome else {
-                self.kill(attempt.worker, .tableFailed, now: now)
+                self.tableFailed(attempt.worker, outcome.failure ?? Self.deadlineFailure, now: now)
                 return .ignore
             }
             self.tableRecordDone(attempt.function, worker: attempt.worker, table: table, offset: offset, now: now)
@@ -168,7 +168,7 @@ extension Engine {
         let function = Int(attempt.function)
         self.inFlight.expire(slot, killAt: now + self.configuration.cancelGrace, deadlines: &self.functions[function].deadlines)
         if attempt.isTableRecord {
-            self.kill(attempt.worker, .tableFailed, now: now)
+            self.tableFailed(attempt.worker, Self.deadlineFailure, now: now)
             return
         }
         self.actions.append(.cancel(self.workerID(attempt.worker), self.inFlight.stream(slot)))
@@ -176,6 +176,15 @@ extension Engine {
             self.actions.append(.fail(self.requests[request].id, Self.deadlineFailure))
             self.endRequest(request)
             self.inFlight.abandon(slot)
+        }
+    }
+}
+
+extension AttemptOutcome {
+    var failure: Failure? {
+        switch self {
+        case .succeeded: nil
+        case .failed(let failure, _), .rejected(let failure): failure
         }
     }
 }

@@ -126,6 +126,17 @@ extension Engine {
         for place in feed.cursors.indices { self.considerTableFetch(function, Int32(place)) }
     }
 
+    /// A worker whose table is not whole is of no use. One that never did anything else counts as a failed start, or a record that
+    /// no worker takes would have them started over and over.
+    mutating func tableFailed(_ worker: Int32, _ cause: Failure, now: Timestamp) {
+        let (phase, isProven) = (self.workers[Int(worker)].phase, self.workers[Int(worker)].isProven)
+        let function = self.workers[Int(worker)].function
+        self.kill(worker, .tableFailed, now: now)
+        guard phase == .ready, !isProven else { return }
+        let failure = Failure(.tableFailed, "a record of the function's table failed: \(cause.message)", detail: cause.detail)
+        self.startsFail(function, failure, now: now)
+    }
+
     private mutating func updateMark(_ worker: Int32) {
         let function = Int(self.workers[Int(worker)].function)
         guard let feed = self.workers[Int(worker)].feed, let mark = self.functions[function].tables?.mark(of: feed) else { return }
