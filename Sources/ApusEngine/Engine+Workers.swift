@@ -189,6 +189,17 @@ extension Engine {
             self.releaseFunction(function)
         } else {
             self.schedule(function, now: now)
+            if self.functions[Int(function)].workers.isEmpty { self.trim(function) }
+        }
+    }
+
+    /// A function without workers gives back what its last burst took.
+    private mutating func trim(_ function: Int32) {
+        for trigger in self.functions[Int(function)].triggers where self.triggers[Int(trigger)].plan.kind == .topic {
+            for lane in self.triggers[Int(trigger)].lanes where lane >= 0 {
+                self.lanes[Int(lane)].ledger.trim()
+                if self.lanes[Int(lane)].ledger.unsettled == 0 { self.lanes[Int(lane)].keys.trim() }
+            }
         }
     }
 

@@ -32,4 +32,11 @@ struct KeyOrder {
         self.tails.remove(key)
         return nil
     }
+
+    /// Gives back what a burst took, when nothing is left of it.
+    mutating func trim() {
+        guard self.count == 0 else { return }
+        self.tails = IndexTable()
+        self.followers = []
+    }
 }

@@ -214,6 +214,14 @@ struct Ledger {
         self.unsettled -= 1
     }
 
+    /// Gives back what a burst took, when nothing is left of it.
+    mutating func trim() {
+        guard self.unsettled == 0 else { return }
+        self.entries = []
+        self.firstFree = Self.none
+        self.offsets = IndexTable()
+    }
+
     // MARK: durable state
 
     /// The state to write now. What is written counts as settled in it; ``commitWrite()`` or ``abortWrite()`` follows.

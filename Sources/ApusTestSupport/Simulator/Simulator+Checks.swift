@@ -8,6 +8,7 @@ extension Simulator {
     func checkDispatch(_ dispatch: Dispatch, _ worker: SimulatedWorker) throws(SimulationFailure) {
         let plan = self.setup.plans[worker.function]
         guard !plan.isPaused else { throw self.failure("work of a paused function was dispatched") }
+        guard !self.removed.contains(worker.function) else { throw self.failure("work of a deleted function was dispatched") }
         guard dispatch.deadline > self.now else { throw self.failure("work was dispatched past its deadline") }
         switch dispatch.work {
         case .delivery(let delivery): try self.checkDelivery(delivery, dispatch, worker)
@@ -62,7 +63,7 @@ extension Simulator {
 
     /// The worker has every table record that there was when the work arrived, as far as it is there still.
     private func checkFed(_ ends: [Offset], _ worker: SimulatedWorker) throws(SimulationFailure) {
-        for (lane, end) in zip(self.tableLanes(worker.function), ends) {
+        for (lane, end) in zip(self.tables[worker.function], ends) {
             let model = self.lanes[lane]
             for record in self.log.topics[model.topic][model.partition].records where record.offset < end && !record.isGone {
                 guard worker.taken[lane]?.contains(record.offset) ?? false else {
@@ -106,6 +107,7 @@ extension Simulator {
 
     func checkIgnored(_ attempt: SimulatedAttempt, _ outcome: AttemptOutcome) throws(SimulationFailure) {
         if attempt.isCancelled { return }
+        if let worker = self.workers[attempt.worker], self.removed.contains(worker.function) { return }
         if case .tableRecord = attempt.work, outcome != .succeeded { return }
         throw self.failure("an outcome was ignored that counts: \(attempt.work)")
     }
@@ -143,7 +145,7 @@ extension Simulator {
 
     /// Faults have stopped long ago: nothing may be left.
     func checkEnd() throws(SimulationFailure) {
-        for (index, lane) in self.lanes.enumerated() where self.setup.triggers[lane.trigger].plan.kind == .topic {
+        for (index, lane) in self.lanes.enumerated() where self.setup.triggers[lane.trigger].plan.kind == .topic && !self.isRemoved(lane) {
             let partition = self.log.topics[lane.topic][lane.partition]
             for record in partition.records where !record.isGone && self.setup.matches(record, lane.trigger) {
                 guard lane[record.offset].isDone else { throw self.failure("lane \(index): \(record.offset) never settled") }
@@ -158,7 +160,7 @@ extension Simulator {
         guard self.engine.attemptsInFlight == 0 else { throw self.failure("\(self.engine.attemptsInFlight) attempts never ended") }
         for (place, plan) in self.setup.plans.enumerated() {
             let alive = self.workers.values.count { $0.function == place }
-            guard alive <= plan.scale.min else { throw self.failure("\(alive) workers are left idle; \(plan.scale.min) may be") }
+            guard alive <= (self.removed.contains(place) ? 0 : plan.scale.min) else { throw self.failure("\(alive) workers are left idle; \(plan.scale.min) may be") }
         }
     }
 }

@@ -11,6 +11,7 @@ extension Simulator {
         case .logShort(let isOn): self.setLogShort(isOn && !self.isCalm)
         case .pause(let function, let isOn): self.pause(function, isOn && !self.isCalm)
         case .redeploy(let function): self.redeploy(function)
+        case .remove(let function): self.remove(function)
         case .invoke(let function): try self.invoke(function)
         case .restart: try self.restart()
         case .calm: self.calm()
@@ -33,8 +34,10 @@ extension Simulator {
     // MARK: deployments
 
     func deployAll() {
-        for plan in self.setup.plans { self.engine.apply(plan, now: self.now) }
-        for (index, lane) in self.lanes.enumerated() {
+        for (place, plan) in self.setup.plans.enumerated() where !self.removed.contains(place) {
+            self.engine.apply(plan, now: self.now)
+        }
+        for (index, lane) in self.lanes.enumerated() where !self.isRemoved(lane) {
             var state = LedgerState(watermark: 0)
             if let bytes = self.log.ledger[index] {
                 guard let decoded = try? LedgerState(decoding: bytes) else { preconditionFailure("the engine wrote a state it cannot read") }
@@ -47,13 +50,22 @@ extension Simulator {
         self.engine.setLogShort(self.isLogShort, now: self.now)
     }
 
+    func isRemoved(_ lane: LaneModel) -> Bool { self.removed.contains(self.setup.triggers[lane.trigger].function) }
+
+    private func remove(_ function: Int) {
+        guard self.removed.insert(function).inserted else { return }
+        self.engine.remove(self.setup.plans[function].function, now: self.now)
+    }
+
     private func redeploy(_ function: Int) {
+        guard !self.removed.contains(function) else { return }
         SimulationSetup.vary(&self.setup.plans[function], &self.random)
         self.setup.plans[function].generation += 1
         self.engine.apply(self.setup.plans[function], now: self.now)
     }
 
     private func pause(_ function: Int, _ isPaused: Bool) {
+        guard !self.removed.contains(function) else { return }
         if self.random.chance(0.5) {
             self.setup.plans[function].isPaused = isPaused
         } else {
@@ -80,7 +92,7 @@ extension Simulator {
         self.rates = .none
         self.isOutage = false
         self.setLogShort(false)
-        for function in self.setup.plans.indices {
+        for function in self.setup.plans.indices where !self.removed.contains(function) {
             self.resume(function)
             self.engine.apply(self.setup.plans[function], now: self.now)
         }
@@ -101,7 +113,7 @@ extension Simulator {
         var world = BinaryHeap<Scheduled>()
         while let next = self.queue.popFirst() {
             switch next.event {
-            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .invoke, .restart, .calm: world.insert(next)
+            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .remove, .invoke, .restart, .calm: world.insert(next)
             default: break
             }
         }
@@ -175,14 +187,7 @@ extension Simulator {
 
     /// The ends of a function's tables, by lane in the order of lanes.
     func tableEnds(_ function: Int) -> [Offset] {
-        self.tableLanes(function).map { self.log.topics[self.lanes[$0].topic][self.lanes[$0].partition].end }
-    }
-
-    func tableLanes(_ function: Int) -> [Int] {
-        self.lanes.indices.filter {
-            let trigger = self.setup.triggers[self.lanes[$0].trigger]
-            return trigger.function == function && trigger.plan.kind == .table
-        }
+        self.tables[function].map { self.log.topics[self.lanes[$0].topic][self.lanes[$0].partition].end }
     }
 
     // MARK: direct invocations

@@ -13,6 +13,7 @@ package final class Simulator {
         case logShort(Bool)
         case pause(function: Int, Bool)
         case redeploy(function: Int)
+        case remove(function: Int)
         case invoke(function: Int)
         case restart
         case calm
@@ -70,6 +71,9 @@ package final class Simulator {
     var isOutage = false
     var isLogShort = false
     var isCalm = false
+    var removed: Set<Int> = []
+    /// The lanes of each function's tables.
+    var tables: [[Int]] = []
 
     private let trace: ((String) -> Void)?
 
@@ -106,6 +110,12 @@ package final class Simulator {
                 self.lanes.append(LaneModel(trigger: index, topic: trigger.topic, partition: partition))
             }
         }
+        self.tables = self.setup.plans.indices.map { function in
+            self.lanes.indices.filter {
+                let trigger = self.setup.triggers[self.lanes[$0].trigger]
+                return trigger.function == function && trigger.plan.kind == .table
+            }
+        }
         self.scheduleWorld()
         self.deployAll()
         try self.perform()
@@ -124,6 +134,9 @@ package final class Simulator {
         for _ in 0..<self.random.pick(0...3) { self.schedule(.restart, within: length) }
         for _ in 0..<self.random.pick(0...3) {
             self.schedule(.redeploy(function: self.random.pick(0...self.setup.plans.count - 1)), within: length)
+        }
+        if self.random.chance(0.1) {
+            self.schedule(.remove(function: self.random.pick(0...self.setup.plans.count - 1)), within: length)
         }
         for _ in 0..<self.random.pick(0...2) { self.scheduleSpan({ .outage($0) }, within: length) }
         for _ in 0..<self.random.pick(0...1) { self.scheduleSpan({ .logShort($0) }, within: length) }
