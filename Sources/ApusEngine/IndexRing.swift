@@ -1,7 +1,7 @@
 /// A first-in first-out queue of indices in one flat ring.
 ///
-/// The sources of a function (its partitions, its requests) stand in one while they have work that may run: each gives one piece
-/// of work and goes to the back, so that a hot partition cannot starve another.
+/// The sources of a function (its partitions, its requests) stand in one while they have work that may run: each gives
+/// one piece of work and goes to the back, so that a hot partition cannot starve another.
 struct IndexRing {
     private var storage: [Int32] = []
     private var head = 0

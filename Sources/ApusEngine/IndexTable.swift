@@ -1,7 +1,7 @@
 /// A map from 64-bit numbers to small indices, in two flat arrays: open addressing, linear probing, no tombstones.
 ///
-/// It exists because the paths of an event look up offsets and keys, where a dictionary costs several times as much. Stored
-/// indices are never negative.
+/// It exists because the paths of an event look up offsets and keys, where a dictionary costs several times as much.
+/// Stored indices are never negative.
 struct IndexTable {
     private static let empty: Int32 = -1
     private static let initialCapacity = 16

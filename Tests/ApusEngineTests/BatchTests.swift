@@ -1,10 +1,12 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct BatchTests {
     private func rig(_ batch: BatchPlan, concurrency: Int = 1, credit: Int = 1) -> EngineRig {
-        var rig = EngineRig(EngineRig.plan(order: .none, concurrency: concurrency, batch: batch, scale: ScalePlan(min: 1, max: 1)))
+        var rig = EngineRig(
+            EngineRig.plan(order: .none, concurrency: concurrency, batch: batch, scale: ScalePlan(min: 1, max: 1)))
         _ = rig.startWorkers(credit: credit)
         return rig
     }

@@ -1,6 +1,7 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct FilterTests {
     private func matches(_ conditions: [(String, String)], _ attributes: [Attribute]) throws -> Bool {
@@ -13,7 +14,9 @@ import Testing
         return try filter.matches(layout, in: bytes.span.bytes)
     }
 
-    private let attributes = [Attribute("id", "7"), Attribute("type", "a.b"), Attribute("subject", "x"), Attribute("h", "1", kind: .header)]
+    private let attributes = [
+        Attribute("id", "7"), Attribute("type", "a.b"), Attribute("subject", "x"), Attribute("h", "1", kind: .header),
+    ]
 
     @Test func everyConditionMustHoldExactly() throws {
         #expect(try self.matches([], self.attributes))
@@ -54,7 +57,9 @@ import Testing
 
 @Suite struct LedgerCodingTests {
     private static func random(_ generator: inout SeededGenerator) -> LedgerState {
-        func distance(_ least: Int64) -> Int64 { Int64.random(in: least...(Int64(1) << Int64.random(in: 1...40, using: &generator)), using: &generator) }
+        func distance(_ least: Int64) -> Int64 {
+            Int64.random(in: least...(Int64(1) << Int64.random(in: 1...40, using: &generator)), using: &generator)
+        }
         var state = LedgerState(watermark: distance(0))
         var at = state.watermark
         for _ in 0..<Int.random(in: 0...5, using: &generator) {
@@ -65,7 +70,8 @@ import Testing
         at = state.watermark + distance(0)
         for _ in 0..<Int.random(in: 0...5, using: &generator) {
             let due = Timestamp(microseconds: Int64.random(in: .min ... .max, using: &generator))
-            state.pending.append(.init(offset: at, attempts: Int.random(in: 1...1_000_000, using: &generator), nextDue: due))
+            state.pending.append(
+                .init(offset: at, attempts: Int.random(in: 1...1_000_000, using: &generator), nextDue: due))
             at += distance(1)
         }
         return state
@@ -87,8 +93,12 @@ import Testing
             var bytes = Self.random(&generator).encode()
             switch Int.random(in: 0...2, using: &generator) {
             case 0: bytes.removeLast(Int.random(in: 1...bytes.count, using: &generator))
-            case 1: bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
-            default: bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            case 1:
+                bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
+            default:
+                bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in
+                    UInt8.random(in: 0...255, using: &generator)
+                }
             }
             guard let state = try? LedgerState(decoding: bytes) else { continue }
             // What was read is in its one form, so it encodes to the same bytes.

@@ -1,6 +1,7 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct RequestTests {
     private let request = RequestID(rawValue: 1)
@@ -13,7 +14,8 @@ import Testing
 
     private func invoke(_ rig: inout EngineRig, _ id: UInt64, deadline: TimeSpan? = nil) {
         let moment = deadline.map { rig.now + $0 }
-        rig.engine.invoke(RequestID(rawValue: id), function: EngineRig.function, bytes: 10, deadline: moment, now: rig.now)
+        rig.engine.invoke(
+            RequestID(rawValue: id), function: EngineRig.function, bytes: 10, deadline: moment, now: rig.now)
     }
 
     @Test func callersAreServedInTheOrderOfTheirArrival() {
@@ -24,7 +26,9 @@ import Testing
             let dispatches = rig.dispatches()
             #expect(dispatches.map(\.work) == [.request(RequestID(rawValue: UInt64(id)))])
             let failed = AttemptOutcome.failed(Failure(.functionFailed, "no"), retryAfter: nil)
-            #expect(rig.engine.outcome(dispatches[0].stream, failed, now: rig.now) == .answer(RequestID(rawValue: UInt64(id))))
+            #expect(
+                rig.engine.outcome(dispatches[0].stream, failed, now: rig.now)
+                    == .answer(RequestID(rawValue: UInt64(id))))
         }
     }
 
@@ -40,7 +44,8 @@ import Testing
         var rig = EngineRig(EngineRig.plan())
         rig.engine.invoke(self.request, function: FunctionID(rawValue: 99), bytes: 0, deadline: nil, now: rig.now)
         self.invoke(&rig, 2, deadline: .zero)
-        #expect(self.failures(rig.take()) == [self.request: .functionNotFound, RequestID(rawValue: 2): .deadlineExceeded])
+        #expect(
+            self.failures(rig.take()) == [self.request: .functionNotFound, RequestID(rawValue: 2): .deadlineExceeded])
     }
 
     @Test func aDeadlineEndsTheWaitAndTheRun() {
@@ -49,7 +54,8 @@ import Testing
         self.invoke(&rig, 2, deadline: .milliseconds(500))
         let workers = rig.startWorkers()
         let dispatches = rig.dispatches()
-        #expect(dispatches.map(\.deadline) == [rig.now + .seconds(1)], "the caller's deadline is earlier than the timeout")
+        #expect(
+            dispatches.map(\.deadline) == [rig.now + .seconds(1)], "the caller's deadline is earlier than the timeout")
         rig.advance(.milliseconds(500))
         #expect(self.failures(rig.take()) == [RequestID(rawValue: 2): .deadlineExceeded])
         rig.advance(.milliseconds(500))
@@ -57,6 +63,17 @@ import Testing
         #expect(self.failures(actions) == [RequestID(rawValue: 1): .deadlineExceeded])
         #expect(actions.contains(.cancel(workers[0], dispatches[0].stream)))
         #expect(rig.engine.outcome(dispatches[0].stream, .succeeded, now: rig.now) == .ignore)
+    }
+
+    @Test func aCallerWithoutADeadlineWaitsNoLongerThanTheBound() {
+        var plan = EngineRig.plan()
+        plan.isPaused = true
+        var rig = EngineRig(plan)
+        self.invoke(&rig, 1)
+        rig.advance(.milliseconds(Limits.Engine.requestWait.milliseconds - 1))
+        #expect(self.failures(rig.take()).isEmpty)
+        rig.advance(.milliseconds(1))
+        #expect(self.failures(rig.take()) == [self.request: .deadlineExceeded])
     }
 
     @Test func aCallerThatLeavesIsForgottenOrItsAttemptCancelled() {
@@ -87,13 +104,18 @@ import Testing
         var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
         self.invoke(&rig, 1)
         for failure in 1...Limits.Engine.startFailuresBeforeRefusal {
-            guard case .start(let worker, _, _)? = rig.take().first(where: { if case .start = $0 { true } else { false } }) else { return }
+            guard
+                case .start(let worker, _, _)? = rig.take().first(where: { if case .start = $0 { true } else { false } }
+                )
+            else { return }
             rig.engine.startFailed(worker, Failure(.startFailed, "no module 'x'"), now: rig.now)
             if failure < Limits.Engine.startFailuresBeforeRefusal { rig.advance(.milliseconds(200)) }
         }
         #expect(self.failures(rig.take()) == [self.request: .startFailed])
         self.invoke(&rig, 2)
-        #expect(self.failures(rig.take()) == [RequestID(rawValue: 2): .startFailed], "at once, until a start may be tried again")
+        #expect(
+            self.failures(rig.take()) == [RequestID(rawValue: 2): .startFailed],
+            "at once, until a start may be tried again")
         rig.advance(.seconds(1))
         self.invoke(&rig, 3)
         #expect(rig.startWorkers().count == 1)
@@ -109,7 +131,8 @@ import Testing
         let dispatches = rig.dispatches()
         rig.engine.drain(now: rig.now)
         self.invoke(&rig, 3)
-        #expect(self.failures(rig.take()) == [RequestID(rawValue: 2): .shuttingDown, RequestID(rawValue: 3): .shuttingDown])
+        #expect(
+            self.failures(rig.take()) == [RequestID(rawValue: 2): .shuttingDown, RequestID(rawValue: 3): .shuttingDown])
         #expect(rig.engine.outcome(dispatches[0].stream, .succeeded, now: rig.now) == .answer(self.request))
         #expect(rig.engine.attemptsInFlight == 0)
         #expect(rig.dispatches().isEmpty)

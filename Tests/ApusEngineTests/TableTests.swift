@@ -1,6 +1,7 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct TableTests {
     private static let table = TriggerID(rawValue: 20)
@@ -15,7 +16,9 @@ import Testing
 
     /// Brings what the engine asked of the table; the trigger's own reads are left alone.
     private func bring(_ rig: inout EngineRig, _ actions: [EngineAction], _ offsets: [Offset], next: Offset) {
-        guard actions.contains(where: { if case .fetch(Self.table, _, _, _) = $0 { true } else { false } }) else { return }
+        guard actions.contains(where: { if case .fetch(Self.table, _, _, _) = $0 { true } else { false } }) else {
+            return
+        }
         rig.engine.fetched(Self.table, partition: 0, records: offsets.map { record($0) }, next: next, now: rig.now)
     }
 
@@ -33,10 +36,11 @@ import Testing
         _ = self.ready(&rig)
         self.bring(&rig, rig.take(), [0, 2], next: 3)
         let records = rig.take().flatMap(\.dispatches)
-        #expect(records.map(\.work) == [
-            .tableRecord(Delivery(trigger: Self.table, partition: 0, offset: 0)),
-            .tableRecord(Delivery(trigger: Self.table, partition: 0, offset: 2)),
-        ])
+        #expect(
+            records.map(\.work) == [
+                .tableRecord(Delivery(trigger: Self.table, partition: 0, offset: 0)),
+                .tableRecord(Delivery(trigger: Self.table, partition: 0, offset: 2)),
+            ])
         #expect(rig.engine.outcome(records[0].stream, .succeeded, now: rig.now) == .fed)
         #expect(rig.dispatches().isEmpty)
         #expect(rig.engine.outcome(records[1].stream, .succeeded, now: rig.now) == .fed)
@@ -80,7 +84,8 @@ import Testing
             for case .fetch(Self.table, _, let from, let count) in actions {
                 #expect(count <= 4)
                 let next = min(100, from + Offset(count))
-                rig.engine.fetched(Self.table, partition: 0, records: (from..<next).map { record($0) }, next: next, now: rig.now)
+                rig.engine.fetched(
+                    Self.table, partition: 0, records: (from..<next).map { record($0) }, next: next, now: rig.now)
             }
             guard let first = underWay.first else { continue }
             underWay.removeFirst()

@@ -1,6 +1,7 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct WorkerTests {
     private static func starts(_ actions: [EngineAction]) -> Int {
@@ -8,7 +9,8 @@ import Testing
     }
 
     @Test func workersStartFromZeroByQueueDepthAndStopWhenIdle() {
-        var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 2, scale: ScalePlan(min: 0, max: 3, idle: .seconds(60))))
+        var rig = EngineRig(
+            EngineRig.plan(order: .none, concurrency: 2, scale: ScalePlan(min: 0, max: 3, idle: .seconds(60))))
         #expect(Self.starts(rig.take()) == 0)
         rig.publish((0..<3).map { record($0) })
         let workers = rig.startWorkers(credit: 2)
@@ -52,7 +54,8 @@ import Testing
     }
 
     @Test func aTimeoutCancelsThenKillsAndCountsOneFailedAttempt() {
-        let plan = EngineRig.plan(retry: RetryPlan(attempts: 2, initial: .zero, max: .zero), scale: ScalePlan(max: 1), timeout: .seconds(1))
+        let plan = EngineRig.plan(
+            retry: RetryPlan(attempts: 2, initial: .zero, max: .zero), scale: ScalePlan(max: 1), timeout: .seconds(1))
         var rig = EngineRig(plan)
         rig.publish([record(0, key: 1)])
         let workers = rig.startWorkers()
@@ -76,12 +79,15 @@ import Testing
         // It answers within its grace: the result is late all the same, and its credit is back.
         #expect(rig.engine.outcome(second.stream, .succeeded, now: rig.now) == .ignore)
         let delivery = Delivery(trigger: EngineRig.trigger, partition: 0, offset: 0)
-        #expect(rig.take() == [.ledgerDirty, .deadLetter(delivery, attempts: 2, Engine.deadlineFailure)] || rig.engine.status(of: EngineRig.trigger)?.counters.deadLetters == 1)
+        #expect(
+            rig.take() == [.ledgerDirty, .deadLetter(delivery, attempts: 2, Engine.deadlineFailure)]
+                || rig.engine.status(of: EngineRig.trigger)?.counters.deadLetters == 1)
         #expect(rig.engine.attemptsInFlight == 0)
     }
 
     @Test func noDeliveryRunsAgainBeforeItsCancelledAttemptIsOver() {
-        let plan = EngineRig.plan(retry: RetryPlan(attempts: 0, initial: .zero, max: .zero), scale: ScalePlan(max: 2), timeout: .seconds(1))
+        let plan = EngineRig.plan(
+            retry: RetryPlan(attempts: 0, initial: .zero, max: .zero), scale: ScalePlan(max: 2), timeout: .seconds(1))
         var rig = EngineRig(plan)
         rig.publish([record(0, key: 1), record(1, key: 2)])
         let workers = rig.startWorkers()
@@ -129,7 +135,9 @@ import Testing
             rig.engine.startFailed(worker, Failure(.startFailed, "no module"), now: rig.now)
         }
         #expect(delays == [0, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000])
-        #expect(rig.engine.status(of: EngineRig.trigger)?.counters.attemptsFailed == 0, "a delivery that never ran has not failed")
+        #expect(
+            rig.engine.status(of: EngineRig.trigger)?.counters.attemptsFailed == 0,
+            "a delivery that never ran has not failed")
     }
 
     @Test func aWorkerThatNeverBecomesReadyIsKilled() {
@@ -176,7 +184,14 @@ import Testing
         let dispatches = rig.dispatches()
         rig.engine.invoke(RequestID(rawValue: 1), function: EngineRig.function, bytes: 1, deadline: nil, now: rig.now)
         rig.engine.remove(EngineRig.function, now: rig.now)
-        #expect(rig.take().contains { if case .fail(RequestID(rawValue: 1), let failure) = $0 { failure.code == .functionNotFound } else { false } })
+        #expect(
+            rig.take().contains {
+                if case .fail(RequestID(rawValue: 1), let failure) = $0 {
+                    failure.code == .functionNotFound
+                } else {
+                    false
+                }
+            })
         #expect(rig.engine.outcome(dispatches[0].stream, .succeeded, now: rig.now) == .ignore)
         #expect(rig.take() == [.stop(workers[0])])
         rig.engine.workerExited(workers[0], Failure(.cancelled, "left"), now: rig.now)
@@ -185,10 +200,26 @@ import Testing
         #expect(rig.engine.status(of: EngineRig.trigger) == nil)
         // The places are used again, and what was meant for the old ones does not reach the new.
         rig.engine.apply(EngineRig.plan(order: .none, scale: ScalePlan(max: 1)), now: rig.now)
-        rig.engine.open(EngineRig.trigger, partition: 0, state: LedgerState(watermark: 0), bounds: OffsetBounds(start: 0, end: 0), now: rig.now)
+        rig.engine.open(
+            EngineRig.trigger, partition: 0, state: LedgerState(watermark: 0), bounds: OffsetBounds(start: 0, end: 0),
+            now: rig.now)
         rig.engine.written(Delivery(trigger: EngineRig.trigger, partition: 0, offset: 0))
         rig.advance(.seconds(100))
         #expect(rig.take() == [])
+    }
+
+    @Test func aWorkerNeverGetsMoreThanItsConcurrencyWhateverItClaims() {
+        var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 3, scale: ScalePlan(max: 1)))
+        rig.publish((0..<100).map { record($0) })
+        let workers = rig.startWorkers(credit: Int.max)
+        let dispatches = rig.dispatches()
+        #expect(dispatches.count == 3)
+        rig.engine.credit(workers[0], Int.max, now: rig.now)
+        rig.engine.credit(workers[0], -1, now: rig.now)
+        #expect(rig.dispatches().isEmpty)
+        rig.succeed(dispatches[0])
+        rig.engine.credit(workers[0], 1, now: rig.now)
+        #expect(rig.dispatches().count == 1)
     }
 
     @Test func thePoolStartsWhatIsMissingAndNoMore() {
@@ -206,7 +237,9 @@ import Testing
         #expect(pool.blockedUntil == Timestamp(microseconds: 200_000))
         pool.becameReady()
         pool.becameReady()
-        #expect(pool.starts(depth: 90, perWorker: 4, scale: scale, now: pool.blockedUntil) == 1, "one at a time after a failure")
+        #expect(
+            pool.starts(depth: 90, perWorker: 4, scale: scale, now: pool.blockedUntil) == 1,
+            "one at a time after a failure")
         pool.worked()
         #expect(pool.starts(depth: 90, perWorker: 4, scale: scale, now: pool.blockedUntil) == 6)
     }

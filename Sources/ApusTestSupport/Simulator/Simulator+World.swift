@@ -40,7 +40,9 @@ extension Simulator {
         for (index, lane) in self.lanes.enumerated() where !self.isRemoved(lane) {
             var state = LedgerState(watermark: 0)
             if let bytes = self.log.ledger[index] {
-                guard let decoded = try? LedgerState(decoding: bytes) else { preconditionFailure("the engine wrote a state it cannot read") }
+                guard let decoded = try? LedgerState(decoding: bytes) else {
+                    preconditionFailure("the engine wrote a state it cannot read")
+                }
                 state = decoded
             }
             let bounds = self.log.topics[lane.topic][lane.partition].bounds
@@ -78,7 +80,9 @@ extension Simulator {
 
     private func resume(_ function: Int) {
         self.setup.plans[function].isPaused = false
-        for trigger in self.setup.plans[function].triggers.indices { self.setup.plans[function].triggers[trigger].isPaused = false }
+        for trigger in self.setup.plans[function].triggers.indices {
+            self.setup.plans[function].triggers[trigger].isPaused = false
+        }
     }
 
     private func setLogShort(_ isShort: Bool) {
@@ -113,12 +117,14 @@ extension Simulator {
         var world = BinaryHeap<Scheduled>()
         while let next = self.queue.popFirst() {
             switch next.event {
-            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .remove, .invoke, .restart, .calm: world.insert(next)
+            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .remove, .invoke, .restart, .calm:
+                world.insert(next)
             default: break
             }
         }
         self.queue = world
-        self.engine = Engine(configuration: self.setup.configuration, seed: self.seed &+ UInt64(self.report.restarts), fault: self.fault)
+        self.engine = Engine(
+            configuration: self.setup.configuration, seed: self.seed &+ UInt64(self.report.restarts), fault: self.fault)
         self.deployAll()
     }
 
@@ -131,7 +137,8 @@ extension Simulator {
             let partition = self.random.pick(0...self.setup.topics[topic].partitions - 1)
             let key = isCompacted || self.random.chance(0.8) ? UInt64(self.random.pick(1...5)) : 0
             self.log.topics[topic][partition].append(
-                key: key, bytes: self.random.pick(10...400), kind: self.random.pick(0...5), isPoison: self.random.chance(0.03),
+                key: key, bytes: self.random.pick(10...400), kind: self.random.pick(0...5),
+                isPoison: self.random.chance(0.03),
                 gap: self.random.chance(0.1) ? Int64(self.random.pick(1...1_000)) : 0, isCompacted: isCompacted
             )
             // A table's end is known at once, so that the model knows it as the engine does.
@@ -160,7 +167,8 @@ extension Simulator {
         }
     }
 
-    private func answerFetch(_ trigger: Int, _ partition: Int, from: Offset, maxRecords: Int) throws(SimulationFailure) {
+    private func answerFetch(_ trigger: Int, _ partition: Int, from: Offset, maxRecords: Int) throws(SimulationFailure)
+    {
         let (plan, topic) = (self.setup.triggers[trigger].plan, self.setup.triggers[trigger].topic)
         let lane = self.setup.triggers[trigger].firstLane + partition
         self.lanes[lane].fetchesUnderWay -= 1
@@ -173,7 +181,9 @@ extension Simulator {
             RecordSummary(offset: $0.offset, keyHash: $0.key, bytes: $0.bytes, isMatch: self.setup.matches($0, trigger))
         }
         let ends = self.tableEnds(self.setup.triggers[trigger].function)
-        for record in records where self.lanes[lane][record.offset].tableEnds.isEmpty { self.lanes[lane][record.offset].tableEnds = ends }
+        for record in records where self.lanes[lane][record.offset].tableEnds.isEmpty {
+            self.lanes[lane][record.offset].tableEnds = ends
+        }
         self.engine.fetched(plan.trigger, partition: partition, records: records, next: read.next, now: self.now)
         // The read of a table belongs to no position, so only a topic's answer may come again.
         if plan.kind == .topic, self.random.chance(self.rates.fetchTwice) {
@@ -199,7 +209,9 @@ extension Simulator {
         let deadline = self.random.chance(0.5) ? self.now + self.random.span(milliseconds: 0...3_000) : nil
         let id = self.setup.plans[function].function
         self.engine.invoke(request, function: id, bytes: self.random.pick(0...400), deadline: deadline, now: self.now)
-        if self.random.chance(0.2) { self.schedule(.abandon(request), after: self.random.span(milliseconds: 0...1_000)) }
+        if self.random.chance(0.2) {
+            self.schedule(.abandon(request), after: self.random.span(milliseconds: 0...1_000))
+        }
     }
 
     private func abandon(_ request: RequestID) {

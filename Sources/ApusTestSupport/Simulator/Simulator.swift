@@ -1,8 +1,8 @@
 internal import ApusCore
 package import ApusEngine
 
-/// Drives the real engine through a run made up from a seed: virtual time, a simulated log, simulated workers, faults; then checks
-/// after every step what must always hold, and at the end that everything settled.
+/// Drives the real engine through a run made up from a seed: virtual time, a simulated log, simulated workers, faults;
+/// then checks after every step what must always hold, and at the end that everything settled.
 package final class Simulator {
     /// What happens at a moment.
     enum Event {
@@ -104,7 +104,9 @@ package final class Simulator {
     // MARK: the loop
 
     private func begin() throws(SimulationFailure) {
-        for topic in self.setup.topics { self.log.topics.append(Array(repeating: SimulatedPartition(), count: topic.partitions)) }
+        for topic in self.setup.topics {
+            self.log.topics.append(Array(repeating: SimulatedPartition(), count: topic.partitions))
+        }
         for (index, trigger) in self.setup.triggers.enumerated() {
             for partition in 0..<self.setup.topics[trigger.topic].partitions {
                 self.lanes.append(LaneModel(trigger: index, topic: trigger.topic, partition: partition))
@@ -176,7 +178,8 @@ package final class Simulator {
             } else {
                 self.engine.advance(to: self.now)
                 if let due = self.engine.nextDue, due <= self.now {
-                    throw self.failure("the engine is due at \(due.microseconds) after it advanced to \(self.now.microseconds)")
+                    throw self.failure(
+                        "the engine is due at \(due.microseconds) after it advanced to \(self.now.microseconds)")
                 }
             }
             try self.perform()
