@@ -101,7 +101,13 @@ let package = Package(
             linkerSettings: [.linkedLibrary("seccomp")]
         ),
 
-        .executableTarget(name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings),
+        .executableTarget(
+            name: "echo-native",
+            path: "sandbox/probes/echo-native",
+            cSettings: cSettings,
+            // Without the toolchain's libraries, so that it runs in a sandbox.
+            linkerSettings: [.unsafeFlags(["-static-stdlib"])]
+        ),
 
         tests("ApusCoreTests", ["ApusCore"]),
         tests("ApusJSONTests", ["ApusJSON"]),
