@@ -24,7 +24,7 @@ extension Engine {
         let place = Int(function)
         guard !self.isDraining, !self.functions[place].isRemoved, !self.functions[place].plan.isPaused else { return }
         guard self.functions[place].pool.total < self.functions[place].plan.scale.max else { return }
-        let depth = self.functions[place].ready + self.functions[place].running
+        let depth = max(self.functions[place].ready + self.functions[place].running, self.functions[place].isWarming ? 1 : 0)
         guard depth > 0 || self.functions[place].plan.scale.min > 0 else { return }
         let (perWorker, scale) = (self.functions[place].perWorker, self.functions[place].plan.scale)
         let blockedUntil = self.functions[place].pool.blockedUntil
@@ -65,6 +65,7 @@ extension Engine {
         self.workers[Int(slot)].idleSince = now
         let function = self.workers[Int(slot)].function
         self.functions[Int(function)].pool.becameReady()
+        self.functions[Int(function)].isWarming = false
         self.beginFeed(slot, now: now)
         self.place(slot, now: now)
         self.schedule(function, now: now)
@@ -193,6 +194,7 @@ extension Engine {
     }
 
     mutating func startsFail(_ function: Int32, _ failure: Failure, now: Timestamp) {
+        self.functions[Int(function)].isWarming = false
         self.functions[Int(function)].pool.failed(failure, configuration: self.configuration, now: now)
         if self.functions[Int(function)].pool.isRefusing(now: now) { self.failWaiting(function, failure) }
     }

@@ -10,6 +10,8 @@ struct FunctionState {
     var triggers: [Int32] = []
     /// Deleted; it lasts until its last worker is gone.
     var isRemoved = false
+    /// A worker was asked for although nothing waits; until one is ready or a start has failed.
+    var isWarming = false
 
     // What may run now.
     /// Lanes, and ``requestSource``, that have work which may run; each once.

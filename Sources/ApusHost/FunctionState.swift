@@ -32,6 +32,8 @@ final class TriggerState {
     private(set) var hasOutputs: Bool
     private(set) var isCompacted: Bool
     let ledgerPrefix: [UInt8]
+    /// Itself, as a redriven event names the one that may take it: `namespace/function/trigger`.
+    let path: [UInt8]
     /// The upper half of the ids of its invocations.
     let identity: UInt64
     /// The next offset of each open partition, as far as the log told.
@@ -45,6 +47,7 @@ final class TriggerState {
         self.isTable = plan.kind == .table
         self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
         self.isCompacted = isCompacted
+        self.path = Array("\(function.name.namespace)/\(function.name.name)/\(trigger.name)".utf8)
         self.ledgerPrefix = LedgerKey.prefix(
             function: function.name, trigger: trigger.name, generation: trigger.generation)
         self.identity = self.ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity

@@ -9,7 +9,7 @@ extension Shard {
         guard let state = self.triggers[trigger], partition < state.ends.count else { return }
         let reading = FetchReading(
             log: self.log, place: TopicPartition(state.trigger.topic, partition), from: from, maxRecords: maxRecords,
-            filter: state.isTable ? nil : state.trigger.filter)
+            filter: state.isTable ? nil : state.trigger.filter, path: state.path)
         let isRecent = state.ends[partition] - from <= Limits.Host.recentRecords
         guard !isRecent, let readAhead = self.configuration.readAhead else {
             self.fetched(reading.run(), trigger, partition, now: now)
@@ -47,6 +47,8 @@ struct FetchReading: Sendable {
     let maxRecords: Int
     /// Nil lets every record match.
     let filter: SubscriptionFilter?
+    /// The trigger as a redriven event names the one that may take it.
+    let path: [UInt8]
 
     /// What an item of a BATCH takes beside its block: summaries count it, so that a batch of the engine's choice fits its frame.
     static let itemBytes = BatchPayload.itemHeadBytes + InvokeHead.byteCount
@@ -74,6 +76,24 @@ struct FetchReading: Sendable {
         guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
         if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
         if let filter = self.filter, !filter.isEmpty { summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true }
+        if summary.isMatch { summary.isMatch = self.mayTake(layout, block) }
         return summary
     }
+
+    /// False for an event that was redriven for another trigger of the topic.
+    private func mayTake(_ layout: EventLayout, _ block: UnsafeRawBufferPointer) -> Bool {
+        var mayTake = true
+        let name = Self.redriveName
+        // An attribute list that cannot be walked is no reason to pass the event over.
+        try? layout.forEachAttribute(in: block.bytes) { nameRange, kind, value in
+            guard nameRange.count == name.count, kind == Attribute.Kind.header.rawValue,
+                UnsafeRawBufferPointer(rebasing: block[nameRange]).elementsEqual(name)
+            else { return true }
+            mayTake = UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual(self.path)
+            return false
+        }
+        return mayTake
+    }
+
+    private static let redriveName = Array(InternalHeader.redrive.utf8)
 }

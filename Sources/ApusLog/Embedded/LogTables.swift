@@ -42,14 +42,29 @@ struct LogTables {
         return try transaction.size(of: main).entries == 0
     }
 
+    /// The format of a file with tables in it; nil when it is no log.
+    static func format(_ transaction: borrowing WriteTransaction) throws(LMDBFailure) -> UInt32? {
+        do throws(LMDBFailure) {
+            let meta = try transaction.openTable("meta", flags: 0)
+            guard let bytes = try transaction.get(meta, Array("format".utf8)), bytes.count == 4 else { return nil }
+            return UInt32(littleEndian: bytes.loadUnaligned(as: UInt32.self))
+        } catch {
+            guard error.code == MDB_NOTFOUND else { throw error }
+            return nil
+        }
+    }
+
     func integer<Integer: FixedWidthInteger & BitwiseCopyable>(
         _ name: String, as type: Integer.Type, _ transaction: borrowing WriteTransaction
     ) throws(LMDBFailure) -> Integer? {
-        guard let bytes = try transaction.get(self.meta, Array(name.utf8)), bytes.count == MemoryLayout<Integer>.size else { return nil }
+        guard let bytes = try transaction.get(self.meta, Array(name.utf8)), bytes.count == MemoryLayout<Integer>.size
+        else { return nil }
         return Integer(littleEndian: bytes.loadUnaligned(as: Integer.self))
     }
 
-    func set(_ name: String, _ value: some FixedWidthInteger, _ transaction: borrowing WriteTransaction) throws(LMDBFailure) {
+    func set(_ name: String, _ value: some FixedWidthInteger, _ transaction: borrowing WriteTransaction)
+        throws(LMDBFailure)
+    {
         var bytes: [UInt8] = []
         bytes.appendLittleEndian(value)
         try transaction.put(self.meta, Array(name.utf8), bytes)
@@ -118,7 +133,9 @@ extension LogTables {
         var records: [(TopicName, TopicRecord)] = []
         var isDamaged = false
         try transaction.forEach(self.topics) { key, value in
-            guard let name = TopicName(onLog: String(decoding: key, as: UTF8.self)), let record = TopicRecord(parsing: Array(value)) else {
+            guard let name = TopicName(onLog: String(decoding: key, as: UTF8.self)),
+                let record = TopicRecord(parsing: Array(value))
+            else {
                 isDamaged = true
                 return false
             }
@@ -127,7 +144,9 @@ extension LogTables {
         }
         var spares: [(UInt32, SpareState, TableKind)] = []
         try transaction.forEach(self.spares) { key, value in
-            guard key.count == 8, value.count == 2, let state = SpareState(rawValue: value[0]), let kind = TableKind(rawValue: value[1]) else {
+            guard key.count == 8, value.count == 2, let state = SpareState(rawValue: value[0]),
+                let kind = TableKind(rawValue: value[1])
+            else {
                 isDamaged = true
                 return false
             }
@@ -151,12 +170,18 @@ extension LogTables {
         return opened
     }
 
-    private func load(_ name: TopicName, _ record: TopicRecord, _ transaction: borrowing WriteTransaction) throws(LMDBFailure) -> Topic {
+    private func load(_ name: TopicName, _ record: TopicRecord, _ transaction: borrowing WriteTransaction)
+        throws(LMDBFailure) -> Topic
+    {
         var partitions: [Partition] = []
         for number in record.tables.indices {
             let table = try self.open(record.tables[number], .records, transaction, creates: false)
-            let index = record.configuration.isCompacted ? try self.open(record.indexes[number], .index, transaction, creates: false) : nil
-            guard let bytes = try transaction.record(self.states, Int64(table.identifier)), let state = PartitionState(parsing: bytes) else {
+            let index =
+                record.configuration.isCompacted
+                ? try self.open(record.indexes[number], .index, transaction, creates: false) : nil
+            guard let bytes = try transaction.record(self.states, Int64(table.identifier)),
+                let state = PartitionState(parsing: bytes)
+            else {
                 throw LMDBFailure(MDB_CORRUPTED, "read the state of \(name)/\(number)")
             }
             let partition = Partition(topic: name, number: number, records: table, index: index, state: state)
@@ -173,7 +198,8 @@ extension LogTables {
         _ identifier: UInt32, _ kind: TableKind, _ transaction: borrowing WriteTransaction, creates: Bool
     ) throws(LMDBFailure) -> Table {
         do throws(LMDBFailure) {
-            let handle = try transaction.openTable(kind.name(identifier), flags: kind.flags | (creates ? MDB_CREATE : 0))
+            let handle = try transaction.openTable(
+                kind.name(identifier), flags: kind.flags | (creates ? MDB_CREATE : 0))
             return Table(identifier: identifier, kind: kind, handle: handle)
         } catch {
             // A table that the list of topics names must be there.

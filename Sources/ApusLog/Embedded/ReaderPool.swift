@@ -2,7 +2,8 @@ internal import ApusCore
 internal import CLMDB
 internal import Glibc
 
-/// A read transaction that is renewed for each use, and the cursors it keeps. Of whoever took it from the ``ReaderPool``.
+/// A read transaction that is renewed for each use, and the cursors it keeps. Of whoever took it from the
+/// ``ReaderPool``.
 final class Reader: @unchecked Sendable {
     // SAFETY: one thread at a time: the one that took it from the pool. MDB_NOTLS lets that be another each time.
     private let transaction: OpaquePointer
@@ -63,7 +64,9 @@ final class Reader: @unchecked Sendable {
     }
 
     /// The first record at that offset or after it.
-    func firstRecord(_ table: MDB_dbi, from offset: Offset) throws(LMDBFailure) -> (offset: Offset, bytes: UnsafeRawBufferPointer)? {
+    func firstRecord(_ table: MDB_dbi, from offset: Offset) throws(LMDBFailure) -> (
+        offset: Offset, bytes: UnsafeRawBufferPointer
+    )? {
         try self.seek(table, offset, MDB_SET_RANGE)
     }
 
@@ -101,7 +104,8 @@ final class Reader: @unchecked Sendable {
     }
 }
 
-/// The readers of an environment. At most `limit` are in use at one moment; one more is refused, since a wait could be for ever.
+/// The readers of an environment. At most `limit` are in use at one moment; one more is refused, since a wait could be
+/// for ever.
 final class ReaderPool: Sendable {
     private struct Content {
         var idle: [Reader] = []
@@ -120,12 +124,13 @@ final class ReaderPool: Sendable {
 
     /// A reader on the newest snapshot. Give it back before any wait: it keeps every page that is freed meanwhile.
     func take() throws(LMDBFailure) -> Reader {
-        let (isAllowed, idle) = self.content.withLock { content -> (Bool, Reader?) in
-            guard !content.isClosed, content.inUse < self.limit else { return (false, nil) }
+        let (refusal, idle) = self.content.withLock { content -> (CInt, Reader?) in
+            if content.isClosed { return (ESHUTDOWN, nil) }
+            if content.inUse >= self.limit { return (MDB_READERS_FULL, nil) }
             content.inUse += 1
-            return (true, content.idle.popLast())
+            return (MDB_SUCCESS, content.idle.popLast())
         }
-        guard isAllowed else { throw LMDBFailure(MDB_READERS_FULL, "begin a read") }
+        try check(refusal, "begin a read")
         do throws(LMDBFailure) {
             let reader = if let idle { idle } else { try Reader(self.environment) }
             try reader.renew()
@@ -147,11 +152,12 @@ final class ReaderPool: Sendable {
     }
 
     /// Ends the idle readers and waits a bounded time for those in use.
-    func close() {
+    /// - Returns: whether none is left.
+    func close() -> Bool {
         self.content.withLock { content in
             content.isClosed = true
             content.idle.removeAll()
         }
-        _ = self.content.take(within: Limits.Log.closeWaitMilliseconds) { $0.inUse == 0 ? true : nil }
+        return self.content.take(within: Limits.Log.closeWaitMilliseconds) { $0.inUse == 0 ? true : nil } ?? false
     }
 }
