@@ -37,6 +37,7 @@ let package = Package(
         .executable(name: "apus", targets: ["apus"]),
         .executable(name: "apus-bench", targets: ["apus-bench"]),
         .executable(name: "nursery", targets: ["nursery"]),
+        .executable(name: "echo-native", targets: ["echo-native"]),
     ],
     targets: [
         system("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
@@ -72,7 +73,7 @@ let package = Package(
                 "ApusSandbox", "ApusStore", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore"]),
+        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusLoop", "CShims"]),
 
         .executableTarget(
             name: "apus",
@@ -104,6 +105,8 @@ let package = Package(
         ),
         .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings, linkerSettings: [cOnly]),
 
+        .executableTarget(name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings, linkerSettings: [cOnly]),
+
         tests("ApusCoreTests", ["ApusCore"]),
         tests("ApusJSONTests", ["ApusJSON"]),
         tests("ApusCryptoTests", ["ApusCrypto"]),
@@ -114,7 +117,7 @@ let package = Package(
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
         tests("ApusLogTests", ["ApusLog", "CLMDB"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
-        tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims"]),
+        tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims", "echo-native"]),
         tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
         tests("ApusServerTests", ["ApusServer"]),
         tests("CommandTests", ["apus"]),

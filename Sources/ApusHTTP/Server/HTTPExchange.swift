@@ -1,0 +1,252 @@
+internal import ApusCore
+internal import CHTTPD
+internal import CShims
+internal import ApusLoop
+internal import Glibc
+
+/// One request and its answer, confined to the loop of its listener.
+///
+/// The handler may answer before it returns or at any later moment, whole (``respond(status:headers:body:)``) or in parts
+/// (``stream(status:headers:)``, ``write(_:)``, ``end()``). Answers that come after the client left are dropped. Headers and body
+/// can be read until the exchange is over; a handler that needs them afterwards copies them.
+public final class HTTPExchange {
+    enum Phase {
+        /// The request line was read; the head or the body is arriving. To `handled`, `refused`, `gone`.
+        case receiving
+        /// The handler has the request; the library's connection is suspended unless the answer came at once. To `answering`, `gone`.
+        case handled
+        /// A response was given to the library. To `gone`.
+        case answering
+        /// The head broke a rule; what still arrives is discarded, then the answer goes out. To `answering`, `gone`.
+        case refused
+        /// The connection ended or the client left; the library no longer knows this exchange.
+        case gone
+    }
+
+    /// As sent: methods are case-sensitive.
+    public internal(set) var method = ""
+    /// The path and the query as they were sent, undecoded.
+    public let target: String
+    public internal(set) var body: [UInt8] = []
+    /// Called once when the client leaves before the answer is complete.
+    public var onGone: (() -> Void)?
+    /// Called when ``write(_:)`` had said to wait and what was written has left.
+    public var onDrained: (() -> Void)?
+
+    var phase = Phase.receiving
+    var isSuspended = false
+    var isQueuedToSettle = false
+    /// Ticks spent waiting; the client's departure is watched only from the second on, since most answers come sooner.
+    var ticks = 0
+    var watch: DescriptorWatch?
+    /// What this body may grow to, and what of the listener's total is set aside for it.
+    var bodyLimit = 0
+    var reserved = 0
+    /// Bytes of a refused body that were thrown away.
+    var discarded = 0
+    /// An answer that the library does not have yet.
+    private var response: OpaquePointer?
+    private(set) var status: UInt32 = 0
+    private var output: [UInt8] = []
+    private var sent = 0
+    private var mustDrain = false
+    private var isEnded = false
+    private var isAborted = false
+    private var isStreaming = false
+    let connection: OpaquePointer
+    /// Where the target lay in the library's buffer when its line was read; for comparison only.
+    let targetAddress: UInt
+    unowned let listener: HTTPListener
+    private let loop: EventLoop
+
+    init(connection: OpaquePointer, target: UnsafePointer<CChar>, listener: HTTPListener) {
+        self.connection = connection
+        self.target = String(cString: target)
+        self.targetAddress = UInt(bitPattern: target)
+        self.listener = listener
+        self.loop = listener.loop
+    }
+
+    deinit {
+        if let response = self.response { MHD_destroy_response(response) }
+    }
+
+    /// The path as it was sent, without the query.
+    public var rawPath: String { self.target.firstIndex(of: "?").map { String(self.target[..<$0]) } ?? self.target }
+    /// What follows the first question mark, as it was sent.
+    public var rawQuery: String? {
+        self.target.firstIndex(of: "?").map { String(self.target[self.target.index(after: $0)...]) }
+    }
+    /// The client left or the answer is complete: nothing can be read or written any more.
+    public var isGone: Bool { self.phase == .gone }
+    /// A streamed answer was broken off, by ``abort()`` or because its writer did not wait.
+    public var isBrokenOff: Bool { self.isAborted }
+    /// An answer was given, at least its head.
+    public var isAnswered: Bool { self.response != nil || self.phase == .answering || self.phase == .gone }
+
+    /// The value of a request header, whatever its case; nil once the exchange is over.
+    public func header(_ name: String) -> String? {
+        guard self.phase != .gone, let value = MHD_lookup_connection_value(self.connection, .HEADER_KIND, name) else { return nil }
+        return String(cString: value)
+    }
+
+    /// All request headers in the order they were sent; empty once the exchange is over.
+    public var headers: [HTTPHeader] {
+        guard self.phase != .gone else { return [] }
+        var headers: [HTTPHeader] = []
+        withUnsafeMutablePointer(to: &headers) { _ = MHD_get_connection_values_n(self.connection, .HEADER_KIND, collectHeader, $0) }
+        return headers
+    }
+
+    /// Answers whole. The first answer counts; later ones are dropped.
+    public func respond(status: UInt32, headers: [(String, String)] = [], body: [UInt8] = []) {
+        guard !self.isAnswered else { return }
+        let response = body.withUnsafeBytes { bytes in
+            MHD_create_response_from_buffer(bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+        }
+        self.give(response, status, headers)
+    }
+
+    /// Starts an answer whose body comes in parts (chunked, or server-sent events).
+    public func stream(status: UInt32, headers: [(String, String)]) {
+        guard !self.isAnswered else { return }
+        self.isStreaming = true
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        self.give(MHD_create_response_from_callback(.max, Limits.HTTP.streamBlockBytes, produce, context, nil), status, headers)
+    }
+
+    /// Queues bytes of a streamed answer.
+    /// - Returns: false when more is queued than the client takes: wait for ``onDrained``. A writer that goes on regardless is
+    ///   broken off at ``Limits/HTTP/outputBytes``.
+    @discardableResult
+    public func write(_ bytes: [UInt8]) -> Bool {
+        guard self.phase != .gone, self.isStreaming, !self.isEnded else { return false }
+        guard self.output.isEmpty || self.output.count - self.sent + bytes.count <= Limits.HTTP.outputBytes else {
+            self.abort()
+            return false
+        }
+        self.output.append(contentsOf: bytes)
+        self.listener.settleSoon(self)
+        self.mustDrain = self.mustDrain || self.output.count - self.sent >= Limits.HTTP.outputHighWater
+        return !self.mustDrain
+    }
+
+    /// Completes a streamed answer.
+    public func end() {
+        guard self.phase != .gone, self.isStreaming else { return }
+        self.isEnded = true
+        self.listener.settleSoon(self)
+    }
+
+    /// Breaks a streamed answer off so that the client can tell: the connection closes without the last chunk.
+    public func abort() {
+        guard self.phase != .gone, self.isStreaming else { return }
+        self.isAborted = true
+        self.isEnded = true
+        self.output = []
+        self.sent = 0
+        self.listener.settleSoon(self)
+    }
+
+    /// A way to answer from another thread.
+    public func reply() -> HTTPReply { HTTPReply(to: self, on: self.loop) }
+
+    private func give(_ response: OpaquePointer?, _ status: UInt32, _ headers: [(String, String)]) {
+        self.response = response
+        self.status = status
+        var isSound = response != nil
+        for (name, value) in headers where isSound { isSound = MHD_add_response_header(response, name, value) == .YES }
+        if isSound, self.listener.isStopping { _ = MHD_add_response_header(response, "Connection", "close") }
+        if !isSound { self.replaceByInternalError() }
+        self.listener.settleSoon(self)
+    }
+
+    /// A header with a line break in it, or no memory: half an answer would be worse than none.
+    private func replaceByInternalError() {
+        if let response = self.response { MHD_destroy_response(response) }
+        self.isStreaming = false
+        self.status = 500
+        self.response = MHD_create_response_from_buffer(0, nil, .RESPMEM_PERSISTENT)
+    }
+
+    /// Hands the answer to the library.
+    /// - Returns: false when the library cannot send it and must drop the connection.
+    func queue() -> Bool {
+        guard let response = self.response else { return false }
+        self.response = nil
+        self.phase = .answering
+        defer { MHD_destroy_response(response) }
+        return MHD_queue_response(self.connection, self.status, response) == .YES
+    }
+
+    var hasResponse: Bool { self.response != nil }
+
+    /// Fills the library's buffer. Zero would be asked for again at once, so an empty queue suspends the connection first.
+    fileprivate func fill(_ buffer: UnsafeMutablePointer<CChar>, _ capacity: Int) -> Int {
+        // Suspending a connection whose client left would keep it for ever.
+        if self.phase == .gone || self.isAborted { return streamBreak }
+        let count = min(capacity, self.output.count - self.sent)
+        if count == 0 {
+            if self.isEnded { return streamEnd }
+            self.listener.suspend(self)
+            return 0
+        }
+        self.output.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            memcpy(buffer, base + self.sent, count)
+        }
+        self.sent += count
+        if self.sent == self.output.count {
+            self.output.removeAll(keepingCapacity: self.output.count <= Limits.HTTP.outputHighWater)
+            self.sent = 0
+            if self.mustDrain {
+                self.mustDrain = false
+                self.onDrained?()
+            }
+        }
+        return count
+    }
+
+    /// The client left or the connection ended.
+    /// - Parameter wasComplete: the library sent all it was given. A stream that nobody ended (the answer to a HEAD) is cut all the same.
+    func leave(wasComplete: Bool) {
+        guard self.phase != .gone else { return }
+        self.phase = .gone
+        let onGone = self.onGone
+        self.onGone = nil
+        self.onDrained = nil
+        self.output = []
+        if !wasComplete || (self.isStreaming && !self.isEnded) { onGone?() }
+    }
+}
+
+extension HTTPExchange: Hashable {
+    public static func == (left: HTTPExchange, right: HTTPExchange) -> Bool { left === right }
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}
+
+/// `MHD_CONTENT_READER_END_OF_STREAM` and `MHD_CONTENT_READER_END_WITH_ERROR`, cast macros that Swift does not import.
+private let streamEnd = -1
+private let streamBreak = -2
+
+private func produce(
+    _ context: UnsafeMutableRawPointer?, _ position: UInt64, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int
+) -> Int {
+    guard let context, let buffer else { return streamBreak }
+    return Unmanaged<HTTPExchange>.fromOpaque(context).takeUnretainedValue().fill(buffer, capacity)
+}
+
+private func collectHeader(
+    _ context: UnsafeMutableRawPointer?, _ kind: MHD_ValueKind, _ name: UnsafePointer<CChar>?, _ nameSize: Int,
+    _ value: UnsafePointer<CChar>?, _ valueSize: Int
+) -> MHD_Result {
+    guard let context else { return .NO }
+    context.assumingMemoryBound(to: [HTTPHeader].self).pointee.append(
+        HTTPHeader(text(name, nameSize), text(value, valueSize))
+    )
+    return .YES
+}
+
+private func text(_ start: UnsafePointer<CChar>?, _ count: Int) -> String {
+    String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
+}

@@ -1,0 +1,36 @@
+internal import ApusCore
+
+/// Who may ask: under which names of ours, and from which web pages.
+///
+/// Loopback is no protection against a browser: a page can resolve its own name to 127.0.0.1 (it then sends its name as Host),
+/// and can post to us from anywhere (it then sends its Origin). Both are checked before anything else sees the request.
+public struct OriginPolicy: Sendable {
+    /// Names and addresses we answer to, in lower case, without port.
+    public var hosts: Set<String>
+    /// Origins of other pages that may ask, like `https://console.example.com`. A page of ours always may.
+    public var origins: Set<String>
+
+    public init(hosts: Set<String> = ["localhost", "127.0.0.1", "[::1]"], origins: Set<String> = []) {
+        self.hosts = hosts
+        self.origins = origins
+    }
+
+    func problem(host: String?, origin: String?) -> Problem? {
+        let host = (host ?? "").lowercased()
+        guard self.hosts.contains(OriginPolicy.withoutPort(host)) else {
+            return Problem(.hostNotAllowed, "this server does not answer to the host '\(host.prefix(255))': add it to the allowed hosts")
+        }
+        guard let origin = origin?.lowercased() else { return nil }
+        if origin == "http://\(host)" || origin == "https://\(host)" || self.origins.contains(origin) { return nil }
+        return Problem(.forbidden, "pages of the origin '\(origin.prefix(255))' may not use this server: add it to the allowed origins")
+    }
+
+    /// `[::1]:80` is `[::1]`, `localhost:80` is `localhost`; what is neither stays whole and matches nothing.
+    static func withoutPort(_ host: String) -> String {
+        let colon = host.hasPrefix("[") ? host.lastIndex(of: "]").map { host.index(after: $0) } : host.firstIndex(of: ":")
+        guard let colon, colon < host.endIndex else { return host }
+        let port = host[host.index(after: colon)...]
+        guard host[colon] == ":", port.utf8.count <= 5, port.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return host }
+        return String(host[..<colon])
+    }
+}

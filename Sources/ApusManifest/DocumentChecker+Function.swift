@@ -1,0 +1,133 @@
+internal import ApusCore
+internal import ApusJSON
+
+// Every value is read with a stand-in for the case that its field was found wrong: the rules about several fields are
+// then checked as far as they can be, so that all errors are told at once, and the manifest is dropped in the end.
+extension DocumentChecker {
+    mutating func function(_ document: Checked) -> FunctionManifest? {
+        let namespace = self.namespace(document)
+        guard let spec = document["spec"] else { return nil }
+        let runtime = spec["runtime"]?.text.flatMap { FunctionManifest.Runtime(rawValue: $0) }
+        self.checkHandler(spec, runtime)
+        self.checkEnvironment(spec)
+        let triggers = self.triggers(spec, namespace)
+        let emits = spec["emits"].map { emits in emits.list.compactMap { self.topicName($0, namespace) } }
+        let dependencies = self.dependencies(spec, runtime)
+        let scale = self.scale(spec)
+        let profile = self.profile(spec, runtime)
+        guard let name = document["metadata"]?["name"]?.text.flatMap({ ResourceName(namespace, $0) }), let runtime,
+            let handler = spec["handler"]?.text
+        else { return nil }
+        return FunctionManifest(
+            name: name, labels: document["metadata"]?["labels"]?.texts ?? [:], about: spec["description"]?.text,
+            runtime: runtime,
+            handler: handler, source: spec["source"]?.text ?? ".", dependencies: dependencies,
+            environment: spec["env"]?.texts ?? [:],
+            timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
+            batch: self.batch(spec),
+            resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers, emits: emits,
+            locations: self.checker.locations)
+    }
+
+    private mutating func checkHandler(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) {
+        guard let handler = spec["handler"], let text = handler.text, let runtime else { return }
+        switch runtime {
+        case .python3:
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            let isMet =
+                parts.count == 2
+                && parts.allSatisfy { part in
+                    part.split(separator: ".", omittingEmptySubsequences: false).allSatisfy {
+                        TextRule.isIdentifier($0)
+                    }
+                }
+            if !isMet {
+                let shown = YAMLNode.shorten(text)
+                self.checker.fail(
+                    handler.location,
+                    "`\(handler.path)` is `\(shown)`, expected a module and a function such as main:embed")
+            }
+        case .native:
+            let words = text.split(separator: " ")
+            let steps = words.first?.split(separator: "/") ?? []
+            if words.isEmpty || text.hasPrefix("/") || steps.contains("..") {
+                let shown = YAMLNode.shorten(text)
+                self.checker.fail(
+                    handler.location,
+                    "`\(handler.path)` is `\(shown)`, expected the path of a binary in the bundle, and its arguments")
+            }
+        }
+    }
+
+    private mutating func checkEnvironment(_ spec: Checked) {
+        guard let environment = spec["env"] else { return }
+        var bytes = 0
+        for (name, value) in environment.entries {
+            // `NAME=value` and the zero byte that ends it.
+            bytes += name.utf8.count + (value.text?.utf8.count ?? 0) + 2
+            if name.hasPrefix("APUS_") {
+                self.checker.fail(
+                    value.location, "`\(value.path)` is a reserved name, expected one that does not start with APUS_",
+                    .reservedName)
+            }
+        }
+        if bytes > Limits.Manifest.environmentBytes {
+            self.checker.fail(
+                environment.location,
+                "`\(environment.path)` takes \(bytes) bytes, expected at most \(Limits.Manifest.environmentBytes)")
+        }
+    }
+
+    private mutating func dependencies(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest
+        .Dependencies?
+    {
+        guard let dependencies = spec["dependencies"] else { return nil }
+        if runtime == .native {
+            self.checker.fail(
+                dependencies.location,
+                "`spec.dependencies` is for the runtime python3, expected none: a binary brings what it needs")
+        }
+        let file = dependencies.text == nil ? dependencies["file"] : dependencies
+        guard let file, let text = file.text else { return nil }
+        if text.split(separator: "/").contains("..") {
+            self.checker.fail(file.location, "`\(file.path)` leaves the bundle, expected a path inside it")
+        }
+        return FunctionManifest.Dependencies(
+            file: text, resolves: dependencies["resolve"]?.boolean ?? true,
+            allowsBuild: dependencies["allowBuild"]?.boolean ?? false)
+    }
+
+    private func batch(_ spec: Checked) -> FunctionManifest.Batch? {
+        guard let batch = spec["batch"] else { return nil }
+        return FunctionManifest.Batch(
+            maxSize: Int(batch["maxSize"]?.integer ?? 1), maxWait: batch["maxWait"]?.span ?? .zero)
+    }
+
+    private func resources(_ spec: Checked) -> FunctionManifest.Resources {
+        let resources = spec["resources"]
+        return FunctionManifest.Resources(
+            memoryBytes: resources?["memory"]?.integer ?? 0, cpuMillis: Int(resources?["cpu"]?.integer ?? 0),
+            processes: Int(resources?["processes"]?.integer ?? 0), scratchBytes: resources?["scratch"]?.integer ?? 0)
+    }
+
+    private mutating func scale(_ spec: Checked) -> FunctionManifest.Scale {
+        let scale = spec["scale"]
+        let min = scale?["min"]?.integer ?? 0
+        let max = scale?["max"]?.integer ?? Int64(Limits.Manifest.workers)
+        if min > max {
+            self.checker.fail(
+                scale?["min"]?.location ?? scale?.location,
+                "`spec.scale.min` is \(min), expected at most `spec.scale.max`, which is \(max)")
+        }
+        return FunctionManifest.Scale(min: Int(min), max: Int(max), idle: scale?["idle"]?.span ?? .zero)
+    }
+
+    private mutating func profile(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest.Profile {
+        let own: FunctionManifest.Profile = runtime == .native ? .native : .python
+        guard let field = spec["sandbox"]?["profile"], let text = field.text, let runtime else { return own }
+        if text != own.rawValue {
+            self.checker.refuse(field.location, "`\(field.path): \(text)` with the runtime \(runtime.rawValue)")
+        }
+        return own
+    }
+}

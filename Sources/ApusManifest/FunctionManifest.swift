@@ -1,0 +1,85 @@
+public import ApusCore
+
+/// A function as its manifest describes it: checked, defaults filled in.
+public struct FunctionManifest: Sendable, Equatable {
+    public enum Runtime: String, Sendable { case python3, native }
+
+    /// The reviewed set of system calls its sandbox allows.
+    public enum Profile: String, Sendable { case python, native }
+
+    /// What is installed into the function's layer.
+    public struct Dependencies: Sendable, Equatable {
+        /// The requirements file, relative to the bundle.
+        public var file: String
+        /// Whether what the listed packages need is installed too.
+        public var resolves: Bool
+        /// Whether packages may be compiled or run code to install.
+        public var allowsBuild: Bool
+    }
+
+    public struct Batch: Sendable, Equatable {
+        public var maxSize: Int
+        public var maxWait: TimeSpan
+    }
+
+    /// Bounds of one worker.
+    public struct Resources: Sendable, Equatable {
+        public var memoryBytes: Int64
+        /// Thousandths of a CPU.
+        public var cpuMillis: Int
+        public var processes: Int
+        public var scratchBytes: Int64
+    }
+
+    public struct Scale: Sendable, Equatable {
+        public var min: Int
+        public var max: Int
+        /// How long a worker may have nothing to do before it is stopped.
+        public var idle: TimeSpan
+    }
+
+    public var name: ResourceName
+    public var labels: [String: String]
+    /// What it does, for people; named so because every value has a `description` of its own.
+    public var about: String?
+    public var runtime: Runtime
+    /// `module:function` for `python3`; a path in the bundle with arguments for `native`, see ``command``.
+    public var handler: String
+    /// The folder to bundle, relative to the manifest's file.
+    public var source: String
+    public var dependencies: Dependencies?
+    public var environment: [String: String]
+    public var timeout: TimeSpan
+    /// Invocations in flight per worker.
+    public var concurrency: Int
+    /// Nil when the handler takes one event at a time.
+    public var batch: Batch?
+    public var resources: Resources
+    public var scale: Scale
+    public var profile: Profile
+    public var triggers: [TriggerManifest]
+    /// The topics that `context.emit` may write as the manifest lists them; nil when it lists none. See ``emitTopics``.
+    public var emits: [TopicName]?
+    /// Where the fields stand in the file; no part of equality and of the JSON form.
+    public var locations: SourceLocations
+
+    public var namespace: Namespace { self.name.namespace }
+
+    /// The topics that `context.emit` may write: those listed, or else the reply topics.
+    public var emitTopics: Set<TopicName> { Set(self.emits ?? self.triggers.compactMap(\.replyTo)) }
+
+    /// The handler of a native function: the binary's path in the bundle, then its arguments, split at spaces.
+    public var command: [String] { self.handler.split(separator: " ").map(String.init) }
+
+    /// Topics that must exist, each with the path of the field that names it. A dead-letter topic counts too.
+    public var referencedTopics: [(topic: TopicName, path: String)] {
+        var topics: [(topic: TopicName, path: String)] = []
+        for (index, trigger) in self.triggers.enumerated() {
+            topics.append((trigger.topic, "spec.triggers[\(index)].topic"))
+            if let replyTo = trigger.replyTo { topics.append((replyTo, "spec.triggers[\(index)].replyTo")) }
+            if let deadLetter = trigger.deadLetter { topics.append((deadLetter, "spec.triggers[\(index)].deadLetter")) }
+        }
+        for (index, topic) in (self.emits ?? []).enumerated() { topics.append((topic, "spec.emits[\(index)]")) }
+        return topics
+    }
+}

@@ -1,0 +1,36 @@
+public import ApusCore
+
+extension Limits {
+    /// Bounds of manifests.
+    public enum Manifest {
+        /// One file.
+        public static let textBytes = 1 << 20
+        /// Documents of one file.
+        public static let documents = 256
+        /// Lists and mappings inside one another.
+        public static let depth = 64
+        /// Values of one file after aliases were replaced by what they stand for: bounds "billion laughs".
+        public static let nodes = 50_000
+        /// Aliases of one file.
+        public static let aliases = 1_000
+        /// Errors listed for one file; more are counted.
+        public static let errors = 100
+
+        public static let descriptionBytes = 4_096
+        public static let labels = 64
+        public static let environmentVariables = 256
+        /// All names and values together, as the sandbox takes them; part of its room is left for what Apus adds.
+        public static let environmentBytes = 12 * 1024
+        public static let triggers = 64
+        public static let filterTerms = 32
+        public static let emits = 64
+        public static let concurrency = 256
+        public static let batchSize = 1_024
+        public static let workers = 1_000
+        public static let attempts = 10_000
+        public static let handlerBytes = 4_096
+        public static let pathBytes = 1_024
+        /// A value of an environment variable, a filter, a label.
+        public static let textValueBytes = 8 * 1024
+    }
+}

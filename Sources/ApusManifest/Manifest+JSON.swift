@@ -1,0 +1,113 @@
+internal import ApusCore
+public import ApusJSON
+
+extension Manifest {
+    /// The manifest as JSON, in one form: equal manifests give equal bytes. ``init(json:namespace:)`` reads it.
+    ///
+    /// It has the fields of the YAML form, all defaults filled in, names of mappings sorted, amounts in their largest
+    /// whole unit.
+    public func toJSON() -> JSONValue {
+        switch self {
+        case .function(let function): function.json
+        case .topic(let topic): topic.json
+        }
+    }
+
+    fileprivate static func document(_ identity: Identity, _ labels: [String: String], _ spec: JSONValue) -> JSONValue {
+        var metadata: JSONValue = ["name": .string(identity.name), "namespace": .string(identity.namespace.name)]
+        if !labels.isEmpty { metadata["labels"] = .sorted(labels) }
+        return [
+            "apiVersion": .string(DocumentKind.apiVersion), "kind": .string(identity.kind.rawValue),
+            "metadata": metadata, "spec": spec,
+        ]
+    }
+}
+
+extension FunctionManifest {
+    fileprivate var json: JSONValue {
+        var spec: JSONValue = [:]
+        if let about = self.about { spec["description"] = .string(about) }
+        spec["runtime"] = .string(self.runtime.rawValue)
+        spec["handler"] = .string(self.handler)
+        spec["source"] = .string(self.source)
+        if let dependencies = self.dependencies {
+            spec["dependencies"] = [
+                "file": .string(dependencies.file), "resolve": .boolean(dependencies.resolves),
+                "allowBuild": .boolean(dependencies.allowsBuild),
+            ]
+        }
+        if !self.environment.isEmpty { spec["env"] = .sorted(self.environment) }
+        spec["timeout"] = .string(self.timeout.description)
+        spec["concurrency"] = .number(self.concurrency)
+        spec["reuse"] = "function"
+        if let batch = self.batch {
+            spec["batch"] = ["maxSize": .number(batch.maxSize), "maxWait": .string(batch.maxWait.description)]
+        }
+        spec["resources"] = [
+            "memory": .string(Quantity.text(bytes: self.resources.memoryBytes)),
+            "cpu": .string(Quantity.text(cpuMillis: Int64(self.resources.cpuMillis))),
+            "processes": .number(self.resources.processes),
+            "scratch": .string(Quantity.text(bytes: self.resources.scratchBytes)),
+        ]
+        spec["scale"] = [
+            "min": .number(self.scale.min), "max": .number(self.scale.max),
+            "idle": .string(self.scale.idle.description),
+        ]
+        spec["sandbox"] = ["profile": .string(self.profile.rawValue), "isolation": "standard", "network": "none"]
+        spec["triggers"] = .array(self.triggers.map(\.json))
+        if let emits = self.emits { spec["emits"] = .array(emits.map { .local($0) }) }
+        return Manifest.document(Manifest.function(self).identity, self.labels, spec)
+    }
+}
+
+extension TriggerManifest {
+    fileprivate var json: JSONValue {
+        var trigger: JSONValue = ["topic": .local(self.topic), "name": .string(self.name)]
+        guard !self.isTable else {
+            trigger["table"] = true
+            return trigger
+        }
+        if !self.filter.isEmpty { trigger["filter"] = .sorted(self.filter) }
+        trigger["order"] = .string(self.order.rawValue)
+        trigger["from"] =
+            switch self.from {
+            case .earliest: "earliest"
+            case .latest: "latest"
+            case .timestamp(let moment): .string(Moment.text(moment))
+            }
+        if let replyTo = self.replyTo { trigger["replyTo"] = .local(replyTo) }
+        trigger["retry"] = [
+            "attempts": .number(self.retry.attempts), "initial": .string(self.retry.initial.description),
+            "max": .string(self.retry.max.description),
+        ]
+        if let deadLetter = self.deadLetter { trigger["deadLetter"] = .local(deadLetter) }
+        trigger["onExhausted"] = .string(self.onExhausted.rawValue)
+        trigger["delivery"] = "at-least-once"
+        trigger["paused"] = .boolean(self.isPaused)
+        return trigger
+    }
+}
+
+extension TopicManifest {
+    fileprivate var json: JSONValue {
+        let configuration = self.configuration
+        let spec: JSONValue = [
+            "partitions": .number(configuration.partitions),
+            "retention": [
+                "time": .string(configuration.retentionTime?.description ?? "unlimited"),
+                "size": .string(configuration.retentionBytes.map { Quantity.text(bytes: $0) } ?? "unlimited"),
+            ],
+            "compact": .boolean(configuration.isCompacted),
+        ]
+        return Manifest.document(Manifest.topic(self).identity, self.labels, spec)
+    }
+}
+
+extension JSONValue {
+    fileprivate static func sorted(_ texts: [String: String]) -> JSONValue {
+        .object(JSONObject(texts.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
+    }
+
+    /// A topic by its name in its namespace; manifests name no others.
+    fileprivate static func local(_ topic: TopicName) -> JSONValue { .string(topic.local?.name ?? topic.onLog) }
+}

@@ -1,0 +1,169 @@
+internal import ApusCore
+internal import ApusJSON
+
+extension Shape {
+    /// `spec` of a function.
+    static let function = ObjectShape(
+        [
+            Field("description", .text(.description), "What it does, for people and for agents."),
+            Field(
+                "runtime",
+                .choice([
+                    Choice("python3"), Choice("native"), Choice("node", .later), Choice("exec", .later),
+                    Choice("mcp", .later),
+                    Choice("http", .later),
+                ]), "What runs it.", required: true),
+            Field("handler", .text(.handler), "`module:function`; for native the command.", required: true),
+            Field("source", .text(.path), "The folder beside the manifest that is bundled.", standard: "."),
+            Field(
+                "dependencies", .scalarOr(.text(.path), .object(Self.dependencies)),
+                "A requirements file in the bundle, or how to install it."),
+            Field(
+                "env", .map(key: .variable, value: .scalarText(.any), max: Limits.Manifest.environmentVariables),
+                "Environment variables; numbers and Booleans are passed as they are written.", standard: [:]),
+            Field(
+                "secrets", .list(.text(.secret), max: 64), "Names of secrets that it may read.", standard: [],
+                .defaultOnly),
+            Field(
+                "weights", .list(.object(Self.weights), max: 16), "Model files, mounted read-only.", standard: [],
+                .defaultOnly),
+            Field("timeout", .span(.milliseconds(1)...Self.days(1)), "How long one attempt may take.", standard: "30s"),
+            Field(
+                "concurrency", .integer(1...Int64(Limits.Manifest.concurrency)), "Invocations in flight per worker.",
+                standard: 1),
+            Field(
+                "reuse", .choice([Choice("function"), Choice("never", .later)]),
+                "Whether a worker serves many invocations, or every one gets a fresh sandbox.", standard: "function"),
+            Field("batch", .object(Self.batch), "Give the handler a list of events."),
+            Field("resources", .object(Self.resources), "Bounds of one worker.", standard: [:]),
+            Field("scale", .object(Self.scale), "How many workers there may be.", standard: [:]),
+            Field("sandbox", .object(Self.sandbox), "How it is isolated.", standard: [:]),
+            Field(
+                "triggers", .list(.object(Self.trigger), max: Limits.Manifest.triggers), "Why it runs.", standard: []),
+            Field("tool", .object(Self.tool), "How agents call it.", .later),
+            Field("prompt", .object(Self.prompt), "A prompt that agents may ask for.", .later),
+            Field("resource", .object(Self.resource), "A resource that agents may read.", .later),
+            Field(
+                "emits", .list(.text(.topic), max: Limits.Manifest.emits),
+                "Topics that `context.emit` may write; default: only the reply topics of its triggers."),
+            Field("build", .text(.handler), "A command that makes the binary before it is bundled.", .later),
+        ], atMostOneOf: [["tool", "prompt", "resource"]])
+
+    private static let dependencies = ObjectShape([
+        Field("file", .text(.path), "The requirements file, in the bundle.", required: true),
+        Field(
+            "resolve", .boolean, "Also install what the listed packages need; false installs exactly what is listed.",
+            standard: true),
+        Field("allowBuild", .boolean, "Allow packages that must be compiled or run code to install.", standard: false),
+    ])
+
+    private static let weights = ObjectShape(
+        [
+            Field("name", .text(.label), "Its name.", required: true),
+            Field("file", .text(.path), "The file, in the bundle."),
+            Field("url", .text(.url), "Where to fetch it."),
+            Field("sha256", .text(.sha256), "The hash of its content.", required: true),
+            Field("size", .bytes(1...(1 << 50)), "Its size."),
+        ], exactlyOneOf: [["file", "url"]])
+
+    private static let batch = ObjectShape([
+        Field(
+            "maxSize", .integer(1...Int64(Limits.Manifest.batchSize)), "Events of one batch at most.", required: true),
+        Field(
+            "maxWait", .span(.zero ... .seconds(60)), "How long the first event of a batch may wait for others.",
+            standard: "5ms"),
+    ])
+
+    private static let resources = ObjectShape([
+        Field(
+            "memory", .bytes((16 << 20)...(1 << 42)), "Memory of a worker, with its scratch space's pages.",
+            standard: "512Mi"),
+        Field("cpu", .cpu(10...256_000), "CPUs of a worker.", standard: 1),
+        Field("processes", .integer(1...4_096), "Processes and threads of a worker.", standard: 32),
+        Field("scratch", .bytes((1 << 20)...(1 << 40)), "Size of `/tmp`.", standard: "64Mi"),
+        Field("hostMemory", .bytes((1 << 20)...(1 << 44)), "Memory for weights that sleep.", .later),
+        Field("gpu", .object(Self.gpu), "What it needs of an accelerator.", .later),
+    ])
+
+    private static let gpu = ObjectShape([
+        Field("memory", .bytes((1 << 20)...(1 << 42)), "Memory on the device.", required: true),
+        Field("residue", .bytes(0...(1 << 42)), "What it keeps while it sleeps.", standard: 0),
+        Field("count", .integer(1...64), "Devices.", standard: 1),
+        Field("kind", .text(.any), "Which devices.", standard: "any"),
+    ])
+
+    private static let scale = ObjectShape([
+        Field("min", .integer(0...Int64(Limits.Manifest.workers)), "Workers that are kept.", standard: 0),
+        Field("max", .integer(1...Int64(Limits.Manifest.workers)), "Workers at most.", standard: 8),
+        Field("idle", .span(.zero...Self.days(1)), "How long a worker may have nothing to do.", standard: "60s"),
+        Field(
+            "gpuIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))), "How long it stays on the device.",
+            standard: "adaptive", .defaultOnly),
+        Field(
+            "hostIdle", .span(.zero...Self.days(30)), "How long it stays in the host's memory.", standard: "4h",
+            .defaultOnly),
+        Field("weight", .integer(1...1_000), "Its share when devices are short.", standard: 1, .defaultOnly),
+    ])
+
+    private static let sandbox = ObjectShape([
+        Field(
+            "profile", .choice([Choice("python"), Choice("native")]),
+            "The reviewed profile of system calls; default: the runtime's own."),
+        Field(
+            "isolation", .choice([Choice("standard"), Choice("hostile", .later)]), "How far its code is trusted.",
+            standard: "standard"),
+        Field(
+            "network", .scalarOr(.choice([Choice("none")]), .object(Self.network)), "What it may connect to.",
+            standard: "none",
+            .defaultOnly),
+    ])
+
+    private static let network = ObjectShape([
+        Field("allow", .list(.text(.hostAndPort), max: 64), "Hosts with their ports.", required: true)
+    ])
+
+    private static let tool = ObjectShape([
+        Field("name", .text(.toolName), "The tool's name.", required: true),
+        Field("title", .text(.any), "Its name for people."),
+        Field(
+            "input", .scalarOr(.text(.path), .json), "The JSON Schema of its input, or a path to it.", required: true),
+        Field("output", .scalarOr(.text(.path), .json), "The JSON Schema of its output, or a path to it."),
+        Field(
+            "annotations",
+            .object(
+                ObjectShape(
+                    ["readOnly", "idempotent", "destructive", "openWorld"].map {
+                        Field($0, .boolean, "A hint for agents.")
+                    })),
+            "Hints for agents."),
+        Field(
+            "approval",
+            .object(
+                ObjectShape([
+                    Field(
+                        "when", .choice([Choice("never"), Choice("always"), Choice("destructive")]),
+                        "When a person is asked.",
+                        standard: "never"),
+                    Field("by", .choice([Choice("caller"), Choice("approver")]), "Who is asked.", standard: "caller"),
+                ])), "Whether a person is asked first."),
+        Field(
+            "async", .choice([Choice("never"), Choice("auto"), Choice("required")]), "Whether it runs as a task.",
+            standard: "never"),
+        Field("scopes", .list(.text(.any), max: 64), "What a caller must be allowed."),
+        Field("cache", .json, "How long results may be reused."),
+        Field("maxResult", .bytes(1...(16 << 20)), "The largest result."),
+    ])
+
+    private static let prompt = ObjectShape([
+        Field("name", .text(.toolName), "The prompt's name.", required: true),
+        Field("arguments", .json, "Its arguments."),
+        Field("complete", .json, "How arguments are completed."),
+    ])
+
+    private static let resource = ObjectShape(
+        [
+            Field("uri", .text(.any), "Its URI."),
+            Field("template", .text(.any), "A template of URIs."),
+            Field("mimeType", .text(.any), "Its media type."),
+        ], exactlyOneOf: [["uri", "template"]])
+}

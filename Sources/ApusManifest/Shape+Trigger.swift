@@ -1,0 +1,87 @@
+internal import ApusCore
+internal import ApusJSON
+
+extension Shape {
+    /// One of a function's `triggers`.
+    static let trigger = ObjectShape(
+        [
+            Field("topic", .text(.topic), "The topic whose events it gets."),
+            Field("http", .object(Self.http), "A path under `/fn` whose requests it answers.", .later),
+            Field("schedule", .scalarOr(.text(.cron), .object(Self.schedule)), "When it runs by the clock.", .later),
+            Field(
+                "name", .text(.label),
+                "Identity of the trigger's position; default: the topic with . as -, or http, or schedule."),
+            Field(
+                "table", .boolean, "The topic is this function's table: every worker is fed it from its first record.",
+                standard: false),
+            Field("filter", .object(Self.filter), "Which events: those with exactly these attributes.", standard: [:]),
+            Field(
+                "order", .choice([Choice("key"), Choice("partition"), Choice("none")]), "What is done in order.",
+                standard: "key"),
+            Field(
+                "from", .wordOr([Choice("earliest"), Choice("latest")], .text(.moment)),
+                "Where a new trigger begins: earliest, latest, or a moment.", standard: "earliest"),
+            Field("replyTo", .text(.topic), "The topic its results go to."),
+            Field("retry", .object(Self.retry), "What happens after a failed attempt.", standard: [:]),
+            Field("deadLetter", .text(.topic), "The topic of deliveries given up on; default apus.dead."),
+            Field(
+                "onExhausted", .choice([Choice("deadLetter"), Choice("block"), Choice("drop")]),
+                "What becomes of a delivery without attempts left; default deadLetter with a dead-letter topic, "
+                    + "else block."
+            ),
+            Field(
+                "delivery", .choice([Choice("at-least-once"), Choice("exactly-once", .later)]),
+                "How often an event may take effect.",
+                standard: "at-least-once"),
+            Field(
+                "dedup",
+                .object(
+                    ObjectShape([
+                        Field(
+                            "window", .span(.seconds(1)...Self.days(30)), "How long a repeated id is recognised.",
+                            required: true)
+                    ])), "Skip events whose id was there already.", .later),
+            Field("paused", .boolean, "Deliver nothing for now.", standard: false),
+        ], exactlyOneOf: [["topic", "http", "schedule"]])
+
+    /// The fields that mean something for a table; others are refused there.
+    static let tableFields: Set<String> = ["topic", "name", "table"]
+    /// The fields of a trigger that mean something only for a topic.
+    static let topicOnlyFields: Set<String> = [
+        "table", "filter", "order", "from", "replyTo", "retry", "deadLetter", "onExhausted", "delivery", "dedup",
+    ]
+
+    private static let filter = ObjectShape(
+        [Field("sql", .text(.any), "A CESQL expression.", .later)],
+        others: (key: .attribute, value: .scalarText(.any), max: Limits.Manifest.filterTerms))
+
+    private static let retry = ObjectShape([
+        Field(
+            "attempts", .integer(0...Int64(Limits.Manifest.attempts)),
+            "Attempts in all, the first included; 0 has no bound.", standard: 5),
+        Field(
+            "initial", .span(.milliseconds(1) ... .seconds(3_600)),
+            "Wait before the second attempt; doubled each time.", standard: "200ms"),
+        Field("max", .span(.milliseconds(1)...Self.days(1)), "The longest wait.", standard: "30s"),
+    ])
+
+    private static let http = ObjectShape([
+        Field("path", .text(.urlPath), "The path, with names in braces for its variable parts.", required: true),
+        Field(
+            "methods",
+            .list(.choice(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map { Choice($0) }), max: 7),
+            "The methods it answers.", standard: ["POST"]),
+        Field(
+            "auth", .choice([Choice("required"), Choice("public")]), "Whether callers need a token.",
+            standard: "required"),
+    ])
+
+    private static let schedule = ObjectShape([
+        Field("cron", .text(.cron), "Minute, hour, day of month, month, day of week.", required: true),
+        Field("zone", .text(.zone), "The time zone.", standard: "UTC"),
+        Field(
+            "missed", .choice([Choice("skip"), Choice("once"), Choice("all")]),
+            "What becomes of firings while the server was down.",
+            standard: "once"),
+    ])
+}

@@ -1,0 +1,49 @@
+internal import ApusCore
+public import ApusEngine
+internal import ApusManifest
+
+extension Catalogue.Function {
+    /// The function as the engine knows it.
+    public var plan: FunctionPlan {
+        FunctionPlan(
+            function: self.id, generation: self.generation, timeout: self.manifest.timeout, concurrency: self.manifest.concurrency,
+            batch: self.manifest.batch.map { BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait) },
+            scale: ScalePlan(min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
+            triggers: self.triggers.map { $0.plan(emits: !self.manifest.emitTopics.isEmpty) }
+        )
+    }
+}
+
+extension Catalogue.Trigger {
+    func plan(emits: Bool) -> TriggerPlan {
+        let order: DeliveryOrder =
+            switch self.manifest.order {
+            case .key: .key
+            case .partition: .partition
+            case .none: .none
+            }
+        let onExhausted: OnExhausted =
+            switch self.manifest.onExhausted {
+            case .deadLetter: .deadLetter
+            case .block: .block
+            case .drop: .drop
+            }
+        let retry = self.manifest.retry
+        return TriggerPlan(
+            trigger: self.id, kind: self.manifest.isTable ? .table : .topic, order: order,
+            retry: RetryPlan(attempts: retry.attempts, initial: retry.initial, max: retry.max), onExhausted: onExhausted,
+            isPaused: self.manifest.isPaused, hasOutputs: !self.manifest.isTable && (emits || self.manifest.replyTo != nil)
+        )
+    }
+
+    /// The group whose position tools see.
+    public var group: String { "apus.\(self.function.namespace).\(self.function.name).\(self.name)" }
+
+    /// What the keys of its ledger entries begin with. It holds the generation that made the trigger, so that one that is deleted
+    /// and made again finds nothing.
+    public var ledgerPrefix: [UInt8] {
+        Array("\(self.function.namespace)/\(self.function.name)/\(self.name)/\(self.deployment.generation)/".utf8)
+    }
+
+    public func ledgerKey(partition: Int) -> [UInt8] { self.ledgerPrefix + Array(String(partition).utf8) }
+}

@@ -1,0 +1,182 @@
+public import ApusCore
+public import ApusEngine
+internal import ApusJSON
+public import ApusManifest
+
+/// What is deployed, made by applying the records of `apus.control` in the order of the log.
+///
+/// A value: the one who follows the log holds it and gives copies to the shards. The ids it gives name functions and triggers for
+/// the life of the process: the same through all revisions, never used again after a deletion.
+public struct Catalogue: Sendable {
+    public struct Function: Sendable, Equatable {
+        public let id: FunctionID
+        public let generation: UInt64
+        public let revision: String
+        public let bundle: String
+        /// The key of the dependency layer; nil without dependencies.
+        public let layer: String?
+        public let manifest: FunctionManifest
+        /// In the manifest's order, which is that of INIT's list.
+        public let triggers: [Trigger]
+        public let updated: Timestamp
+
+        public var name: ResourceName { self.manifest.name }
+    }
+
+    public struct Trigger: Sendable, Equatable {
+        public let id: TriggerID
+        public let function: ResourceName
+        public let manifest: TriggerManifest
+        public let deployment: TriggerDeployment
+
+        public var name: String { self.manifest.name }
+        public var topic: TopicName { self.manifest.topic }
+    }
+
+    public struct Topic: Sendable, Equatable {
+        public let generation: UInt64
+        public let manifest: TopicManifest
+        public let updated: Timestamp
+
+        public var name: TopicName { self.manifest.topic }
+    }
+
+    /// What a record changed: what those who hold plans and topics have to do.
+    public enum Change: Sendable, Equatable {
+        /// New, or a new generation of the previous one. Triggers of the previous one that are not in it are gone.
+        case functionApplied(Function, previous: Function?)
+        case functionRemoved(Function)
+        case topicApplied(Topic, previous: Topic?)
+        case topicRemoved(Topic)
+        case fateDecided(DeadLetterID, ControlRecord.DeadLetterFate)
+        /// The record said nothing new: the deletion of what is not there, an older generation.
+        case none
+    }
+
+    private struct TriggerKey: Hashable {
+        var function: ResourceName
+        var trigger: String
+        var generation: UInt64
+    }
+
+    public private(set) var functions: [ResourceName: Function] = [:]
+    public private(set) var topics: [TopicName: Topic] = [:]
+    public private(set) var fates: [DeadLetterID: ControlRecord.DeadLetterFate] = [:]
+    private var names: [FunctionID: ResourceName] = [:]
+    /// By key of the record; kept through deletions.
+    private var generations: [String: UInt64] = [:]
+    private var triggerIDs: [TriggerKey: TriggerID] = [:]
+    private var nextFunction: UInt32 = 1
+    private var nextTrigger: UInt32 = 1
+
+    public init() {}
+
+    public func function(_ id: FunctionID) -> Function? { self.names[id].flatMap { self.functions[$0] } }
+
+    /// The generation a name has reached, deletions counted; 0 for one that never was.
+    public func generation(_ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String) -> UInt64 {
+        self.generations["\(kind.rawValue)/\(namespace)/\(name)"] ?? 0
+    }
+
+    /// The functions that read or write a topic, sorted.
+    public func users(of topic: TopicName) -> [ResourceName] {
+        self.functions.values.filter { function in function.manifest.referencedTopics.contains { $0.topic == topic } }
+            .map(\.name).sorted()
+    }
+
+    /// Applies the next record of the log.
+    /// - Throws: `log_damaged` when its manifest cannot be understood; the catalogue is unchanged then.
+    public mutating func apply(_ record: ControlRecord) throws(ApusError) -> Change {
+        if record.kind == .fate { return self.applyFate(record) }
+        // Compaction keeps the order of the newest records, so that an older generation never follows; a copied log might.
+        guard record.generation > self.generations[record.key] ?? 0 else { return .none }
+        let change: Change
+        switch (record.kind, record.content) {
+        case (.function, .function(let deployment)): change = try self.apply(deployment, record)
+        case (.topic, .topic(let manifest)):
+            guard case .topic(let manifest) = try Self.manifest(manifest, record) else { throw Self.mismatch(record) }
+            let topic = Topic(generation: record.generation, manifest: manifest, updated: record.time)
+            change = .topicApplied(topic, previous: self.topics.updateValue(topic, forKey: topic.name))
+        case (.function, .deleted): change = self.removeFunction(record)
+        case (.topic, .deleted):
+            let name = TopicName(record.namespace, record.name)
+            change = name.flatMap { self.topics.removeValue(forKey: $0) }.map { .topicRemoved($0) } ?? .none
+        default: throw Self.mismatch(record)
+        }
+        self.generations[record.key] = record.generation
+        return change
+    }
+
+    private mutating func apply(_ deployment: FunctionDeployment, _ record: ControlRecord) throws(ApusError) -> Change {
+        guard case .function(let manifest) = try Self.manifest(deployment.manifest, record),
+            manifest.triggers.count == deployment.triggers.count,
+            zip(manifest.triggers, deployment.triggers).allSatisfy({ $0.name == $1.name && $0.topic == $1.topic })
+        else { throw Self.mismatch(record) }
+        let name = manifest.name
+        let previous = self.functions[name]
+        let triggers = zip(manifest.triggers, deployment.triggers).map { manifest, deployment in
+            Trigger(
+                id: self.triggerID(TriggerKey(function: name, trigger: deployment.name, generation: deployment.generation)),
+                function: name, manifest: manifest, deployment: deployment
+            )
+        }
+        let function = Function(
+            id: previous?.id ?? FunctionID(rawValue: self.nextFunction), generation: record.generation, revision: deployment.revision,
+            bundle: deployment.bundle, layer: deployment.layer, manifest: manifest, triggers: triggers, updated: record.time
+        )
+        if previous == nil { self.nextFunction += 1 }
+        self.forgetTriggers(of: previous, keeping: triggers)
+        self.functions[name] = function
+        self.names[function.id] = name
+        return .functionApplied(function, previous: previous)
+    }
+
+    private mutating func removeFunction(_ record: ControlRecord) -> Change {
+        guard let name = ResourceName(record.namespace, record.name), let function = self.functions.removeValue(forKey: name) else {
+            return .none
+        }
+        self.names[function.id] = nil
+        self.forgetTriggers(of: function, keeping: [])
+        return .functionRemoved(function)
+    }
+
+    private mutating func applyFate(_ record: ControlRecord) -> Change {
+        guard let id = DeadLetterID(record.name) else { return .none }
+        guard case .fate(let fate) = record.content else {
+            self.fates[id] = nil
+            return .none
+        }
+        self.fates[id] = fate
+        return .fateDecided(id, fate)
+    }
+
+    private mutating func triggerID(_ key: TriggerKey) -> TriggerID {
+        if let known = self.triggerIDs[key] { return known }
+        let id = TriggerID(rawValue: self.nextTrigger)
+        self.nextTrigger += 1
+        self.triggerIDs[key] = id
+        return id
+    }
+
+    private mutating func forgetTriggers(of previous: Function?, keeping triggers: [Trigger]) {
+        for trigger in previous?.triggers ?? [] where !triggers.contains(where: { $0.id == trigger.id }) {
+            let deployment = trigger.deployment
+            self.triggerIDs[TriggerKey(function: trigger.function, trigger: deployment.name, generation: deployment.generation)] = nil
+        }
+    }
+
+    private static func manifest(_ json: JSONValue, _ record: ControlRecord) throws(ApusError) -> Manifest {
+        let manifest: Manifest
+        do throws(ManifestErrors) {
+            manifest = try Manifest(json: json, namespace: record.namespace)
+        } catch {
+            throw ApusError(.logDamaged, "the manifest of '\(record.key)' on apus.control cannot be read: \(error)", cause: error)
+        }
+        guard manifest.namespace == record.namespace, manifest.name == record.name else { throw Self.mismatch(record) }
+        return manifest
+    }
+
+    private static func mismatch(_ record: ControlRecord) -> ApusError {
+        ApusError(.logDamaged, "the record '\(record.key)' of apus.control contradicts itself")
+    }
+}

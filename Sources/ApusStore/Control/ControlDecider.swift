@@ -1,0 +1,243 @@
+internal import ApusCore
+internal import ApusCrypto
+internal import ApusJSON
+internal import ApusManifest
+
+/// Decides one command against the catalogue. No I/O: where partitions start is asked of the caller.
+struct ControlDecider {
+    let catalogue: Catalogue
+    let now: Timestamp
+    /// The offset a position means on a partition that exists.
+    let resolve: (TopicPartition, StartPosition) throws(ApusError) -> Offset
+
+    func decide(_ command: ControlCommand) throws(ApusError) -> ControlDecision {
+        switch command {
+        case .deploy(let documents, let ifMatch, _): try self.deploy(documents, ifMatch)
+        case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
+        case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
+        case .decideFate(let id, let namespace, let fate): try self.decideFate(id, namespace, fate)
+        }
+    }
+
+    // MARK: deploy
+
+    private func deploy(_ documents: [DeployDocument], _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+        guard (1...Limits.Control.documentsPerDeploy).contains(documents.count) else {
+            throw ApusError(
+                .manifestInvalid, "the deploy has \(documents.count) documents; 1 to \(Limits.Control.documentsPerDeploy) are expected"
+            )
+        }
+        do throws(ManifestErrors) { try Manifest.checkDistinct(documents.map(\.manifest)) } catch { throw error.asApusError }
+        if let ifMatch {
+            guard documents.count == 1 else { throw ApusError(.invalidArgument, "If-Match needs a deploy of one document") }
+            let identity = documents[0].manifest.identity
+            let kind: ControlRecord.Kind = identity.kind == .function ? .function : .topic
+            try self.check(ifMatch, kind, identity.namespace, identity.name)
+        }
+        var decision = ControlDecision()
+        var known = self.catalogue.topics.mapValues(\.manifest.configuration)
+        var added: Set<TopicName> = []
+        for case .topic(let topic) in documents.map(\.manifest) {
+            try self.deploy(topic, into: &decision)
+            if known.updateValue(topic.configuration, forKey: topic.topic) == nil { added.insert(topic.topic) }
+        }
+        let count = known.count
+        guard count <= Limits.Control.topics else {
+            throw ApusError(.limitReached, "there would be \(count) topics; at most \(Limits.Control.topics) are possible: delete some first")
+        }
+        let rules = ReferenceRules(topics: known)
+        var problems: [ReferenceRules.Problem] = []
+        for case .function(let function) in documents.map(\.manifest) { problems += rules.problems(of: function) }
+        if let error = ReferenceRules.error(problems) { throw error }
+        for document in documents {
+            guard case .function(let function) = document.manifest else { continue }
+            try self.deploy(function, document, known, added, into: &decision)
+        }
+        return decision
+    }
+
+    private func deploy(_ topic: TopicManifest, into decision: inout ControlDecision) throws(ApusError) {
+        let current = self.catalogue.topics[topic.topic]
+        let generation = self.catalogue.generation(.topic, topic.namespace, topic.name)
+        var outcome = ControlDecision.Outcome(
+            kind: .topic, namespace: topic.namespace, name: topic.name, action: .unchanged, generation: generation
+        )
+        if let current {
+            if current.manifest == topic {
+                decision.outcomes.append(outcome)
+                return
+            }
+            let (old, new) = (current.manifest.configuration, topic.configuration)
+            guard new.isCompacted == old.isCompacted else {
+                throw ApusError(
+                    .conflict,
+                    "the topic '\(topic.name)' is \(old.isCompacted ? "" : "not ")compacted, which cannot change: deploy a topic of another name"
+                )
+            }
+            guard new.partitions >= old.partitions, !old.isCompacted || new.partitions == old.partitions else {
+                throw ApusError(
+                    .conflict,
+                    "the topic '\(topic.name)' has \(old.partitions) partitions; "
+                        + (old.isCompacted ? "those of a compacted topic cannot change" : "there can be more, never fewer")
+                )
+            }
+            if new != old { decision.topicChanges.append(.alter(topic.topic, new)) }
+        } else {
+            decision.topicChanges.append(.create(topic.topic, topic.configuration))
+        }
+        outcome.action = current == nil ? .created : .updated
+        outcome.generation = generation + 1
+        decision.outcomes.append(outcome)
+        decision.records.append(
+            ControlRecord(
+                kind: .topic, namespace: topic.namespace, name: topic.name, generation: generation + 1, time: self.now,
+                content: .topic(manifest: Manifest.topic(topic).toJSON())
+            )
+        )
+    }
+
+    private func deploy(
+        _ function: FunctionManifest, _ document: DeployDocument, _ topics: [TopicName: TopicConfiguration], _ added: Set<TopicName>,
+        into decision: inout ControlDecision
+    ) throws(ApusError) {
+        let name = function.name
+        guard let bundle = document.bundle, BundleHash.isWellFormed(bundle) else {
+            throw ApusError(.bundleNotFound, "the function '\(name)' comes without a bundle: send its source to /v1/bundles first")
+        }
+        let previous = self.catalogue.functions[name]
+        guard previous != nil || self.catalogue.functions.count < Limits.Control.functions else {
+            throw ApusError(.limitReached, "\(Limits.Control.functions) functions are deployed, no more are possible: delete some first")
+        }
+        let json = Manifest.function(function).toJSON()
+        let revision = Self.revision(manifest: json, bundle: bundle, layer: document.layer)
+        let generation = self.catalogue.generation(.function, name.namespace, name.name)
+        var outcome = ControlDecision.Outcome(
+            kind: .function, namespace: name.namespace, name: name.name, action: .unchanged, generation: generation, revision: revision
+        )
+        if let previous, previous.revision == revision {
+            decision.outcomes.append(outcome)
+            return
+        }
+        var triggers: [TriggerDeployment] = []
+        for trigger in function.triggers {
+            triggers.append(try self.deploy(trigger, previous, generation + 1, topics, isNew: added.contains(trigger.topic)))
+        }
+        outcome.action = previous == nil ? .created : .updated
+        outcome.generation = generation + 1
+        decision.outcomes.append(outcome)
+        decision.records.append(
+            ControlRecord(
+                kind: .function, namespace: name.namespace, name: name.name, generation: generation + 1, time: self.now,
+                content: .function(
+                    FunctionDeployment(manifest: json, revision: revision, bundle: bundle, layer: document.layer, triggers: triggers)
+                )
+            )
+        )
+    }
+
+    /// A trigger that stays, by its name and topic, keeps its generation and so its position.
+    private func deploy(
+        _ trigger: TriggerManifest, _ previous: Catalogue.Function?, _ generation: UInt64, _ topics: [TopicName: TopicConfiguration],
+        isNew: Bool
+    ) throws(ApusError) -> TriggerDeployment {
+        let kept = previous?.triggers.first {
+            $0.name == trigger.name && $0.topic == trigger.topic && $0.manifest.isTable == trigger.isTable
+        }
+        if let kept { return kept.deployment }
+        var starts: [Offset] = []
+        if !trigger.isTable {
+            let partitions = self.catalogue.topics[trigger.topic]?.manifest.configuration.partitions ?? 0
+            // Partitions that this deploy adds hold nothing yet: they start at 0, whatever `from` says.
+            for partition in 0..<(isNew ? 0 : partitions) {
+                starts.append(try self.resolve(TopicPartition(trigger.topic, partition), trigger.from))
+            }
+            let all = topics[trigger.topic]?.partitions ?? starts.count
+            starts += repeatElement(0, count: max(0, all - starts.count))
+        }
+        return TriggerDeployment(
+            name: trigger.name, topic: trigger.topic, isTable: trigger.isTable, generation: generation, starts: starts
+        )
+    }
+
+    /// The name of a revision: the hash of everything that makes it.
+    static func revision(manifest: JSONValue, bundle: String, layer: String?) -> String {
+        Hex.encode(SHA256.hash(manifest.encoded() + Array("\n\(bundle)\n\(layer ?? "")".utf8)))
+    }
+
+    // MARK: the others
+
+    private func deleteFunction(_ name: ResourceName, _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+        guard self.catalogue.functions[name] != nil else {
+            throw ApusError(.functionNotFound, "there is no function '\(name)'; 'apus get functions' lists those that are")
+        }
+        if let ifMatch { try self.check(ifMatch, .function, name.namespace, name.name) }
+        return self.deletion(.function, name.namespace, name.name)
+    }
+
+    private func deleteTopic(_ namespace: Namespace, _ name: String, _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+        guard let topic = TopicName(namespace, name), self.catalogue.topics[topic] != nil else {
+            throw ApusError(.topicNotFound, "there is no topic '\(name)' in the namespace '\(namespace)'; 'apus get topics' lists those that are")
+        }
+        if let ifMatch { try self.check(ifMatch, .topic, namespace, name) }
+        let users = self.catalogue.users(of: topic)
+        guard users.isEmpty else {
+            throw ApusError(
+                .conflict,
+                "the topic '\(name)' is used by \(users.map { "'\($0)'" }.joined(separator: ", ")): delete these or deploy them without it first"
+            )
+        }
+        var decision = self.deletion(.topic, namespace, name)
+        decision.topicChanges = [.delete(topic)]
+        return decision
+    }
+
+    private func deletion(_ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String) -> ControlDecision {
+        let generation = self.catalogue.generation(kind, namespace, name) + 1
+        return ControlDecision(
+            records: [
+                ControlRecord(kind: kind, namespace: namespace, name: name, generation: generation, time: self.now, content: .deleted)
+            ],
+            outcomes: [
+                ControlDecision.Outcome(kind: kind, namespace: namespace, name: name, action: .deleted, generation: generation)
+            ]
+        )
+    }
+
+    private func decideFate(
+        _ id: DeadLetterID, _ namespace: Namespace, _ fate: ControlRecord.DeadLetterFate
+    ) throws(ApusError) -> ControlDecision {
+        if let known = self.catalogue.fates[id] {
+            throw ApusError(.conflict, "the dead letter '\(id)' was \(known.rawValue) already")
+        }
+        return ControlDecision(
+            records: [
+                ControlRecord(
+                    kind: .fate, namespace: namespace, name: id.description, generation: 1, time: self.now, content: .fate(fate)
+                )
+            ],
+            outcomes: [
+                ControlDecision.Outcome(
+                    kind: .fate, namespace: namespace, name: id.description, action: fate == .redriven ? .redriven : .dropped,
+                    generation: 1
+                )
+            ]
+        )
+    }
+
+    /// A name that was deleted has a generation and yet is not there: for `If-Match` it counts as 0.
+    private func check(_ ifMatch: UInt64, _ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String) throws(ApusError) {
+        let isThere =
+            switch kind {
+            case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
+            case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
+            case .fate: false
+            }
+        let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
+        guard current == ifMatch else {
+            throw ApusError(
+                .conflict,
+                "'\(name)' is at generation \(current), not \(ifMatch): somebody changed it meanwhile; look at it again and repeat"
+            )
+        }
+    }
+}

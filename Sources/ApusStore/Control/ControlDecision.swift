@@ -1,0 +1,60 @@
+public import ApusCore
+public import ApusManifest
+
+/// A document of a deploy with what was made of its source before.
+public struct DeployDocument: Sendable, Equatable {
+    public var manifest: Manifest
+    /// The content hash of a function's bundle, which the server has; nil for a topic.
+    public var bundle: String?
+    /// The key of the function's dependency layer, which is built; nil without dependencies.
+    public var layer: String?
+
+    public init(manifest: Manifest, bundle: String? = nil, layer: String? = nil) {
+        self.manifest = manifest
+        self.bundle = bundle
+        self.layer = layer
+    }
+}
+
+/// A write to `apus.control` that somebody asks for.
+public enum ControlCommand: Sendable, Equatable {
+    /// All documents or none.
+    /// - Parameter ifMatch: the generation that the only document must have reached; 0 for one that must not be there.
+    /// - Parameter isDryRun: decides, and writes nothing.
+    case deploy([DeployDocument], ifMatch: UInt64?, isDryRun: Bool)
+    case deleteFunction(ResourceName, ifMatch: UInt64?)
+    /// By its namespace and its name there.
+    case deleteTopic(Namespace, String, ifMatch: UInt64?)
+    /// What becomes of a dead letter, which the caller found.
+    case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
+}
+
+/// What a command comes to: what to write, and what to answer once it is written.
+public struct ControlDecision: Sendable, Equatable {
+    public enum TopicChange: Sendable, Equatable {
+        /// Before the records are written.
+        case create(TopicName, TopicConfiguration)
+        /// Before the records are written.
+        case alter(TopicName, TopicConfiguration)
+        /// After the records are written.
+        case delete(TopicName)
+    }
+
+    /// What became of one document or name.
+    public struct Outcome: Sendable, Equatable {
+        public enum Action: String, Sendable, Hashable { case created, updated, unchanged, deleted, redriven, dropped }
+
+        public var kind: ControlRecord.Kind
+        public var namespace: Namespace
+        public var name: String
+        public var action: Action
+        public var generation: UInt64
+        /// Of a function.
+        public var revision: String?
+    }
+
+    /// Written in one transaction; empty when nothing changes.
+    public var records: [ControlRecord] = []
+    public var topicChanges: [TopicChange] = []
+    public var outcomes: [Outcome] = []
+}

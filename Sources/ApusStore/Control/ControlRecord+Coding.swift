@@ -1,0 +1,134 @@
+public import ApusCore
+internal import ApusJSON
+
+/// Why a record of `apus.control` could not be read.
+public enum ControlRecordError: Error, Sendable, Equatable {
+    case noKey
+    /// The key is not `kind/namespace/name`, or another than the value says.
+    case badKey(String)
+    case unknownKind(String)
+    case unknownFormat(Int64)
+    case notJSON(String)
+    /// A member is missing or of another kind.
+    case badMember(String)
+}
+
+extension ControlRecord {
+    /// Of the value's layout. A newer one is refused, not guessed at.
+    static let format: Int64 = 1
+
+    /// The record for the log.
+    public var event: Event {
+        var event = Event(key: Array(self.key.utf8), data: self.json.encoded(), timestamp: self.time)
+        event["type"] = "dev.apus.control.\(self.kind.rawValue.lowercased())"
+        event["source"] = "apus"
+        event["id"] = "\(self.key)/\(self.generation)"
+        event["datacontenttype"] = "application/json"
+        return event
+    }
+
+    private var json: JSONValue {
+        var object: JSONObject = [
+            "format": .integer(Self.format), "kind": .string(self.kind.rawValue), "namespace": .string(self.namespace.name),
+            "name": .string(self.name), "generation": .number(self.generation), "time": .integer(self.time.microseconds),
+        ]
+        switch self.content {
+        case .deleted: object["deleted"] = true
+        case .topic(let manifest): object["manifest"] = manifest
+        case .fate(let fate): object["fate"] = .string(fate.rawValue)
+        case .function(let function):
+            object["revision"] = .string(function.revision)
+            object["bundle"] = .string(function.bundle)
+            object["layer"] = function.layer.map { .string($0) } ?? .null
+            object["triggers"] = .array(function.triggers.map(\.json))
+            object["manifest"] = function.manifest
+        }
+        return .object(object)
+    }
+
+    /// Reads a record of `apus.control`.
+    /// - Throws: `log_damaged` with a ``ControlRecordError`` as its cause.
+    public init(_ event: Event) throws(ApusError) {
+        do throws(ControlRecordError) {
+            try self.init(parsing: event)
+        } catch {
+            let key = String(decoding: event.key ?? [], as: UTF8.self)
+            throw ApusError(.logDamaged, "the record '\(key)' of apus.control cannot be read: \(error)", cause: error)
+        }
+    }
+
+    private init(parsing event: Event) throws(ControlRecordError) {
+        guard let bytes = event.key else { throw .noKey }
+        let key = String(decoding: bytes, as: UTF8.self)
+        let parts = key.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+        guard parts.count == 3, let namespace = Namespace(String(parts[1])), !parts[2].isEmpty else { throw .badKey(key) }
+        guard let kind = Kind(rawValue: String(parts[0])) else { throw .unknownKind(String(parts[0])) }
+        let name = String(parts[2])
+        guard let data = event.data else {
+            // Only fates are forgotten by a tombstone: once the dead letter itself is gone.
+            guard kind == .fate else { throw .badMember("data") }
+            self.init(kind: kind, namespace: namespace, name: name, generation: 0, time: event.timestamp, content: .deleted)
+            return
+        }
+        let json: JSONValue
+        do throws(ApusError) { json = try JSONValue.parse(data) } catch { throw .notJSON(error.message) }
+        guard let format = json["format"]?.integer else { throw .badMember("format") }
+        guard format == Self.format else { throw .unknownFormat(format) }
+        guard json["kind"]?.string == kind.rawValue, json["namespace"]?.string == namespace.name, json["name"]?.string == name else {
+            throw .badKey(key)
+        }
+        guard let generation = json["generation"]?.unsigned else { throw .badMember("generation") }
+        guard let time = json["time"]?.integer else { throw .badMember("time") }
+        self.init(
+            kind: kind, namespace: namespace, name: name, generation: generation, time: Timestamp(microseconds: time),
+            content: try Self.content(kind, json)
+        )
+    }
+
+    private static func content(_ kind: Kind, _ json: JSONValue) throws(ControlRecordError) -> Content {
+        if json["deleted"]?.boolean == true { return .deleted }
+        switch kind {
+        case .fate:
+            guard let fate = json["fate"]?.string.flatMap(DeadLetterFate.init(rawValue:)) else { throw .badMember("fate") }
+            return .fate(fate)
+        case .topic:
+            guard let manifest = json["manifest"] else { throw .badMember("manifest") }
+            return .topic(manifest: manifest)
+        case .function:
+            guard let manifest = json["manifest"] else { throw .badMember("manifest") }
+            guard let revision = json["revision"]?.string else { throw .badMember("revision") }
+            guard let bundle = json["bundle"]?.string else { throw .badMember("bundle") }
+            guard let list = json["triggers"]?.array else { throw .badMember("triggers") }
+            var triggers: [TriggerDeployment] = []
+            for trigger in list { triggers.append(try TriggerDeployment(trigger)) }
+            return .function(
+                FunctionDeployment(
+                    manifest: manifest, revision: revision, bundle: bundle, layer: json["layer"]?.string, triggers: triggers
+                )
+            )
+        }
+    }
+}
+
+extension TriggerDeployment {
+    var json: JSONValue {
+        [
+            "name": .string(self.name), "topic": .string(self.topic.onLog), "table": .boolean(self.isTable),
+            "generation": .number(self.generation), "starts": .array(self.starts.map { .integer($0) }),
+        ]
+    }
+
+    init(_ json: JSONValue) throws(ControlRecordError) {
+        guard let name = json["name"]?.string else { throw .badMember("triggers.name") }
+        guard let topic = json["topic"]?.string.flatMap(TopicName.init(onLog:)) else { throw .badMember("triggers.topic") }
+        guard let isTable = json["table"]?.boolean else { throw .badMember("triggers.table") }
+        guard let generation = json["generation"]?.unsigned else { throw .badMember("triggers.generation") }
+        guard let starts = json["starts"]?.array else { throw .badMember("triggers.starts") }
+        var offsets: [Offset] = []
+        for start in starts {
+            guard let offset = start.integer, offset >= 0 else { throw .badMember("triggers.starts") }
+            offsets.append(offset)
+        }
+        self.init(name: name, topic: topic, isTable: isTable, generation: generation, starts: offsets)
+    }
+}

@@ -1,0 +1,87 @@
+public import ApusCore
+public import ApusJSON
+
+/// One record of `apus.control`: what is deployed under one name, keyed by `kind/namespace/name`.
+///
+/// The generation of a name only grows, through deletions too: a deletion is a record that says so, never a tombstone, so that
+/// what is made again under the name is known to be another one.
+public struct ControlRecord: Sendable, Equatable {
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        case function = "Function"
+        case topic = "Topic"
+        /// What became of a dead letter; its name is the dead letter's id.
+        case fate = "Fate"
+    }
+
+    public enum Content: Sendable, Equatable {
+        case function(FunctionDeployment)
+        case topic(manifest: JSONValue)
+        case fate(DeadLetterFate)
+        case deleted
+    }
+
+    /// What became of a dead letter.
+    public enum DeadLetterFate: String, Sendable, Hashable { case redriven, dropped }
+
+    public var kind: Kind
+    public var namespace: Namespace
+    /// A label, or a topic's name in its namespace, or a dead letter's id.
+    public var name: String
+    public var generation: UInt64
+    public var time: Timestamp
+    public var content: Content
+
+    public init(kind: Kind, namespace: Namespace, name: String, generation: UInt64, time: Timestamp, content: Content) {
+        self.kind = kind
+        self.namespace = namespace
+        self.name = name
+        self.generation = generation
+        self.time = time
+        self.content = content
+    }
+
+    public var key: String { "\(self.kind.rawValue)/\(self.namespace)/\(self.name)" }
+    public var isDeleted: Bool { self.content == .deleted }
+}
+
+/// A function as it was deployed: its manifest and what the deploy resolved.
+public struct FunctionDeployment: Sendable, Equatable {
+    /// The manifest's canonical JSON.
+    public var manifest: JSONValue
+    /// The content hash of manifest, bundle and layer.
+    public var revision: String
+    public var bundle: String
+    /// The key of the dependency layer; nil without dependencies.
+    public var layer: String?
+    /// The triggers on topics, tables included, in the manifest's order.
+    public var triggers: [TriggerDeployment]
+
+    public init(manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment]) {
+        self.manifest = manifest
+        self.revision = revision
+        self.bundle = bundle
+        self.layer = layer
+        self.triggers = triggers
+    }
+}
+
+/// A trigger on a topic, with what makes its position: when it was made, and where it starts.
+public struct TriggerDeployment: Sendable, Equatable {
+    public var name: String
+    public var topic: TopicName
+    public var isTable: Bool
+    /// The function's generation that made this trigger. Part of the ledger's key: one that is deleted and made again starts anew.
+    public var generation: UInt64
+    /// Where each partition starts. Partitions added later start at 0.
+    public var starts: [Offset]
+
+    public init(name: String, topic: TopicName, isTable: Bool, generation: UInt64, starts: [Offset]) {
+        self.name = name
+        self.topic = topic
+        self.isTable = isTable
+        self.generation = generation
+        self.starts = starts
+    }
+
+    public func start(of partition: Int) -> Offset { self.starts.indices.contains(partition) ? self.starts[partition] : 0 }
+}

@@ -1,0 +1,15 @@
+public import ApusCore
+
+extension Limits {
+    /// Bounds of what is deployed and of the writes that change it.
+    public enum Control {
+        /// Writes that wait for their turn; above it callers get `overloaded`.
+        public static let waitingWrites = 256
+        /// Documents of one deploy.
+        public static let documentsPerDeploy = 256
+        /// Functions deployed at once on one log.
+        public static let functions = 10_000
+        /// Topics at once on one log.
+        public static let topics = 10_000
+    }
+}

@@ -1,0 +1,19 @@
+public import ApusCore
+
+extension Limits {
+    /// Bounds of the projection: all of it can be made again, so all of it may forget.
+    public enum Projection {
+        /// Lines kept of one function; the oldest go.
+        public static let logLinesPerFunction = 10_000
+        /// Lines kept in all.
+        public static let logLines = 100_000
+        /// Bytes kept of one line; the rest is cut.
+        public static let logLineBytes = 8 * 1024
+        /// Revisions kept of one function; the oldest go.
+        public static let revisionsPerFunction = 20
+        /// Rows of one answer.
+        public static let rowsPerQuery = 1_000
+        /// Bytes kept of a dead letter's message and detail, each.
+        public static let messageBytes = 8 * 1024
+    }
+}

@@ -1,0 +1,17 @@
+#pragma once
+#include <stddef.h>
+
+// libcurl's setters and getters are variadic, which Swift cannot call. Handles and options go as plain C types, so that who
+// includes this needs no header of libcurl's. Each returns a CURLcode.
+
+typedef size_t (*apus_curl_bytes)(char *bytes, size_t size, size_t count, void *context);
+
+int apus_curl_set_long(void *curl, int option, long value);
+int apus_curl_set_string(void *curl, int option, const char *value);
+/// Lists and contexts.
+int apus_curl_set_pointer(void *curl, int option, void *value);
+/// `CURLOPT_WRITEFUNCTION` and `CURLOPT_HEADERFUNCTION`.
+int apus_curl_set_bytes(void *curl, int option, apus_curl_bytes callback);
+/// `CURLOPT_POSTFIELDSIZE_LARGE`.
+int apus_curl_set_offset(void *curl, int option, long long value);
+int apus_curl_get_long(void *curl, int info, long *value);

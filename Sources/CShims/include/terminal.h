@@ -1,0 +1,3 @@
+#pragma once
+/// Columns of the terminal behind a descriptor; 0 when it is none or does not say.
+int apus_terminal_columns(int descriptor);

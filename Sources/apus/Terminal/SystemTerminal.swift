@@ -1,0 +1,55 @@
+internal import ApusCore
+internal import ApusLoop
+internal import CShims
+internal import Glibc
+
+/// The process's own standard input, output and error.
+final class SystemTerminal: Terminal {
+    private static let chunkBytes = 64 * 1024
+    private let clock = SystemClock()
+    let isInteractive = isatty(STDOUT_FILENO) == 1
+    let isErrorInteractive = isatty(STDERR_FILENO) == 1
+
+    var now: Timestamp { self.clock.now }
+
+    var width: Int? {
+        guard self.isInteractive else { return nil }
+        if let columns = getenv("COLUMNS").flatMap({ Int(String(cString: $0)) }), columns > 0 { return columns }
+        let columns = Int(apus_terminal_columns(STDOUT_FILENO))
+        return columns > 0 ? columns : nil
+    }
+
+    func write(_ bytes: [UInt8]) throws(TerminalClosed) {
+        guard Self.writeAll(STDOUT_FILENO, bytes) else { throw TerminalClosed() }
+    }
+
+    func writeError(_ text: String) { _ = Self.writeAll(STDERR_FILENO, Array(text.utf8)) }
+
+    func readInput() throws(ApusError) -> [UInt8] {
+        var chunk = [UInt8](repeating: 0, count: Self.chunkBytes)
+        while true {
+            let count = chunk.withUnsafeMutableBytes { read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            if count >= 0 { return Array(chunk[..<count]) }
+            guard errno == EINTR else {
+                throw ApusError(.invalidArgument, "standard input cannot be read: \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    private static func writeAll(_ descriptor: CInt, _ bytes: [UInt8]) -> Bool {
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                // A descriptor shared with a non-blocking program: wait until it takes more.
+                guard errno == EAGAIN else { return false }
+                var poll = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                _ = Glibc.poll(&poll, 1, -1)
+                continue
+            }
+            written += count
+        }
+        return true
+    }
+}

@@ -1,0 +1,228 @@
+import ApusCore
+import ApusJSON
+import Testing
+
+@testable import ApusManifest
+
+/// The errors of a text; empty when it is accepted.
+func errors(_ text: String) -> [String] {
+    do throws(ManifestErrors) {
+        _ = try Manifest.parse(text, file: "f.yaml")
+        return []
+    } catch {
+        return error.errors.map(\.description)
+    }
+}
+
+/// A function whose spec has these lines besides runtime and handler (line 7 on).
+func function(_ lines: String) -> String {
+    let head =
+        "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: f}\nspec:\n  runtime: python3\n  handler: main:run\n"
+    return head
+        + lines.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }.joined(separator: "\n")
+}
+
+@Suite struct FunctionManifestTests {
+    func parsed(_ text: String) throws -> FunctionManifest {
+        guard case .function(let function) = try Manifest.parse(text, file: "f.yaml")[0] else {
+            throw ApusError(.internal, "no function")
+        }
+        return function
+    }
+
+    @Test func theSmallestManifestGetsTheDefaults() throws {
+        let function = try self.parsed(Samples.smallest)
+        #expect(function.name.description == "echo")
+        #expect(function.namespace == .default)
+        #expect(function.runtime == .python3)
+        #expect(function.source == ".")
+        #expect(function.dependencies == nil)
+        #expect(function.timeout == .seconds(30))
+        #expect(function.concurrency == 1)
+        #expect(function.batch == nil)
+        #expect(function.resources.memoryBytes == 512 << 20)
+        #expect(function.resources.cpuMillis == 1_000)
+        #expect(function.resources.processes == 32)
+        #expect(function.resources.scratchBytes == 64 << 20)
+        #expect(function.scale.min == 0)
+        #expect(function.scale.max == 8)
+        #expect(function.scale.idle == .seconds(60))
+        #expect(function.profile == .python)
+        #expect(function.triggers.isEmpty)
+        #expect(function.emitTopics.isEmpty)
+    }
+
+    @Test func everyFieldArrives() throws {
+        let function = try self.parsed(Samples.whole)
+        #expect(function.name.description == "search/embed-text")
+        #expect(function.labels == ["team": "search", "tier": "1"])
+        #expect(function.about == "Turns text into a 384-dimensional sentence embedding.")
+        #expect(function.source == "./code")
+        #expect(function.dependencies == .init(file: "requirements.txt", resolves: false, allowsBuild: true))
+        #expect(
+            function.environment == [
+                "MODEL": "minilm", "SIZE": "384", "VERBOSE": "no", "EXACT": "true", "RATIO": "1.10",
+            ])
+        #expect(function.timeout == .seconds(45))
+        #expect(function.batch == .init(maxSize: 16, maxWait: .milliseconds(5)))
+        #expect(function.resources.cpuMillis == 1_500)
+        #expect(function.scale.idle == .seconds(120))
+        #expect(function.triggers.map(\.name) == ["documents-new", "again", "settings"])
+        let first = function.triggers[0]
+        #expect(first.topic.onLog == "ns.search.documents.new")
+        #expect(first.filter == ["type": "com.example.document.created", "priority": "5"])
+        #expect(first.order == .partition)
+        #expect(first.from == .timestamp(Timestamp(microseconds: 1_785_240_000_250_000)))
+        #expect(first.replyTo?.onLog == "ns.search.embeddings")
+        #expect(first.retry == .init(attempts: 7, initial: .milliseconds(100), max: .seconds(60)))
+        #expect(first.deadLetter?.onLog == "ns.search.documents.dead")
+        #expect(first.onExhausted == .drop)
+        #expect(first.isPaused)
+        #expect(function.triggers[1].onExhausted == .deadLetter)
+        #expect(function.triggers[2].isTable)
+        #expect(function.emitTopics.map(\.onLog).sorted() == ["ns.search.alerts", "ns.search.embeddings"])
+        #expect(function.referencedTopics.map(\.path).contains("spec.triggers[1].deadLetter"))
+    }
+
+    @Test func aNativeFunctionHasACommandAndItsOwnProfile() throws {
+        let function = try self.parsed(Samples.native)
+        #expect(function.command == ["bin/count", "--fast"])
+        #expect(function.profile == .native)
+        #expect(function.triggers.map(\.name) == ["words", "again"])
+        #expect(function.triggers.map(\.order) == [.key, .partition])
+    }
+
+    @Test func placesOfFieldsAreKept() throws {
+        let function = try self.parsed(Samples.whole)
+        #expect(function.locations["spec.triggers[0].replyTo"]?.description == "f.yaml:26:16")
+        // What is not there is looked for where it would be.
+        #expect(function.locations["spec.triggers[2].replyTo"]?.description == "f.yaml:36:7")
+        #expect(function.locations["spec.handler"]?.line == 8)
+    }
+
+    @Test func theDefaultNamespaceIsTheCallers() throws {
+        let team = try #require(Namespace("team"))
+        let manifests = try Manifest.parse(Samples.smallest, file: "f", namespace: team)
+        #expect(manifests[0].identity.description == "Function/team/echo")
+    }
+
+    @Test func onExhaustedFollowsFromTheDeadLetterTopic() throws {
+        func trigger(_ fields: String) throws -> TriggerManifest {
+            try self.parsed(function("triggers: [{topic: a, \(fields)}]")).triggers[0]
+        }
+        #expect(try trigger("order: key").onExhausted == .block)
+        #expect(try trigger("deadLetter: d").onExhausted == .deadLetter)
+        #expect(try trigger("order: none, deadLetter: d").onExhausted == .deadLetter)
+        #expect(try trigger("onExhausted: deadLetter").deadLetterTopic == .dead)
+        #expect(
+            errors(function("triggers:\n  - topic: a\n    order: none")) == [
+                "f.yaml:9:14: `spec.triggers[0].onExhausted` is missing, expected deadLetter, block or drop: `order: none` must choose"
+            ])
+    }
+
+    @Test func boundsHoldOnBothSides() {
+        let accepted = [
+            "timeout: 1ms", "timeout: 1d", "concurrency: 256", "batch: {maxSize: 1024, maxWait: 60s}",
+            "resources: {memory: 16Mi}",
+            "resources: {cpu: 10m}", "resources: {cpu: 256}", "scale: {min: 1000, max: 1000}",
+            "resources: {processes: 4096}",
+            "triggers: [{topic: a, retry: {attempts: 0}}]", "triggers: [{topic: a, retry: {attempts: 10000}}]",
+        ]
+        for field in accepted { #expect(errors(function(field)) == [], "\(field)") }
+        let refused = [
+            "timeout: 999us", "timeout: 86401s", "concurrency: 257", "concurrency: 0", "batch: {maxSize: 1025}",
+            "batch: {maxSize: 0}",
+            "batch: {maxSize: 2, maxWait: 61s}", "resources: {memory: 15Mi}", "resources: {cpu: 9m}",
+            "resources: {cpu: 256.1}",
+            "scale: {min: 0, max: 1001}", "scale: {min: 9}", "resources: {processes: 4097}",
+            "triggers: [{topic: a, retry: {attempts: 10001}}]", "triggers: [{topic: a, retry: {initial: 2s, max: 1s}}]",
+            "timeout: 99999999999999999999d", "resources: {memory: 99999999999Ti}",
+        ]
+        for field in refused { #expect(errors(function(field)).count == 1, "\(field): \(errors(function(field)))") }
+    }
+
+    @Test func listsAreBoundedAtTheirLimits() {
+        func triggers(_ count: Int) -> String {
+            "triggers:\n" + (0..<count).map { "  - {topic: t\($0)}" }.joined(separator: "\n")
+        }
+        #expect(errors(function(triggers(Limits.Manifest.triggers))) == [])
+        #expect(errors(function(triggers(Limits.Manifest.triggers + 1))).count == 1)
+        func variables(_ count: Int) -> String { "env:\n" + (0..<count).map { "  V\($0): x" }.joined(separator: "\n") }
+        #expect(errors(function(variables(Limits.Manifest.environmentVariables))) == [])
+        #expect(errors(function(variables(Limits.Manifest.environmentVariables + 1))).count == 1)
+        func value(_ bytes: Int) -> String {
+            "env: {A: \(String(repeating: "x", count: bytes)), B: \(String(repeating: "x", count: 6_000))}"
+        }
+        let room = Limits.Manifest.environmentBytes - 6_000 - 2 * 3
+        #expect(errors(function(value(room))) == [])
+        #expect(errors(function(value(room + 1))).count == 1)
+        func emits(_ count: Int) -> String { "emits: [" + (0..<count).map { "t\($0)" }.joined(separator: ", ") + "]" }
+        #expect(errors(function(emits(Limits.Manifest.emits))) == [])
+        #expect(errors(function(emits(Limits.Manifest.emits + 1))).count == 1)
+        func labels(_ count: Int) -> String {
+            let labels = (0..<count).map { "l\($0): x" }.joined(separator: ", ")
+            return Samples.smallest.replacing("{name: echo}", with: "{name: echo, labels: {\(labels)}}")
+        }
+        #expect(errors(labels(Limits.Manifest.labels)) == [])
+        #expect(errors(labels(Limits.Manifest.labels + 1)).count == 1)
+        func terms(_ count: Int) -> String {
+            "triggers:\n  - topic: a\n    filter:\n" + (0..<count).map { "      a\($0): x" }.joined(separator: "\n")
+        }
+        #expect(errors(function(terms(Limits.Manifest.filterTerms))) == [])
+        #expect(errors(function(terms(Limits.Manifest.filterTerms + 1))).count == 1)
+    }
+
+    @Test func textsAreBoundedAtTheirLimits() {
+        func x(_ count: Int) -> String { String(repeating: "x", count: count) }
+        let bounds: [(bound: Int, text: (Int) -> String)] = [
+            (Limits.Manifest.descriptionBytes, { function("description: \(x($0))") }),
+            (Limits.Manifest.pathBytes, { function("source: \(x($0))") }),
+            (Limits.Manifest.textValueBytes, { function("env: {A: \(x($0))}") }),
+            (Limits.Manifest.handlerBytes, { Samples.native.replacing("bin/count --fast", with: x($0)) }),
+            (Limits.labelBytes, { Samples.smallest.replacing("name: echo", with: "name: \(x($0))") }),
+        ]
+        for (bound, text) in bounds {
+            #expect(errors(text(bound)) == [])
+            #expect(errors(text(bound + 1)).count == 1, "\(bound): \(errors(text(bound + 1)))")
+        }
+    }
+
+    @Test func whatHasNoEffectYetIsRefusedByName() {
+        let found = errors(Samples.later)
+        let expected = [
+            "7:3: `spec.secrets`", "8:3: `spec.weights`", "9:10: `spec.reuse: never`",
+            "11:5: `spec.resources.hostMemory`",
+            "12:5: `spec.resources.gpu`", "13:11: `spec.scale.weight`", "15:16: `spec.sandbox.isolation: hostile`",
+            "16:5: `spec.sandbox.network`", "19:16: `spec.triggers[0].filter.sql`",
+            "20:17: `spec.triggers[0].delivery: exactly-once`",
+            "21:7: `spec.triggers[0].dedup`", "22:7: `spec.triggers[1].http`", "23:7: `spec.triggers[2].schedule`",
+            "24:7: `spec.triggers[3].schedule`", "25:3: `spec.tool`", "31:3: `spec.build`",
+        ]
+        #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
+    }
+
+    @Test(arguments: ["node", "exec", "mcp", "http"])
+    func runtimesToComeAreRefused(runtime: String) {
+        let text = Samples.smallest.replacing("runtime: python3", with: "runtime: \(runtime)")
+        #expect(errors(text) == ["f.yaml:4:17: `spec.runtime: \(runtime)` is not yet supported"])
+    }
+
+    @Test(arguments: ["ToolServer", "Upstream", "Agent"])
+    func kindsToComeAreRefused(kind: String) {
+        let spec = kind == "Upstream" ? "{url: \"https://example.com/mcp\"}" : "{}"
+        let text = "apiVersion: apus.dev/v1\nkind: \(kind)\nmetadata: {name: x}\nspec: \(spec)\n"
+        #expect(errors(text) == ["f.yaml:2:7: the kind \(kind) is not yet supported"])
+    }
+
+    @Test func fieldsWithoutEffectAreCheckedAllTheSame() {
+        #expect(
+            errors(function("triggers: [{schedule: \"61 * * * *\"}]")) == [
+                "f.yaml:7:25: `spec.triggers[0].schedule` is `61 * * * *`, expected five fields such as */5 * * * *"
+            ])
+        #expect(
+            errors(function("tool: {nam: x, input: {}}")) == [
+                "f.yaml:7:9: `spec.tool.name` is missing, expected 1 to 128 of letters, digits, `_`, `-` and `.`",
+                "f.yaml:7:10: unknown field `nam` in `spec.tool`, expected a known field, did you mean `name`?",
+            ])
+    }
+}

@@ -1,0 +1,119 @@
+/// Manifests that are accepted, used by several suites.
+enum Samples {
+    static let smallest = """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: echo}
+        spec: {runtime: python3, handler: "main:echo"}
+        """
+
+    static let whole = """
+        # Every field that has effect.
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: embed-text, namespace: search, labels: {team: search, tier: 1}}
+        spec:
+          description: Turns text into a 384-dimensional sentence embedding.
+          runtime: python3
+          handler: main:embed
+          source: ./code
+          dependencies: {file: requirements.txt, resolve: false, allowBuild: true}
+          env: {MODEL: minilm, SIZE: 384, VERBOSE: no, EXACT: true, RATIO: 1.10}
+          secrets: []
+          weights: []
+          timeout: 45s
+          concurrency: 2
+          reuse: function
+          batch: {maxSize: 16, maxWait: 5ms}
+          resources: {memory: 768Mi, cpu: 1.5, processes: 48, scratch: 128Mi}
+          scale: {min: 1, max: 4, idle: 2m, gpuIdle: adaptive, hostIdle: 4h, weight: 1}
+          sandbox: {profile: python, isolation: standard, network: none}
+          triggers:
+            - topic: documents.new
+              filter: {type: com.example.document.created, priority: 5}
+              order: partition
+              from: 2026-07-28T14:00:00.25+02:00
+              replyTo: embeddings
+              retry: {attempts: 7, initial: 100ms, max: 1m}
+              deadLetter: documents.dead
+              onExhausted: drop
+              delivery: at-least-once
+              paused: true
+            - topic: documents.new
+              name: again
+              order: none
+              deadLetter: documents.dead
+            - {topic: settings, table: true}
+          emits: [alerts, embeddings]
+        ---
+        apiVersion: apus.dev/v1
+        kind: Topic
+        metadata: {name: documents.new, namespace: search}
+        spec: {partitions: 8, retention: {time: 30d, size: unlimited}, compact: false}
+        ---
+        apiVersion: apus.dev/v1
+        kind: Topic
+        metadata: {name: settings, namespace: search}
+        spec:
+          compact: true
+        ---
+        apiVersion: apus.dev/v1
+        kind: Topic
+        metadata: {name: embeddings}
+        """
+
+    static let native = """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata:
+          name: count
+        spec:
+          runtime: native
+          handler: bin/count --fast
+          triggers:
+            - &base
+              topic: words
+              order: key
+              onExhausted: block
+            - <<: *base
+              name: again
+              order: partition
+        """
+
+    static let all = [Self.smallest, Self.whole, Self.native]
+
+    /// What blueprint fields look like that have no effect yet.
+    static let later = """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: embed-text, namespace: default, labels: {team: search}}
+        spec:
+          runtime: python3
+          handler: main:embed
+          secrets: [EMBED_TOKEN]
+          weights: [{name: minilm, file: model.safetensors, sha256: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", size: 91Mi}]
+          reuse: never
+          resources:
+            hostMemory: 1Gi
+            gpu: {memory: 8Gi, residue: 0, count: 1, kind: any}
+          scale: {weight: 2}
+          sandbox:
+            isolation: hostile
+            network: {allow: ["api.example.com:443"]}
+          triggers:
+            - topic: documents
+              filter: {sql: "type = 'a'"}
+              delivery: exactly-once
+              dedup: {window: 1h}
+            - http: {path: "/embed/{id}", methods: [POST], auth: required}
+            - schedule: {cron: "*/5 * * * *", zone: Europe/Paris, missed: once}
+            - schedule: "0 6 * jan-mar mon"
+          tool:
+            name: embed_text
+            input: {type: object, properties: {text: {type: string}}, required: [text]}
+            output: out.json
+            annotations: {readOnly: true, idempotent: true}
+            approval: {when: never, by: caller}
+          build: swift build -c release --static-swift-stdlib
+        """
+}
