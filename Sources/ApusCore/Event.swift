@@ -66,6 +66,8 @@ public struct Attribute: Sendable, Equatable {
 public enum InternalHeader {
     /// How many functions this event has passed through, as decimal text.
     public static let hops = "apus-hops"
+    /// On an event that was redriven: the only trigger that takes it, as `namespace/function/trigger`.
+    public static let redrive = "apus-redrive"
     /// Prefix of what a dead letter says of its source.
     public static let prefix = "apus-"
 }

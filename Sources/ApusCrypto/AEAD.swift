@@ -4,7 +4,8 @@ internal import CGnuTLS
 /// AES-256-GCM: bytes sealed so that only who holds the key reads them, and nobody changes them unseen.
 public enum AEAD {
     public static let keyBytes = 32
-    /// In front of what ``seal(_:key:associated:)`` returns: a fresh random number, since one used twice under a key breaks both.
+    /// In front of what ``seal(_:key:associated:)`` returns: a fresh random number, since one used twice under a key
+    /// breaks both.
     public static let nonceBytes = 12
     /// At the end of what ``seal(_:key:associated:)`` returns.
     public static let tagBytes = 16
@@ -23,7 +24,8 @@ public enum AEAD {
         var count = sealed.count
         let code = try AEAD.withCipher(key) { cipher in
             gnutls_aead_cipher_encrypt(
-                cipher, nonce, nonce.count, associated, associated.count, AEAD.tagBytes, plain, plain.count, &sealed, &count)
+                cipher, nonce, nonce.count, associated, associated.count, AEAD.tagBytes, plain, plain.count, &sealed,
+                &count)
         }
         guard code == 0, count == sealed.count else {
             throw ApusError(.internal, "Sealing failed: \(gnutlsMessage(code)).")
@@ -32,11 +34,14 @@ public enum AEAD {
     }
 
     /// Opens what ``seal(_:key:associated:)`` returned.
-    /// - Throws: `invalid_argument` when the key has another length, `forbidden` when the key or the associated bytes are not those
-    ///   it was sealed with, or when it was changed: which of these cannot be told.
+    /// - Throws: `invalid_argument` when the key has another length, `forbidden` when the key or the associated bytes
+    ///   are not those it was sealed with, or when it was changed: which of these cannot be told.
     public static func open(_ sealed: [UInt8], key: [UInt8], associated: [UInt8] = []) throws(ApusError) -> [UInt8] {
         let refusal = ApusError(
-            .forbidden, "The sealed bytes do not open: another key sealed them, or they were changed. Use the key they were sealed with.")
+            .forbidden,
+            "The sealed bytes do not open: another key sealed them, or they were changed. "
+                + "Use the key they were sealed with."
+        )
         guard sealed.count >= AEAD.nonceBytes + AEAD.tagBytes else { throw refusal }
         let nonce = Array(sealed[..<AEAD.nonceBytes])
         let body = Array(sealed[AEAD.nonceBytes...])
@@ -45,14 +50,16 @@ public enum AEAD {
         var count = plain.count
         let code = try AEAD.withCipher(key) { cipher in
             gnutls_aead_cipher_decrypt(
-                cipher, nonce, nonce.count, associated, associated.count, AEAD.tagBytes, body, body.count, &plain, &count)
+                cipher, nonce, nonce.count, associated, associated.count, AEAD.tagBytes, body, body.count, &plain,
+                &count)
         }
         guard code == 0, count == body.count - AEAD.tagBytes else { throw refusal }
         plain.removeLast(plain.count - count)
         return plain
     }
 
-    private static func withCipher(_ key: [UInt8], _ body: (gnutls_aead_cipher_hd_t) -> CInt) throws(ApusError) -> CInt {
+    private static func withCipher(_ key: [UInt8], _ body: (gnutls_aead_cipher_hd_t) -> CInt) throws(ApusError) -> CInt
+    {
         guard key.count == AEAD.keyBytes else {
             throw ApusError(.invalidArgument, "A key has \(AEAD.keyBytes) bytes; this one has \(key.count).")
         }

@@ -8,7 +8,8 @@ public enum HMAC {
             let code = key.withUnsafeBytes { key in
                 bytes.withUnsafeBytes { bytes in
                     gnutls_hmac_fast(
-                        GNUTLS_MAC_SHA256, key.baseAddress, key.count, bytes.baseAddress, bytes.count, buffer.baseAddress)
+                        GNUTLS_MAC_SHA256, key.baseAddress, key.count, bytes.baseAddress, bytes.count,
+                        buffer.baseAddress)
                 }
             }
             precondition(code == 0, "gnutls_hmac_fast: \(gnutlsMessage(code))")

@@ -20,7 +20,9 @@ public enum Hex {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(characters.count / 2)
         for index in stride(from: 0, to: characters.count, by: 2) {
-            guard let high = Hex.value(characters[index]), let low = Hex.value(characters[index + 1]) else { return nil }
+            guard let high = Hex.value(characters[index]), let low = Hex.value(characters[index + 1]) else {
+                return nil
+            }
             bytes.append(high << 4 | low)
         }
         return bytes

@@ -1,81 +1,84 @@
-public import ApusCore
+internal import ApusCore
 
 /// Every decision of one shard, and no I/O: which record is fetched, which delivery runs where and when, what its outcome means,
 /// when workers start and stop, what the ledger says.
 ///
 /// `now` is a parameter of every event; the same seed and the same events give the same actions. The host calls, performs what
 /// ``takeActions(into:)`` yields, and calls again.
+///
+/// The engine composes small machines: a ``Ledger`` and a ``KeyOrder`` per lane (one partition of one trigger), a ``WorkerPool``,
+/// a ``BatchGatherer`` and a ``TableFeed`` per function, ``InFlight`` and ``Requests`` for all. They refer to each other by index
+/// into flat arrays, so that an event's way through them allocates nothing.
 public struct Engine {
+    public let configuration: EngineConfiguration
+    let fault: LedgerFault
+    var generator: SeededGenerator
+
+    var functions: [FunctionState] = []
+    var triggers: [TriggerState] = []
+    var lanes: [Lane] = []
+    var workers: [Worker] = []
+    var functionSlots = IndexTable()
+    var triggerSlots = IndexTable()
+    var freeFunctions: [Int32] = []
+    var freeTriggers: [Int32] = []
+    var freeLanes: [Int32] = []
+    var freeWorkers: [Int32] = []
+
+    var inFlight = InFlight()
+    var openBatches = OpenBatches()
+    var requests = Requests()
+    var timers = BinaryHeap<EngineTimer>()
+    var actions: [EngineAction] = []
+
+    // The ledger's writes.
+    var dirtyLanes: [LaneReference] = []
+    var lazyLanes: [LaneReference] = []
+    var committingLanes: [LaneReference] = []
+    var isWriting = false
+    /// `.ledgerDirty` was said and the host has not come yet.
+    var isSignalled = false
+    /// A write failed; the next is not asked for before a delay.
+    var isLedgerResting = false
+    var hasLazyTimer = false
+
+    var isLogShort = false
+    var isDraining = false
+
     public init(configuration: EngineConfiguration = EngineConfiguration(), seed: UInt64) {
-        self.configuration = configuration
-        _ = seed
+        self.init(configuration: configuration, seed: seed, fault: .none)
     }
 
-    public let configuration: EngineConfiguration
+    package init(configuration: EngineConfiguration, seed: UInt64, fault: LedgerFault) {
+        self.configuration = configuration
+        self.fault = fault
+        self.generator = SeededGenerator(seed: seed)
+    }
 
-    // MARK: what is deployed
-
-    /// A new function, or a new generation of one. Workers of older generations drain.
-    public mutating func apply(_ plan: FunctionPlan, now: Timestamp) {}
-    /// Its workers stop, its waiting requests fail, its triggers are forgotten.
-    public mutating func remove(_ function: FunctionID, now: Timestamp) {}
-    /// Opens one partition of a trigger at its durable state; `bounds` is what the log holds now. For a table the state is ignored.
-    public mutating func open(_ trigger: TriggerID, partition: Int, state: LedgerState, bounds: OffsetBounds, now: Timestamp) {}
-    /// No dispatch of triggers with outputs while true.
-    public mutating func setLogShort(_ isShort: Bool, now: Timestamp) {}
-
-    // MARK: the log
-
-    public mutating func grew(_ trigger: TriggerID, partition: Int, end: Offset, now: Timestamp) {}
-    /// The answer to `.fetch`. `next` is where the following fetch goes on.
-    public mutating func fetched(_ trigger: TriggerID, partition: Int, records: [RecordSummary], next: Offset, now: Timestamp) {}
-    /// The log could not be read; the engine asks again after a delay.
-    public mutating func fetchFailed(_ trigger: TriggerID, partition: Int, now: Timestamp) {}
-    /// At dispatch the record was gone (retention or compaction). Superseded records settle as skipped; expired ones become dead letters.
-    public mutating func recordGone(_ stream: StreamID, isSuperseded: Bool, now: Timestamp) {}
-
-    // MARK: direct invocations
-
-    public mutating func invoke(_ request: RequestID, function: FunctionID, bytes: Int, deadline: Timestamp?, now: Timestamp) {}
-    /// The caller left: cancel its attempt or forget it.
-    public mutating func abandon(_ request: RequestID, now: Timestamp) {}
-
-    // MARK: workers
-
-    /// READY came; CREDIT brings what it may take.
-    public mutating func workerReady(_ worker: WorkerID, now: Timestamp) {}
-    public mutating func credit(_ worker: WorkerID, _ count: Int, now: Timestamp) {}
-    public mutating func startFailed(_ worker: WorkerID, _ failure: Failure, now: Timestamp) {}
-    /// The process is gone; its attempts fail with `failure`.
-    public mutating func workerExited(_ worker: WorkerID, _ failure: Failure, now: Timestamp) {}
-    /// An attempt ended. A result returns one credit by itself.
-    public mutating func outcome(_ stream: StreamID, _ outcome: AttemptOutcome, now: Timestamp) -> Verdict { .ignore }
-
-    // MARK: the ledger
-
-    /// The outputs of a delivery's outcome are in the pending write: the next ledger write settles it.
-    public mutating func written(_ delivery: Delivery) {}
-    /// What to write now, in one transaction with the outputs gathered so far. At most one write is under way.
-    public mutating func takeLedgerWrites() -> [LedgerEntry] { [] }
-    /// The write is durable: what it settled is settled.
-    public mutating func ledgerCommitted(now: Timestamp) {}
-    /// The write did not happen; the host keeps its outputs and will send them again with the next ``takeLedgerWrites()``.
-    public mutating func ledgerFailed(now: Timestamp) {}
-
-    // MARK: time
-
-    /// When ``advance(to:)`` has something to do; nil when never.
-    public var nextDue: Timestamp? { nil }
-    public mutating func advance(to now: Timestamp) {}
-
-    // MARK: shutdown
-
-    /// Nothing new is dispatched; what runs may finish.
-    public mutating func drain(now: Timestamp) {}
-    public var attemptsInFlight: Int { 0 }
-
-    // MARK: actions
+    /// Attempts that the host has been told to run and that are not over, table records included.
+    public var attemptsInFlight: Int { self.inFlight.count }
 
     /// Moves the actions decided since the last call into `actions`, which keeps its capacity.
-    public mutating func takeActions(into actions: inout [EngineAction]) { actions.removeAll(keepingCapacity: true) }
+    public mutating func takeActions(into actions: inout [EngineAction]) {
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &self.actions)
+    }
+
+    func slot(of function: FunctionID) -> Int32? { self.functionSlots[UInt64(function.rawValue)] }
+    func slot(of trigger: TriggerID) -> Int32? { self.triggerSlots[UInt64(trigger.rawValue)] }
+
+    func lane(of trigger: TriggerID, _ partition: Int) -> Int32? {
+        guard let slot = self.slot(of: trigger), self.triggers[Int(slot)].plan.kind == .topic else { return nil }
+        return self.triggers[Int(slot)].lane(partition)
+    }
+
+    func isCurrent(_ reference: LaneReference) -> Bool {
+        self.lanes[Int(reference.lane)].generation == reference.generation
+    }
+
+    func delivery(_ lane: Int32, _ slot: Int32) -> Delivery {
+        let entry = self.lanes[Int(lane)].ledger[slot]
+        let trigger = self.triggers[Int(self.lanes[Int(lane)].trigger)].plan.trigger
+        return Delivery(trigger: trigger, partition: self.lanes[Int(lane)].partition, offset: entry.offset)
+    }
 }

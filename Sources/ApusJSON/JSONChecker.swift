@@ -20,7 +20,8 @@ public struct JSONChecker {
         try checker.walk()
     }
 
-    /// Checks that `text` is one JSON object, whose own members have different names, and says where its members' values lie.
+    /// Checks that `text` is one JSON object, whose own members have different names, and says where its members'
+    /// values lie.
     /// - Throws: where the text is wrong and what was expected.
     public static func members(
         of text: UnsafeRawBufferPointer, depth: Int = Limits.JSON.depth, refusesDuplicates: Bool = true
@@ -63,7 +64,8 @@ public struct JSONChecker {
             case .value: next = try self.value()
             case .elementOrEnd: next = self.scanner.take(UInt8(ascii: "]")) ? self.close() : try self.value()
             case .key: next = try self.key("a name in quotes")
-            case .keyOrEnd: next = self.scanner.take(UInt8(ascii: "}")) ? self.close() : try self.key("a name in quotes or `}`")
+            case .keyOrEnd:
+                next = self.scanner.take(UInt8(ascii: "}")) ? self.close() : try self.key("a name in quotes or `}`")
             case .afterValue:
                 guard let container = self.stack.last else {
                     guard self.scanner.isAtEnd else { throw self.scanner.fail("the end of the text") }

@@ -22,7 +22,8 @@ public final class JSONParser {
         var tape: UnsafePointer<UInt64>?
         var strings: UnsafePointer<UInt8>?
         guard text.count <= Limits.JSON.textBytes else {
-            throw ApusError(.invalidJSON, "The JSON has \(text.count) bytes; at most \(Limits.JSON.textBytes) can be read.")
+            throw ApusError(
+                .invalidJSON, "The JSON has \(text.count) bytes; at most \(Limits.JSON.textBytes) can be read.")
         }
         let start = text.baseAddress?.assumingMemoryBound(to: UInt8.self)
         let code = apus_json_parse(self.parser, start, text.count, &tape, &strings)
@@ -49,6 +50,7 @@ public final class JSONParser {
         } catch {
             return error.asApusError
         }
-        return ApusError(.invalidJSON, "The JSON cannot be read: \(reason). Integers must fit 64 bits, other numbers a double.")
+        return ApusError(
+            .invalidJSON, "The JSON cannot be read: \(reason). Integers must fit 64 bits, other numbers a double.")
     }
 }

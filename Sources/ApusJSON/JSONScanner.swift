@@ -67,10 +67,13 @@ struct JSONScanner {
         case UInt8(ascii: "u"):
             self.at += 1
             for _ in 0..<4 {
-                guard let digit = self.peek, Self.hexValue(digit) != nil else { throw self.fail("four hexadecimal digits") }
+                guard let digit = self.peek, Self.hexValue(digit) != nil else {
+                    throw self.fail("four hexadecimal digits")
+                }
                 self.at += 1
             }
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "n"),
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
+            UInt8(ascii: "n"),
             UInt8(ascii: "r"), UInt8(ascii: "t"):
             self.at += 1
         default: throw self.fail("one of \" \\ / b f n r t u after a backslash")
@@ -91,7 +94,9 @@ struct JSONScanner {
             case 0xF4: (4, 0x80...0x8F)
             default: throw self.fail("UTF-8")
             }
-        guard self.at + count <= self.text.count, second.contains(self.text[self.at + 1]) else { throw self.fail("UTF-8") }
+        guard self.at + count <= self.text.count, second.contains(self.text[self.at + 1]) else {
+            throw self.fail("UTF-8")
+        }
         for offset in 2..<max(count, 2) where self.text[self.at + offset] & 0xC0 != 0x80 { throw self.fail("UTF-8") }
         self.at += count
     }

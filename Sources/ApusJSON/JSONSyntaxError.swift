@@ -13,7 +13,9 @@ public struct JSONSyntaxError: Error, Sendable, Equatable, CustomStringConvertib
     /// What stands there: "`]`", "the end".
     public let found: String
 
-    public var description: String { "line \(self.line), column \(self.column): expected \(self.expected), found \(self.found)" }
+    public var description: String {
+        "line \(self.line), column \(self.column): expected \(self.expected), found \(self.found)"
+    }
 
     /// The same as `invalid_json`.
     public var asApusError: ApusError { ApusError(.invalidJSON, "The JSON is malformed at \(self).", cause: self) }

@@ -1,7 +1,7 @@
 public import ApusCore
 
 /// A JSON value that is kept: a tree. To read a few fields of a text, ``JSONView`` is cheaper.
-public indirect enum JSONValue: Sendable, Equatable {
+public enum JSONValue: Sendable, Equatable {
     case null
     case boolean(Bool)
     case integer(Int64)
@@ -14,10 +14,12 @@ public indirect enum JSONValue: Sendable, Equatable {
     case object(JSONObject)
 
     /// Reads one JSON text.
-    /// - Parameter refusesDuplicates: refuses objects with two members of one name, which two readers may understand differently;
-    ///   otherwise the last one counts.
+    /// - Parameter refusesDuplicates: refuses objects with two members of one name, which two readers may understand
+    ///   differently; otherwise the last one counts.
     /// - Throws: `invalid_json`, with line and column.
-    public static func parse(_ text: UnsafeRawBufferPointer, refusesDuplicates: Bool = true) throws(ApusError) -> JSONValue {
+    public static func parse(_ text: UnsafeRawBufferPointer, refusesDuplicates: Bool = true) throws(ApusError)
+        -> JSONValue
+    {
         try JSONParser().parse(text) { (view) throws(ApusError) in
             var builder = TreeBuilder(refusesDuplicates: refusesDuplicates)
             return try builder.value(view, depth: 0)
@@ -103,7 +105,8 @@ public indirect enum JSONValue: Sendable, Equatable {
     }
 }
 
-extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral,
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+    ExpressibleByBooleanLiteral,
     ExpressibleByNilLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     public init(stringLiteral value: String) { self = .string(value) }
@@ -121,7 +124,8 @@ private struct TreeBuilder {
 
     mutating func value(_ view: JSONView, depth: Int) throws(ApusError) -> JSONValue {
         guard depth < Limits.JSON.depth || (view.kind != .array && view.kind != .object) else {
-            throw ApusError(.invalidJSON, "The JSON has more than \(Limits.JSON.depth) objects and arrays inside one another.")
+            throw ApusError(
+                .invalidJSON, "The JSON has more than \(Limits.JSON.depth) objects and arrays inside one another.")
         }
         switch view.kind {
         case .null: return .null
@@ -140,18 +144,27 @@ private struct TreeBuilder {
 
     private mutating func object(_ view: JSONView, depth: Int) throws(ApusError) -> JSONObject {
         var members: [JSONObject.Member] = []
+        // Small objects are searched by walking; the table is made once an object is large enough to be worth one.
         var places: [String: Int] = [:]
         for member in view.members {
-            let name = member.name
             let value = try self.value(member.value, depth: depth + 1)
-            if let place = places[name] {
+            let known =
+                places.isEmpty
+                ? members.firstIndex { member.isNamed($0.name) } : places[member.name]
+            if let known {
                 guard !self.refusesDuplicates else {
-                    throw ApusError(.invalidJSON, "The JSON has an object with two members \"\(name)\". Keep one of them.")
+                    throw ApusError(
+                        .invalidJSON, "The JSON has an object with two members \"\(member.name)\". Keep one of them.")
                 }
-                members[place].value = value
-            } else {
-                places[name] = members.count
-                members.append(JSONObject.Member(name, value))
+                members[known].value = value
+                continue
+            }
+            let name = member.name
+            members.append(JSONObject.Member(name, value))
+            if !places.isEmpty {
+                places[name] = members.count - 1
+            } else if members.count == 12 {
+                for (index, member) in members.enumerated() { places[member.name] = index }
             }
         }
         return JSONObject(distinct: members)

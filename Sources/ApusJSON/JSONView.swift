@@ -1,8 +1,8 @@
 /// A value on simdjson's tape, read in place: one 64-bit word a value, its kind in the top byte.
 ///
-/// `{` and `[` hold the index after their end (low 32 bits) and a saturated count; a string holds its place in the string
-/// buffer (4-byte length, then UTF-8); `l`, `u` and `d` are followed by one word with the number.
-/// Valid only within the closure it was lent to.
+/// `{` and `[` hold the index after their end (low 32 bits) and a saturated count; a string holds its place in the
+/// string buffer (4-byte length, then UTF-8); `l`, `u` and `d` are followed by one word with the number. Valid only
+/// within the closure it was lent to.
 public struct JSONView {
     /// What a JSON value is.
     public enum Kind: Sendable { case null, boolean, integer, unsigned, double, string, array, object }

@@ -48,7 +48,8 @@ public struct JSONWriter {
         }
     }
 
-    /// The shortest text that reads back as the same number, with `.0` where it is whole; `null` for what JSON cannot say.
+    /// The shortest text that reads back as the same number, with `.0` where it is whole; `null` for what JSON cannot
+    /// say.
     public mutating func double(_ value: Double) {
         self.separate()
         if value.isFinite {

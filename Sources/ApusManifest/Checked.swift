@@ -41,6 +41,7 @@ struct Checked {
     var list: [Checked] { if case .list(let elements) = self.value { elements } else { [] } }
     var entries: [(name: String, value: Checked)] { if case .map(let entries) = self.value { entries } else { [] } }
     var texts: [String: String] {
-        Dictionary(self.entries.compactMap { entry in entry.value.text.map { (entry.name, $0) } }, uniquingKeysWith: { $1 })
+        Dictionary(
+            self.entries.compactMap { entry in entry.value.text.map { (entry.name, $0) } }, uniquingKeysWith: { $1 })
     }
 }

@@ -23,13 +23,17 @@ enum Cron {
             let ends = parts[0].split(separator: "-", omittingEmptySubsequences: false).map { end in
                 names.firstIndex(of: end.lowercased()).map { $0 + range.lowerBound } ?? self.number(end)
             }
-            guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1] else { return false }
+            guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1] else {
+                return false
+            }
             return range.contains(first) && range.contains(last) && first <= last
         }
     }
 
     private static func number(_ text: Substring) -> Int? {
-        guard (1...2).contains(text.utf8.count), text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+        guard (1...2).contains(text.utf8.count),
+            text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) })
+        else {
             return nil
         }
         return Int(text)

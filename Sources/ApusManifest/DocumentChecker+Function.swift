@@ -1,8 +1,8 @@
 internal import ApusCore
 internal import ApusJSON
 
-// Every value is read with a stand-in for the case that its field was found wrong: the rules about several fields are then checked
-// as far as they can be, so that all errors are told at once, and the manifest is dropped in the end.
+// Every value is read with a stand-in for the case that its field was found wrong: the rules about several fields are
+// then checked as far as they can be, so that all errors are told at once, and the manifest is dropped in the end.
 extension DocumentChecker {
     mutating func function(_ document: Checked) -> FunctionManifest? {
         let namespace = self.namespace(document)
@@ -19,9 +19,12 @@ extension DocumentChecker {
             let handler = spec["handler"]?.text
         else { return nil }
         return FunctionManifest(
-            name: name, labels: document["metadata"]?["labels"]?.texts ?? [:], about: spec["description"]?.text, runtime: runtime,
-            handler: handler, source: spec["source"]?.text ?? ".", dependencies: dependencies, environment: spec["env"]?.texts ?? [:],
-            timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0), batch: self.batch(spec),
+            name: name, labels: document["metadata"]?["labels"]?.texts ?? [:], about: spec["description"]?.text,
+            runtime: runtime,
+            handler: handler, source: spec["source"]?.text ?? ".", dependencies: dependencies,
+            environment: spec["env"]?.texts ?? [:],
+            timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
+            batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers, emits: emits,
             locations: self.checker.locations)
     }
@@ -34,12 +37,15 @@ extension DocumentChecker {
             let isMet =
                 parts.count == 2
                 && parts.allSatisfy { part in
-                    part.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { TextRule.isIdentifier($0) }
+                    part.split(separator: ".", omittingEmptySubsequences: false).allSatisfy {
+                        TextRule.isIdentifier($0)
+                    }
                 }
             if !isMet {
                 let shown = YAMLNode.shorten(text)
                 self.checker.fail(
-                    handler.location, "`\(handler.path)` is `\(shown)`, expected a module and a function such as main:embed")
+                    handler.location,
+                    "`\(handler.path)` is `\(shown)`, expected a module and a function such as main:embed")
             }
         case .native:
             let words = text.split(separator: " ")
@@ -47,7 +53,8 @@ extension DocumentChecker {
             if words.isEmpty || text.hasPrefix("/") || steps.contains("..") {
                 let shown = YAMLNode.shorten(text)
                 self.checker.fail(
-                    handler.location, "`\(handler.path)` is `\(shown)`, expected the path of a binary in the bundle, and its arguments")
+                    handler.location,
+                    "`\(handler.path)` is `\(shown)`, expected the path of a binary in the bundle, and its arguments")
             }
         }
     }
@@ -60,20 +67,25 @@ extension DocumentChecker {
             bytes += name.utf8.count + (value.text?.utf8.count ?? 0) + 2
             if name.hasPrefix("APUS_") {
                 self.checker.fail(
-                    value.location, "`\(value.path)` is a reserved name, expected one that does not start with APUS_", .reservedName)
+                    value.location, "`\(value.path)` is a reserved name, expected one that does not start with APUS_",
+                    .reservedName)
             }
         }
         if bytes > Limits.Manifest.environmentBytes {
             self.checker.fail(
-                environment.location, "`\(environment.path)` takes \(bytes) bytes, expected at most \(Limits.Manifest.environmentBytes)")
+                environment.location,
+                "`\(environment.path)` takes \(bytes) bytes, expected at most \(Limits.Manifest.environmentBytes)")
         }
     }
 
-    private mutating func dependencies(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest.Dependencies? {
+    private mutating func dependencies(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest
+        .Dependencies?
+    {
         guard let dependencies = spec["dependencies"] else { return nil }
         if runtime == .native {
             self.checker.fail(
-                dependencies.location, "`spec.dependencies` is for the runtime python3, expected none: a binary brings what it needs")
+                dependencies.location,
+                "`spec.dependencies` is for the runtime python3, expected none: a binary brings what it needs")
         }
         let file = dependencies.text == nil ? dependencies["file"] : dependencies
         guard let file, let text = file.text else { return nil }
@@ -81,12 +93,14 @@ extension DocumentChecker {
             self.checker.fail(file.location, "`\(file.path)` leaves the bundle, expected a path inside it")
         }
         return FunctionManifest.Dependencies(
-            file: text, resolves: dependencies["resolve"]?.boolean ?? true, allowsBuild: dependencies["allowBuild"]?.boolean ?? false)
+            file: text, resolves: dependencies["resolve"]?.boolean ?? true,
+            allowsBuild: dependencies["allowBuild"]?.boolean ?? false)
     }
 
     private func batch(_ spec: Checked) -> FunctionManifest.Batch? {
         guard let batch = spec["batch"] else { return nil }
-        return FunctionManifest.Batch(maxSize: Int(batch["maxSize"]?.integer ?? 1), maxWait: batch["maxWait"]?.span ?? .zero)
+        return FunctionManifest.Batch(
+            maxSize: Int(batch["maxSize"]?.integer ?? 1), maxWait: batch["maxWait"]?.span ?? .zero)
     }
 
     private func resources(_ spec: Checked) -> FunctionManifest.Resources {
@@ -102,7 +116,8 @@ extension DocumentChecker {
         let max = scale?["max"]?.integer ?? Int64(Limits.Manifest.workers)
         if min > max {
             self.checker.fail(
-                scale?["min"]?.location ?? scale?.location, "`spec.scale.min` is \(min), expected at most `spec.scale.max`, which is \(max)")
+                scale?["min"]?.location ?? scale?.location,
+                "`spec.scale.min` is \(min), expected at most `spec.scale.max`, which is \(max)")
         }
         return FunctionManifest.Scale(min: Int(min), max: Int(max), idle: scale?["idle"]?.span ?? .zero)
     }

@@ -7,23 +7,30 @@ extension DocumentChecker {
         var names: Set<String> = []
         return triggers.list.compactMap { trigger in
             self.checkFit(trigger)
-            guard let topicField = trigger["topic"], let topic = self.topicName(topicField, namespace) else { return nil }
+            guard let topicField = trigger["topic"], let topic = self.topicName(topicField, namespace) else {
+                return nil
+            }
             let name = self.name(trigger, topicField)
             if let name, !names.insert(name).inserted {
                 self.checker.fail(
                     trigger["name"]?.location ?? topicField.location,
-                    "a second trigger is named `\(name)`, expected names that differ: give this one a `name` of its own")
+                    "a second trigger is named `\(name)`, expected names that differ: give this one a `name` of its own"
+                )
             }
             let isTable = trigger["table"]?.boolean ?? false
-            return isTable ? self.table(trigger, name ?? "", topic) : self.topicTrigger(trigger, name ?? "", topic, namespace)
+            return isTable
+                ? self.table(trigger, name ?? "", topic) : self.topicTrigger(trigger, name ?? "", topic, namespace)
         }
     }
 
     /// Fields that the file gives, without those whose default was filled in.
     private func given(_ trigger: Checked) -> [Checked] {
-        // What was filled in has no place of its own; in JSON nothing has one, and there what differs from the default was given.
+        // What was filled in has no place of its own; in JSON nothing has one, and there what differs from the default
+        // was given.
         trigger.entries.filter { entry in
-            guard entry.value.location == nil, let standard = Shape.trigger.field(entry.name)?.standard else { return true }
+            guard entry.value.location == nil, let standard = Shape.trigger.field(entry.name)?.standard else {
+                return true
+            }
             guard trigger.location == nil else { return false }
             var scratch = ShapeChecker()
             let shape = Shape.trigger.field(entry.name)?.shape ?? .json
@@ -38,9 +45,13 @@ extension DocumentChecker {
             let name = String(field.path.split(separator: ".").last ?? "")
             if isTable, isTopic, !Shape.tableFields.contains(name) {
                 self.checker.fail(
-                    field.location, "`\(field.path)` means nothing with `table: true`, expected only topic, name and table")
-            } else if !isTopic, trigger["http"] != nil || trigger["schedule"] != nil, Shape.topicOnlyFields.contains(name) {
-                self.checker.fail(field.location, "`\(field.path)` means nothing without a topic, expected a trigger with `topic`")
+                    field.location,
+                    "`\(field.path)` means nothing with `table: true`, expected only topic, name and table")
+            } else if !isTopic, trigger["http"] != nil || trigger["schedule"] != nil,
+                Shape.topicOnlyFields.contains(name)
+            {
+                self.checker.fail(
+                    field.location, "`\(field.path)` means nothing without a topic, expected a trigger with `topic`")
             }
         }
     }
@@ -52,7 +63,10 @@ extension DocumentChecker {
         let name = String(text.map { $0 == "." ? "-" : $0 })
         guard isLabel(name) else {
             self.checker.fail(
-                topic.location, "the topic `\(YAMLNode.shorten(text))` gives no name for the trigger, expected a `name` of \(TextRule.label.expected)")
+                topic.location,
+                "the topic `\(YAMLNode.shorten(text))` gives no name for the trigger, "
+                    + "expected a `name` of \(TextRule.label.expected)"
+            )
             return nil
         }
         return name
@@ -60,14 +74,16 @@ extension DocumentChecker {
 
     private func table(_ trigger: Checked, _ name: String, _ topic: TopicName) -> TriggerManifest {
         TriggerManifest(
-            name: name, topic: topic, isTable: true, filter: [:], order: .key, from: .earliest, replyTo: nil, retry: self.retry(trigger),
+            name: name, topic: topic, isTable: true, filter: [:], order: .key, from: .earliest, replyTo: nil,
+            retry: self.retry(trigger),
             deadLetter: nil, onExhausted: .block, isPaused: false)
     }
 
     private func retry(_ trigger: Checked) -> TriggerManifest.Retry {
         let retry = trigger["retry"]
         return TriggerManifest.Retry(
-            attempts: Int(retry?["attempts"]?.integer ?? 1), initial: retry?["initial"]?.span ?? .zero, max: retry?["max"]?.span ?? .zero)
+            attempts: Int(retry?["attempts"]?.integer ?? 1), initial: retry?["initial"]?.span ?? .zero,
+            max: retry?["max"]?.span ?? .zero)
     }
 
     private mutating func topicTrigger(
@@ -77,27 +93,35 @@ extension DocumentChecker {
         let deadLetter = self.topicName(trigger["deadLetter"], namespace)
         if deadLetter == topic {
             self.checker.fail(
-                trigger["deadLetter"]?.location, "`deadLetter` is the trigger's own topic `\(topic)`, expected another one")
+                trigger["deadLetter"]?.location,
+                "`deadLetter` is the trigger's own topic `\(topic)`, expected another one")
         }
         let retry = self.retry(trigger)
         if let initial = trigger["retry"]?["initial"], let max = trigger["retry"]?["max"], retry.initial > retry.max {
             self.checker.fail(
-                initial.location ?? max.location, "`\(initial.path)` is \(retry.initial), expected at most `max`, which is \(retry.max)")
+                initial.location ?? max.location,
+                "`\(initial.path)` is \(retry.initial), expected at most `max`, which is \(retry.max)")
         }
         return TriggerManifest(
-            name: name, topic: topic, isTable: false, filter: self.filter(trigger), order: order, from: self.from(trigger),
+            name: name, topic: topic, isTable: false, filter: self.filter(trigger), order: order,
+            from: self.from(trigger),
             replyTo: self.topicName(trigger["replyTo"], namespace), retry: retry, deadLetter: deadLetter,
             onExhausted: self.onExhausted(trigger, order), isPaused: trigger["paused"]?.boolean ?? false)
     }
 
-    /// Without an order nothing needs to stop at a delivery that failed for good, so that neither choice goes without saying.
-    private mutating func onExhausted(_ trigger: Checked, _ order: TriggerManifest.Order) -> TriggerManifest.OnExhausted {
-        if let chosen = trigger["onExhausted"]?.text.flatMap({ TriggerManifest.OnExhausted(rawValue: $0) }) { return chosen }
+    /// Without an order nothing needs to stop at a delivery that failed for good, so that neither choice goes without
+    /// saying.
+    private mutating func onExhausted(_ trigger: Checked, _ order: TriggerManifest.Order) -> TriggerManifest.OnExhausted
+    {
+        if let chosen = trigger["onExhausted"]?.text.flatMap({ TriggerManifest.OnExhausted(rawValue: $0) }) {
+            return chosen
+        }
         if trigger["deadLetter"] != nil { return .deadLetter }
         if order == .none {
             self.checker.fail(
                 trigger["order"]?.location ?? trigger.location,
-                "`\(trigger.path).onExhausted` is missing, expected deadLetter, block or drop: `order: none` must choose")
+                "`\(trigger.path).onExhausted` is missing, expected deadLetter, block or drop: `order: none` must choose"
+            )
         }
         return .block
     }
@@ -106,7 +130,8 @@ extension DocumentChecker {
         let filter = trigger["filter"]
         for (name, value) in filter?.entries ?? [] where name == "specversion" || name == "data" {
             let reason = name == "data" ? "the data, which no filter reads" : "the version, which is always 1.0"
-            self.checker.fail(value.location, "`\(value.path)` is \(reason), expected an attribute such as type, source or subject")
+            self.checker.fail(
+                value.location, "`\(value.path)` is \(reason), expected an attribute such as type, source or subject")
         }
         return filter?.texts ?? [:]
     }

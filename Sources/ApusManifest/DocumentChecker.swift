@@ -28,7 +28,9 @@ struct DocumentChecker {
     /// The kind decides about everything else, so that it is read first.
     private mutating func kind(_ node: YAMLNode) -> DocumentKind? {
         guard case .mapping(let entries) = node.content else {
-            self.checker.fail(node.location, "the document is \(node.found), expected a mapping with apiVersion, kind, metadata and spec")
+            self.checker.fail(
+                node.location,
+                "the document is \(node.found), expected a mapping with apiVersion, kind, metadata and spec")
             return nil
         }
         let names = DocumentKind.allCases.map(\.rawValue)
@@ -38,7 +40,8 @@ struct DocumentChecker {
         }
         guard case .string(let text) = value.content, let kind = DocumentKind(rawValue: text) else {
             let hint = Suggestion.hint(for: value.text, among: names)
-            self.checker.fail(value.location, "`kind` is \(value.found), expected one of \(names.joined(separator: ", "))\(hint)")
+            self.checker.fail(
+                value.location, "`kind` is \(value.found), expected one of \(names.joined(separator: ", "))\(hint)")
             return nil
         }
         return kind
@@ -53,7 +56,9 @@ struct DocumentChecker {
         guard let field, let name = field.text else { return nil }
         guard let topic = TopicName(namespace, name) else {
             let room = Limits.topicNameBytes - "ns.\(namespace.name).".utf8.count
-            self.checker.fail(field.location, "`\(field.path)` is too long, expected at most \(room) bytes in the namespace \(namespace)")
+            self.checker.fail(
+                field.location,
+                "`\(field.path)` is too long, expected at most \(room) bytes in the namespace \(namespace)")
             return nil
         }
         return topic

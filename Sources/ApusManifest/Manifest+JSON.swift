@@ -4,7 +4,8 @@ public import ApusJSON
 extension Manifest {
     /// The manifest as JSON, in one form: equal manifests give equal bytes. ``init(json:namespace:)`` reads it.
     ///
-    /// It has the fields of the YAML form, all defaults filled in, names of mappings sorted, amounts in their largest whole unit.
+    /// It has the fields of the YAML form, all defaults filled in, names of mappings sorted, amounts in their largest
+    /// whole unit.
     public func toJSON() -> JSONValue {
         switch self {
         case .function(let function): function.json
@@ -16,7 +17,8 @@ extension Manifest {
         var metadata: JSONValue = ["name": .string(identity.name), "namespace": .string(identity.namespace.name)]
         if !labels.isEmpty { metadata["labels"] = .sorted(labels) }
         return [
-            "apiVersion": .string(DocumentKind.apiVersion), "kind": .string(identity.kind.rawValue), "metadata": metadata, "spec": spec,
+            "apiVersion": .string(DocumentKind.apiVersion), "kind": .string(identity.kind.rawValue),
+            "metadata": metadata, "spec": spec,
         ]
     }
 }
@@ -48,7 +50,8 @@ extension FunctionManifest {
             "scratch": .string(Quantity.text(bytes: self.resources.scratchBytes)),
         ]
         spec["scale"] = [
-            "min": .number(self.scale.min), "max": .number(self.scale.max), "idle": .string(self.scale.idle.description),
+            "min": .number(self.scale.min), "max": .number(self.scale.max),
+            "idle": .string(self.scale.idle.description),
         ]
         spec["sandbox"] = ["profile": .string(self.profile.rawValue), "isolation": "standard", "network": "none"]
         spec["triggers"] = .array(self.triggers.map(\.json))

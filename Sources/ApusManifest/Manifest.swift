@@ -8,7 +8,8 @@ public enum Manifest: Sendable, Equatable {
 
     public enum Kind: String, Sendable, Hashable, CaseIterable { case function = "Function", topic = "Topic" }
 
-    /// What names a resource: its kind, its namespace and its name there. `Function/default/embed-text` is its key on `apus.control`.
+    /// What names a resource: its kind, its namespace and its name there. `Function/default/embed-text` is its key on
+    /// `apus.control`.
     public struct Identity: Sendable, Hashable, CustomStringConvertible {
         public let kind: Kind
         public let namespace: Namespace
@@ -47,7 +48,9 @@ public enum Manifest: Sendable, Equatable {
     ///   - file: the name that errors begin with.
     ///   - namespace: for documents that name none.
     /// - Throws: everything that is wrong with the file, each with its place.
-    public static func parse(_ text: [UInt8], file: String, namespace: Namespace = .default) throws(ManifestErrors) -> [Manifest] {
+    public static func parse(_ text: [UInt8], file: String, namespace: Namespace = .default) throws(ManifestErrors)
+        -> [Manifest]
+    {
         let source = SourceText(file: file, bytes: text)
         let (documents, problems) = YAMLReader.read(source)
         var errors = problems
@@ -58,7 +61,8 @@ public enum Manifest: Sendable, Equatable {
             errors += checker.errors
         }
         if documents.isEmpty, problems.isEmpty {
-            errors.append(ManifestError(.manifestInvalid, source.start, "there is no document, expected a Function or a Topic"))
+            errors.append(
+                ManifestError(.manifestInvalid, source.start, "there is no document, expected a Function or a Topic"))
         }
         errors += Self.repetitions(manifests)
         guard errors.isEmpty else { throw ManifestErrors(errors) }
@@ -67,7 +71,9 @@ public enum Manifest: Sendable, Equatable {
 
     /// Reads all documents of a file.
     /// - Throws: everything that is wrong with the file, each with its place.
-    public static func parse(_ text: String, file: String, namespace: Namespace = .default) throws(ManifestErrors) -> [Manifest] {
+    public static func parse(_ text: String, file: String, namespace: Namespace = .default) throws(ManifestErrors)
+        -> [Manifest]
+    {
         try Manifest.parse(Array(text.utf8), file: file, namespace: namespace)
     }
 

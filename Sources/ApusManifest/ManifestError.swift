@@ -42,7 +42,8 @@ public struct ManifestErrors: Error, Sendable, Equatable, CustomStringConvertibl
         return (self.errors.map(\.description) + more).joined(separator: "\n")
     }
 
-    /// The same as one error, with the code of the gravest: a manifest that is wrong before one that is only ahead of its time.
+    /// The same as one error, with the code of the gravest: a manifest that is wrong before one that is only ahead of
+    /// its time.
     public var asApusError: ApusError {
         let codes = self.errors.map(\.code)
         let code = [.manifestInvalid, .reservedName].first(where: codes.contains) ?? codes.first ?? .manifestInvalid

@@ -11,12 +11,13 @@ public enum ManifestSchema {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": "https://apus.dev/schema/v1/manifest.json",
             "title": "Apus manifest",
-            "oneOf": .array(DocumentKind.allCases.map { kind in
-                var schema = self.object(kind.shape)
-                schema["title"] = .string(kind.rawValue)
-                if kind.support != .now { schema["description"] = "Not yet supported." }
-                return schema
-            }),
+            "oneOf": .array(
+                DocumentKind.allCases.map { kind in
+                    var schema = self.object(kind.shape)
+                    schema["title"] = .string(kind.rawValue)
+                    if kind.support != .now { schema["description"] = "Not yet supported." }
+                    return schema
+                }),
         ]
     }
 
@@ -64,10 +65,14 @@ public enum ManifestSchema {
         case .text(let rule): self.text(rule, ["string"])
         case .scalarText(let rule): self.text(rule, ["string", "number", "boolean"])
         case .boolean: ["type": "boolean"]
-        case .integer(let range): ["type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound)]
+        case .integer(let range):
+            ["type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound)]
         case .span: ["type": "string", "pattern": .string(Quantity.spanPattern)]
         case .bytes(let range):
-            ["type": ["string", "integer"], "pattern": .string(Quantity.bytesPattern), "minimum": .integer(range.lowerBound)]
+            [
+                "type": ["string", "integer"], "pattern": .string(Quantity.bytesPattern),
+                "minimum": .integer(range.lowerBound),
+            ]
         case .cpu: ["type": ["string", "number"], "pattern": .string(Quantity.cpuPattern), "exclusiveMinimum": 0]
         case .choice(let choices): self.choice(choices)
         case .wordOr(let words, let shape): ["anyOf": [self.choice(words), self.schema(shape)]]

@@ -34,7 +34,8 @@ enum Moment {
             rest = rest.dropFirst(digits.count)
             for place in 0..<6 {
                 let index = digits.startIndex + place
-                microseconds = microseconds * 10 + (index < digits.endIndex ? Int64(digits[index] - UInt8(ascii: "0")) : 0)
+                microseconds =
+                    microseconds * 10 + (index < digits.endIndex ? Int64(digits[index] - UInt8(ascii: "0")) : 0)
             }
         }
         var offset: Int64 = 0

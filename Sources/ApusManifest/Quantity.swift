@@ -6,7 +6,8 @@ enum Quantity {
         ("us", 1), ("ms", 1_000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000), ("d", 86_400_000_000),
     ]
     private static let byteUnits: [(suffix: String, size: Int64)] = [
-        ("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000), ("Ki", 1 << 10), ("Mi", 1 << 20),
+        ("", 1), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000), ("Ki", 1 << 10),
+        ("Mi", 1 << 20),
         ("Gi", 1 << 30), ("Ti", 1 << 40),
     ]
 
@@ -47,13 +48,16 @@ enum Quantity {
 
     private static func amount(_ text: String, _ units: [(suffix: String, size: Int64)]) -> Int64? {
         let number = text.prefix { $0.isASCII && $0.isNumber }
-        guard let unit = units.first(where: { $0.suffix == text[number.endIndex...] }), let count = self.digits(number) else { return nil }
+        guard let unit = units.first(where: { $0.suffix == text[number.endIndex...] }), let count = self.digits(number)
+        else { return nil }
         let (amount, isOver) = count.multipliedReportingOverflow(by: unit.size)
         return isOver ? nil : amount
     }
 
     private static func digits(_ text: some StringProtocol) -> Int64? {
-        guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+        guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+            return nil
+        }
         return Int64(text)
     }
 }

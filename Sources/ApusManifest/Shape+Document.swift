@@ -32,9 +32,11 @@ enum DocumentKind: String, CaseIterable {
     private static func metadata(_ name: TextRule) -> ObjectShape {
         ObjectShape([
             Field("name", .text(name), "Its name, unique among its kind in the namespace.", required: true),
-            Field("namespace", .text(.label), "The namespace it belongs to; default: the one the command is used with."),
             Field(
-                "labels", .map(key: .labelKey, value: .scalarText(.any), max: Limits.Manifest.labels), "For people and for selecting.",
+                "namespace", .text(.label), "The namespace it belongs to; default: the one the command is used with."),
+            Field(
+                "labels", .map(key: .labelKey, value: .scalarText(.any), max: Limits.Manifest.labels),
+                "For people and for selecting.",
                 standard: [:]),
         ])
     }
@@ -53,7 +55,8 @@ enum DocumentKind: String, CaseIterable {
 extension Shape {
     static let topic = ObjectShape([
         Field(
-            "partitions", .integer(1...Int64(Limits.partitionsPerTopic)), "How many partitions; a key's order holds within one.", standard: 4),
+            "partitions", .integer(1...Int64(Limits.partitionsPerTopic)),
+            "How many partitions; a key's order holds within one.", standard: 4),
         Field(
             "retention",
             .object(
@@ -74,9 +77,13 @@ extension Shape {
         Field("prompts", .json, "Which prompts."),
         Field("resources", .json, "Which resources."),
         Field("instructions", .text(.description), "What agents are told about the server."),
-        Field("mode", .choice([Choice("full"), Choice("search")]), "Whether all tools are listed, or found by search.", standard: "full"),
+        Field(
+            "mode", .choice([Choice("full"), Choice("search")]), "Whether all tools are listed, or found by search.",
+            standard: "full"),
         Field("limits", .json, "Bounds per principal."),
-        Field("auth", .choice([Choice("required"), Choice("none")]), "Whether callers need a token.", standard: "required"),
+        Field(
+            "auth", .choice([Choice("required"), Choice("none")]), "Whether callers need a token.", standard: "required"
+        ),
     ])
 
     static let upstream = ObjectShape(

@@ -9,20 +9,28 @@ extension Shape {
             Field(
                 "runtime",
                 .choice([
-                    Choice("python3"), Choice("native"), Choice("node", .later), Choice("exec", .later), Choice("mcp", .later),
+                    Choice("python3"), Choice("native"), Choice("node", .later), Choice("exec", .later),
+                    Choice("mcp", .later),
                     Choice("http", .later),
                 ]), "What runs it.", required: true),
             Field("handler", .text(.handler), "`module:function`; for native the command.", required: true),
             Field("source", .text(.path), "The folder beside the manifest that is bundled.", standard: "."),
             Field(
-                "dependencies", .scalarOr(.text(.path), .object(Self.dependencies)), "A requirements file in the bundle, or how to install it."),
+                "dependencies", .scalarOr(.text(.path), .object(Self.dependencies)),
+                "A requirements file in the bundle, or how to install it."),
             Field(
                 "env", .map(key: .variable, value: .scalarText(.any), max: Limits.Manifest.environmentVariables),
                 "Environment variables; numbers and Booleans are passed as they are written.", standard: [:]),
-            Field("secrets", .list(.text(.secret), max: 64), "Names of secrets that it may read.", standard: [], .defaultOnly),
-            Field("weights", .list(.object(Self.weights), max: 16), "Model files, mounted read-only.", standard: [], .defaultOnly),
+            Field(
+                "secrets", .list(.text(.secret), max: 64), "Names of secrets that it may read.", standard: [],
+                .defaultOnly),
+            Field(
+                "weights", .list(.object(Self.weights), max: 16), "Model files, mounted read-only.", standard: [],
+                .defaultOnly),
             Field("timeout", .span(.milliseconds(1)...Self.days(1)), "How long one attempt may take.", standard: "30s"),
-            Field("concurrency", .integer(1...Int64(Limits.Manifest.concurrency)), "Invocations in flight per worker.", standard: 1),
+            Field(
+                "concurrency", .integer(1...Int64(Limits.Manifest.concurrency)), "Invocations in flight per worker.",
+                standard: 1),
             Field(
                 "reuse", .choice([Choice("function"), Choice("never", .later)]),
                 "Whether a worker serves many invocations, or every one gets a fresh sandbox.", standard: "function"),
@@ -30,7 +38,8 @@ extension Shape {
             Field("resources", .object(Self.resources), "Bounds of one worker.", standard: [:]),
             Field("scale", .object(Self.scale), "How many workers there may be.", standard: [:]),
             Field("sandbox", .object(Self.sandbox), "How it is isolated.", standard: [:]),
-            Field("triggers", .list(.object(Self.trigger), max: Limits.Manifest.triggers), "Why it runs.", standard: []),
+            Field(
+                "triggers", .list(.object(Self.trigger), max: Limits.Manifest.triggers), "Why it runs.", standard: []),
             Field("tool", .object(Self.tool), "How agents call it.", .later),
             Field("prompt", .object(Self.prompt), "A prompt that agents may ask for.", .later),
             Field("resource", .object(Self.resource), "A resource that agents may read.", .later),
@@ -42,7 +51,9 @@ extension Shape {
 
     private static let dependencies = ObjectShape([
         Field("file", .text(.path), "The requirements file, in the bundle.", required: true),
-        Field("resolve", .boolean, "Also install what the listed packages need; false installs exactly what is listed.", standard: true),
+        Field(
+            "resolve", .boolean, "Also install what the listed packages need; false installs exactly what is listed.",
+            standard: true),
         Field("allowBuild", .boolean, "Allow packages that must be compiled or run code to install.", standard: false),
     ])
 
@@ -56,12 +67,17 @@ extension Shape {
         ], exactlyOneOf: [["file", "url"]])
 
     private static let batch = ObjectShape([
-        Field("maxSize", .integer(1...Int64(Limits.Manifest.batchSize)), "Events of one batch at most.", required: true),
-        Field("maxWait", .span(.zero ... .seconds(60)), "How long the first event of a batch may wait for others.", standard: "5ms"),
+        Field(
+            "maxSize", .integer(1...Int64(Limits.Manifest.batchSize)), "Events of one batch at most.", required: true),
+        Field(
+            "maxWait", .span(.zero ... .seconds(60)), "How long the first event of a batch may wait for others.",
+            standard: "5ms"),
     ])
 
     private static let resources = ObjectShape([
-        Field("memory", .bytes((16 << 20)...(1 << 42)), "Memory of a worker, with its scratch space's pages.", standard: "512Mi"),
+        Field(
+            "memory", .bytes((16 << 20)...(1 << 42)), "Memory of a worker, with its scratch space's pages.",
+            standard: "512Mi"),
         Field("cpu", .cpu(10...256_000), "CPUs of a worker.", standard: 1),
         Field("processes", .integer(1...4_096), "Processes and threads of a worker.", standard: 32),
         Field("scratch", .bytes((1 << 20)...(1 << 40)), "Size of `/tmp`.", standard: "64Mi"),
@@ -83,7 +99,9 @@ extension Shape {
         Field(
             "gpuIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))), "How long it stays on the device.",
             standard: "adaptive", .defaultOnly),
-        Field("hostIdle", .span(.zero...Self.days(30)), "How long it stays in the host's memory.", standard: "4h", .defaultOnly),
+        Field(
+            "hostIdle", .span(.zero...Self.days(30)), "How long it stays in the host's memory.", standard: "4h",
+            .defaultOnly),
         Field("weight", .integer(1...1_000), "Its share when devices are short.", standard: 1, .defaultOnly),
     ])
 
@@ -92,9 +110,11 @@ extension Shape {
             "profile", .choice([Choice("python"), Choice("native")]),
             "The reviewed profile of system calls; default: the runtime's own."),
         Field(
-            "isolation", .choice([Choice("standard"), Choice("hostile", .later)]), "How far its code is trusted.", standard: "standard"),
+            "isolation", .choice([Choice("standard"), Choice("hostile", .later)]), "How far its code is trusted.",
+            standard: "standard"),
         Field(
-            "network", .scalarOr(.choice([Choice("none")]), .object(Self.network)), "What it may connect to.", standard: "none",
+            "network", .scalarOr(.choice([Choice("none")]), .object(Self.network)), "What it may connect to.",
+            standard: "none",
             .defaultOnly),
     ])
 
@@ -105,24 +125,30 @@ extension Shape {
     private static let tool = ObjectShape([
         Field("name", .text(.toolName), "The tool's name.", required: true),
         Field("title", .text(.any), "Its name for people."),
-        Field("input", .scalarOr(.text(.path), .json), "The JSON Schema of its input, or a path to it.", required: true),
+        Field(
+            "input", .scalarOr(.text(.path), .json), "The JSON Schema of its input, or a path to it.", required: true),
         Field("output", .scalarOr(.text(.path), .json), "The JSON Schema of its output, or a path to it."),
         Field(
             "annotations",
             .object(
-                ObjectShape(["readOnly", "idempotent", "destructive", "openWorld"].map { Field($0, .boolean, "A hint for agents.") })),
+                ObjectShape(
+                    ["readOnly", "idempotent", "destructive", "openWorld"].map {
+                        Field($0, .boolean, "A hint for agents.")
+                    })),
             "Hints for agents."),
         Field(
             "approval",
             .object(
                 ObjectShape([
                     Field(
-                        "when", .choice([Choice("never"), Choice("always"), Choice("destructive")]), "When a person is asked.",
+                        "when", .choice([Choice("never"), Choice("always"), Choice("destructive")]),
+                        "When a person is asked.",
                         standard: "never"),
                     Field("by", .choice([Choice("caller"), Choice("approver")]), "Who is asked.", standard: "caller"),
                 ])), "Whether a person is asked first."),
         Field(
-            "async", .choice([Choice("never"), Choice("auto"), Choice("required")]), "Whether it runs as a task.", standard: "never"),
+            "async", .choice([Choice("never"), Choice("auto"), Choice("required")]), "Whether it runs as a task.",
+            standard: "never"),
         Field("scopes", .list(.text(.any), max: 64), "What a caller must be allowed."),
         Field("cache", .json, "How long results may be reused."),
         Field("maxResult", .bytes(1...(16 << 20)), "The largest result."),

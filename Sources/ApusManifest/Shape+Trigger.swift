@@ -11,10 +11,13 @@ extension Shape {
             Field(
                 "name", .text(.label),
                 "Identity of the trigger's position; default: the topic with . as -, or http, or schedule."),
-            Field("table", .boolean, "The topic is this function's table: every worker is fed it from its first record.", standard: false),
+            Field(
+                "table", .boolean, "The topic is this function's table: every worker is fed it from its first record.",
+                standard: false),
             Field("filter", .object(Self.filter), "Which events: those with exactly these attributes.", standard: [:]),
             Field(
-                "order", .choice([Choice("key"), Choice("partition"), Choice("none")]), "What is done in order.", standard: "key"),
+                "order", .choice([Choice("key"), Choice("partition"), Choice("none")]), "What is done in order.",
+                standard: "key"),
             Field(
                 "from", .wordOr([Choice("earliest"), Choice("latest")], .text(.moment)),
                 "Where a new trigger begins: earliest, latest, or a moment.", standard: "earliest"),
@@ -23,15 +26,20 @@ extension Shape {
             Field("deadLetter", .text(.topic), "The topic of deliveries given up on; default apus.dead."),
             Field(
                 "onExhausted", .choice([Choice("deadLetter"), Choice("block"), Choice("drop")]),
-                "What becomes of a delivery without attempts left; default deadLetter with a dead-letter topic, else block."),
+                "What becomes of a delivery without attempts left; default deadLetter with a dead-letter topic, "
+                    + "else block."
+            ),
             Field(
-                "delivery", .choice([Choice("at-least-once"), Choice("exactly-once", .later)]), "How often an event may take effect.",
+                "delivery", .choice([Choice("at-least-once"), Choice("exactly-once", .later)]),
+                "How often an event may take effect.",
                 standard: "at-least-once"),
             Field(
                 "dedup",
                 .object(
                     ObjectShape([
-                        Field("window", .span(.seconds(1)...Self.days(30)), "How long a repeated id is recognised.", required: true)
+                        Field(
+                            "window", .span(.seconds(1)...Self.days(30)), "How long a repeated id is recognised.",
+                            required: true)
                     ])), "Skip events whose id was there already.", .later),
             Field("paused", .boolean, "Deliver nothing for now.", standard: false),
         ], exactlyOneOf: [["topic", "http", "schedule"]])
@@ -48,8 +56,12 @@ extension Shape {
         others: (key: .attribute, value: .scalarText(.any), max: Limits.Manifest.filterTerms))
 
     private static let retry = ObjectShape([
-        Field("attempts", .integer(0...Int64(Limits.Manifest.attempts)), "Attempts in all, the first included; 0 has no bound.", standard: 5),
-        Field("initial", .span(.milliseconds(1) ... .seconds(3_600)), "Wait before the second attempt; doubled each time.", standard: "200ms"),
+        Field(
+            "attempts", .integer(0...Int64(Limits.Manifest.attempts)),
+            "Attempts in all, the first included; 0 has no bound.", standard: 5),
+        Field(
+            "initial", .span(.milliseconds(1) ... .seconds(3_600)),
+            "Wait before the second attempt; doubled each time.", standard: "200ms"),
         Field("max", .span(.milliseconds(1)...Self.days(1)), "The longest wait.", standard: "30s"),
     ])
 
@@ -59,14 +71,17 @@ extension Shape {
             "methods",
             .list(.choice(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map { Choice($0) }), max: 7),
             "The methods it answers.", standard: ["POST"]),
-        Field("auth", .choice([Choice("required"), Choice("public")]), "Whether callers need a token.", standard: "required"),
+        Field(
+            "auth", .choice([Choice("required"), Choice("public")]), "Whether callers need a token.",
+            standard: "required"),
     ])
 
     private static let schedule = ObjectShape([
         Field("cron", .text(.cron), "Minute, hour, day of month, month, day of week.", required: true),
         Field("zone", .text(.zone), "The time zone.", standard: "UTC"),
         Field(
-            "missed", .choice([Choice("skip"), Choice("once"), Choice("all")]), "What becomes of firings while the server was down.",
+            "missed", .choice([Choice("skip"), Choice("once"), Choice("all")]),
+            "What becomes of firings while the server was down.",
             standard: "once"),
     ])
 }

@@ -52,7 +52,10 @@ struct Field: Sendable {
     let standard: JSONValue?
     let support: Support
 
-    init(_ name: String, _ shape: Shape, _ about: String, required: Bool = false, standard: JSONValue? = nil, _ support: Support = .now) {
+    init(
+        _ name: String, _ shape: Shape, _ about: String, required: Bool = false, standard: JSONValue? = nil,
+        _ support: Support = .now
+    ) {
         self.name = name
         self.shape = shape
         self.about = about
@@ -72,7 +75,8 @@ struct ObjectShape: Sendable {
     let others: (key: TextRule, value: Shape, max: Int)?
 
     init(
-        _ fields: [Field], exactlyOneOf: [[String]] = [], atMostOneOf: [[String]] = [], others: (key: TextRule, value: Shape, max: Int)? = nil
+        _ fields: [Field], exactlyOneOf: [[String]] = [], atMostOneOf: [[String]] = [],
+        others: (key: TextRule, value: Shape, max: Int)? = nil
     ) {
         self.fields = fields
         self.exactlyOneOf = exactlyOneOf

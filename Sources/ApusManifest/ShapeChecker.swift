@@ -23,7 +23,9 @@ struct ShapeChecker {
         return Checked(value: value, path: path, location: node.location)
     }
 
-    private mutating func wrong(_ node: YAMLNode, _ path: String, _ expected: String, hint: String = "") -> Checked.Value? {
+    private mutating func wrong(_ node: YAMLNode, _ path: String, _ expected: String, hint: String = "") -> Checked
+        .Value?
+    {
         self.fail(node.location, "`\(path)` is \(node.found), expected \(expected)\(hint)")
         return nil
     }
@@ -71,7 +73,9 @@ struct ShapeChecker {
         guard rule.isMet(by: text) else { return self.wrong(node, path, rule.expected) }
         if rule == .topic, TopicName.isReserved(text) {
             self.fail(
-                node.location, "`\(path)` is `\(YAMLNode.shorten(text))`, a reserved name, expected one that does not start with `apus.` or `ns.`",
+                node.location,
+                "`\(path)` is `\(YAMLNode.shorten(text))`, a reserved name, "
+                    + "expected one that does not start with `apus.` or `ns.`",
                 .reservedName)
             return nil
         }
@@ -85,19 +89,28 @@ struct ShapeChecker {
             guard let span = Quantity.span(text) else {
                 return self.wrong(node, path, "a length of time such as 200ms, 30s, 5m, 4h or 7d")
             }
-            guard range.contains(span) else { return self.wrong(node, path, "\(range.lowerBound) to \(range.upperBound)") }
+            guard range.contains(span) else {
+                return self.wrong(node, path, "\(range.lowerBound) to \(range.upperBound)")
+            }
             return .integer(span.microseconds)
         case .bytes(let range):
-            guard let bytes = Quantity.bytes(text) else { return self.wrong(node, path, "a size such as 64Ki, 512Mi or 1Gi") }
+            guard let bytes = Quantity.bytes(text) else {
+                return self.wrong(node, path, "a size such as 64Ki, 512Mi or 1Gi")
+            }
             guard range.contains(bytes) else {
-                return self.wrong(node, path, "\(Quantity.text(bytes: range.lowerBound)) to \(Quantity.text(bytes: range.upperBound))")
+                return self.wrong(
+                    node, path, "\(Quantity.text(bytes: range.lowerBound)) to \(Quantity.text(bytes: range.upperBound))"
+                )
             }
             return .integer(bytes)
         case .cpu(let range):
-            guard let millis = Quantity.cpuMillis(text) else { return self.wrong(node, path, "a number of CPUs such as 1, 0.5 or 500m") }
+            guard let millis = Quantity.cpuMillis(text) else {
+                return self.wrong(node, path, "a number of CPUs such as 1, 0.5 or 500m")
+            }
             guard range.contains(millis) else {
                 return self.wrong(
-                    node, path, "\(Quantity.text(cpuMillis: range.lowerBound)) to \(Quantity.text(cpuMillis: range.upperBound))")
+                    node, path,
+                    "\(Quantity.text(cpuMillis: range.lowerBound)) to \(Quantity.text(cpuMillis: range.upperBound))")
             }
             return .integer(millis)
         default: return nil
@@ -126,8 +139,12 @@ struct ShapeChecker {
         return .list(nodes.enumerated().compactMap { self.check($1, shape, "\(path)[\($0)]") })
     }
 
-    private mutating func map(_ node: YAMLNode, _ key: TextRule, _ shape: Shape, _ max: Int, _ path: String) -> Checked.Value? {
-        guard case .mapping(let entries) = node.content else { return self.wrong(node, path, "a mapping of names to values") }
+    private mutating func map(_ node: YAMLNode, _ key: TextRule, _ shape: Shape, _ max: Int, _ path: String) -> Checked
+        .Value?
+    {
+        guard case .mapping(let entries) = node.content else {
+            return self.wrong(node, path, "a mapping of names to values")
+        }
         guard entries.count <= max else {
             self.fail(node.location, "`\(path)` has \(entries.count) entries, expected at most \(max)")
             return nil
@@ -139,14 +156,17 @@ struct ShapeChecker {
         _ entry: YAMLNode.Entry, _ key: TextRule, _ shape: Shape, _ path: String
     ) -> (name: String, value: Checked)? {
         guard key.isMet(by: entry.key) else {
-            self.fail(entry.keyLocation, "`\(path)` has the name `\(YAMLNode.shorten(entry.key))`, expected \(key.expected)")
+            self.fail(
+                entry.keyLocation, "`\(path)` has the name `\(YAMLNode.shorten(entry.key))`, expected \(key.expected)")
             return nil
         }
         return self.check(entry.value, shape, "\(path).\(entry.key)").map { (entry.key, $0) }
     }
 
     mutating func object(_ node: YAMLNode, _ shape: ObjectShape, _ path: String) -> Checked.Value? {
-        guard case .mapping(let entries) = node.content else { return self.wrong(node, path.isEmpty ? "document" : path, "a mapping") }
+        guard case .mapping(let entries) = node.content else {
+            return self.wrong(node, path.isEmpty ? "document" : path, "a mapping")
+        }
         var found: [(name: String, value: Checked)] = []
         // A field with nothing after its colon counts as left out.
         let present = entries.filter { !$0.value.isNull || (shape.others != nil && shape.field($0.key) == nil) }
@@ -165,7 +185,9 @@ struct ShapeChecker {
         for field in shape.fields where !present.contains(where: { $0.key == field.name }) {
             guard let standard = field.standard else { continue }
             // Defaults go through the same check, so that a table cannot promise what the parser would refuse.
-            if let value = self.check(YAMLNode(json: standard), field.shape, self.join(path, field.name)) { found.append((field.name, value)) }
+            if let value = self.check(YAMLNode(json: standard), field.shape, self.join(path, field.name)) {
+                found.append((field.name, value))
+            }
         }
         return .map(found)
     }
@@ -190,7 +212,8 @@ struct ShapeChecker {
             let names = shape.fields.map(\.name)
             let hint = Suggestion.hint(for: entry.key, among: names)
             let place = path.isEmpty ? "the document" : "`\(path)`"
-            let expected = hint.isEmpty ? ", expected one of \(names.joined(separator: ", "))" : ", expected a known field\(hint)"
+            let expected =
+                hint.isEmpty ? ", expected one of \(names.joined(separator: ", "))" : ", expected a known field\(hint)"
             self.fail(entry.keyLocation, "unknown field `\(YAMLNode.shorten(entry.key))` in \(place)\(expected)")
         }
     }
@@ -207,9 +230,13 @@ struct ShapeChecker {
         }
         for group in shape.exactlyOneOf + shape.atMostOneOf {
             let said = group.filter(names.contains)
-            guard said.count > 1, let second = present.filter({ said.contains($0.key) }).dropFirst().first else { continue }
+            guard said.count > 1, let second = present.filter({ said.contains($0.key) }).dropFirst().first else {
+                continue
+            }
             let place = path.isEmpty ? "the document" : "`\(path)`"
-            self.fail(second.keyLocation ?? location, "\(place) says \(said.joined(separator: " and ")), expected only one of them")
+            self.fail(
+                second.keyLocation ?? location,
+                "\(place) says \(said.joined(separator: " and ")), expected only one of them")
         }
     }
 

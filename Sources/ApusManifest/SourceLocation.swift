@@ -15,7 +15,8 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
     public var description: String { "\(self.file):\(self.line):\(self.column)" }
 }
 
-/// Where the fields of a manifest stand, for what is found wrong later: a topic that does not exist, a handler that is missing.
+/// Where the fields of a manifest stand, for what is found wrong later: a topic that does not exist, a handler that is
+/// missing.
 ///
 /// It is no part of what the manifest says: manifests are equal whatever these are, and the JSON form carries none.
 public struct SourceLocations: Sendable, Equatable {
@@ -27,7 +28,8 @@ public struct SourceLocations: Sendable, Equatable {
         if let location { self.places[path] = location }
     }
 
-    /// The place of a field such as `spec.triggers[0].topic`, or of the nearest that holds it; nil for a manifest that came as JSON.
+    /// The place of a field such as `spec.triggers[0].topic`, or of the nearest that holds it; nil for a manifest that
+    /// came as JSON.
     public subscript(path: String) -> SourceLocation? {
         var path = path[...]
         while true {

@@ -11,7 +11,9 @@ enum Suggestion {
         let plain = self.plain(name)
         let ranked = known.map { (name: $0, edits: self.edits(plain, self.plain($0))) }
             .sorted { ($0.edits, $0.name) < ($1.edits, $1.name) }
-        guard let best = ranked.first, best.edits <= max(1, min(name.utf8.count, best.name.utf8.count) / 3) else { return nil }
+        guard let best = ranked.first, best.edits <= max(1, min(name.utf8.count, best.name.utf8.count) / 3) else {
+            return nil
+        }
         return best.name
     }
 

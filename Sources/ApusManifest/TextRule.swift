@@ -2,7 +2,8 @@ internal import ApusCore
 
 /// What a text in a manifest must look like.
 enum TextRule: CaseIterable {
-    case any, description, label, topic, resourceName, attribute, variable, path, handler, labelKey, moment, cron, zone, toolName, urlPath
+    case any, description, label, topic, resourceName, attribute, variable, path, handler, labelKey, moment, cron, zone,
+        toolName, urlPath
     case url, sha256, hostAndPort, secret
 
     /// For messages: what was expected.
@@ -11,7 +12,8 @@ enum TextRule: CaseIterable {
         case .any: "text of at most \(Limits.Manifest.textValueBytes) bytes without control characters"
         case .description: "text of at most \(Limits.Manifest.descriptionBytes) bytes"
         case .label: "1 to \(Limits.labelBytes) of a-z, 0-9 and -, with no - at the ends"
-        case .topic: "1 to \(Limits.topicNameBytes) of A-Z, a-z, 0-9, `.`, `_` and `-`, not starting with `apus.` or `ns.`"
+        case .topic:
+            "1 to \(Limits.topicNameBytes) of A-Z, a-z, 0-9, `.`, `_` and `-`, not starting with `apus.` or `ns.`"
         case .resourceName: "a name"
         case .attribute: "the name of an attribute: 1 to 64 of a-z and 0-9"
         case .variable: "the name of a variable: letters, digits and _, no digit first"
@@ -58,7 +60,8 @@ enum TextRule: CaseIterable {
         case .handler: (1...Limits.Manifest.handlerBytes).contains(text.utf8.count) && Self.isPrintable(text)
         case .label: isLabel(text)
         case .topic, .resourceName: TopicName.isWellFormed(text)
-        case .attribute: (1...64).contains(text.utf8.count) && text.utf8.allSatisfy { Self.isLower($0) || Self.isDigit($0) }
+        case .attribute:
+            (1...64).contains(text.utf8.count) && text.utf8.allSatisfy { Self.isLower($0) || Self.isDigit($0) }
         case .variable, .secret: Self.isIdentifier(text)
         case .path:
             (1...Limits.Manifest.pathBytes).contains(text.utf8.count) && !text.hasPrefix("/") && Self.isPrintable(text)
@@ -67,7 +70,8 @@ enum TextRule: CaseIterable {
         case .cron: Cron.isValid(text)
         case .zone: self.consists(text, 1...64, "_+-/")
         case .toolName: self.consists(text, 1...128, "_-.")
-        case .urlPath: (1...Limits.Manifest.pathBytes).contains(text.utf8.count) && text.hasPrefix("/") && Self.isPrintable(text)
+        case .urlPath:
+            (1...Limits.Manifest.pathBytes).contains(text.utf8.count) && text.hasPrefix("/") && Self.isPrintable(text)
         case .url:
             text.utf8.count <= Limits.Manifest.pathBytes && Self.isPrintable(text)
                 && ["https://", "http://"].contains { text.hasPrefix($0) && text.utf8.count > $0.utf8.count }
@@ -78,12 +82,16 @@ enum TextRule: CaseIterable {
 
     private func consists(_ text: String, _ counts: ClosedRange<Int>, _ others: String) -> Bool {
         counts.contains(text.utf8.count)
-            && text.utf8.allSatisfy { Self.isLower($0) || Self.isUpper($0) || Self.isDigit($0) || others.utf8.contains($0) }
+            && text.utf8.allSatisfy {
+                Self.isLower($0) || Self.isUpper($0) || Self.isDigit($0) || others.utf8.contains($0)
+            }
     }
 
     private func isHostAndPort(_ text: String) -> Bool {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let port = UInt16(parts[1]), port > 0, parts[1].utf8.allSatisfy(Self.isDigit), parts[1].utf8.count <= 5 else {
+        guard parts.count == 2, let port = UInt16(parts[1]), port > 0, parts[1].utf8.allSatisfy(Self.isDigit),
+            parts[1].utf8.count <= 5
+        else {
             return false
         }
         return self.consists(String(parts[0]), 1...253, ".-*")
@@ -93,12 +101,15 @@ enum TextRule: CaseIterable {
     private static func isUpper(_ byte: UInt8) -> Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) }
     private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
     private static func isHexDigit(_ byte: UInt8) -> Bool {
-        Self.isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte)
+        Self.isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+            || (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte)
     }
 
     static func isIdentifier(_ text: some StringProtocol) -> Bool {
         guard let first = text.utf8.first, !Self.isDigit(first), text.utf8.count <= 256 else { return false }
-        return text.utf8.allSatisfy { Self.isLower($0) || Self.isUpper($0) || Self.isDigit($0) || $0 == UInt8(ascii: "_") }
+        return text.utf8.allSatisfy {
+            Self.isLower($0) || Self.isUpper($0) || Self.isDigit($0) || $0 == UInt8(ascii: "_")
+        }
     }
 
     private static func isPrintable(_ text: String) -> Bool { text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F } }

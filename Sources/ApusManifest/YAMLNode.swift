@@ -2,7 +2,8 @@ internal import ApusJSON
 
 /// A value of YAML with its place, aliases and merges already replaced by what they stand for.
 struct YAMLNode {
-    /// What the value is by the core schema of YAML 1.2: `no`, `on` and `0777` written plainly are no Booleans and no octal numbers.
+    /// What the value is by the core schema of YAML 1.2: `no`, `on` and `0777` written plainly are no Booleans and no
+    /// octal numbers.
     enum Content {
         case null
         case boolean(Bool)
@@ -45,7 +46,10 @@ struct YAMLNode {
 
     /// Texts in messages are short and hold no control characters.
     static func shorten(_ text: String) -> String {
-        let clean = String(text.unicodeScalars.prefix(48).map { $0.value < 0x20 || $0.value == 0x7F ? " " : Character($0) })
+        let clean = String(
+            text.unicodeScalars.prefix(48).map {
+                $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : Character($0)
+            })
         return text.unicodeScalars.count > 48 ? clean + "…" : clean
     }
 

@@ -19,7 +19,14 @@ struct YAMLReader: ~Copyable {
             return ([], [ManifestError(.manifestInvalid, source.start, message)])
         }
         if let offset = source.firstInvalidByte {
-            return ([], [ManifestError(.manifestInvalid, source.location(ofByte: offset), "this byte is not UTF-8, expected UTF-8 text")])
+            return (
+                [],
+                [
+                    ManifestError(
+                        .manifestInvalid, source.location(ofByte: offset), "this byte is not UTF-8, expected UTF-8 text"
+                    )
+                ]
+            )
         }
         var reader = YAMLReader(source)
         // The bytes stay where they are until the reader is gone: libyaml keeps a pointer into them.
@@ -52,7 +59,9 @@ struct YAMLReader: ~Copyable {
                 case YAML_STREAM_END_EVENT: return documents
                 case YAML_DOCUMENT_START_EVENT:
                     guard documents.count < Limits.Manifest.documents else {
-                        throw self.problem(event.location, "one more document, expected at most \(Limits.Manifest.documents) in a file")
+                        throw self.problem(
+                            event.location, "one more document, expected at most \(Limits.Manifest.documents) in a file"
+                        )
                     }
                     self.anchors.removeAll()
                     let node = try self.node(try self.next(), depth: 0).node
@@ -83,7 +92,8 @@ struct YAMLReader: ~Copyable {
         default:
             guard depth < Limits.Manifest.depth else {
                 throw self.problem(
-                    event.location, "lists and mappings lie too deep, expected at most \(Limits.Manifest.depth) inside one another")
+                    event.location,
+                    "lists and mappings lie too deep, expected at most \(Limits.Manifest.depth) inside one another")
             }
             try self.checkTag(event, ["map", "seq"])
             let isMapping = event.kind == YAML_MAPPING_START_EVENT
@@ -112,22 +122,29 @@ struct YAMLReader: ~Copyable {
     private mutating func count(_ more: Int, _ location: SourceLocation) throws(ManifestError) {
         self.nodes += more
         guard self.nodes <= Limits.Manifest.nodes else {
-            throw self.problem(location, "too many values, expected at most \(Limits.Manifest.nodes) with aliases replaced")
+            throw self.problem(
+                location, "too many values, expected at most \(Limits.Manifest.nodes) with aliases replaced")
         }
     }
 
     private func scalar(_ event: YAMLEvent) throws(ManifestError) -> YAMLNode {
         try self.checkTag(event, ["str"])
         let isPlain = event.isPlain && event.tag == nil
-        return YAMLNode(isPlain ? YAMLScalar.resolve(event.text) : .string(event.text), text: event.text, location: event.location)
+        return YAMLNode(
+            isPlain ? YAMLScalar.resolve(event.text) : .string(event.text), text: event.text, location: event.location)
     }
 
     private func checkTag(_ event: YAMLEvent, _ allowed: [String]) throws(ManifestError) {
-        guard let tag = event.tag, tag != "!", !allowed.contains(where: { tag == "tag:yaml.org,2002:\($0)" }) else { return }
-        throw self.problem(event.location, "the tag `\(YAMLNode.shorten(tag))` is not known, expected a value without a tag")
+        guard let tag = event.tag, tag != "!", !allowed.contains(where: { tag == "tag:yaml.org,2002:\($0)" }) else {
+            return
+        }
+        throw self.problem(
+            event.location, "the tag `\(YAMLNode.shorten(tag))` is not known, expected a value without a tag")
     }
 
-    private mutating func sequence(_ event: YAMLEvent, _ depth: Int) throws(ManifestError) -> (node: YAMLNode, size: Int) {
+    private mutating func sequence(_ event: YAMLEvent, _ depth: Int) throws(ManifestError) -> (
+        node: YAMLNode, size: Int
+    ) {
         var elements: [YAMLNode] = []
         var size = 1
         while true {
@@ -140,7 +157,8 @@ struct YAMLReader: ~Copyable {
         return (YAMLNode(.sequence(elements), location: event.location), size)
     }
 
-    private mutating func mapping(_ event: YAMLEvent, _ depth: Int) throws(ManifestError) -> (node: YAMLNode, size: Int) {
+    private mutating func mapping(_ event: YAMLEvent, _ depth: Int) throws(ManifestError) -> (node: YAMLNode, size: Int)
+    {
         var entries: [YAMLNode.Entry] = []
         var names: Set<String> = []
         var merged: [YAMLNode] = []
@@ -162,7 +180,8 @@ struct YAMLReader: ~Copyable {
                 entries.append(YAMLNode.Entry(key: key.text, keyLocation: key.location, value: value.node))
             } else {
                 self.problems.append(
-                    self.problem(key.location, "the field `\(YAMLNode.shorten(key.text))` is there twice, expected it once"))
+                    self.problem(
+                        key.location, "the field `\(YAMLNode.shorten(key.text))` is there twice, expected it once"))
             }
         }
         for value in merged { try self.merge(value, into: &entries, &names) }
@@ -170,7 +189,9 @@ struct YAMLReader: ~Copyable {
     }
 
     /// `<<: *base` gives what the mapping does not say itself; of a list of mappings the first that says it.
-    private func merge(_ value: YAMLNode, into entries: inout [YAMLNode.Entry], _ names: inout Set<String>) throws(ManifestError) {
+    private func merge(_ value: YAMLNode, into entries: inout [YAMLNode.Entry], _ names: inout Set<String>)
+        throws(ManifestError)
+    {
         switch value.content {
         case .mapping(let others):
             for other in others where names.insert(other.key).inserted { entries.append(other) }
@@ -181,7 +202,8 @@ struct YAMLReader: ~Copyable {
                 }
                 try self.merge(node, into: &entries, &names)
             }
-        default: throw self.problem(value.location, "`<<` merges \(value.found), expected a mapping or a list of mappings")
+        default:
+            throw self.problem(value.location, "`<<` merges \(value.found), expected a mapping or a list of mappings")
         }
     }
 
@@ -201,7 +223,8 @@ struct YAMLReader: ~Copyable {
             return self.problem(self.source.location(ofByte: Int(state.problem_offset)), "not YAML: \(problem)")
         }
         let context = state.context.map { " \(String(cString: $0))" } ?? ""
-        return self.problem(self.source.location(ofScalar: Int(state.problem_mark.index)), "not YAML: \(problem)\(context)")
+        return self.problem(
+            self.source.location(ofScalar: Int(state.problem_mark.index)), "not YAML: \(problem)\(context)")
     }
 }
 
@@ -248,5 +271,7 @@ private struct YAMLEvent {
         }
     }
 
-    private static func text(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? { pointer.map { String(cString: $0) } }
+    private static func text(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {
+        pointer.map { String(cString: $0) }
+    }
 }

@@ -1,6 +1,80 @@
+internal import Glibc
+
+/// Benchmarks, each beside the physical floor measured in the same run. `apus-bench NAME [--json] [--rounds N]
+/// [--directory PATH]`.
 @main
 struct Bench {
+    /// One line per benchmark.
+    static let benchmarks: [(name: String, run: @Sendable (BenchOptions) throws -> BenchReport)] = [
+        ("log", { try LogBench.run($0) }),
+        ("dispatch", { try DispatchBench.run($0) }),
+    ]
+
     static func main() {
-        print("apus-bench")
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        guard let name = arguments.first, let benchmark = Bench.benchmarks.first(where: { $0.name == name }) else {
+            let names = Bench.benchmarks.map(\.name).joined(separator: " | ")
+            Bench.fail("usage: apus-bench \(names) [--json] [--rounds N] [--directory PATH]", code: 2)
+        }
+        do {
+            let options = try BenchOptions(Array(arguments.dropFirst()))
+            let report = try benchmark.run(options)
+            print(options.isJSON ? report.json : report.table)
+        } catch {
+            Bench.fail("apus-bench: \(error)", code: 1)
+        }
     }
+
+    private static func fail(_ message: String, code: CInt) -> Never {
+        let bytes = Array((message + "\n").utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
+        exit(code)
+    }
+}
+
+/// What every benchmark understands.
+struct BenchOptions {
+    var isJSON = false
+    /// How often floor and figure are measured, in turn.
+    var rounds = 5
+    /// Where files are made: a real disk.
+    var directory = "/var/tmp"
+    /// What a benchmark understands beside these.
+    var others: [String: String] = [:]
+
+    init(_ arguments: [String]) throws {
+        var index = 0
+        func value() throws -> String {
+            index += 1
+            guard index < arguments.count else { throw BenchFailure("\(arguments[index - 1]) needs a value") }
+            return arguments[index]
+        }
+        while index < arguments.count {
+            let argument = arguments[index]
+            switch argument {
+            case "--json": self.isJSON = true
+            case "--directory": self.directory = try value()
+            case "--rounds":
+                guard let rounds = Int(try value()), rounds > 0 else {
+                    throw BenchFailure("--rounds needs a positive number")
+                }
+                self.rounds = rounds
+            default:
+                guard argument.hasPrefix("--") else { throw BenchFailure("unexpected argument '\(argument)'") }
+                self.others[String(argument.dropFirst(2))] = try value()
+            }
+            index += 1
+        }
+    }
+
+    func number(_ name: String, default value: Int) throws -> Int {
+        guard let text = self.others[name] else { return value }
+        guard let number = Int(text), number > 0 else { throw BenchFailure("--\(name) needs a positive number") }
+        return number
+    }
+}
+
+struct BenchFailure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
 }

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct JSONValueTests {
     @Test func everyKindIsReadAndWrittenBack() throws {
-        let text = #"{"a":null,"b":true,"c":-5,"d":18446744073709551615,"e":1.5,"f":"x\n\"\\é","g":[1,[],{}],"h":{"i":false}}"#
+        let text =
+            #"{"a":null,"b":true,"c":-5,"d":18446744073709551615,"e":1.5,"f":"x\n\"\\é","g":[1,[],{}],"h":{"i":false}}"#
         let value = try JSONValue.parse(text)
         #expect(value["a"]?.isNull == true)
         #expect(value["b"]?.boolean == true)
@@ -24,7 +25,8 @@ import Testing
 
     @Test func literalsBuildTrees() {
         let value: JSONValue = ["name": "a", "sizes": [1, 2.5, nil, true], "empty": [:]]
-        #expect(String(decoding: value.encoded(), as: UTF8.self) == #"{"name":"a","sizes":[1,2.5,null,true],"empty":{}}"#)
+        #expect(
+            String(decoding: value.encoded(), as: UTF8.self) == #"{"name":"a","sizes":[1,2.5,null,true],"empty":{}}"#)
         #expect(JSONValue.number(UInt64.max) == .unsigned(.max))
         #expect(JSONValue.number(7) == .integer(7))
     }
@@ -45,9 +47,25 @@ import Testing
         #expect(try JSONValue.parse(#"{"a":1,"b":0,"a":2}"#, refusesDuplicates: false) == ["a": 2, "b": 0])
     }
 
+    @Test func duplicatesAreFoundInObjectsOfAnySize() throws {
+        for count in 1...40 {
+            let members = (0..<count).map { "\"m\($0)\":\($0)" }.joined(separator: ",")
+            #expect(try JSONValue.parse("{\(members)}").object?.count == count)
+            for index in 0..<count {
+                let text = "{\(members),\"m\(index)\":-1}"
+                #expect(throws: ApusError.self) { try JSONValue.parse(text) }
+                let value = try JSONValue.parse(text, refusesDuplicates: false)
+                #expect(value["m\(index)"]?.integer == -1)
+                #expect(value.object?.count == count)
+            }
+        }
+    }
+
     @Test func depthIsBoundedAtTheLimit() throws {
         let depth = Limits.JSON.depth
-        func nested(_ count: Int) -> String { String(repeating: "[", count: count) + String(repeating: "]", count: count) }
+        func nested(_ count: Int) -> String {
+            String(repeating: "[", count: count) + String(repeating: "]", count: count)
+        }
         #expect(throws: Never.self) { try JSONValue.parse(nested(depth)) }
         #expect(throws: ApusError.self) { try JSONValue.parse(nested(depth + 1)) }
         #expect(throws: ApusError.self) { try JSONValue.parse(nested(100_000)) }
@@ -113,7 +131,9 @@ import Testing
 
     @Test func peopleGetAMemberALine() throws {
         let value: JSONValue = ["a": 1, "b": [1, 2], "c": [["d": []]], "e": [:]]
-        #expect(value.pretty == "{\n  \"a\": 1,\n  \"b\": [1, 2],\n  \"c\": [\n    {\n      \"d\": []\n    }\n  ],\n  \"e\": {}\n}")
+        #expect(
+            value.pretty
+                == "{\n  \"a\": 1,\n  \"b\": [1, 2],\n  \"c\": [\n    {\n      \"d\": []\n    }\n  ],\n  \"e\": {}\n}")
         #expect(try JSONValue.parse(value.pretty) == value)
     }
 
@@ -131,13 +151,15 @@ import Testing
         }
         #expect(
             String(decoding: writer.bytes, as: UTF8.self)
-                == "{\"i\":0,\"ok\":true,\"v\":[\"x\"],\"raw\":1e400}\n{\"i\":1,\"ok\":true,\"v\":[\"x\"],\"raw\":1e400}\n")
+                == "{\"i\":0,\"ok\":true,\"v\":[\"x\"],\"raw\":1e400}\n{\"i\":1,\"ok\":true,\"v\":[\"x\"],\"raw\":1e400}\n"
+        )
     }
 }
 
 @Suite struct JSONViewTests {
     @Test func aViewReadsWithoutBuilding() throws {
-        let text = Array(#"{"id":"a","n":-3,"u":9223372036854775808,"d":2.5,"list":[1,{"x":true},null],"x":"last"}"#.utf8)
+        let text = Array(
+            #"{"id":"a","n":-3,"u":9223372036854775808,"d":2.5,"list":[1,{"x":true},null],"x":"last"}"#.utf8)
         let parser = JSONParser()
         try parser.parse(text) { view in
             #expect(view.kind == .object)

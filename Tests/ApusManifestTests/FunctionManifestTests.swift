@@ -16,8 +16,10 @@ func errors(_ text: String) -> [String] {
 
 /// A function whose spec has these lines besides runtime and handler (line 7 on).
 func function(_ lines: String) -> String {
-    let head = "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: f}\nspec:\n  runtime: python3\n  handler: main:run\n"
-    return head + lines.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }.joined(separator: "\n")
+    let head =
+        "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: f}\nspec:\n  runtime: python3\n  handler: main:run\n"
+    return head
+        + lines.split(separator: "\n", omittingEmptySubsequences: false).map { "  \($0)" }.joined(separator: "\n")
 }
 
 @Suite struct FunctionManifestTests {
@@ -57,7 +59,10 @@ func function(_ lines: String) -> String {
         #expect(function.about == "Turns text into a 384-dimensional sentence embedding.")
         #expect(function.source == "./code")
         #expect(function.dependencies == .init(file: "requirements.txt", resolves: false, allowsBuild: true))
-        #expect(function.environment == ["MODEL": "minilm", "SIZE": "384", "VERBOSE": "no", "EXACT": "true", "RATIO": "1.10"])
+        #expect(
+            function.environment == [
+                "MODEL": "minilm", "SIZE": "384", "VERBOSE": "no", "EXACT": "true", "RATIO": "1.10",
+            ])
         #expect(function.timeout == .seconds(45))
         #expect(function.batch == .init(maxSize: 16, maxWait: .milliseconds(5)))
         #expect(function.resources.cpuMillis == 1_500)
@@ -109,21 +114,26 @@ func function(_ lines: String) -> String {
         #expect(try trigger("deadLetter: d").onExhausted == .deadLetter)
         #expect(try trigger("order: none, deadLetter: d").onExhausted == .deadLetter)
         #expect(try trigger("onExhausted: deadLetter").deadLetterTopic == .dead)
-        #expect(errors(function("triggers:\n  - topic: a\n    order: none")) == [
-            "f.yaml:9:14: `spec.triggers[0].onExhausted` is missing, expected deadLetter, block or drop: `order: none` must choose"
-        ])
+        #expect(
+            errors(function("triggers:\n  - topic: a\n    order: none")) == [
+                "f.yaml:9:14: `spec.triggers[0].onExhausted` is missing, expected deadLetter, block or drop: `order: none` must choose"
+            ])
     }
 
     @Test func boundsHoldOnBothSides() {
         let accepted = [
-            "timeout: 1ms", "timeout: 1d", "concurrency: 256", "batch: {maxSize: 1024, maxWait: 60s}", "resources: {memory: 16Mi}",
-            "resources: {cpu: 10m}", "resources: {cpu: 256}", "scale: {min: 1000, max: 1000}", "resources: {processes: 4096}",
+            "timeout: 1ms", "timeout: 1d", "concurrency: 256", "batch: {maxSize: 1024, maxWait: 60s}",
+            "resources: {memory: 16Mi}",
+            "resources: {cpu: 10m}", "resources: {cpu: 256}", "scale: {min: 1000, max: 1000}",
+            "resources: {processes: 4096}",
             "triggers: [{topic: a, retry: {attempts: 0}}]", "triggers: [{topic: a, retry: {attempts: 10000}}]",
         ]
         for field in accepted { #expect(errors(function(field)) == [], "\(field)") }
         let refused = [
-            "timeout: 999us", "timeout: 86401s", "concurrency: 257", "concurrency: 0", "batch: {maxSize: 1025}", "batch: {maxSize: 0}",
-            "batch: {maxSize: 2, maxWait: 61s}", "resources: {memory: 15Mi}", "resources: {cpu: 9m}", "resources: {cpu: 256.1}",
+            "timeout: 999us", "timeout: 86401s", "concurrency: 257", "concurrency: 0", "batch: {maxSize: 1025}",
+            "batch: {maxSize: 0}",
+            "batch: {maxSize: 2, maxWait: 61s}", "resources: {memory: 15Mi}", "resources: {cpu: 9m}",
+            "resources: {cpu: 256.1}",
             "scale: {min: 0, max: 1001}", "scale: {min: 9}", "resources: {processes: 4097}",
             "triggers: [{topic: a, retry: {attempts: 10001}}]", "triggers: [{topic: a, retry: {initial: 2s, max: 1s}}]",
             "timeout: 99999999999999999999d", "resources: {memory: 99999999999Ti}",
@@ -132,16 +142,29 @@ func function(_ lines: String) -> String {
     }
 
     @Test func listsAreBoundedAtTheirLimits() {
-        func triggers(_ count: Int) -> String { "triggers:\n" + (0..<count).map { "  - {topic: t\($0)}" }.joined(separator: "\n") }
+        func triggers(_ count: Int) -> String {
+            "triggers:\n" + (0..<count).map { "  - {topic: t\($0)}" }.joined(separator: "\n")
+        }
         #expect(errors(function(triggers(Limits.Manifest.triggers))) == [])
         #expect(errors(function(triggers(Limits.Manifest.triggers + 1))).count == 1)
         func variables(_ count: Int) -> String { "env:\n" + (0..<count).map { "  V\($0): x" }.joined(separator: "\n") }
         #expect(errors(function(variables(Limits.Manifest.environmentVariables))) == [])
         #expect(errors(function(variables(Limits.Manifest.environmentVariables + 1))).count == 1)
-        func value(_ bytes: Int) -> String { "env: {A: \(String(repeating: "x", count: bytes)), B: \(String(repeating: "x", count: 6_000))}" }
+        func value(_ bytes: Int) -> String {
+            "env: {A: \(String(repeating: "x", count: bytes)), B: \(String(repeating: "x", count: 6_000))}"
+        }
         let room = Limits.Manifest.environmentBytes - 6_000 - 2 * 3
         #expect(errors(function(value(room))) == [])
         #expect(errors(function(value(room + 1))).count == 1)
+        func emits(_ count: Int) -> String { "emits: [" + (0..<count).map { "t\($0)" }.joined(separator: ", ") + "]" }
+        #expect(errors(function(emits(Limits.Manifest.emits))) == [])
+        #expect(errors(function(emits(Limits.Manifest.emits + 1))).count == 1)
+        func labels(_ count: Int) -> String {
+            let labels = (0..<count).map { "l\($0): x" }.joined(separator: ", ")
+            return Samples.smallest.replacing("{name: echo}", with: "{name: echo, labels: {\(labels)}}")
+        }
+        #expect(errors(labels(Limits.Manifest.labels)) == [])
+        #expect(errors(labels(Limits.Manifest.labels + 1)).count == 1)
         func terms(_ count: Int) -> String {
             "triggers:\n  - topic: a\n    filter:\n" + (0..<count).map { "      a\($0): x" }.joined(separator: "\n")
         }
@@ -149,12 +172,29 @@ func function(_ lines: String) -> String {
         #expect(errors(function(terms(Limits.Manifest.filterTerms + 1))).count == 1)
     }
 
+    @Test func textsAreBoundedAtTheirLimits() {
+        func x(_ count: Int) -> String { String(repeating: "x", count: count) }
+        let bounds: [(bound: Int, text: (Int) -> String)] = [
+            (Limits.Manifest.descriptionBytes, { function("description: \(x($0))") }),
+            (Limits.Manifest.pathBytes, { function("source: \(x($0))") }),
+            (Limits.Manifest.textValueBytes, { function("env: {A: \(x($0))}") }),
+            (Limits.Manifest.handlerBytes, { Samples.native.replacing("bin/count --fast", with: x($0)) }),
+            (Limits.labelBytes, { Samples.smallest.replacing("name: echo", with: "name: \(x($0))") }),
+        ]
+        for (bound, text) in bounds {
+            #expect(errors(text(bound)) == [])
+            #expect(errors(text(bound + 1)).count == 1, "\(bound): \(errors(text(bound + 1)))")
+        }
+    }
+
     @Test func whatHasNoEffectYetIsRefusedByName() {
         let found = errors(Samples.later)
         let expected = [
-            "7:3: `spec.secrets`", "8:3: `spec.weights`", "9:10: `spec.reuse: never`", "11:5: `spec.resources.hostMemory`",
+            "7:3: `spec.secrets`", "8:3: `spec.weights`", "9:10: `spec.reuse: never`",
+            "11:5: `spec.resources.hostMemory`",
             "12:5: `spec.resources.gpu`", "13:11: `spec.scale.weight`", "15:16: `spec.sandbox.isolation: hostile`",
-            "16:5: `spec.sandbox.network`", "19:16: `spec.triggers[0].filter.sql`", "20:17: `spec.triggers[0].delivery: exactly-once`",
+            "16:5: `spec.sandbox.network`", "19:16: `spec.triggers[0].filter.sql`",
+            "20:17: `spec.triggers[0].delivery: exactly-once`",
             "21:7: `spec.triggers[0].dedup`", "22:7: `spec.triggers[1].http`", "23:7: `spec.triggers[2].schedule`",
             "24:7: `spec.triggers[3].schedule`", "25:3: `spec.tool`", "31:3: `spec.build`",
         ]
@@ -175,12 +215,14 @@ func function(_ lines: String) -> String {
     }
 
     @Test func fieldsWithoutEffectAreCheckedAllTheSame() {
-        #expect(errors(function("triggers: [{schedule: \"61 * * * *\"}]")) == [
-            "f.yaml:7:25: `spec.triggers[0].schedule` is `61 * * * *`, expected five fields such as */5 * * * *"
-        ])
-        #expect(errors(function("tool: {nam: x, input: {}}")) == [
-            "f.yaml:7:9: `spec.tool.name` is missing, expected 1 to 128 of letters, digits, `_`, `-` and `.`",
-            "f.yaml:7:10: unknown field `nam` in `spec.tool`, expected a known field, did you mean `name`?",
-        ])
+        #expect(
+            errors(function("triggers: [{schedule: \"61 * * * *\"}]")) == [
+                "f.yaml:7:25: `spec.triggers[0].schedule` is `61 * * * *`, expected five fields such as */5 * * * *"
+            ])
+        #expect(
+            errors(function("tool: {nam: x, input: {}}")) == [
+                "f.yaml:7:9: `spec.tool.name` is missing, expected 1 to 128 of letters, digits, `_`, `-` and `.`",
+                "f.yaml:7:10: unknown field `nam` in `spec.tool`, expected a known field, did you mean `name`?",
+            ])
     }
 }

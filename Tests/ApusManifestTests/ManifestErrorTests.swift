@@ -32,25 +32,26 @@ import Testing
             ---
             kind: Topik
             """
-        #expect(errors(text) == [
-            "f.yaml:3:18: `metadata.name` is `Embed`, expected 1 to 63 of a-z, 0-9 and -, with no - at the ends",
-            "f.yaml:3:25: unknown field `namspace` in `metadata`, expected a known field, did you mean `namespace`?",
-            "f.yaml:5:12: `spec.runtime` is `pyton3`, expected one of python3, native, node, exec, mcp, http, did you mean `python3`?",
-            "f.yaml:7:3: unknown field `timout` in `spec`, expected a known field, did you mean `timeout`?",
-            "f.yaml:8:12: `spec.timeout` is `3 s`, expected a length of time such as 200ms, 30s, 5m, 4h or 7d",
-            "f.yaml:9:16: `spec.concurrency` is `two`, expected a whole number from 1 to 256",
-            "f.yaml:10:9: `spec.env` has the name `1A`, expected the name of a variable: letters, digits and _, no digit first",
-            "f.yaml:12:14: `spec.triggers[0].topic` is `apus.control`, a reserved name, expected one that does not start with "
-                + "`apus.` or `ns.`",
-            "f.yaml:14:19: `deadLetter` is the trigger's own topic `a`, expected another one",
-            "f.yaml:15:14: a second trigger is named `a`, expected names that differ: give this one a `name` of its own",
-            "f.yaml:16:7: unknown field `oder` in `spec.triggers[2]`, expected a known field, did you mean `order`?",
-            "f.yaml:17:7: `spec.triggers[3]` says none of topic, http, schedule, expected one of them",
-            "f.yaml:19:13: `apiVersion` is `apus.dev/v2`, expected `apus.dev/v1`, did you mean `apus.dev/v1`?",
-            "f.yaml:22:20: `spec.partitions` is `0`, expected a whole number from 1 to 256",
-            "f.yaml:22:32: `spec.compact` is `yes`, expected true or false (text in YAML 1.2)",
-            "f.yaml:24:7: `kind` is `Topik`, expected one of Function, Topic, ToolServer, Upstream, Agent, did you mean `Topic`?",
-        ])
+        #expect(
+            errors(text) == [
+                "f.yaml:3:18: `metadata.name` is `Embed`, expected 1 to 63 of a-z, 0-9 and -, with no - at the ends",
+                "f.yaml:3:25: unknown field `namspace` in `metadata`, expected a known field, did you mean `namespace`?",
+                "f.yaml:5:12: `spec.runtime` is `pyton3`, expected one of python3, native, node, exec, mcp, http, did you mean `python3`?",
+                "f.yaml:7:3: unknown field `timout` in `spec`, expected a known field, did you mean `timeout`?",
+                "f.yaml:8:12: `spec.timeout` is `3 s`, expected a length of time such as 200ms, 30s, 5m, 4h or 7d",
+                "f.yaml:9:16: `spec.concurrency` is `two`, expected a whole number from 1 to 256",
+                "f.yaml:10:9: `spec.env` has the name `1A`, expected the name of a variable: letters, digits and _, no digit first",
+                "f.yaml:12:14: `spec.triggers[0].topic` is `apus.control`, a reserved name, expected one that does not start with "
+                    + "`apus.` or `ns.`",
+                "f.yaml:14:19: `deadLetter` is the trigger's own topic `a`, expected another one",
+                "f.yaml:15:14: a second trigger is named `a`, expected names that differ: give this one a `name` of its own",
+                "f.yaml:16:7: unknown field `oder` in `spec.triggers[2]`, expected a known field, did you mean `order`?",
+                "f.yaml:17:7: `spec.triggers[3]` says none of topic, http, schedule, expected one of them",
+                "f.yaml:19:13: `apiVersion` is `apus.dev/v2`, expected `apus.dev/v1`, did you mean `apus.dev/v1`?",
+                "f.yaml:22:20: `spec.partitions` is `0`, expected a whole number from 1 to 256",
+                "f.yaml:22:32: `spec.compact` is `yes`, expected true or false (text in YAML 1.2)",
+                "f.yaml:24:7: `kind` is `Topik`, expected one of Function, Topic, ToolServer, Upstream, Agent, did you mean `Topic`?",
+            ])
     }
 
     @Test(arguments: [
@@ -75,8 +76,10 @@ import Testing
         ("triggers: [{topic: a, from: yesterday}]", "expected a moment such as"),
         ("triggers: [{topic: a, from: 2026-02-29T00:00:00Z}]", "expected a moment such as"),
         ("triggers: {topic: a}", "is a mapping, expected a list"), ("emits: [ns.a.b]", "reserved name"),
-        ("sandbox: {profile: native}", "not yet supported"), ("scale: {min: 5, max: 2}", "at most `spec.scale.max`, which is 2"),
-        ("resources: {memory: 1GB}", "expected a size such as"), ("resources: {cpu: 1.2345}", "expected a number of CPUs"),
+        ("sandbox: {profile: native}", "not yet supported"),
+        ("scale: {min: 5, max: 2}", "at most `spec.scale.max`, which is 2"),
+        ("resources: {memory: 1GB}", "expected a size such as"),
+        ("resources: {cpu: 1.2345}", "expected a number of CPUs"),
         ("description: [x]", "is a list, expected text"),
     ])
     func eachMistakeGetsItsOwnMessage(field: String, expected: String) {
@@ -90,12 +93,17 @@ import Testing
         #expect(both.contains { $0.hasSuffix("`spec.triggers[0]` says topic and http, expected only one of them") })
         let two = errors(function("tool: {name: a, input: {}}\nprompt: {name: b}"))
         #expect(two.contains { $0 == "f.yaml:8:3: `spec` says tool and prompt, expected only one of them" })
-        #expect(errors(function("triggers: [{http: {path: /x}, order: key}]")).contains { $0.contains("means nothing without a topic") })
+        #expect(
+            errors(function("triggers: [{http: {path: /x}, order: key}]")).contains {
+                $0.contains("means nothing without a topic")
+            })
     }
 
     @Test func nativeFunctionsAreCheckedTheirOwnWay() {
         func native(_ handler: String, _ more: String = "") -> [String] {
-            errors("apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: f}\nspec: {runtime: native, handler: \"\(handler)\"\(more)}")
+            errors(
+                "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: f}\nspec: {runtime: native, handler: \"\(handler)\"\(more)}"
+            )
         }
         #expect(native("bin/f") == [])
         #expect(native("/bin/sh").count == 1)

@@ -7,16 +7,22 @@ import Testing
 /// Generated inputs, from a seed that a failure prints.
 @Suite struct ManifestPropertyTests {
     private static let words = [
-        "apiVersion", "apus.dev/v1", "kind", "Function", "Topic", "metadata", "name", "spec", "runtime", "python3", "native", "handler",
-        "main:run", "triggers", "topic", "order", "none", "key", "table", "true", "no", "timeout", "30s", "512Mi", "retry", "attempts", "5",
-        "-1", "1e99", "{", "}", "[", "]", ": ", ", ", "- ", "\n", "\n  ", "\n---\n", "&a ", "*a", "<<", "\"", "'", "|", ">", "#", "!!str ", "\t",
-        "é", "😀", "\u{0}", "~", "null", "apus.x", "99999999999999999999", "%", "@", "`", "?", "...", "\r", "\u{85}", "\u{2028}", "unlimited",
+        "apiVersion", "apus.dev/v1", "kind", "Function", "Topic", "metadata", "name", "spec", "runtime", "python3",
+        "native", "handler",
+        "main:run", "triggers", "topic", "order", "none", "key", "table", "true", "no", "timeout", "30s", "512Mi",
+        "retry", "attempts", "5",
+        "-1", "1e99", "{", "}", "[", "]", ": ", ", ", "- ", "\n", "\n  ", "\n---\n", "&a ", "*a", "<<", "\"", "'", "|",
+        ">", "#", "!!str ", "\t",
+        "é", "😀", "\u{0}", "~", "null", "apus.x", "99999999999999999999", "%", "@", "`", "?", "...", "\r", "\u{85}",
+        "\u{2028}", "unlimited",
     ].map { Array($0.utf8) }
 
     @Test func mutatedManifestsNeverCrashAndErrorsHaveAPlace() throws {
         let seed: UInt64 = 20_260_728
         var generator = SplitMix(seed: seed)
-        let samples = [Samples.smallest, Samples.smallest, Samples.native, Self.topic, Self.topic, Self.trigger].map { Array($0.utf8) }
+        let samples = [Samples.smallest, Samples.smallest, Samples.native, Self.topic, Self.topic, Self.trigger].map {
+            Array($0.utf8)
+        }
         var accepted = 0
         for round in 0..<80_000 {
             var text = samples[Int.random(in: 0..<samples.count, using: &generator)]
@@ -45,16 +51,22 @@ import Testing
         for round in 0..<40_000 {
             var text: [UInt8] = []
             if round.isMultiple(of: 2) {
-                for _ in 0..<Int.random(in: 0...40, using: &generator) { text.append(UInt8.random(in: 0...255, using: &generator)) }
+                for _ in 0..<Int.random(in: 0...40, using: &generator) {
+                    text.append(UInt8.random(in: 0...255, using: &generator))
+                }
             } else {
-                for _ in 0..<Int.random(in: 0...30, using: &generator) { text += Self.words.randomElement(using: &generator) ?? [] }
+                for _ in 0..<Int.random(in: 0...30, using: &generator) {
+                    text += Self.words.randomElement(using: &generator) ?? []
+                }
             }
             _ = try self.check(text, "seed \(seed), round \(round)")
         }
     }
 
-    private static let topic = "apiVersion: apus.dev/v1\nkind: Topic\nmetadata: {name: t}\nspec: {partitions: 4, retention: {time: 7d}}\n"
-    private static let trigger = function("triggers: [{topic: a, retry: {attempts: 3}}, {topic: b, table: true}]\nenv: {A: 1}")
+    private static let topic =
+        "apiVersion: apus.dev/v1\nkind: Topic\nmetadata: {name: t}\nspec: {partitions: 4, retention: {time: 7d}}\n"
+    private static let trigger = function(
+        "triggers: [{topic: a, retry: {attempts: 3}}, {topic: b, table: true}]\nenv: {A: 1}")
 
     private func mutate(_ text: inout [UInt8], _ generator: inout SplitMix) {
         let at = Int.random(in: 0...text.count, using: &generator)
@@ -82,7 +94,9 @@ import Testing
                     continue
                 }
                 let width = lines[place.line - 1].count { $0 & 0xC0 != 0x80 }
-                if !(1...width + 1).contains(place.column) { Issue.record("\(what): \(problem) lies outside of its line") }
+                if !(1...width + 1).contains(place.column) {
+                    Issue.record("\(what): \(problem) lies outside of its line")
+                }
             }
             return false
         }

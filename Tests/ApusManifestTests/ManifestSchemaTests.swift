@@ -23,11 +23,13 @@ import Testing
 
     @Test(arguments: [
         "timout: 3s", "timeout: 3", "concurrency: 0", "runtime: perl", "env: {1A: x}", "triggers: [{}]",
-        "triggers: [{topic: a, http: {path: /}}]", "triggers: [{topic: a, onExhausted: explode}]", "batch: {}", "resources: {memory: 1GB}",
+        "triggers: [{topic: a, http: {path: /}}]", "triggers: [{topic: a, onExhausted: explode}]", "batch: {}",
+        "resources: {memory: 1GB}",
         "tool: {name: a, input: {}}\nprompt: {name: b}",
     ])
     func theSchemaRefusesWhatTheParserRefuses(field: String) throws {
-        let text = field.hasPrefix("runtime") ? function("").replacing("runtime: python3", with: field) : function(field)
+        let text =
+            field.hasPrefix("runtime") ? function("").replacing("runtime: python3", with: field) : function(field)
         #expect(!errors(text).isEmpty)
         var evaluator = SchemaEvaluator()
         let document = YAMLReader.read(SourceText(file: "f", bytes: Array(text.utf8))).documents[0]
@@ -37,14 +39,18 @@ import Testing
     /// Each name that the schema knows is known to the parser, and the other way round: both are asked, not compared as tables.
     @Test func parserAndSchemaKnowTheSameNames() throws {
         for kind in DocumentKind.allCases {
-            let schema = try #require(ManifestSchema.json["oneOf"]?.array?.first { $0["title"]?.string == kind.rawValue })
+            let schema = try #require(
+                ManifestSchema.json["oneOf"]?.array?.first { $0["title"]?.string == kind.rawValue })
             let names = self.names(schema, "").sorted()
             #expect(names.count > 5)
             for path in names where path != "kind" {
                 let message = self.messages(kind, path, "zzz-unknown")
-                #expect(!message.contains { $0.contains("unknown field `\(path.split(separator: ".").last ?? "")`") }, "\(path): \(message)")
+                #expect(
+                    !message.contains { $0.contains("unknown field `\(path.split(separator: ".").last ?? "")`") },
+                    "\(path): \(message)")
                 let wrong = self.messages(kind, path + "Zq", "x")
-                #expect(wrong.contains { $0.contains("unknown field") || $0.contains("has the name") }, "\(path): \(wrong)")
+                #expect(
+                    wrong.contains { $0.contains("unknown field") || $0.contains("has the name") }, "\(path): \(wrong)")
             }
         }
     }
@@ -94,8 +100,11 @@ import Testing
     }
 
     @Test func equalManifestsGiveEqualBytes() throws {
-        let one = function("timeout: 60s\nenv: {B: 1, A: \"2\"}\nresources: {memory: 1024Mi, cpu: 1000m}\ntriggers: [{topic: a.b}]")
-        let two = function("triggers: [{name: a-b, topic: a.b, order: key}]\nenv: {A: 2, B: \"1\"}\ntimeout: 1m\nresources: {cpu: 1, memory: 1Gi}")
+        let one = function(
+            "timeout: 60s\nenv: {B: 1, A: \"2\"}\nresources: {memory: 1024Mi, cpu: 1000m}\ntriggers: [{topic: a.b}]")
+        let two = function(
+            "triggers: [{name: a-b, topic: a.b, order: key}]\nenv: {A: 2, B: \"1\"}\ntimeout: 1m\nresources: {cpu: 1, memory: 1Gi}"
+        )
         let first = try Manifest.parse(one, file: "a")[0]
         let second = try Manifest.parse(two, file: "b")[0]
         #expect(first == second)
@@ -104,7 +113,9 @@ import Testing
 
     @Test func errorsOfJSONNameTheField() {
         do throws(ManifestErrors) {
-            _ = try Manifest(json: ["apiVersion": "apus.dev/v1", "kind": "Topic", "metadata": ["name": "t"], "spec": ["partitions": 0]])
+            _ = try Manifest(json: [
+                "apiVersion": "apus.dev/v1", "kind": "Topic", "metadata": ["name": "t"], "spec": ["partitions": 0],
+            ])
             Issue.record("accepted")
         } catch {
             #expect(error.description == "`spec.partitions` is `0`, expected a whole number from 1 to 256")
@@ -114,7 +125,9 @@ import Testing
     @Test func compactedTopicsKeepTheirRecords() throws {
         func topic(_ spec: String) throws -> TopicConfiguration {
             let text = "apiVersion: apus.dev/v1\nkind: Topic\nmetadata: {name: t}\nspec: \(spec)"
-            guard case .topic(let topic) = try Manifest.parse(text, file: "f")[0] else { throw ApusError(.internal, "no topic") }
+            guard case .topic(let topic) = try Manifest.parse(text, file: "f")[0] else {
+                throw ApusError(.internal, "no topic")
+            }
             return topic.configuration
         }
         let week = TimeSpan.seconds(7 * 86_400)
@@ -123,6 +136,8 @@ import Testing
         #expect(
             try topic("{compact: true, retention: {time: 1h}}")
                 == TopicConfiguration(partitions: 4, retentionTime: .seconds(3_600), isCompacted: true))
-        #expect(try topic("{retention: {time: unlimited, size: 1Gi}}") == TopicConfiguration(partitions: 4, retentionBytes: 1 << 30))
+        #expect(
+            try topic("{retention: {time: unlimited, size: 1Gi}}")
+                == TopicConfiguration(partitions: 4, retentionBytes: 1 << 30))
     }
 }

@@ -30,7 +30,8 @@ struct SchemaEvaluator {
             return text.firstMatch(of: regex) != nil ? nil : "\(path): `\(text)` does not match \(pattern)"
         case "minimum": return (value.double ?? .infinity) >= (argument.double ?? 0) ? nil : "\(path): too small"
         case "maximum": return (value.double ?? -.infinity) <= (argument.double ?? 0) ? nil : "\(path): too large"
-        case "exclusiveMinimum": return (value.double ?? .infinity) > (argument.double ?? 0) ? nil : "\(path): too small"
+        case "exclusiveMinimum":
+            return (value.double ?? .infinity) > (argument.double ?? 0) ? nil : "\(path): too small"
         case "maxItems": return (value.array?.count ?? 0) <= (argument.int ?? 0) ? nil : "\(path): too many"
         case "maxProperties": return (value.object?.count ?? 0) <= (argument.int ?? 0) ? nil : "\(path): too many"
         case "required":
@@ -48,12 +49,16 @@ struct SchemaEvaluator {
         case "properties":
             for member in value.object ?? [:] {
                 guard let property = argument[member.name] else { continue }
-                if let mismatch = try self.mismatch(member.value, property, "\(path).\(member.name)") { return mismatch }
+                if let mismatch = try self.mismatch(member.value, property, "\(path).\(member.name)") {
+                    return mismatch
+                }
             }
         case "additionalProperties":
             for member in value.object ?? [:] where schema["properties"]?[member.name] == nil {
                 if argument == false { return "\(path): \(member.name) is unknown" }
-                if let mismatch = try self.mismatch(member.value, argument, "\(path).\(member.name)") { return mismatch }
+                if let mismatch = try self.mismatch(member.value, argument, "\(path).\(member.name)") {
+                    return mismatch
+                }
             }
         case "propertyNames":
             for member in value.object ?? [:] {
@@ -64,12 +69,18 @@ struct SchemaEvaluator {
                 if let mismatch = try self.mismatch(element, argument, "\(path)[\(index)]") { return mismatch }
             }
         case "allOf":
-            for part in argument.array ?? [] { if let mismatch = try self.mismatch(value, part, path) { return mismatch } }
+            for part in argument.array ?? [] {
+                if let mismatch = try self.mismatch(value, part, path) { return mismatch }
+            }
         case "anyOf", "oneOf":
             var mismatches: [String] = []
-            for part in argument.array ?? [] { if let mismatch = try self.mismatch(value, part, path) { mismatches.append(mismatch) } }
+            for part in argument.array ?? [] {
+                if let mismatch = try self.mismatch(value, part, path) { mismatches.append(mismatch) }
+            }
             let matches = (argument.array?.count ?? 0) - mismatches.count
-            guard matches == 1 || (keyword == "anyOf" && matches > 0) else { return "\(path): \(matches) match: \(mismatches)" }
+            guard matches == 1 || (keyword == "anyOf" && matches > 0) else {
+                return "\(path): \(matches) match: \(mismatches)"
+            }
         case "not": return try self.mismatch(value, argument, path) == nil ? "\(path): matches what it must not" : nil
         default: return "\(path): the keyword \(keyword) is not known here"
         }
@@ -78,7 +89,8 @@ struct SchemaEvaluator {
 
     private static func isType(_ value: JSONValue, _ type: String) -> Bool {
         switch (type, value) {
-        case ("string", .string), ("boolean", .boolean), ("object", .object), ("array", .array), ("null", .null), ("integer", .integer),
+        case ("string", .string), ("boolean", .boolean), ("object", .object), ("array", .array), ("null", .null),
+            ("integer", .integer),
             ("integer", .unsigned), ("number", .integer), ("number", .unsigned), ("number", .double):
             true
         default: false

@@ -18,7 +18,8 @@ import Testing
         let text =
             "[no, on, yes, y, true, FALSE, ~, null, 12, -3, 0o17, 0x1F, 017, 1.5, .5, 1e3, 1_000, 12:30, \"5\", 'true', !!str 7, 1e, +, ., 0x, 0o8]"
         let expected: JSONValue = [
-            "no", "on", "yes", "y", true, false, nil, nil, 12, -3, 15, 31, 17, 1.5, 0.5, 1000.0, "1_000", "12:30", "5", "true", "7", "1e",
+            "no", "on", "yes", "y", true, false, nil, nil, 12, -3, 15, 31, 17, 1.5, 0.5, 1000.0, "1_000", "12:30", "5",
+            "true", "7", "1e",
             "+", ".", "0x", "0o8",
         ]
         #expect(self.read(text).json == [expected])
@@ -36,7 +37,8 @@ import Testing
         #expect(
             result.json == [
                 [
-                    "base": ["a": 1, "b": 2], "other": ["b": 3, "a": 1], "many": ["a": 5, "c": 4, "b": 2], "list": ["hello", "hello"],
+                    "base": ["a": 1, "b": 2], "other": ["b": 3, "a": 1], "many": ["a": 5, "c": 4, "b": 2],
+                    "list": ["hello", "hello"],
                 ]
             ])
     }
@@ -46,16 +48,25 @@ import Testing
         ("a: *x", "f:1:4: the alias `*x` has no anchor before it"),
         ("a: &x [*x]", "f:1:8: the alias `*x` has no anchor before it"),
         ("? [a]\n: b", "f:1:3: this name is no plain text, expected the name of a field"),
-        ("a: !!python/object b", "f:1:4: the tag `tag:yaml.org,2002:python/object` is not known, expected a value without a tag"),
+        (
+            "a: !!python/object b",
+            "f:1:4: the tag `tag:yaml.org,2002:python/object` is not known, expected a value without a tag"
+        ),
         ("a: {<<: 5}", "f:1:9: `<<` merges `5`, expected a mapping or a list of mappings"),
         ("a: [1, 2", "f:1:9: not YAML: did not find expected ',' or ']' while parsing a flow sequence"),
-        ("a:\n\tb: 1", "f:2:1: not YAML: found character that cannot start any token while scanning for the next token"),
+        (
+            "a:\n\tb: 1",
+            "f:2:1: not YAML: found character that cannot start any token while scanning for the next token"
+        ),
         ("a: \"\u{7}\"", "f:1:5: not YAML: control characters are not allowed"),
     ])
     func whatIsWrongHasAPlace(text: String, expected: String) { #expect(self.read(text).problems == [expected]) }
 
     @Test func whatIsNotUTF8HasAPlace() {
-        #expect(self.read(Array("é: 1\nb: ".utf8) + [0xFF]).problems == ["f:2:4: this byte is not UTF-8, expected UTF-8 text"])
+        #expect(
+            self.read(Array("é: 1\nb: ".utf8) + [0xFF]).problems == [
+                "f:2:4: this byte is not UTF-8, expected UTF-8 text"
+            ])
         #expect(self.read(Array("é: \u{0}".utf8)).problems.count == 1)
     }
 
@@ -67,12 +78,18 @@ import Testing
 
     @Test func laughsAreNotBillions() {
         var text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-        for level in 1...9 { text += "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ") + "]\n" }
+        for level in 1...9 {
+            text +=
+                "a\(level): &a\(level) [" + Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+                + "]\n"
+        }
         #expect(self.read(text).problems.first?.contains("too many values") == true)
     }
 
     @Test func boundsHoldAtTheirLimits() {
-        func nested(_ depth: Int) -> String { String(repeating: "[", count: depth) + "1" + String(repeating: "]", count: depth) }
+        func nested(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + "1" + String(repeating: "]", count: depth)
+        }
         #expect(self.read(nested(Limits.Manifest.depth)).problems == [])
         #expect(self.read(nested(Limits.Manifest.depth + 1)).problems.count == 1)
         func aliases(_ count: Int) -> String { "[&a x" + String(repeating: ", *a", count: count) + "]" }
@@ -97,7 +114,9 @@ import Testing
     @Test func amountsAreReadAndWritten() {
         #expect(Quantity.span("200ms") == .milliseconds(200))
         #expect(Quantity.span("7d")?.description == "7d")
-        for text in ["", "s", "5", "1.5s", "-1s", "5 s", "5S", "99999999999999d", "٣s"] { #expect(Quantity.span(text) == nil, "\(text)") }
+        for text in ["", "s", "5", "1.5s", "-1s", "5 s", "5S", "99999999999999d", "٣s"] {
+            #expect(Quantity.span(text) == nil, "\(text)")
+        }
         #expect(Quantity.bytes("512Mi") == 512 << 20)
         #expect(Quantity.bytes("1000") == 1_000)
         #expect(Quantity.bytes("2k") == 2_000)
@@ -106,14 +125,19 @@ import Testing
         #expect(Quantity.cpuMillis("1") == 1_000)
         #expect(Quantity.cpuMillis("0.25") == 250)
         #expect(Quantity.cpuMillis("500m") == 500)
-        for text in ["", "m", ".5", "1.", "1.2345", "-1", "1.5m", "1.2.3"] { #expect(Quantity.cpuMillis(text) == nil, "\(text)") }
+        for text in ["", "m", ".5", "1.", "1.2345", "-1", "1.5m", "1.2.3"] {
+            #expect(Quantity.cpuMillis(text) == nil, "\(text)")
+        }
     }
 
     @Test func momentsAreReadAndWritten() {
         #expect(Moment.parse("1970-01-01T00:00:00Z") == .zero)
         #expect(Moment.parse("2000-02-29T12:34:56.000001Z")?.microseconds == 951_827_696_000_001)
         #expect(Moment.parse("2026-07-28T14:00:00+02:00") == Moment.parse("2026-07-28T12:00:00Z"))
-        for text in ["2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-01-01", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "0000-01-01T00:00:00Z"] {
+        for text in [
+            "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z", "2026-01-01", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00",
+            "0000-01-01T00:00:00Z",
+        ] {
             #expect(Moment.parse(text) == nil, "\(text)")
         }
         for day in stride(from: Int64(-719_000), to: 2_900_000, by: 997) {
@@ -123,8 +147,13 @@ import Testing
     }
 
     @Test func cronLinesAreChecked() {
-        for text in ["* * * * *", "*/5 0-6 1,15 jan-mar mon-fri", "59 23 31 12 7", "0 0 1 1 0/2"] { #expect(Cron.isValid(text), "\(text)") }
-        for text in ["", "* * * *", "* * * * * *", "60 * * * *", "5-1 * * * *", "*/0 * * * *", "a * * * *", "1- * * * *", "1,, * * * *"] {
+        for text in ["* * * * *", "*/5 0-6 1,15 jan-mar mon-fri", "59 23 31 12 7", "0 0 1 1 0/2"] {
+            #expect(Cron.isValid(text), "\(text)")
+        }
+        for text in [
+            "", "* * * *", "* * * * * *", "60 * * * *", "5-1 * * * *", "*/0 * * * *", "a * * * *", "1- * * * *",
+            "1,, * * * *",
+        ] {
             #expect(!Cron.isValid(text), "\(text)")
         }
     }

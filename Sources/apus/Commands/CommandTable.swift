@@ -1,7 +1,7 @@
 /// Every command there is.
 enum CommandTable {
     static let all: [Command] = [
-        .deploy, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .schema, .doctor, .version, .help,
+        .serve, .deploy, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .schema, .doctor, .version, .help,
     ]
 
     /// Known names that a later version brings.

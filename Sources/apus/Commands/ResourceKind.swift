@@ -9,7 +9,7 @@ enum ResourceKind: String, CaseIterable {
     var plural: String { "\(self.rawValue)s" }
 
     /// Kinds of the design that a later version brings.
-    static let notYetAvailable = ["tool-servers", "agents", "instances", "devices", "invocations", "upstreams"]
+    static let notYetAvailable = ["tool-servers", "agents", "devices", "invocations", "upstreams"]
 
     /// - Parameter word: `function`, `functions`, `fn`, …
     /// - Throws: `not_yet_supported`, or usage with a guess.

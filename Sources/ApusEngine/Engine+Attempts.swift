@@ -1,0 +1,181 @@
+public import ApusCore
+
+/// How attempts end, and what that means for what they ran.
+extension Engine {
+    enum Decision {
+        case publish
+        case retry(Timestamp)
+        case deadLetter
+        case drop
+    }
+
+    /// An attempt ended. A result returns one credit by itself.
+    public mutating func outcome(_ stream: StreamID, _ outcome: AttemptOutcome, now: Timestamp) -> Verdict {
+        guard let slot = self.inFlight.find(stream) else { return .ignore }
+        let attempt = self.inFlight[slot]
+        self.endAttempt(slot, returnsCredit: true, now: now)
+        self.workerProved(attempt.worker, attempt.work)
+        var verdict = Verdict.ignore
+        if attempt.state == .running {
+            verdict = self.conclude(attempt, outcome, now: now)
+        } else if attempt.state == .expired {
+            self.giveUp(attempt.work, Self.deadlineFailure, now: now)
+        }
+        self.schedule(attempt.function, now: now)
+        return verdict
+    }
+
+    static let deadlineFailure = Failure(.deadlineExceeded, "the handler did not finish within the function's timeout")
+
+    private mutating func conclude(_ attempt: InFlight.Attempt, _ outcome: AttemptOutcome, now: Timestamp) -> Verdict {
+        switch attempt.work {
+        case .delivery(let lane, let generation, let slot):
+            guard self.isCurrent(LaneReference(lane: lane, generation: generation)) else { return .ignore }
+            let delivery = self.delivery(lane, slot)
+            let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts) + 1
+            return switch self.decide(lane, slot, outcome, now: now) {
+            case .publish: .publish(delivery, attempts: attempts)
+            case .retry(let due): .retry(delivery, attempts: attempts, at: due)
+            case .deadLetter: .deadLetter(delivery, attempts: attempts)
+            case .drop: .drop(delivery, attempts: attempts)
+            }
+        case .request(let request):
+            let id = self.requests[request].id
+            self.endRequest(request)
+            return .answer(id)
+        case .tableRecord(let table, let offset):
+            guard case .succeeded = outcome else {
+                self.kill(attempt.worker, .tableFailed, now: now)
+                return .ignore
+            }
+            self.tableRecordDone(attempt.function, worker: attempt.worker, table: table, offset: offset, now: now)
+            return .fed
+        case .nothing:
+            return .ignore
+        }
+    }
+
+    /// What an outcome means for a delivery.
+    private mutating func decide(_ lane: Int32, _ slot: Int32, _ outcome: AttemptOutcome, now: Timestamp) -> Decision {
+        let trigger = Int(self.lanes[Int(lane)].trigger)
+        let retryAfter: TimeSpan?
+        switch outcome {
+        case .succeeded:
+            self.release(lane, slot, now: now)
+            self.lanes[Int(lane)].ledger.finish(slot)
+            return .publish
+        case .rejected:
+            self.triggers[trigger].counters.attemptsFailed += 1
+            return self.exhaust(lane, slot, now: now)
+        case .failed(_, let after):
+            self.triggers[trigger].counters.attemptsFailed += 1
+            retryAfter = after
+        }
+        let schedule = self.triggers[trigger].schedule
+        let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts) + 1
+        guard !schedule.isExhausted(attempts: attempts) else { return self.exhaust(lane, slot, now: now) }
+        let asked = retryAfter.map { min(max($0, .zero), Limits.Engine.retryAfter) }
+        let due = now + (asked ?? schedule.delay(attempts: attempts, using: &self.generator))
+        self.retry(lane, slot, at: due)
+        return .retry(due)
+    }
+
+    private mutating func retry(_ lane: Int32, _ slot: Int32, at due: Timestamp) {
+        self.lanes[Int(lane)].ledger.fail(slot, due: due)
+        self.setRetryTimer(lane, slot, due: due)
+        self.markDirty(lane)
+    }
+
+    private mutating func exhaust(_ lane: Int32, _ slot: Int32, now: Timestamp) -> Decision {
+        let trigger = Int(self.lanes[Int(lane)].trigger)
+        switch self.triggers[trigger].plan.onExhausted {
+        case .deadLetter:
+            self.triggers[trigger].counters.deadLetters += 1
+            self.release(lane, slot, now: now)
+            // Counted as well: a restart before the dead letter is durable must not forget it.
+            self.lanes[Int(lane)].ledger.fail(slot, due: now)
+            self.lanes[Int(lane)].ledger.finish(slot)
+            return .deadLetter
+        case .block:
+            let due = now + max(self.triggers[trigger].plan.retry.max, .milliseconds(1))
+            self.retry(lane, slot, at: due)
+            return .retry(due)
+        case .drop:
+            self.triggers[trigger].counters.dropped += 1
+            self.release(lane, slot, now: now)
+            self.lanes[Int(lane)].ledger.settle(slot)
+            self.markDirty(lane)
+            self.considerFetch(lane)
+            return .drop
+        }
+    }
+
+    /// An attempt failed without an outcome frame: what the host must know of it goes out as actions.
+    mutating func giveUp(_ work: InFlight.Work, _ failure: Failure, now: Timestamp) {
+        switch work {
+        case .delivery(let lane, let generation, let slot):
+            guard self.isCurrent(LaneReference(lane: lane, generation: generation)) else { return }
+            let delivery = self.delivery(lane, slot)
+            let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts) + 1
+            switch self.decide(lane, slot, .failed(failure, retryAfter: nil), now: now) {
+            case .publish, .retry: break
+            case .deadLetter: self.actions.append(.deadLetter(delivery, attempts: attempts, failure))
+            case .drop: self.actions.append(.dropped(delivery, attempts: attempts, failure))
+            }
+        case .request(let request):
+            self.actions.append(.fail(self.requests[request].id, failure))
+            self.endRequest(request)
+        case .tableRecord, .nothing:
+            break
+        }
+    }
+
+    /// Takes the attempt out of every list; its worker may have room again.
+    mutating func endAttempt(_ slot: Int32, returnsCredit: Bool, now: Timestamp) {
+        let attempt = self.inFlight[slot]
+        let worker = Int(attempt.worker)
+        let function = Int(attempt.function)
+        self.inFlight.end(slot, workerList: &self.workers[worker].attempts, deadlines: &self.functions[function].deadlines)
+        guard !attempt.isTableRecord else { return }
+        self.workers[worker].running -= 1
+        self.functions[function].running -= 1
+        let isLast = attempt.batch == InFlight.none || self.openBatches.itemEnded(attempt.batch)
+        if isLast && returnsCredit { self.workers[worker].credits += 1 }
+        if self.workers[worker].running == 0 { self.workers[worker].idleSince = now }
+        if returnsCredit { self.place(attempt.worker, now: now) }
+    }
+
+    private mutating func workerProved(_ worker: Int32, _ work: InFlight.Work) {
+        if case .tableRecord = work { return }
+        guard !self.workers[Int(worker)].isProven else { return }
+        self.workers[Int(worker)].isProven = true
+        let function = Int(self.workers[Int(worker)].function)
+        if self.workers[Int(worker)].revision == self.functions[function].plan.generation { self.functions[function].pool.worked() }
+    }
+
+    /// Attempts past their deadline: they have failed, whatever still comes. What they ran waits until they are really over, so
+    /// that no delivery runs twice at once; callers are told now.
+    mutating func expireAttempts(_ function: Int32, now: Timestamp) {
+        while true {
+            let slot = self.functions[Int(function)].deadlines.first
+            guard slot != InFlight.none, self.inFlight[slot].deadline <= now else { return }
+            self.expireAttempt(slot, now: now)
+        }
+    }
+
+    mutating func expireAttempt(_ slot: Int32, now: Timestamp) {
+        let attempt = self.inFlight[slot]
+        let function = Int(attempt.function)
+        self.inFlight.expire(slot, killAt: now + self.configuration.cancelGrace, deadlines: &self.functions[function].deadlines)
+        if attempt.isTableRecord {
+            self.kill(attempt.worker, .tableFailed, now: now)
+            return
+        }
+        self.actions.append(.cancel(self.workerID(attempt.worker), self.inFlight.stream(slot)))
+        if case .request(let request) = attempt.work {
+            self.actions.append(.fail(self.requests[request].id, Self.deadlineFailure))
+            self.endRequest(request)
+            self.inFlight.abandon(slot)
+        }
+    }
+}

@@ -1,0 +1,211 @@
+public import ApusCore
+
+/// Workers: their starts, their credit, their ends.
+extension Engine {
+    private static let workerIndexBits: UInt64 = 24
+
+    func workerID(_ slot: Int32) -> WorkerID {
+        WorkerID(rawValue: self.workers[Int(slot)].generation << Self.workerIndexBits | UInt64(slot))
+    }
+
+    /// The worker's slot, or nil when it is gone.
+    func slot(of worker: WorkerID) -> Int32? {
+        let index = Int(worker.rawValue & (1 << Self.workerIndexBits - 1))
+        guard index < self.workers.count, self.workers[index].phase != .absent,
+            self.workers[index].generation == worker.rawValue >> Self.workerIndexBits
+        else { return nil }
+        return Int32(index)
+    }
+
+    // MARK: the way in
+
+    /// Starts what the queue asks for.
+    mutating func scale(_ function: Int32, now: Timestamp) {
+        let place = Int(function)
+        guard !self.isDraining, !self.functions[place].isRemoved, !self.functions[place].plan.isPaused else { return }
+        guard self.functions[place].pool.total < self.functions[place].plan.scale.max else { return }
+        let depth = max(self.functions[place].ready + self.functions[place].running, self.functions[place].isWarming ? 1 : 0)
+        guard depth > 0 || self.functions[place].plan.scale.min > 0 else { return }
+        let (perWorker, scale) = (self.functions[place].perWorker, self.functions[place].plan.scale)
+        let blockedUntil = self.functions[place].pool.blockedUntil
+        if blockedUntil > now {
+            self.setTimer(.pool, of: function, due: blockedUntil)
+            return
+        }
+        let starts = self.functions[place].pool.starts(depth: depth, perWorker: perWorker, scale: scale, now: now)
+        for _ in 0..<starts { self.start(function, now: now) }
+    }
+
+    private mutating func start(_ function: Int32, now: Timestamp) {
+        let slot: Int32
+        if let free = self.freeWorkers.popLast() {
+            slot = free
+        } else {
+            slot = Int32(self.workers.count)
+            self.workers.append(Worker())
+        }
+        var worker = Worker()
+        worker.generation = self.workers[Int(slot)].generation + 1
+        worker.phase = .starting
+        worker.function = function
+        worker.revision = self.functions[Int(function)].plan.generation
+        worker.idleSince = now
+        self.workers[Int(slot)] = worker
+        self.functions[Int(function)].workers.append(slot)
+        self.functions[Int(function)].pool.started()
+        let due = now + self.configuration.startTimeout
+        self.timers.insert(EngineTimer(due: due, kind: .startTimeout, index: slot, generation: worker.generation))
+        self.actions.append(.start(self.workerID(slot), self.functions[Int(function)].plan.function, generation: worker.revision))
+    }
+
+    /// READY came; CREDIT brings what it may take.
+    public mutating func workerReady(_ worker: WorkerID, now: Timestamp) {
+        guard let slot = self.slot(of: worker), self.workers[Int(slot)].phase == .starting else { return }
+        self.workers[Int(slot)].phase = .ready
+        self.workers[Int(slot)].idleSince = now
+        let function = self.workers[Int(slot)].function
+        self.functions[Int(function)].pool.becameReady()
+        self.functions[Int(function)].isWarming = false
+        self.beginFeed(slot, now: now)
+        self.place(slot, now: now)
+        self.schedule(function, now: now)
+    }
+
+    public mutating func credit(_ worker: WorkerID, _ count: Int, now: Timestamp) {
+        guard let slot = self.slot(of: worker), count > 0 else { return }
+        self.workers[Int(slot)].credits += min(count, Limits.Engine.creditsPerWorker - self.workers[Int(slot)].credits)
+        self.workers[Int(slot)].hasCredit = true
+        self.place(slot, now: now)
+        self.schedule(self.workers[Int(slot)].function, now: now)
+    }
+
+    /// Puts the worker where its credit and its work say: among the idle, among the busy, or nowhere.
+    mutating func place(_ slot: Int32, now: Timestamp) {
+        self.unplace(slot)
+        let (phase, running) = (self.workers[Int(slot)].phase, self.workers[Int(slot)].running)
+        if phase == .retiring, running == 0 {
+            self.stop(slot, now: now)
+            return
+        }
+        guard phase == .ready, self.workers[Int(slot)].credits > 0 else { return }
+        let function = Int(self.workers[Int(slot)].function)
+        if running == 0 {
+            self.functions[function].idle.prepend(slot, &self.workers)
+            self.workers[Int(slot)].place = .idle
+            self.watchIdle(Int32(function), now: now)
+        } else {
+            self.functions[function].busy.append(slot, &self.workers)
+            self.workers[Int(slot)].place = .busy
+        }
+    }
+
+    private mutating func unplace(_ slot: Int32) {
+        let function = Int(self.workers[Int(slot)].function)
+        switch self.workers[Int(slot)].place {
+        case .nowhere: return
+        case .idle: self.functions[function].idle.remove(slot, &self.workers)
+        case .busy: self.functions[function].busy.remove(slot, &self.workers)
+        }
+        self.workers[Int(slot)].place = .nowhere
+    }
+
+    // MARK: the way out
+
+    /// Sees to it that workers that stay idle are stopped.
+    mutating func watchIdle(_ function: Int32, now: Timestamp) {
+        let place = Int(function)
+        let longest = self.functions[place].idle.last
+        guard longest != FunctionState.noWorker, self.functions[place].pool.hasSpare(self.functions[place].plan.scale) else { return }
+        let due = max(now, self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle)
+        self.setTimer(.idle, of: function, due: due)
+    }
+
+    mutating func stopIdle(_ function: Int32, now: Timestamp) {
+        let place = Int(function)
+        while self.functions[place].pool.hasSpare(self.functions[place].plan.scale) {
+            let longest = self.functions[place].idle.last
+            guard longest != FunctionState.noWorker,
+                self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle <= now
+            else { break }
+            self.retire(longest, now: now)
+        }
+        self.watchIdle(function, now: now)
+    }
+
+    /// Gives it no more work, and tells it to stop as soon as nothing runs on it.
+    mutating func retire(_ slot: Int32, now: Timestamp) {
+        let phase = self.workers[Int(slot)].phase
+        guard phase == .starting || phase == .ready else { return }
+        self.functions[Int(self.workers[Int(slot)].function)].pool.leaves(wasStarting: phase == .starting)
+        self.unplace(slot)
+        self.workers[Int(slot)].phase = .retiring
+        if self.workers[Int(slot)].running == 0 { self.stop(slot, now: now) }
+    }
+
+    private mutating func stop(_ slot: Int32, now: Timestamp) {
+        self.workers[Int(slot)].phase = .stopping
+        let (due, generation) = (now + self.configuration.stopGrace, self.workers[Int(slot)].generation)
+        self.timers.insert(EngineTimer(due: due, kind: .stopTimeout, index: slot, generation: generation))
+        self.actions.append(.stop(self.workerID(slot)))
+    }
+
+    /// Ends its process now; ``workerExited(_:_:now:)`` follows and fails its attempts.
+    mutating func kill(_ slot: Int32, _ reason: KillReason, now: Timestamp) {
+        let phase = self.workers[Int(slot)].phase
+        guard phase != .absent, phase != .killed else { return }
+        if phase == .starting || phase == .ready {
+            self.functions[Int(self.workers[Int(slot)].function)].pool.leaves(wasStarting: phase == .starting)
+        }
+        self.unplace(slot)
+        self.workers[Int(slot)].phase = .killed
+        self.actions.append(.kill(self.workerID(slot), reason: reason))
+    }
+
+    /// It never became ready. The host sees to it that nothing of it is left.
+    public mutating func startFailed(_ worker: WorkerID, _ failure: Failure, now: Timestamp) {
+        self.workerExited(worker, failure, now: now)
+    }
+
+    /// The process is gone; its attempts fail with `failure`.
+    public mutating func workerExited(_ worker: WorkerID, _ failure: Failure, now: Timestamp) {
+        guard let slot = self.slot(of: worker) else { return }
+        let (phase, function) = (self.workers[Int(slot)].phase, self.workers[Int(slot)].function)
+        self.unplace(slot)
+        self.functions[Int(function)].pool.gone(phase)
+        let isCrash = phase == .starting || phase == .ready
+        if isCrash, !self.workers[Int(slot)].isProven { self.startsFail(function, failure, now: now) }
+        // Nothing is dispatched to it while its attempts fail: it is out of every list.
+        while self.workers[Int(slot)].attempts.first != InFlight.none {
+            let attempt = self.workers[Int(slot)].attempts.first
+            let (work, state) = (self.inFlight[attempt].work, self.inFlight[attempt].state)
+            self.endAttempt(attempt, returnsCredit: false, now: now)
+            if state == .running { self.giveUp(work, failure, now: now) }
+            if state == .expired { self.giveUp(work, Self.deadlineFailure, now: now) }
+        }
+        self.functions[Int(function)].workers.removeAll { $0 == slot }
+        self.workers[Int(slot)].phase = .absent
+        self.workers[Int(slot)].feed = nil
+        self.freeWorkers.append(slot)
+        if self.functions[Int(function)].isRemoved {
+            self.releaseFunction(function)
+        } else {
+            self.schedule(function, now: now)
+        }
+    }
+
+    mutating func startsFail(_ function: Int32, _ failure: Failure, now: Timestamp) {
+        self.functions[Int(function)].isWarming = false
+        self.functions[Int(function)].pool.failed(failure, configuration: self.configuration, now: now)
+        if self.functions[Int(function)].pool.isRefusing(now: now) { self.failWaiting(function, failure) }
+    }
+
+    /// A worker took too long from its launch to its first credit.
+    mutating func startTimedOut(_ slot: Int32, now: Timestamp) {
+        let worker = self.workers[Int(slot)]
+        guard worker.phase == .starting || (worker.phase == .ready && !worker.hasCredit) else { return }
+        self.kill(slot, .startTimedOut, now: now)
+        let limit = self.configuration.startTimeout
+        self.startsFail(worker.function, Failure(.startFailed, "the worker was not ready within \(limit)"), now: now)
+        self.schedule(worker.function, now: now)
+    }
+}

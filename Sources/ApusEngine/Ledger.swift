@@ -1,0 +1,287 @@
+internal import ApusCore
+
+/// What became of the records of one trigger's partition, in memory.
+///
+/// It holds one entry per unsettled delivery and the position up to which records were read; every offset below the position
+/// that has no entry is settled. So settling is the removal of an entry, a gap that compaction left and a run of records that a
+/// filter skipped cost nothing, and the watermark is the offset of the first entry. Every operation is O(1); only the state for a
+/// write walks the entries, up to the last one that a restart must know of.
+///
+/// Entries lie in flat arrays and are linked in the order of their offsets. An entry is in at most one further list, by its state.
+struct Ledger {
+    static let none: Int32 = -1
+
+    enum State: UInt8 {
+        /// Not in use. Next: `held`.
+        case free
+        /// Behind another delivery of its key. Next: `ready`, `waiting`.
+        case held
+        /// May be dispatched. Next: `running`, `finished`.
+        case ready
+        /// An attempt is under way. Next: `waiting`, `finished`, `written`, `free`.
+        case running
+        /// Until its next attempt is due. Next: `ready`.
+        case waiting
+        /// The outcome is known and its outputs are on the way to the pending write. Next: `written`.
+        case finished
+        /// Its outputs are in the pending write, or in the one under way. Next: `free`.
+        case written
+    }
+
+    struct Entry {
+        var offset: Offset = 0
+        var orderKey: UInt64 = 0
+        /// When the next attempt may start; zero before the first failure.
+        var due = Timestamp.zero
+        var bytes: Int32 = 0
+        /// Failed attempts so far.
+        var attempts: Int32 = 0
+        /// The growth of the function's tables at its arrival: see ``TableFeed``.
+        var tableMark: UInt64 = 0
+        var before = Ledger.none
+        var after = Ledger.none
+        /// The list of its state.
+        var next = Ledger.none
+        var state = State.free
+    }
+
+    struct List {
+        var first = Ledger.none
+        var last = Ledger.none
+        var count = 0
+
+        fileprivate mutating func append(_ slot: Int32, _ entries: inout [Entry]) {
+            entries[Int(slot)].next = Ledger.none
+            if self.last == Ledger.none { self.first = slot } else { entries[Int(self.last)].next = slot }
+            self.last = slot
+            self.count += 1
+        }
+    }
+
+    private(set) var entries: [Entry] = []
+    /// Where the next record is read.
+    private(set) var position: Offset
+    private(set) var unsettled = 0
+    private(set) var ready = List()
+    private(set) var readyBytes = 0
+    private var firstFree = Ledger.none
+    private var first = Ledger.none
+    private var last = Ledger.none
+    private var offsets = IndexTable()
+    /// Settled by outcome since the last write, and in the write under way.
+    private var written = List()
+    private var committing = List()
+    /// The highest offset that was settled by an outcome: what lies above need not be in the durable state.
+    private var settledEdge: Offset
+    /// Unsettled entries that failed before.
+    private var failed = 0
+    private let fault: LedgerFault
+    /// What a restart brought and reading has not reached yet.
+    private var restored: RestoredLedger
+
+    /// - Parameter start: the first record that is there; what the state leaves unsettled below it is lost.
+    init(_ state: LedgerState, start: Offset, fault: LedgerFault = .none) {
+        self.restored = RestoredLedger(state, start: start)
+        self.position = self.restored.skip(from: max(state.watermark, start))
+        // All that the restart brought as settled must be written again.
+        self.settledEdge = max(self.position, state.settled.last?.upperBound ?? 0)
+        self.fault = fault
+    }
+
+    /// Unsettled offsets below the first record there is, and those of them that had failed before.
+    var lost: (count: Int64, pending: [LedgerState.Pending]) { (self.restored.lostCount, self.restored.lostPending) }
+
+    /// Every offset below it is settled, in memory; the durable one follows with the ledger's writes.
+    var watermark: Offset { self.first == Self.none ? self.position : self.entries[Int(self.first)].offset }
+
+    subscript(slot: Int32) -> Entry { self.entries[Int(slot)] }
+
+    func find(_ offset: Offset) -> Int32? { self.offsets[UInt64(bitPattern: offset)] }
+
+    // MARK: arrival
+
+    /// Takes in a record read at or after the position.
+    /// - Returns: its entry, or nil when it needs none: it was settled before a restart.
+    mutating func admit(_ offset: Offset, orderKey: UInt64, bytes: Int, tableMark: UInt64) -> Int32? {
+        self.position = offset + 1
+        if self.restored.isSettled(offset) { return nil }
+        let slot = self.allocate()
+        var entry = Entry()
+        entry.offset = offset
+        entry.orderKey = orderKey
+        entry.bytes = Int32(clamping: bytes)
+        entry.tableMark = tableMark
+        entry.state = .held
+        entry.before = self.last
+        if let pending = self.restored.pending(offset) {
+            entry.attempts = Int32(clamping: pending.attempts)
+            entry.due = pending.nextDue
+            self.failed += 1
+        }
+        if self.last == Self.none { self.first = slot } else { self.entries[Int(self.last)].after = slot }
+        self.last = slot
+        self.entries[Int(slot)] = entry
+        self.offsets.set(UInt64(bitPattern: offset), slot)
+        self.unsettled += 1
+        return slot
+    }
+
+    /// Takes in a delivery that failed before a restart and whose record is gone since: it lies below the position.
+    /// - Precondition: called in ascending order, before the first ``admit(_:orderKey:bytes:tableMark:)``.
+    mutating func admitExpired(_ pending: LedgerState.Pending) {
+        let position = self.position
+        guard pending.offset < position, let slot = self.admit(pending.offset, orderKey: 0, bytes: 0, tableMark: 0) else { return }
+        self.position = position
+        self.entries[Int(slot)].attempts = Int32(clamping: pending.attempts)
+        self.entries[Int(slot)].state = .running
+        self.failed += pending.attempts > 0 ? 1 : 0
+    }
+
+    /// Everything below `next` was read. Ranges that were settled before a restart are passed over.
+    mutating func pass(to next: Offset) {
+        self.position = self.restored.skip(from: max(self.position, next))
+    }
+
+    private mutating func allocate() -> Int32 {
+        guard self.firstFree != Self.none else {
+            self.entries.append(Entry())
+            return Int32(self.entries.count - 1)
+        }
+        let slot = self.firstFree
+        self.firstFree = self.entries[Int(slot)].next
+        return slot
+    }
+
+    // MARK: the way of one entry
+
+    mutating func makeReady(_ slot: Int32) {
+        self.entries[Int(slot)].state = .ready
+        self.readyBytes += Int(self.entries[Int(slot)].bytes)
+        self.ready.append(slot, &self.entries)
+    }
+
+    /// The ready delivery that has waited longest; its attempt starts.
+    mutating func takeReady() -> Int32? {
+        let slot = self.ready.first
+        guard slot != Self.none else { return nil }
+        self.ready.first = self.entries[Int(slot)].next
+        if self.ready.first == Self.none { self.ready.last = Self.none }
+        self.ready.count -= 1
+        self.readyBytes -= Int(self.entries[Int(slot)].bytes)
+        self.entries[Int(slot)].state = .running
+        return slot
+    }
+
+    /// An attempt failed; `due` is when the next may start.
+    mutating func fail(_ slot: Int32, due: Timestamp) {
+        if self.entries[Int(slot)].attempts == 0 { self.failed += 1 }
+        self.entries[Int(slot)].attempts = min(self.entries[Int(slot)].attempts + 1, Int32(Limits.Engine.countedAttempts))
+        self.wait(slot)
+        self.entries[Int(slot)].due = due
+    }
+
+    /// It may run, but not before its due time.
+    mutating func wait(_ slot: Int32) { self.entries[Int(slot)].state = .waiting }
+
+    /// The outcome is known; the entry stays until its outputs are durable.
+    mutating func finish(_ slot: Int32) { self.entries[Int(slot)].state = .finished }
+
+    /// The next write settles it. False when it is not finished, or was written before.
+    mutating func write(_ slot: Int32) -> Bool {
+        guard self.entries[Int(slot)].state == .finished else { return false }
+        self.entries[Int(slot)].state = .written
+        self.settledEdge = max(self.settledEdge, self.entries[Int(slot)].offset)
+        if self.entries[Int(slot)].attempts > 0 { self.failed -= 1 }
+        self.written.append(slot, &self.entries)
+        return true
+    }
+
+    /// Settles at once what needs no output.
+    mutating func settle(_ slot: Int32) {
+        self.settledEdge = max(self.settledEdge, self.entries[Int(slot)].offset)
+        if self.entries[Int(slot)].attempts > 0, self.entries[Int(slot)].state != .written { self.failed -= 1 }
+        self.remove(slot)
+    }
+
+    private mutating func remove(_ slot: Int32) {
+        let entry = self.entries[Int(slot)]
+        if entry.before == Self.none { self.first = entry.after } else { self.entries[Int(entry.before)].after = entry.after }
+        if entry.after == Self.none { self.last = entry.before } else { self.entries[Int(entry.after)].before = entry.before }
+        self.offsets.remove(UInt64(bitPattern: entry.offset))
+        self.entries[Int(slot)].state = .free
+        self.entries[Int(slot)].next = self.firstFree
+        self.firstFree = slot
+        self.unsettled -= 1
+    }
+
+    // MARK: durable state
+
+    /// The state to write now. What is written counts as settled in it; ``commitWrite()`` or ``abortWrite()`` follows.
+    mutating func beginWrite() -> LedgerState {
+        precondition(self.committing.count == 0, "one write is under way at most")
+        self.committing = self.written
+        self.written = List()
+        return self.state
+    }
+
+    /// The write is durable: its entries leave.
+    /// - Returns: how many.
+    mutating func commitWrite() -> Int {
+        let count = self.committing.count
+        var slot = self.committing.first
+        self.committing = List()
+        while slot != Self.none {
+            let next = self.entries[Int(slot)].next
+            self.remove(slot)
+            slot = next
+        }
+        return count
+    }
+
+    /// The write did not happen: its entries are part of the next one.
+    mutating func abortWrite() {
+        guard self.committing.count > 0 else { return }
+        if self.written.count == 0 {
+            self.written = self.committing
+        } else {
+            self.entries[Int(self.committing.last)].next = self.written.first
+            self.written = List(first: self.committing.first, last: self.written.last, count: self.committing.count + self.written.count)
+        }
+        self.committing = List()
+    }
+
+    /// What a restart needs to know, with all that is written counted as settled.
+    var state: LedgerState {
+        var builder = LedgerStateBuilder()
+        var slot = self.first
+        var failed = self.failed
+        while slot != Self.none {
+            let entry = self.entries[Int(slot)]
+            slot = entry.after
+            guard entry.state != .written else { continue }
+            // Nothing above was settled by an outcome and nothing above failed: a restart may read it all again.
+            if entry.offset > self.settledEdge && failed == 0 {
+                builder.unsettled(entry.offset)
+                return self.finish(builder, isCut: true)
+            }
+            builder.unsettled(entry.offset)
+            if entry.attempts > 0 {
+                failed -= 1
+                builder.pending(LedgerState.Pending(offset: entry.offset, attempts: Int(entry.attempts), nextDue: entry.due))
+            }
+        }
+        return self.finish(builder, isCut: false)
+    }
+
+    private func finish(_ builder: LedgerStateBuilder, isCut: Bool) -> LedgerState {
+        var state = builder.state(position: self.position, isCut: isCut)
+        self.restored.appendRest(to: &state, position: self.position)
+        switch self.fault {
+        case .commitsPastUnfinished: state = LedgerState(watermark: state.settled.last?.upperBound ?? state.watermark)
+        case .forgetsSettledRanges: state.settled = []
+        case .losesAttempts: state.pending = []
+        case .none, .ignoresKeyOrder: break
+        }
+        return state
+    }
+}

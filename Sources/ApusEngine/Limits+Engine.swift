@@ -1,0 +1,29 @@
+public import ApusCore
+
+extension Limits {
+    /// Bounds of the engine that nobody needs to configure.
+    public enum Engine {
+        /// Records asked for by one fetch.
+        public static let fetchRecords = 256
+        /// How long a partition waits after a read that failed or made no progress.
+        public static let fetchRetry: TimeSpan = .milliseconds(250)
+        /// How long settling that needs no output (records a filter skipped) may wait for a ledger write of its own.
+        public static let lazySettle: TimeSpan = .seconds(1)
+        /// Attributes that one filter may name.
+        public static let filterConditions = 64
+        /// How long the ledger waits after a write that failed before it asks for the next.
+        public static let ledgerRetry: TimeSpan = .milliseconds(100)
+        /// Credit that a worker may hold; more is cut off.
+        public static let creditsPerWorker = 65_536
+        /// The longest `Retry(after:)` that a handler may ask for.
+        public static let retryAfter: TimeSpan = .seconds(86_400)
+        /// How long a direct invocation without a deadline may wait for a worker.
+        public static let requestWait: TimeSpan = .seconds(300)
+        /// Starts that may fail in a row before waiting callers are told instead of left waiting.
+        public static let startFailuresBeforeRefusal = 2
+        /// Growths of a function's tables that are told apart; above it work waits for a later end than it must.
+        public static let tableGrowths = 1_024
+        /// Attempts of a delivery that the ledger counts; further ones count as this many.
+        public static let countedAttempts = 1_000_000_000
+    }
+}

@@ -1,0 +1,34 @@
+internal import ApusCore
+
+/// A trigger as it runs.
+struct TriggerState {
+    var plan: TriggerPlan
+    var function: Int32
+    /// The lanes by partition; -1 where none is open. For a table, the places in the function's ``TableFeed``.
+    var lanes: [Int32] = []
+    var counters = TriggerCounters()
+
+    var schedule: RetrySchedule { RetrySchedule(plan: self.plan.retry) }
+
+    func lane(_ partition: Int) -> Int32? {
+        guard partition >= 0, partition < self.lanes.count, self.lanes[partition] >= 0 else { return nil }
+        return self.lanes[partition]
+    }
+}
+
+/// What happened to a trigger's deliveries since the start of the engine.
+public struct TriggerCounters: Sendable, Equatable {
+    /// Settled by an outcome and durable.
+    public var settled: Int64 = 0
+    /// The filter did not match.
+    public var skipped: Int64 = 0
+    /// A newer record of the same key took its place before it could run.
+    public var superseded: Int64 = 0
+    /// Retention took the record before it could run.
+    public var expired: Int64 = 0
+    /// Gone before they were read: below the first record when the partition was opened.
+    public var lost: Int64 = 0
+    public var attemptsFailed: Int64 = 0
+    public var deadLetters: Int64 = 0
+    public var dropped: Int64 = 0
+}

@@ -1,0 +1,98 @@
+internal import ApusCore
+internal import ApusEngine
+
+/// One attempt under way at a worker: what the host must know when its outcome comes.
+struct Attempt {
+    var stream: UInt64
+    var work: Work
+    var number: Int
+    var dispatchedAt: Timestamp
+    /// One of a BATCH: answered by ITEM_RESULT instead of RESULT or ERROR.
+    var isItem: Bool
+    /// The trigger of a delivery; nil for a direct invocation.
+    var trigger: TriggerState?
+    /// What outputs take over from the source event; nil when the trigger has none.
+    var source: SourceContext?
+    /// What only some attempts need; made when one does.
+    var extras: AttemptExtras?
+
+    /// A slot of the table without an attempt.
+    static var none: Attempt {
+        Attempt(
+            stream: 0, work: .request(RequestID(rawValue: 0)), number: 0, dispatchedAt: .zero, isItem: false, trigger: nil,
+            source: nil)
+    }
+}
+
+/// What an attempt gathered before its outcome.
+final class AttemptExtras {
+    /// Where DATA frames of the stream go, those of an unfinished EMIT aside.
+    enum Open {
+        case none
+        /// They complete the block of a RESULT or ITEM_RESULT.
+        case result
+        /// They are the parts of a streamed result.
+        case parts
+        /// They belong to a result that was refused already.
+        case refused
+    }
+
+    var open = Open.none
+    /// The result's block as far as it came; of a streamed one for a delivery, its parts follow one another in its data.
+    var result: [UInt8] = []
+    /// The length the block will have when it is whole.
+    var expectedBytes = 0
+    /// Data of a streamed result so far.
+    var partBytes = 0
+    /// The records of emitted events.
+    var emits: [LogBatch.Append] = []
+    /// Emitted events, refused ones included.
+    var emitCount = 0
+    var emitBytes = 0
+    /// An EMIT whose data goes on in DATA frames.
+    var openEmit: OpenEmit?
+    /// The attempt's outcome whatever its final frame says: a bound was passed, or something was asked for that cannot be given.
+    var override: Failure?
+
+    struct OpenEmit {
+        /// Nil when it was refused.
+        var topic: TopicName?
+        var block: [UInt8]
+        var expectedBytes: Int
+    }
+}
+
+/// What the outputs of a delivery take over from its event.
+final class SourceContext {
+    private(set) var key: [UInt8]?
+    private(set) var traceparent: [UInt8]?
+    private(set) var hops = 0
+
+    static let traceparentName = Array("traceparent".utf8)
+    static let hopsName = Array(InternalHeader.hops.utf8)
+
+    /// Reads what outputs need from an ``EventBlock``; a block that cannot be read gives nothing, and its attempt tells.
+    init(_ block: UnsafeRawBufferPointer) {
+        guard let layout = try? EventLayout(parsing: block.bytes) else { return }
+        self.key = layout.key.map { Array(block[$0]) }
+        try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
+            if block[name].elementsEqual(Self.traceparentName), kind != Attribute.Kind.header.rawValue {
+                self.traceparent = Array(block[value])
+            } else if kind == Attribute.Kind.header.rawValue, block[name].elementsEqual(Self.hopsName) {
+                self.hops = decimal(block[value]) ?? Limits.hops
+            }
+            return true
+        }
+    }
+}
+
+/// The value of decimal digits; nil when there are none or too many.
+func decimal(_ digits: Slice<UnsafeRawBufferPointer>) -> Int? {
+    guard (1...18).contains(digits.count) else { return nil }
+    var value = 0
+    for digit in digits {
+        guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9") else { return nil }
+        value = value * 10 + Int(digit - UInt8(ascii: "0"))
+    }
+    return value
+}

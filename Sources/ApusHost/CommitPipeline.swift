@@ -1,0 +1,110 @@
+internal import ApusCore
+internal import ApusEngine
+
+/// What waits for the log: outputs, then the ledger, in one transaction at a time. Decides when to write; the shard writes.
+struct CommitPipeline {
+    /// A delivery whose outputs may not be written while the log is short of room.
+    struct Held {
+        var delivery: Delivery
+        var outputs: [LogBatch.Append]
+    }
+
+    private(set) var appends: [LogBatch.Append] = []
+    private(set) var forgotten: [LogBatch.LedgerWrite] = []
+    private(set) var held: [Held] = []
+    /// Bytes of the outputs that go with this write or the next; what is held is not among them, or it would hold itself.
+    private(set) var bytes = 0
+    /// The engine has ledger changes to write since then.
+    private var dirtySince: Timestamp?
+    private var firstOutcomeAt: Timestamp?
+    /// What the write under way holds.
+    private(set) var inFlight: LogBatch?
+    private var inFlightBytes = 0
+    private(set) var inFlightSince: Timestamp?
+    /// No write before this.
+    private var notBefore: Timestamp?
+    /// The log is short of room: outputs are held.
+    var isShort = false
+
+    mutating func append(_ outputs: [LogBatch.Append], now: Timestamp) {
+        self.appends += outputs
+        for output in outputs { self.bytes += output.block.count }
+        if self.dirtySince == nil { self.dirtySince = now }
+    }
+
+    mutating func hold(_ delivery: Delivery, _ outputs: [LogBatch.Append]) {
+        self.held.append(Held(delivery: delivery, outputs: outputs))
+    }
+
+    /// There is room again: what was held is given back, to be appended.
+    mutating func takeHeld() -> [Held] {
+        defer { self.held = [] }
+        return self.held
+    }
+
+    /// An entry of the ledger goes with its trigger.
+    mutating func forget(_ write: LogBatch.LedgerWrite, now: Timestamp) {
+        self.forgotten.append(write)
+        self.ledgerIsDirty(now: now)
+    }
+
+    mutating func ledgerIsDirty(now: Timestamp) { if self.dirtySince == nil { self.dirtySince = now } }
+    mutating func noteOutcome(now: Timestamp) { if self.firstOutcomeAt == nil { self.firstOutcomeAt = now } }
+
+    mutating func retryLater(now: Timestamp) {
+        self.notBefore = now + .milliseconds(Int64(Limits.Host.commitRetryMilliseconds))
+        self.ledgerIsDirty(now: now)
+    }
+
+    var isWaiting: Bool { self.dirtySince != nil || self.inFlight != nil || !self.held.isEmpty }
+
+    /// When a write is to be made that may not be made yet; nil when none is, or one is under way.
+    var nextDue: Timestamp? {
+        guard self.inFlight == nil, let dirtySince = self.dirtySince else { return nil }
+        let due = self.appends.isEmpty ? dirtySince + Limits.Host.ledgerDelay : dirtySince
+        return self.notBefore.map { max($0, due) } ?? due
+    }
+
+    /// Whether to write now. Outputs go at once; settling alone waits a moment for company, unless nothing else runs.
+    func isDue(now: Timestamp, isIdle: Bool) -> Bool {
+        guard self.inFlight == nil, self.dirtySince != nil else { return false }
+        if let notBefore = self.notBefore, now < notBefore { return false }
+        if isIdle || !self.forgotten.isEmpty { return true }
+        return self.nextDue.map { $0 <= now } ?? false
+    }
+
+    /// Takes what waits as the write under way.
+    mutating func begin(_ entries: [LogBatch.LedgerWrite], now: Timestamp) -> LogBatch? {
+        self.dirtySince = nil
+        self.notBefore = nil
+        guard !(self.appends.isEmpty && entries.isEmpty && self.forgotten.isEmpty) else { return nil }
+        let batch = LogBatch(urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten)
+        self.inFlight = batch
+        self.inFlightBytes = self.appends.reduce(0) { $0 + $1.block.count }
+        self.inFlightSince = self.firstOutcomeAt ?? now
+        self.firstOutcomeAt = nil
+        self.appends = []
+        self.forgotten = []
+        return batch
+    }
+
+    mutating func succeeded() {
+        self.bytes -= self.inFlightBytes
+        self.clear()
+    }
+
+    /// The write did not happen: its outputs go first in the next one, its ledger entries are the engine's to give again.
+    mutating func failed(now: Timestamp) {
+        guard let batch = self.inFlight else { return }
+        self.appends = batch.appends + self.appends
+        self.forgotten = batch.ledger.filter { $0.value == nil } + self.forgotten
+        self.clear()
+        self.retryLater(now: now)
+    }
+
+    private mutating func clear() {
+        self.inFlight = nil
+        self.inFlightBytes = 0
+        self.inFlightSince = nil
+    }
+}

@@ -1,0 +1,96 @@
+internal import ApusCore
+internal import ApusEngine
+
+/// One revision of a function while the host runs it. Workers keep the revision they were started for.
+final class FunctionState {
+    let function: HostFunction
+    let triggers: [TriggerState]
+    /// For outputs of direct invocations.
+    let template: OutputTemplate
+
+    init(_ function: HostFunction, triggers: [TriggerState]) {
+        self.function = function
+        self.triggers = triggers
+        self.template = OutputTemplate(function: function.name, topic: nil)
+    }
+
+    /// The place of a trigger in INIT's list. Functions have few triggers, so a search is the quickest look-up.
+    func place(of trigger: TriggerID) -> UInt32 {
+        for (index, candidate) in self.function.triggers.enumerated() where candidate.id == trigger { return UInt32(index) }
+        return InvokeHead.direct
+    }
+}
+
+/// One trigger while the host runs it; it lives on across revisions of its function.
+final class TriggerState {
+    private(set) var trigger: HostTrigger
+    private(set) var functionName: ResourceName
+    private(set) var revision: String
+    private(set) var template: OutputTemplate
+    private(set) var isTable: Bool
+    /// Outcomes of the trigger append records.
+    private(set) var hasOutputs: Bool
+    private(set) var isCompacted: Bool
+    let ledgerPrefix: [UInt8]
+    /// Itself, as a redriven event names the one that may take it: `namespace/function/trigger`.
+    let path: [UInt8]
+    /// The upper half of the ids of its invocations.
+    let identity: UInt64
+    /// The next offset of each open partition, as far as the log told.
+    var ends: [Offset] = []
+
+    init(_ trigger: HostTrigger, of function: HostFunction, plan: TriggerPlan, isCompacted: Bool, logIdentity: UInt64) {
+        self.trigger = trigger
+        self.functionName = function.name
+        self.revision = function.revision
+        self.template = OutputTemplate(function: function.name, topic: trigger.topic)
+        self.isTable = plan.kind == .table
+        self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
+        self.isCompacted = isCompacted
+        self.path = Array("\(function.name.namespace)/\(function.name.name)/\(trigger.name)".utf8)
+        self.ledgerPrefix = LedgerKey.prefix(
+            function: function.name, trigger: trigger.name, generation: trigger.generation)
+        self.identity = self.ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity
+    }
+
+    func update(_ trigger: HostTrigger, of function: HostFunction, plan: TriggerPlan, isCompacted: Bool) {
+        self.trigger = trigger
+        self.revision = function.revision
+        self.isTable = plan.kind == .table
+        self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
+        self.isCompacted = isCompacted
+    }
+
+    /// Attempts of one delivery have one id, and a restart gives the same.
+    func invocation(partition: Int, offset: Offset) -> InvocationID {
+        InvocationID(high: self.identity, low: UInt64(partition) << 48 | UInt64(offset) & 0xFFFF_FFFF_FFFF)
+    }
+
+    func place(_ partition: Int, _ offset: Offset) -> RecordPlace {
+        RecordPlace(TopicPartition(self.trigger.topic, partition), offset)
+    }
+}
+
+/// A 64-bit hash of a record's key, never 0. Two keys of one hash wait for each other, which harms nobody.
+enum KeyHash {
+    static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+        var hash: UInt64 = 0x9E37_79B9_7F4A_7C15 ^ UInt64(bytes.count)
+        var at = 0
+        while at + 8 <= bytes.count {
+            hash = Self.mix(hash ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+            at += 8
+        }
+        var tail: UInt64 = 0
+        while at < bytes.count {
+            tail = tail << 8 | UInt64(bytes[at])
+            at += 1
+        }
+        hash = Self.mix(hash ^ tail)
+        return hash == 0 ? 1 : hash
+    }
+
+    private static func mix(_ value: UInt64) -> UInt64 {
+        let product = value.multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
+        return product.high ^ product.low
+    }
+}

@@ -1,0 +1,59 @@
+public import ApusCore
+public import ApusEngine
+
+/// One revision of a function as the host runs it: names, what to launch, what to tell the worker, where outputs go.
+public struct HostFunction: Sendable {
+    public var name: ResourceName
+    /// The revision's content hash.
+    public var revision: String
+    public var launch: LaunchOrder
+    /// The payload of INIT, as `docs/worker-protocol.md` describes it; its triggers are in the order of ``triggers``.
+    public var initialization: [UInt8]
+    public var plan: FunctionPlan
+    /// One for each of the plan's triggers, in their order.
+    public var triggers: [HostTrigger]
+    /// What handlers may emit to, by the names they use.
+    public var emits: [String: TopicName]
+
+    public init(
+        name: ResourceName, revision: String, launch: LaunchOrder, initialization: [UInt8], plan: FunctionPlan,
+        triggers: [HostTrigger] = [], emits: [String: TopicName] = [:]
+    ) {
+        self.name = name
+        self.revision = revision
+        self.launch = launch
+        self.initialization = initialization
+        self.plan = plan
+        self.triggers = triggers
+        self.emits = emits
+    }
+}
+
+/// One topic or table trigger as the host runs it.
+public struct HostTrigger: Sendable {
+    public var id: TriggerID
+    public var name: String
+    /// The generation in which the trigger was created: part of its ledger's key.
+    public var generation: UInt64
+    public var topic: TopicName
+    public var replyTo: TopicName?
+    /// Where dead letters go; `apus.dead` unless the trigger names a topic.
+    public var deadLetter: TopicName
+    public var filter: SubscriptionFilter
+    /// Where each partition starts while its ledger has no entry; partitions beyond the list start at 0.
+    public var starts: [Offset]
+
+    public init(
+        id: TriggerID, name: String, generation: UInt64, topic: TopicName, replyTo: TopicName? = nil,
+        deadLetter: TopicName = .dead, filter: SubscriptionFilter = SubscriptionFilter(), starts: [Offset] = []
+    ) {
+        self.id = id
+        self.name = name
+        self.generation = generation
+        self.topic = topic
+        self.replyTo = replyTo
+        self.deadLetter = deadLetter
+        self.filter = filter
+        self.starts = starts
+    }
+}

@@ -1,0 +1,52 @@
+public import ApusCore
+
+extension Limits {
+    /// Bounds of what the host holds for its workers and its log.
+    public enum Host {
+        /// What is read from a worker at once; two frames, so that a whole one always fits behind a part of another.
+        public static let readBufferBytes = 2 * Limits.frameBytes
+        /// Reads of one worker per turn of the loop, so that a flood leaves its neighbours their turn.
+        public static let readsPerTurn = 4
+        /// What may wait for a worker that does not read its pipe. Above it the worker is killed.
+        public static let outputBufferBytes = 64 << 20
+        /// How long a frame may stay incomplete.
+        public static let partialFrameTimeout = TimeSpan.seconds(10)
+        /// An idle worker is asked this often whether it lives.
+        public static let pingInterval = TimeSpan.seconds(15)
+        /// How long it may take to say so.
+        public static let pingTimeout = TimeSpan.seconds(10)
+        /// How often deadlines of channels are looked at.
+        public static let housekeepingMilliseconds: UInt64 = 100
+
+        /// Events that one attempt may emit, and their bytes in all.
+        public static let emitsPerAttempt = 1_024
+        public static let emitBytesPerAttempt = 16 << 20
+
+        /// One captured line; the rest of a longer one is cut off and counted.
+        public static let lineBytes = 8 * 1024
+        /// Captured lines of one worker and second; more are counted and dropped.
+        public static let linesPerSecond = 2_000
+        /// Captured bytes of one worker and attempt; more are counted and dropped.
+        public static let logBytesPerAttempt = 1 << 20
+        /// What is read of a worker's output in one second. Above it the pipe is left full until the second is over.
+        public static let captureBytesPerSecond = 32 << 20
+        /// Lines of standard error that a failed start quotes.
+        public static let lastLines = 20
+
+        /// Wait before a write that the log refused is sent again.
+        public static let commitRetryMilliseconds: UInt64 = 250
+        /// How long settled deliveries without outputs may wait for others to share their write.
+        public static let ledgerDelay = TimeSpan.milliseconds(1)
+        /// Outputs that wait for the log. Above it triggers with outputs are not dispatched.
+        public static let pendingOutputBytes = 64 << 20
+
+        /// A fetch that starts this near to the end reads what was appended a moment ago, which is in memory: on the loop itself.
+        public static let recentRecords: Int64 = 4_096
+        /// Records' bytes passed over by one fetch.
+        public static let fetchBytes = 4 << 20
+
+        /// A failure's message and detail in a dead letter, in an answer and in a state.
+        public static let messageBytes = 4 * 1024
+        public static let detailBytes = 16 * 1024
+    }
+}

@@ -1,0 +1,207 @@
+internal import ApusCore
+internal import ApusEngine
+
+/// What a function's outputs have in common, encoded once.
+struct OutputTemplate {
+    /// `<function>:<topic>:` of a trigger, `<function>:` of direct invocations; what names the event follows.
+    let idPrefix: [UInt8]
+    /// The encoded attributes `source` and `type` for outputs that bring none.
+    let source: [UInt8]
+    let type: [UInt8]
+
+    init(function: ResourceName, topic: TopicName?) {
+        let scope = topic.map { "\(function.name):\($0):" } ?? "\(function.name):"
+        self.idPrefix = Array(scope.utf8)
+        var source: [UInt8] = []
+        EventBlock.append(
+            [Attribute("source", "/apus/\(function.namespace)/\(function.name)", kind: .uriReference)], to: &source)
+        self.source = source
+        var type: [UInt8] = []
+        EventBlock.append([Attribute("type", "dev.apus.result")], to: &type)
+        self.type = type
+    }
+
+    /// The id of a reply: the place of the event it answers.
+    func id(partition: Int, offset: Offset) -> [UInt8] {
+        var id = self.idPrefix
+        appendDecimal(partition, to: &id)
+        id.append(UInt8(ascii: ":"))
+        appendDecimal(Int(offset), to: &id)
+        return id
+    }
+
+    /// The id of an output of a direct invocation.
+    func id(_ invocation: InvocationID) -> [UInt8] { self.idPrefix + Array(invocation.description.utf8) }
+}
+
+func appendDecimal(_ value: Int, to bytes: inout [UInt8]) {
+    guard value > 9 || value < 0 else {
+        bytes.append(UInt8(ascii: "0") + UInt8(value))
+        return
+    }
+    withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { digits in
+        var rest = value.magnitude
+        var at = 20
+        while rest > 0 {
+            at -= 1
+            digits[at] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        }
+        if value < 0 {
+            at -= 1
+            digits[at] = UInt8(ascii: "-")
+        }
+        bytes.append(contentsOf: digits[at...])
+    }
+}
+
+/// Why an output cannot be a record.
+enum OutputError: Error, Equatable {
+    /// The worker sent bytes that are no event.
+    case frame(FrameError)
+    case tooLarge(Int)
+
+    /// The size that was too large; bytes that are no event are the worker's breach of the protocol.
+    func tooLargeBytes() throws(FrameError) -> Int {
+        switch self {
+        case .frame(let error): throw error
+        case .tooLarge(let bytes): return bytes
+        }
+    }
+}
+
+/// Turns what a handler returned or emitted into the bytes of a record, without building an event: its own attributes first, then
+/// what it left out, then what Apus says.
+enum OutputRecord {
+    private static let idName = Array("id".utf8)
+    private static let sourceName = Array("source".utf8)
+    private static let typeName = Array("type".utf8)
+    private static let internalPrefix = Array(InternalHeader.prefix.utf8)
+
+    /// What the attributes of an output hold.
+    private struct Contents {
+        var hasID = false
+        var hasSource = false
+        var hasType = false
+        var hasTraceparent = false
+        var count = 0
+        /// Attributes that only Apus may write, as ranges of the block.
+        var foreign: [Range<Int>] = []
+    }
+
+    /// Whether the handler returned nothing to publish: no data, no key. A null with a key of its own is a tombstone.
+    static func isNothing(_ layout: EventLayout) -> Bool { layout.isNull && layout.key == nil }
+
+    /// - Parameter id: for an output that brings none.
+    static func build(
+        _ block: UnsafeRawBufferPointer, layout: EventLayout, template: OutputTemplate, id: @autoclosure () -> [UInt8],
+        key fallbackKey: [UInt8]?, source: SourceContext?
+    ) throws(OutputError) -> [UInt8] {
+        let contents = try Self.inspect(block, layout)
+        let hops = (source?.hops ?? 0) + 1
+        var added: [UInt8] = []
+        if !contents.hasID { Self.append(name: Self.idName, kind: .string, value: id(), to: &added) }
+        if !contents.hasSource { added += template.source }
+        if !contents.hasType { added += template.type }
+        if !contents.hasTraceparent, let traceparent = source?.traceparent {
+            Self.append(name: SourceContext.traceparentName, kind: .string, value: traceparent, to: &added)
+        }
+        var digits: [UInt8] = []
+        appendDecimal(hops, to: &digits)
+        Self.append(name: SourceContext.hopsName, kind: .header, value: digits, to: &added)
+
+        let kept = layout.attributes.count - contents.foreign.reduce(0) { $0 + $1.count }
+        let attributes = kept + added.count
+        let key = layout.key.map { Array(block[$0]) } ?? fallbackKey
+        let size = EventBlock.headBytes + (key?.count ?? 0) + attributes + layout.data.count
+        guard block.count <= Limits.eventBytes, attributes <= Limits.attributesBytes, size <= Limits.recordBytes else {
+            throw .tooLarge(block.count)
+        }
+        return [UInt8](unsafeUninitializedCapacity: size) { target, count in
+            var writer = BlockWriter(UnsafeMutableRawBufferPointer(target))
+            writer.head(keyCount: key?.count, attributes: attributes, data: layout.data.count, isNull: layout.isNull)
+            if let key { writer.append(key) }
+            var at = layout.attributes.lowerBound
+            for foreign in contents.foreign {
+                writer.append(block, at..<foreign.lowerBound)
+                at = foreign.upperBound
+            }
+            writer.append(block, at..<layout.attributes.upperBound)
+            writer.append(added)
+            writer.append(block, layout.data)
+            count = writer.count
+        }
+    }
+
+    static func append(name: [UInt8], kind: Attribute.Kind, value: [UInt8], to bytes: inout [UInt8]) {
+        bytes.append(UInt8(name.count))
+        bytes.append(kind.rawValue)
+        bytes.appendLittleEndian(UInt16(value.count))
+        bytes += name
+        bytes += value
+    }
+
+    private static func inspect(_ block: UnsafeRawBufferPointer, _ layout: EventLayout) throws(OutputError) -> Contents {
+        var contents = Contents()
+        var isMalformed = false
+        do {
+            try layout.forEachAttribute(in: block.bytes) { name, kind, value in
+                contents.count += 1
+                guard let kind = Attribute.Kind(rawValue: kind), contents.count <= Limits.attributesPerEvent else {
+                    isMalformed = true
+                    return false
+                }
+                let text = block[name]
+                if kind == .header {
+                    if text.starts(with: Self.internalPrefix) {
+                        contents.foreign.append(name.lowerBound - 4..<value.upperBound)
+                    }
+                    return true
+                }
+                switch name.count {
+                case 2: if text.elementsEqual(Self.idName) { contents.hasID = true }
+                case 4: if text.elementsEqual(Self.typeName) { contents.hasType = true }
+                case 6: if text.elementsEqual(Self.sourceName) { contents.hasSource = true }
+                case 11: if text.elementsEqual(SourceContext.traceparentName) { contents.hasTraceparent = true }
+                default: break
+                }
+                return true
+            }
+        } catch {
+            throw .frame(error)
+        }
+        if isMalformed { throw .frame(.malformed) }
+        return contents
+    }
+}
+
+/// Fills memory with an ``EventBlock`` from its start to its end. The caller has counted.
+struct BlockWriter {
+    private let target: UnsafeMutableRawBufferPointer
+    private(set) var count = 0
+
+    init(_ target: UnsafeMutableRawBufferPointer) { self.target = target }
+
+    mutating func head(keyCount: Int?, attributes: Int, data: Int, isNull: Bool) {
+        self.store(Int64(0))
+        self.store(keyCount.map { UInt32($0) } ?? 0xFFFF_FFFF)
+        self.store(UInt32(attributes))
+        self.store(UInt32(data))
+        self.store(isNull ? EventBlock.nullDataFlag : 0)
+    }
+
+    mutating func append(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { self.append($0, 0..<$0.count) }
+    }
+
+    mutating func append(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+        UnsafeMutableRawBufferPointer(rebasing: self.target[self.count..<self.count + range.count])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+        self.count += range.count
+    }
+
+    private mutating func store<Integer: FixedWidthInteger & BitwiseCopyable>(_ value: Integer) {
+        self.target.storeBytes(of: value.littleEndian, toByteOffset: self.count, as: Integer.self)
+        self.count += MemoryLayout<Integer>.size
+    }
+}

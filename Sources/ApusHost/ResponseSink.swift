@@ -1,0 +1,22 @@
+public import ApusCore
+public import ApusEngine
+
+/// Takes the answer to a direct invocation. Called on the shard's loop; bytes are lent for the call.
+///
+/// Either ``onResult(_:)`` once, or ``onStart(_:)``, ``onPart(_:)`` any number of times and ``onEnd()``; ``onFailure(_:)`` instead of
+/// the rest at any moment. Nothing follows the end.
+public protocol ResponseSink: AnyObject {
+    /// The whole result, an ``EventBlock``.
+    func onResult(_ block: UnsafeRawBufferPointer)
+    /// A streamed result begins: an ``EventBlock`` with its attributes and no data.
+    func onStart(_ block: UnsafeRawBufferPointer)
+    func onPart(_ bytes: UnsafeRawBufferPointer)
+    func onEnd()
+    func onFailure(_ failure: Failure)
+    /// How far the handler says it is.
+    func onProgress(_ progress: ProgressPayload)
+}
+
+extension ResponseSink {
+    public func onProgress(_ progress: ProgressPayload) {}
+}

@@ -1,0 +1,171 @@
+public import ApusCore
+public import ApusEngine
+internal import ApusLoop
+internal import Synchronization
+
+/// A topic that triggers of this shard follow.
+struct FollowedTopic {
+    var token: FollowToken
+    var triggers: [TriggerID]
+}
+
+/// Growth of topics on its way from the log's thread to the loop: the newest end of each partition, one wake-up for all.
+private final class GrowthInbox: Sendable {
+    private let ends = Mutex<[TopicPartition: Offset]>([:])
+
+    /// - Returns: whether the loop must be told.
+    func put(_ partition: TopicPartition, _ end: Offset) -> Bool {
+        self.ends.withLock { ends in
+            defer { ends[partition] = end }
+            return ends.isEmpty
+        }
+    }
+
+    func take() -> [TopicPartition: Offset] {
+        self.ends.withLock { ends in
+            defer { ends.removeAll(keepingCapacity: true) }
+            return ends
+        }
+    }
+}
+
+extension Shard {
+    /// Deploys a function, or a new revision of one: its triggers open at their durable positions, its topics are followed.
+    /// - Throws: what the log says when the ledger or the topics cannot be read, or `topic_not_found`; nothing has changed then.
+    public func apply(_ function: HostFunction) throws(ApusError) {
+        precondition(function.triggers.map(\.id) == function.plan.triggers.map(\.trigger), "host and engine get the same triggers")
+        var opened: [(TriggerState, [LedgerState], [OffsetBounds])] = []
+        var states: [TriggerState] = []
+        for (trigger, plan) in zip(function.triggers, function.plan.triggers) {
+            guard let topic = self.log.topic(trigger.topic) else {
+                throw ApusError(.topicNotFound, "the topic '\(trigger.topic)' of the trigger '\(trigger.name)' does not exist: create it first")
+            }
+            if let state = self.triggers[trigger.id] {
+                states.append(state)
+                continue
+            }
+            let state = TriggerState(
+                trigger, of: function, plan: plan, isCompacted: topic.isCompacted, logIdentity: self.log.identity)
+            let (ledgers, bounds) = try self.restore(state, partitions: topic.partitions)
+            states.append(state)
+            opened.append((state, ledgers, bounds))
+        }
+        self.retire(function)
+        for (index, state) in states.enumerated() {
+            let isCompacted = self.log.topic(function.triggers[index].topic)?.isCompacted ?? false
+            state.update(function.triggers[index], of: function, plan: function.plan.triggers[index], isCompacted: isCompacted)
+        }
+        self.functions[function.plan.function] = FunctionState(function, triggers: states)
+        let now = self.now
+        self.engine.apply(function.plan, now: now)
+        for (state, ledgers, bounds) in opened {
+            self.triggers[state.trigger.id] = state
+            state.ends = bounds.map(\.end)
+            self.follow(state)
+            for (partition, ledger) in ledgers.enumerated() {
+                self.engine.open(state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], now: now)
+            }
+        }
+        self.requestTurn()
+    }
+
+    /// Takes a function away. Its workers stop, its callers get a failure.
+    /// - Parameter forgettingPositions: the ledger of its triggers is deleted as well.
+    public func remove(_ function: FunctionID, forgettingPositions: Bool) {
+        guard let state = self.functions.removeValue(forKey: function) else { return }
+        self.engine.remove(function, now: self.now)
+        for trigger in state.triggers { self.forget(trigger, forgettingPosition: forgettingPositions) }
+        self.requestTurn()
+    }
+
+    /// Triggers that the new revision no longer has.
+    private func retire(_ function: HostFunction) {
+        guard let current = self.functions[function.plan.function] else { return }
+        let kept = Set(function.triggers.map(\.id))
+        for trigger in current.triggers where !kept.contains(trigger.trigger.id) {
+            self.forget(trigger, forgettingPosition: true)
+        }
+    }
+
+    private func forget(_ trigger: TriggerState, forgettingPosition: Bool) {
+        let id = trigger.trigger.id
+        self.triggers.removeValue(forKey: id)
+        self.lastTrigger = nil
+        self.retired.append(trigger)
+        if var topic = self.followed[trigger.trigger.topic] {
+            topic.triggers.removeAll { $0 == id }
+            self.followed[trigger.trigger.topic] = topic.triggers.isEmpty ? nil : topic
+            if topic.triggers.isEmpty { self.log.unfollow(topic.token) }
+        }
+        guard forgettingPosition, !trigger.isTable else { return }
+        for partition in trigger.ends.indices {
+            let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)
+            self.commits.forget(LogBatch.LedgerWrite(key: key, value: nil), now: self.now)
+        }
+    }
+
+    private func restore(
+        _ trigger: TriggerState, partitions: Int
+    ) throws(ApusError) -> ([LedgerState], [OffsetBounds]) {
+        var states = (0..<partitions).map { partition in
+            LedgerState(watermark: partition < trigger.trigger.starts.count ? trigger.trigger.starts[partition] : 0)
+        }
+        if !trigger.isTable {
+            for (key, value) in try self.log.ledger(prefix: trigger.ledgerPrefix) {
+                guard let partition = LedgerKey.partition(of: key, prefix: trigger.ledgerPrefix), partition < partitions else { continue }
+                states[partition] = try LedgerKey.decode(value)
+            }
+        }
+        var bounds: [OffsetBounds] = []
+        for partition in 0..<partitions {
+            bounds.append(try self.log.bounds(of: TopicPartition(trigger.trigger.topic, partition)))
+        }
+        return (states, bounds)
+    }
+
+    // MARK: growth
+
+    private func follow(_ trigger: TriggerState) {
+        let topic = trigger.trigger.topic
+        if self.followed[topic] != nil {
+            self.followed[topic]?.triggers.append(trigger.trigger.id)
+            return
+        }
+        let inbox = GrowthInbox()
+        let token = self.log.follow(topic) { [loop = self.loop, weak self] partition, end in
+            guard inbox.put(TopicPartition(topic, partition), end) else { return }
+            loop.post { [weak self] in self?.grew(inbox.take()) }
+        }
+        self.followed[topic] = FollowedTopic(token: token, triggers: [trigger.trigger.id])
+        // What was appended between reading the bounds and following is found here.
+        for partition in trigger.ends.indices {
+            guard let bounds = try? self.log.bounds(of: TopicPartition(topic, partition)) else { continue }
+            if bounds.end > trigger.ends[partition], inbox.put(TopicPartition(topic, partition), bounds.end) {
+                self.loop.post { [weak self] in self?.grew(inbox.take()) }
+            }
+        }
+    }
+
+    private func grew(_ ends: [TopicPartition: Offset]) {
+        let now = self.now
+        for (partition, end) in ends {
+            for trigger in self.followed[partition.topic]?.triggers ?? [] {
+                guard let state = self.triggers[trigger] else { continue }
+                while state.ends.count <= partition.partition { self.openAdded(state, now: now) }
+                guard end > state.ends[partition.partition] else { continue }
+                state.ends[partition.partition] = end
+                self.engine.grew(trigger, partition: partition.partition, end: end, now: now)
+            }
+        }
+        self.requestTurn()
+    }
+
+    /// A partition that was added to the topic after the trigger was opened starts at 0.
+    private func openAdded(_ trigger: TriggerState, now: Timestamp) {
+        let partition = trigger.ends.count
+        trigger.ends.append(0)
+        self.engine.open(
+            trigger.trigger.id, partition: partition, state: LedgerState(watermark: 0), bounds: OffsetBounds(start: 0, end: 0),
+            now: now)
+    }
+}

@@ -1,0 +1,187 @@
+internal import ApusCore
+internal import ApusEngine
+
+/// A delivery that was given up and waits for its dead letter to be written.
+struct LostDelivery {
+    var delivery: Delivery
+    var attempts: Int
+    var failure: Failure
+}
+
+extension Shard {
+    /// An attempt brought a whole result.
+    func succeeded(
+        _ channel: WorkerChannel, at index: Int, _ block: UnsafeRawBufferPointer, _ layout: EventLayout, now: Timestamp
+    ) throws(FrameError) {
+        if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
+        var outputs = channel.attempts[index].extras?.emits ?? []
+        if case .delivery(let delivery) = channel.attempts[index].work, let trigger = channel.attempts[index].trigger {
+            let source = channel.attempts[index].source
+            if let reply = trigger.trigger.replyTo, !OutputRecord.isNothing(layout) {
+                do {
+                    let record = try OutputRecord.build(
+                        block, layout: layout, template: trigger.template,
+                        id: trigger.template.id(partition: delivery.partition, offset: delivery.offset), key: source?.key,
+                        source: source)
+                    outputs.append(LogBatch.Append(topic: reply, block: record))
+                    self.statistics.replies += 1
+                } catch {
+                    self.refuse(channel, index, self.replyTooLarge(try error.tooLargeBytes()))
+                    return self.finishRefused(channel, at: index, now: now)
+                }
+            }
+            if !outputs.isEmpty, let source, source.hops >= Limits.hops {
+                self.refuse(
+                    channel, index,
+                    Failure(.hopsExceeded, "the event has passed through \(source.hops) functions; at most \(Limits.hops) are allowed"))
+                return self.finishRefused(channel, at: index, now: now)
+            }
+        }
+        let attempt = self.close(channel, at: index, now: now)
+        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
+        self.statistics.succeeded += 1
+        switch verdict {
+        case .publish(let delivery, _):
+            self.publish(delivery, outputs, now: now)
+        case .answer(let request):
+            self.answer(request, block, emits: outputs)
+        default:
+            self.perform(verdict, failure: nil)
+        }
+    }
+
+    private func replyTooLarge(_ bytes: Int) -> Failure {
+        Failure(
+            .resultTooLarge,
+            "the result has \(bytes) bytes; an event on a topic has at most \(Limits.eventBytes): store it elsewhere and return its address")
+    }
+
+    /// The last part of a streamed answer came.
+    func streamEnded(_ channel: WorkerChannel, at index: Int, now: Timestamp) {
+        let attempt = self.close(channel, at: index, now: now)
+        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
+        self.statistics.succeeded += 1
+        guard case .answer(let request) = verdict else { return self.perform(verdict, failure: nil) }
+        self.answerEnd(request, emits: attempt.extras?.emits ?? [])
+    }
+
+    /// The attempt is over, and what was noted against it is its outcome.
+    func finishRefused(_ channel: WorkerChannel, at index: Int, now: Timestamp) {
+        let failure = channel.attempts[index].extras?.override ?? Failure(.internal, "an attempt was refused without a reason")
+        self.finish(channel, at: index, .rejected(failure), failure, now: now)
+    }
+
+    func receivedError(
+        _ payload: UnsafeRawBufferPointer, from channel: WorkerChannel, at index: Int, now: Timestamp
+    ) throws(FrameError) {
+        let error = try ErrorPayload(parsing: payload.bytes)
+        guard channel.attempts[index].extras?.openEmit == nil else { throw .unexpected(.error) }
+        if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
+        let failure = Failure(
+            Self.code(of: error), clipped(error.message, to: Limits.Host.messageBytes),
+            detail: clipped(error.detail, to: Limits.Host.detailBytes))
+        switch error.kind {
+        case .retryable:
+            self.finish(channel, at: index, .failed(failure, retryAfter: error.retryAfter), failure, now: now)
+        case .permanent, .poison:
+            self.finish(channel, at: index, .rejected(failure), failure, now: now)
+        }
+    }
+
+    /// What a worker may say of its own attempt; any other code of its is the function's failure.
+    private static func code(of error: ErrorPayload) -> ErrorCode {
+        switch ErrorCode(rawValue: error.code) {
+        case .some(let code)
+        where [.functionFailed, .functionRejected, .resultTooLarge, .invalidEvent, .invalidJSON, .cancelled, .notYetSupported,
+            .emitRefused, .eventTooLarge].contains(code):
+            code
+        default: error.kind == .permanent ? .functionRejected : .functionFailed
+        }
+    }
+
+    private func finish(
+        _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, now: Timestamp
+    ) {
+        let attempt = self.close(channel, at: index, now: now)
+        self.statistics.failed += 1
+        self.perform(self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now), failure: failure)
+    }
+
+    private func close(_ channel: WorkerChannel, at index: Int, now: Timestamp) -> Attempt {
+        let attempt = channel.attempts.remove(at: index)
+        if channel.attempts.isEmpty { channel.becameIdle(now: now) }
+        channel.budget.beginAttempt()
+        self.statistics.running.record(now - attempt.dispatchedAt)
+        return attempt
+    }
+
+    /// Acts on a verdict that needs no result.
+    func perform(_ verdict: Verdict, failure: Failure?) {
+        switch verdict {
+        case .publish(let delivery, _):
+            self.publish(delivery, [], now: self.now)
+        case .answer(let request):
+            let failure = failure ?? Failure(.internal, "an attempt without a result was to be answered")
+            self.requests.removeValue(forKey: request)?.sink.onFailure(failure)
+        case .retry(_, _, _):
+            self.statistics.retried += 1
+        case .deadLetter(let delivery, let attempts):
+            let failure = failure ?? Failure(.internal, "a delivery was given up without a reason")
+            self.lostDeliveries.append(LostDelivery(delivery: delivery, attempts: attempts, failure: failure))
+        case .drop(_, _):
+            self.statistics.dropped += 1
+        case .fed, .ignore:
+            break
+        }
+    }
+
+    /// Outputs of a delivery join the next write. While the log is short of room they wait, and settling goes on without them.
+    private func publish(_ delivery: Delivery, _ outputs: [LogBatch.Append], now: Timestamp) {
+        if outputs.isEmpty {
+            self.engine.written(delivery)
+        } else if self.commits.isShort {
+            self.commits.hold(delivery, outputs)
+            return
+        } else {
+            self.commits.append(outputs, now: now)
+            self.engine.written(delivery)
+        }
+        self.commits.noteOutcome(now: now)
+    }
+
+    // MARK: dead letters
+
+    /// Reads the events of deliveries that were given up and adds them, with the reason, to the next write.
+    func appendDeadLetters(now: Timestamp) {
+        guard !self.lostDeliveries.isEmpty else { return }
+        var lost: [LostDelivery] = []
+        swap(&lost, &self.lostDeliveries)
+        let known = lost.compactMap { item in self.triggers[item.delivery.trigger].map { (item, $0) } }
+        for item in lost where self.triggers[item.delivery.trigger] == nil { self.engine.written(item.delivery) }
+        var written = Set<Int>()
+        do {
+            let places = known.map { item, trigger in trigger.place(item.delivery.partition, item.delivery.offset) }
+            try self.log.records(at: places) { index, block in
+                written.insert(index)
+                self.appendDeadLetter(known[index].0, known[index].1, block, now: now)
+            }
+        } catch {
+            // The log cannot be read now: nothing is given up without its bytes, so these wait for the next look.
+            self.lostDeliveries += known.enumerated().filter { !written.contains($0.offset) }.map(\.element.0)
+            self.commits.retryLater(now: now)
+        }
+    }
+
+    private func appendDeadLetter(
+        _ lost: LostDelivery, _ trigger: TriggerState, _ block: UnsafeRawBufferPointer?, now: Timestamp
+    ) {
+        let reason = DeadLetterReason(
+            topic: trigger.trigger.topic, partition: lost.delivery.partition, offset: lost.delivery.offset, attempts: lost.attempts,
+            failure: lost.failure, function: trigger.functionName, trigger: trigger.trigger.name, time: now,
+            revision: trigger.revision)
+        let record = DeadLetterRecord.build(block, reason: reason)
+        self.commits.append([LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)], now: now)
+        self.statistics.deadLettered += 1
+        self.engine.written(lost.delivery)
+    }
+}

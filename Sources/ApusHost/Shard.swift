@@ -1,0 +1,192 @@
+public import ApusCore
+internal import ApusEngine
+public import ApusLoop
+
+/// One loop, one engine value, and the functions whose hash falls to it: performs what the engine decides.
+///
+/// Every method is called on the loop's thread unless it says otherwise. Callbacks only gather: once per turn of the loop the
+/// shard takes the engine's actions, performs them, writes to its workers and to the log.
+public final class Shard: @unchecked Sendable {
+    // SAFETY: confined to the thread of `loop`; references cross to other threads only to come back by `loop.post`.
+
+    public let loop: EventLoop
+    let log: any EventLog
+    let launcher: any WorkerLauncher
+    let configuration: ShardConfiguration
+    private let clock = SystemClock()
+
+    var engine: Engine
+    public internal(set) var statistics = ShardStatistics()
+
+    var functions: [FunctionID: FunctionState] = [:]
+    var triggers: [TriggerID: TriggerState] = [:]
+    var followed: [TopicName: FollowedTopic] = [:]
+    var channels: [WorkerID: WorkerChannel] = [:]
+    var workers: [LaunchTicket: WorkerChannel] = [:]
+    var requests: [RequestID: PendingRequest] = [:]
+    var nextRequest: UInt64 = 1
+
+    var commits = CommitPipeline()
+    var lostDeliveries: [LostDelivery] = []
+    var queuedDispatches: [QueuedDispatch] = []
+    var places: [RecordPlace] = []
+    /// The last ones that a dispatch named.
+    var lastChannel: WorkerChannel?
+    var lastTrigger: TriggerState?
+    /// What went away in this turn; queued dispatches may still name it.
+    var retired: [AnyObject] = []
+    var unflushed: [WorkerChannel] = []
+    private var actions: [EngineAction] = []
+
+    private var hook: TurnHook?
+    private var nudge: LoopNudge?
+    private var timer: LoopTimer?
+    private var housekeeper: LoopTimer?
+    private var isHousekeeping = false
+    private var armedFor: Timestamp?
+    var drain: DrainState?
+    var isClosed = false
+
+    /// - Parameter launcher: its `onExit` belongs to the shard from here on.
+    public init(
+        loop: EventLoop, log: any EventLog, launcher: any WorkerLauncher, configuration: ShardConfiguration = ShardConfiguration()
+    ) {
+        self.loop = loop
+        self.log = log
+        self.launcher = launcher
+        self.configuration = configuration
+        self.engine = Engine(configuration: configuration.engine, seed: configuration.seed)
+        launcher.onExit = { [unowned self] ticket, exit in self.exited(ticket, exit) }
+        self.hook = TurnHook(loop) { [unowned self] in self.turn() }
+        self.nudge = LoopNudge(loop)
+        self.timer = LoopTimer(loop) { [unowned self] in self.armedFor = nil }
+        self.housekeeper = LoopTimer(loop) { [unowned self] in self.keepHouse() }
+    }
+
+    /// The server's clock as this shard reads it.
+    public var now: Timestamp { self.clock.now }
+    public var attemptsInFlight: Int { self.engine.attemptsInFlight }
+    /// Triggers with outputs are not dispatched: the log is short of room, or too many outputs wait for it.
+    public var isLogShort: Bool { self.commits.isShort }
+
+    /// Makes sure that a turn comes before the loop waits again.
+    func requestTurn() { self.nudge?.request() }
+
+    // MARK: a turn
+
+    /// Rounds of actions that one turn performs before descriptors get theirs.
+    private static let roundsPerTurn = 64
+
+    private func turn() {
+        guard !self.isClosed else { return }
+        self.nudge?.cancel()
+        self.statistics.turns += 1
+        let now = self.now
+        if let due = self.engine.nextDue, due <= now { self.engine.advance(to: now) }
+        var rounds = 0
+        repeat {
+            self.engine.takeActions(into: &self.actions)
+            if self.actions.isEmpty { break }
+            self.performActions(now: now)
+            rounds += 1
+        } while rounds < Self.roundsPerTurn
+        if rounds == Self.roundsPerTurn { self.requestTurn() }
+        self.retired.removeAll()
+        self.flushChannels()
+        self.appendDeadLetters(now: now)
+        self.commit(now: now)
+        self.armTimer(now: now)
+        self.advanceDrain(now: now)
+    }
+
+    private func performActions(now: Timestamp) {
+        // The array goes out and comes back, so that its storage is kept and nothing else sees it half done.
+        var actions: [EngineAction] = []
+        swap(&actions, &self.actions)
+        for action in actions { self.perform(action, now: now) }
+        self.flushDispatches(now: now)
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &self.actions)
+    }
+
+    private func perform(_ action: EngineAction, now: Timestamp) {
+        switch action {
+        case .dispatch(let dispatch):
+            self.queue(dispatch)
+        case .dispatchBatch(let items):
+            self.flushDispatches(now: now)
+            self.dispatchBatch(items, now: now)
+        case .fetch(let trigger, let partition, let from, let maxRecords):
+            self.fetch(trigger, partition: partition, from: from, maxRecords: maxRecords, now: now)
+        case .ledgerDirty:
+            self.commits.ledgerIsDirty(now: now)
+        case .start(let worker, let function, _):
+            self.start(worker, function, now: now)
+        case .stop(let worker):
+            self.flushDispatches(now: now)
+            self.stop(worker, now: now)
+        case .cancel(let worker, let stream):
+            self.flushDispatches(now: now)
+            self.cancel(worker, stream)
+        case .kill(let worker, let reason):
+            self.flushDispatches(now: now)
+            self.kill(worker, reason)
+        case .fail(let request, let failure):
+            self.requests.removeValue(forKey: request)?.sink.onFailure(failure)
+        case .deadLetter(let delivery, let attempts, let failure):
+            self.lostDeliveries.append(LostDelivery(delivery: delivery, attempts: attempts, failure: failure))
+        case .dropped(_, _, _):
+            self.statistics.dropped += 1
+        }
+    }
+
+    // MARK: time
+
+    /// The timer may stand too early, never too late: deadlines move with every event, and setting it costs.
+    private func armTimer(now: Timestamp) {
+        guard var due = self.engine.nextDue ?? self.commits.nextDue else {
+            self.keepAwake()
+            return
+        }
+        if let commit = self.commits.nextDue, commit < due { due = commit }
+        if let armed = self.armedFor, armed <= due, armed > now { return self.keepAwake() }
+        let wait = max(0, (due - now).microseconds)
+        self.armedFor = due
+        self.timer?.start(milliseconds: UInt64((wait + 999) / 1_000))
+        self.keepAwake()
+    }
+
+    /// Channels and the log are looked at while there is anything to look at, so that an idle shard costs nothing.
+    private func keepAwake() {
+        let isNeeded = !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil
+        guard isNeeded != self.isHousekeeping else { return }
+        self.isHousekeeping = isNeeded
+        if isNeeded {
+            self.housekeeper?.start(
+                milliseconds: Limits.Host.housekeepingMilliseconds, repeating: Limits.Host.housekeepingMilliseconds)
+        } else {
+            self.housekeeper?.stop()
+        }
+    }
+
+    private func keepHouse() {
+        let now = self.now
+        for channel in Array(self.channels.values) { self.look(after: channel, now: now) }
+        self.watchRoom(now: now)
+    }
+
+    // MARK: the end
+
+    /// Closes what the shard holds of the loop. Workers must be gone: see ``drain(until:completion:)``.
+    func closeHandles() {
+        self.isClosed = true
+        self.hook?.close()
+        self.nudge?.close()
+        self.timer?.close()
+        self.housekeeper?.close()
+        self.hook = nil
+        self.nudge = nil
+        self.timer = nil
+        self.housekeeper = nil
+    }
+}

@@ -1,0 +1,33 @@
+public import ApusCore
+public import ApusEngine
+
+/// What a shard is given beside its loop, its log and its launcher.
+public struct ShardConfiguration {
+    public var engine: EngineConfiguration
+    /// Of the engine's jitter; the same seed and the same events give the same decisions.
+    public var seed: UInt64
+    /// Runs work on a thread that may wait for pages of the log. Without it, old records are read on the loop as well.
+    public var readAhead: ((@escaping @Sendable () -> Void) -> Void)?
+    public var logSink: LogSink
+    /// Called when a worker becomes ready: its function and how long its start took.
+    public var onReady: (ResourceName, TimeSpan) -> Void
+    /// Called when a start failed, with the failure that its caller sees.
+    public var onStartFailed: (ResourceName, Failure) -> Void
+    /// After a dispatch of the only attempt in flight, its worker's pipe is looked at for so long before the loop waits; 0 never.
+    public var busyPollMicroseconds: Int
+
+    public init(
+        engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 1,
+        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
+        onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },
+        onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in }, busyPollMicroseconds: Int = 0
+    ) {
+        self.engine = engine
+        self.seed = seed
+        self.readAhead = readAhead
+        self.logSink = logSink
+        self.onReady = onReady
+        self.onStartFailed = onStartFailed
+        self.busyPollMicroseconds = busyPollMicroseconds
+    }
+}

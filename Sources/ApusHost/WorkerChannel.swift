@@ -1,0 +1,204 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusLoop
+internal import CShims
+internal import Glibc
+
+/// The server's side of one worker: its descriptors, what was read of it and what waits to be written, its attempts. It reads and
+/// writes; what frames mean for the engine is decided by its ``Shard``. Loop thread only.
+final class WorkerChannel {
+    let worker: WorkerID
+    let function: FunctionState
+    let startedAt: Timestamp
+    unowned let shard: Shard
+
+    var machine: ChannelMachine
+    var attempts = AttemptTable()
+    /// Why it is ended by the server; the first reason counts.
+    var fatal: Failure?
+    /// The engine or the server asked for its end.
+    var isKilled = false
+    var ticket: LaunchTicket?
+    var missingLayers: [String] = []
+    var hasBeenReady = false
+    var stateSince: Timestamp
+    var idleSince: Timestamp
+    /// Since when a part of a frame waits for its rest.
+    var partSince: Timestamp?
+    var budget = LogBudget()
+    /// Whether the shard knows that something waits to be flushed.
+    var isQueued = false
+
+    private var descriptors: LaunchedWorker?
+    private var reader = FrameReader()
+    var output = OutputBuffer()
+    private var readWatch: DescriptorWatch?
+    private var writeWatch: DescriptorWatch?
+    private(set) var captures: [OutputCapture] = []
+
+    init(_ worker: WorkerID, _ function: FunctionState, shard: Shard, now: Timestamp) {
+        self.worker = worker
+        self.function = function
+        self.shard = shard
+        self.startedAt = now
+        self.stateSince = now
+        self.idleSince = now
+        self.machine = ChannelMachine(concurrency: function.function.plan.concurrency)
+    }
+
+    deinit {
+        self.closeDescriptors()
+        self.reader.release()
+        self.output.release()
+    }
+
+    /// Takes over the descriptors of the process.
+    /// - Returns: whether they can be watched.
+    func adopt(_ launched: LaunchedWorker, loop: EventLoop) -> Bool {
+        self.ticket = launched.ticket
+        self.missingLayers = launched.missingLayers
+        self.descriptors = launched
+        self.machine.launched()
+        let reading = DescriptorWatch(loop, descriptor: launched.fromWorker) { [unowned self] _ in self.shard.readable(self) }
+        let writing = DescriptorWatch(loop, descriptor: launched.toWorker) { [unowned self] _ in self.shard.flush(self) }
+        self.readWatch = reading
+        self.writeWatch = writing
+        self.captures = [(launched.stdout, LogPayload.Level.stdout), (launched.stderr, .stderr)].map { descriptor, level in
+            OutputCapture(descriptor: descriptor, level: level, channel: self, loop: loop)
+        }
+        guard let reading, writing != nil, self.captures.allSatisfy({ $0.isWatching }) else { return false }
+        reading.watch(.readable)
+        return true
+    }
+
+    /// Ends reading and writing; its process may still run.
+    func close() {
+        self.machine.died()
+        self.readWatch?.close()
+        self.readWatch = nil
+        self.writeWatch?.close()
+        self.writeWatch = nil
+        for capture in self.captures { capture.close() }
+        self.captures = []
+        self.closeDescriptors()
+        self.output.release()
+    }
+
+    /// No further frame is read or written; output of the process still is.
+    func silence() {
+        self.machine.died()
+        self.readWatch?.watch([])
+        self.writeWatch?.watch([])
+        self.output.release()
+    }
+
+    private func closeDescriptors() {
+        guard let descriptors = self.descriptors else { return }
+        self.descriptors = nil
+        for descriptor in [
+            descriptors.toWorker, descriptors.fromWorker, descriptors.descriptors, descriptors.stdout, descriptors.stderr,
+        ] { _ = Glibc.close(descriptor) }
+    }
+
+    // MARK: reading
+
+    enum Received: Equatable { case open, closed }
+
+    /// Reads and handles what has come, a bounded number of times.
+    func receive(now: Timestamp) throws(FrameError) -> Received {
+        guard let descriptor = self.descriptors?.fromWorker else { return .closed }
+        for _ in 0..<Limits.Host.readsPerTurn {
+            switch self.reader.fill(from: descriptor) {
+            case .nothing: return .open
+            case .closed: return .closed
+            case .last:
+                try self.consume(now: now)
+                return .open
+            case .some: try self.consume(now: now)
+            }
+            if self.machine.state == .dead { return .open }
+        }
+        return .open
+    }
+
+    /// Whether the pipe or the buffer still holds something, or the end.
+    var hasUnread: Bool {
+        guard let descriptor = self.descriptors?.fromWorker else { return false }
+        return apus_channel_waiting(descriptor) > 0
+    }
+
+    private func consume(now: Timestamp) throws(FrameError) {
+        var isFresh = self.partSince == nil
+        while let (header, payload) = try self.reader.next() {
+            isFresh = true
+            try self.shard.received(header, payload, from: self, now: now)
+            if self.machine.state == .dead { return }
+        }
+        if self.reader.hasPart {
+            if isFresh { self.partSince = now }
+        } else {
+            self.partSince = nil
+        }
+    }
+
+    // MARK: writing
+
+    /// Frames gathered so far go to the pipe; what it does not take waits for it.
+    /// - Returns: false when the worker reads no more, or too slowly.
+    func flush() -> Bool {
+        guard let descriptor = self.descriptors?.toWorker, self.machine.state != .dead else { return true }
+        switch self.output.flush(to: descriptor) {
+        case .everything:
+            self.writeWatch?.watch([])
+            return true
+        case .part:
+            self.writeWatch?.watch(.writable)
+            return self.output.count <= Limits.Host.outputBufferBytes
+        case .closed:
+            self.writeWatch?.watch([])
+            // Its end will tell more than the broken pipe does.
+            self.output.release()
+            return true
+        }
+    }
+
+    /// Appends a frame whose payload is at hand.
+    func send(_ type: FrameType, flags: FrameFlags = [], stream: UInt64 = 0, payload: [UInt8] = []) {
+        let header = FrameHeader(type, flags: flags, stream: stream, length: payload.count)
+        let target = self.output.extend(by: FrameHeader.byteCount + payload.count)
+        guard let base = target.baseAddress else { return }
+        header.write(to: base)
+        payload.withUnsafeBytes {
+            UnsafeMutableRawBufferPointer(rebasing: target[FrameHeader.byteCount...]).copyMemory(from: $0)
+        }
+    }
+
+    /// Sends data as a sealed memory descriptor.
+    /// - Returns: false when that cannot be now; the data then goes through the pipe.
+    func sendSealed(_ data: UnsafeRawBufferPointer, stream: UInt64) -> Bool {
+        guard let socket = self.descriptors?.descriptors else { return false }
+        let memory = apus_channel_sealed_memory(data.baseAddress, data.count)
+        guard memory >= 0 else { return false }
+        defer { _ = Glibc.close(memory) }
+        return apus_channel_send_descriptor(socket, memory, stream) == 0
+    }
+
+    // MARK: what others see
+
+    func snapshot() -> InstanceSnapshot {
+        InstanceSnapshot(
+            worker: self.worker, function: self.function.function.name, revision: self.function.function.revision,
+            state: self.instanceState, since: self.stateSince, inFlight: self.attempts.count, runtime: self.machine.runtime,
+            missingLayers: self.missingLayers)
+    }
+
+    private var instanceState: InstanceSnapshot.State {
+        switch self.machine.state {
+        case .launching, .greeting, .loading: .starting
+        case .ready: self.attempts.isEmpty ? .ready : .busy
+        case .asleep: .sleeping
+        case .draining: .draining
+        case .failed, .left, .dead: .stopped
+        }
+    }
+}

@@ -1,0 +1,231 @@
+internal import ApusCore
+internal import CLMDB
+internal import Glibc
+internal import Synchronization
+
+/// The thread that owns the write transaction. It gathers what was submitted during the last commit and commits it in
+/// one (group commit); between commits it does retention and deletion in bounded steps.
+final class LogWriter: @unchecked Sendable {
+    let environment: Environment
+    let tables: LogTables
+    let configuration: EmbeddedLogConfiguration
+    let directory: TopicDirectory
+    let followers = Followers()
+    let readers: ReaderPool
+    let clock: @Sendable () -> Timestamp
+    private let inbox: Monitor<WriterInbox>
+    private let shared: Mutex<LogStatus>
+    private let thread = Mutex<LogThread?>(nil)
+
+    // SAFETY: what follows is the writer thread's alone once it runs; before, of the thread that opens the log.
+    var room = RoomAccount()
+    var lastStamp: Int64
+    var touched: [Partition] = []
+    var lastTopic: Topic?
+    var maintenance: MaintenanceState
+    private var nextMeasurement: Int64 = 0
+    private var nextTick: Int64 = 0
+
+    init(
+        environment: Environment, tables: LogTables, opened: OpenedTopics, configuration: EmbeddedLogConfiguration,
+        readers: ReaderPool,
+        clock: @escaping @Sendable () -> Timestamp
+    ) {
+        self.environment = environment
+        self.tables = tables
+        self.configuration = configuration
+        self.readers = readers
+        self.clock = clock
+        self.directory = opened.directory
+        self.lastStamp = opened.lastStamp
+        self.maintenance = MaintenanceState(opened, stepRecords: configuration.maintenanceStepRecords)
+        self.inbox = Monitor(WriterInbox(bytesMax: configuration.queueBytes, batchesMax: configuration.queueBatches))
+        self.shared = Mutex(LogStatus())
+    }
+
+    func start() throws(ApusError) {
+        self.measureRoom()
+        let thread = try LogThread { self.run() }
+        self.thread.withLock { $0 = thread }
+    }
+
+    var isCurrentThread: Bool { self.thread.withLock { $0 }?.isCurrent ?? false }
+    var status: LogStatus { self.shared.withLock { $0 } }
+
+    // MARK: from every thread
+
+    func submit(_ submission: Submission, refusal: ApusError?) {
+        let (admission, mustWake) = self.inbox.withLock { inbox in
+            let admission = inbox.add(submission, refusal: refusal)
+            defer { inbox.isWriterWaiting = false }
+            return (admission, inbox.isWriterWaiting)
+        }
+        if mustWake { self.inbox.signal() }
+        if case .refusedHere(let code) = admission {
+            let what =
+                code == .shuttingDown
+                ? "the event log is closing" : "the event log's queue is full: send again after a moment"
+            submission.completion(.failure(ApusError(code, what)))
+        }
+    }
+
+    /// Waits until the command is durable. Not from the writer's own callbacks, which would wait for themselves.
+    func perform(_ command: TopicCommand) throws(ApusError) {
+        precondition(!self.isCurrentThread, "topics cannot be changed from a completion of the event log")
+        let reply = Monitor<Result<Void, ApusError>?>(nil)
+        let (isQueued, mustWake) = self.inbox.withLock { inbox in
+            let isQueued = inbox.add(command, reply)
+            defer { inbox.isWriterWaiting = false }
+            return (isQueued, inbox.isWriterWaiting)
+        }
+        guard isQueued else { throw ApusError(.shuttingDown, "the event log is closing") }
+        if mustWake { self.inbox.signal() }
+        // The writer answers every request that it takes, also while closing.
+        guard let answer = reply.take(within: nil, { $0 }) else {
+            throw ApusError(.shuttingDown, "the event log is closing")
+        }
+        try answer.get()
+    }
+
+    /// Waits for what is queued, then ends the thread.
+    func close() {
+        self.inbox.withLock { $0.isClosing = true }
+        self.inbox.signal()
+        let thread = self.thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+    }
+
+    // MARK: the thread
+
+    private func run() {
+        while true {
+            let wait = self.hasMaintenance ? 0 : max(0, self.nextTick - Self.monotonicMilliseconds())
+            let requests = self.inbox.take(within: Int(clamping: wait)) { inbox -> [WriterRequest]? in
+                inbox.isWriterWaiting = inbox.requests.isEmpty && !inbox.isClosing
+                return inbox.isWriterWaiting ? nil : inbox.takeAll()
+            }
+            if let requests {
+                if requests.isEmpty { return }
+                self.process(requests)
+            }
+            if Self.monotonicMilliseconds() >= self.nextTick {
+                self.nextTick =
+                    Self.monotonicMilliseconds() + max(1, self.configuration.maintenanceInterval.milliseconds)
+                self.measureRoom()
+                self.tick()
+            }
+            if self.hasMaintenance { self.maintainOnce() }
+        }
+    }
+
+    /// Forms groups of neighbouring batches, commits each, and performs commands in their place.
+    private func process(_ requests: [WriterRequest]) {
+        var group: [Submission] = []
+        var bytes = 0
+        var records = 0
+        func flush() {
+            if group.isEmpty { return }
+            self.commit(group)
+            self.inbox.withLock { $0.finished(group) }
+            group.removeAll(keepingCapacity: true)
+            bytes = 0
+            records = 0
+        }
+        for request in requests {
+            switch request {
+            case .batch(let submission):
+                let writes = submission.batch.appends.count + submission.batch.ledger.count
+                if bytes + submission.bytes > Limits.Log.groupBytes || records + writes > Limits.Log.groupRecords {
+                    flush()
+                }
+                group.append(submission)
+                bytes += submission.bytes
+                records += writes
+            case .command(let command, let reply):
+                flush()
+                let answer = self.execute(command)
+                reply.withLock { $0 = answer }
+                reply.signal()
+            case .refusal(let error, let completion):
+                completion(.failure(error))
+            }
+        }
+        flush()
+    }
+
+    // MARK: what the parts of the writer share
+
+    /// The time of a commit: never before that of an earlier one.
+    func stamp() -> Timestamp {
+        self.lastStamp = max(self.lastStamp, self.clock().microseconds)
+        return Timestamp(microseconds: self.lastStamp)
+    }
+
+    func touch(_ partition: Partition) {
+        if partition.isTouched { return }
+        partition.isTouched = true
+        self.touched.append(partition)
+    }
+
+    /// Writes down where the touched partitions now end; part of every transaction that touches one.
+    func putStates(_ transaction: borrowing WriteTransaction) throws(LMDBFailure) {
+        for partition in self.touched {
+            try transaction.put(
+                self.tables.states, integer: Int(partition.records.identifier), partition.working.encoded)
+        }
+    }
+
+    func forgetTouched() {
+        for partition in self.touched { partition.forget() }
+        self.touched.removeAll(keepingCapacity: true)
+    }
+
+    func committed(records: Int) {
+        self.shared.withLock { status in
+            status.commits += 1
+            status.records += UInt64(records)
+            status.failure = nil
+        }
+        let now = Self.monotonicMilliseconds()
+        if self.room.mustBeMeasured || now >= self.nextMeasurement { self.measureRoom() }
+    }
+
+    func failed(_ failure: LMDBFailure) -> ApusError {
+        let error = failure.apusError(path: self.environment.path, diskAvailable: self.environment.diskAvailable)
+        self.shared.withLock { $0.failure = error.description }
+        self.measureRoom()
+        return error
+    }
+
+    /// Sums the free list, which costs microseconds: after each commit near a bound, else ten times a second at most.
+    func measureRoom() {
+        self.nextMeasurement = Self.monotonicMilliseconds() + 100
+        let usedPages = self.environment.usedPages
+        do throws(LMDBFailure) {
+            let reader = try self.readers.take()
+            defer { self.readers.give(reader) }
+            self.room = RoomAccount(
+                pageBytes: self.environment.pageBytes, mapBytes: self.environment.mapBytes, usedPages: usedPages,
+                freePages: try reader.freePages(), diskAvailable: self.environment.diskAvailable,
+                diskFloor: self.configuration.diskFloorBytes
+            )
+        } catch {
+            // All readers are in use: the last measurement, less what was spent since, holds until the next.
+        }
+        self.shared.withLock { status in
+            status.roomBytes = self.room.room
+            status.capacityBytes = self.room.capacity
+            status.isShort = self.room.isShort
+            status.fileBytes = Int64(usedPages) * Int64(self.environment.pageBytes)
+        }
+    }
+
+    static func monotonicMilliseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+    }
+}

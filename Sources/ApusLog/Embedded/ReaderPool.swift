@@ -1,0 +1,163 @@
+internal import ApusCore
+internal import CLMDB
+internal import Glibc
+
+/// A read transaction that is renewed for each use, and the cursors it keeps. Of whoever took it from the
+/// ``ReaderPool``.
+final class Reader: @unchecked Sendable {
+    // SAFETY: one thread at a time: the one that took it from the pool. MDB_NOTLS lets that be another each time.
+    private let transaction: OpaquePointer
+    private var cursors: [MDB_dbi: OpaquePointer] = [:]
+    /// The cursors that were renewed for the present use.
+    private var current: Set<MDB_dbi> = []
+    private var last: (table: MDB_dbi, cursor: OpaquePointer)?
+
+    fileprivate init(_ environment: Environment) throws(LMDBFailure) {
+        var begun: OpaquePointer?
+        try check(mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun), "begin a read")
+        guard let transaction = begun else { throw LMDBFailure(ENOMEM, "begin a read") }
+        self.transaction = transaction
+        mdb_txn_reset(transaction)
+    }
+
+    deinit {
+        for cursor in self.cursors.values { mdb_cursor_close(cursor) }
+        mdb_txn_abort(self.transaction)
+    }
+
+    fileprivate func renew() throws(LMDBFailure) { try check(mdb_txn_renew(self.transaction), "begin a read") }
+
+    /// Lets go of the snapshot, so that its pages can be used again.
+    fileprivate func reset() {
+        self.last = nil
+        self.current.removeAll(keepingCapacity: true)
+        mdb_txn_reset(self.transaction)
+        guard self.cursors.count > Limits.Log.cursorsPerReader else { return }
+        for cursor in self.cursors.values { mdb_cursor_close(cursor) }
+        self.cursors.removeAll(keepingCapacity: true)
+    }
+
+    /// A cursor on a table, the same one for each call of one use.
+    func cursor(_ table: MDB_dbi) throws(LMDBFailure) -> OpaquePointer {
+        if let last = self.last, last.table == table { return last.cursor }
+        let cursor: OpaquePointer
+        if let known = self.cursors[table] {
+            if self.current.insert(table).inserted {
+                try check(mdb_cursor_renew(self.transaction, known), "renew a cursor")
+            }
+            cursor = known
+        } else {
+            var opened: OpaquePointer?
+            try check(mdb_cursor_open(self.transaction, table, &opened), "open a cursor")
+            guard let opened else { throw LMDBFailure(ENOMEM, "open a cursor") }
+            self.cursors[table] = opened
+            self.current.insert(table)
+            cursor = opened
+        }
+        self.last = (table, cursor)
+        return cursor
+    }
+
+    /// The record at exactly that offset, valid until the reader is given back.
+    func record(_ table: MDB_dbi, _ offset: Offset) throws(LMDBFailure) -> UnsafeRawBufferPointer? {
+        try self.seek(table, offset, MDB_SET_KEY)?.bytes
+    }
+
+    /// The first record at that offset or after it.
+    func firstRecord(_ table: MDB_dbi, from offset: Offset) throws(LMDBFailure) -> (
+        offset: Offset, bytes: UnsafeRawBufferPointer
+    )? {
+        try self.seek(table, offset, MDB_SET_RANGE)
+    }
+
+    private func seek(
+        _ table: MDB_dbi, _ offset: Offset, _ operation: MDB_cursor_op
+    ) throws(LMDBFailure) -> (offset: Offset, bytes: UnsafeRawBufferPointer)? {
+        let cursor = try self.cursor(table)
+        var wanted = UInt(bitPattern: Int(offset))
+        let (rc, found, value) = withUnsafeMutableBytes(of: &wanted) { bytes in
+            var key = MDB_val(mv_size: 8, mv_data: bytes.baseAddress)
+            var value = MDB_val()
+            let rc = mdb_cursor_get(cursor, &key, &value, operation)
+            return (rc, rc == MDB_SUCCESS ? key.offset : -1, value)
+        }
+        if rc == MDB_NOTFOUND { return nil }
+        try check(rc, "look up a record")
+        return (found, value.bytes)
+    }
+
+    /// Bytes of the pages that LMDB keeps to be used again: table 0 holds lists of them, each with its length first.
+    func freePages() throws(LMDBFailure) -> Int {
+        var opened: OpaquePointer?
+        try check(mdb_cursor_open(self.transaction, 0, &opened), "read the free list")
+        defer { mdb_cursor_close(opened) }
+        var pages = 0
+        var key = MDB_val()
+        var value = MDB_val()
+        var rc = mdb_cursor_get(opened, &key, &value, MDB_FIRST)
+        while rc == MDB_SUCCESS {
+            if value.mv_size >= 8, let list = value.mv_data { pages += list.loadUnaligned(as: Int.self) }
+            rc = mdb_cursor_get(opened, &key, &value, MDB_NEXT)
+        }
+        if rc != MDB_NOTFOUND { try check(rc, "read the free list") }
+        return pages
+    }
+}
+
+/// The readers of an environment. At most `limit` are in use at one moment; one more is refused, since a wait could be
+/// for ever.
+final class ReaderPool: Sendable {
+    private struct Content {
+        var idle: [Reader] = []
+        var inUse = 0
+        var isClosed = false
+    }
+
+    private let environment: Environment
+    private let limit: Int
+    private let content = Monitor(Content())
+
+    init(_ environment: Environment, limit: Int) {
+        self.environment = environment
+        self.limit = limit
+    }
+
+    /// A reader on the newest snapshot. Give it back before any wait: it keeps every page that is freed meanwhile.
+    func take() throws(LMDBFailure) -> Reader {
+        let (refusal, idle) = self.content.withLock { content -> (CInt, Reader?) in
+            if content.isClosed { return (ESHUTDOWN, nil) }
+            if content.inUse >= self.limit { return (MDB_READERS_FULL, nil) }
+            content.inUse += 1
+            return (MDB_SUCCESS, content.idle.popLast())
+        }
+        try check(refusal, "begin a read")
+        do throws(LMDBFailure) {
+            let reader = if let idle { idle } else { try Reader(self.environment) }
+            try reader.renew()
+            return reader
+        } catch {
+            self.content.withLock { $0.inUse -= 1 }
+            throw error
+        }
+    }
+
+    func give(_ reader: Reader) {
+        reader.reset()
+        let isLast = self.content.withLock { content in
+            content.inUse -= 1
+            if !content.isClosed { content.idle.append(reader) }
+            return content.isClosed && content.inUse == 0
+        }
+        if isLast { self.content.signal() }
+    }
+
+    /// Ends the idle readers and waits a bounded time for those in use.
+    /// - Returns: whether none is left.
+    func close() -> Bool {
+        self.content.withLock { content in
+            content.isClosed = true
+            content.idle.removeAll()
+        }
+        return self.content.take(within: Limits.Log.closeWaitMilliseconds) { $0.inUse == 0 ? true : nil } ?? false
+    }
+}

@@ -1,0 +1,113 @@
+internal import ApusCore
+
+typealias Completion = @Sendable (Result<LogReceipt, ApusError>) -> Void
+
+/// A batch on its way to the writer.
+struct Submission: Sendable {
+    let batch: LogBatch
+    let bytes: Int
+    let completion: Completion
+}
+
+/// What changes topics; each is a transaction of its own, in its place among the batches.
+enum TopicCommand: Sendable {
+    case create(TopicName, TopicConfiguration)
+    case alter(TopicName, TopicConfiguration)
+    case delete(TopicName)
+}
+
+enum WriterRequest: Sendable {
+    case batch(Submission)
+    case command(TopicCommand, Monitor<Result<Void, ApusError>?>)
+    /// Refused before the writer; its completion is still called from the writer's thread.
+    case refusal(ApusError, Completion)
+}
+
+/// What waits for the writer, bounded. Pure; it lives behind the writer's lock.
+struct WriterInbox: Sendable {
+    private struct Load {
+        var bytes = 0
+        var batches = 0
+    }
+
+    private let bytesMax: Int
+    private let batchesMax: Int
+    private var producers = Load()
+    private var settlements = Load()
+    private var refusals = 0
+    private(set) var requests: [WriterRequest] = []
+    var isClosing = false
+    /// The writer sleeps: the next request wakes it.
+    var isWriterWaiting = false
+
+    init(bytesMax: Int, batchesMax: Int) {
+        self.bytesMax = bytesMax
+        self.batchesMax = batchesMax
+    }
+
+    enum Admission: Equatable {
+        case queued
+        /// Nobody will call the completion: the submitter does.
+        case refusedHere(ErrorCode)
+    }
+
+    /// - Parameter refusal: what is wrong with the batch itself.
+    mutating func add(_ submission: Submission, refusal: ApusError?) -> Admission {
+        if self.isClosing { return .refusedHere(.shuttingDown) }
+        if let refusal { return self.refuse(refusal, submission.completion) }
+        let isProducer = submission.batch.urgency == .producer
+        let load = isProducer ? self.producers : self.settlements
+        // An empty queue takes any batch, so that none waits for ever.
+        guard load.batches == 0 || (load.bytes + submission.bytes <= self.bytesMax && load.batches < self.batchesMax)
+        else {
+            let error = ApusError(
+                .overloaded,
+                "the event log's queue is full (\(load.batches) batches, \(load.bytes) bytes): send again after a moment"
+            )
+            return self.refuse(error, submission.completion)
+        }
+        if isProducer {
+            self.producers.bytes += submission.bytes
+            self.producers.batches += 1
+        } else {
+            self.settlements.bytes += submission.bytes
+            self.settlements.batches += 1
+        }
+        self.requests.append(.batch(submission))
+        return .queued
+    }
+
+    private mutating func refuse(_ error: ApusError, _ completion: @escaping Completion) -> Admission {
+        guard self.refusals < Limits.Log.refusalsWaiting else { return .refusedHere(error.code) }
+        self.refusals += 1
+        self.requests.append(.refusal(error, completion))
+        return .queued
+    }
+
+    mutating func add(_ command: TopicCommand, _ reply: Monitor<Result<Void, ApusError>?>) -> Bool {
+        if self.isClosing { return false }
+        self.requests.append(.command(command, reply))
+        return true
+    }
+
+    /// Hands over everything that waits. Batches count until ``finished(_:)``.
+    mutating func takeAll() -> [WriterRequest] {
+        self.refusals = 0
+        var taken: [WriterRequest] = []
+        swap(&taken, &self.requests)
+        return taken
+    }
+
+    /// The batches are answered: others may take their place.
+    mutating func finished(_ submissions: some Sequence<Submission>) {
+        for submission in submissions {
+            if submission.batch.urgency == .producer {
+                self.producers.bytes -= submission.bytes
+                self.producers.batches -= 1
+            } else {
+                self.settlements.bytes -= submission.bytes
+                self.settlements.batches -= 1
+            }
+        }
+    }
+}

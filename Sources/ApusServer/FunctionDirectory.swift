@@ -1,0 +1,26 @@
+internal import ApusCore
+internal import ApusEngine
+
+/// Which functions there are and which shard runs each: every loop holds a copy, so that an invocation is looked up without a hop.
+struct FunctionDirectory: Sendable {
+    struct Entry: Sendable {
+        var id: FunctionID
+        var shard: Int
+        var timeout: TimeSpan
+    }
+
+    private var entries: [ResourceName: Entry] = [:]
+
+    subscript(name: ResourceName) -> Entry? {
+        get { self.entries[name] }
+        set { self.entries[name] = newValue }
+    }
+
+    var count: Int { self.entries.count }
+
+    /// A function's shard: the same at every start with the same number of shards.
+    static func shard(of name: ResourceName, among count: Int) -> Int {
+        let text = Array("\(name.namespace)/\(name.name)".utf8)
+        return text.withUnsafeBytes { Murmur2.partition(of: $0, among: count) }
+    }
+}

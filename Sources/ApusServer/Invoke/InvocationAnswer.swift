@@ -1,0 +1,109 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHTTP
+internal import ApusHost
+internal import ApusJSON
+
+/// Answers an HTTP exchange with what a direct invocation gives: the result whole, or its parts as they come.
+/// Confined to the loop of the exchange.
+final class InvocationAnswer: ResponseSink {
+    private enum Form {
+        /// `text/event-stream`: an event for each part.
+        case events
+        /// JSON values, one a line.
+        case lines
+        case bytes
+    }
+
+    private let exchange: HTTPExchange
+    private let headers: [(String, String)]
+    private let wantsEvents: Bool
+    private var form = Form.bytes
+    /// Called once, when nothing more will come.
+    private let onOver: () -> Void
+
+    init(_ exchange: HTTPExchange, invocation: InvocationID, onOver: @escaping () -> Void) {
+        self.exchange = exchange
+        self.headers = [("Apus-Invocation", invocation.description)]
+        self.wantsEvents = exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false
+        self.onOver = onOver
+    }
+
+    func onResult(_ block: UnsafeRawBufferPointer) {
+        let result: Event
+        do { result = try EventBlock.decode(block.bytes) } catch {
+            return self.onFailure(Failure(.protocolError, "the worker's result could not be read"))
+        }
+        self.onOver()
+        guard let data = result.data else { return self.exchange.respond(status: 204, headers: self.headers) }
+        let type = result["datacontenttype"] ?? "application/octet-stream"
+        self.exchange.respond(status: 200, headers: self.headers + [("Content-Type", type)] + Self.attributeHeaders(result), body: data)
+    }
+
+    func onStart(_ block: UnsafeRawBufferPointer) {
+        let type = (try? EventBlock.decode(block.bytes))?["datacontenttype"] ?? "application/octet-stream"
+        if self.wantsEvents {
+            self.form = .events
+            self.exchange.stream(status: 200, headers: self.headers + ServerSentEvent.headers)
+        } else if MediaType(parsing: type)?.isJSON ?? false {
+            self.form = .lines
+            self.exchange.stream(status: 200, headers: self.headers + [("Content-Type", "application/x-ndjson")])
+        } else {
+            self.form = .bytes
+            self.exchange.stream(status: 200, headers: self.headers + [("Content-Type", type)])
+        }
+    }
+
+    func onPart(_ bytes: UnsafeRawBufferPointer) {
+        // A client that does not read is cut off by the exchange's own bound.
+        switch self.form {
+        case .events: _ = self.exchange.write(ServerSentEvent.encode(data: bytes))
+        case .lines: _ = self.exchange.write(Array(bytes) + [0x0A])
+        case .bytes: _ = self.exchange.write(Array(bytes))
+        }
+    }
+
+    func onEnd() {
+        self.onOver()
+        if self.form == .events { _ = self.exchange.write(ServerSentEvent.encode(data: [], event: "end")) }
+        self.exchange.end()
+    }
+
+    func onFailure(_ failure: Failure) {
+        self.onOver()
+        if self.exchange.isAnswered {
+            // The head is out: only breaking off tells the client.
+            if self.form == .events {
+                let problem = Problem(failure.code, failure.message).json()
+                _ = self.exchange.write(ServerSentEvent.encode(data: problem, event: "error"))
+            }
+            return self.exchange.abort()
+        }
+        let lines = failure.detail.isEmpty ? [] : failure.detail.split(separator: "\n").map(String.init)
+        self.exchange.respond(Problem(failure.code, failure.message, errors: lines), headers: self.headers)
+    }
+
+    /// What an `apus.Event` says of itself, as headers of the binary mode.
+    private static func attributeHeaders(_ event: Event) -> [(String, String)] {
+        event.attributes.compactMap { attribute in
+            guard attribute.kind != .header, attribute.name != "datacontenttype" else { return nil }
+            return ("ce-\(attribute.name)", HeaderValue.encode(attribute.text))
+        }
+    }
+}
+
+/// Text as the value of a CloudEvents header: what is not visible ASCII, and quotes and percent signs, are percent-encoded UTF-8.
+enum HeaderValue {
+    static func encode(_ text: String) -> String {
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            if byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "%") {
+                bytes.append(byte)
+            } else {
+                let digits = Array("0123456789ABCDEF".utf8)
+                bytes.append(contentsOf: [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

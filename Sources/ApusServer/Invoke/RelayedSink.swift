@@ -1,0 +1,38 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHost
+internal import ApusLoop
+
+/// Carries the answer of an invocation from the shard that ran it to the loop of the caller. Bytes are copied on the way.
+final class RelayedSink: ResponseSink {
+    private let loop: EventLoop
+    // SAFETY: used on `loop` only, inside `post`.
+    nonisolated(unsafe) private let target: any ResponseSink
+
+    init(to target: any ResponseSink, on loop: EventLoop) {
+        self.target = target
+        self.loop = loop
+    }
+
+    func onResult(_ block: UnsafeRawBufferPointer) { self.relay(block) { $0.onResult($1) } }
+    func onStart(_ block: UnsafeRawBufferPointer) { self.relay(block) { $0.onStart($1) } }
+    func onPart(_ bytes: UnsafeRawBufferPointer) { self.relay(bytes) { $0.onPart($1) } }
+
+    func onEnd() {
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onEnd() }
+    }
+
+    func onFailure(_ failure: Failure) {
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onFailure(failure) }
+    }
+
+    private func relay(
+        _ bytes: UnsafeRawBufferPointer, _ call: @escaping @Sendable (any ResponseSink, UnsafeRawBufferPointer) -> Void
+    ) {
+        let copy = Array(bytes)
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { copy.withUnsafeBytes { call(target, $0) } }
+    }
+}

@@ -1,0 +1,41 @@
+internal import ApusCore
+
+extension Limits {
+    /// Bounds of the server's own work.
+    enum Server {
+        /// What a build may print before only its end is kept: enough for pip's message.
+        static let buildOutputBytes = 64 * 1024
+        /// A requirements file.
+        static let requirementsBytes = 1 << 20
+        /// A fetch or an installation that takes longer is ended.
+        static let buildSeconds: Int64 = 900
+        /// Log lines that wait for the log; above it they are dropped and counted.
+        static let waitingLogLines = 4_096
+        /// Log lines written in one transaction.
+        static let logLinesPerBatch = 512
+        /// How long log lines are gathered.
+        static let logGatherMilliseconds: UInt64 = 50
+        /// Records that the follower of a control topic reads at once.
+        static let recordsPerFollow = 1_024
+        /// Bytes of records that one read of a follower or a consumer lends.
+        static let bytesPerRead = 4 << 20
+        /// Events that one read of a topic returns at most.
+        static let eventsPerRead = 10_000
+        /// What a synchronous invocation without a deadline of its own gets beyond the function's timeout: queueing and start.
+        static let invocationSlackSeconds: Int64 = 30
+        /// How long a deploy or deletion may wait for those before it.
+        static let controlSeconds: Int64 = 60
+        /// Deployments that wait for the one under way.
+        static let waitingDeployments = 64
+        /// Events of one publishing request.
+        static let eventsPerRequest = 10_000
+        /// Events that a follower of a topic gets in one step.
+        static let eventsPerStreamStep = 256
+        /// How often a quiet stream says that it lives.
+        static let keepAliveMilliseconds: UInt64 = 15_000
+        /// How often a follower of logs is given new lines.
+        static let logPollMilliseconds: UInt64 = 200
+        /// How long a deploy with `wait` waits for its functions to start.
+        static let waitSeconds: Int64 = 60
+    }
+}

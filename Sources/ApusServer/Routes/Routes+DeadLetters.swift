@@ -1,0 +1,128 @@
+internal import ApusCore
+internal import ApusHTTP
+internal import ApusJSON
+internal import ApusLoop
+internal import ApusStore
+
+/// Dead letters: listing, showing, redriving, dropping.
+extension Routes {
+    func listDeadLetters(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let query = try self.query(exchange)
+            if let name = query.unexpected(besides: ["function", "topic", "state", "after", "limit"]) {
+                throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: function, topic, state, after and limit are")
+            }
+            var asked = DeadLetterQuery(namespace: try self.namespace(parameters))
+            asked.function = query["function"]
+            asked.topic = query["topic"]
+            asked.after = Int64(try self.number(query, "after", default: 0, in: 0...Int.max))
+            asked.limit = try self.number(query, "limit", default: 100, in: 1...Limits.Projection.rowsPerQuery)
+            if let state = query["state"] {
+                guard state == "all" || DeadLetterRow.State(rawValue: state) != nil else {
+                    throw ApusError(.invalidArgument, "state=\(state.prefix(32)): open, redriven, dropped or all is expected")
+                }
+                asked.state = DeadLetterRow.State(rawValue: state)
+            }
+            self.answerFromStore(exchange) { [asked] server throws(ApusError) in
+                let rows = try server.projection.query { (projection) throws(ApusError) in try projection.deadLetters(asked) }
+                return (200, ["items": .array(rows.map(Self.json))])
+            }
+        }
+    }
+
+    func showDeadLetter(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let id = try self.deadLetterID(parameters)
+            self.answerFromStore(exchange) { server throws(ApusError) in
+                let (row, event) = try Self.find(id, server)
+                var json = Self.json(row)
+                let block = CloudEventEncoder.json(event, partition: id.partition, offset: id.offset)
+                json["event"] = try JSONValue.parse(block, refusesDuplicates: false)
+                return (200, json)
+            }
+        }
+    }
+
+    /// Redriving appends the event again to the partition it came from, marked so that only its own trigger takes it, in one
+    /// transaction with the record that says so. It keeps its key, and so its place behind what that key has waiting.
+    func decideDeadLetter(_ exchange: HTTPExchange, _ parameters: RouteParameters, _ fate: ControlRecord.DeadLetterFate) {
+        self.answer(exchange) { () throws(ApusError) in
+            let id = try self.deadLetterID(parameters)
+            let reply = self.reply(exchange)
+            let routes = self
+            let isQueued = self.server.store.run {
+                do throws(ApusError) {
+                    let (row, event) = try Self.find(id, routes.server)
+                    guard row.state == .open else {
+                        throw ApusError(.conflict, "the dead letter \(id) was \(row.state.rawValue) before")
+                    }
+                    guard let namespace = Namespace(row.reason.namespace) else {
+                        throw ApusError(.internal, "the dead letter \(id) names no valid namespace")
+                    }
+                    let appends = fate == .redriven ? [try Self.redrive(row, event, routes.server)] : []
+                    reply.perform { routes.command(.decideFate(id, namespace, fate), appends: appends, $0) }
+                } catch {
+                    reply.respond(Problem(error))
+                }
+            }
+            if !isQueued { exchange.respond(Problem(.overloaded, "too many queries wait: try again in a moment")) }
+        }
+    }
+
+    private static func redrive(_ row: DeadLetterRow, _ event: Event, _ server: Server) throws(ApusError) -> LogBatch.Append {
+        let reason = row.reason
+        guard let namespace = Namespace(reason.namespace), let name = ResourceName(namespace, reason.function),
+            let function = server.control.catalogue.functions[name]
+        else { throw ApusError(.conflict, "the function '\(reason.function)' is not deployed any more: deploy it, then redrive") }
+        guard let trigger = function.triggers.first(where: { $0.name == reason.trigger && $0.topic.onLog == reason.topic }) else {
+            throw ApusError(.conflict, "the function '\(name)' has no trigger '\(reason.trigger)' on \(reason.topic) any more")
+        }
+        guard let topic = server.log.topic(trigger.topic) else {
+            throw ApusError(.topicNotFound, "the topic '\(reason.topic)' does not exist any more")
+        }
+        guard !topic.isCompacted else {
+            throw ApusError(.notYetSupported, "'\(reason.topic)' is compacted: appending the event again would replace what its key holds now")
+        }
+        var event = event
+        event.attributes.removeAll { $0.kind == .header && $0.name.hasPrefix(InternalHeader.prefix) && $0.name != InternalHeader.hops }
+        event.attributes.append(Attribute(InternalHeader.redrive, "\(namespace)/\(name.name)/\(trigger.name)", kind: .header))
+        event.timestamp = .zero
+        return LogBatch.Append(
+            topic: trigger.topic, partition: min(reason.partition, topic.partitions - 1), block: EventBlock.encode(event))
+    }
+
+    private static func find(_ id: DeadLetterID, _ server: Server) throws(ApusError) -> (DeadLetterRow, Event) {
+        let unknown = ApusError(.deadLetterNotFound, "there is no dead letter \(id): see `apus dead list`")
+        let row = try server.projection.query { (projection) throws(ApusError) in try projection.deadLetter(id) }
+        guard let row else { throw unknown }
+        var event: Event?
+        let place = RecordPlace(TopicPartition(id.topic, id.partition), id.offset)
+        try server.log.records(at: [place]) { _, block in
+            if let block { event = try? EventBlock.decode(block.bytes) }
+        }
+        guard let event else { throw ApusError(.recordExpired, "retention has taken the dead letter \(id) from the log") }
+        return (row, event)
+    }
+
+    private func deadLetterID(_ parameters: RouteParameters) throws(ApusError) -> DeadLetterID {
+        let text = parameters["id"] ?? ""
+        guard let id = DeadLetterID(text) else {
+            throw ApusError(.deadLetterNotFound, "'\(text.prefix(128))' is no dead letter's id: see `apus dead list`")
+        }
+        return id
+    }
+
+    private static func json(_ row: DeadLetterRow) -> JSONValue {
+        let reason = row.reason
+        var json: JSONValue = [
+            "id": .string(row.id.description), "state": .string(row.state.rawValue), "namespace": .string(reason.namespace),
+            "function": .string(reason.function), "trigger": .string(reason.trigger), "topic": .string(reason.topic),
+            "partition": .number(reason.partition), "offset": .number(reason.offset), "attempts": .number(reason.attempts),
+            "code": .string(reason.code), "message": .string(reason.message), "detail": .string(reason.detail),
+            "time": .string(RFC3339.format(reason.time)), "revision": .string(reason.revision), "eventId": .string(row.eventID),
+            "eventType": .string(row.eventType), "sequence": .number(row.sequence),
+        ]
+        if let decided = row.decided { json["decided"] = .string(RFC3339.format(decided)) }
+        return json
+    }
+}

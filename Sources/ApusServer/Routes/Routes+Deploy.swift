@@ -1,0 +1,108 @@
+internal import ApusCore
+internal import ApusHTTP
+internal import ApusJSON
+internal import ApusLoop
+internal import ApusManifest
+internal import ApusStore
+
+/// Bundles, deployments, and single resources put and deleted.
+extension Routes {
+    func storeBundle(_ exchange: HTTPExchange) {
+        guard let hash = exchange.header("Apus-Bundle") else {
+            return exchange.respond(Problem(.bundleInvalid, "the header Apus-Bundle with the archive's SHA-256 is missing"))
+        }
+        let reply = self.reply(exchange)
+        let body = exchange.body
+        let bundles = self.server.bundles
+        let isQueued = self.server.store.run {
+            do throws(ApusError) {
+                let stored = try bundles.store(body, hash: hash)
+                let answer: JSONValue = ["bundle": .string(hash)]
+                reply.respond(
+                    status: stored == .created ? 201 : 200, headers: [("Content-Type", "application/json")], body: answer.encoded())
+            } catch {
+                reply.respond(Problem(error))
+            }
+        }
+        if !isQueued { exchange.respond(Problem(.overloaded, "too many bundles wait: try again in a moment")) }
+    }
+
+    /// A ``DeployRequest``; answers lines of JSON, progress first and the result or an error last.
+    func deploy(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let request = try DeployRequest(
+                parsing: exchange.body, namespace: try self.namespace(parameters), isBound: parameters["ns"] != nil)
+            let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
+            exchange.stream(status: 200, headers: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
+            let reply = self.reply(exchange)
+            self.server.deployer.deploy(order) { report in
+                let (line, isLast) = Self.line(report)
+                reply.perform { exchange in
+                    _ = exchange.write(line + [0x0A])
+                    if isLast { exchange.end() }
+                }
+            }
+        }
+    }
+
+    private static func line(_ report: Deployer.Report) -> (line: [UInt8], isLast: Bool) {
+        let json: JSONValue
+        switch report {
+        case .progress(let stage, let message): json = ["stage": .string(stage), "message": .string(message)]
+        case .done(let outcomes): json = ["result": .array(outcomes.map(\.json))]
+        case .failed(let error): json = ["error": ["code": .string(error.code.rawValue), "message": .string(error.message)]]
+        }
+        if case .progress = report { return (json.encoded(), false) }
+        return (json.encoded(), true)
+    }
+
+    /// PUT of one resource: a deployment of one document that answers when it is over.
+    func put(_ exchange: HTTPExchange, _ parameters: RouteParameters, kind: Manifest.Kind) {
+        self.answer(exchange) { () throws(ApusError) in
+            let namespace = try self.namespace(parameters)
+            let name = (kind == .function ? parameters["name"] : parameters["topic"]) ?? ""
+            let document = try JSONValue.parse(exchange.body)
+            guard document["kind"]?.string == kind.rawValue, document["metadata"]?["name"]?.string == name else {
+                throw ApusError(.invalidArgument, "the body must be the manifest of the \(kind.rawValue) '\(name.prefix(64))', as the path says")
+            }
+            let manifest: Manifest
+            do throws(ManifestErrors) { manifest = try Manifest(json: document, namespace: namespace) } catch { throw error.asApusError }
+            let request = DeployRequest(documents: [DeployRequest.Document(manifest: manifest, bundle: exchange.header("Apus-Bundle"))])
+            let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
+            let reply = self.reply(exchange)
+            self.server.deployer.deploy(order) { report in
+                switch report {
+                case .progress: break
+                case .failed(let error): reply.respond(Problem(error))
+                case .done(let outcomes): Self.answer(outcomes, reply)
+                }
+            }
+        }
+    }
+
+    /// Performs a control command off the loop and answers with its outcome.
+    func command(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ exchange: HTTPExchange) {
+        let reply = self.reply(exchange)
+        self.server.control.perform(command, appends: appends) { answer in
+            switch answer {
+            case .success(let outcomes): Self.answer(outcomes, reply)
+            case .failure(let error): reply.respond(Problem(error))
+            }
+        }
+    }
+
+    private static func answer(_ outcomes: [ControlDecision.Outcome], _ reply: HTTPReply) {
+        let json = outcomes.first?.json ?? [:]
+        reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
+    }
+
+    /// The generation that `If-Match` names, as `ETag` gave it; `"0"` for what must not be there.
+    func ifMatch(_ exchange: HTTPExchange) throws(ApusError) -> UInt64? {
+        guard let text = exchange.header("If-Match") else { return nil }
+        let digits = text.hasPrefix("\"") && text.hasSuffix("\"") && text.count >= 2 ? String(text.dropFirst().dropLast()) : text
+        guard let generation = UInt64(digits) else {
+            throw ApusError(.invalidArgument, "If-Match: \(text.prefix(64)): a generation in quotes is expected, as ETag gives it")
+        }
+        return generation
+    }
+}

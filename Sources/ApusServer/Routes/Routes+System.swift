@@ -1,0 +1,59 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHTTP
+internal import ApusHost
+internal import ApusJSON
+internal import ApusLoop
+internal import ApusSandbox
+internal import ApusStore
+internal import ApusTelemetry
+internal import Synchronization
+
+/// The server itself: readiness, what the host enforces, workers.
+extension Routes {
+    func ready(_ exchange: HTTPExchange) {
+        let status = self.server.log.status
+        var problems: [String] = []
+        if self.server.state.withLock({ $0 }) != .serving { problems.append("the server is starting or stopping") }
+        if let failure = status.failure { problems.append("the log's last commit failed: \(failure)") }
+        if status.isShort { problems.append("the log is short of room: producers are refused") }
+        let missing = self.server.report.lines.filter { !$0.isEnforced }
+        let json: JSONValue = [
+            "ready": .boolean(problems.isEmpty), "problems": .array(problems.map { .string($0) }),
+            "functions": .number(self.runtime.directory.count),
+            "missingLayers": .array(missing.map { ["name": .string($0.name), "detail": .string($0.detail)] }),
+        ]
+        exchange.respond(status: problems.isEmpty ? 200 : 503, json: json.encoded())
+    }
+
+    func doctor(_ exchange: HTTPExchange) {
+        let lines = self.server.report.lines
+        let json: JSONValue = [
+            "items": .array(
+                lines.map { ["name": .string($0.name), "enforced": .boolean($0.isEnforced), "detail": .string($0.detail)] }
+            ),
+        ]
+        exchange.respond(json: json.encoded())
+    }
+
+    func instances(_ exchange: HTTPExchange) {
+        let reply = self.reply(exchange)
+        let gather = Gathering(self.server.shards.count) { (parts: [[InstanceSnapshot]]) in
+            let items = parts.joined().sorted { ($0.function, $0.worker.rawValue) < ($1.function, $1.worker.rawValue) }
+            let json: JSONValue = ["items": .array(items.map(Self.instanceJSON))]
+            reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
+        }
+        for runtime in self.server.shards {
+            runtime.loop.post { gather.add(runtime.shard.instances()) }
+        }
+    }
+
+    static func instanceJSON(_ instance: InstanceSnapshot) -> JSONValue {
+        [
+            "worker": .number(instance.worker.rawValue), "namespace": .string(instance.function.namespace.name),
+            "function": .string(instance.function.name), "revision": .string(instance.revision), "state": .string(instance.state.rawValue),
+            "since": .string(RFC3339.format(instance.since)), "inFlight": .number(instance.inFlight), "runtime": .string(instance.runtime),
+            "missingLayers": .array(instance.missingLayers.map { .string($0) }),
+        ]
+    }
+}

@@ -1,0 +1,151 @@
+internal import ApusCore
+internal import ApusCrypto
+internal import ApusHTTP
+internal import ApusJSON
+internal import ApusLoop
+internal import ApusManifest
+internal import ApusStore
+
+/// Topics: publishing and reading events, and the topics themselves.
+extension Routes {
+    // MARK: publish
+
+    func publish(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let (topic, configuration) = try self.existingTopic(parameters)
+            let defaults = CloudEventDecoder.Defaults(id: Random.token(bytes: 16), source: "/apus/http", type: "dev.apus.event")
+            let events = try CloudEventDecoder.events(headers: exchange.headers, body: exchange.body, defaults: defaults)
+            if configuration.isCompacted, let index = events.firstIndex(where: { $0.key == nil }) {
+                throw ApusError(.invalidEvent, "event \(index) has no key, and '\(topic)' is compacted: give each a partitionkey")
+            }
+            guard !events.isEmpty else { return exchange.respond(status: 202, json: Array(#"{"events":[]}"#.utf8)) }
+            let appends = events.map { LogBatch.Append(topic: topic, block: EventBlock.encode($0)) }
+            let reply = self.reply(exchange)
+            self.server.log.submit(LogBatch(urgency: .producer, appends: appends)) { result in
+                switch result {
+                case .failure(let error): reply.respond(Problem(error))
+                case .success(let receipt): Self.acknowledge(receipt, topic, reply)
+                }
+            }
+        }
+    }
+
+    private static func acknowledge(_ receipt: LogReceipt, _ topic: TopicName, _ reply: HTTPReply) {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("events")
+        writer.beginArray()
+        for place in receipt.places {
+            writer.beginObject()
+            writer.member("partition", place.partition)
+            writer.member("offset", Int(place.offset))
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        let position = receipt.places.last.map { "\(topic)/\($0.partition)/\($0.offset)" } ?? ""
+        reply.respond(
+            status: 202, headers: [("Content-Type", "application/json"), ("Apus-Position", position)], body: writer.bytes)
+    }
+
+    // MARK: consume
+
+    func consume(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let (topic, configuration) = try self.existingTopic(parameters)
+            let query = try self.query(exchange)
+            if let name = query.unexpected(besides: ["from", "partition", "limit", "headers"]) {
+                throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: from, partition, limit and headers are")
+            }
+            var reading = TopicReading(
+                topic: topic, partitions: Array(0..<configuration.partitions), from: .position(.earliest),
+                limit: try self.number(query, "limit", default: 100, in: 1...Limits.Server.eventsPerRead), headers: query["headers"] == "true"
+            )
+            if query["partition"] != nil {
+                reading.partitions = [try self.number(query, "partition", default: 0, in: 0...configuration.partitions - 1)]
+            }
+            let follows = exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false
+            reading.from = try TopicReading.From(query["from"] ?? (follows ? "latest" : "earliest"))
+            if follows {
+                EventStream(exchange, self.runtime.loop, self.server.log, self.server.reader, reading).start()
+            } else {
+                self.readOnce(reading, exchange)
+            }
+        }
+    }
+
+    private func readOnce(_ reading: TopicReading, _ exchange: HTTPExchange) {
+        let reply = self.reply(exchange)
+        let log = self.server.log
+        let isQueued = self.server.reader.run {
+            do throws(ApusError) {
+                let page = try reading.read(log)
+                var body: [UInt8] = [UInt8(ascii: "[")]
+                for (index, event) in page.events.enumerated() {
+                    if index > 0 { body.append(UInt8(ascii: ",")) }
+                    body.append(contentsOf: event.json)
+                }
+                body.append(UInt8(ascii: "]"))
+                let next = page.next.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
+                reply.respond(
+                    status: 200, headers: [("Content-Type", "application/cloudevents-batch+json"), ("Apus-Next", next)], body: body)
+            } catch {
+                reply.respond(Problem(error))
+            }
+        }
+        if !isQueued { exchange.respond(Problem(.overloaded, "too many reads wait: try again in a moment")) }
+    }
+
+    // MARK: the topics themselves
+
+    func listTopics(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let namespace = try self.namespace(parameters)
+            self.answerFromStore(exchange) { server throws(ApusError) in
+                let rows = try server.projection.query { (projection) throws(ApusError) in try projection.topics(in: namespace) }
+                return (200, ["items": .array(try rows.map { (row) throws(ApusError) in try Self.topicJSON(row, server) })])
+            }
+        }
+    }
+
+    func describeTopic(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let (topic, _) = try self.existingTopic(parameters)
+            let namespace = try self.namespace(parameters)
+            let name = topic.local?.name ?? topic.onLog
+            self.answerFromStore(exchange) { server throws(ApusError) in
+                let row = try server.projection.query { (projection) throws(ApusError) in try projection.topic(namespace, name) }
+                guard let row else { throw ApusError(.topicNotFound, "the topic '\(topic)' does not exist: see `apus get topics`") }
+                return (200, try Self.topicJSON(row, server))
+            }
+        }
+    }
+
+    private static func topicJSON(_ row: TopicRow, _ server: Server) throws(ApusError) -> JSONValue {
+        guard let namespace = Namespace(row.namespace), let topic = TopicName(namespace, row.name) else {
+            throw ApusError(.internal, "the projection holds a topic of no valid name")
+        }
+        let configuration = server.log.topic(topic) ?? TopicConfiguration()
+        var partitions: [JSONValue] = []
+        for partition in 0..<configuration.partitions {
+            let bounds = try server.log.bounds(of: TopicPartition(topic, partition))
+            partitions.append(["partition": .number(partition), "start": .number(bounds.start), "end": .number(bounds.end)])
+        }
+        return [
+            "name": .string(row.name), "namespace": .string(row.namespace), "generation": .number(row.generation),
+            "compact": .boolean(configuration.isCompacted), "partitions": .array(partitions),
+            "manifest": (try? JSONValue.parse(row.manifest)) ?? .null, "created": .string(RFC3339.format(row.created)),
+            "updated": .string(RFC3339.format(row.updated)),
+        ]
+    }
+
+    func putTopic(_ exchange: HTTPExchange, _ parameters: RouteParameters) { self.put(exchange, parameters, kind: .topic) }
+
+    func deleteTopic(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let topic = try self.topic(parameters)
+            let name = topic.local?.name ?? topic.onLog
+            self.command(.deleteTopic(try self.namespace(parameters), name, ifMatch: try self.ifMatch(exchange)), exchange)
+        }
+    }
+}

@@ -1,0 +1,153 @@
+internal import ApusCore
+internal import ApusHTTP
+internal import ApusHost
+internal import ApusJSON
+internal import ApusLoop
+internal import ApusStore
+internal import Synchronization
+
+/// The HTTP paths of one shard's listener. Made on the shard's loop, where every handler runs.
+struct Routes {
+    let server: Server
+    let runtime: ShardRuntime
+
+    init(_ server: Server, _ runtime: ShardRuntime) {
+        self.server = server
+        self.runtime = runtime
+    }
+
+    func listener() -> HTTPListener {
+        var configuration = HTTPListener.Configuration()
+        configuration.allowed.hosts.formUnion(self.server.configuration.allowedHosts)
+        configuration.bodyLimit = { method, path in
+            method == "POST" && path == "/v1/bundles" ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
+        }
+        let server = self.server
+        configuration.admit = { Self.admit($0, server) }
+        let router = self.router()
+        return HTTPListener(loop: self.runtime.loop, configuration: configuration) { router.dispatch($0) }
+    }
+
+    /// Decided on the head, before a body is read.
+    private static func admit(_ exchange: HTTPExchange, _ server: Server) -> Problem? {
+        if exchange.rawPath == "/healthz" { return nil }
+        guard let header = exchange.header("Authorization"), header.prefix(7).lowercased() == "bearer ",
+            server.token.matches(String(header.dropFirst(7)))
+        else {
+            return Problem(
+                .unauthenticated, "a token is needed: send `Authorization: Bearer …` with what run/admin.token of the data directory holds")
+        }
+        switch server.state.withLock({ $0 }) {
+        case .stopping: return Problem(.shuttingDown, "the server is stopping: try again in a moment")
+        case .starting, .serving: return nil
+        }
+    }
+
+    private func router() -> Router<HTTPHandler> {
+        var router = Router<HTTPHandler>()
+        router.add("GET", "/healthz") { exchange, _ in exchange.respond(json: Array(#"{"status":"ok"}"#.utf8)) }
+        router.add("GET", "/readyz") { exchange, _ in self.ready(exchange) }
+        router.add("GET", "/metrics") { exchange, _ in self.metrics(exchange) }
+        router.add("GET", "/v1/instances") { exchange, _ in self.instances(exchange) }
+        router.add("GET", "/v1/doctor") { exchange, _ in self.doctor(exchange) }
+        router.add("POST", "/v1/bundles") { exchange, _ in self.storeBundle(exchange) }
+        router.addNamespaced("POST", "/v1/deployments") { self.deploy($0, $1) }
+
+        router.addNamespaced("POST", "/v1/topics/{topic}/events") { self.publish($0, $1) }
+        router.addNamespaced("GET", "/v1/topics/{topic}/events") { self.consume($0, $1) }
+        router.addNamespaced("GET", "/v1/topics") { self.listTopics($0, $1) }
+        router.addNamespaced("GET", "/v1/topics/{topic}") { self.describeTopic($0, $1) }
+        router.addNamespaced("PUT", "/v1/topics/{topic}") { self.putTopic($0, $1) }
+        router.addNamespaced("DELETE", "/v1/topics/{topic}") { self.deleteTopic($0, $1) }
+
+        router.addNamespaced("GET", "/v1/functions") { self.listFunctions($0, $1) }
+        router.addNamespaced("GET", "/v1/functions/{name}") { self.describeFunction($0, $1) }
+        router.addNamespaced("PUT", "/v1/functions/{name}") { self.putFunction($0, $1) }
+        router.addNamespaced("DELETE", "/v1/functions/{name}") { self.deleteFunction($0, $1) }
+        router.addNamespaced("GET", "/v1/functions/{name}/revisions") { self.revisions($0, $1) }
+        router.addNamespaced("GET", "/v1/functions/{name}/logs") { self.logs($0, $1) }
+        router.addNamespaced("POST", "/v1/functions/{name}/invoke") { self.invoke($0, $1) }
+
+        router.addNamespaced("GET", "/v1/dead-letters") { self.listDeadLetters($0, $1) }
+        router.addNamespaced("GET", "/v1/dead-letters/{id}") { self.showDeadLetter($0, $1) }
+        router.addNamespaced("POST", "/v1/dead-letters/{id}/redrive") { self.decideDeadLetter($0, $1, .redriven) }
+        router.addNamespaced("DELETE", "/v1/dead-letters/{id}") { self.decideDeadLetter($0, $1, .dropped) }
+        return router
+    }
+
+    // MARK: what handlers share
+
+    func reply(_ exchange: HTTPExchange) -> HTTPReply { exchange.reply() }
+
+    func namespace(_ parameters: RouteParameters) throws(ApusError) -> Namespace {
+        guard let text = parameters["ns"] else { return .default }
+        guard let namespace = Namespace(text) else {
+            throw ApusError(.invalidArgument, "'\(text.prefix(64))' is no namespace: 1 to 63 of a-z, 0-9 and hyphens are allowed")
+        }
+        return namespace
+    }
+
+    func topic(_ parameters: RouteParameters) throws(ApusError) -> TopicName {
+        let text = parameters["topic"] ?? ""
+        if TopicName.isReserved(text) {
+            throw ApusError(.reservedName, "the topic '\(text.prefix(64))' is the platform's own: names that begin with apus. or ns. are reserved")
+        }
+        guard let topic = TopicName(try self.namespace(parameters), text) else {
+            throw ApusError(.invalidArgument, "'\(text.prefix(64))' is no topic's name: letters, digits, '.', '_' and '-' are allowed")
+        }
+        return topic
+    }
+
+    /// A topic that exists.
+    func existingTopic(_ parameters: RouteParameters) throws(ApusError) -> (TopicName, TopicConfiguration) {
+        let topic = try self.topic(parameters)
+        guard let configuration = self.server.log.topic(topic) else {
+            throw ApusError(.topicNotFound, "the topic '\(topic)' does not exist: see `apus get topics`, or deploy a Topic of that name")
+        }
+        return (topic, configuration)
+    }
+
+    func function(_ parameters: RouteParameters) throws(ApusError) -> ResourceName {
+        let text = parameters["name"] ?? ""
+        guard let name = ResourceName(try self.namespace(parameters), text) else {
+            throw ApusError(.invalidArgument, "'\(text.prefix(64))' is no function's name: 1 to 63 of a-z, 0-9 and hyphens are allowed")
+        }
+        return name
+    }
+
+    func query(_ exchange: HTTPExchange) throws(ApusError) -> RequestQuery {
+        do throws(RequestQuery.Failure) { return try RequestQuery(parsing: exchange.rawQuery) } catch {
+            throw ApusError(.invalidArgument, "the query cannot be read: \(error.message)")
+        }
+    }
+
+    func number(_ query: RequestQuery, _ name: String, default standard: Int, in range: ClosedRange<Int>) throws(ApusError) -> Int {
+        guard let text = query[name] else { return standard }
+        guard let number = Int(text), range.contains(number) else {
+            throw ApusError(.invalidArgument, "\(name)=\(text.prefix(32)): a number from \(range.lowerBound) to \(range.upperBound) is expected")
+        }
+        return number
+    }
+
+    /// Runs `body`; an error becomes the answer.
+    func answer(_ exchange: HTTPExchange, _ body: () throws(ApusError) -> Void) {
+        do throws(ApusError) { try body() } catch { exchange.respond(error) }
+    }
+
+    /// Answers from the store thread: for what touches the projection, bundles or large JSON.
+    func answerFromStore(
+        _ exchange: HTTPExchange, _ body: @escaping @Sendable (Server) throws(ApusError) -> (status: UInt32, json: JSONValue)
+    ) {
+        let reply = self.reply(exchange)
+        let server = self.server
+        let isQueued = server.store.run {
+            do throws(ApusError) {
+                let (status, json) = try body(server)
+                reply.respond(status: status, headers: [("Content-Type", "application/json")], body: json.encoded())
+            } catch {
+                reply.respond(Problem(error))
+            }
+        }
+        if !isQueued { exchange.respond(Problem(.overloaded, "too many queries wait: try again in a moment")) }
+    }
+}

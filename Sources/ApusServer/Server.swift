@@ -1,0 +1,235 @@
+public import ApusCore
+internal import ApusEngine
+internal import ApusHTTP
+internal import ApusHost
+internal import ApusLoop
+internal import ApusManifest
+public import ApusSandbox
+internal import ApusStore
+public import ApusTelemetry
+internal import Synchronization
+
+/// One server: shards with their loops, the control topics, the projection, deployments. Made after privileges were dropped.
+public final class Server: Sendable {
+    /// What the composer opened before: while it was still root, or because it chose the log.
+    public struct Parts {
+        public var log: any EventLog
+        public var journal: Log
+        /// One listening socket per shard, all on one port.
+        public var sockets: [CInt]
+        /// One channel more than shards: the last is for builds.
+        public var channels: [CInt]
+        public var report: HostReport
+
+        public init(log: any EventLog, journal: Log, sockets: [CInt], channels: [CInt], report: HostReport) {
+            self.log = log
+            self.journal = journal
+            self.sockets = sockets
+            self.channels = channels
+            self.report = report
+        }
+    }
+
+    let configuration: ServerConfiguration
+    let log: any EventLog
+    let journal: Log
+    let report: HostReport
+    let clock = SystemClock()
+    let token: AdminToken
+    let bundles: BundleStore
+    let store: WorkThread
+    let reader: WorkThread
+    let projection: ProjectionFollower
+    let control: Control
+    let deployer: Deployer
+    let shards: [ShardRuntime]
+    let state = Mutex(State.starting)
+
+    enum State: Sendable {
+        /// Reading what is deployed; nothing is dispatched yet. To `serving`.
+        case starting
+        /// To `stopping`.
+        case serving
+        case stopping
+    }
+
+    /// Reads what is deployed and starts to serve.
+    /// - Parameter onNurseryDeath: called once, from a loop: without its nursery a server ends.
+    /// - Throws: what the log, the projection or the sockets say.
+    public init(_ configuration: ServerConfiguration, _ parts: Parts, onNurseryDeath: @escaping @Sendable () -> Void) throws(ApusError) {
+        let data = configuration.dataDirectory
+        let log = parts.log
+        self.configuration = configuration
+        self.log = log
+        self.journal = parts.journal
+        self.report = parts.report
+        self.token = try AdminToken.load(in: "\(data)/run")
+        self.bundles = try BundleStore(folder: "\(data)/bundles")
+        self.store = WorkThread()
+        self.reader = WorkThread()
+        try Self.createControlTopics(log)
+        let projection = try Projection(path: "\(data)/state.db", logIdentity: log.identity) { place in
+            (try? log.bounds(of: place))?.end
+        }
+        if let remade = projection.remade { parts.journal.info("the projection is made again from the log (\(remade))") }
+        let follower = ProjectionFollower(log: log, thread: self.store, projection: projection, journal: parts.journal)
+        self.projection = follower
+
+        let shards = try Self.makeShards(configuration, parts, self.reader, onNurseryDeath)
+        self.shards = shards
+        let store = self.store
+        let journal = parts.journal
+        self.control = Control(log: log, journal: journal) { changes, catalogue in
+            Self.apply(changes, catalogue, to: shards, journal)
+            store.run { Self.followDeadLetters(catalogue, follower) }
+        }
+        let buildLoop = EventLoop()
+        let layers = try Self.makeLayers(configuration, parts, buildLoop, onNurseryDeath)
+        self.deployer = Deployer(bundles: self.bundles, layers: layers, control: self.control) { name in
+            Self.startOnce(name, shards)
+        }
+        try self.control.replay()
+        try self.open(parts)
+    }
+
+    /// The control topics this version knows.
+    private static func createControlTopics(_ log: any EventLog) throws(ApusError) {
+        try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
+        try log.createTopic(.dead, TopicConfiguration(partitions: 16, retentionTime: .seconds(30 * 86_400)))
+        try log.createTopic(.logs, TopicConfiguration(partitions: 16, retentionTime: .seconds(7 * 86_400), retentionBytes: 1 << 30))
+    }
+
+    private static func makeShards(
+        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ onNurseryDeath: @escaping @Sendable () -> Void
+    ) throws(ApusError) -> [ShardRuntime] {
+        var shards: [ShardRuntime] = []
+        for index in 0..<configuration.shards {
+            let loop = EventLoop()
+            let (log, channel, report) = (parts.log, parts.channels[index], parts.report)
+            let result = loop.runAndWait { () -> Result<ShardRuntime, ApusError> in
+                do throws(ApusError) {
+                    return .success(
+                        try ShardRuntime(
+                            index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
+                            busyPollMicroseconds: configuration.busyPollMicroseconds, onNurseryDeath: onNurseryDeath
+                        )
+                    )
+                } catch { return .failure(error) }
+            }
+            shards.append(try result.get())
+        }
+        return shards
+    }
+
+    private static func makeLayers(
+        _ configuration: ServerConfiguration, _ parts: Parts, _ loop: EventLoop, _ onNurseryDeath: @escaping @Sendable () -> Void
+    ) throws(ApusError) -> LayerBuilds {
+        let (channel, index, report, journal) = (parts.channels[configuration.shards], configuration.shards, parts.report, parts.journal)
+        let result = loop.runAndWait { () -> Result<LayerBuilds, ApusError> in
+            do throws(ApusError) {
+                let nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
+                return .success(
+                    LayerBuilds(
+                        loop: loop, nursery: nursery, dataDirectory: configuration.dataDirectory,
+                        environment: configuration.buildEnvironment, journal: journal
+                    )
+                )
+            } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    /// Gives the shards what is deployed, then lets callers in.
+    private func open(_ parts: Parts) throws(ApusError) {
+        let catalogue = self.control.catalogue
+        let applied = catalogue.functions.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
+            Catalogue.Change.functionApplied($0, previous: nil)
+        }
+        Self.apply(applied, catalogue, to: self.shards, self.journal)
+        let projection = self.projection
+        self.store.run {
+            for topic in [TopicName.control, .logs, .dead] { projection.follow(topic) }
+            Self.followDeadLetters(catalogue, projection)
+        }
+        for (shard, socket) in zip(self.shards, parts.sockets) {
+            let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
+                do throws(ApusError) {
+                    let listener = Routes(self, shard).listener()
+                    shard.listener = listener
+                    try listener.listen(socket: OwnedDescriptor(adopting: socket))
+                    return .success(())
+                } catch { return .failure(error) }
+            }
+            try result.get()
+        }
+        self.state.withLock { $0 = .serving }
+    }
+
+    // MARK: what is deployed
+
+    /// Gives the shards what a control write changed. From any thread but a loop.
+    private static func apply(_ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime], _ journal: Log) {
+        for change in changes {
+            switch change {
+            case .functionApplied(let function, _):
+                let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
+                let plan = function.hostFunction
+                let failure = runtime.loop.runAndWait { () -> ApusError? in
+                    do throws(ApusError) {
+                        try runtime.shard.apply(plan)
+                        return nil
+                    } catch { return error }
+                }
+                if let failure { journal.error("\(function.name) is deployed but cannot run: \(failure)") }
+            case .functionRemoved(let function):
+                let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
+                runtime.loop.runAndWait { runtime.shard.remove(function.id, forgettingPositions: true) }
+            case .topicApplied, .topicRemoved, .fateDecided, .none: break
+            }
+        }
+        var directory = FunctionDirectory()
+        for function in catalogue.functions.values {
+            directory[function.name] = FunctionDirectory.Entry(
+                id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count), timeout: function.manifest.timeout
+            )
+        }
+        for runtime in shards {
+            runtime.loop.runAndWait { [directory] in runtime.directory = directory }
+        }
+    }
+
+    private static func followDeadLetters(_ catalogue: Catalogue, _ projection: ProjectionFollower) {
+        for function in catalogue.functions.values {
+            for trigger in function.triggers where !trigger.manifest.isTable { projection.follow(trigger.manifest.deadLetterTopic) }
+        }
+    }
+
+    private static func startOnce(_ name: ResourceName, _ shards: [ShardRuntime]) -> ApusError? {
+        let runtime = shards[FunctionDirectory.shard(of: name, among: shards.count)]
+        let slot = ResultSlot<ApusError?>()
+        runtime.loop.post { runtime.warm(name) { slot.fill($0) } }
+        return slot.take()
+    }
+
+    // MARK: the end
+
+    /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
+    public func stop() {
+        self.state.withLock { $0 = .stopping }
+        let until = self.clock.now + .seconds(self.configuration.drainSeconds)
+        let done = self.shards.map { runtime in
+            let slot = ResultSlot<Bool>()
+            runtime.loop.post { runtime.stop(until: until) { slot.fill(true) } }
+            return slot
+        }
+        for slot in done { _ = slot.take() }
+        self.deployer.stop()
+        self.control.stop()
+        let projection = self.projection
+        self.store.run { projection.stop() }
+        self.store.stop()
+        self.reader.stop()
+        for runtime in self.shards { runtime.loop.stop() }
+        self.log.close()
+    }
+}

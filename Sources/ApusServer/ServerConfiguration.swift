@@ -1,0 +1,43 @@
+public import ApusCore
+
+/// What a server is told: every field has a default that suits one machine.
+public struct ServerConfiguration: Sendable {
+    /// Holds the log, the projection, bundles and layers; made when missing, mode 0700.
+    public var dataDirectory: String
+    public var address = "127.0.0.1"
+    /// 0 takes a free one.
+    public var port: UInt16 = 8787
+    /// Loops, each with an engine of its own. One suits two cores; more pay from about four.
+    public var shards = 1
+    /// How long running work may go on after SIGTERM.
+    public var drainSeconds: Int64 = 5
+    /// Names under which clients may call beside loopback ones.
+    public var allowedHosts: [String] = []
+    /// A proxy in front ends TLS and is trusted to be the only way in: allows an address that is not loopback.
+    public var isBehindProxy = false
+    /// After a dispatch of the only attempt in flight the loop looks at the pipe for so long before it sleeps.
+    public var busyPollMicroseconds = 0
+    /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.
+    public var buildEnvironment: [String] = []
+
+    public init(dataDirectory: String) { self.dataDirectory = dataDirectory }
+
+    /// - Throws: `invalid_argument` or `address_not_allowed`.
+    public func check(isLoopback: Bool) throws(ApusError) {
+        guard (1...Limits.shards).contains(self.shards) else {
+            throw ApusError(.invalidArgument, "--shards \(self.shards): give 1 to \(Limits.shards)")
+        }
+        guard isLoopback || self.isBehindProxy else {
+            throw ApusError(
+                .addressNotAllowed,
+                "\(self.address) can be reached from other machines and this server does not end TLS: "
+                    + "listen on 127.0.0.1, or put a TLS proxy in front and say --behind-proxy"
+            )
+        }
+    }
+}
+
+extension Limits {
+    /// Loops of one server.
+    public static let shards = 64
+}

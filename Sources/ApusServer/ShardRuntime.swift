@@ -1,0 +1,89 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHTTP
+internal import ApusHost
+internal import ApusLoop
+internal import ApusSandbox
+internal import ApusStore
+
+/// One shard with everything that lives on its loop: engine and workers, listener, log lines.
+final class ShardRuntime: @unchecked Sendable {
+    // SAFETY: made on its loop and touched there only; references cross threads to come back by `loop.post` or `runAndWait`.
+
+    let index: Int
+    let loop: EventLoop
+    let shard: Shard
+    let nursery: NurseryClient
+    let logs: FunctionLogWriter
+    /// Which functions there are on this server, not only on this shard.
+    var directory = FunctionDirectory()
+    var listener: HTTPListener?
+
+    /// On the loop.
+    init(
+        index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread, busyPollMicroseconds: Int,
+        onNurseryDeath: @escaping @Sendable () -> Void
+    ) throws(ApusError) {
+        self.index = index
+        self.loop = loop
+        let logs = FunctionLogWriter(loop, log)
+        self.logs = logs
+        self.nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
+        let starts = StartWatch()
+        self.shard = Shard(
+            loop: loop, log: log, launcher: self.nursery,
+            configuration: ShardConfiguration(
+                seed: UInt64.random(in: 0 ... .max),
+                readAhead: { work in
+                    // A full queue must not lose a fetch: what cannot be queued is read on the loop instead.
+                    if !reader.run(work) { work() }
+                },
+                logSink: { line in logs.append(ApusStore.LogLine(line)) },
+                onReady: { name, _ in starts.ready(name) },
+                onStartFailed: { name, failure in starts.failed(name, failure) },
+                busyPollMicroseconds: busyPollMicroseconds
+            )
+        )
+        self.starts = starts
+    }
+
+    /// Shared with the shard's callbacks, which are made before `self` is whole.
+    private let starts: StartWatch
+
+    /// Starts one worker of a function unless one runs, and tells how that went.
+    func warm(_ function: ResourceName, _ completion: @escaping (ApusError?) -> Void) {
+        guard let entry = self.directory[function] else {
+            return completion(ApusError(.functionNotFound, "\(function) is not deployed"))
+        }
+        if self.shard.warm(entry.id) { return completion(nil) }
+        self.starts.wait(for: function, self.loop, completion)
+    }
+
+    /// Stops within a bound. `completion` is called once, on the loop, when nothing of the shard is left on it.
+    func stop(until: Timestamp, _ completion: @escaping () -> Void) {
+        let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
+        let finish = {
+            self.shard.drain(until: until) {
+                self.logs.flush()
+                self.logs.close()
+                self.starts.close()
+                self.nursery.close()
+                completion()
+            }
+        }
+        guard let listener = self.listener else { return finish() }
+        listener.stop(withinMilliseconds: milliseconds, whenDone: finish)
+    }
+}
+
+extension ApusStore.LogLine {
+    init(_ line: ApusHost.LogLine) {
+        var text = String(decoding: line.text, as: UTF8.self)
+        if line.isCut { text += " [cut]" }
+        if line.droppedBefore > 0 { text = "[\(line.droppedBefore) lines dropped] " + text }
+        self.init(
+            function: line.function, time: line.time, level: line.level, text: text, revision: line.revision, worker: line.worker.rawValue,
+            invocation: line.invocation?.description ?? ""
+        )
+    }
+}

@@ -1,0 +1,138 @@
+internal import ApusCore
+internal import ApusLoop
+internal import ApusStore
+internal import ApusTelemetry
+internal import Synchronization
+
+/// Decides and performs every write to `apus.control`, one at a time, on a thread of its own: topics are made, records written in
+/// one transaction, the catalogue follows, the shards hear of it, the caller is answered.
+final class Control: Sendable {
+    typealias Answer = Result<[ControlDecision.Outcome], ApusError>
+
+    private let log: any EventLog
+    private let clock = SystemClock()
+    private let journal: Log
+    private let thread = WorkThread()
+    // SAFETY: touched on `thread` only, and by `replay` before anything was given to it.
+    nonisolated(unsafe) private var queue = ControlQueue()
+    // SAFETY: as `queue`.
+    nonisolated(unsafe) private var nextCommand: ControlQueue.CommandID = 1
+    private let snapshot = Mutex(Catalogue())
+    /// Called on `thread` with what a write changed, before its caller is answered.
+    private let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> Void
+
+    init(log: any EventLog, journal: Log, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> Void) {
+        self.log = log
+        self.journal = journal
+        self.onChanges = onChanges
+    }
+
+    /// What is deployed. From any thread.
+    var catalogue: Catalogue { self.snapshot.withLock { $0 } }
+
+    /// Reads `apus.control` from its first record. Before anything else is asked of this object.
+    /// - Throws: what the log says; a record that cannot be understood is passed over with an error line.
+    func replay() throws(ApusError) {
+        let place = TopicPartition(.control, 0)
+        let bounds = try self.log.bounds(of: place)
+        var next = bounds.start
+        while next < bounds.end {
+            var events: [Event] = []
+            next = try self.log.read(
+                place, from: next, maxRecords: Limits.Server.recordsPerFollow, maxBytes: Limits.Server.bytesPerRead
+            ) { _, block in
+                if let event = try? EventBlock.decode(block.bytes) { events.append(event) }
+                return true
+            }
+            for event in events {
+                do throws(ApusError) { _ = try self.queue.follow(try ControlRecord(event)) } catch {
+                    self.journal.error("a record of apus.control was passed over: \(error)")
+                }
+            }
+        }
+        let catalogue = self.queue.catalogue
+        self.snapshot.withLock { $0 = catalogue }
+    }
+
+    /// Performs a command and calls `completion` on the control thread.
+    /// - Parameter appends: further records for the same transaction.
+    func perform(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ completion: @escaping @Sendable (Answer) -> Void) {
+        let deadline = self.clock.now + .seconds(Limits.Server.controlSeconds)
+        let isQueued = self.thread.run { completion(self.run(command, appends, deadline)) }
+        if !isQueued { completion(.failure(ApusError(.overloaded, "too many deploys and deletions wait: try again later"))) }
+    }
+
+    /// Performs a command and waits for it: from a thread that may block, never from a loop.
+    func perform(_ command: ControlCommand, appends: [LogBatch.Append] = []) -> Answer {
+        let slot = ResultSlot<Answer>()
+        self.perform(command, appends: appends) { slot.fill($0) }
+        return slot.take()
+    }
+
+    private func run(_ command: ControlCommand, _ appends: [LogBatch.Append], _ deadline: Timestamp) -> Answer {
+        let id = self.nextCommand
+        self.nextCommand += 1
+        do throws(ApusError) { try self.queue.submit(command, id: id, deadline: deadline) } catch { return .failure(error) }
+        let action = self.queue.next(now: self.clock.now) { (place, position) throws(ApusError) in
+            try self.resolve(place, position)
+        }
+        switch action {
+        case .answer(_, let answer): return Self.result(answer)
+        case .write(_, let decision): return self.write(decision, appends)
+        case nil: return .failure(ApusError(.internal, "a control command was lost"))
+        }
+    }
+
+    private func write(_ decision: ControlDecision, _ appends: [LogBatch.Append]) -> Answer {
+        do throws(ApusError) {
+            try self.change(decision.topicChanges)
+            let records = decision.records.map {
+                LogBatch.Append(topic: .control, partition: 0, block: EventBlock.encode($0.event))
+            }
+            let slot = ResultSlot<Result<LogReceipt, ApusError>>()
+            self.log.submit(LogBatch(urgency: .settlement, appends: records + appends)) { slot.fill($0) }
+            _ = try slot.take().get()
+        } catch {
+            _ = self.queue.failed(error)
+            return .failure(error)
+        }
+        guard let commit = self.queue.committed() else { return .failure(ApusError(.internal, "a control write was lost")) }
+        let catalogue = self.queue.catalogue
+        self.snapshot.withLock { $0 = catalogue }
+        self.onChanges(commit.changes, catalogue)
+        for topic in commit.topicsToDelete {
+            do throws(ApusError) { try self.log.deleteTopic(topic) } catch {
+                self.journal.error("the topic '\(topic)' is no longer deployed but its records could not be deleted: \(error)")
+            }
+        }
+        return .success(commit.outcomes)
+    }
+
+    private func change(_ topics: [ControlDecision.TopicChange]) throws(ApusError) {
+        for topic in topics {
+            switch topic {
+            case .create(let name, let configuration): try self.log.createTopic(name, configuration)
+            case .alter(let name, let configuration): try self.log.alterTopic(name, configuration)
+            case .delete: break
+            }
+        }
+    }
+
+    private func resolve(_ place: TopicPartition, _ position: StartPosition) throws(ApusError) -> Offset {
+        switch position {
+        case .earliest: try self.log.bounds(of: place).start
+        case .latest: try self.log.bounds(of: place).end
+        case .timestamp(let time): try self.log.offset(of: place, at: time)
+        }
+    }
+
+    private static func result(_ answer: ControlQueue.Answer) -> Answer {
+        switch answer {
+        case .done(let outcomes): .success(outcomes)
+        case .failed(let code, let message): .failure(ApusError(code, message))
+        }
+    }
+
+    /// Finishes what waits, then ends.
+    func stop() { self.thread.stop() }
+}

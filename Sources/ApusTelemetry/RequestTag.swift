@@ -1,0 +1,29 @@
+/// Names one request in answers and log lines: 32 hexadecimal digits.
+public struct RequestTag: Sendable, Hashable, CustomStringConvertible {
+    public let high: UInt64
+    public let low: UInt64
+    public var description: String { RequestTag.hex(self.high) + RequestTag.hex(self.low) }
+
+    private static func hex(_ value: UInt64) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// Gives out ids that no other process or thread gives out: random bits of its own and a counter, so that the next one costs an
+/// addition. They are names, not secrets.
+public struct RequestTagGenerator: Sendable {
+    private let high: UInt64
+    private var low: UInt64
+
+    public init() {
+        var random = SystemRandomNumberGenerator()
+        self.high = random.next()
+        self.low = random.next()
+    }
+
+    public mutating func next() -> RequestTag {
+        self.low &+= 1
+        return RequestTag(high: self.high, low: self.low)
+    }
+}

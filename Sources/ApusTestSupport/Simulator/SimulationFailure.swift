@@ -1,0 +1,37 @@
+/// A run that broke a promise of the engine. Printing it gives one line that repeats the run.
+package struct SimulationFailure: Error, CustomStringConvertible {
+    package let seed: UInt64
+    package let step: Int
+    package let message: String
+
+    package var description: String { "\(self.message) (step \(self.step); repeat with APUS_SEED=\(self.seed) swift test --filter Simulation)" }
+}
+
+/// What a run did, to show that the simulator reaches what it is meant to reach.
+package struct SimulationReport: Sendable {
+    package var steps = 0
+    package var dispatches = 0
+    package var outputs = 0
+    package var failedAttempts = 0
+    package var crashes = 0
+    package var restarts = 0
+    package var failedWrites = 0
+    package var kills = 0
+    package var tableRecords = 0
+    package var answeredRequests = 0
+
+    package init() {}
+
+    package static func += (left: inout SimulationReport, right: SimulationReport) {
+        left.steps += right.steps
+        left.dispatches += right.dispatches
+        left.outputs += right.outputs
+        left.failedAttempts += right.failedAttempts
+        left.crashes += right.crashes
+        left.restarts += right.restarts
+        left.failedWrites += right.failedWrites
+        left.kills += right.kills
+        left.tableRecords += right.tableRecords
+        left.answeredRequests += right.answeredRequests
+    }
+}

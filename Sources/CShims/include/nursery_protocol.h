@@ -1,0 +1,120 @@
+#pragma once
+// What the server and the nursery say to each other over a SEQPACKET socket: one message a packet, fixed layout, host byte order
+// (both ends are on one machine and built together). The nursery trusts nothing in a request.
+
+#include <stdint.h>
+
+#define NURSERY_MAGIC 0x53555041u
+#define NURSERY_HASH_BYTES 64
+#define NURSERY_STRING_BYTES_MAX 32768
+#define NURSERY_ARGUMENTS_MAX 256
+#define NURSERY_ENVIRONMENT_MAX 256
+// The descriptors that a LAUNCHED event carries, in this order: to the worker, from the worker, its descriptor 5, stdout, stderr.
+#define NURSERY_DESCRIPTORS 5
+// The highest descriptor a sandboxed process may have is below this one, which holds its program until it is executed.
+#define NURSERY_OPEN_FILES_MAX 1000
+
+enum nursery_operation {
+    NURSERY_LAUNCH = 1,
+    NURSERY_KILL = 2,
+    // Makes layers/<layer>.partial, empty.
+    NURSERY_PREPARE = 3,
+    // Turns layers/<layer>.partial/site into layers/<layer>.
+    NURSERY_SEAL = 4,
+    // Removes layers/<layer>.partial.
+    NURSERY_DISCARD = 5,
+    // Asks for a REPORT.
+    NURSERY_PROBE = 6,
+};
+
+// Followed by argument_bytes of arguments, then environment_bytes of environment, each string ended by a zero byte.
+struct nursery_request {
+    uint32_t magic;
+    uint32_t operation;
+    // Chosen by the server, unique for the life of its channel; it comes back in every event about this request.
+    uint64_t ticket;
+    uint32_t runtime;
+    uint32_t isolation;
+    uint64_t memory_bytes;
+    uint64_t scratch_bytes;
+    uint32_t cpu_millis;
+    uint32_t processes;
+    uint32_t open_files;
+    uint32_t argument_count;
+    uint32_t argument_bytes;
+    uint32_t environment_count;
+    uint32_t environment_bytes;
+    uint32_t reserved;
+    // SEAL: what a layer may hold.
+    uint64_t layer_bytes_max;
+    uint64_t layer_entries_max;
+    // 64 hexadecimal digits, or all zero for none.
+    char bundle[NURSERY_HASH_BYTES];
+    char layer[NURSERY_HASH_BYTES];
+};
+
+enum nursery_kind {
+    // Sent once on every channel when the nursery is ready, and as the answer to PROBE.
+    NURSERY_REPORT = 1,
+    NURSERY_LAUNCHED = 2,
+    // A request was refused or failed; stage and message say where and why.
+    NURSERY_FAILED = 3,
+    NURSERY_EXITED = 4,
+    // PREPARE, SEAL or DISCARD is done.
+    NURSERY_DONE = 5,
+};
+
+enum nursery_flag {
+    NURSERY_OUT_OF_MEMORY = 1,
+    // EXITED: ended before its program ran; stage says where.
+    NURSERY_NOT_STARTED = 2,
+    // EXITED: the sandbox could not be verified empty; its slot is not used again.
+    NURSERY_QUARANTINED = 4,
+    // FAILED: no slot is free; later there may be one.
+    NURSERY_NO_SLOT = 8,
+    // FAILED: the request itself is wrong.
+    NURSERY_INVALID = 16,
+};
+
+// The layers of isolation, as bits of nursery_event.missing.
+enum nursery_layer {
+    NURSERY_LAYER_MEMORY = 0,
+    NURSERY_LAYER_SWAP = 1,
+    NURSERY_LAYER_PROCESSES = 2,
+    NURSERY_LAYER_CPU = 3,
+    NURSERY_LAYER_CGROUP_KILL = 4,
+    NURSERY_LAYER_LANDLOCK_FILES = 5,
+    NURSERY_LAYER_LANDLOCK_NETWORK = 6,
+    NURSERY_LAYER_LANDLOCK_SCOPES = 7,
+    NURSERY_LAYER_EXEC_ONCE = 8,
+    NURSERY_LAYER_KEYRING = 9,
+    NURSERY_LAYER_PROC_SUBSET = 10,
+    NURSERY_LAYER_FETCH_BOUND = 11,
+    NURSERY_LAYER_COUNT = 12,
+};
+
+struct nursery_event {
+    uint32_t magic;
+    uint32_t kind;
+    uint64_t ticket;
+    // EXITED: the exit code, -1 when a signal ended it.
+    int32_t code;
+    // EXITED: the signal, 0 for none.
+    int32_t signal;
+    // FAILED, EXITED before the program: errno.
+    int32_t error;
+    uint32_t flags;
+    // REPORT: whom the server is to become, and the locked block of uids.
+    uint32_t server_uid;
+    uint32_t server_gid;
+    uint32_t uid_base;
+    uint32_t slots;
+    uint32_t landlock_abi;
+    // REPORT: how cgroups are used: bit 0 a v1 hierarchy, bit 1 v2.
+    uint32_t cgroup_versions;
+    // Bits of nursery_layer that this host cannot give.
+    uint64_t missing;
+    // Ended by a zero byte, both.
+    char stage[32];
+    char message[224];
+};

@@ -1,0 +1,236 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHost
+internal import ApusLoop
+internal import ApusTestSupport
+internal import BenchFloors
+internal import Glibc
+
+/// From the engine's dispatch to the ledger settled in memory, through the loop to a worker and back, beside the same messages
+/// over the same kind of pipes between two C processes.
+///
+/// With one in flight, the time between two dispatches is the whole way of one event: out, back, settled, and the next one chosen.
+enum DispatchBench {
+    static let bytes = 1_024
+    private static let inFlight = 32
+
+    static func run(_ options: BenchOptions) throws -> BenchReport {
+        let trips = try options.number("trips", default: 20_000)
+        let count = try options.number("count", default: 200_000)
+        let poll = options.others["poll"].map { Int($0) ?? 0 } ?? 0
+        var floor = pipe_floor()
+        guard pipe_floor_open(&floor, self.bytes) == 0 else { throw BenchFailure("the floor's pipes cannot be made") }
+        defer { pipe_floor_close(&floor) }
+        let only = options.others["only"]
+        var lanes: [Lane] = []
+        for kind in Lane.Kind.allCases where only == nil || only == kind.rawValue {
+            lanes.append(try Lane(kind, directory: options.directory, busyPollMicroseconds: poll))
+        }
+        defer { for lane in lanes { lane.close() } }
+        var figures: [String: Figure] = [:]
+        for lane in lanes {
+            lane.single.run(trips / 10)
+            lane.many.run(count / 10)
+        }
+        for _ in 0..<options.rounds {
+            var floorTimes = [UInt64](repeating: 0, count: trips)
+            guard pipe_floor_round_trips(&floor, &floorTimes, trips) == 0 else { throw BenchFailure("the floor's pipe broke") }
+            let floorMicroseconds = floorTimes.map { Double($0) / 1_000 }
+            let floorRate = pipe_floor_rate(&floor, self.inFlight, count)
+            guard floorRate > 0 else { throw BenchFailure("the floor's pipe broke") }
+            for lane in lanes {
+                let times = lane.roundTrips(trips)
+                let name = lane.kind.rawValue
+                for (suffix, percent) in [("p50", 50.0), ("p99", 99.0)] {
+                    figures["\(name).rtt_\(suffix)", default: Figure("\(name).rtt_\(suffix)", unit: "us")]
+                        .add(percentile(percent, of: times), floor: percentile(percent, of: floorMicroseconds))
+                }
+                let cpu = lane.many.loopSeconds()
+                figures["\(name).rate", default: Figure("\(name).rate", unit: "1/s")].add(lane.rate(count), floor: floorRate)
+                figures["\(name).loop_cpu", default: Figure("\(name).loop_cpu", unit: "us")]
+                    .add((lane.many.loopSeconds() - cpu) * 1e6 / Double(count))
+            }
+        }
+        let order = Lane.Kind.allCases.flatMap { kind in ["rtt_p50", "rtt_p99", "rate", "loop_cpu"].map { "\(kind.rawValue).\($0)" } }
+        return BenchReport("dispatch", order.compactMap { figures[$0] })
+    }
+
+    /// One kind of worker, with a function that has one event in flight and one that has many.
+    private final class Lane {
+        enum Kind: String, CaseIterable { case native, python }
+
+        let kind: Kind
+        let single: Setup
+        let many: Setup
+
+        init(_ kind: Kind, directory: String, busyPollMicroseconds: Int) throws {
+            self.kind = kind
+            let command = try DispatchBench.command(kind, directory: directory)
+            self.single = try Setup(command, concurrency: 1, busyPollMicroseconds: busyPollMicroseconds)
+            self.many = try Setup(command, concurrency: DispatchBench.inFlight, busyPollMicroseconds: busyPollMicroseconds)
+        }
+
+        func roundTrips(_ count: Int) -> [Double] {
+            let log = self.single.log
+            log.stamps = []
+            log.stamps.reserveCapacity(count)
+            self.single.run(count)
+            let stamps = log.stamps
+            log.stamps = []
+            return zip(stamps.dropFirst(), stamps).map { Double($0 - $1) / 1_000 }
+        }
+
+        func rate(_ count: Int) -> Double {
+            let start = nanoseconds()
+            self.many.run(count)
+            return Double(count) * 1e9 / Double(nanoseconds() - start)
+        }
+
+        func close() {
+            self.single.close()
+            self.many.close()
+        }
+    }
+
+    /// What starts a worker, and what INIT tells it.
+    private struct Command {
+        var path: String
+        var arguments: [String]
+        var functionPath: String
+    }
+
+    private static func command(_ kind: Lane.Kind, directory: String) throws -> Command {
+        var buffer = [CChar](repeating: 0, count: 4_096)
+        let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        let own = String(decoding: buffer[..<max(length, 0)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        switch kind {
+        case .native:
+            let path = folder.joined(separator: "/") + "/echo-native"
+            guard access(path, X_OK) == 0 else { throw BenchFailure("\(path) is missing: build the target echo-native") }
+            return Command(path: path, arguments: ["echo"], functionPath: "/")
+        case .python:
+            var root = folder
+            var main = ""
+            while !root.isEmpty {
+                main = root.joined(separator: "/") + "/sandbox/runtimes/python/apus/__main__.py"
+                if access(main, R_OK) == 0 { break }
+                root = root.dropLast()
+            }
+            guard access(main, R_OK) == 0 else { throw BenchFailure("sandbox/runtimes/python was not found above \(own)") }
+            return Command(
+                path: "/usr/bin/python3", arguments: ["-I", "-S", "-B", main], functionPath: try self.echoFunction(directory))
+        }
+    }
+
+    /// A folder with the function that is measured: what comes in goes out, as bytes.
+    private static func echoFunction(_ directory: String) throws -> String {
+        var template = Array("\(directory)/apus-bench-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw BenchFailure("no folder can be made in \(directory)") }
+        let folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let file = fopen("\(folder)/main.py", "w") else { throw BenchFailure("\(folder)/main.py cannot be written") }
+        fputs("def echo(event, context):\n    return event.data\n", file)
+        fclose(file)
+        return folder
+    }
+
+    /// A shard with one function.
+    private final class Setup: @unchecked Sendable {
+        // SAFETY: `shard` is made, used and ended on its loop's thread.
+        let loop = EventLoop()
+        let log: DispatchBenchLog
+        private var shard: Shard?
+        private let functionPath: String
+
+        init(_ command: Command, concurrency: Int, busyPollMicroseconds: Int) throws {
+            let clock = SystemClock()
+            self.log = DispatchBenchLog(clock: { clock.now }, bytes: DispatchBench.bytes, keys: 1_000)
+            self.functionPath = command.functionPath
+            let configuration =
+                #"{"function":"echo","namespace":"default","revision":"0","handler":"main:echo","concurrency":\#(concurrency),"#
+                + #""batch":null,"timeoutMicroseconds":30000000,"triggers":[{"name":"bench","topic":"bench","table":false}],"#
+                + #""emits":[],"path":"\#(command.functionPath)","layer":null,"weights":null}"#
+            var failure: ApusError?
+            self.onLoop {
+                let launcher = DirectLauncher(loop: self.loop) { _ in (command.path, command.arguments) }
+                let shard = Shard(
+                    loop: self.loop, log: self.log, launcher: launcher,
+                    configuration: ShardConfiguration(
+                        logSink: { line in print("worker: \(String(decoding: line.text, as: UTF8.self))") },
+                        onStartFailed: { _, failure in print("start failed: \(failure.message)") },
+                        busyPollMicroseconds: busyPollMicroseconds))
+                self.shard = shard
+                do throws(ApusError) {
+                    try shard.apply(Self.function(configuration, concurrency: concurrency))
+                } catch {
+                    failure = error
+                }
+            }
+            if let failure { throw failure }
+        }
+
+        private static func function(_ configuration: String, concurrency: Int) -> HostFunction {
+            guard let name = ResourceName(.default, "echo") else { preconditionFailure("echo is a name") }
+            let trigger = TriggerID(rawValue: 1)
+            return HostFunction(
+                name: name, revision: "0", launch: LaunchOrder(runtime: .native, bundle: ""),
+                initialization: Array(configuration.utf8),
+                plan: FunctionPlan(
+                    function: FunctionID(rawValue: 1), generation: 1, concurrency: concurrency, scale: ScalePlan(min: 1, max: 1),
+                    triggers: [TriggerPlan(trigger: trigger)]),
+                triggers: [HostTrigger(id: trigger, name: "bench", generation: 1, topic: DispatchBenchLog.input)])
+        }
+
+        func run(_ count: Int) { self.log.run(count) }
+
+        /// CPU time that the loop's thread has used.
+        func loopSeconds() -> Double {
+            var time = timespec()
+            self.onLoop { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) }
+            return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+        }
+
+        func close() {
+            let isGone = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+            sem_init(isGone, 0, 0)
+            let done = SendableSemaphore(isGone)
+            self.loop.post {
+                guard let shard = self.shard else { return done.post() }
+                shard.drain(until: shard.now + .seconds(5)) { done.post() }
+            }
+            done.wait()
+            self.loop.stop()
+            isGone.deallocate()
+            if self.functionPath != "/" {
+                unlink("\(self.functionPath)/main.py")
+                rmdir(self.functionPath)
+            }
+        }
+
+        private func onLoop(_ body: @escaping () -> Void) {
+            let done = SendableSemaphore(.allocate(capacity: 1))
+            sem_init(done.pointer, 0, 0)
+            let work = SendableWork(body)
+            self.loop.post {
+                work.body()
+                done.post()
+            }
+            done.wait()
+            done.pointer.deallocate()
+        }
+    }
+
+    private struct SendableSemaphore: @unchecked Sendable {
+        // SAFETY: a semaphore is made to be used from several threads.
+        let pointer: UnsafeMutablePointer<sem_t>
+        init(_ pointer: UnsafeMutablePointer<sem_t>) { self.pointer = pointer }
+        func post() { sem_post(self.pointer) }
+        func wait() { while sem_wait(self.pointer) != 0 {} }
+    }
+
+    private struct SendableWork: @unchecked Sendable {
+        // SAFETY: run once on the loop while the maker waits for it.
+        let body: () -> Void
+        init(_ body: @escaping () -> Void) { self.body = body }
+    }
+}

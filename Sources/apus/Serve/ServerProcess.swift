@@ -1,0 +1,97 @@
+internal import ApusCore
+internal import ApusHTTP
+internal import ApusLog
+internal import ApusLoop
+internal import ApusSandbox
+internal import ApusServer
+internal import ApusTelemetry
+internal import Glibc
+
+/// The life of a server process: what needs root first, then dropping it, then serving until a signal.
+enum ServerProcess {
+    static func run(_ options: ServeOptions) throws {
+        // Before any thread exists: threads inherit the mask, and this one waits for the signals.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, signal) }
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+
+        let privileged = try Self.prepareAsRoot(options)
+        let journal = Log(format: options.logFormat)
+        let clock = SystemClock()
+        let log = try EmbeddedLog(directory: options.server.dataDirectory, configuration: options.log, clock: { clock.now })
+        let server = try Server(
+            options.server,
+            Server.Parts(log: log, journal: journal, sockets: privileged.sockets, channels: privileged.channels, report: privileged.report)
+        ) {
+            Self.end(because: journal)
+        }
+        Self.warn(privileged.report, journal)
+        journal.info("serving on http://\(options.server.address):\(privileged.port)", ["data": options.server.dataDirectory])
+        if let file = privileged.portFile { Self.write(privileged.port, to: file) }
+
+        var received: CInt = 0
+        while sigwait(&signals, &received) != 0 || received == SIGHUP {}
+        journal.info("stopping", ["signal": "\(received)"])
+        server.stop()
+        journal.info("stopped")
+    }
+
+    /// What only root can do, done before any thread exists.
+    private struct Privileged {
+        var sockets: [CInt]
+        var port: UInt16
+        var channels: [CInt]
+        var report: HostReport
+        var portFile: CInt?
+    }
+
+    private static func prepareAsRoot(_ options: ServeOptions) throws(ApusError) -> Privileged {
+        let configuration = options.server
+        guard geteuid() == 0 else {
+            throw ApusError(.needsRoot, "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started")
+        }
+        try configuration.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
+        let files = try InstalledFiles.locate()
+        try Privileges.prepare()
+        var sockets: [CInt] = []
+        var port = configuration.port
+        for index in 0..<configuration.shards {
+            let socket = try ListeningSocket.open(
+                address: configuration.address, port: port, reusePort: configuration.shards > 1, joins: index > 0)
+            port = ListeningSocket.port(of: socket)
+            sockets.append(socket.release())
+        }
+        let portFile = options.portFile.map { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
+        try DataDirectory.prepareFolder(configuration.dataDirectory)
+        let nursery = try Nursery.start(
+            Nursery.Configuration(
+                executable: files.nursery, dataDirectory: configuration.dataDirectory, runtimes: files.runtimes, profiles: files.profiles,
+                // One line more than shards: builds have their own.
+                shards: configuration.shards + 1
+            )
+        )
+        try DataDirectory.prepare(configuration.dataDirectory, user: nursery.report.serverUser, group: nursery.report.serverGroup)
+        try Privileges.drop(to: nursery.report)
+        return Privileged(
+            sockets: sockets, port: port, channels: nursery.channels, report: nursery.report,
+            portFile: portFile.flatMap { $0 >= 0 ? $0 : nil }
+        )
+    }
+
+    private static func warn(_ report: HostReport, _ journal: Log) {
+        for line in report.lines where !line.isEnforced { journal.warning("isolation layer missing: \(line.name)", ["detail": line.detail]) }
+    }
+
+    private static func end(because journal: Log) {
+        journal.error("the nursery is gone and with it every sandbox: the server ends; its supervisor starts it again")
+        exit(1)
+    }
+
+    /// The descriptor was opened as root; the file may lie where the server's own user cannot write.
+    private static func write(_ port: UInt16, to descriptor: CInt) {
+        let text = Array("\(port)\n".utf8)
+        _ = Glibc.write(descriptor, text, text.count)
+        close(descriptor)
+    }
+}

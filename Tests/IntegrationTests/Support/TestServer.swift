@@ -1,0 +1,114 @@
+import ApusCore
+import ApusJSON
+import ApusTestSupport
+import Glibc
+import Testing
+
+/// A server of the built binary with a data directory of its own, and the command line pointed at it.
+///
+/// Everything goes through the binary, as a user would. The folder is removed with the value.
+final class TestServer {
+    let folder: String
+    let tree: String
+    private(set) var process: ChildProcess?
+    private(set) var port: UInt16 = 0
+    private let extra: [String]
+
+    init(arguments: [String] = []) throws {
+        self.tree = try InstalledTree.path.get()
+        self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
+        self.extra = arguments
+        mkdir(self.folder, 0o755)
+    }
+
+    deinit {
+        self.process?.signal(SIGKILL)
+        _ = self.process?.wait(seconds: 10)
+        _ = try? ChildProcess("/bin/rm", ["-rf", self.folder], in: "/var/tmp").wait(seconds: 60)
+    }
+
+    var data: String { "\(self.folder)/data" }
+    var url: String { "http://127.0.0.1:\(self.port)" }
+    var log: String { (self.process?.output ?? "") + (self.process?.errors ?? "") }
+
+    /// Starts the server and waits until `/readyz` says so.
+    func start() throws {
+        let portFile = "\(self.folder)/port"
+        unlink(portFile)
+        let arguments = ["serve", "--data", self.data, "--listen", "127.0.0.1:0", "--port-file", portFile] + self.extra
+        let process = try ChildProcess("\(self.tree)/bin/apus", arguments, in: self.folder)
+        self.process = process
+        let isUp = try waitUntil(seconds: 30) {
+            guard process.isRunning else { throw ApusError(.notReady, "the server ended: \(process.errors)\(process.output)") }
+            guard let text = try? readFile(portFile), let port = UInt16(String(decoding: text, as: UTF8.self).filter(\.isNumber)) else {
+                return false
+            }
+            self.port = port
+            return true
+        }
+        guard isUp else { throw ApusError(.notReady, "the server did not start: \(process.errors)") }
+        guard waitUntil(seconds: 30, { self.apus("get", "functions").status == 0 }) else {
+            throw ApusError(.notReady, "the server does not answer: \(self.log)")
+        }
+    }
+
+    func kill9() {
+        self.process?.signal(SIGKILL)
+        _ = self.process?.wait(seconds: 10)
+    }
+
+    /// Ends it as systemd would.
+    /// - Returns: its exit code, nil when it did not end in time.
+    func terminate(seconds: Double = 20) -> Int32? {
+        self.process?.signal(SIGTERM)
+        return self.process?.wait(seconds: seconds)
+    }
+
+    struct CommandResult {
+        var status: Int32
+        var output: String
+        var errors: String
+    }
+
+    /// Runs one command of the command line against this server.
+    func apus(_ arguments: String..., input: String = "", seconds: Double = 60) -> CommandResult {
+        self.apus(arguments: arguments, input: input, seconds: seconds)
+    }
+
+    func apus(arguments: [String], input: String = "", seconds: Double = 60) -> CommandResult {
+        var environment = currentEnvironment()
+        environment["APUS_SERVER"] = self.url
+        environment["APUS_DATA"] = self.data
+        do {
+            let child = try ChildProcess(
+                "\(self.tree)/bin/apus", arguments, environment: environment, input: Array(input.utf8), in: self.folder
+            )
+            let status = child.wait(seconds: seconds)
+            return CommandResult(status: status ?? -1, output: child.output, errors: child.errors)
+        } catch {
+            return CommandResult(status: -1, output: "", errors: "\(error)")
+        }
+    }
+
+    /// Writes a function's folder: the manifest as `function.yaml` and files beside it.
+    /// - Returns: the folder.
+    func write(_ name: String, manifest: String, files: [String: String] = [:]) throws -> String {
+        let folder = "\(self.folder)/\(name)"
+        mkdir(folder, 0o755)
+        try writeFile("\(folder)/function.yaml", manifest)
+        for (file, text) in files { try writeFile("\(folder)/\(file)", text) }
+        return folder
+    }
+
+    /// Deploys and fails the test with what the command said when it did not work.
+    func deploy(_ folder: String, sourceLocation: SourceLocation = #_sourceLocation) {
+        let result = self.apus("deploy", folder, "--wait")
+        #expect(result.status == 0, "deploy: \(result.errors)\(result.output)", sourceLocation: sourceLocation)
+    }
+
+    /// Everything a topic holds, as `apus consume --output json` prints it, one event a line.
+    func consume(_ topic: String) -> [String] {
+        let result = self.apus("consume", topic, "--from", "earliest", "--output", "json")
+        return result.output.split(separator: "\n").map(String.init)
+    }
+}

@@ -1,0 +1,310 @@
+// Every step between clone3 and the program, in the one order that works. Straight-line on purpose: read it from top to bottom.
+// The process is single-threaded, root, alone in new pid, mount, ipc and uts namespaces, and in the nursery's empty network
+// namespace. Nothing here allocates.
+#define _GNU_SOURCE
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "syscalls.h"
+
+static const char *const stage_names[CONFINE_STAGE_COUNT] = {
+    [CONFINE_NONE] = "none",
+    [CONFINE_CLONE] = "clone",
+    [CONFINE_DESCRIPTORS] = "descriptors",
+    [CONFINE_SIGNALS] = "signals",
+    [CONFINE_CGROUP] = "cgroup",
+    [CONFINE_CGROUP_NAMESPACE] = "cgroup namespace",
+    [CONFINE_NETWORK] = "network",
+    [CONFINE_TEMPLATE] = "template",
+    [CONFINE_PROC] = "proc",
+    [CONFINE_SCRATCH] = "scratch",
+    [CONFINE_FUNCTION] = "function",
+    [CONFINE_LAYER] = "layer",
+    [CONFINE_OUT] = "out",
+    [CONFINE_LIVE_FILES] = "live files",
+    [CONFINE_PIVOT] = "pivot",
+    [CONFINE_HOST_NAME] = "host name",
+    [CONFINE_PROGRAM] = "program",
+    [CONFINE_LIMITS] = "limits",
+    [CONFINE_BOUNDING_SET] = "bounding set",
+    [CONFINE_USER] = "user",
+    [CONFINE_CAPABILITIES] = "capabilities",
+    [CONFINE_KEYRING] = "keyring",
+    [CONFINE_PARENT] = "parent",
+    [CONFINE_NO_NEW_PRIVILEGES] = "no new privileges",
+    [CONFINE_LANDLOCK] = "landlock",
+    [CONFINE_CLOSE] = "close",
+    [CONFINE_SECCOMP] = "seccomp",
+    [CONFINE_EXEC] = "exec",
+};
+
+const char *confine_stage_name(unsigned stage) { return stage < CONFINE_STAGE_COUNT ? stage_names[stage] : "unknown"; }
+
+static void fail(const struct confine_plan *plan, int error) __attribute__((noreturn));
+static void fail(const struct confine_plan *plan, int error) {
+    plan->status->error = error == 0 ? EINVAL : error;
+    _exit(100);
+}
+
+// Marks the step, so that a failure and a kill in the middle of it can both be named, and fails it when its condition is false.
+#define STEP(name) (plan->status->stage = (name))
+#define MUST(condition)                     \
+    do {                                    \
+        if (!(condition)) fail(plan, errno); \
+    } while (0)
+
+static int write_all(int descriptor, const char *text) {
+    size_t length = strlen(text);
+    return write(descriptor, text, length) == (ssize_t)length;
+}
+
+static void take_descriptors(const struct confine_plan *plan) {
+    // Every descriptor of the nursery is close-on-exec already; this makes it certain, whatever it opened.
+    MUST(close_descriptors(6, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) == 0);
+    for (int target = 0; target < 6; target++) MUST(dup2(plan->standard[target], target) == target);
+}
+
+static void reset_signals(const struct confine_plan *plan) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &action, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    MUST(sigprocmask(SIG_SETMASK, &none, NULL) == 0);
+    umask(plan->mask);
+    MUST(setsid() >= 0);
+}
+
+static void mount_scratch(const struct confine_plan *plan) {
+    char options[128];
+    // An inode for every 4 KiB: small files cannot take more kernel memory than the scratch bound stands for.
+    unsigned long long inodes = plan->scratch_bytes / 4096 + 64;
+    snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0700,uid=%u,gid=%u",
+             (unsigned long long)plan->scratch_bytes, inodes, (unsigned)plan->user, (unsigned)plan->group);
+    MUST(mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) == 0);
+}
+
+static void open_program(const struct confine_plan *plan) {
+    int program;
+    if (plan->in_function) {
+        int function = open("/function", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        MUST(function >= 0);
+        program = open_beneath(function, plan->program, O_RDONLY);
+    } else {
+        program = open(plan->program, O_RDONLY | O_CLOEXEC);
+    }
+    MUST(program >= 0);
+    MUST(fcntl(program, F_DUPFD_CLOEXEC, CONFINE_PROGRAM_DESCRIPTOR) == CONFINE_PROGRAM_DESCRIPTOR);
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    MUST(page != MAP_FAILED);
+}
+
+static void lower(const struct confine_plan *plan, int resource, rlim_t value) {
+    struct rlimit limit;
+    MUST(getrlimit(resource, &limit) == 0);
+    // Only ever down: raising needs a capability that the host may not have given.
+    if (limit.rlim_max < value) value = limit.rlim_max;
+    limit.rlim_cur = limit.rlim_max = value;
+    MUST(setrlimit(resource, &limit) == 0);
+}
+
+static void set_limits(const struct confine_plan *plan) {
+    lower(plan, RLIMIT_CORE, 0);
+    lower(plan, RLIMIT_FSIZE, plan->file_bytes);
+    lower(plan, RLIMIT_NPROC, plan->processes);
+    lower(plan, RLIMIT_STACK, 8 << 20);
+    lower(plan, RLIMIT_MEMLOCK, 1 << 20);
+    lower(plan, RLIMIT_MSGQUEUE, 0);
+    lower(plan, RLIMIT_SIGPENDING, 1024);
+    lower(plan, RLIMIT_NICE, 0);
+    lower(plan, RLIMIT_RTPRIO, 0);
+    // No RLIMIT_AS: runtimes reserve far more address space than they use; the memory cgroup counts what they touch.
+    // From here on no descriptor at or above the program's can be made, and none of them can be made to hold it again.
+    lower(plan, RLIMIT_NOFILE, plan->open_files);
+}
+
+static void drop_bounding_set(const struct confine_plan *plan) {
+    for (int capability = 0; capability < 64; capability++) {
+        if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) < 0) break;
+        MUST(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0);
+    }
+    MUST(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0);
+    unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                         SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+    MUST(prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) == 0);
+}
+
+static void become_user(const struct confine_plan *plan) {
+    MUST(setgroups(0, NULL) == 0);
+    MUST(setresgid(plan->group, plan->group, plan->group) == 0);
+    MUST(setresuid(plan->user, plan->user, plan->user) == 0);
+    uid_t real, effective, saved;
+    MUST(getresuid(&real, &effective, &saved) == 0);
+    errno = EPERM;
+    MUST(real == plan->user && effective == plan->user && saved == plan->user);
+}
+
+static void drop_capabilities(const struct confine_plan *plan) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2], left[2];
+    memset(none, 0, sizeof none);
+    MUST(syscall(SYS_capset, &header, none) == 0);
+    MUST(syscall(SYS_capget, &header, left) == 0);
+    errno = EPERM;
+    MUST(memcmp(none, left, sizeof none) == 0);
+}
+
+static void bind_to_parent(const struct confine_plan *plan) {
+    MUST(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0);
+    // The nursery may have died before that call; then nobody would ever end this process.
+    struct pollfd parent = {.fd = plan->parent, .events = POLLIN};
+    errno = ESRCH;
+    MUST(poll(&parent, 1, 0) == 0);
+}
+
+static void allow_path(const struct confine_plan *plan, int ruleset, const char *path, uint64_t rights, uint64_t handled) {
+    int descriptor = open(path, O_PATH | O_CLOEXEC);
+    // The roots differ: a host without /lib64, a sandbox without /out. What is not there needs no rule.
+    if (descriptor < 0 && errno == ENOENT) return;
+    MUST(descriptor >= 0);
+    struct landlock_path_beneath_attr rule = {.allowed_access = rights & handled, .parent_fd = descriptor};
+    MUST(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0);
+    close(descriptor);
+}
+
+static void restrict_with_landlock(const struct confine_plan *plan) {
+    if (plan->landlock_abi < 1) return;
+    const uint64_t read = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+    const uint64_t execute = LANDLOCK_ACCESS_FS_EXECUTE;
+    const uint64_t devices = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK;
+    struct ruleset_attributes attributes = {.handled_access_fs = LANDLOCK_FS_ABI1};
+    if (plan->landlock_abi >= 2) attributes.handled_access_fs |= LANDLOCK_FS_REFER;
+    if (plan->landlock_abi >= 3) attributes.handled_access_fs |= LANDLOCK_FS_TRUNCATE;
+    if (plan->landlock_abi >= 5) attributes.handled_access_fs |= LANDLOCK_FS_IOCTL_DEV;
+    if (plan->landlock_abi >= 4 && !plan->has_network) attributes.handled_access_net = LANDLOCK_NET_TCP;
+    if (plan->landlock_abi >= 6) attributes.scoped = LANDLOCK_SCOPE_ALL;
+    size_t size = plan->landlock_abi >= 6 ? 24 : plan->landlock_abi >= 4 ? 16 : 8;
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, size, 0);
+    MUST(ruleset >= 0);
+
+    const uint64_t all = attributes.handled_access_fs;
+    const uint64_t write = all & ~(devices | execute | LANDLOCK_FS_IOCTL_DEV);
+    const uint64_t program = plan->may_execute ? execute : 0;
+    // Everything in the root may be listed: the root holds only what the sandbox is meant to have.
+    allow_path(plan, ruleset, "/", LANDLOCK_ACCESS_FS_READ_DIR, all);
+    // Reading, everywhere in the read-only root; executing, only what is needed to start.
+    const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/etc", "/opt", "/runtime", "/function", "/layer", "/proc"};
+    for (size_t index = 0; index < sizeof readable / sizeof readable[0]; index++) {
+        allow_path(plan, ruleset, readable[index], read | program, all);
+    }
+    allow_path(plan, ruleset, "/dev", read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
+    allow_path(plan, ruleset, "/tmp", write | program, all);
+    allow_path(plan, ruleset, "/out", write | program, all);
+    allow_path(plan, ruleset, "/lib64/ld-linux-x86-64.so.2", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
+    allow_path(plan, ruleset, "/lib/ld-linux-aarch64.so.1", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
+    struct landlock_path_beneath_attr own = {
+        .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | execute, .parent_fd = CONFINE_PROGRAM_DESCRIPTOR};
+    MUST(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &own, 0) == 0);
+    uint32_t flags = plan->landlock_abi >= 7 ? LANDLOCK_RESTRICT_LOG_NEW_EXEC_ON : 0;
+    MUST(syscall(SYS_landlock_restrict_self, ruleset, flags) == 0);
+    close(ruleset);
+}
+
+void confine(const struct confine_plan *plan) {
+    // First, so that nothing below can be confused with a descriptor the program is given.
+    STEP(CONFINE_DESCRIPTORS);
+    take_descriptors(plan);
+    // Before anything can block: a handler or a blocked signal of the nursery must not outlive it here.
+    STEP(CONFINE_SIGNALS);
+    reset_signals(plan);
+    // While single-threaded ("0" moves the writing thread only) and before any page is touched that the function pays for.
+    STEP(CONFINE_CGROUP);
+    for (int index = 0; index < CONFINE_CGROUPS_MAX; index++) {
+        if (plan->cgroups[index] >= 0) MUST(write_all(plan->cgroups[index], "0"));
+    }
+    // After joining: the namespace's root is where the process is now, so that it sees itself at "/".
+    STEP(CONFINE_CGROUP_NAMESPACE);
+    MUST(unshare(CLONE_NEWCGROUP) == 0);
+    // While SYS_ADMIN is there. Only the fetch process leaves the empty namespace that the nursery lives in.
+    STEP(CONFINE_NETWORK);
+    if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
+    // All mounts before pivot, relative to the template; Landlock forbids mounting, so it comes much later.
+    STEP(CONFINE_TEMPLATE);
+    MUST(chdir(plan->template_path) == 0);
+    STEP(CONFINE_PROC);
+    MUST(mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+               plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
+    STEP(CONFINE_SCRATCH);
+    mount_scratch(plan);
+    STEP(CONFINE_FUNCTION);
+    if (plan->function >= 0) MUST(attach_tree(plan->function, "function") == 0);
+    STEP(CONFINE_LAYER);
+    if (plan->layer >= 0) MUST(attach_tree(plan->layer, "layer") == 0);
+    STEP(CONFINE_OUT);
+    if (plan->out >= 0) MUST(attach_tree(plan->out, "out") == 0);
+    STEP(CONFINE_LIVE_FILES);
+    for (int index = 0; index < CONFINE_LIVE_MAX; index++) {
+        if (plan->live[index].tree >= 0) MUST(attach_tree(plan->live[index].tree, plan->live[index].path) == 0);
+    }
+    // The old root goes in one piece: what is not in the template is not there any more.
+    STEP(CONFINE_PIVOT);
+    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
+    MUST(umount2(".", MNT_DETACH) == 0);
+    MUST(chdir("/") == 0);
+    STEP(CONFINE_HOST_NAME);
+    MUST(sethostname("function", 8) == 0);
+    // In the new root, before the descriptor limit (its number is above it) and before the capability to map page zero goes.
+    STEP(CONFINE_PROGRAM);
+    open_program(plan);
+    STEP(CONFINE_LIMITS);
+    set_limits(plan);
+    // Before the user changes: SETPCAP is needed for all of it.
+    STEP(CONFINE_BOUNDING_SET);
+    drop_bounding_set(plan);
+    STEP(CONFINE_USER);
+    become_user(plan);
+    // The securebits above keep capabilities over the change of user, so they are dropped by hand and looked at again.
+    STEP(CONFINE_CAPABILITIES);
+    drop_capabilities(plan);
+    // As the slot's user, so that the keyring counts against it; the filter then forbids keyctl.
+    STEP(CONFINE_KEYRING);
+    if (plan->has_keyring) MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0);
+    // After the change of user, which clears it.
+    STEP(CONFINE_PARENT);
+    bind_to_parent(plan);
+    STEP(CONFINE_NO_NEW_PRIVILEGES);
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    // The function's directory is where it starts; entered as its own user, so that an unreadable bundle is named here.
+    STEP(CONFINE_FUNCTION);
+    MUST(chdir("/function") == 0);
+    // After all mounts, since its rules name what is mounted; without privileges, since it needs none.
+    STEP(CONFINE_LANDLOCK);
+    restrict_with_landlock(plan);
+    // What only the steps above needed. The program's descriptor closes itself when it is executed.
+    STEP(CONFINE_CLOSE);
+    MUST(close_descriptors(6, CONFINE_PROGRAM_DESCRIPTOR - 1, 0) == 0);
+    MUST(close_descriptors(CONFINE_PROGRAM_DESCRIPTOR + 1, ~0U, 0) == 0);
+    // Last, since it forbids most of what was done above. The one execveat that it allows is the next call.
+    STEP(CONFINE_SECCOMP);
+    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
+    STEP(CONFINE_EXEC);
+    syscall(SYS_execveat, CONFINE_PROGRAM_DESCRIPTOR, (char *)CONFINE_EMPTY_PATH, plan->arguments, plan->environment,
+            AT_EMPTY_PATH);
+    fail(plan, errno);
+}

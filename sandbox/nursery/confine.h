@@ -1,0 +1,102 @@
+#pragma once
+// The steps that turn a freshly cloned process into a sandboxed one. They are all in confine.c and depend on nothing else of the
+// nursery, so that everything that makes sandboxes can link the same steps.
+
+#include <linux/filter.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Where the program stays open until it is executed: above every descriptor the process can ever make again.
+#define CONFINE_PROGRAM_DESCRIPTOR 1000
+// The address of the empty path given to execveat, in the page at zero. An ordinary process cannot map it, so that the filter,
+// which compares this pointer, allows execveat exactly once.
+#define CONFINE_EMPTY_PATH 0x10
+#define CONFINE_CGROUPS_MAX 3
+#define CONFINE_LIVE_MAX 3
+
+enum confine_stage {
+    CONFINE_NONE,
+    CONFINE_CLONE,
+    CONFINE_DESCRIPTORS,
+    CONFINE_SIGNALS,
+    CONFINE_CGROUP,
+    CONFINE_CGROUP_NAMESPACE,
+    CONFINE_NETWORK,
+    CONFINE_TEMPLATE,
+    CONFINE_PROC,
+    CONFINE_SCRATCH,
+    CONFINE_FUNCTION,
+    CONFINE_LAYER,
+    CONFINE_OUT,
+    CONFINE_LIVE_FILES,
+    CONFINE_PIVOT,
+    CONFINE_HOST_NAME,
+    CONFINE_PROGRAM,
+    CONFINE_LIMITS,
+    CONFINE_BOUNDING_SET,
+    CONFINE_USER,
+    CONFINE_CAPABILITIES,
+    CONFINE_KEYRING,
+    CONFINE_PARENT,
+    CONFINE_NO_NEW_PRIVILEGES,
+    CONFINE_LANDLOCK,
+    CONFINE_CLOSE,
+    CONFINE_SECCOMP,
+    CONFINE_EXEC,
+    CONFINE_STAGE_COUNT,
+};
+
+// In memory shared with the nursery; gone from the process with its exec.
+struct confine_status {
+    volatile uint32_t stage;
+    // errno of the step that failed, 0 while none has.
+    volatile int32_t error;
+};
+
+struct confine_live_file {
+    int tree;
+    const char *path;
+};
+
+struct confine_plan {
+    const char *template_path;
+    // Detached mounts, -1 for none.
+    int function;
+    int layer;
+    int out;
+    struct confine_live_file live[CONFINE_LIVE_MAX];
+    // `tasks` files of v1 cgroups, -1 for none.
+    int cgroups[CONFINE_CGROUPS_MAX];
+    // The network namespace to join, -1 to stay in the empty one.
+    int network;
+    // What becomes descriptors 0 to 5; all of them above 15.
+    int standard[6];
+    // A pidfd of the nursery.
+    int parent;
+    uid_t user;
+    gid_t group;
+    uint64_t scratch_bytes;
+    uint64_t file_bytes;
+    uint32_t open_files;
+    uint32_t processes;
+    mode_t mask;
+    // Absolute, in the new root; or beneath /function when in_function is set.
+    const char *program;
+    int in_function;
+    char *const *arguments;
+    char *const *environment;
+    const struct sock_fprog *filter;
+    int landlock_abi;
+    // pip runs subprocesses: any program of /usr, /out and /tmp may be executed.
+    int may_execute;
+    // The fetch process keeps the host's network.
+    int has_network;
+    int has_proc_subset;
+    int has_keyring;
+    struct confine_status *status;
+};
+
+// Runs in the clone, never returns: executes the program, or notes the failed step and exits with 100.
+void confine(const struct confine_plan *plan) __attribute__((noreturn));
+
+const char *confine_stage_name(unsigned stage);

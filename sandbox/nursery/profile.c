@@ -1,0 +1,159 @@
+// Reads a profile and compiles it, once, at the start.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "nursery.h"
+
+#define INCLUDES_DEEP_MAX 4
+#define WORDS_MAX 64
+
+struct place {
+    const char *file;
+    int line;
+};
+
+static const struct {
+    const char *name;
+    int number;
+} error_names[] = {
+    {"EPERM", EPERM}, {"EACCES", EACCES}, {"ENOSYS", ENOSYS}, {"ENOTTY", ENOTTY}, {"EAFNOSUPPORT", EAFNOSUPPORT},
+};
+
+static int error_number(const struct place *place, const char *name) {
+    for (size_t index = 0; index < sizeof error_names / sizeof error_names[0]; index++) {
+        if (strcmp(error_names[index].name, name) == 0) return error_names[index].number;
+    }
+    die("%s:%d: unknown error '%s'", place->file, place->line, name);
+}
+
+static uint64_t number(const struct place *place, const char *text) {
+    char *end = NULL;
+    errno = 0;
+    uint64_t value = strtoull(text, &end, 0);
+    if (errno != 0 || end == text || *end != 0) die("%s:%d: '%s' is no number", place->file, place->line, text);
+    return value;
+}
+
+// `arg1 == 5` or `arg1 & 0xff == 5`; returns how many words it took.
+static int condition(const struct place *place, char **words, int count, struct scmp_arg_cmp *result) {
+    static const struct {
+        const char *name;
+        enum scmp_compare operation;
+    } operations[] = {{"==", SCMP_CMP_EQ}, {"!=", SCMP_CMP_NE}, {"<", SCMP_CMP_LT}, {"<=", SCMP_CMP_LE}, {">", SCMP_CMP_GT}, {">=", SCMP_CMP_GE}};
+    if (count < 3 || strncmp(words[0], "arg", 3) != 0 || words[0][3] < '0' || words[0][3] > '5' || words[0][4] != 0) {
+        die("%s:%d: expected a condition such as 'arg0 == 1'", place->file, place->line);
+    }
+    result->arg = (unsigned)(words[0][3] - '0');
+    if (strcmp(words[1], "&") == 0) {
+        if (count < 5 || strcmp(words[3], "==") != 0) die("%s:%d: expected 'argN & MASK == VALUE'", place->file, place->line);
+        result->op = SCMP_CMP_MASKED_EQ;
+        result->datum_a = number(place, words[2]);
+        result->datum_b = number(place, words[4]);
+        return 5;
+    }
+    for (size_t index = 0; index < sizeof operations / sizeof operations[0]; index++) {
+        if (strcmp(operations[index].name, words[1]) != 0) continue;
+        result->op = operations[index].operation;
+        result->datum_a = number(place, words[2]);
+        result->datum_b = 0;
+        return 3;
+    }
+    die("%s:%d: unknown comparison '%s'", place->file, place->line, words[1]);
+}
+
+static void add_rule(scmp_filter_ctx context, const struct place *place, uint32_t action, char **words, int count) {
+    int names = 0;
+    while (names < count && strcmp(words[names], "when") != 0) names++;
+    if (names == 0) die("%s:%d: the rule names no system call", place->file, place->line);
+    struct scmp_arg_cmp conditions[6];
+    unsigned condition_count = 0;
+    int word = names + 1;
+    while (word < count) {
+        if (condition_count == 6) die("%s:%d: at most 6 conditions", place->file, place->line);
+        word += condition(place, words + word, count - word, &conditions[condition_count++]);
+        if (word < count && strcmp(words[word], "and") != 0) die("%s:%d: expected 'and'", place->file, place->line);
+        word++;
+    }
+    for (int index = 0; index < names; index++) {
+        int call = seccomp_syscall_resolve_name(words[index]);
+        if (call == __NR_SCMP_ERROR) die("%s:%d: unknown system call '%s'", place->file, place->line, words[index]);
+        // Calls that this architecture does not have get a negative number: nothing to allow or refuse.
+        if (call < 0) continue;
+        // Written down for its reason only: libseccomp takes no rule that says what the default does.
+        if (action == SCMP_ACT_ERRNO(ENOSYS)) continue;
+        int result = seccomp_rule_add_array(context, action, call, condition_count, conditions);
+        if (result < 0) die("%s:%d: the rule for '%s' was refused: %s", place->file, place->line, words[index], strerror(-result));
+    }
+}
+
+static void read_rules(scmp_filter_ctx context, const char *name, int depth);
+
+static void read_line(scmp_filter_ctx context, const struct place *place, char *line, int depth) {
+    char *comment = strchr(line, '#');
+    if (comment != NULL) *comment = 0;
+    char *words[WORDS_MAX];
+    int count = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(line, " \t\r\n", &rest); word != NULL; word = strtok_r(NULL, " \t\r\n", &rest)) {
+        if (count == WORDS_MAX) die("%s:%d: more than %d words", place->file, place->line, WORDS_MAX);
+        words[count++] = word;
+    }
+    if (count == 0) return;
+    if (comment == NULL && strcmp(words[0], "include") != 0) die("%s:%d: a rule needs its reason behind '#'", place->file, place->line);
+    if (strcmp(words[0], "include") == 0 && count == 2) {
+        read_rules(context, words[1], depth + 1);
+    } else if (strcmp(words[0], "allow") == 0) {
+        add_rule(context, place, SCMP_ACT_ALLOW, words + 1, count - 1);
+    } else if (strcmp(words[0], "kill") == 0) {
+        add_rule(context, place, SCMP_ACT_KILL_PROCESS, words + 1, count - 1);
+    } else if (strcmp(words[0], "errno") == 0 && count > 2) {
+        add_rule(context, place, SCMP_ACT_ERRNO((uint32_t)error_number(place, words[1])), words + 2, count - 2);
+    } else {
+        die("%s:%d: expected allow, errno CODE, kill or include", place->file, place->line);
+    }
+}
+
+static void read_rules(scmp_filter_ctx context, const char *name, int depth) {
+    if (depth > INCLUDES_DEEP_MAX || strchr(name, '/') != NULL) die("%s: may not be included here", name);
+    char path[PATH_BYTES + NAME_MAX + 2];
+    snprintf(path, sizeof path, "%s/%s", nursery.profiles, name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) die("cannot read the profile %s: %s", path, strerror(errno));
+    char line[1024];
+    struct place place = {.file = path, .line = 0};
+    while (fgets(line, sizeof line, file) != NULL) {
+        place.line++;
+        if (strchr(line, '\n') == NULL && !feof(file)) die("%s:%d: the line is too long", path, place.line);
+        read_line(context, &place, line, depth);
+    }
+    fclose(file);
+}
+
+void load_profile(enum runtime runtime, const char *name) {
+    scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    if (context == NULL) die("libseccomp refused to start");
+    if (seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
+        seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0) {
+        die("libseccomp is too old: 2.5 or newer is needed");
+    }
+    read_rules(context, name, 0);
+    int program = memfd_create("profile", MFD_CLOEXEC);
+    if (program < 0) die("no memory file for the profile %s: %s", name, strerror(errno));
+    int result = seccomp_export_bpf(context, program);
+    if (result != 0) die("the profile %s cannot be compiled: %s", name, strerror(-result));
+    seccomp_release(context);
+    ssize_t length = pread(program, nursery.instructions[runtime], sizeof nursery.instructions[runtime], 0);
+    close(program);
+    if (length <= 0 || (size_t)length == sizeof nursery.instructions[runtime] || (size_t)length % sizeof(struct sock_filter) != 0) {
+        die("the profile %s is too long: at most %d instructions", name, FILTER_INSTRUCTIONS_MAX - 1);
+    }
+    nursery.filter[runtime].filter = nursery.instructions[runtime];
+    nursery.filter[runtime].len = (unsigned short)((size_t)length / sizeof(struct sock_filter));
+}

@@ -1,0 +1,181 @@
+// One read-only root per kind of launch, made at the start: a launch only adds what is its own. They lie in the nursery's mount
+// namespace and end with it.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "nursery.h"
+#include "syscalls.h"
+
+#define COPY_BYTES_MAX (4 << 20)
+
+static void make_folder(const char *root, const char *name) {
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) die("cannot make %s: %s", path, strerror(errno));
+}
+
+static void write_file(const char *root, const char *name, const char *text) {
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (file < 0 || write(file, text, strlen(text)) != (ssize_t)strlen(text)) die("cannot write %s: %s", path, strerror(errno));
+    close(file);
+}
+
+// Copies what exists; a host without the file has a sandbox without it.
+static void copy_file(const char *root, const char *source, const char *name) {
+    int from = open(source, O_RDONLY | O_CLOEXEC);
+    if (from < 0) return;
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (to < 0) die("cannot write %s: %s", path, strerror(errno));
+    char buffer[16384];
+    size_t total = 0;
+    ssize_t length;
+    while ((length = read(from, buffer, sizeof buffer)) > 0 && total < COPY_BYTES_MAX) {
+        if (write(to, buffer, (size_t)length) != length) die("cannot write %s: %s", path, strerror(errno));
+        total += (size_t)length;
+    }
+    close(from);
+    close(to);
+}
+
+static void bind_read_only(const char *root, const char *source, const char *name) {
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    int tree = clone_tree(AT_FDCWD, source, TREE_RECURSIVE);
+    if (tree < 0) die("cannot open %s: %s", source, strerror(errno));
+    if (set_mount_attributes(tree, "", AT_EMPTY_PATH | TREE_RECURSIVE, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV) != 0 ||
+        attach_tree(tree, path) != 0) {
+        die("cannot bind %s: %s", source, strerror(errno));
+    }
+    close(tree);
+}
+
+// /lib and its kind are links into /usr on today's systems and folders on older ones.
+static void link_or_bind(const char *root, const char *name) {
+    char host[64], path[PATH_BYTES + 64], target[PATH_BYTES];
+    snprintf(host, sizeof host, "/%s", name);
+    struct stat about;
+    if (lstat(host, &about) != 0) return;
+    if (S_ISLNK(about.st_mode)) {
+        ssize_t length = readlink(host, target, sizeof target - 1);
+        if (length <= 0) return;
+        target[length] = 0;
+        snprintf(path, sizeof path, "%s/%s", root, name);
+        if (symlink(target, path) != 0) die("cannot make %s: %s", path, strerror(errno));
+    } else if (S_ISDIR(about.st_mode)) {
+        make_folder(root, name);
+        bind_read_only(root, host, name);
+    }
+}
+
+static void make_devices(const char *root) {
+    static const struct {
+        const char *name;
+        unsigned minor;
+    } devices[] = {{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}};
+    make_folder(root, "dev");
+    for (size_t index = 0; index < sizeof devices / sizeof devices[0]; index++) {
+        char path[PATH_BYTES + 64], host[64];
+        snprintf(path, sizeof path, "%s/dev/%s", root, devices[index].name);
+        snprintf(host, sizeof host, "/dev/%s", devices[index].name);
+        int probe = -1;
+        if (mknod(path, S_IFCHR | 0666, makedev(1, devices[index].minor)) == 0) {
+            chmod(path, 0666);
+            probe = open(path, O_RDONLY | O_CLOEXEC);
+        }
+        if (probe >= 0) {
+            close(probe);
+            continue;
+        }
+        // Containers may forbid making devices but lend theirs.
+        unlink(path);
+        write_file(root, path + strlen(root) + 1, "");
+        if (mount(host, path, NULL, MS_BIND, NULL) != 0) die("cannot provide %s: %s", host, strerror(errno));
+    }
+    char path[PATH_BYTES + 64];
+    // Shared memory by name is counted and bounded like all scratch.
+    snprintf(path, sizeof path, "%s/dev/shm", root);
+    if (symlink("/tmp", path) != 0) die("cannot make %s: %s", path, strerror(errno));
+    snprintf(path, sizeof path, "%s/dev/fd", root);
+    if (symlink("/proc/self/fd", path) != 0) die("cannot make %s: %s", path, strerror(errno));
+}
+
+static void make_settings(const char *root, enum runtime runtime) {
+    make_folder(root, "etc");
+    write_file(root, "etc/passwd", "root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n");
+    write_file(root, "etc/group", "root:x:0:\nnogroup:x:65534:\n");
+    copy_file(root, "/etc/ld.so.cache", "etc/ld.so.cache");
+    if (runtime != RUNTIME_FETCH) {
+        write_file(root, "etc/hosts", "127.0.0.1 localhost\n");
+        write_file(root, "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n");
+        return;
+    }
+    write_file(root, "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n");
+    // Places for what may change while the server runs: bound at each launch.
+    write_file(root, "etc/hosts", "");
+    write_file(root, "etc/resolv.conf", "");
+    write_file(root, "etc/pip.conf", "");
+    copy_file(root, "/etc/services", "etc/services");
+    copy_file(root, "/etc/protocols", "etc/protocols");
+    copy_file(root, "/etc/gai.conf", "etc/gai.conf");
+    make_folder(root, "etc/ssl");
+    copy_file(root, "/etc/ssl/openssl.cnf", "etc/ssl/openssl.cnf");
+    if (access("/etc/ssl/certs", F_OK) == 0) {
+        make_folder(root, "etc/ssl/certs");
+        bind_read_only(root, "/etc/ssl/certs", "etc/ssl/certs");
+    }
+}
+
+static void make_template(enum runtime runtime, const char *name) {
+    char *root = nursery.template_path[runtime];
+    snprintf(root, PATH_BYTES, "%.300s/%s", nursery.base, name);
+    if (mkdir(root, 0755) != 0 && errno != EEXIST) die("cannot make %s: %s", root, strerror(errno));
+    if (mount("root", root, "tmpfs", MS_NOSUID, "size=8m,nr_inodes=4096,mode=0755") != 0) {
+        die("cannot mount a root at %s: %s", root, strerror(errno));
+    }
+    static const char *const folders[] = {"usr", "proc", "tmp", "function", "layer", "runtime", "out", "opt"};
+    for (size_t index = 0; index < sizeof folders / sizeof folders[0]; index++) make_folder(root, folders[index]);
+    bind_read_only(root, "/usr", "usr");
+    static const char *const links[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
+    for (size_t index = 0; index < sizeof links / sizeof links[0]; index++) link_or_bind(root, links[index]);
+    make_devices(root);
+    make_settings(root, runtime);
+    nursery.has_template[runtime] = true;
+    if (runtime == RUNTIME_PYTHON) {
+        char source[PATH_BYTES + 32];
+        snprintf(source, sizeof source, "%s/python", nursery.runtimes);
+        char main[PATH_BYTES + 64];
+        snprintf(main, sizeof main, "%s/apus/__main__.py", source);
+        if (access(main, R_OK) == 0 && access("/usr/bin/python3", X_OK) == 0) {
+            bind_read_only(root, source, "runtime");
+        } else {
+            nursery.has_template[runtime] = false;
+        }
+    }
+    // Package indexes on disk are often kept here.
+    if (runtime == RUNTIME_FETCH && access("/opt", F_OK) == 0) bind_read_only(root, "/opt", "opt");
+    if (mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID, "size=8m,nr_inodes=4096,mode=0755") != 0) {
+        die("cannot make %s read-only: %s", root, strerror(errno));
+    }
+}
+
+void make_templates(void) {
+    umask(022);
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) die("cannot take the mounts apart from the host's: %s", strerror(errno));
+    make_template(RUNTIME_PYTHON, "python");
+    make_template(RUNTIME_NATIVE, "native");
+    make_template(RUNTIME_FETCH, "fetch");
+    make_template(RUNTIME_BUILD, "build");
+    umask(077);
+}

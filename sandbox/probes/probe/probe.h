@@ -1,0 +1,78 @@
+#pragma once
+
+struct attempt {
+    const char *name;
+    int (*make)(int count, char **values);
+};
+
+extern const struct attempt attempts[];
+
+// Prints `ok`, or the current errno when the result is negative. Returns 0, the exit code of an attempt that was made.
+int say(long result);
+const char *strerrorname(int error);
+
+int read_file(int count, char **values);
+int write_file(int count, char **values);
+int fill_folder(int count, char **values);
+int flood_folder(int count, char **values);
+int list_descriptors(int count, char **values);
+int print_environment(int count, char **values);
+int list_processes(int count, char **values);
+int make_node(int count, char **values);
+int open_handle(int count, char **values);
+int big_file(int count, char **values);
+
+int connect_inet(int count, char **values);
+int connect_inet6(int count, char **values);
+int connect_abstract(int count, char **values);
+int make_socket(int count, char **values);
+int sweep_sockets(int count, char **values);
+
+int fork_bomb(int count, char **values);
+int thread_bomb(int count, char **values);
+int memory_bomb(int count, char **values);
+int memory_file_bomb(int count, char **values);
+int ignore_signals(int count, char **values);
+int leave_daemon(int count, char **values);
+int spin(int count, char **values);
+int descriptor_bomb(int count, char **values);
+int serve_echo(int count, char **values);
+
+int trace(int count, char **values);
+int write_memory(int count, char **values);
+int write_memory_file(int count, char **values);
+int signal_process(int count, char **values);
+int open_process(int count, char **values);
+
+int execute(int count, char **values);
+int execute_again(int count, char **values);
+int execute_memory(int count, char **values);
+int map_page_zero(int count, char **values);
+int high_descriptor(int count, char **values);
+
+int call_mount(int count, char **values);
+int call_unshare(int count, char **values);
+int call_clone(int count, char **values);
+int call_clone3(int count, char **values);
+int call_setns(int count, char **values);
+int call_keyctl(int count, char **values);
+int call_bpf(int count, char **values);
+int call_io_uring(int count, char **values);
+int call_userfaultfd(int count, char **values);
+int call_int80(int count, char **values);
+int call_setuid(int count, char **values);
+int call_setgroups(int count, char **values);
+int call_chroot(int count, char **values);
+int call_reboot(int count, char **values);
+int call_init_module(int count, char **values);
+int call_personality(int count, char **values);
+int call_perf(int count, char **values);
+int call_splice(int count, char **values);
+int call_raise_limit(int count, char **values);
+int call_shmget(int count, char **values);
+int call_queue(int count, char **values);
+int call_sethostname(int count, char **values);
+int call_x32(int count, char **values);
+int call_dumpable(int count, char **values);
+int call_tiocsti(int count, char **values);
+int call_setxattr(int count, char **values);

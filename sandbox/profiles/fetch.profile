@@ -1,0 +1,4 @@
+# Fetching packages: as for installing them, and the network.
+include core.list
+include network.list
+include programs.list

@@ -1,0 +1,4 @@
+# Functions that bring their own binary: no network, no further programs.
+include core.list
+include no-network.list
+include exec-once.list

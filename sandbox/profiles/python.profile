@@ -1,0 +1,4 @@
+# Functions on Python: no network, no programs.
+include core.list
+include no-network.list
+include exec-once.list

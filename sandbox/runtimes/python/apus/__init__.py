@@ -1,0 +1,21 @@
+"""What a function written in Python sees of Apus.
+
+A handler is any callable ``def embed(event, context)``. It returns something JSON-able, bytes, an ``apus.Event``, nothing, or
+a generator whose parts are streamed. With ``batch`` it gets a list and returns a list of the same length. It may raise
+``apus.Retry`` or ``apus.Reject``; any other exception is a failed attempt that may be tried again.
+"""
+from apus._event import Event
+from apus._errors import InvalidData, NotAvailable, Reject, Retry
+
+__all__ = ["Event", "InvalidData", "NotAvailable", "Reject", "Retry", "serve"]
+
+
+def serve(fd_in=3, fd_out=4, fd_ancillary=5):
+    """Speaks the worker protocol on these descriptors until the server ends the session; returns the exit code.
+
+    Nothing of a function is loaded before INIT names it, so that a process may import this module long before it is
+    known which function it will run.
+    """
+    from apus._session import Session
+
+    return Session(fd_in, fd_out, fd_ancillary).run()
