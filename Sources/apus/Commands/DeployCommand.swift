@@ -31,24 +31,25 @@ private struct DeployCommand {
     func run() throws {
         let isDryRun = self.context.arguments.has("--dry-run")
         let found = try ManifestFiles(namespace: try self.context.namespace()).read(self.context.arguments.all("PATH"))
+        var documents: [DeployRequest.Document] = []
         var bundles: [Bundler.Bundle] = []
-        var hashes = JSONObject()
-        for case (.function(let function), let folder) in found.map({ ($0.manifest, $0.folder) }) {
-            let source = function.source == "." ? folder : "\(folder)/\(function.source)"
+        for item in found {
+            guard case .function(let function) = item.manifest else {
+                documents.append(.init(manifest: item.manifest))
+                continue
+            }
+            let source = function.source == "." ? item.folder : "\(item.folder)/\(function.source)"
             let bundle = try Bundler().bundle(source)
             self.context.note("packed \(function.name): \(bundle.files) files, \(bundle.archive.count) bytes, \(bundle.hash.prefix(12))")
             bundles.append(bundle)
-            hashes["\(function.namespace)/\(function.name.name)"] = .string(bundle.hash)
+            documents.append(.init(manifest: item.manifest, bundle: bundle.hash))
         }
         let client = try self.context.client()
         var sent: Set<String> = []
         if !isDryRun {
             for bundle in bundles where sent.insert(bundle.hash).inserted { try self.send(bundle, client) }
         }
-        let request: JSONValue = [
-            "documents": .array(found.map { $0.manifest.toJSON() }), "bundles": .object(hashes), "dryRun": .boolean(isDryRun),
-            "wait": .boolean(self.context.arguments.has("--wait")),
-        ]
+        let request = DeployRequest(documents: documents, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"))
         try self.show(try self.deploy(request, client), isDryRun)
     }
 
@@ -59,10 +60,10 @@ private struct DeployCommand {
     }
 
     /// - Returns: the result, the answer's last line.
-    private func deploy(_ request: JSONValue, _ client: APIClient) throws -> JSONValue {
+    private func deploy(_ request: DeployRequest, _ client: APIClient) throws -> JSONValue {
         var result: JSONValue?
         let context = self.context
-        try JSONLines.read(client, APIRequest(.post, client.path("deployments"), json: request)) { line in
+        try JSONLines.read(client, APIRequest(.post, client.path("deployments"), json: request.json)) { line in
             if let error = line["error"] {
                 let code = error["code"]?.string ?? ""
                 throw ApusError(ErrorCode(rawValue: code) ?? .internal, error["message"]?.string ?? "the deploy failed (\(code))")
@@ -82,7 +83,7 @@ private struct DeployCommand {
     private func show(_ result: JSONValue, _ isDryRun: Bool) throws {
         try self.context.show(result) {
             var table = TextTable(["KIND", "NAME", isDryRun ? "WOULD BE" : "ACTION", "GENERATION", "REVISION"])
-            for item in JSONLines.list(result) ?? [] {
+            for item in JSONLines.list(result) ?? result["outcomes"]?.array ?? [] {
                 table.add([
                     item["kind"]?.string ?? "", item["name"]?.string ?? "", item["action"]?.string ?? "",
                     item["generation"]?.unsigned.map(String.init) ?? "", String((item["revision"]?.string ?? "").prefix(12)),
