@@ -15,6 +15,9 @@ let settings: [SwiftSetting] = [
 
 let cSettings: [CSetting] = [.unsafeFlags(["-Wall", "-Wextra", "-Werror", "-O2"])]
 
+/// For programs in C alone: the Swift libraries that the linker is given anyway are left out, as nothing needs them.
+let cOnly = LinkerSetting.unsafeFlags(["-nostartfiles", "-static-stdlib", "-Xlinker", "--gc-sections"])
+
 /// A C library of Debian's behind a module of its own: a module map and a shim header, nothing else.
 func system(_ name: String, pkgConfig: String?, apt: String) -> Target {
     .systemLibrary(name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
@@ -98,11 +101,11 @@ let package = Package(
             name: "nursery",
             path: "sandbox/nursery",
             cSettings: cSettings,
-            linkerSettings: [.linkedLibrary("seccomp")]
+            linkerSettings: [.linkedLibrary("seccomp"), cOnly]
         ),
-        .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings),
+        .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings, linkerSettings: [cOnly]),
 
-        .executableTarget(name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings),
+        .executableTarget(name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings, linkerSettings: [cOnly]),
 
         tests("ApusCoreTests", ["ApusCore"]),
         tests("ApusJSONTests", ["ApusJSON"]),
@@ -113,13 +116,13 @@ let package = Package(
         tests("ApusLoopTests", ["ApusLoop"]),
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
         tests("ApusLogTests", ["ApusLog", "CLMDB"]),
-        tests("ApusSandboxTests", ["ApusSandbox", "ApusLoop"]),
+        tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims", "echo-native"]),
         tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
         tests("ApusServerTests", ["ApusServer", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusStore", "ApusTelemetry"]),
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
-        tests("SandboxTests", ["ApusSandbox", "ApusLoop", "CShims"]),
+        tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "CShims"]),
     ],
     cxxLanguageStandard: .cxx17

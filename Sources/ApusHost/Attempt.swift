@@ -15,6 +15,13 @@ struct Attempt {
     var source: SourceContext?
     /// What only some attempts need; made when one does.
     var extras: AttemptExtras?
+
+    /// A slot of the table without an attempt.
+    static var none: Attempt {
+        Attempt(
+            stream: 0, work: .request(RequestID(rawValue: 0)), number: 0, dispatchedAt: .zero, isItem: false, trigger: nil,
+            source: nil)
+    }
 }
 
 /// What an attempt gathered before its outcome.
@@ -56,15 +63,13 @@ final class AttemptExtras {
 }
 
 /// What the outputs of a delivery take over from its event.
-struct SourceContext {
-    var key: [UInt8]?
-    var traceparent: [UInt8]?
-    var hops = 0
+final class SourceContext {
+    private(set) var key: [UInt8]?
+    private(set) var traceparent: [UInt8]?
+    private(set) var hops = 0
 
     static let traceparentName = Array("traceparent".utf8)
     static let hopsName = Array(InternalHeader.hops.utf8)
-
-    init() {}
 
     /// Reads what outputs need from an ``EventBlock``; a block that cannot be read gives nothing, and its attempt tells.
     init(_ block: UnsafeRawBufferPointer) {

@@ -90,6 +90,8 @@ extension Shard {
     private func forget(_ trigger: TriggerState, forgettingPosition: Bool) {
         let id = trigger.trigger.id
         self.triggers.removeValue(forKey: id)
+        self.lastTrigger = nil
+        self.retired.append(trigger)
         if var topic = self.followed[trigger.trigger.topic] {
             topic.triggers.removeAll { $0 == id }
             self.followed[trigger.trigger.topic] = topic.triggers.isEmpty ? nil : topic

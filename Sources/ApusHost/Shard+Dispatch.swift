@@ -4,9 +4,11 @@ internal import ApusEngine
 /// An attempt that waits for the turn's one read of the log.
 struct QueuedDispatch {
     var dispatch: Dispatch
-    var channel: WorkerChannel
+    // SAFETY: the shard keeps workers and triggers that go away until the end of the turn, and no entry outlives one; counting
+    // references for each event would cost more than all else here.
+    unowned(unsafe) var channel: WorkerChannel
     /// Nil for a direct invocation, whose bytes the shard holds.
-    var trigger: TriggerState?
+    unowned(unsafe) var trigger: TriggerState?
     var partition: Int
     var offset: Offset
 }
@@ -19,15 +21,28 @@ extension Shard {
 
     /// What a dispatch names. Nil when its worker or its trigger is gone: the engine hears of both in their own way.
     private func resolve(_ dispatch: Dispatch) -> QueuedDispatch? {
-        guard let channel = self.channels[dispatch.worker], channel.machine.takesWork, channel.fatal == nil else { return nil }
+        guard let channel = self.channel(dispatch.worker), channel.machine.takesWork, channel.fatal == nil else { return nil }
         switch dispatch.work {
         case .delivery(let delivery), .tableRecord(let delivery):
-            guard let trigger = self.triggers[delivery.trigger] else { return nil }
+            guard let trigger = self.trigger(delivery.trigger) else { return nil }
             return QueuedDispatch(
                 dispatch: dispatch, channel: channel, trigger: trigger, partition: delivery.partition, offset: delivery.offset)
         case .request:
             return QueuedDispatch(dispatch: dispatch, channel: channel, trigger: nil, partition: 0, offset: -1)
         }
+    }
+
+    /// Dispatches mostly follow others of the same worker and the same trigger, so the last ones found are asked first.
+    private func channel(_ worker: WorkerID) -> WorkerChannel? {
+        if let last = self.lastChannel, last.worker == worker { return last }
+        self.lastChannel = self.channels[worker]
+        return self.lastChannel
+    }
+
+    private func trigger(_ id: TriggerID) -> TriggerState? {
+        if let last = self.lastTrigger, last.trigger.id == id { return last }
+        self.lastTrigger = self.triggers[id]
+        return self.lastTrigger
     }
 
     /// Copies the events of this turn's dispatches from the log's memory into their workers' buffers: one read transaction.

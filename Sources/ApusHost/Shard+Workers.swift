@@ -22,7 +22,7 @@ extension Shard {
     private func launched(_ channel: WorkerChannel, _ result: Result<LaunchedWorker, ApusError>) {
         switch result {
         case .failure(let error):
-            self.channels.removeValue(forKey: channel.worker)
+            self.forget(channel)
             channel.close()
             self.reportStartFailure(channel, Failure(error.code, error.message))
         case .success(let launched):
@@ -34,6 +34,12 @@ extension Shard {
             // Its end may have been decided while it was being made.
             if channel.isKilled || channel.fatal != nil { self.kill(channel) }
         }
+    }
+
+    private func forget(_ channel: WorkerChannel) {
+        self.channels.removeValue(forKey: channel.worker)
+        self.lastChannel = nil
+        self.retired.append(channel)
     }
 
     private func reportStartFailure(_ channel: WorkerChannel, _ failure: Failure) {
@@ -118,7 +124,7 @@ extension Shard {
         for capture in channel.captures { capture.finish() }
         self.statistics.workersExited += 1
         self.statistics.logLinesDropped += UInt64(channel.budget.droppedTotal)
-        self.channels.removeValue(forKey: channel.worker)
+        self.forget(channel)
         let failure = Self.failure(of: exit, channel)
         _ = channel.attempts.removeAll()
         channel.close()

@@ -30,6 +30,11 @@ public final class Shard: @unchecked Sendable {
     var lostDeliveries: [LostDelivery] = []
     var queuedDispatches: [QueuedDispatch] = []
     var places: [RecordPlace] = []
+    /// The last ones that a dispatch named.
+    var lastChannel: WorkerChannel?
+    var lastTrigger: TriggerState?
+    /// What went away in this turn; queued dispatches may still name it.
+    var retired: [AnyObject] = []
     var unflushed: [WorkerChannel] = []
     private var actions: [EngineAction] = []
 
@@ -86,6 +91,7 @@ public final class Shard: @unchecked Sendable {
             rounds += 1
         } while rounds < Self.roundsPerTurn
         if rounds == Self.roundsPerTurn { self.requestTurn() }
+        self.retired.removeAll()
         self.flushChannels()
         self.appendDeadLetters(now: now)
         self.commit(now: now)

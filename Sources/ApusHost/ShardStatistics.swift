@@ -38,16 +38,18 @@ public struct ShardStatistics: Sendable {
 /// Counts of durations in buckets that double: bucket n holds what took less than 2^n microseconds and fits no smaller one.
 public struct LatencyHistogram: Sendable {
     public static let bucketCount = 40
-    public private(set) var buckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
+    private var counts = InlineArray<40, UInt64>(repeating: 0)
     public private(set) var count: UInt64 = 0
     public private(set) var sum = TimeSpan.zero
 
     public init() {}
 
+    public var buckets: [UInt64] { self.counts.indices.map { self.counts[$0] } }
+
     public mutating func record(_ span: TimeSpan) {
         let microseconds = max(span.microseconds, 0)
         let bucket = min(64 - UInt64(microseconds).leadingZeroBitCount, Self.bucketCount - 1)
-        self.buckets[bucket] += 1
+        self.counts[bucket] += 1
         self.count += 1
         self.sum.microseconds &+= microseconds
     }

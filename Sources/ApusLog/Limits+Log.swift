@@ -9,7 +9,8 @@ extension Limits {
         /// What producers may have waiting for the writer; settling may have as much again.
         public static let queueBytes = 64 << 20
         public static let queueBatches = 16_384
-        /// Refused batches that wait for the writer to call their completions; beyond it they are called by `submit` itself.
+        /// Refused batches that wait for the writer to call their completions; beyond it they are called by `submit`
+        /// itself.
         public static let refusalsWaiting = 65_536
         /// Batches are gathered into one commit until it is this large; a larger batch is a commit of its own.
         public static let groupBytes = 16 << 20
@@ -27,7 +28,8 @@ extension Limits {
         public static let diskFloorBytes: Int64 = 256 << 20
         /// Producers are refused while less than this share of the capacity is left.
         public static let producerReservePercent: Int64 = 5
-        /// Appends that settle are refused while less than this share is left: deleting needs pages too, and retention must go on.
+        /// Appends that settle are refused while less than this share is left: deleting needs pages too, and retention
+        /// must go on.
         public static let settlementReservePercent: Int64 = 1
 
         /// Tables of partitions, deleted ones included; a partition of a compacted topic takes two.

@@ -20,7 +20,10 @@ final class LogThread: Sendable {
         let rc = pthread_create(&self.joinable, nil, logThreadMain, context.toOpaque())
         guard rc == 0 else {
             context.release()
-            throw ApusError(.logFailed, "cannot start a thread of the event log: \(String(cString: strerror(rc))); raise the limit of processes")
+            throw ApusError(
+                .logFailed,
+                "cannot start a thread of the event log: \(String(cString: strerror(rc))); raise the limit of processes"
+            )
         }
         self.identifier.store(self.joinable, ordering: .releasing)
     }

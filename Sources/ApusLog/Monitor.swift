@@ -4,7 +4,8 @@ internal import Glibc
 
 /// State behind a lock, with a condition that threads can wait on.
 ///
-/// `Mutex` has no condition. The lock is held for a few lines only, never over a system call other than the wait itself.
+/// `Mutex` has no condition. The lock is held for a few lines only, never over a system call other than the wait
+/// itself.
 final class Monitor<State>: @unchecked Sendable {
     // SAFETY: `state` is touched only between lock and unlock; the two pointers are stable for the life of the object.
     private var state: State
@@ -40,8 +41,8 @@ final class Monitor<State>: @unchecked Sendable {
     /// Wakes everyone who waits.
     func signal() { pthread_cond_broadcast(self.condition) }
 
-    /// Waits until `take` gives a value, and returns it; nil when that did not happen within `milliseconds` (nil: no bound, for
-    /// waits that another thread of this module is sure to end).
+    /// Waits until `take` gives a value, and returns it; nil when that did not happen within `milliseconds` (nil: no
+    /// bound, for waits that another thread of this module is sure to end).
     func take<Result>(within milliseconds: Int?, _ take: (inout State) -> Result?) -> Result? {
         var deadline = timespec()
         if let milliseconds {

@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// The reader thread: reads ahead of the loops, so that pages that are not in memory fault here and not there.
 ///
-/// A loop asks it for summaries of the records it will dispatch later; once they come, the records' pages are in memory.
-/// What was appended a moment ago is there anyway and needs none of this.
+/// A loop asks it for summaries of the records it will dispatch later; once they come, the records' pages are in
+/// memory. What was appended a moment ago is there anyway and needs none of this.
 public final class ReadAhead: Sendable {
     private struct Queue {
         var works: Deque<@Sendable () -> Void> = Deque()
@@ -42,9 +42,11 @@ public final class ReadAhead: Sendable {
     /// Reads records of a partition on the reader thread and summarises each.
     ///
     /// - Parameters:
-    ///   - summarise: gets the offset and the ``EventBlock``, whose bytes are gone after it returns. Nil leaves the record out.
+    ///   - summarise: gets the offset and the ``EventBlock``, whose bytes are gone after it returns. Nil leaves the
+    ///     record out.
     ///   - completion: called once, on the reader thread.
-    /// - Throws: `overloaded` when too many reads wait, `shutting_down` after ``close()``; then `completion` is not called.
+    /// - Throws: `overloaded` when too many reads wait, `shutting_down` after ``close()``; then `completion` is not
+    ///   called.
     public func prefetch<Summary: Sendable>(
         _ partition: TopicPartition,
         from start: Offset,
@@ -56,7 +58,8 @@ public final class ReadAhead: Sendable {
         try self.run { log in
             do throws(ApusError) {
                 var summaries: [Summary] = []
-                let next = try log.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes) { offset, bytes in
+                let next = try log.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes) {
+                    offset, bytes in
                     ReadAhead.touch(bytes)
                     if let summary = summarise(offset, bytes) { summaries.append(summary) }
                     return true
@@ -79,7 +82,9 @@ public final class ReadAhead: Sendable {
             queue.works.append { work(log) }
             return nil
         }
-        if let refusal { throw ApusError(refusal, "the reader of the event log takes no more work now: ask again after a moment") }
+        if let refusal {
+            throw ApusError(refusal, "the reader of the event log takes no more work now: ask again after a moment")
+        }
         self.queue.signal()
     }
 

@@ -27,7 +27,19 @@ public enum DataDirectory {
             throw ApusError(.dataDirectoryInvalid, "the data directory '\(path)' must be an absolute path")
         }
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw Self.failure(path) }
+        try Self.checkFree(path)
         for folder in Self.folders where mkdir("\(path)/\(folder)", 0o700) != 0 && errno != EEXIST { throw Self.failure("\(path)/\(folder)") }
+    }
+
+    /// The log locks the folder while it is open. Looking first keeps a second server from changing the owner of what the first uses.
+    private static func checkFree(_ path: String) throws(ApusError) {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure(path) }
+        defer { close(descriptor) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw ApusError(
+                .dataDirectoryInUse, "another server uses the data directory \(path): stop it or choose another with --data")
+        }
     }
 
     private static func make(_ path: String, user: uid_t, group: gid_t) throws(ApusError) {

@@ -35,8 +35,6 @@ extension Limits {
         static let keepAliveMilliseconds: UInt64 = 15_000
         /// How often a follower of logs is given new lines.
         static let logPollMilliseconds: UInt64 = 200
-        /// Documents of one deployment.
-        static let documentsPerDeployment = 256
         /// How long a deploy with `wait` waits for its functions to start.
         static let waitSeconds: Int64 = 60
     }

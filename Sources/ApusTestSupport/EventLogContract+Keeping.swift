@@ -18,9 +18,12 @@ extension EventLogContract {
             try log.createTopic(name, TopicConfiguration(partitions: 1, isCompacted: true))
             let long = String(repeating: "k", count: 2_000)
             _ = try log.write(
-                LogBatch(urgency: .settlement, appends: [
-                    record(name, "1", key: "x"), record(name, "2", key: "y"), record(name, "3", key: "x"), record(name, "4", key: long),
-                ])
+                LogBatch(
+                    urgency: .settlement,
+                    appends: [
+                        record(name, "1", key: "x"), record(name, "2", key: "y"), record(name, "3", key: "x"),
+                        record(name, "4", key: long),
+                    ])
             )
             try log.append(name, "5", key: "y")
             try expectEqual(try log.append(name, "6", key: long).offset, 5, "offsets go on")
@@ -56,7 +59,8 @@ extension EventLogContract {
             try log.append(name, "3", key: "z")
             try log.append(name, nil, key: "x")
             try log.append(name, nil, key: "z")
-            try expectEqual(try log.texts(name), ["2", "(tombstone)", "(tombstone)"], "a tombstone is seen by who reads")
+            try expectEqual(
+                try log.texts(name), ["2", "(tombstone)", "(tombstone)"], "a tombstone is seen by who reads")
             try log.append(name, "again", key: "z")
             clock.advance(by: TimeSpan(microseconds: self.factory.tombstoneTime.microseconds + 1_000_000))
             try eventually("the end of the tombstone") { try log.texts(name) == ["2", "again"] }
@@ -116,8 +120,11 @@ extension EventLogContract {
         }
     }
 
-    /// Runs `before` on a log, restarts it, and runs `after` on what came back. Nothing to do for a log that keeps nothing.
-    private func acrossRestart(before: (any EventLog, ManualClock) throws -> Void, after: (any EventLog, ManualClock) throws -> Void) throws {
+    /// Runs `before` on a log, restarts it, and runs `after` on what came back. Nothing to do for a log that keeps
+    /// nothing.
+    private func acrossRestart(
+        before: (any EventLog, ManualClock) throws -> Void, after: (any EventLog, ManualClock) throws -> Void
+    ) throws {
         guard let reopen = self.factory.reopen else { return }
         let clock = ManualClock()
         let log = try self.factory.make(clock)
@@ -168,7 +175,8 @@ extension EventLogContract {
         } after: { log, _ in
             try expectEqual(try log.bounds(of: TopicPartition(name, 0)), OffsetBounds(start: 4, end: 4), "the bounds")
             try expectEqual(try log.append(name, "next").offset, 4, "the next offset")
-            try expectEqual(try log.append(compacted, "next", key: "k").offset, 2, "the next offset of the compacted topic")
+            try expectEqual(
+                try log.append(compacted, "next", key: "k").offset, 2, "the next offset of the compacted topic")
             try expectEqual(try log.texts(compacted), ["next"], "what is there")
         }
     }

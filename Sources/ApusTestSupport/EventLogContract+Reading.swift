@@ -18,7 +18,9 @@ extension EventLogContract {
             try log.createTopic(name, TopicConfiguration())
             _ = try log.write(LogBatch(urgency: .producer, appends: (0..<10).map { record(name, "\($0)") }))
             let size = record(name, "0").block.count
-            func read(from start: Offset, records: Int = 100, bytes: Int = 1 << 20, stopAt: Offset = -1) throws -> ([Offset], Offset) {
+            func read(from start: Offset, records: Int = 100, bytes: Int = 1 << 20, stopAt: Offset = -1) throws -> (
+                [Offset], Offset
+            ) {
                 var offsets: [Offset] = []
                 let next = try log.read(place, from: start, maxRecords: records, maxBytes: bytes) { offset, _ in
                     offsets.append(offset)
@@ -62,7 +64,8 @@ extension EventLogContract {
             for index in 0..<6 { try log.append(name, "a\(index)", partition: index % 2) }
             try log.append(second, "b0")
             let wanted: [(TopicName, Int, Offset, String?)] = [
-                (name, 0, 2, "a4"), (name, 0, 0, "a0"), (second, 0, 0, "b0"), (name, 1, 1, "a3"), (name, 1, 3, nil), (name, 0, -1, nil),
+                (name, 0, 2, "a4"), (name, 0, 0, "a0"), (second, 0, 0, "b0"), (name, 1, 1, "a3"), (name, 1, 3, nil),
+                (name, 0, -1, nil),
                 (name, 0, 2, "a4"),
             ]
             var found: [String?] = Array(repeating: "never", count: wanted.count)
@@ -71,7 +74,9 @@ extension EventLogContract {
                     found[index] = nil
                     return
                 }
-                found[index] = (try? EventBlock.decode(RawSpan(_unsafeBytes: bytes)).data).map { String(decoding: $0, as: UTF8.self) }
+                found[index] = (try? EventBlock.decode(RawSpan(_unsafeBytes: bytes)).data).map {
+                    String(decoding: $0, as: UTF8.self)
+                }
             }
             try expectEqual(found, wanted.map(\.3), "the records")
             try log.records(at: []) { _, _ in found = [] }
@@ -110,9 +115,12 @@ extension EventLogContract {
             let token = log.follow(name) { partition, end in heard.withLock { $0[partition].append(end) } }
             defer { log.unfollow(token) }
             _ = try log.write(
-                LogBatch(urgency: .producer, appends: [
-                    record(name, "a", partition: 0), record(name, "b", partition: 0), record(name, "c", partition: 2), record(other, "d"),
-                ])
+                LogBatch(
+                    urgency: .producer,
+                    appends: [
+                        record(name, "a", partition: 0), record(name, "b", partition: 0),
+                        record(name, "c", partition: 2), record(other, "d"),
+                    ])
             )
             try eventually("the news") { heard.withLock { $0[0].last == 2 && $0[2].last == 1 } }
             try log.append(name, "e", partition: 0)

@@ -18,7 +18,9 @@ extension EventLogContract {
             try expectEqual(log.topic(try topic("b")), configuration, "the configuration")
             try expectEqual(log.topics(), [try topic("a"), try topic("b")], "the topics")
             for partition in 0..<3 {
-                try expectEqual(try log.bounds(of: TopicPartition(try topic("b"), partition)), OffsetBounds(start: 0, end: 0), "an empty partition")
+                try expectEqual(
+                    try log.bounds(of: TopicPartition(try topic("b"), partition)), OffsetBounds(start: 0, end: 0),
+                    "an empty partition")
             }
         }
     }
@@ -30,14 +32,18 @@ extension EventLogContract {
             try log.append(name, "x", partition: 0)
             try log.createTopic(name, TopicConfiguration(partitions: 2))
             try expectEqual(try log.texts(name), ["x"], "the records")
-            try expectError(.alreadyExists, "another configuration") { try log.createTopic(name, TopicConfiguration(partitions: 3)) }
+            try expectError(.alreadyExists, "another configuration") {
+                try log.createTopic(name, TopicConfiguration(partitions: 3))
+            }
         }
     }
 
     func partitionsAreBounded() throws {
         try self.withLog { log, _ in
             let name = try topic("a")
-            try expectError(.invalidArgument, "no partition") { try log.createTopic(name, TopicConfiguration(partitions: 0)) }
+            try expectError(.invalidArgument, "no partition") {
+                try log.createTopic(name, TopicConfiguration(partitions: 0))
+            }
             try expectError(.invalidArgument, "too many") {
                 try log.createTopic(name, TopicConfiguration(partitions: Limits.partitionsPerTopic + 1))
             }
@@ -45,9 +51,13 @@ extension EventLogContract {
             let last = Limits.partitionsPerTopic - 1
             try log.append(name, "x", partition: last)
             try expectEqual(try log.texts(name, last), ["x"], "the last partition")
-            try expectError(.invalidArgument, "a partition beyond the last") { try log.append(name, "x", partition: last + 1) }
+            try expectError(.invalidArgument, "a partition beyond the last") {
+                try log.append(name, "x", partition: last + 1)
+            }
             try expectError(.invalidArgument, "a negative partition") { try log.append(name, "x", partition: -1) }
-            try expectError(.invalidArgument, "bounds beyond the last") { _ = try log.bounds(of: TopicPartition(name, last + 1)) }
+            try expectError(.invalidArgument, "bounds beyond the last") {
+                _ = try log.bounds(of: TopicPartition(name, last + 1))
+            }
         }
     }
 
@@ -57,11 +67,14 @@ extension EventLogContract {
             try log.createTopic(name, TopicConfiguration(partitions: 1))
             try log.append(name, "x")
             try log.alterTopic(name, TopicConfiguration(partitions: 3, retentionTime: .seconds(9)))
-            try expectEqual(log.topic(name), TopicConfiguration(partitions: 3, retentionTime: .seconds(9)), "the configuration")
+            try expectEqual(
+                log.topic(name), TopicConfiguration(partitions: 3, retentionTime: .seconds(9)), "the configuration")
             try log.append(name, "y", partition: 2)
             try expectEqual(try log.texts(name, 0), ["x"], "the old partition")
             try expectEqual(try log.texts(name, 2), ["y"], "the new partition")
-            try expectError(.invalidArgument, "fewer partitions") { try log.alterTopic(name, TopicConfiguration(partitions: 2)) }
+            try expectError(.invalidArgument, "fewer partitions") {
+                try log.alterTopic(name, TopicConfiguration(partitions: 2))
+            }
             try expectError(.invalidArgument, "compacting afterwards") {
                 try log.alterTopic(name, TopicConfiguration(partitions: 3, isCompacted: true))
             }
@@ -79,14 +92,17 @@ extension EventLogContract {
             let other = try topic("other")
             try log.createTopic(name, TopicConfiguration(partitions: 2))
             try log.createTopic(other, TopicConfiguration())
-            for index in 0..<300 { _ = try log.write(LogBatch(urgency: .producer, appends: [record(name, "\(index)")])) }
+            for index in 0..<300 {
+                _ = try log.write(LogBatch(urgency: .producer, appends: [record(name, "\(index)")]))
+            }
             try log.append(other, "stays")
             try log.deleteTopic(name)
             try expect(log.topic(name) == nil, "the topic is gone")
             try expectError(.topicNotFound, "reading it") { _ = try log.texts(name) }
             try expectError(.topicNotFound, "writing it") { try log.append(name, "x") }
             try log.createTopic(name, TopicConfiguration(partitions: 2))
-            try expectEqual(try log.bounds(of: TopicPartition(name, 0)), OffsetBounds(start: 0, end: 0), "the new topic")
+            try expectEqual(
+                try log.bounds(of: TopicPartition(name, 0)), OffsetBounds(start: 0, end: 0), "the new topic")
             let place = try log.append(name, "new", partition: 1)
             try expectEqual(place.offset, 0, "the first offset")
             try expectEqual(try log.texts(name, 1), ["new"], "the new record")
@@ -103,7 +119,9 @@ extension EventLogContract {
             try expectError(.topicNotFound, "alter") { try log.alterTopic(name, TopicConfiguration()) }
             try expectError(.topicNotFound, "delete") { try log.deleteTopic(name) }
             try expectError(.topicNotFound, "offset") { _ = try log.offset(of: TopicPartition(name, 0), at: .zero) }
-            try expectError(.topicNotFound, "records") { try log.records(at: [RecordPlace(TopicPartition(name, 0), 0)]) { _, _ in } }
+            try expectError(.topicNotFound, "records") {
+                try log.records(at: [RecordPlace(TopicPartition(name, 0), 0)]) { _, _ in }
+            }
         }
     }
 }

@@ -23,9 +23,12 @@ extension EventLogContract {
             let name = try topic("a")
             try log.createTopic(name, TopicConfiguration(partitions: 2))
             let receipt = try log.write(
-                LogBatch(urgency: .producer, appends: [
-                    record(name, "a", partition: 0), record(name, "b", partition: 1), record(name, "c", partition: 0),
-                ])
+                LogBatch(
+                    urgency: .producer,
+                    appends: [
+                        record(name, "a", partition: 0), record(name, "b", partition: 1),
+                        record(name, "c", partition: 0),
+                    ])
             )
             let expected = [(0, 0), (1, 0), (0, 1)].map { LogReceipt.Place(partition: $0.0, offset: Offset($0.1)) }
             try expectEqual(receipt.places, expected, "the places")
@@ -43,9 +46,11 @@ extension EventLogContract {
             for index in 0..<50 {
                 let key = Array("key-\(index)".utf8)
                 let expected = key.withUnsafeBytes { Murmur2.partition(of: $0, among: 10) }
-                try expectEqual(try log.append(name, "x", key: "key-\(index)").partition, expected, "the partition of key-\(index)")
+                try expectEqual(
+                    try log.append(name, "x", key: "key-\(index)").partition, expected, "the partition of key-\(index)")
             }
-            try expectEqual(try log.append(name, "x", key: "key-1", partition: 7).partition, 7, "a partition that was asked for")
+            try expectEqual(
+                try log.append(name, "x", key: "key-1", partition: 7).partition, 7, "a partition that was asked for")
         }
     }
 
@@ -68,7 +73,8 @@ extension EventLogContract {
             let event = Event(
                 key: [0, 255, 7],
                 attributes: [
-                    Attribute("id", "1"), Attribute("source", "/s", kind: .uriReference), Attribute("flag", "true", kind: .boolean),
+                    Attribute("id", "1"), Attribute("source", "/s", kind: .uriReference),
+                    Attribute("flag", "true", kind: .boolean),
                     Attribute("bin", bytes: [0, 1, 2], kind: .binary), Attribute("x", "y", kind: .header),
                 ],
                 data: Array("data".utf8),
@@ -78,7 +84,9 @@ extension EventLogContract {
             let empty = Event(data: [])
             clock.set(Timestamp(microseconds: 5_000_001))
             let receipt = try log.write(
-                LogBatch(urgency: .producer, appends: [event, empty].map { LogBatch.Append(topic: name, block: EventBlock.encode($0)) })
+                LogBatch(
+                    urgency: .producer,
+                    appends: [event, empty].map { LogBatch.Append(topic: name, block: EventBlock.encode($0)) })
             )
             try expectEqual(receipt.timestamp, Timestamp(microseconds: 5_000_001), "the receipt's time")
             let found = try log.everything(name).map(\.event)
@@ -88,7 +96,9 @@ extension EventLogContract {
             // The clock may stand or go back; the log's time does not.
             clock.set(Timestamp(microseconds: 4_000_000))
             try log.append(name, "later")
-            try expect(try log.everything(name).map(\.event.timestamp).last == receipt.timestamp, "time does not run backwards")
+            try expect(
+                try log.everything(name).map(\.event.timestamp).last == receipt.timestamp, "time does not run backwards"
+            )
         }
     }
 
@@ -96,7 +106,9 @@ extension EventLogContract {
         try self.withLog { log, _ in
             let name = try topic("a")
             try log.createTopic(name, TopicConfiguration())
-            let good = LogBatch(urgency: .settlement, appends: [record(name, "a")], ledger: [LogBatch.LedgerWrite(key: [1], value: [9])])
+            let good = LogBatch(
+                urgency: .settlement, appends: [record(name, "a")], ledger: [LogBatch.LedgerWrite(key: [1], value: [9])]
+            )
             _ = try log.write(good)
             let bad = LogBatch(
                 urgency: .settlement, appends: [record(name, "b"), record(try topic("missing"), "c")],
@@ -122,7 +134,10 @@ extension EventLogContract {
                 }
             }
             try eventually("every answer") { results.withLock { $0.count } == 60 }
-            for index in 0..<60 { try expectEqual(results.withLock { $0[index] ?? nil }, Bool?(index % 3 != 1), "the answer to batch \(index)") }
+            for index in 0..<60 {
+                try expectEqual(
+                    results.withLock { $0[index] ?? nil }, Bool?(index % 3 != 1), "the answer to batch \(index)")
+            }
             try expectEqual(try log.texts(name), (0..<60).filter { $0 % 3 != 1 }.map(String.init), "what was written")
         }
     }
@@ -133,7 +148,8 @@ extension EventLogContract {
             try log.createTopic(name, TopicConfiguration())
             let head = EventBlock.size(of: Event(data: []))
             let largest = EventBlock.encode(Event(data: Array(repeating: 7, count: Limits.recordBytes - head)))
-            let receipt = try log.write(LogBatch(urgency: .producer, appends: [LogBatch.Append(topic: name, block: largest)]))
+            let receipt = try log.write(
+                LogBatch(urgency: .producer, appends: [LogBatch.Append(topic: name, block: largest)]))
             try expectEqual(receipt.places.map(\.offset), [0], "the largest record")
             let larger = EventBlock.encode(Event(data: Array(repeating: 7, count: Limits.recordBytes - head + 1)))
             try expectError(.eventTooLarge, "a larger record") {
@@ -156,9 +172,12 @@ extension EventLogContract {
             var long = EventBlock.encode(Event(data: [1, 2, 3]))
             long.append(0)
             let short = Array(EventBlock.encode(Event(data: [1, 2, 3])).dropLast())
-            for block in [[], Array(repeating: 0xFF, count: 24), Array(repeating: 0, count: 23), long, short] as [[UInt8]] {
+            for block in [[], Array(repeating: 0xFF, count: 24), Array(repeating: 0, count: 23), long, short]
+                as [[UInt8]]
+            {
                 try expectError(.invalidEvent, "\(block.count) bytes that are no event") {
-                    _ = try log.write(LogBatch(urgency: .producer, appends: [LogBatch.Append(topic: name, block: block)]))
+                    _ = try log.write(
+                        LogBatch(urgency: .producer, appends: [LogBatch.Append(topic: name, block: block)]))
                 }
             }
             try expectEqual(try log.bounds(of: TopicPartition(name, 0)).end, 0, "the end")
@@ -168,7 +187,9 @@ extension EventLogContract {
     func ledgerIsKept() throws {
         try self.withLog { log, _ in
             func write(_ entries: [(String, String?)]) throws {
-                let ledger = entries.map { LogBatch.LedgerWrite(key: Array($0.0.utf8), value: $0.1.map { Array($0.utf8) }) }
+                let ledger = entries.map {
+                    LogBatch.LedgerWrite(key: Array($0.0.utf8), value: $0.1.map { Array($0.utf8) })
+                }
                 _ = try log.write(LogBatch(urgency: .settlement, ledger: ledger))
             }
             func entries(_ prefix: String) throws -> [String] {
@@ -192,7 +213,8 @@ extension EventLogContract {
             try expectEqual(try log.ledger(prefix: longest).map(\.value), [[1]], "the longest key")
             for key in [[], longest + [7]] as [[UInt8]] {
                 try expectError(.invalidArgument, "a key of \(key.count) bytes") {
-                    _ = try log.write(LogBatch(urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: key, value: [1])]))
+                    _ = try log.write(
+                        LogBatch(urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: key, value: [1])]))
                 }
             }
         }
@@ -209,7 +231,9 @@ extension EventLogContract {
             let threads = (0..<submitters).map { submitter in
                 TestThread {
                     for batch in 0..<batches {
-                        let appends = (0..<3).map { record(name, "\(submitter) \(batch) \($0)", partition: submitter % 3) }
+                        let appends = (0..<3).map {
+                            record(name, "\(submitter) \(batch) \($0)", partition: submitter % 3)
+                        }
                         log.submit(LogBatch(urgency: .producer, appends: appends)) { result in
                             if case .failure = result { failures.add(1, ordering: .sequentiallyConsistent) }
                             answers.add(1, ordering: .sequentiallyConsistent)
@@ -227,7 +251,8 @@ extension EventLogContract {
             }
             for partition in 0..<3 {
                 let offsets = try log.everything(name, partition).map(\.offset)
-                try expect(offsets == Array(0..<Offset(offsets.count)), "the offsets of partition \(partition) have no gap")
+                try expect(
+                    offsets == Array(0..<Offset(offsets.count)), "the offsets of partition \(partition) have no gap")
             }
         }
     }
@@ -256,7 +281,9 @@ final class TestThread: @unchecked Sendable {
 
     func join() { pthread_join(self.thread, nil) }
 
-    fileprivate static func run(_ context: UnsafeMutableRawPointer) { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
+    fileprivate static func run(_ context: UnsafeMutableRawPointer) {
+        Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
+    }
 }
 
 private func testThreadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

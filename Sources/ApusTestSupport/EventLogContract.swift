@@ -2,8 +2,8 @@ public import ApusCore
 internal import Glibc
 internal import Synchronization
 
-/// What every event log must do, as functions over a log that a factory makes. Each throws ``ContractViolation`` saying what was
-/// expected; an adapter's tests run ``all``.
+/// What every event log must do, as functions over a log that a factory makes. Each throws ``ContractViolation`` saying
+/// what was expected; an adapter's tests run ``all``.
 ///
 /// Nothing here knows which log it talks to, waits without a deadline, or reads a clock other than the one it set.
 public struct EventLogContract: Sendable {
@@ -76,7 +76,9 @@ func expect(_ isTrue: Bool, _ what: @autoclosure () -> String, line: UInt = #lin
 }
 
 func expectEqual<Value: Equatable>(_ value: Value, _ expected: Value, _ what: String, line: UInt = #line) throws {
-    if value != expected { throw ContractViolation(description: "\(what): \(value) instead of \(expected) (line \(line))") }
+    if value != expected {
+        throw ContractViolation(description: "\(what): \(value) instead of \(expected) (line \(line))")
+    }
 }
 
 func expectError(_ code: ErrorCode, _ what: String, line: UInt = #line, _ body: () throws -> Void) throws {
@@ -133,7 +135,9 @@ extension EventLog {
     func write(_ batch: LogBatch, line: UInt = #line) throws -> LogReceipt {
         let box = Box<Result<LogReceipt, ApusError>>()
         self.submit(batch) { box.set($0) }
-        guard let result = box.wait() else { throw ContractViolation(description: "no answer to a batch (line \(line))") }
+        guard let result = box.wait() else {
+            throw ContractViolation(description: "no answer to a batch (line \(line))")
+        }
         return try result.get()
     }
 
@@ -149,13 +153,17 @@ extension EventLog {
     }
 
     /// All records of a partition from an offset on: offset and event.
-    func everything(_ topic: TopicName, _ partition: Int = 0, from start: Offset = 0) throws -> [(offset: Offset, event: Event)] {
+    func everything(_ topic: TopicName, _ partition: Int = 0, from start: Offset = 0) throws -> [(
+        offset: Offset, event: Event
+    )] {
         var found: [(offset: Offset, event: Event)] = []
         var next = start
         let end = try self.bounds(of: TopicPartition(topic, partition)).end
         while next < end {
             var failure: FrameError?
-            let following = try self.read(TopicPartition(topic, partition), from: next, maxRecords: 100, maxBytes: 1 << 20) { offset, bytes in
+            let following = try self.read(
+                TopicPartition(topic, partition), from: next, maxRecords: 100, maxBytes: 1 << 20
+            ) { offset, bytes in
                 do throws(FrameError) {
                     found.append((offset, try EventBlock.decode(RawSpan(_unsafeBytes: bytes))))
                 } catch {
@@ -171,13 +179,16 @@ extension EventLog {
     }
 
     func texts(_ topic: TopicName, _ partition: Int = 0) throws -> [String] {
-        try self.everything(topic, partition).map { $0.event.data.map { String(decoding: $0, as: UTF8.self) } ?? "(tombstone)" }
+        try self.everything(topic, partition).map {
+            $0.event.data.map { String(decoding: $0, as: UTF8.self) } ?? "(tombstone)"
+        }
     }
 }
 
 func record(_ topic: TopicName, _ text: String?, key: String? = nil, partition: Int? = nil) -> LogBatch.Append {
     let event = Event(
-        key: key.map { Array($0.utf8) }, attributes: [Attribute("type", "test"), Attribute("trace", "1", kind: .header)],
+        key: key.map { Array($0.utf8) },
+        attributes: [Attribute("type", "test"), Attribute("trace", "1", kind: .header)],
         data: text.map { Array($0.utf8) }
     )
     return LogBatch.Append(topic: topic, partition: partition, block: EventBlock.encode(event))

@@ -10,7 +10,9 @@ extension MemoryLog {
     public func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
         let found = try self.partition(partition)
         for index in 0..<found.records.count {
-            if let block = found.records[index], block.span.bytes.littleEndian(at: 0, as: Int64.self) >= time.microseconds {
+            if let block = found.records[index],
+                block.span.bytes.littleEndian(at: 0, as: Int64.self) >= time.microseconds
+            {
                 return found.base + Offset(index)
             }
         }
@@ -18,12 +20,14 @@ extension MemoryLog {
     }
 
     public func read(
-        _ place: TopicPartition, from start: Offset, maxRecords: Int, maxBytes: Int, _ body: (Offset, UnsafeRawBufferPointer) -> Bool
+        _ place: TopicPartition, from start: Offset, maxRecords: Int, maxBytes: Int,
+        _ body: (Offset, UnsafeRawBufferPointer) -> Bool
     ) throws(ApusError) -> Offset {
         // A copy of the partition shares its storage; `body` runs outside the lock.
         let found = try self.partition(place)
         guard start <= found.end else {
-            throw ApusError(.offsetOutOfRange, "the partition \(place) ends at \(found.end); there is no offset \(start) yet")
+            throw ApusError(
+                .offsetOutOfRange, "the partition \(place) ends at \(found.end); there is no offset \(start) yet")
         }
         guard start < found.end, maxRecords > 0 else { return start }
         var records = 0
@@ -48,14 +52,17 @@ extension MemoryLog {
             var blocks: [[UInt8]?] = []
             blocks.reserveCapacity(places.count)
             for place in places {
-                guard let topic = content.topics[place.partition.topic] else { return .failure(MemoryLog.notFound(place.partition.topic)) }
+                guard let topic = content.topics[place.partition.topic] else {
+                    return .failure(MemoryLog.notFound(place.partition.topic))
+                }
                 guard topic.partitions.indices.contains(place.partition.partition) else {
                     return .failure(ApusError(.invalidArgument, "there is no partition \(place.partition)"))
                 }
                 let base = topic.partitions[place.partition.partition].base
                 let end = topic.partitions[place.partition.partition].end
                 let isInside = place.offset >= base && place.offset < end
-                blocks.append(isInside ? topic.partitions[place.partition.partition].records[Int(place.offset - base)] : nil)
+                blocks.append(
+                    isInside ? topic.partitions[place.partition.partition].records[Int(place.offset - base)] : nil)
             }
             return .success(blocks)
         }.get()
@@ -81,11 +88,13 @@ extension MemoryLog {
                 return .failure(ApusError(.invalidArgument, "there is no partition \(place)"))
             }
             let configuration = topic.configuration
-            guard configuration.retentionTime != nil || configuration.retentionBytes != nil || configuration.isCompacted else {
+            guard configuration.retentionTime != nil || configuration.retentionBytes != nil || configuration.isCompacted
+            else {
                 return .success(topic.partitions[place.partition])
             }
             self.retain(&content.topics[place.topic], now)
-            return .success(content.topics[place.topic]?.partitions[place.partition] ?? topic.partitions[place.partition])
+            return .success(
+                content.topics[place.topic]?.partitions[place.partition] ?? topic.partitions[place.partition])
         }.get()
     }
 
@@ -94,15 +103,21 @@ extension MemoryLog {
         for index in 0..<count {
             if let time = configuration.retentionTime {
                 let cutoff = (now - time).microseconds
-                while let oldest = topic?.partitions[index].oldest, oldest < cutoff { topic?.partitions[index].dropOldest() }
+                while let oldest = topic?.partitions[index].oldest, oldest < cutoff {
+                    topic?.partitions[index].dropOldest()
+                }
             }
-            if configuration.isCompacted { topic?.partitions[index].buryTombstones(before: (now - self.tombstoneTime).microseconds) }
+            if configuration.isCompacted {
+                topic?.partitions[index].buryTombstones(before: (now - self.tombstoneTime).microseconds)
+            }
         }
         guard let bound = configuration.retentionBytes, let partitions = topic?.partitions else { return }
         var excess = partitions.reduce(0) { $0 + $1.bytes } - bound
         while excess > 0 {
             let times = (0..<count).compactMap { index in topic?.partitions[index].oldest.map { (index, $0) } }
-            guard let oldest = times.min(by: { $0.1 < $1.1 }), let before = topic?.partitions[oldest.0].bytes else { return }
+            guard let oldest = times.min(by: { $0.1 < $1.1 }), let before = topic?.partitions[oldest.0].bytes else {
+                return
+            }
             topic?.partitions[oldest.0].dropOldest()
             excess -= before - (topic?.partitions[oldest.0].bytes ?? 0)
         }
@@ -111,5 +126,7 @@ extension MemoryLog {
 
 extension Timestamp {
     /// The time that long before.
-    static func - (left: Timestamp, right: TimeSpan) -> Timestamp { Timestamp(microseconds: left.microseconds - right.microseconds) }
+    static func - (left: Timestamp, right: TimeSpan) -> Timestamp {
+        Timestamp(microseconds: left.microseconds - right.microseconds)
+    }
 }

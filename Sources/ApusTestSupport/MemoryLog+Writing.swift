@@ -18,10 +18,13 @@ extension MemoryLog {
     }
 
     private static func write(
-        _ batch: LogBatch, _ now: Timestamp, _ content: inout Content, _ growths: inout [(@Sendable (Int, Offset) -> Void, Int, Offset)]
+        _ batch: LogBatch, _ now: Timestamp, _ content: inout Content,
+        _ growths: inout [(@Sendable (Int, Offset) -> Void, Int, Offset)]
     ) throws(ApusError) -> LogReceipt {
         if content.isClosed { throw ApusError(.shuttingDown, "the event log is closed") }
-        if batch.urgency == .producer, content.status.isShort { throw ApusError(.logFull, "the event log is nearly full") }
+        if batch.urgency == .producer, content.status.isShort {
+            throw ApusError(.logFull, "the event log is nearly full")
+        }
         for write in batch.ledger where write.key.isEmpty || write.key.count > 511 {
             throw ApusError(.invalidArgument, "a ledger key has \(write.key.count) bytes; 1 to 511 are allowed")
         }
@@ -35,9 +38,12 @@ extension MemoryLog {
         places.reserveCapacity(targets.count)
         for (append, target) in zip(batch.appends, targets) {
             var block = append.block
-            withUnsafeBytes(of: stamp.microseconds.littleEndian) { time in block.withUnsafeMutableBytes { $0.copyMemory(from: time) } }
+            withUnsafeBytes(of: stamp.microseconds.littleEndian) { time in
+                block.withUnsafeMutableBytes { $0.copyMemory(from: time) }
+            }
             let isCompacted = content.topics[append.topic]?.configuration.isCompacted ?? false
-            let offset = content.topics[append.topic]?.partitions[target.partition].append(block, key: isCompacted ? target.key : nil)
+            let offset = content.topics[append.topic]?.partitions[target.partition].append(
+                block, key: isCompacted ? target.key : nil)
             places.append(LogReceipt.Place(partition: target.partition, offset: offset ?? 0))
         }
         for write in batch.ledger { content.ledger[write.key] = write.value }
@@ -45,24 +51,33 @@ extension MemoryLog {
         content.status.records += UInt64(places.count)
         if !content.followers.isEmpty {
             var grown: Set<TopicPartition> = []
-            for (append, target) in zip(batch.appends, targets) where grown.insert(TopicPartition(append.topic, target.partition)).inserted {
+            for (append, target) in zip(batch.appends, targets)
+            where grown.insert(TopicPartition(append.topic, target.partition)).inserted {
                 let end = content.topics[append.topic]?.partitions[target.partition].end ?? 0
-                for growth in (content.followers[append.topic] ?? [:]).values { growths.append((growth, target.partition, end)) }
+                for growth in (content.followers[append.topic] ?? [:]).values {
+                    growths.append((growth, target.partition, end))
+                }
             }
         }
         return LogReceipt(places: places, timestamp: stamp)
     }
 
-    private static func target(of append: LogBatch.Append, _ content: inout Content) throws(ApusError) -> (partition: Int, key: [UInt8]?) {
+    private static func target(of append: LogBatch.Append, _ content: inout Content) throws(ApusError) -> (
+        partition: Int, key: [UInt8]?
+    ) {
         guard let topic = content.topics[append.topic] else { throw MemoryLog.notFound(append.topic) }
-        guard append.block.count <= Limits.recordBytes else { throw ApusError(.eventTooLarge, "a record has \(append.block.count) bytes") }
+        guard append.block.count <= Limits.recordBytes else {
+            throw ApusError(.eventTooLarge, "a record has \(append.block.count) bytes")
+        }
         let layout: EventLayout
         do throws(FrameError) {
             layout = try EventLayout(parsing: append.block.span.bytes)
         } catch {
             throw ApusError(.invalidEvent, "a record for '\(append.topic)' is no event block (\(error))")
         }
-        guard layout.data.count == layout.dataCount else { throw ApusError(.invalidEvent, "a record lacks a part of its data") }
+        guard layout.data.count == layout.dataCount else {
+            throw ApusError(.invalidEvent, "a record lacks a part of its data")
+        }
         let key = layout.key.map { Array(append.block[$0]) }
         if topic.configuration.isCompacted, key == nil {
             throw ApusError(.invalidEvent, "the topic '\(append.topic)' is compacted: its records need a key")
@@ -117,7 +132,8 @@ extension MemoryLog.Partition {
     }
 
     private mutating func forget(_ block: [UInt8], at offset: Offset) {
-        guard !self.newest.isEmpty, let layout = try? EventLayout(parsing: block.span.bytes), let key = layout.key.map({ Array(block[$0]) })
+        guard !self.newest.isEmpty, let layout = try? EventLayout(parsing: block.span.bytes),
+            let key = layout.key.map({ Array(block[$0]) })
         else { return }
         if self.newest[key] == offset { self.newest[key] = nil }
     }
@@ -125,7 +141,8 @@ extension MemoryLog.Partition {
     /// Removes tombstones older than `cutoff`, wherever they lie.
     mutating func buryTombstones(before cutoff: Int64) {
         for index in 0..<self.records.count {
-            guard let block = self.records[index], let layout = try? EventLayout(parsing: block.span.bytes), layout.isNull,
+            guard let block = self.records[index], let layout = try? EventLayout(parsing: block.span.bytes),
+                layout.isNull,
                 layout.timestamp.microseconds < cutoff
             else { continue }
             self.forget(block, at: self.base + Offset(index))

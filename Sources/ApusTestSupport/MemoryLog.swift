@@ -3,7 +3,8 @@ internal import Synchronization
 
 /// An event log in memory, with the semantics of the others and no durability: for tests and benchmarks.
 ///
-/// Batches take effect inside `submit`, whose completion is called before it returns. Retention is applied when someone looks.
+/// Batches take effect inside `submit`, whose completion is called before it returns. Retention is applied when someone
+/// looks.
 public final class MemoryLog: EventLog {
     struct Partition {
         /// From offset `base` on; nil where compaction took a record.
@@ -69,7 +70,9 @@ public final class MemoryLog: EventLog {
         try self.change { (content) throws(ApusError) in
             guard let known = content.topics[name] else { throw MemoryLog.notFound(name) }
             let missing = configuration.partitions - known.partitions.count
-            guard configuration.isCompacted == known.configuration.isCompacted, missing >= 0, missing == 0 || !configuration.isCompacted else {
+            guard configuration.isCompacted == known.configuration.isCompacted, missing >= 0,
+                missing == 0 || !configuration.isCompacted
+            else {
                 throw ApusError(.invalidArgument, "the topic '\(name)' cannot be changed so")
             }
             content.topics[name]?.configuration = configuration
@@ -83,7 +86,9 @@ public final class MemoryLog: EventLog {
         }
     }
 
-    public func topic(_ name: TopicName) -> TopicConfiguration? { self.content.withLock { $0.topics[name]?.configuration } }
+    public func topic(_ name: TopicName) -> TopicConfiguration? {
+        self.content.withLock { $0.topics[name]?.configuration }
+    }
     public func topics() -> [TopicName] { self.content.withLock { $0.topics.keys.sorted() } }
 
     private func change(_ body: (inout Content) throws(ApusError) -> Void) throws(ApusError) {
@@ -95,16 +100,22 @@ public final class MemoryLog: EventLog {
     }
 
     private static func check(_ configuration: TopicConfiguration) throws(ApusError) {
-        guard (1...Limits.partitionsPerTopic).contains(configuration.partitions), configuration.retentionTime.map({ $0 > .zero }) ?? true,
+        guard (1...Limits.partitionsPerTopic).contains(configuration.partitions),
+            configuration.retentionTime.map({ $0 > .zero }) ?? true,
             configuration.retentionBytes.map({ $0 > 0 }) ?? true
-        else { throw ApusError(.invalidArgument, "a topic has 1 to \(Limits.partitionsPerTopic) partitions and positive retention") }
+        else {
+            throw ApusError(
+                .invalidArgument, "a topic has 1 to \(Limits.partitionsPerTopic) partitions and positive retention")
+        }
     }
 
     static func notFound(_ name: TopicName) -> ApusError { ApusError(.topicNotFound, "there is no topic '\(name)'") }
 
     // MARK: followers and state
 
-    public func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void) -> FollowToken {
+    public func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void)
+        -> FollowToken
+    {
         self.content.withLock { content in
             content.nextToken += 1
             content.followers[topic, default: [:]][content.nextToken] = growth

@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// Benchmarks, each beside the physical floor measured in the same run. `apus-bench NAME [--json] [--rounds N] [--directory PATH]`.
+/// Benchmarks, each beside the physical floor measured in the same run. `apus-bench NAME [--json] [--rounds N]
+/// [--directory PATH]`.
 @main
 struct Bench {
     /// One line per benchmark.
@@ -54,7 +55,9 @@ struct BenchOptions {
             case "--json": self.isJSON = true
             case "--directory": self.directory = try value()
             case "--rounds":
-                guard let rounds = Int(try value()), rounds > 0 else { throw BenchFailure("--rounds needs a positive number") }
+                guard let rounds = Int(try value()), rounds > 0 else {
+                    throw BenchFailure("--rounds needs a positive number")
+                }
                 self.rounds = rounds
             default:
                 guard argument.hasPrefix("--") else { throw BenchFailure("unexpected argument '\(argument)'") }

@@ -45,10 +45,13 @@ enum DispatchBench {
                     figures["\(name).rtt_\(suffix)", default: Figure("\(name).rtt_\(suffix)", unit: "us")]
                         .add(percentile(percent, of: times), floor: percentile(percent, of: floorMicroseconds))
                 }
+                let cpu = lane.many.loopSeconds()
                 figures["\(name).rate", default: Figure("\(name).rate", unit: "1/s")].add(lane.rate(count), floor: floorRate)
+                figures["\(name).loop_cpu", default: Figure("\(name).loop_cpu", unit: "us")]
+                    .add((lane.many.loopSeconds() - cpu) * 1e6 / Double(count))
             }
         }
-        let order = Lane.Kind.allCases.flatMap { kind in ["rtt_p50", "rtt_p99", "rate"].map { "\(kind.rawValue).\($0)" } }
+        let order = Lane.Kind.allCases.flatMap { kind in ["rtt_p50", "rtt_p99", "rate", "loop_cpu"].map { "\(kind.rawValue).\($0)" } }
         return BenchReport("dispatch", order.compactMap { figures[$0] })
     }
 
@@ -179,6 +182,13 @@ enum DispatchBench {
         }
 
         func run(_ count: Int) { self.log.run(count) }
+
+        /// CPU time that the loop's thread has used.
+        func loopSeconds() -> Double {
+            var time = timespec()
+            self.onLoop { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) }
+            return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+        }
 
         func close() {
             let isGone = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)

@@ -28,7 +28,8 @@ struct BenchReport {
                 return column < 2 ? row[column] + padding : padding + row[column]
             }.joined(separator: "  ")
         }
-        return (["\(self.name): \(machine.cpu), \(machine.cores) cores, Linux \(machine.kernel)"] + lines).joined(separator: "\n")
+        return (["\(self.name): \(machine.cpu), \(machine.cores) cores, Linux \(machine.kernel)"] + lines).joined(
+            separator: "\n")
     }
 }
 
@@ -60,7 +61,8 @@ struct Figure {
 
     fileprivate var row: [String] {
         [
-            self.name, self.unit, shortened(median(self.samples)), shortened(self.samples.min() ?? 0), shortened(self.samples.max() ?? 0),
+            self.name, self.unit, shortened(median(self.samples)), shortened(self.samples.min() ?? 0),
+            shortened(self.samples.max() ?? 0),
             "\(self.samples.count)", self.floors.isEmpty ? "-" : shortened(median(self.floors)),
             self.ratio.map { "\(rounded($0, 2))x" } ?? "-",
         ]

@@ -46,7 +46,10 @@ enum LogBench {
     private static func event(bytes: Int) -> Event {
         Event(
             key: Array("customer-4711".utf8),
-            attributes: [Attribute("id", "0123456789"), Attribute("source", "/bench", kind: .uriReference), Attribute("type", "bench.event")],
+            attributes: [
+                Attribute("id", "0123456789"), Attribute("source", "/bench", kind: .uriReference),
+                Attribute("type", "bench.event"),
+            ],
             data: Array(repeating: UInt8(ascii: "x"), count: bytes)
         )
     }
@@ -70,11 +73,15 @@ enum LogBench {
             throw BenchFailure("LMDB cannot open a file in \(scratch.path)")
         }
         defer { log_floor_close(floor) }
-        let appending = block.withUnsafeBytes { log_floor_append(floor, $0.baseAddress, $0.count, records, CInt(batch)) }
+        let appending = block.withUnsafeBytes {
+            log_floor_append(floor, $0.baseAddress, $0.count, records, CInt(batch))
+        }
         var found = 0
         let reading = log_floor_read(floor, CInt(batch), &found)
         let settling = log_floor_ledger(floor, ledgerBytes, CInt(ledgerKeys), entries, CInt(ledgerInFlight))
-        guard appending > 0, reading > 0, settling > 0, found == records else { throw BenchFailure("the floor of LMDB failed") }
+        guard appending > 0, reading > 0, settling > 0, found == records else {
+            throw BenchFailure("the floor of LMDB failed")
+        }
         return (Double(records) / appending, Double(records) / reading, Double(entries) / settling)
     }
 
@@ -82,14 +89,18 @@ enum LogBench {
     private static func append(_ log: EmbeddedLog, _ block: [UInt8], _ records: Int, window: Int) throws -> Double {
         guard let topic else { return 0 }
         let appends = (0..<batch).map { LogBatch.Append(topic: topic, partition: $0 % partitions, block: block) }
-        return try LogBench.flood(log, LogBatch(urgency: .producer, appends: appends), count: records / batch, window: window) * Double(batch)
+        return try LogBench.flood(
+            log, LogBatch(urgency: .producer, appends: appends), count: records / batch, window: window) * Double(batch)
     }
 
     private static func writeLedger(_ log: EmbeddedLog, _ entries: Int) throws -> Double {
         let batches = (0..<ledgerKeys).map { key in
             LogBatch(
                 urgency: .settlement,
-                ledger: [LogBatch.LedgerWrite(key: Array("ledger/\(10_000_000 + key)".utf8), value: Array(repeating: 7, count: ledgerBytes))]
+                ledger: [
+                    LogBatch.LedgerWrite(
+                        key: Array("ledger/\(10_000_000 + key)".utf8), value: Array(repeating: 7, count: ledgerBytes))
+                ]
             )
         }
         return try LogBench.flood(log, batches, count: entries, window: ledgerInFlight)

@@ -14,7 +14,8 @@ import Testing
         return Event(
             key: Bool.random(using: &generator) ? generator.bytes(Int.random(in: 0...30, using: &generator)) : nil,
             attributes: attributes,
-            data: Int.random(in: 0..<8, using: &generator) == 0 ? nil : generator.bytes(Int.random(in: 0...300, using: &generator)),
+            data: Int.random(in: 0..<8, using: &generator) == 0
+                ? nil : generator.bytes(Int.random(in: 0...300, using: &generator)),
             timestamp: Timestamp(microseconds: Int64.random(in: 0...Int64.max, using: &generator))
         )
     }
@@ -76,7 +77,8 @@ import Testing
         var generator = SeededGenerator(seed: 12)
         var decoded = 0
         for _ in 0..<100_000 {
-            var bytes = EventBlock.encode(Event(key: [1, 2, 3], attributes: [Attribute("type", "t"), Attribute("id", "1")], data: [1, 2, 3]))
+            var bytes = EventBlock.encode(
+                Event(key: [1, 2, 3], attributes: [Attribute("type", "t"), Attribute("id", "1")], data: [1, 2, 3]))
             for _ in 0..<Int.random(in: 0...4, using: &generator) {
                 bytes[Int.random(in: 0..<bytes.count, using: &generator)] = UInt8.random(in: 0...255, using: &generator)
             }
@@ -101,12 +103,20 @@ import Testing
         #expect(code(Event(attributes: many, data: [])) == nil)
         #expect(code(Event(attributes: many + [Attribute("b", "")], data: [])) == .eventTooLarge)
         #expect(code(Event(attributes: [Attribute(String(repeating: "n", count: 255), "")], data: [])) == nil)
-        #expect(code(Event(attributes: [Attribute(String(repeating: "n", count: 256), "")], data: [])) == .eventTooLarge)
+        #expect(
+            code(Event(attributes: [Attribute(String(repeating: "n", count: 256), "")], data: [])) == .eventTooLarge)
         #expect(code(Event(attributes: [Attribute("", "")], data: [])) == .eventTooLarge)
         let large = Array(repeating: UInt8(0), count: Limits.attributesBytes / 2)
-        #expect(code(Event(attributes: [Attribute("a", bytes: large, kind: .binary), Attribute("b", bytes: large, kind: .binary)], data: [])) == .eventTooLarge)
+        #expect(
+            code(
+                Event(
+                    attributes: [
+                        Attribute("a", bytes: large, kind: .binary), Attribute("b", bytes: large, kind: .binary),
+                    ], data: [])) == .eventTooLarge)
         #expect(code(Event(data: Array(repeating: 0, count: Limits.eventBytes - EventBlock.headBytes))) == nil)
-        #expect(code(Event(data: Array(repeating: 0, count: Limits.eventBytes - EventBlock.headBytes + 1))) == .eventTooLarge)
+        #expect(
+            code(Event(data: Array(repeating: 0, count: Limits.eventBytes - EventBlock.headBytes + 1)))
+                == .eventTooLarge)
     }
 
     @Test func attributesAreFoundByName() {

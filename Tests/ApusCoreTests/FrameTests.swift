@@ -35,8 +35,12 @@ import Testing
         #expect(error { $0[2] = 4 } == .tooLarge)
         // The largest payload and one byte more.
         let most = UInt32(FrameHeader.payloadBytesMax)
-        #expect(error { bytes in for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: most >> (8 * index)) } } == nil)
-        #expect(error { bytes in for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: (most + 1) >> (8 * index)) } } == .tooLarge)
+        #expect(
+            error { bytes in for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: most >> (8 * index)) } }
+                == nil)
+        #expect(
+            error { bytes in for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: (most + 1) >> (8 * index)) }
+            } == .tooLarge)
     }
 
     @Test func payloadsComeBackAsTheyWere() throws {
@@ -45,13 +49,15 @@ import Testing
         hello.append(to: &bytes)
         #expect(try HelloPayload(parsing: bytes.span.bytes) == hello)
 
-        let head = InvokeHead(attempt: 3, trigger: 1, partition: 9, offset: 1 << 40, invocation: InvocationID(high: 5, low: 6))
+        let head = InvokeHead(
+            attempt: 3, trigger: 1, partition: 9, offset: 1 << 40, invocation: InvocationID(high: 5, low: 6))
         var room = [UInt8](repeating: 0xFF, count: InvokeHead.byteCount)
         room.withUnsafeMutableBytes { raw in if let base = raw.baseAddress { head.write(to: base) } }
         #expect(try InvokeHead(parsing: room.span.bytes) == head)
 
         for retryAfter in [nil, TimeSpan.milliseconds(0), .milliseconds(1_234)] {
-            let failure = ErrorPayload(kind: .permanent, code: "rejected", message: "no\u{e4}", detail: "trace\nback", retryAfter: retryAfter)
+            let failure = ErrorPayload(
+                kind: .permanent, code: "rejected", message: "no\u{e4}", detail: "trace\nback", retryAfter: retryAfter)
             bytes = []
             failure.append(to: &bytes)
             #expect(try ErrorPayload(parsing: bytes.span.bytes) == failure)

@@ -5,7 +5,8 @@ import Testing
     @Test(arguments: [
         // The vectors of Kafka's own test of its Java client.
         ("21", -973_932_308), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536),
-        ("a-little-bit-longer-string", -1_486_304_829), ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+        ("a-little-bit-longer-string", -1_486_304_829),
+        ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
         ("abc", 479_470_107),
     ])
     func murmur2IsThatOfJava(text: String, expected: Int) {
@@ -28,8 +29,12 @@ import Testing
     }
 
     @Test func labelsAreLowerCaseWordsOfBoundedLength() {
-        for name in ["a", "a-b", "0", "embed-text-2", String(repeating: "x", count: Limits.labelBytes)] { #expect(isLabel(name), "\(name)") }
-        for name in ["", "-a", "a-", "A", "a.b", "a_b", "a b", "ä", String(repeating: "x", count: Limits.labelBytes + 1)] {
+        for name in ["a", "a-b", "0", "embed-text-2", String(repeating: "x", count: Limits.labelBytes)] {
+            #expect(isLabel(name), "\(name)")
+        }
+        for name in [
+            "", "-a", "a-", "A", "a.b", "a_b", "a b", "ä", String(repeating: "x", count: Limits.labelBytes + 1),
+        ] {
             #expect(!isLabel(name), "\(name)")
         }
     }
@@ -49,7 +54,10 @@ import Testing
     }
 
     @Test func reservedAndMalformedTopicsAreRefused() {
-        for name in ["apus.control", "ns.a.b", "", ".", "..", "a b", "ü", String(repeating: "t", count: Limits.topicNameBytes + 1)] {
+        for name in [
+            "apus.control", "ns.a.b", "", ".", "..", "a b", "ü",
+            String(repeating: "t", count: Limits.topicNameBytes + 1),
+        ] {
             #expect(TopicName(.default, name) == nil, "\(name)")
         }
         #expect(TopicName(.default, String(repeating: "t", count: Limits.topicNameBytes)) != nil)
@@ -64,7 +72,9 @@ import Testing
         let id = InvocationID(high: 1, low: .max)
         #expect(id.description == "0000000000000001ffffffffffffffff")
         #expect(InvocationID(id.description) == id)
-        for text in ["", "1", "+000000000000001ffffffffffffffff", "0000000000000001fffffffffffffffg", id.description + "0"] {
+        for text in [
+            "", "1", "+000000000000001ffffffffffffffff", "0000000000000001fffffffffffffffg", id.description + "0",
+        ] {
             #expect(InvocationID(text) == nil, "\(text)")
         }
     }

@@ -1,5 +1,5 @@
 import ApusCore
-import ApusEngine
+@testable import ApusEngine
 import Testing
 
 @Suite struct CommitTests {
@@ -42,4 +42,153 @@ import Testing
         for dispatch in dispatches { rig.succeed(dispatch) }
         #expect(rig.commit().map(\.state) == [LedgerState(watermark: 4)])
     }
+}
+
+/// A million deliveries that end in random order: behaviour of the ledger at scale, and of its cost.
+@Suite struct CommitOrderTests {
+    @Test func aMillionRandomCompletionsCommitExactlyToTheEndAndNeverPastAnUnfinishedOffset() {
+        let count = 1_000_000
+        var ledger = Ledger(LedgerState(watermark: 0), start: 0)
+        var generator = SeededGenerator(seed: 3)
+        var running: [Int32] = []
+        var next: Offset = 0
+        var committed = 0
+        while committed < count {
+            while running.count < 512, next < count {
+                guard let slot = ledger.admit(next, orderKey: 0, bytes: 1, tableMark: 0) else { continue }
+                next += 1
+                ledger.makeReady(slot)
+                if let taken = ledger.takeReady() { running.append(taken) }
+            }
+            for _ in 0..<min(64, running.count) {
+                running.swapAt(Int.random(in: 0..<running.count, using: &generator), running.count - 1)
+                let slot = running.removeLast()
+                ledger.finish(slot)
+                let isWritten = ledger.write(slot)
+                #expect(isWritten)
+            }
+            let state = ledger.beginWrite()
+            let oldest = running.map { ledger[$0].offset }.min() ?? next
+            if state.watermark != oldest { Issue.record("watermark \(state.watermark), the oldest unfinished is \(oldest)") }
+            committed += ledger.commitWrite()
+        }
+        #expect(ledger.state == LedgerState(watermark: Offset(count)))
+        #expect(ledger.unsettled == 0)
+    }
+
+    @Test func theLedgerHoldsEntriesForWhatIsUnsettledOnly() {
+        var ledger = Ledger(LedgerState(watermark: 0), start: 0)
+        // One delivery stays; ten thousand pass it by, over gaps of a billion each.
+        guard let stuck = ledger.admit(0, orderKey: 0, bytes: 1, tableMark: 0) else { return }
+        for index in 1...10_000 {
+            let offset = Offset(index) * 1_000_000_000
+            guard let slot = ledger.admit(offset, orderKey: 0, bytes: 1, tableMark: 0) else { continue }
+            ledger.finish(slot)
+            _ = ledger.write(slot)
+            _ = ledger.beginWrite()
+            _ = ledger.commitWrite()
+        }
+        #expect(ledger.entries.count == 2)
+        #expect(ledger.state == LedgerState(watermark: 0, settled: [1..<10_000_000_000_001]))
+        ledger.settle(stuck)
+        #expect(ledger.state == LedgerState(watermark: 10_000_000_000_001))
+    }
+}
+
+@Suite struct LedgerWriteTests {
+    private func rig(_ count: Offset = 3) -> EngineRig {
+        var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 8, scale: ScalePlan(max: 1)))
+        rig.publish((0..<count).map { record($0) })
+        _ = rig.startWorkers(credit: 8)
+        return rig
+    }
+
+    @Test func aFailedCommitStaysDirtyAndIsWrittenAgainAfterADelay() {
+        var rig = self.rig()
+        for dispatch in rig.dispatches() { rig.succeed(dispatch) }
+        #expect(rig.engine.takeLedgerWrites().map(\.state.watermark) == [3])
+        #expect(rig.engine.takeLedgerWrites().isEmpty, "one write is under way at most")
+        _ = rig.take()
+        rig.engine.ledgerFailed(now: rig.now)
+        #expect(rig.take() == [])
+        rig.advance(Limits.Engine.ledgerRetry)
+        #expect(rig.take() == [.ledgerDirty])
+        #expect(rig.commit().map(\.state.watermark) == [3])
+    }
+
+    @Test func whatEndsDuringAWriteGoesIntoTheNext() {
+        var rig = self.rig()
+        let dispatches = rig.dispatches()
+        rig.succeed(dispatches[0])
+        #expect(rig.engine.takeLedgerWrites().map(\.state) == [LedgerState(watermark: 1)])
+        rig.succeed(dispatches[1])
+        _ = rig.take()
+        rig.engine.ledgerCommitted(now: rig.now)
+        #expect(rig.take().contains(.ledgerDirty))
+        #expect(rig.commit().map(\.state) == [LedgerState(watermark: 2)])
+    }
+
+    @Test func anOutcomeWhoseOutputIsNotWrittenIsNotSettled() {
+        var rig = self.rig()
+        let dispatches = rig.dispatches()
+        let verdict = rig.engine.outcome(dispatches[0].stream, .succeeded, now: rig.now)
+        let delivery = Delivery(trigger: EngineRig.trigger, partition: 0, offset: 0)
+        #expect(verdict == .publish(delivery, attempts: 1))
+        rig.succeed(dispatches[1])
+        #expect(rig.commit().map(\.state) == [LedgerState(watermark: 0, settled: [1..<2])])
+        rig.engine.written(delivery)
+        rig.engine.written(delivery)
+        #expect(rig.commit().map(\.state) == [LedgerState(watermark: 2)])
+        #expect(rig.commit().isEmpty)
+    }
+
+    @Test func recordsThatAFilterSkipsCostOneWriteTogetherAndNoAttempt() {
+        var rig = EngineRig(EngineRig.plan(order: .none))
+        rig.publish((0..<200).map { record($0, isMatch: false) })
+        #expect(rig.take().filter { $0 != .ledgerDirty && !$0.isFetch } == [])
+        #expect(rig.commit().isEmpty)
+        rig.advance(Limits.Engine.lazySettle)
+        #expect(rig.commit().map(\.state) == [LedgerState(watermark: 200)])
+        #expect(rig.engine.status(of: EngineRig.trigger)?.counters.skipped == 200)
+        rig.advance(.seconds(60))
+        #expect(rig.commit().isEmpty)
+    }
+
+    @Test func recordsThatRetentionTookBeforeTheRestartAreCountedAndDoNotSpin() {
+        let pending = LedgerState.Pending(offset: 5, attempts: 2, nextDue: .zero)
+        let state = LedgerState(watermark: 5, settled: [7..<9], pending: [pending])
+        var rig = EngineRig(EngineRig.plan(), state: state, bounds: OffsetBounds(start: 20, end: 20))
+        let delivery = Delivery(trigger: EngineRig.trigger, partition: 0, offset: 5)
+        // 5 had failed and is known; 6 and 9..<20 are lost; 7 and 8 were settled.
+        #expect(rig.engine.status(of: EngineRig.trigger)?.counters.lost == 12)
+        let actions = rig.take()
+        #expect(actions.contains { if case .deadLetter(delivery, attempts: 2, let failure) = $0 { failure.code == .recordExpired } else { false } })
+        rig.engine.written(delivery)
+        #expect(rig.commit().last?.state == LedgerState(watermark: 20))
+        #expect(rig.engine.nextDue == nil)
+    }
+
+    @Test func aDeliveryKeepsItsAttemptsAndItsDueTimeAcrossARestart() {
+        var rig = EngineRig(EngineRig.plan(retry: RetryPlan(attempts: 3, initial: .seconds(10), max: .seconds(10)), scale: ScalePlan(max: 1)))
+        rig.publish([record(0, key: 1), record(1, key: 2)])
+        _ = rig.startWorkers()
+        guard let first = rig.dispatches().first, case .retry(_, 1, let due) = rig.fail(first) else {
+            Issue.record("the first attempt should be retried")
+            return
+        }
+        guard let state = rig.commit().last?.state else { return }
+        #expect(state == LedgerState(watermark: 0, pending: [LedgerState.Pending(offset: 0, attempts: 1, nextDue: due)]))
+        var after = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)), state: state, bounds: OffsetBounds(start: 0, end: 2))
+        after.engine.fetched(EngineRig.trigger, partition: 0, records: [record(0, key: 1), record(1, key: 2)], next: 2, now: after.now)
+        _ = after.startWorkers()
+        let second = after.dispatches()
+        #expect(second.map(\.offset) == [1], "the failed one is not due yet")
+        for dispatch in second { after.succeed(dispatch) }
+        after.advance(.seconds(11))
+        #expect(after.dispatches().map { [$0.offset, Offset($0.attempt)] } == [[0, 2]])
+    }
+}
+
+extension EngineAction {
+    var isFetch: Bool { if case .fetch = self { true } else { false } }
 }

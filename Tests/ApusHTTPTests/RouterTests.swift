@@ -97,3 +97,13 @@ import Testing
         )
     }
 }
+
+@Suite struct OriginPolicyTests {
+    @Test(arguments: [
+        ("localhost", "localhost"), ("localhost:80", "localhost"), ("[::1]", "[::1]"), ("[::1]:8787", "[::1]"), ("", ""), ("[", "["), ("[]", "[]"),
+        ("a:123456", "a:123456"), ("a:b", "a:b"), ("a:1:2", "a:1:2"), ("[::1]x", "[::1]x"), ("a:", "a"), ("[::1", "[::1"), ("\u{E9}:1", "\u{E9}"),
+    ])
+    func `a host is told from its port`(host: String, name: String) {
+        #expect(OriginPolicy.withoutPort(host) == name)
+    }
+}

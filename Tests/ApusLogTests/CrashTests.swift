@@ -9,11 +9,13 @@ import Testing
     private static let submitters = 3
     private static let recordsPerBatch = 4
 
-    /// Appends from several threads until the process is killed. Each batch carries its number in its records and in the ledger;
-    /// each acknowledgement is written to the file `acknowledged` before anything else happens.
+    /// Appends from several threads until the process is killed. Each batch carries its number in its records and in
+    /// the ledger; each acknowledgement is written to the file `acknowledged` before anything else happens.
     fileprivate static func appendUntilKilled(_ directory: String, afterAcknowledgements count: Int) throws {
         let clock = ManualClock()
-        let log = try EmbeddedLog(directory: directory + "/data", configuration: smallConfiguration(.fsync, mapBytes: 512 << 20)) { clock.now }
+        let log = try EmbeddedLog(
+            directory: directory + "/data", configuration: smallConfiguration(.fsync, mapBytes: 512 << 20)
+        ) { clock.now }
         let topic = try #require(TopicName(.default, "crash"))
         try log.createTopic(topic, TopicConfiguration(partitions: submitters))
         let file = open(directory + "/acknowledged", O_WRONLY | O_CREAT | O_APPEND, 0o600)
@@ -32,7 +34,8 @@ import Testing
 
     /// Submits batch after batch, several in flight, each after an earlier one was acknowledged.
     private static func submit(
-        _ log: EmbeddedLog, _ topic: TopicName, _ submitter: Int, _ first: Int, _ onAcknowledged: @escaping @Sendable (Int) -> Void
+        _ log: EmbeddedLog, _ topic: TopicName, _ submitter: Int, _ first: Int,
+        _ onAcknowledged: @escaping @Sendable (Int) -> Void
     ) {
         // The lock covers number and submission, so that the batches are in the order of their numbers.
         let next = Shared(first)
@@ -40,7 +43,9 @@ import Testing
             next.number.withLock { number in
                 let mine = number
                 let appends = (0..<recordsPerBatch).map { index in
-                    LogBatch.Append(topic: topic, partition: submitter, block: EventBlock.encode(Event(data: Array("\(mine) \(index)".utf8))))
+                    LogBatch.Append(
+                        topic: topic, partition: submitter,
+                        block: EventBlock.encode(Event(data: Array("\(mine) \(index)".utf8))))
                 }
                 let entry = LogBatch.LedgerWrite(key: [UInt8(submitter)], value: Array("\(mine)".utf8))
                 log.submit(LogBatch(urgency: .producer, appends: appends, ledger: [entry])) { result in
@@ -79,7 +84,9 @@ import Testing
 
     private static func checkWhatIsLeft(_ path: String, atLeast rounds: Int) throws {
         var newest = Array(repeating: -1, count: submitters)
-        for line in String(decoding: try LogFixture.readFile(path + "/acknowledged"), as: UTF8.self).split(separator: "\n") {
+        for line in String(decoding: try LogFixture.readFile(path + "/acknowledged"), as: UTF8.self).split(
+            separator: "\n")
+        {
             let numbers = line.split(separator: " ").compactMap { Int($0) }
             try #require(numbers.count == 2)
             newest[numbers[0]] = max(newest[numbers[0]], numbers[1])
@@ -104,7 +111,9 @@ import Testing
                 }
             }
             let expected = (0..<settled).flatMap { number in (0..<recordsPerBatch).map { "\(number) \($0)" } }
-            #expect(texts == expected, "the records of submitter \(submitter) are those that its ledger says, each once, in order")
+            #expect(
+                texts == expected,
+                "the records of submitter \(submitter) are those that its ledger says, each once, in order")
         }
     }
 }

@@ -89,7 +89,8 @@ import Testing
 
     /// Runs `change` on the tables of a closed log, with LMDB itself.
     private static func edit(_ path: String, _ table: String, _ key: String, _ value: [UInt8]) throws {
-        let environment = try Environment(path: path + "/log.mdb", mapBytes: 64 << 20, tables: 8, readers: 8, syncsCommits: true)
+        let environment = try Environment(
+            path: path + "/log.mdb", mapBytes: 64 << 20, tables: 8, readers: 8, syncsCommits: true)
         defer { environment.close() }
         let transaction = try WriteTransaction(environment)
         let table = try transaction.openTable(table, flags: MDB_CREATE)
@@ -164,7 +165,8 @@ import Testing
         #expect(EmbeddedLogConfiguration.systemBootID().utf8.count == 36)
     }
 
-    /// The check reads bytes that may say anything. It must answer, whatever they say; most changes of structure it must find.
+    /// The check reads bytes that may say anything. It must answer, whatever they say; most changes of structure it
+    /// must find.
     @Test func theCheckSurvivesEveryDamage() throws {
         let scratch = ScratchDirectory("fuzz")
         try DamageTests.makeLog(scratch.path)
@@ -178,7 +180,9 @@ import Testing
             for _ in 0..<Int.random(in: 1...8, using: &generator) {
                 let page = Int.random(in: 0..<bytes.count / 4_096, using: &generator) * 4_096
                 // Heads of pages and their entries' places more often than data.
-                let inside = Bool.random(using: &generator) ? Int.random(in: 0..<64, using: &generator) : Int.random(in: 0..<4_096, using: &generator)
+                let inside =
+                    Bool.random(using: &generator)
+                    ? Int.random(in: 0..<64, using: &generator) : Int.random(in: 0..<4_096, using: &generator)
                 bytes[page + inside] = UInt8.random(in: 0...255, using: &generator)
             }
             let isFound = bytes.withUnsafeBytes { raw in

@@ -19,7 +19,9 @@ import Testing
         let more = LogBatch(urgency: .producer, appends: most.appends + [small])
         #expect(LogFixture.code { _ = try LogFixture.write(log, more) } == .limitReached)
         let ledger = (0...Limits.Log.batchRecords).map { _ in LogBatch.LedgerWrite(key: [1], value: nil) }
-        #expect(LogFixture.code { _ = try LogFixture.write(log, LogBatch(urgency: .settlement, ledger: ledger)) } == .limitReached)
+        #expect(
+            LogFixture.code { _ = try LogFixture.write(log, LogBatch(urgency: .settlement, ledger: ledger)) }
+                == .limitReached)
 
         let half = LogFixture.append(topic, bytes: (1 << 20) - 24)
         try #require(half.block.count == 1 << 20)
@@ -46,7 +48,9 @@ import Testing
     @Test func theQueueIsBoundedForProducersAndForSettling() throws {
         let topic = try LogFixture.topic("a")
         func submission(_ urgency: LogBatch.Urgency, bytes: Int) -> Submission {
-            Submission(batch: LogBatch(urgency: urgency, appends: [LogFixture.append(topic, bytes: 1)]), bytes: bytes, completion: { _ in })
+            Submission(
+                batch: LogBatch(urgency: urgency, appends: [LogFixture.append(topic, bytes: 1)]), bytes: bytes,
+                completion: { _ in })
         }
         func isRefused(_ request: WriterRequest?) -> Bool { if case .refusal = request { true } else { false } }
         var inbox = WriterInbox(bytesMax: 100, batchesMax: 3)
@@ -140,11 +144,19 @@ import Testing
         defer { log.close() }
         try log.createTopic(try LogFixture.topic("a"), TopicConfiguration(partitions: 2))
         try log.createTopic(try LogFixture.topic("c"), TopicConfiguration(partitions: 1, isCompacted: true))
-        #expect(LogFixture.code { try log.createTopic(try LogFixture.topic("d"), TopicConfiguration(partitions: 3)) } == .limitReached)
-        #expect(LogFixture.code { try log.alterTopic(try LogFixture.topic("a"), TopicConfiguration(partitions: 5)) } == .limitReached)
+        #expect(
+            LogFixture.code { try log.createTopic(try LogFixture.topic("d"), TopicConfiguration(partitions: 3)) }
+                == .limitReached)
+        #expect(
+            LogFixture.code { try log.alterTopic(try LogFixture.topic("a"), TopicConfiguration(partitions: 5)) }
+                == .limitReached)
         try log.alterTopic(try LogFixture.topic("a"), TopicConfiguration(partitions: 4))
-        #expect(LogFixture.code { try log.createTopic(try LogFixture.topic("e"), TopicConfiguration()) } == .limitReached)
-        _ = try LogFixture.write(log, LogBatch(urgency: .producer, appends: [LogFixture.append(try LogFixture.topic("a"), bytes: 1, partition: 3)]))
+        #expect(
+            LogFixture.code { try log.createTopic(try LogFixture.topic("e"), TopicConfiguration()) } == .limitReached)
+        _ = try LogFixture.write(
+            log,
+            LogBatch(
+                urgency: .producer, appends: [LogFixture.append(try LogFixture.topic("a"), bytes: 1, partition: 3)]))
     }
 
     @Test func manyTablesOpenAgain() throws {
@@ -152,7 +164,9 @@ import Testing
         let topic = try LogFixture.topic("a")
         var log = try LogFixture.open(scratch.path, smallConfiguration())
         try log.createTopic(topic, TopicConfiguration(partitions: Limits.partitionsPerTopic, isCompacted: true))
-        let appends = (0..<Limits.partitionsPerTopic).map { LogFixture.append(topic, bytes: 1, key: "k", partition: $0) }
+        let appends = (0..<Limits.partitionsPerTopic).map {
+            LogFixture.append(topic, bytes: 1, key: "k", partition: $0)
+        }
         for _ in 0..<2 { _ = try LogFixture.write(log, LogBatch(urgency: .producer, appends: appends)) }
         // More partitions at once than one reader keeps cursors.
         let places = (0..<Limits.partitionsPerTopic).map { RecordPlace(TopicPartition(topic, $0), 1) }
@@ -169,7 +183,10 @@ import Testing
 
     @Test func aMapThatIsTooSmallIsRefused() throws {
         let scratch = ScratchDirectory("map")
-        #expect(LogFixture.code { _ = try LogFixture.open(scratch.path, smallConfiguration(mapBytes: Limits.Log.mapBytesMin - 1)) } == .invalidArgument)
+        #expect(
+            LogFixture.code {
+                _ = try LogFixture.open(scratch.path, smallConfiguration(mapBytes: Limits.Log.mapBytesMin - 1))
+            } == .invalidArgument)
         let log = try LogFixture.open(scratch.path, smallConfiguration(mapBytes: Limits.Log.mapBytesMin))
         defer { log.close() }
         let topic = try LogFixture.topic("a")
@@ -183,7 +200,8 @@ import Testing
         log.close()
         log.close()
         #expect(LogFixture.code { _ = try LogFixture.write(log, LogBatch(urgency: .producer)) } == .shuttingDown)
-        #expect(LogFixture.code { try log.createTopic(try LogFixture.topic("a"), TopicConfiguration()) } == .shuttingDown)
+        #expect(
+            LogFixture.code { try log.createTopic(try LogFixture.topic("a"), TopicConfiguration()) } == .shuttingDown)
     }
 
     @Test func closingWaitsForWhatIsQueued() throws {

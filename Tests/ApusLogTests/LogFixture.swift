@@ -7,7 +7,9 @@ import Testing
 
 /// Helpers around an embedded log under test.
 enum LogFixture {
-    static func open(_ path: String, _ configuration: EmbeddedLogConfiguration, clock: ManualClock = ManualClock()) throws -> EmbeddedLog {
+    static func open(_ path: String, _ configuration: EmbeddedLogConfiguration, clock: ManualClock = ManualClock())
+        throws -> EmbeddedLog
+    {
         try EmbeddedLog(directory: path, configuration: configuration) { clock.now }
     }
 
@@ -30,7 +32,9 @@ enum LogFixture {
 
     /// Writes batches until one is refused.
     /// - Returns: how many were written, and the refusal.
-    static func fill(_ log: any EventLog, max: Int = 100_000, _ batch: LogBatch) throws -> (written: Int, error: ApusError) {
+    static func fill(_ log: any EventLog, max: Int = 100_000, _ batch: LogBatch) throws -> (
+        written: Int, error: ApusError
+    ) {
         for written in 0..<max {
             do {
                 _ = try LogFixture.write(log, batch)
@@ -82,7 +86,9 @@ enum LogFixture {
         fseek(file, 0, SEEK_END)
         let size = ftell(file)
         rewind(file)
-        return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in count = fread(buffer.baseAddress, 1, size, file) }
+        return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            count = fread(buffer.baseAddress, 1, size, file)
+        }
     }
 
     static func writeFile(_ path: String, _ bytes: [UInt8]) throws {

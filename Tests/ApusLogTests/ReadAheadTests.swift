@@ -10,7 +10,10 @@ import Testing
         let log = MemoryLog { clock.now }
         let topic = try LogFixture.topic("a")
         try log.createTopic(topic, TopicConfiguration())
-        for size in 1...9 { _ = try LogFixture.write(log, LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: size * 1_000)])) }
+        for size in 1...9 {
+            _ = try LogFixture.write(
+                log, LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: size * 1_000)]))
+        }
         let reader = try ReadAhead(log)
         defer { reader.close() }
         let found = Mutex<Result<ReadAhead.Page<Int>, ApusError>?>(nil)
@@ -31,7 +34,8 @@ import Testing
         defer { reader.close() }
         let code = Mutex<ErrorCode?>(nil)
         try reader.prefetch(
-            TopicPartition(try LogFixture.topic("missing"), 0), from: 0, maxRecords: 1, maxBytes: 1, summarise: { offset, _ in offset },
+            TopicPartition(try LogFixture.topic("missing"), 0), from: 0, maxRecords: 1, maxBytes: 1,
+            summarise: { offset, _ in offset },
             completion: { result in if case .failure(let error) = result { code.withLock { $0 = error.code } } }
         )
         try LogFixture.eventually("the answer") { code.withLock { $0 } == .topicNotFound }
@@ -49,7 +53,8 @@ import Testing
         }
         try LogFixture.eventually("the start") { hasStarted.load(ordering: .sequentiallyConsistent) }
         for _ in 0..<3 { try reader.run { _ in done.add(1, ordering: .sequentiallyConsistent) } }
-        #expect(LogFixture.code { try reader.run { _ in done.add(100, ordering: .sequentiallyConsistent) } } == .overloaded)
+        #expect(
+            LogFixture.code { try reader.run { _ in done.add(100, ordering: .sequentiallyConsistent) } } == .overloaded)
         mayGoOn.store(true, ordering: .sequentiallyConsistent)
         reader.close()
         #expect(done.load(ordering: .sequentiallyConsistent) == 3)

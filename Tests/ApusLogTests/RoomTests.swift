@@ -8,13 +8,15 @@ import Testing
 @Suite struct RoomTests {
     @Test func roomIsFreePagesAndWhatMapAndDiskStillAllow() {
         let account = RoomAccount(
-            pageBytes: 4_096, mapBytes: 1_000 * 4_096, usedPages: 400, freePages: 50, diskAvailable: 1 << 40, diskFloor: 0
+            pageBytes: 4_096, mapBytes: 1_000 * 4_096, usedPages: 400, freePages: 50, diskAvailable: 1 << 40,
+            diskFloor: 0
         )
         #expect(account.room == (50 + 600) * 4_096)
         #expect(account.capacity == 1_000 * 4_096)
         #expect(!account.isDiskBound)
         let onSmallDisk = RoomAccount(
-            pageBytes: 4_096, mapBytes: 1_000 * 4_096, usedPages: 400, freePages: 50, diskAvailable: 30 * 4_096, diskFloor: 20 * 4_096
+            pageBytes: 4_096, mapBytes: 1_000 * 4_096, usedPages: 400, freePages: 50, diskAvailable: 30 * 4_096,
+            diskFloor: 20 * 4_096
         )
         #expect(onSmallDisk.room == (50 + 10) * 4_096)
         #expect(onSmallDisk.isDiskBound)
@@ -24,7 +26,8 @@ import Testing
     @Test func producersAreRefusedUnderFivePercentAndSettlementUnderOne() {
         func account(freePages: Int) -> RoomAccount {
             RoomAccount(
-                pageBytes: 4_096, mapBytes: 10_000 * 4_096, usedPages: 10_000, freePages: freePages, diskAvailable: 1 << 40, diskFloor: 0
+                pageBytes: 4_096, mapBytes: 10_000 * 4_096, usedPages: 10_000, freePages: freePages,
+                diskAvailable: 1 << 40, diskFloor: 0
             )
         }
         #expect(!account(freePages: 500).isShort)
@@ -55,14 +58,16 @@ import Testing
         try #require(log.status.roomBytes < log.status.capacityBytes / 10)
 
         let settlement = LogBatch(
-            urgency: .settlement, appends: [LogFixture.append(topic, bytes: 100)], ledger: [LogBatch.LedgerWrite(key: [1], value: [2])]
+            urgency: .settlement, appends: [LogFixture.append(topic, bytes: 100)],
+            ledger: [LogBatch.LedgerWrite(key: [1], value: [2])]
         )
         for _ in 0..<20 { _ = try LogFixture.write(log, settlement) }
         let (_, last) = try LogFixture.fill(
             log, LogBatch(urgency: .settlement, appends: [LogFixture.append(topic, bytes: bytes)])
         )
         #expect(last.code == .logFull)
-        _ = try LogFixture.write(log, LogBatch(urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: [1], value: [3])]))
+        _ = try LogFixture.write(
+            log, LogBatch(urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: [1], value: [3])]))
         #expect(try log.ledger(prefix: [1]).map(\.value) == [[3]])
         #expect(try LogFixture.count(log, topic) > written)
     }
@@ -81,7 +86,8 @@ import Testing
             #expect(written > 1_000)
             clock.advance(by: .seconds(20))
             try LogFixture.eventually("room") {
-                try log.bounds(of: TopicPartition(topic, 0)).start == log.bounds(of: TopicPartition(topic, 0)).end && !log.status.isShort
+                try log.bounds(of: TopicPartition(topic, 0)).start == log.bounds(of: TopicPartition(topic, 0)).end
+                    && !log.status.isShort
             }
         }
     }
@@ -119,23 +125,51 @@ import Testing
         defer { umount2(scratch.path, CInt(MNT_DETACH)) }
         let topic = try LogFixture.topic("a")
         let data = scratch.path + "/data"
-        let log = try LogFixture.open(data, smallConfiguration(mapBytes: 256 << 20))
+        var configuration = smallConfiguration(mapBytes: 256 << 20)
+        // Room is not measured between the steps of this test.
+        configuration.maintenanceInterval = .seconds(3_600)
+        let log = try LogFixture.open(data, configuration)
         try log.createTopic(topic, TopicConfiguration())
         let batch = LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: 10_000)])
         for _ in 0..<50 { _ = try LogFixture.write(log, batch) }
 
-        // Someone else fills the disk: the log meets it in the middle of a commit.
+        // The writer is held up in a completion while someone else fills the disk and nine batches come: they are one
+        // group, which meets the full disk in the middle of its transaction.
+        let isHeld = Monitor(false)
+        let mayGoOn = Monitor(false)
+        log.submit(batch) { _ in
+            isHeld.withLock { $0 = true }
+            isHeld.signal()
+            _ = mayGoOn.take(within: 20_000) { $0 ? true : nil }
+        }
+        try #require(isHeld.take(within: 20_000) { $0 ? true : nil } == true)
         let filler = try #require(fopen(scratch.path + "/filler", "w"))
         let junk = [UInt8](repeating: 1, count: 65_536)
         while fwrite(junk, 1, junk.count, filler) == junk.count {}
         fclose(filler)
-        let (_, error) = try LogFixture.fill(log, LogBatch(urgency: .settlement, appends: [LogFixture.append(topic, bytes: 500_000)]))
-        #expect(error.code == .diskFull)
-        let written = try LogFixture.count(log, topic)
-        #expect(written >= 50)
+        let answers = Monitor<[Int: ErrorCode?]>([:])
+        for index in 0..<9 {
+            let appends = index % 3 == 1 ? [LogFixture.append(topic, bytes: 500_000)] : []
+            let entry = LogBatch.LedgerWrite(key: [UInt8(index)], value: [1])
+            log.submit(LogBatch(urgency: .settlement, appends: appends, ledger: [entry])) { result in
+                answers.withLock { $0[index] = .some(LogFixture.code { _ = try result.get() }) }
+                answers.signal()
+            }
+        }
+        mayGoOn.withLock { $0 = true }
+        mayGoOn.signal()
+        let codes = try #require(answers.take(within: 20_000) { $0.count == 9 ? $0 : nil })
+        // What does not fit fails alone.
+        for index in 0..<9 { #expect(codes[index] == .some(index % 3 == 1 ? .diskFull : nil), "batch \(index)") }
+        #expect(try log.ledger(prefix: []).map(\.key) == [[0], [2], [3], [5], [6], [8]])
+        #expect(log.status.failure == nil, "the last commit went well")
+        #expect(LogFixture.code { _ = try LogFixture.write(log, batch) } == .diskFull)
+        #expect(try LogFixture.count(log, topic) == 51)
+        let written = 51
 
         unlink(scratch.path + "/filler")
-        try LogFixture.eventually("room") { LogFixture.code { _ = try LogFixture.write(log, batch) } == nil }
+        _ = try LogFixture.write(log, LogBatch(urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: [1], value: [1])]))
+        _ = try LogFixture.write(log, batch)
         #expect(log.status.failure == nil)
         log.close()
         let reopened = try LogFixture.open(data, smallConfiguration(mapBytes: 256 << 20))
@@ -151,7 +185,8 @@ import Testing
         let log = try LogFixture.open(scratch.path, configuration)
         defer { log.close() }
         try log.createTopic(topic, TopicConfiguration())
-        let (_, error) = try LogFixture.fill(log, LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: 4_000)]))
+        let (_, error) = try LogFixture.fill(
+            log, LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: 4_000)]))
         #expect(error.code == .diskFull)
     }
 }

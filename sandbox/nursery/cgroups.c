@@ -186,8 +186,10 @@ void find_cgroups(void) {
     for (int index = 0; index < CONTROLLER_COUNT; index++) clean_stale_slots(nursery.cgroup_root[index]);
 }
 
+static bool renew_group(struct slot *slot);
+
 bool open_slot_cgroups(struct slot *slot) {
-    if (slot->has_cgroups) return true;
+    if (slot->has_cgroups) return !slot->is_group_spent || renew_group(slot);
     char name[32];
     snprintf(name, sizeof name, "slot-%d", slot->index);
     slot->unified = nursery.unified_root < 0 ? -1 : make_directory(nursery.unified_root, name);
@@ -262,10 +264,35 @@ bool slot_is_empty(struct slot *slot) {
     return true;
 }
 
-// Ends everything in the slot: its first process, which takes its pid namespace along, and by cgroup what might not be in it.
+// Ends everything in the slot: the first process takes its pid namespace along.
 void kill_slot(struct slot *slot) {
     if (slot->process >= 0) signal_process(slot->process, SIGKILL);
-    if (slot->unified >= 0) write_text(slot->unified, "cgroup.kill", "1");
+}
+
+// Ends by cgroup what the end of the pid namespace did not. Since Linux 6.14 whatever is cloned into a cgroup that was ever killed
+// this way may be killed at its birth, so that the cgroup is not used again.
+void kill_slot_by_group(struct slot *slot) {
+    if (slot->unified < 0) return;
+    write_text(slot->unified, "cgroup.kill", "1");
+    slot->is_group_spent = true;
+}
+
+static bool renew_group(struct slot *slot) {
+    char name[32];
+    snprintf(name, sizeof name, "slot-%d", slot->index);
+    close(slot->unified);
+    slot->unified = -1;
+    unlinkat(nursery.unified_root, name, AT_REMOVEDIR);
+    slot->unified = make_directory(nursery.unified_root, name);
+    if (slot->unified < 0) return false;
+    for (int index = 0; index < CONTROLLER_COUNT; index++) {
+        if (nursery.versions[index] == CGROUP_V2) slot->directory[index] = slot->unified;
+    }
+    // A new group has no limits and has counted nothing.
+    slot->memory_bytes = slot->processes = slot->cpu_millis = 0;
+    if (nursery.versions[CONTROLLER_MEMORY] == CGROUP_V2) slot->kills_before = 0;
+    slot->is_group_spent = false;
+    return true;
 }
 
 // True when the memory bound ended a process since the last call for this slot.

@@ -406,7 +406,7 @@ bool check_emptying(void) {
         } else if (++slot->checks >= EMPTY_CHECKS_MAX) {
             finish(slot, false);
         } else {
-            kill_slot(slot);
+            if (slot->checks >= EMPTY_CHECKS_PATIENT) kill_slot_by_group(slot);
             is_waiting = true;
         }
     }

@@ -22,6 +22,8 @@
 #define UID_BLOCKS_MAX 64
 // How often, a millisecond apart, a sandbox is looked at again before it is given up as not empty.
 #define EMPTY_CHECKS_MAX 2000
+// How many of these looks come before the cgroup is killed: the kernel takes a moment to let go of what has ended.
+#define EMPTY_CHECKS_PATIENT 10
 // How long the end waits for all sandboxes, in milliseconds.
 #define SHUTDOWN_MILLISECONDS 5000
 #define TEMPLATE_COUNT 5
@@ -53,6 +55,7 @@ struct slot {
     uint64_t ticket;
     int process;
     bool has_cgroups;
+    bool is_group_spent;
     // Directories, -1 for none; `kill` is in the v2 one.
     int directory[CONTROLLER_COUNT];
     int unified;
@@ -136,6 +139,7 @@ bool open_slot_cgroups(struct slot *slot);
 bool set_slot_limits(struct slot *slot, const struct nursery_request *request, const char **failed);
 bool slot_is_empty(struct slot *slot);
 void kill_slot(struct slot *slot);
+void kill_slot_by_group(struct slot *slot);
 bool slot_ran_out_of_memory(struct slot *slot);
 void remove_cgroups(void);
 

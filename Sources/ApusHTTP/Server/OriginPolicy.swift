@@ -27,10 +27,13 @@ public struct OriginPolicy: Sendable {
 
     /// `[::1]:80` is `[::1]`, `localhost:80` is `localhost`; what is neither stays whole and matches nothing.
     static func withoutPort(_ host: String) -> String {
-        let colon = host.hasPrefix("[") ? host.lastIndex(of: "]").map { host.index(after: $0) } : host.firstIndex(of: ":")
-        guard let colon, colon < host.endIndex else { return host }
-        let port = host[host.index(after: colon)...]
-        guard host[colon] == ":", port.utf8.count <= 5, port.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return host }
+        let bytes = host.utf8
+        let isBracketed = bytes.first == UInt8(ascii: "[")
+        let end = bytes.lastIndex(of: UInt8(ascii: "]")) ?? bytes.startIndex
+        let colon = isBracketed ? bytes.index(after: end) : bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
+        guard colon < bytes.endIndex, bytes[colon] == UInt8(ascii: ":") else { return host }
+        let port = bytes[bytes.index(after: colon)...]
+        guard port.count <= 5, port.allSatisfy({ (0x30...0x39).contains($0) }) else { return host }
         return String(host[..<colon])
     }
 }

@@ -2,8 +2,8 @@ internal import ApusCore
 internal import ApusLoop
 internal import Glibc
 
-/// A small file that is there while a log without `fsync` is open. It holds the boot id: when the machine was started anew since,
-/// what the kernel had not written yet is lost and the file may be damaged.
+/// A small file that is there while a log without `fsync` is open. It holds the boot id: when the machine was started
+/// anew since, what the kernel had not written yet is lost and the file may be damaged.
 struct BootMarker {
     let path: String
 

@@ -20,7 +20,8 @@ struct DirectoryLock: ~Copyable, Sendable {
         guard flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 else {
             guard errno == EWOULDBLOCK else { throw Self.invalid(directory, "cannot lock") }
             throw ApusError(
-                .dataDirectoryInUse, "another server uses the data directory \(directory): stop it or choose another directory"
+                .dataDirectoryInUse,
+                "another server uses the data directory \(directory): stop it or choose another directory"
             )
         }
         return DirectoryLock(descriptor)

@@ -3,11 +3,13 @@ internal import CLMDB
 internal import Synchronization
 
 extension EmbeddedLog {
-    /// - Throws: `offset_out_of_range` when `start` is beyond the partition's end, `limit_reached` when all readers are in use.
+    /// - Throws: `offset_out_of_range` when `start` is beyond the partition's end, `limit_reached` when all readers are
+    ///   in use.
     ///
     /// At least one record is lent, however large, and the one for which `body` returned false counts as lent.
     public func read(
-        _ place: TopicPartition, from start: Offset, maxRecords: Int, maxBytes: Int, _ body: (Offset, UnsafeRawBufferPointer) -> Bool
+        _ place: TopicPartition, from start: Offset, maxRecords: Int, maxBytes: Int,
+        _ body: (Offset, UnsafeRawBufferPointer) -> Bool
     ) throws(ApusError) -> Offset {
         let partition = try self.partition(place)
         // Before the snapshot is taken: every record below this end that is there is in the snapshot.
@@ -50,7 +52,8 @@ extension EmbeddedLog {
         var partitions: [Partition] = []
         partitions.reserveCapacity(places.count)
         for place in places {
-            if let last = partitions.last, last.number == place.partition.partition, last.topic == place.partition.topic {
+            if let last = partitions.last, last.number == place.partition.partition, last.topic == place.partition.topic
+            {
                 partitions.append(last)
             } else {
                 partitions.append(try self.partition(place.partition))
@@ -84,7 +87,8 @@ extension EmbeddedLog {
             var answer = end
             while low < high {
                 let middle = low + (high - low) / 2
-                guard let (offset, bytes) = try reader.firstRecord(partition.records.handle, from: middle), offset < high, bytes.count >= 8
+                guard let (offset, bytes) = try reader.firstRecord(partition.records.handle, from: middle),
+                    offset < high, bytes.count >= 8
                 else {
                     high = middle
                     continue

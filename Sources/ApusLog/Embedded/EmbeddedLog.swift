@@ -3,14 +3,15 @@ internal import CLMDB
 internal import Glibc
 internal import Synchronization
 
-/// The event log in one LMDB file, `log.mdb` in the data directory: topics, positions and ledger in one environment, so that one
-/// transaction covers them all.
+/// The event log in one LMDB file, `log.mdb` in the data directory: topics, positions and ledger in one environment, so
+/// that one transaction covers them all.
 ///
-/// Every method may be called from every thread. Completions and followers are called on the writer's thread and hold up the next
-/// commit while they run; they may submit, but not change topics. Reads come from the map: what they lend is gone when they return.
-/// A key's partition is its murmur2 hash; records without a key go to the partitions in turn. A tombstone (null data) removes the
-/// record that had its key at once and stays, for followers to see, for the topic's retention time or a day, whichever is shorter.
-/// A retention time on a compacted topic also takes the newest record of a key.
+/// Every method may be called from every thread. Completions and followers are called on the writer's thread and hold
+/// up the next commit while they run; they may submit, but not change topics. Reads come from the map: what they lend
+/// is gone when they return. A key's partition is its murmur2 hash; records without a key go to the partitions in turn.
+/// A tombstone (null data) removes the record that had its key at once and stays, for followers to see, for the topic's
+/// retention time or a day, whichever is shorter. A retention time on a compacted topic also takes the newest record of
+/// a key.
 public final class EmbeddedLog: EventLog {
     public static let fileName = "log.mdb"
 
@@ -30,12 +31,13 @@ public final class EmbeddedLog: EventLog {
     /// Opens the log in `directory`, or makes a new one.
     ///
     /// - Parameter clock: the server's clock; may be called on every thread.
-    /// - Throws: `data_directory_in_use` when another server has it, `data_directory_invalid`, `log_damaged`, `log_format` when it was
-    ///   written by a newer server, `disk_full`, `log_failed`.
+    /// - Throws: `data_directory_in_use` when another server has it, `data_directory_invalid`, `log_damaged`,
+    ///   `log_format` when it was written by a newer server, `disk_full`, `log_failed`.
     public init(
         directory path: String, configuration: EmbeddedLogConfiguration, clock: @escaping @Sendable () -> Timestamp
     ) throws(ApusError) {
-        guard configuration.mapBytes >= Limits.Log.mapBytesMin, configuration.tables >= 1, configuration.readers >= 2 else {
+        guard configuration.mapBytes >= Limits.Log.mapBytesMin, configuration.tables >= 1, configuration.readers >= 2
+        else {
             throw ApusError(.invalidArgument, "the event log needs a map of 1 MiB, one table and two readers at least")
         }
         let lock = try DirectoryLock.take(path)
@@ -69,7 +71,9 @@ public final class EmbeddedLog: EventLog {
             readers: ReaderPool(environment, limit: 1), clock: clock
         )
         self.marker = marker
-        self.syncing = configuration.durability == .process ? try PeriodicSync(environment, interval: configuration.syncInterval) : nil
+        self.syncing =
+            configuration.durability == .process
+            ? try PeriodicSync(environment, interval: configuration.syncInterval) : nil
         self.lock = Mutex(lock)
         try self.writer.start()
     }
@@ -77,7 +81,9 @@ public final class EmbeddedLog: EventLog {
     deinit { self.close() }
 
     /// Checks the file as far as its history asks for, and notes that it is open.
-    private static func check(_ file: String, _ configuration: EmbeddedLogConfiguration) throws(ApusError) -> BootMarker? {
+    private static func check(_ file: String, _ configuration: EmbeddedLogConfiguration) throws(ApusError)
+        -> BootMarker?
+    {
         let marker = BootMarker(log: file)
         let leftIn = try marker.read()
         let isUnclean = leftIn.map { $0 != configuration.bootID } ?? false
@@ -95,7 +101,9 @@ public final class EmbeddedLog: EventLog {
         let isNew = try LogTables.isNew(transaction)
         if !isNew {
             // Looked at before anything is written: a newer format may have other tables.
-            guard let format = try LogTables.format(transaction) else { throw LMDBFailure(MDB_CORRUPTED, "read the log's format") }
+            guard let format = try LogTables.format(transaction) else {
+                throw LMDBFailure(MDB_CORRUPTED, "read the log's format")
+            }
             guard format <= LogTables.format else { throw LMDBFailure(MDB_VERSION_MISMATCH, "read the log's format") }
         }
         let tables = try LogTables(transaction)
@@ -116,7 +124,8 @@ public final class EmbeddedLog: EventLog {
         let areReadersGone = self.readers.close() && self.writer.readers.close()
         do throws(LMDBFailure) {
             try self.environment.sync()
-            // Only now is the file as good as a clean close promises. A marker that cannot be removed costs a check, no more.
+            // Only now is the file as good as a clean close promises. A marker that cannot be removed costs a check, no
+            // more.
             do throws(ApusError) { try self.marker?.remove() } catch {}
         } catch {
             // The marker stays: the next start of the machine checks the file.

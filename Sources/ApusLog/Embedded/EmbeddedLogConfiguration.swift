@@ -6,13 +6,14 @@ public struct EmbeddedLogConfiguration: Sendable {
     public enum Durability: String, Sendable, CaseIterable {
         /// What was acknowledged survives a power loss.
         case fsync
-        /// What was acknowledged survives `kill -9`; a power loss may cost the last ``EmbeddedLogConfiguration/syncInterval``, or
-        /// damage the file, which the next start finds out.
+        /// What was acknowledged survives `kill -9`; a power loss may cost the last
+        /// ``EmbeddedLogConfiguration/syncInterval``, or damage the file, which the next start finds out.
         case process
     }
 
     public var durability: Durability = .fsync
-    /// How large the file may become. Address space, not disk. It may grow from start to start, never under what is used.
+    /// How large the file may become. Address space, not disk. It may grow from start to start, never under what is
+    /// used.
     public var mapBytes = Limits.Log.mapBytes
     /// Bytes of the file system left free for others.
     public var diskFloorBytes = Limits.Log.diskFloorBytes
@@ -42,7 +43,9 @@ public struct EmbeddedLogConfiguration: Sendable {
         let descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "unknown" }
         defer { close(descriptor) }
-        let bytes = [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in count = max(0, read(descriptor, buffer.baseAddress, 64)) }
+        let bytes = [UInt8](unsafeUninitializedCapacity: 64) { buffer, count in
+            count = max(0, read(descriptor, buffer.baseAddress, 64))
+        }
         return String(decoding: bytes.prefix { $0 > 32 }, as: UTF8.self)
     }
 }

@@ -2,8 +2,8 @@ internal import ApusCore
 internal import ApusLoop
 internal import Glibc
 
-/// Reads the file of a log without LMDB, which trusts what it finds: a page beyond the end of a cut file would be a signal, one
-/// with impossible contents an abort. Nothing in here can do more than say what is wrong.
+/// Reads the file of a log without LMDB, which trusts what it finds: a page beyond the end of a cut file would be a
+/// signal, one with impossible contents an abort. Nothing in here can do more than say what is wrong.
 ///
 /// The format is that of LMDB 0.9: pages with a head of 16 bytes, two of them meta pages, the rest nodes of B+ trees.
 struct FileCheck: ~Copyable {
@@ -26,13 +26,15 @@ struct FileCheck: ~Copyable {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         if descriptor < 0 {
             if errno == ENOENT { return nil }
-            throw ApusError(.dataDirectoryInvalid, "cannot open the event log \(path): \(String(cString: strerror(errno)))")
+            throw ApusError(
+                .dataDirectoryInvalid, "cannot open the event log \(path): \(String(cString: strerror(errno)))")
         }
         // The map keeps the file.
         let file = OwnedDescriptor(adopting: descriptor)
         let size = Int(lseek(file.rawValue, 0, SEEK_END))
         guard size >= 0 else {
-            throw ApusError(.dataDirectoryInvalid, "cannot measure the event log \(path): \(String(cString: strerror(errno)))")
+            throw ApusError(
+                .dataDirectoryInvalid, "cannot measure the event log \(path): \(String(cString: strerror(errno)))")
         }
         if size == 0 { return nil }
         guard let base = mmap(nil, size, PROT_READ, MAP_SHARED, file.rawValue, 0), base != MAP_FAILED else {
@@ -43,7 +45,8 @@ struct FileCheck: ~Copyable {
 
     deinit { munmap(UnsafeMutableRawPointer(mutating: self.bytes.baseAddress), self.bytes.count) }
 
-    /// Checks the meta pages always; every page when `isWhole`, when the file is small, or when it is shorter than the meta pages say.
+    /// Checks the meta pages always; every page when `isWhole`, when the file is small, or when it is shorter than the
+    /// meta pages say.
     func run(isWhole: Bool) throws(ApusError) {
         do throws(Verdict) {
             let meta = try FileMeta(parsing: self.bytes)
@@ -54,9 +57,14 @@ struct FileCheck: ~Copyable {
         } catch {
             switch error {
             case .damaged(let what):
-                throw ApusError(.logDamaged, "the event log \(self.path) is damaged (\(what)): restore it from a backup, or move it away to start anew")
+                throw ApusError(
+                    .logDamaged,
+                    "the event log \(self.path) is damaged (\(what)): restore it from a backup, or move it away to start anew"
+                )
             case .foreign:
-                throw ApusError(.logFormat, "the event log \(self.path) was written by another version: use the server that wrote it")
+                throw ApusError(
+                    .logFormat,
+                    "the event log \(self.path) was written by another version: use the server that wrote it")
             }
         }
     }
@@ -114,7 +122,9 @@ struct FileMeta: Equatable {
         self.transaction = transaction
     }
 
-    private static func page(_ number: Int, pageBytes: Int?, of bytes: UnsafeRawBufferPointer) throws(FileCheck.Verdict) -> FileMeta {
+    private static func page(_ number: Int, pageBytes: Int?, of bytes: UnsafeRawBufferPointer) throws(FileCheck.Verdict)
+        -> FileMeta
+    {
         let start = number * (pageBytes ?? 0)
         guard start + 16 + 136 <= bytes.count else { throw .damaged("it ends within its head") }
         let flags = bytes.loadUnaligned(fromByteOffset: start + 10, as: UInt16.self)
@@ -124,7 +134,9 @@ struct FileMeta: Equatable {
         guard version == 1 else { throw .foreign }
         guard flags & 0x08 != 0 else { throw .damaged("page \(number) is no head") }
         let size = Int(bytes.loadUnaligned(fromByteOffset: start + 16 + 24, as: UInt32.self))
-        guard size >= 512, size <= 65_536, size & (size - 1) == 0, 2 * size <= bytes.count else { throw .damaged("its page size is \(size)") }
+        guard size >= 512, size <= 65_536, size & (size - 1) == 0, 2 * size <= bytes.count else {
+            throw .damaged("its page size is \(size)")
+        }
         let lastPage = bytes.loadUnaligned(fromByteOffset: start + 16 + 120, as: UInt64.self)
         guard lastPage >= 1, lastPage < 1 << 40 else { throw .damaged("its last page is \(lastPage)") }
         return FileMeta(

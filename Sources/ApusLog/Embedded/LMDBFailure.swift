@@ -18,15 +18,21 @@ struct LMDBFailure: Error, Equatable {
     func apusError(path: String, diskAvailable: Int64) -> ApusError {
         switch self.code {
         case MDB_MAP_FULL:
-            return ApusError(.logFull, "the event log \(path) is full (\(self.stage)): shorten retention, delete topics or raise its size")
+            return ApusError(
+                .logFull,
+                "the event log \(path) is full (\(self.stage)): shorten retention, delete topics or raise its size")
         case ENOSPC, EDQUOT:
-            return ApusError(.diskFull, "no space left for the event log \(path) (\(self.stage)): free space on its disk")
+            return ApusError(
+                .diskFull, "no space left for the event log \(path) (\(self.stage)): free space on its disk")
         case EIO where diskAvailable < 1 << 20:
-            return ApusError(.diskFull, "no space left for the event log \(path) (\(self.stage)): free space on its disk")
+            return ApusError(
+                .diskFull, "no space left for the event log \(path) (\(self.stage)): free space on its disk")
         case MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_BAD_VALSIZE, MDB_INCOMPATIBLE:
-            return ApusError(.logDamaged, "the event log \(path) is damaged (\(self.description)): restore it from a backup")
+            return ApusError(
+                .logDamaged, "the event log \(path) is damaged (\(self.description)): restore it from a backup")
         case MDB_VERSION_MISMATCH:
-            return ApusError(.logFormat, "the event log \(path) was written by another version: use the server that wrote it")
+            return ApusError(
+                .logFormat, "the event log \(path) was written by another version: use the server that wrote it")
         case MDB_READERS_FULL:
             return ApusError(.limitReached, "too many reads of the event log at one moment: raise its readers")
         case MDB_DBS_FULL:
@@ -34,7 +40,8 @@ struct LMDBFailure: Error, Equatable {
         case ESHUTDOWN:
             return ApusError(.shuttingDown, "the event log is closing")
         case EACCES, EPERM, EROFS:
-            return ApusError(.dataDirectoryInvalid, "cannot open the event log \(path): \(String(cString: strerror(self.code)))")
+            return ApusError(
+                .dataDirectoryInvalid, "cannot open the event log \(path): \(String(cString: strerror(self.code)))")
         default:
             return ApusError(.logFailed, "the event log \(path) failed (\(self.description))")
         }

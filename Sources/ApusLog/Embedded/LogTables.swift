@@ -57,11 +57,14 @@ struct LogTables {
     func integer<Integer: FixedWidthInteger & BitwiseCopyable>(
         _ name: String, as type: Integer.Type, _ transaction: borrowing WriteTransaction
     ) throws(LMDBFailure) -> Integer? {
-        guard let bytes = try transaction.get(self.meta, Array(name.utf8)), bytes.count == MemoryLayout<Integer>.size else { return nil }
+        guard let bytes = try transaction.get(self.meta, Array(name.utf8)), bytes.count == MemoryLayout<Integer>.size
+        else { return nil }
         return Integer(littleEndian: bytes.loadUnaligned(as: Integer.self))
     }
 
-    func set(_ name: String, _ value: some FixedWidthInteger, _ transaction: borrowing WriteTransaction) throws(LMDBFailure) {
+    func set(_ name: String, _ value: some FixedWidthInteger, _ transaction: borrowing WriteTransaction)
+        throws(LMDBFailure)
+    {
         var bytes: [UInt8] = []
         bytes.appendLittleEndian(value)
         try transaction.put(self.meta, Array(name.utf8), bytes)
@@ -130,7 +133,9 @@ extension LogTables {
         var records: [(TopicName, TopicRecord)] = []
         var isDamaged = false
         try transaction.forEach(self.topics) { key, value in
-            guard let name = TopicName(onLog: String(decoding: key, as: UTF8.self)), let record = TopicRecord(parsing: Array(value)) else {
+            guard let name = TopicName(onLog: String(decoding: key, as: UTF8.self)),
+                let record = TopicRecord(parsing: Array(value))
+            else {
                 isDamaged = true
                 return false
             }
@@ -139,7 +144,9 @@ extension LogTables {
         }
         var spares: [(UInt32, SpareState, TableKind)] = []
         try transaction.forEach(self.spares) { key, value in
-            guard key.count == 8, value.count == 2, let state = SpareState(rawValue: value[0]), let kind = TableKind(rawValue: value[1]) else {
+            guard key.count == 8, value.count == 2, let state = SpareState(rawValue: value[0]),
+                let kind = TableKind(rawValue: value[1])
+            else {
                 isDamaged = true
                 return false
             }
@@ -163,12 +170,18 @@ extension LogTables {
         return opened
     }
 
-    private func load(_ name: TopicName, _ record: TopicRecord, _ transaction: borrowing WriteTransaction) throws(LMDBFailure) -> Topic {
+    private func load(_ name: TopicName, _ record: TopicRecord, _ transaction: borrowing WriteTransaction)
+        throws(LMDBFailure) -> Topic
+    {
         var partitions: [Partition] = []
         for number in record.tables.indices {
             let table = try self.open(record.tables[number], .records, transaction, creates: false)
-            let index = record.configuration.isCompacted ? try self.open(record.indexes[number], .index, transaction, creates: false) : nil
-            guard let bytes = try transaction.record(self.states, Int64(table.identifier)), let state = PartitionState(parsing: bytes) else {
+            let index =
+                record.configuration.isCompacted
+                ? try self.open(record.indexes[number], .index, transaction, creates: false) : nil
+            guard let bytes = try transaction.record(self.states, Int64(table.identifier)),
+                let state = PartitionState(parsing: bytes)
+            else {
                 throw LMDBFailure(MDB_CORRUPTED, "read the state of \(name)/\(number)")
             }
             let partition = Partition(topic: name, number: number, records: table, index: index, state: state)
@@ -185,7 +198,8 @@ extension LogTables {
         _ identifier: UInt32, _ kind: TableKind, _ transaction: borrowing WriteTransaction, creates: Bool
     ) throws(LMDBFailure) -> Table {
         do throws(LMDBFailure) {
-            let handle = try transaction.openTable(kind.name(identifier), flags: kind.flags | (creates ? MDB_CREATE : 0))
+            let handle = try transaction.openTable(
+                kind.name(identifier), flags: kind.flags | (creates ? MDB_CREATE : 0))
             return Table(identifier: identifier, kind: kind, handle: handle)
         } catch {
             // A table that the list of topics names must be there.

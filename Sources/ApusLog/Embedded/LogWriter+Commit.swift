@@ -9,8 +9,8 @@ struct PreparedBatch {
 }
 
 extension LogWriter {
-    /// Writes a group in one transaction and answers every batch of it. When the group fails, each batch is tried alone, so that
-    /// one that cannot be written does not fail the others.
+    /// Writes a group in one transaction and answers every batch of it. When the group fails, each batch is tried
+    /// alone, so that one that cannot be written does not fail the others.
     func commit(_ group: [Submission]) {
         var prepared: [PreparedBatch] = []
         prepared.reserveCapacity(group.count)
@@ -61,16 +61,20 @@ extension LogWriter {
                 let partition = try self.target(of: batch.appends[index])
                 targets.append(partition)
                 places.append(LogReceipt.Place(partition: partition.number, offset: 0))
-                cost += RoomAccount.cost(recordBytes: batch.appends[index].block.count, pageBytes: self.environment.pageBytes)
+                cost += RoomAccount.cost(
+                    recordBytes: batch.appends[index].block.count, pageBytes: self.environment.pageBytes)
             }
             for write in batch.ledger {
                 try Self.check(write)
-                cost += RoomAccount.cost(recordBytes: write.key.count + (write.value?.count ?? 0), pageBytes: self.environment.pageBytes)
+                cost += RoomAccount.cost(
+                    recordBytes: write.key.count + (write.value?.count ?? 0), pageBytes: self.environment.pageBytes)
             }
         } catch {
             return .failure(error)
         }
-        guard self.room.allows(batch.urgency, cost: cost + self.commitCost, hasAppends: !batch.appends.isEmpty) else { return .failure(self.room.refusal) }
+        guard self.room.allows(batch.urgency, cost: cost + self.commitCost, hasAppends: !batch.appends.isEmpty) else {
+            return .failure(self.room.refusal)
+        }
         self.room.spend(cost)
         return .success(PreparedBatch(submission: submission, targets: targets, places: places))
     }
@@ -85,7 +89,8 @@ extension LogWriter {
             topic = found
         }
         guard append.block.count <= Limits.recordBytes else {
-            throw ApusError(.eventTooLarge, "a record has \(append.block.count) bytes; at most \(Limits.recordBytes) are allowed")
+            throw ApusError(
+                .eventTooLarge, "a record has \(append.block.count) bytes; at most \(Limits.recordBytes) are allowed")
         }
         let layout: EventLayout
         do throws(FrameError) {
@@ -94,14 +99,19 @@ extension LogWriter {
             throw ApusError(.invalidEvent, "a record for '\(append.topic)' is no event block (\(error))")
         }
         guard layout.data.count == layout.dataCount else {
-            throw ApusError(.invalidEvent, "a record for '\(append.topic)' has \(layout.data.count) of its \(layout.dataCount) bytes of data")
+            throw ApusError(
+                .invalidEvent,
+                "a record for '\(append.topic)' has \(layout.data.count) of its \(layout.dataCount) bytes of data")
         }
         if topic.configuration.isCompacted, layout.key == nil {
             throw ApusError(.invalidEvent, "the topic '\(append.topic)' is compacted: its records need a key")
         }
         if let wanted = append.partition {
             guard topic.partitions.indices.contains(wanted) else {
-                throw ApusError(.invalidArgument, "the topic '\(append.topic)' has \(topic.partitions.count) partitions, from 0; there is no partition \(wanted)")
+                throw ApusError(
+                    .invalidArgument,
+                    "the topic '\(append.topic)' has \(topic.partitions.count) partitions, from 0; there is no partition \(wanted)"
+                )
             }
             return topic.partitions[wanted]
         }
@@ -118,10 +128,14 @@ extension LogWriter {
 
     private static func check(_ write: LogBatch.LedgerWrite) throws(ApusError) {
         guard (1...Limits.Log.ledgerKeyBytes).contains(write.key.count) else {
-            throw ApusError(.invalidArgument, "a ledger key has \(write.key.count) bytes; 1 to \(Limits.Log.ledgerKeyBytes) are allowed")
+            throw ApusError(
+                .invalidArgument,
+                "a ledger key has \(write.key.count) bytes; 1 to \(Limits.Log.ledgerKeyBytes) are allowed")
         }
         if let value = write.value, value.count > Limits.Log.ledgerValueBytes {
-            throw ApusError(.invalidArgument, "a ledger entry has \(value.count) bytes; at most \(Limits.Log.ledgerValueBytes) are allowed")
+            throw ApusError(
+                .invalidArgument,
+                "a ledger entry has \(value.count) bytes; at most \(Limits.Log.ledgerValueBytes) are allowed")
         }
     }
 
@@ -150,14 +164,17 @@ extension LogWriter {
         self.publish(prepared, time)
     }
 
-    private func append(_ batch: inout PreparedBatch, _ time: Timestamp, _ transaction: borrowing WriteTransaction) throws(LMDBFailure) {
+    private func append(_ batch: inout PreparedBatch, _ time: Timestamp, _ transaction: borrowing WriteTransaction)
+        throws(LMDBFailure)
+    {
         for index in batch.targets.indices {
             let partition = batch.targets[index]
             self.touch(partition)
             let offset = partition.working.end
             let count = batch.submission.batch.appends[index].block.count
             if partition.index != nil {
-                try self.supersede(partition, batch.submission.batch.appends[index].block, by: offset, time, transaction)
+                try self.supersede(
+                    partition, batch.submission.batch.appends[index].block, by: offset, time, transaction)
             }
             let place = try transaction.appendRecord(partition.records.handle, offset, count: count)
             batch.submission.batch.appends[index].block.withUnsafeBytes {
@@ -176,10 +193,13 @@ extension LogWriter {
 
     /// Removes the record that had this key, and notes where its newest is.
     private func supersede(
-        _ partition: Partition, _ block: [UInt8], by offset: Offset, _ time: Timestamp, _ transaction: borrowing WriteTransaction
+        _ partition: Partition, _ block: [UInt8], by offset: Offset, _ time: Timestamp,
+        _ transaction: borrowing WriteTransaction
     ) throws(LMDBFailure) {
         // The block was parsed before it got here; a record without a key never does.
-        guard let index = partition.index, let layout = try? EventLayout(parsing: block.span.bytes), let key = layout.key else { return }
+        guard let index = partition.index, let layout = try? EventLayout(parsing: block.span.bytes),
+            let key = layout.key
+        else { return }
         let digest = block.withUnsafeBytes { KeyDigest.of(UnsafeRawBufferPointer(rebasing: $0[key])) }
         if let known = try transaction.get(index.handle, digest), known.count == 8 {
             let predecessor = Int64(littleEndian: known.loadUnaligned(as: Int64.self))
@@ -207,7 +227,9 @@ extension LogWriter {
         }
         self.touched.removeAll(keepingCapacity: true)
         self.committed(records: prepared.reduce(0) { $0 + $1.places.count })
-        for batch in prepared { batch.submission.completion(.success(LogReceipt(places: batch.places, timestamp: time))) }
+        for batch in prepared {
+            batch.submission.completion(.success(LogReceipt(places: batch.places, timestamp: time)))
+        }
         for partition in grown {
             self.followers.notify(partition.topic, partition: partition.number, end: partition.committed.end)
             self.noteGrowth(of: partition.topic)

@@ -33,7 +33,8 @@ struct MaintenanceState {
         self.spares = SpareTables(empty: opened.empty, nextTable: opened.nextTable)
         self.emptying = opened.emptying
         self.tablesInUse =
-            opened.emptying.count + opened.directory.all.reduce(0) { $0 + $1.partitions.count * ($1.configuration.isCompacted ? 2 : 1) }
+            opened.emptying.count
+            + opened.directory.all.reduce(0) { $0 + $1.partitions.count * ($1.configuration.isCompacted ? 2 : 1) }
         self.oldestTombstone = opened.oldestTombstone
         self.stepRecords = max(1, stepRecords)
         self.stepRecordsMax = max(1, stepRecords)
@@ -47,7 +48,9 @@ struct MaintenanceState {
 
     mutating func takeTopic() -> TopicName? { self.topics.isEmpty ? nil : self.topics.removeFirst() }
 
-    mutating func note(_ tombstone: Tombstone) { self.oldestTombstone = min(self.oldestTombstone ?? .max, tombstone.time) }
+    mutating func note(_ tombstone: Tombstone) {
+        self.oldestTombstone = min(self.oldestTombstone ?? .max, tombstone.time)
+    }
 
     mutating func stepSucceeded() { self.stepRecords = min(self.stepRecordsMax, self.stepRecords * 2) }
 
@@ -65,7 +68,8 @@ extension LogWriter {
 
     /// A topic got records: its size may be over its bound now.
     func noteGrowth(of name: TopicName) {
-        guard let topic = self.directory[name], let bound = topic.configuration.retentionBytes, topic.bytes > bound else { return }
+        guard let topic = self.directory[name], let bound = topic.configuration.retentionBytes, topic.bytes > bound
+        else { return }
         self.maintenance.add(name)
     }
 
@@ -149,7 +153,9 @@ extension LogWriter {
     }
 
     /// Deletes the first record of a partition when it is old enough, and learns how old the next is.
-    private func deleteOldest(of partition: Partition, before cutoff: Int64, _ transaction: borrowing WriteTransaction) throws(LMDBFailure) {
+    private func deleteOldest(of partition: Partition, before cutoff: Int64, _ transaction: borrowing WriteTransaction)
+        throws(LMDBFailure)
+    {
         guard let (offset, bytes) = try transaction.firstRecord(partition.records.handle), bytes.count >= 8 else {
             partition.oldest = nil
             return
@@ -172,7 +178,9 @@ extension LogWriter {
     }
 
     private static func digest(of record: UnsafeRawBufferPointer) -> [UInt8]? {
-        guard let layout = try? EventLayout(parsing: RawSpan(_unsafeBytes: record)), let key = layout.key else { return nil }
+        guard let layout = try? EventLayout(parsing: RawSpan(_unsafeBytes: record)), let key = layout.key else {
+            return nil
+        }
         return KeyDigest.of(UnsafeRawBufferPointer(rebasing: record[key]))
     }
 

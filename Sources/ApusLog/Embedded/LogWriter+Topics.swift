@@ -23,7 +23,9 @@ extension LogWriter {
         try Self.check(configuration)
         if let known = self.directory[name] {
             guard known.configuration == configuration else {
-                throw ApusError(.alreadyExists, "the topic '\(name)' is there already with another configuration: alter it or choose another name")
+                throw ApusError(
+                    .alreadyExists,
+                    "the topic '\(name)' is there already with another configuration: alter it or choose another name")
             }
             return
         }
@@ -35,13 +37,16 @@ extension LogWriter {
         guard let known = self.directory[name] else { throw TopicDirectory.notFound(name) }
         let old = known.configuration
         guard configuration.isCompacted == old.isCompacted else {
-            throw ApusError(.invalidArgument, "a topic cannot begin or cease to be compacted: make another topic than '\(name)'")
+            throw ApusError(
+                .invalidArgument, "a topic cannot begin or cease to be compacted: make another topic than '\(name)'")
         }
         guard configuration.partitions >= old.partitions else {
-            throw ApusError(.invalidArgument, "the topic '\(name)' has \(old.partitions) partitions and cannot have fewer")
+            throw ApusError(
+                .invalidArgument, "the topic '\(name)' has \(old.partitions) partitions and cannot have fewer")
         }
         guard configuration.partitions == old.partitions || !old.isCompacted else {
-            throw ApusError(.invalidArgument, "the compacted topic '\(name)' cannot get more partitions: its keys would move")
+            throw ApusError(
+                .invalidArgument, "the compacted topic '\(name)' cannot get more partitions: its keys would move")
         }
         try self.build(name, configuration, keeping: known.partitions)
         self.noteGrowth(of: name)
@@ -49,7 +54,9 @@ extension LogWriter {
 
     private static func check(_ configuration: TopicConfiguration) throws(ApusError) {
         guard (1...Limits.partitionsPerTopic).contains(configuration.partitions) else {
-            throw ApusError(.invalidArgument, "a topic has 1 to \(Limits.partitionsPerTopic) partitions, not \(configuration.partitions)")
+            throw ApusError(
+                .invalidArgument,
+                "a topic has 1 to \(Limits.partitionsPerTopic) partitions, not \(configuration.partitions)")
         }
         if let time = configuration.retentionTime, time <= .zero {
             throw ApusError(.invalidArgument, "the retention time of a topic must be positive")
@@ -60,7 +67,9 @@ extension LogWriter {
     }
 
     /// Stores a topic over the partitions it has and as many new ones as it needs.
-    private func build(_ name: TopicName, _ configuration: TopicConfiguration, keeping kept: [Partition]) throws(ApusError) {
+    private func build(_ name: TopicName, _ configuration: TopicConfiguration, keeping kept: [Partition])
+        throws(ApusError)
+    {
         let missing = configuration.partitions - kept.count
         let tablesPerPartition = configuration.isCompacted ? 2 : 1
         guard self.maintenance.tablesInUse + missing * tablesPerPartition <= self.configuration.tables else {
@@ -76,7 +85,8 @@ extension LogWriter {
             for number in kept.count..<configuration.partitions {
                 let records = try self.takeTable(.records, &spares, transaction)
                 let index = configuration.isCompacted ? try self.takeTable(.index, &spares, transaction) : nil
-                let partition = Partition(topic: name, number: number, records: records, index: index, state: PartitionState())
+                let partition = Partition(
+                    topic: name, number: number, records: records, index: index, state: PartitionState())
                 try transaction.put(self.tables.states, integer: Int(records.identifier), partition.committed.encoded)
                 partitions.append(partition)
             }

@@ -3,8 +3,8 @@ internal import CLMDB
 internal import Glibc
 internal import Synchronization
 
-/// The thread that owns the write transaction. It gathers what was submitted during the last commit and commits it in one
-/// (group commit); between commits it does retention and deletion in bounded steps.
+/// The thread that owns the write transaction. It gathers what was submitted during the last commit and commits it in
+/// one (group commit); between commits it does retention and deletion in bounded steps.
 final class LogWriter: @unchecked Sendable {
     let environment: Environment
     let tables: LogTables
@@ -27,7 +27,8 @@ final class LogWriter: @unchecked Sendable {
     private var nextTick: Int64 = 0
 
     init(
-        environment: Environment, tables: LogTables, opened: OpenedTopics, configuration: EmbeddedLogConfiguration, readers: ReaderPool,
+        environment: Environment, tables: LogTables, opened: OpenedTopics, configuration: EmbeddedLogConfiguration,
+        readers: ReaderPool,
         clock: @escaping @Sendable () -> Timestamp
     ) {
         self.environment = environment
@@ -61,7 +62,9 @@ final class LogWriter: @unchecked Sendable {
         }
         if mustWake { self.inbox.signal() }
         if case .refusedHere(let code) = admission {
-            let what = code == .shuttingDown ? "the event log is closing" : "the event log's queue is full: send again after a moment"
+            let what =
+                code == .shuttingDown
+                ? "the event log is closing" : "the event log's queue is full: send again after a moment"
             submission.completion(.failure(ApusError(code, what)))
         }
     }
@@ -78,7 +81,9 @@ final class LogWriter: @unchecked Sendable {
         guard isQueued else { throw ApusError(.shuttingDown, "the event log is closing") }
         if mustWake { self.inbox.signal() }
         // The writer answers every request that it takes, also while closing.
-        guard let answer = reply.take(within: nil, { $0 }) else { throw ApusError(.shuttingDown, "the event log is closing") }
+        guard let answer = reply.take(within: nil, { $0 }) else {
+            throw ApusError(.shuttingDown, "the event log is closing")
+        }
         try answer.get()
     }
 
@@ -107,7 +112,8 @@ final class LogWriter: @unchecked Sendable {
                 self.process(requests)
             }
             if Self.monotonicMilliseconds() >= self.nextTick {
-                self.nextTick = Self.monotonicMilliseconds() + max(1, self.configuration.maintenanceInterval.milliseconds)
+                self.nextTick =
+                    Self.monotonicMilliseconds() + max(1, self.configuration.maintenanceInterval.milliseconds)
                 self.measureRoom()
                 self.tick()
             }
@@ -132,7 +138,9 @@ final class LogWriter: @unchecked Sendable {
             switch request {
             case .batch(let submission):
                 let writes = submission.batch.appends.count + submission.batch.ledger.count
-                if bytes + submission.bytes > Limits.Log.groupBytes || records + writes > Limits.Log.groupRecords { flush() }
+                if bytes + submission.bytes > Limits.Log.groupBytes || records + writes > Limits.Log.groupRecords {
+                    flush()
+                }
                 group.append(submission)
                 bytes += submission.bytes
                 records += writes
@@ -165,7 +173,8 @@ final class LogWriter: @unchecked Sendable {
     /// Writes down where the touched partitions now end; part of every transaction that touches one.
     func putStates(_ transaction: borrowing WriteTransaction) throws(LMDBFailure) {
         for partition in self.touched {
-            try transaction.put(self.tables.states, integer: Int(partition.records.identifier), partition.working.encoded)
+            try transaction.put(
+                self.tables.states, integer: Int(partition.records.identifier), partition.working.encoded)
         }
     }
 

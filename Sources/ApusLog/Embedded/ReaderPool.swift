@@ -2,7 +2,8 @@ internal import ApusCore
 internal import CLMDB
 internal import Glibc
 
-/// A read transaction that is renewed for each use, and the cursors it keeps. Of whoever took it from the ``ReaderPool``.
+/// A read transaction that is renewed for each use, and the cursors it keeps. Of whoever took it from the
+/// ``ReaderPool``.
 final class Reader: @unchecked Sendable {
     // SAFETY: one thread at a time: the one that took it from the pool. MDB_NOTLS lets that be another each time.
     private let transaction: OpaquePointer
@@ -63,7 +64,9 @@ final class Reader: @unchecked Sendable {
     }
 
     /// The first record at that offset or after it.
-    func firstRecord(_ table: MDB_dbi, from offset: Offset) throws(LMDBFailure) -> (offset: Offset, bytes: UnsafeRawBufferPointer)? {
+    func firstRecord(_ table: MDB_dbi, from offset: Offset) throws(LMDBFailure) -> (
+        offset: Offset, bytes: UnsafeRawBufferPointer
+    )? {
         try self.seek(table, offset, MDB_SET_RANGE)
     }
 
@@ -101,7 +104,8 @@ final class Reader: @unchecked Sendable {
     }
 }
 
-/// The readers of an environment. At most `limit` are in use at one moment; one more is refused, since a wait could be for ever.
+/// The readers of an environment. At most `limit` are in use at one moment; one more is refused, since a wait could be
+/// for ever.
 final class ReaderPool: Sendable {
     private struct Content {
         var idle: [Reader] = []

@@ -1,7 +1,7 @@
 internal import ApusCore
 
-/// How much may still be written, and by whom. The last used page is no measure of room: most of a long-lived file is pages that
-/// wait to be used again.
+/// How much may still be written, and by whom. The last used page is no measure of room: most of a long-lived file is
+/// pages that wait to be used again.
 struct RoomAccount: Equatable {
     /// Bytes that may still be written: reusable pages plus never-used ones that map size and disk floor still allow.
     private(set) var room: Int64 = 0
@@ -47,13 +47,14 @@ struct RoomAccount: Equatable {
             : ApusError(.logFull, "the event log is nearly full: shorten retention, delete topics or raise its size")
     }
 
-    /// What a record takes in pages, a little more rather than less: small ones share a leaf, large ones have pages of their own.
+    /// What a record takes in pages, a little more rather than less: small ones share a leaf, large ones have pages of
+    /// their own.
     static func cost(recordBytes: Int, pageBytes: Int) -> Int64 {
         guard recordBytes > pageBytes / 2 - 40 else { return Int64(recordBytes + 32) * 3 / 2 }
         return Int64((recordBytes + 16 + pageBytes - 1) / pageBytes * pageBytes + 64)
     }
 
-    /// Pages that a commit rewrites whatever it holds: the path to each leaf it changes, in the table, the list of tables and the
-    /// free list.
+    /// Pages that a commit rewrites whatever it holds: the path to each leaf it changes, in the table, the list of
+    /// tables and the free list.
     static func commitCost(pageBytes: Int) -> Int64 { Int64(16 * pageBytes) }
 }

@@ -15,7 +15,9 @@ struct PartitionState: Equatable {
 
     init?(parsing bytes: UnsafeRawBufferPointer) {
         guard bytes.count == 32 else { return nil }
-        func field(_ index: Int) -> Int64 { Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: index * 8, as: Int64.self)) }
+        func field(_ index: Int) -> Int64 {
+            Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: index * 8, as: Int64.self))
+        }
         self.start = field(0)
         self.end = field(1)
         self.bytes = field(2)
@@ -31,8 +33,8 @@ struct PartitionState: Equatable {
     }
 }
 
-/// The two kinds of tables that partitions have. A table of a deleted topic is emptied and used again for a new one of its kind:
-/// LMDB cannot close a table safely while others read.
+/// The two kinds of tables that partitions have. A table of a deleted topic is emptied and used again for a new one of
+/// its kind: LMDB cannot close a table safely while others read.
 enum TableKind: UInt8 {
     /// Offset to record.
     case records = 0
@@ -96,7 +98,8 @@ final class Partition: @unchecked Sendable {
     func forget() {
         self.isTouched = false
         self.working = self.committed
-        // What was learnt of the oldest record may be of one that is not there after all: the next step of retention looks again.
+        // What was learnt of the oldest record may be of one that is not there after all: the next step of retention
+        // looks again.
         self.oldest = self.committed.start < self.committed.end ? 0 : nil
     }
 }
@@ -149,7 +152,9 @@ struct TopicRecord: Equatable {
         guard (1...Limits.partitionsPerTopic).contains(partitions),
             bytes.count == Self.headBytes + 4 * partitions * (isCompacted ? 2 : 1)
         else { return nil }
-        let all = (0..<partitions * (isCompacted ? 2 : 1)).map { span.littleEndian(at: Self.headBytes + 4 * $0, as: UInt32.self) }
+        let all = (0..<partitions * (isCompacted ? 2 : 1)).map {
+            span.littleEndian(at: Self.headBytes + 4 * $0, as: UInt32.self)
+        }
         self.configuration = TopicConfiguration(
             partitions: partitions,
             retentionTime: time < 0 ? nil : TimeSpan(microseconds: time),

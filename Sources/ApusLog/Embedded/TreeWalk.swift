@@ -1,7 +1,7 @@
 internal import ApusCore
 
-/// Walks every page of a log's file: each is of the kind its place needs, inside the file, used once, and not in the free list;
-/// keys ascend; counts agree; every record of a partition is an event.
+/// Walks every page of a log's file: each is of the kind its place needs, inside the file, used once, and not in the
+/// free list; keys ascend; counts agree; every record of a partition is an event.
 struct TreeWalk {
     private static let headBytes = 16
     private static let nodeBytes = 8
@@ -38,7 +38,9 @@ struct TreeWalk {
         try self.walk(self.meta.free, name: "the free list") { bytes, node in
             let count = node.value.count / 8
             guard count > 0, node.value.count % 8 == 0 else { return false }
-            func word(_ index: Int) -> UInt64 { bytes.loadUnaligned(fromByteOffset: node.value.lowerBound + 8 * index, as: UInt64.self) }
+            func word(_ index: Int) -> UInt64 {
+                bytes.loadUnaligned(fromByteOffset: node.value.lowerBound + 8 * index, as: UInt64.self)
+            }
             guard word(0) <= UInt64(count - 1) else { return false }
             for index in 0..<Int(word(0)) { freePages.append(word(index + 1)) }
             return true
@@ -56,7 +58,8 @@ struct TreeWalk {
                 return !isOfRecords || Self.isRecord(UnsafeRawBufferPointer(rebasing: bytes[node.value]))
             }
         }
-        // A free page may lie beyond the end of the file: one that was given back in the transaction that took it is never written.
+        // A free page may lie beyond the end of the file: one that was given back in the transaction that took it is
+        // never written.
         for page in freePages {
             guard page > 1, page <= self.meta.lastPage else { throw .damaged("the free list names page \(page)") }
             if page < UInt64(self.bytes.count / self.meta.pageBytes) { try self.claim(page, of: "the free list") }
@@ -87,7 +90,9 @@ struct TreeWalk {
     ) throws(Verdict) {
         var counts = Counts()
         if head.root != TreeHead.noRoot {
-            guard head.depth >= 1, Int(head.depth) <= Self.depthMax else { throw .damaged("\(name) is \(head.depth) pages deep") }
+            guard head.depth >= 1, Int(head.depth) <= Self.depthMax else {
+                throw .damaged("\(name) is \(head.depth) pages deep")
+            }
             var lastKey: Range<Int>?
             var open: [(page: UInt64, level: Int)] = [(head.root, 1)]
             while let (page, level) = open.popLast() {
@@ -103,17 +108,23 @@ struct TreeWalk {
                 counts.leaf += 1
                 for offset in nodes {
                     let node = try self.leafNode(offset, start, &counts, name)
-                    if let lastKey, !self.ascends(lastKey, node.key, isInteger: head.flags & TreeHead.integerKeys != 0) {
+                    if let lastKey, !self.ascends(lastKey, node.key, isInteger: head.flags & TreeHead.integerKeys != 0)
+                    {
                         throw .damaged("\(name) is out of order on page \(page)")
                     }
                     lastKey = node.key
                     counts.entries += 1
-                    guard isFine(self.bytes, node) else { throw .damaged("\(name) holds an impossible entry on page \(page)") }
+                    guard isFine(self.bytes, node) else {
+                        throw .damaged("\(name) holds an impossible entry on page \(page)")
+                    }
                 }
             }
         }
-        let expected = Counts(branch: head.branchPages, leaf: head.leafPages, overflow: head.overflowPages, entries: head.entries)
-        guard counts == expected else { throw .damaged("\(name) has \(counts.entries) entries where \(head.entries) are said to be") }
+        let expected = Counts(
+            branch: head.branchPages, leaf: head.leafPages, overflow: head.overflowPages, entries: head.entries)
+        guard counts == expected else {
+            throw .damaged("\(name) has \(counts.entries) entries where \(head.entries) are said to be")
+        }
     }
 
     /// Marks a page as used, once.
@@ -153,12 +164,16 @@ struct TreeWalk {
         UInt64(self.word(node)) | UInt64(self.word(node + 2)) << 16 | UInt64(self.word(node + 4)) << 32
     }
 
-    private mutating func leafNode(_ node: Int, _ pageStart: Int, _ counts: inout Counts, _ name: String) throws(Verdict) -> Node {
+    private mutating func leafNode(_ node: Int, _ pageStart: Int, _ counts: inout Counts, _ name: String)
+        throws(Verdict) -> Node
+    {
         let size = Int(self.word(node)) | Int(self.word(node + 2)) << 16
         let flags = self.word(node + 4)
         let key = node + Self.nodeBytes..<node + Self.nodeBytes + Int(self.word(node + 6))
         let pageEnd = pageStart + self.meta.pageBytes
-        guard flags & Flag.duplicates == 0, key.upperBound <= pageEnd else { throw .damaged("an entry of \(name) is malformed") }
+        guard flags & Flag.duplicates == 0, key.upperBound <= pageEnd else {
+            throw .damaged("an entry of \(name) is malformed")
+        }
         guard flags & Flag.bigData != 0 else {
             guard key.upperBound + size <= pageEnd else { throw .damaged("an entry of \(name) is cut") }
             return Node(key: key, value: key.upperBound..<key.upperBound + size, isTable: flags & Flag.subData != 0)
@@ -169,7 +184,8 @@ struct TreeWalk {
         let start = Int(first) * self.meta.pageBytes
         let count = self.bytes.loadUnaligned(fromByteOffset: start + 12, as: UInt32.self)
         let needed = (size + Self.headBytes + self.meta.pageBytes - 1) / self.meta.pageBytes
-        guard self.bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self) == first, self.word(start + 10) & Flag.overflow != 0,
+        guard self.bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self) == first,
+            self.word(start + 10) & Flag.overflow != 0,
             count >= 1, Int(count) == needed
         else { throw .damaged("page \(first) does not hold the entry of \(name) that it should") }
         for page in 1..<max(1, UInt64(count)) { try self.claim(first + page, of: name) }

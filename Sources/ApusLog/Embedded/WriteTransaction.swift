@@ -48,21 +48,24 @@ struct WriteTransaction: ~Copyable {
     /// The bytes of a record, valid until the next write; nil when it is not there.
     func record(_ table: MDB_dbi, _ offset: Offset) throws(LMDBFailure) -> UnsafeRawBufferPointer? {
         var offset = UInt(bitPattern: Int(offset))
-        return try self.get(table, withUnsafeMutableBytes(of: &offset) { bytes in
-            var key = MDB_val(mv_size: 8, mv_data: bytes.baseAddress)
-            var value = MDB_val()
-            let rc = mdb_get(self.handle, table, &key, &value)
-            return (rc, value)
-        })
+        return try self.get(
+            table,
+            withUnsafeMutableBytes(of: &offset) { bytes in
+                var key = MDB_val(mv_size: 8, mv_data: bytes.baseAddress)
+                var value = MDB_val()
+                let rc = mdb_get(self.handle, table, &key, &value)
+                return (rc, value)
+            })
     }
 
     /// - Returns: false when it was not there.
     func deleteRecord(_ table: MDB_dbi, _ offset: Offset) throws(LMDBFailure) -> Bool {
         var offset = UInt(bitPattern: Int(offset))
-        return try self.isDeleted(withUnsafeMutableBytes(of: &offset) { bytes in
-            var key = MDB_val(mv_size: 8, mv_data: bytes.baseAddress)
-            return mdb_del(self.handle, table, &key, nil)
-        })
+        return try self.isDeleted(
+            withUnsafeMutableBytes(of: &offset) { bytes in
+                var key = MDB_val(mv_size: 8, mv_data: bytes.baseAddress)
+                return mdb_del(self.handle, table, &key, nil)
+            })
     }
 
     /// The first record of a table, valid until the next write.
@@ -111,19 +114,22 @@ struct WriteTransaction: ~Copyable {
 
     /// Valid until the next write.
     func get(_ table: MDB_dbi, _ key: [UInt8]) throws(LMDBFailure) -> UnsafeRawBufferPointer? {
-        try self.get(table, key.withUnsafeBytes { bytes in
-            var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
-            var value = MDB_val()
-            let rc = mdb_get(self.handle, table, &key, &value)
-            return (rc, value)
-        })
+        try self.get(
+            table,
+            key.withUnsafeBytes { bytes in
+                var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+                var value = MDB_val()
+                let rc = mdb_get(self.handle, table, &key, &value)
+                return (rc, value)
+            })
     }
 
     func delete(_ table: MDB_dbi, _ key: [UInt8]) throws(LMDBFailure) -> Bool {
-        try self.isDeleted(key.withUnsafeBytes { bytes in
-            var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
-            return mdb_del(self.handle, table, &key, nil)
-        })
+        try self.isDeleted(
+            key.withUnsafeBytes { bytes in
+                var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+                return mdb_del(self.handle, table, &key, nil)
+            })
     }
 
     /// Walks a table from its first key. The bytes are gone after `body` returns, which says whether to go on.

@@ -58,9 +58,11 @@ struct WriterInbox: Sendable {
         let isProducer = submission.batch.urgency == .producer
         let load = isProducer ? self.producers : self.settlements
         // An empty queue takes any batch, so that none waits for ever.
-        guard load.batches == 0 || (load.bytes + submission.bytes <= self.bytesMax && load.batches < self.batchesMax) else {
+        guard load.batches == 0 || (load.bytes + submission.bytes <= self.bytesMax && load.batches < self.batchesMax)
+        else {
             let error = ApusError(
-                .overloaded, "the event log's queue is full (\(load.batches) batches, \(load.bytes) bytes): send again after a moment"
+                .overloaded,
+                "the event log's queue is full (\(load.batches) batches, \(load.bytes) bytes): send again after a moment"
             )
             return self.refuse(error, submission.completion)
         }

@@ -1,5 +1,4 @@
 internal import ApusCore
-internal import ApusJSON
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
@@ -15,14 +14,8 @@ final class Deployer: Sendable {
     }
 
     struct Order: Sendable {
-        var documents: [JSONValue]
-        /// The bundle of each function, by `namespace/name`.
-        var bundles: [String: String]
-        var namespace: Namespace
+        var request: DeployRequest
         var ifMatch: UInt64?
-        var isDryRun = false
-        /// Wait until each function has started once.
-        var waits = false
     }
 
     private let thread = WorkThread(queueMax: Limits.Server.waitingDeployments)
@@ -48,49 +41,37 @@ final class Deployer: Sendable {
     }
 
     private func perform(_ order: Order, _ report: (Report) -> Void) throws(ApusError) -> [ControlDecision.Outcome] {
-        report(.progress(stage: "checking", message: "checking \(order.documents.count) documents"))
-        let manifests = try self.manifests(order)
+        let request = order.request
+        report(.progress(stage: "checking", message: "\(request.documents.count) documents"))
         var documents: [DeployDocument] = []
-        for manifest in manifests {
-            guard case .function(let function) = manifest else {
-                documents.append(DeployDocument(manifest: manifest))
+        for document in request.documents {
+            guard case .function(let function) = document.manifest else {
+                documents.append(DeployDocument(manifest: document.manifest))
                 continue
             }
-            documents.append(DeployDocument(manifest: manifest, bundle: try self.bundle(of: function, order)))
+            // What would happen can be told without the bundle.
+            let bundle = request.isDryRun ? document.bundle : try self.bundle(of: function, document.bundle)
+            documents.append(DeployDocument(manifest: document.manifest, bundle: bundle))
         }
         // Everything that needs no build is checked before minutes are spent on one. The layer is not known yet; it decides nothing.
-        _ = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: true)).get()
-        if !order.isDryRun {
-            for index in documents.indices {
-                guard case .function(let function) = documents[index].manifest, let dependencies = function.dependencies,
-                    let bundle = documents[index].bundle
-                else { continue }
-                documents[index].layer = try self.layers.layer(for: function, dependencies, bundle: bundle) {
-                    report(.progress(stage: "building", message: $0))
-                }
+        let preview = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: true)).get()
+        if request.isDryRun { return preview }
+        for index in documents.indices {
+            guard case .function(let function) = documents[index].manifest, let dependencies = function.dependencies,
+                let bundle = documents[index].bundle
+            else { continue }
+            documents[index].layer = try self.layers.layer(for: function, dependencies, bundle: bundle) {
+                report(.progress(stage: "building", message: $0))
             }
         }
-        let outcomes = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: order.isDryRun)).get()
-        for outcome in outcomes {
-            report(.progress(stage: "deployed", message: "\(outcome.kind.rawValue) \(outcome.name) \(outcome.action.rawValue)"))
-        }
-        if order.waits, !order.isDryRun { try self.wait(for: manifests, report) }
+        let outcomes = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: false)).get()
+        if request.waits { try self.wait(for: documents, report) }
         return outcomes
     }
 
-    private func manifests(_ order: Order) throws(ApusError) -> [Manifest] {
-        var manifests: [Manifest] = []
-        for document in order.documents {
-            do throws(ManifestErrors) { manifests.append(try Manifest(json: document, namespace: order.namespace)) } catch {
-                throw error.asApusError
-            }
-        }
-        return manifests
-    }
-
-    private func bundle(of function: FunctionManifest, _ order: Order) throws(ApusError) -> String {
-        guard let hash = order.bundles["\(function.namespace)/\(function.name.name)"] else {
-            throw ApusError(.bundleNotFound, "\(function.name): no bundle was named: upload it to /v1/bundles and name its hash in `bundles`")
+    private func bundle(of function: FunctionManifest, _ hash: String?) throws(ApusError) -> String {
+        guard let hash else {
+            throw ApusError(.bundleNotFound, "\(function.name): no bundle was named: upload it to /v1/bundles and name its hash in `bundle`")
         }
         guard self.bundles.contains(hash) else {
             throw ApusError(.bundleNotFound, "\(function.name): the server has no bundle \(hash): upload it to /v1/bundles first")
@@ -98,9 +79,10 @@ final class Deployer: Sendable {
         return hash
     }
 
-    private func wait(for manifests: [Manifest], _ report: (Report) -> Void) throws(ApusError) {
-        for case .function(let function) in manifests {
-            report(.progress(stage: "starting", message: "starting \(function.name)"))
+    private func wait(for documents: [DeployDocument], _ report: (Report) -> Void) throws(ApusError) {
+        for document in documents {
+            guard case .function(let function) = document.manifest else { continue }
+            report(.progress(stage: "starting", message: "\(function.name)"))
             if let failure = self.probe(function.name) { throw failure }
         }
     }

@@ -27,21 +27,12 @@ extension Routes {
         if !isQueued { exchange.respond(Problem(.overloaded, "too many bundles wait: try again in a moment")) }
     }
 
-    /// `{"documents": […], "bundles": {"namespace/name": hash}, "dryRun": false, "wait": false}`; answers lines of JSON.
+    /// A ``DeployRequest``; answers lines of JSON, progress first and the result or an error last.
     func deploy(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
-            let body = try JSONValue.parse(exchange.body)
-            guard let documents = body["documents"]?.array, !documents.isEmpty else {
-                throw ApusError(.invalidArgument, "`documents` must be an array of manifests")
-            }
-            guard documents.count <= Limits.Server.documentsPerDeployment else {
-                throw ApusError(.limitReached, "a deployment has at most \(Limits.Server.documentsPerDeployment) documents")
-            }
-            var order = Deployer.Order(documents: documents, bundles: [:], namespace: try self.namespace(parameters))
-            order.bundles = try Self.bundles(body["bundles"])
-            order.isDryRun = body["dryRun"]?.boolean ?? false
-            order.waits = body["wait"]?.boolean ?? false
-            order.ifMatch = try self.ifMatch(exchange)
+            let request = try DeployRequest(
+                parsing: exchange.body, namespace: try self.namespace(parameters), isBound: parameters["ns"] != nil)
+            let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
             exchange.stream(status: 200, headers: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
             let reply = self.reply(exchange)
             self.server.deployer.deploy(order) { report in
@@ -54,35 +45,15 @@ extension Routes {
         }
     }
 
-    private static func bundles(_ json: JSONValue?) throws(ApusError) -> [String: String] {
-        var bundles: [String: String] = [:]
-        for member in json?.object ?? [:] {
-            guard let hash = member.value.string else {
-                throw ApusError(.invalidArgument, "`bundles` maps namespace/name to a bundle's hash")
-            }
-            bundles[member.name] = hash
-        }
-        return bundles
-    }
-
     private static func line(_ report: Deployer.Report) -> (line: [UInt8], isLast: Bool) {
         let json: JSONValue
         switch report {
         case .progress(let stage, let message): json = ["stage": .string(stage), "message": .string(message)]
-        case .done(let outcomes): json = ["result": .array(outcomes.map(Self.outcomeJSON))]
+        case .done(let outcomes): json = ["result": .array(outcomes.map(\.json))]
         case .failed(let error): json = ["error": ["code": .string(error.code.rawValue), "message": .string(error.message)]]
         }
         if case .progress = report { return (json.encoded(), false) }
         return (json.encoded(), true)
-    }
-
-    private static func outcomeJSON(_ outcome: ControlDecision.Outcome) -> JSONValue {
-        var json: JSONValue = [
-            "kind": .string(outcome.kind.rawValue), "namespace": .string(outcome.namespace.name), "name": .string(outcome.name),
-            "action": .string(outcome.action.rawValue), "generation": .number(outcome.generation),
-        ]
-        if let revision = outcome.revision { json["revision"] = .string(revision) }
-        return json
     }
 
     /// PUT of one resource: a deployment of one document that answers when it is over.
@@ -94,9 +65,10 @@ extension Routes {
             guard document["kind"]?.string == kind.rawValue, document["metadata"]?["name"]?.string == name else {
                 throw ApusError(.invalidArgument, "the body must be the manifest of the \(kind.rawValue) '\(name.prefix(64))', as the path says")
             }
-            var order = Deployer.Order(documents: [document], bundles: [:], namespace: namespace)
-            if let bundle = exchange.header("Apus-Bundle") { order.bundles["\(namespace)/\(name)"] = bundle }
-            order.ifMatch = try self.ifMatch(exchange)
+            let manifest: Manifest
+            do throws(ManifestErrors) { manifest = try Manifest(json: document, namespace: namespace) } catch { throw error.asApusError }
+            let request = DeployRequest(documents: [DeployRequest.Document(manifest: manifest, bundle: exchange.header("Apus-Bundle"))])
+            let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
             let reply = self.reply(exchange)
             self.server.deployer.deploy(order) { report in
                 switch report {
@@ -120,7 +92,7 @@ extension Routes {
     }
 
     private static func answer(_ outcomes: [ControlDecision.Outcome], _ reply: HTTPReply) {
-        let json = outcomes.first.map(Self.outcomeJSON) ?? [:]
+        let json = outcomes.first?.json ?? [:]
         reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
     }
 

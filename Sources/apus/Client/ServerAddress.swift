@@ -10,9 +10,8 @@ struct ServerAddress: Sendable, Equatable {
     let isLoopback: Bool
 
     init(_ text: String) throws(UsageError) {
-        var url = text
-        while url.hasSuffix("/") { url.removeLast() }
-        if !url.contains("://") { url = "http://\(url)" }
+        var url = text.contains("://") ? text : "http://\(text)"
+        if url.hasSuffix("/"), !url.hasSuffix("//") { url.removeLast() }
         guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
             throw UsageError("the server '\(text)' is not a URL that starts with http:// or https://")
         }

@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusHTTP
 internal import ApusLog
+internal import ApusLoop
 internal import ApusSandbox
 internal import ApusServer
 internal import ApusTelemetry
@@ -17,7 +18,8 @@ enum ServerProcess {
 
         let privileged = try Self.prepareAsRoot(options)
         let journal = Log(format: options.logFormat)
-        let log = try EmbeddedLog(directory: options.server.dataDirectory, configuration: options.log)
+        let clock = SystemClock()
+        let log = try EmbeddedLog(directory: options.server.dataDirectory, configuration: options.log, clock: { clock.now })
         let server = try Server(
             options.server,
             Server.Parts(log: log, journal: journal, sockets: privileged.sockets, channels: privileged.channels, report: privileged.report)

@@ -112,6 +112,9 @@ int leave_daemon(int count, char **values) {
         if (fork() == 0) {
             signal(SIGTERM, SIG_IGN);
             signal(SIGHUP, SIG_IGN);
+            // Whoever reads what this program printed is not to wait for the daemon.
+            close(1);
+            close(2);
             (void)!write(ends[1], "x", 1);
             for (;;) pause();
         }

@@ -186,14 +186,14 @@ class AsyncRunner:
         """Lets asyncio go on with a coroutine that suspended."""
         spare = spare or self.spare or _Spare(self)
         self.spare = None
-        for item in getattr(job.context, "items", (job.context,)):
-            self.running[item._stream] = (job, spare)
+        for stream in job.all_streams():
+            self.running[stream] = (job, spare)
         self.has_table = self.has_table or job.is_table
         spare.give(job, coroutine, waits_for, variables)
 
     def ended(self, job):
-        for item in getattr(job.context, "items", (job.context,)):
-            self.running.pop(item._stream, None)
+        for stream in job.all_streams():
+            self.running.pop(stream, None)
         if job.is_table:
             self.has_table = False
             while self.tables and not self.has_table:
@@ -317,5 +317,6 @@ async def _streamed(session, job, parts):
     writer = PartWriter(session, job.stream)
     async for part in parts:
         writer.part(part)
+    job.close()
     writer.end()
     return _STREAMED

@@ -10,11 +10,12 @@ class Context:
 
     def __init__(self, session, stream, deadline, event):
         self._session = session
+        # 0 once the attempt is answered: nothing may be said on its stream any more.
         self._stream = stream
         self._deadline = deadline
         self._event = event
         self._log = None
-        self._emitted = 0
+        self._emitted = None
         self._is_cancelled = False
 
     @property
@@ -72,7 +73,7 @@ class Context:
     def log(self):
         log = self._log
         if log is None:
-            log = self._log = Log(self._session, self._stream)
+            log = self._log = Log(self)
         return log
 
     def progress(self, done, total=None, message=""):
@@ -80,8 +81,9 @@ class Context:
         done, total = int(done), int(total or 0)
         if not (0 <= done < 1 << 64 and 0 <= total < 1 << 64):
             raise ValueError(f"progress({done}, {total}): expected numbers from 0")
+        stream = self._open_stream()
         payload = wire.PROGRESS_HEAD.pack(done, total) + wire.clip(message, wire.MESSAGE_BYTES)
-        self._session.send(wire.frame(wire.PROGRESS, payload, self._stream))
+        self._session.send(wire.frame(wire.PROGRESS, payload, stream))
         self._session.look_for_cancel(self)
 
     def emit(self, topic, data=None, *, key=None, **attributes):
@@ -101,8 +103,16 @@ class Context:
         if not isinstance(topic, str) or not 0 < len(topic.encode("utf-8")) <= wire.TOPIC_BYTES:
             raise ValueError(f"emit({topic!r}, ...): expected the name of a topic")
         name = topic.encode("utf-8")
-        self._emitted = self._session.emit(self._stream, wire.STREAM_NAME.pack(len(name)) + name, event, self._emitted)
+        if self._emitted is None:
+            # How many events, and their bytes.
+            self._emitted = [0, 0]
+        self._session.emit(self._open_stream(), wire.STREAM_NAME.pack(len(name)) + name, event, self._emitted)
         self._session.look_for_cancel(self)
+
+    def _open_stream(self):
+        if self._stream == 0:
+            raise NotAvailable("the invocation has been answered: emit and report progress before the handler returns")
+        return self._stream
 
     def secret(self, name):
         """The text of a secret that the manifest lists under `secrets`."""
@@ -139,16 +149,15 @@ class BatchContext(Context):
 class Log:
     """Lines of the function's log, attributed to the attempt: `context.log.info("took %d rows", n)`."""
 
-    __slots__ = ("_session", "_stream")
+    __slots__ = ("_context",)
 
-    def __init__(self, session, stream):
-        self._session = session
-        self._stream = stream
+    def __init__(self, context):
+        self._context = context
 
     def _write(self, level, message, arguments):
         text = str(message) % arguments if arguments else str(message)
         payload = bytes((level,)) + wire.clip(text, wire.LOG_BYTES)
-        self._session.send(wire.frame(wire.LOG, payload, self._stream))
+        self._context._session.send(wire.frame(wire.LOG, payload, self._context._stream))
 
     def debug(self, message, *arguments):
         self._write(0, message, arguments)

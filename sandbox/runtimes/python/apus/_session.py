@@ -45,6 +45,16 @@ class Job:
         self.is_wrapped = is_wrapped
         self.is_table = is_table
 
+    def all_streams(self):
+        return self.streams or (self.stream,)
+
+    def close(self):
+        """Its final frame is next: what is left of the handler, a thread or a task, may no longer speak for it."""
+        self.context._stream = 0
+        if self.streams is not None:
+            for item in self.context.items:
+                item._stream = 0
+
 
 class Session:
     def __init__(self, fd_in=3, fd_out=4, fd_ancillary=5):
@@ -197,6 +207,7 @@ class Session:
                 if type(result) is bytes and len(result) < 65000:
                     size = len(result)
                     self._waiting += size
+                    context._stream = 0
                     # Only now: what the handler sent may have taken the replies before it along.
                     out = self._out
                     out.append(_result(67 + size, _RESULT, 0, _VERSION, stream, 0, 0, _NO_KEY, 43, size, 0) + _OCTETS)
@@ -415,6 +426,7 @@ class Session:
                 append_result(out, wire.RESULT, job.stream, result)
         except BaseException as error:
             return self.fail(job, error)
+        job.close()
         self.queue(out)
 
     def _finish_batch(self, job, results, out):
@@ -442,14 +454,17 @@ class Session:
                 parts.close()
                 from apus import _failures
 
+                job.close()
                 payload = _failures.payload(wire.RETRYABLE, "cancelled", "the invocation was cancelled")
                 return self.queue([wire.frame(wire.ERROR, payload, job.stream)])
+        job.close()
         writer.end()
 
     def fail(self, job, error):
         """Answers with an exception."""
         from apus import _failures
 
+        job.close()
         payload = _failures.of_handler(error)
         if job.streams is None:
             self.queue([wire.frame(wire.ERROR, payload, job.stream)])
@@ -488,19 +503,20 @@ class Session:
                     done += write(self.fd_out, rest[done:])
 
     def emit(self, stream, topic, event, emitted):
-        """Queues an EMIT; returns how many bytes its attempt has emitted."""
+        """Queues an EMIT; `emitted` counts the events of its attempt and their bytes."""
         from apus._replies import append_block
 
         key, attributes, data = event._block()
         size = wire.BLOCK_BYTES + len(key or b"") + len(attributes) + len(data or b"")
         if size > wire.EVENT_BYTES:
             raise ValueError(f"the event has {size} bytes; at most {wire.EVENT_BYTES} are allowed")
-        if emitted + size > wire.EMIT_BYTES:
-            raise ValueError(f"one attempt may emit at most {wire.EMIT_BYTES} bytes")
+        if emitted[0] >= wire.EMITS or emitted[1] + size > wire.EMIT_BYTES:
+            raise ValueError(f"one attempt may emit at most {wire.EMITS} events of {wire.EMIT_BYTES} bytes together")
         out = []
         append_block(out, wire.EMIT, stream, topic, key, attributes, data, wire.RESULT_BYTES)
         self.queue(out)
-        return emitted + size
+        emitted[0] += 1
+        emitted[1] += size
 
     # Looking ahead while a handler runs.
 

@@ -23,8 +23,8 @@ class ThreadPool:
 
     def start(self, job):
         with self.lock:
-            for item in getattr(job.context, "items", (job.context,)):
-                self.running[item._stream] = job
+            for stream in job.all_streams():
+                self.running[stream] = job
             if self.started < min(self.count, len(self.running)):
                 self.started += 1
                 threading.Thread(target=self._work, name=f"apus-{self.started}", daemon=True).start()
@@ -35,8 +35,8 @@ class ThreadPool:
             job = self.jobs.get()
             self.session.perform(job)
             with self.lock:
-                for item in getattr(job.context, "items", (job.context,)):
-                    self.running.pop(item._stream, None)
+                for stream in job.all_streams():
+                    self.running.pop(stream, None)
                 is_last = self.is_draining and not self.running
             if is_last:
                 write(self.wake_write, b"\0")

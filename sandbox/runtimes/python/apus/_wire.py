@@ -62,7 +62,8 @@ LOG_BYTES = 64 * 1024                   # of one log call
 DESCRIPTOR_WAIT_SECONDS = 5             # for memory that a frame announced
 DESCRIPTORS_WAITING = 64                # received for streams whose frame has not come yet
 SECRETS_BYTES = 1 << 20
-EMIT_BYTES = 16 << 20                   # emitted by one attempt
+EMITS = 1024                            # events emitted by one attempt
+EMIT_BYTES = 16 << 20                   # and their bytes
 CHUNK_BYTES = 64 * 1024                 # of large data, in one DATA frame
 STREAMS_ARRIVING = 1024                 # events whose data is still coming
 

@@ -207,6 +207,29 @@ class Contexts(unittest.TestCase):
             server.invoke(2, b"1048577")
             self.assertIn("at most 1048576", server.error(2).message)
 
+    def test_an_answered_invocation_can_log_but_no_longer_emit(self):
+        source = lines("kept = []", "def handle(event, context):", "    if not kept:", "        kept.append(context)",
+                       "        return event.data", "    kept[0].log.info('late')", "    kept[0].emit('t', 1)")
+        with FakeServer(source) as server:
+            server.ready()
+            server.invoke(1, b"x")
+            server.result(1)
+            server.invoke(2, b"x")
+            self.assertEqual(server.expect("LOG", 0).payload, b"\x01late")
+            self.assertIn("has been answered", server.error(2).message)
+
+    def test_one_attempt_emits_a_bounded_number_of_events(self):
+        source = lines("def handle(event, context):", "    for n in range(int(event.data)): context.emit('t', b'')", "    return 1")
+        with FakeServer(source) as server:
+            server.ready()
+            for stream, count in ((1, 1024), (2, 1025)):
+                server.invoke(stream, b"%d" % count)
+                for _ in range(1024):
+                    server.expect("EMIT", stream)
+                if stream == 1:
+                    self.assertEqual(server.result(1).value, 1)
+            self.assertIn("at most 1024 events", server.error(2).message)
+
     def test_ask_and_missing_secrets_say_what_is_wrong(self):
         with FakeServer(lines("def handle(event, context):",
                               "    return context.ask({}, 'sure?') if event.data == b'ask' else context.secret('TOKEN')")) as server:

@@ -202,7 +202,7 @@ class Together(unittest.TestCase):
             server.ready()
             server.invoke(1, b"")
             self.assertEqual(server.result(1).value, 1)
-            self.assertEqual(server.expect("LOG", 1).payload, b"\x01later")
+            self.assertEqual(server.expect("LOG", 0).payload, b"\x01later")
 
     def test_a_cancelled_coroutine_is_told_and_may_answer(self):
         source = ("import asyncio\nasync def handle(event, context):\n    context.progress(0)\n    try: await asyncio.sleep(60)\n"

@@ -1,0 +1,35 @@
+internal import ApusCore
+internal import ApusHTTP
+
+/// Requests over HTTP to one server, by the blocking client.
+final class HTTPTransport: Transport {
+    private let client: HTTPClient
+    private let server: ServerAddress
+
+    init(server: ServerAddress) throws(ApusError) {
+        self.client = try HTTPClient()
+        self.server = server
+    }
+
+    func send(_ request: APIRequest) throws(ApusError) -> APIResponse {
+        Self.response(
+            try self.client.request(request.method.rawValue, self.url(request), headers: Self.headers(request), body: request.body)
+        )
+    }
+
+    func stream(_ request: APIRequest, onChunk: @escaping ([UInt8]) -> Bool) throws(ApusError) -> APIResponse {
+        Self.response(
+            try self.client.stream(
+                request.method.rawValue, self.url(request), headers: Self.headers(request), body: request.body, onChunk: onChunk
+            )
+        )
+    }
+
+    private func url(_ request: APIRequest) -> String { self.server.url + request.target }
+
+    private static func headers(_ request: APIRequest) -> [HTTPHeader] { request.headers.map { HTTPHeader($0.name, $0.value) } }
+
+    private static func response(_ response: HTTPResponse) -> APIResponse {
+        APIResponse(status: response.status, headers: response.headers.map { ($0.name, $0.value) }, body: response.body)
+    }
+}

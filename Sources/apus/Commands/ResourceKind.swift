@@ -1,0 +1,34 @@
+internal import ApusCore
+
+/// The kinds that `get`, `describe` and `delete` know.
+enum ResourceKind: String, CaseIterable {
+    case function
+    case topic
+
+    /// As in paths of the API.
+    var plural: String { "\(self.rawValue)s" }
+
+    /// Kinds of the design that a later version brings.
+    static let notYetAvailable = ["tool-servers", "agents", "devices", "invocations", "upstreams"]
+
+    /// - Parameter word: `function`, `functions`, `fn`, …
+    /// - Throws: `not_yet_supported`, or usage with a guess.
+    init(_ word: String) throws {
+        switch word.lowercased() {
+        case "function", "functions", "fn": self = .function
+        case "topic", "topics": self = .topic
+        case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
+            throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
+        default:
+            let known = Self.allCases.map(\.plural)
+            throw UsageError("there is no kind '\(word)'\(DidYouMean.hint(word, known)); expected \(known.joined(separator: ", "))")
+        }
+    }
+
+    /// `KIND NAME`, or `NAME` alone for a function.
+    static func parse(_ arguments: ParsedArguments) throws -> (kind: ResourceKind, name: String) {
+        let first = arguments["KIND"] ?? ""
+        guard let name = arguments["NAME"] else { return (.function, first) }
+        return (try ResourceKind(first), name)
+    }
+}

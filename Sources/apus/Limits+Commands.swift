@@ -1,0 +1,27 @@
+internal import ApusCore
+
+extension Limits {
+    /// Bounds of the command line.
+    enum Commands {
+        /// A manifest file.
+        static let manifestBytes = 1 << 20
+        /// Manifest files of one deploy.
+        static let manifestFiles = 256
+        /// Data given on the command line, by file or by standard input.
+        static let dataBytes = 16 << 20
+        /// A line of an events file: an event with its data in base64.
+        static let lineBytes = 2 << 20
+        /// Events of one request.
+        static let batchEvents = 500
+        /// Bytes of one request, except where a single event is larger.
+        static let batchBytes = 1 << 20
+        /// A line of an answer that comes line by line.
+        static let answerLineBytes = 64 << 20
+        /// Events of one page of a topic.
+        static let pageEvents = 500
+        /// Partitions of a topic.
+        static let partitions = partitionsPerTopic
+        /// Rows of one list.
+        static let listRows = 1_000
+    }
+}

@@ -1,0 +1,249 @@
+import ApusCore
+import ApusJSON
+import Glibc
+import Testing
+
+@testable import apus
+
+@Suite struct ServerCommandTests {
+    let fixture = CommandFixture()
+
+    // MARK: deploy
+
+    private let manifest = """
+        apiVersion: apus.dev/v1
+        kind: Topic
+        metadata: {name: documents}
+        spec: {partitions: 1}
+        ---
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: echo}
+        spec: {runtime: python3, handler: "main:handle", source: ., triggers: [{topic: documents}]}
+        """
+
+    @Test func deploySendsBundlesThenAllDocumentsAndShowsProgress() throws {
+        _ = self.fixture.write("echo/manifest.yaml", self.manifest)
+        _ = self.fixture.write("echo/main.py", "def handle(event, context): return event.data\n")
+        self.fixture.server.answer = { request throws(ApusError) in
+            if request.target == "/v1/bundles" { return FakeServer.json("{}", status: 201) }
+            return FakeServer.json(
+                """
+                {"stage":"write","message":"2 records"}
+                {"result":{"items":[{"kind":"Function","name":"echo","action":"created","generation":1,"revision":"abc"}]}}
+
+                """)
+        }
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/echo", "--wait") == 0)
+        let requests = self.fixture.server.requests
+        #expect(requests.map(\.target) == ["/v1/bundles", "/v1/deployments"])
+        let hash = try #require(requests[0].headers.first { $0.name == "Apus-Bundle" }?.value)
+        let body = try JSONValue.parse(try #require(requests[1].body))
+        #expect(body["documents"]?[1]?["bundle"] == .string(hash))
+        #expect(body["documents"]?[0]?["manifest"]?["kind"] == "Topic")
+        #expect(body["wait"] == true)
+        #expect(body["dryRun"] == false)
+        #expect(self.fixture.terminal.errors.contains("write: 2 records"))
+        #expect(self.fixture.terminal.text.contains("Function  echo  created"))
+    }
+
+    @Test func aFailedDeployIsItsError() {
+        _ = self.fixture.write("echo/manifest.yaml", self.manifest)
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json(#"{"error":{"code":"build_failed","message":"pip said no"}}"#)
+        }
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/echo/manifest.yaml") == 1)
+        #expect(self.fixture.terminal.errors.hasSuffix("apus: pip said no [build_failed]\n"))
+    }
+
+    @Test func anAnswerWithoutAResultIsAFailure() {
+        _ = self.fixture.write("echo/manifest.yaml", self.manifest)
+        self.fixture.server.answer = { _ throws(ApusError) in FakeServer.json(#"{"stage":"write","message":"x"}"#) }
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/echo") == 4)
+    }
+
+    @Test func aDryRunSendsNoBundle() {
+        _ = self.fixture.write("echo/manifest.yaml", self.manifest)
+        self.fixture.server.answer = { _ throws(ApusError) in FakeServer.json(#"{"result":{"items":[]}}"#) }
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/echo", "--dry-run") == 0)
+        #expect(self.fixture.server.requests.map(\.target) == ["/v1/deployments"])
+    }
+
+    @Test func malformedManifestsOfAllFilesAreListedAndNothingIsSent() {
+        let one = self.fixture.write("a.yaml", "apiVersion: apus.dev/v1\nkind: Topik\n")
+        let two = self.fixture.write("b.yaml", "kind: Topic\n")
+        #expect(self.fixture.run("deploy", one, two) == 1)
+        #expect(self.fixture.terminal.errors.contains("a.yaml:2:"))
+        #expect(self.fixture.terminal.errors.contains("b.yaml:"))
+        #expect(self.fixture.terminal.errors.contains("problems, see above [manifest_invalid]"))
+        #expect(self.fixture.server.requests.isEmpty)
+    }
+
+    @Test func aFolderWithoutManifestsIsAnError() {
+        _ = self.fixture.write("empty/readme.txt", "")
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/empty") == 1)
+        #expect(self.fixture.terminal.errors.contains("holds no manifest"))
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/none") == 1)
+    }
+
+    // MARK: invoke, logs, dead
+
+    @Test func aResultIsPrintedAsItComes() {
+        self.fixture.server.answer = { _ throws(ApusError) in FakeServer.json(#"{"answer": 42}"#) }
+        #expect(self.fixture.run("invoke", "echo", "--data", #"{"a":1}"#) == 0)
+        #expect(self.fixture.terminal.text == #"{"answer": 42}"#)
+        #expect(self.fixture.server.requests[0].target == "/v1/functions/echo/invoke")
+        #expect(self.fixture.server.requests[0].headers.contains { $0 == ("Content-Type", "application/json") })
+        let input = self.fixture.write("input.txt", "words")
+        #expect(self.fixture.run("invoke", "echo", "--data", "@\(input)", "--output", "yaml") == 0)
+        #expect(self.fixture.server.requests[1].body == Array("words".utf8))
+        #expect(self.fixture.terminal.text.hasSuffix("answer: 42\n"))
+    }
+
+    @Test func asynchronousInvocationsComeLater() {
+        #expect(self.fixture.run("invoke", "echo", "--async") == 1)
+        #expect(self.fixture.terminal.errors.contains("not yet available"))
+    }
+
+    @Test func logLinesAreShownOneByOne() {
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json("{\"time\":\"T1\",\"level\":\"stdout\",\"text\":\"one\"}\n{\"time\":\"T2\",\"level\":\"error\",\"text\":\"two\"}\n")
+        }
+        #expect(self.fixture.run("logs", "echo", "--follow", "--limit", "5") == 0)
+        #expect(self.fixture.terminal.text == "T1 stdout  one\nT2 error   two\n")
+        #expect(self.fixture.server.requests[0].target == "/v1/functions/echo/logs?limit=5&follow=true")
+    }
+
+    @Test func deadLettersAreListedAndRedrivenTogether() {
+        self.fixture.server.answer = { request throws(ApusError) in
+            request.method == .get
+                ? FakeServer.json(#"{"items":[{"id":"a-1","function":"f","code":"function_failed"},{"id":"a-2"}]}"#) : FakeServer.json("{}")
+        }
+        #expect(self.fixture.run("dead", "list", "--function", "f") == 0)
+        #expect(self.fixture.terminal.text.contains("a-1  f"))
+        #expect(self.fixture.run("dead", "redrive", "--all", "--function", "f") == 0)
+        #expect(self.fixture.run("dead", "drop", "a-1") == 0)
+        #expect(
+            self.fixture.server.requests.map { "\($0.method.rawValue) \($0.target)" } == [
+                "GET /v1/dead-letters?state=open&limit=100&function=f", "GET /v1/dead-letters?state=open&limit=1000&function=f",
+                "POST /v1/dead-letters/a-1/redrive", "POST /v1/dead-letters/a-2/redrive", "DELETE /v1/dead-letters/a-1",
+            ])
+        #expect(self.fixture.run("dead", "redrive") == 2)
+        #expect(self.fixture.run("dead", "redrive", "--all", "a-1") == 2)
+        #expect(self.fixture.run("dead", "lst") == 2)
+        #expect(self.fixture.terminal.errors.contains("did you mean 'list'?"))
+    }
+
+    // MARK: consume
+
+    private static func event(_ partition: Int, _ offset: Int, _ time: String) -> String {
+        #"{"type":"t","partitionkey":"k","apuspartition":\#(partition),"apusoffset":\#(offset),"time":"\#(time)","data":\#(offset)}"#
+    }
+
+    private func serveTwoPartitions() {
+        self.fixture.server.answer = { request throws(ApusError) in
+            let query = Dictionary(uniqueKeysWithValues: request.query.map { ($0.name, $0.value) })
+            guard let partition = query["partition"].flatMap({ Int($0) }) else {
+                return FakeServer.json(#"{"manifest":{"spec":{"partitions":2}}}"#)
+            }
+            let from = query["from"] == "earliest" ? 0 : Int(query["from"] ?? "") ?? 0
+            let all = (0..<3).map { Self.event(partition, $0, "2026-01-0\($0 * 2 + partition + 1)T00:00:00Z") }
+            // A server may give fewer than it was asked for.
+            return FakeServer.json("[\(all.dropFirst(from).prefix(2).joined(separator: ","))]")
+        }
+    }
+
+    @Test func partitionsAreMergedByTimeAndReadToTheirEnds() {
+        self.serveTwoPartitions()
+        #expect(self.fixture.run("consume", "documents") == 0)
+        let places = self.fixture.terminal.text.split(separator: "\n").map { $0.prefix(3) }
+        #expect(places == ["0/0", "1/0", "0/1", "1/1", "0/2", "1/2"])
+        #expect(self.fixture.terminal.text.hasPrefix("0/0  k  t  0\n"))
+    }
+
+    @Test func countStopsAndJSONIsOneEventALine() throws {
+        self.serveTwoPartitions()
+        #expect(self.fixture.run("consume", "documents", "--count", "3", "--output", "json") == 0)
+        let lines = self.fixture.terminal.text.split(separator: "\n")
+        #expect(lines.count == 3)
+        #expect(try JSONValue.parse(String(lines[2]))["apusoffset"] == 1)
+    }
+
+    @Test func anOffsetNeedsItsPartition() {
+        self.serveTwoPartitions()
+        #expect(self.fixture.run("consume", "documents", "--from", "1") == 2)
+        #expect(self.fixture.run("consume", "documents", "--from", "latests") == 2)
+        #expect(self.fixture.run("consume", "documents", "--from", "1", "--partition", "0") == 0)
+        #expect(self.fixture.terminal.text.split(separator: "\n").count == 2)
+    }
+
+    @Test func followingReadsTheStreamUntilTheCount() {
+        self.fixture.server.answer = { _ throws(ApusError) in
+            let events = (0..<3).map { "event: e\ndata: \(Self.event(0, $0, "2026-01-01T00:00:00Z"))\n\n" }.joined()
+            return FakeServer.json(":\n\n" + events)
+        }
+        #expect(self.fixture.run("consume", "documents", "--follow", "--count", "2") == 0)
+        #expect(self.fixture.terminal.text.split(separator: "\n").count == 2)
+        #expect(self.fixture.server.requests[0].target == "/v1/topics/documents/events?from=latest")
+        #expect(self.fixture.server.requests[0].headers.contains { $0 == ("Accept", "text/event-stream") })
+        // A stream that ends before the count was not what was asked for.
+        #expect(self.fixture.run("consume", "documents", "--follow") == 4)
+    }
+
+    @Test func dataOfSeveralLinesIsJoined() throws {
+        var reader = EventStreamReader(lineBytes: 100)
+        let events = try reader.take(Array("data: a\r\ndata: b\n\ndata:c\n\nevent: x\n\n".utf8))
+        #expect(events == [Array("a\nb".utf8), Array("c".utf8)])
+        #expect(throws: ApusError.self) { try reader.take([UInt8](repeating: 0x20, count: 101)) }
+    }
+
+    // MARK: over a socket
+
+    @Test func aRealServerIsReachedAndAClosedPortIsNot() throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(listener) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                #expect(bind(listener, $0, length) == 0)
+                #expect(getsockname(listener, $0, &length) == 0)
+            }
+        }
+        let server = try ServerAddress("127.0.0.1:\(UInt16(bigEndian: address.sin_port))")
+        // Bound and not listening: the kernel refuses.
+        let refused = #expect(throws: ApusError.self) { try HTTPTransport(server: server).send(APIRequest(.get, "/healthz")) }
+        #expect(refused?.code == .serverUnreachable)
+
+        #expect(listen(listener, 1) == 0)
+        var thread = pthread_t()
+        let context = UnsafeMutableRawPointer(bitPattern: Int(listener) + 1)
+        #expect(pthread_create(&thread, nil, answerOnce, context) == 0)
+        defer { pthread_join(thread, nil) }
+        let response = try HTTPTransport(server: server).send(APIRequest(.get, "/v1/topics", query: [("a", "b c")]))
+        #expect(response.status == 200)
+        #expect(response.mediaType == "application/json")
+        #expect(try response.json()["request"] == "GET /v1/topics?a=b%20c HTTP/1.1")
+    }
+}
+
+/// Answers one request with its own first line. The context is the listening descriptor, plus one so that it is never nil.
+private func answerOnce(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    let connection = accept(CInt(Int(bitPattern: context) - 1), nil, nil)
+    guard connection >= 0 else { return nil }
+    defer { close(connection) }
+    var head: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while !String(decoding: head, as: UTF8.self).contains("\r\n\r\n") {
+        let count = read(connection, &chunk, chunk.count)
+        guard count > 0 else { return nil }
+        head += chunk[..<count]
+    }
+    let line = String(decoding: head.prefix { $0 != 0x0D }, as: UTF8.self)
+    let body = #"{"request":"\#(line)"}"#
+    let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    _ = write(connection, answer, answer.utf8.count)
+    return nil
+}

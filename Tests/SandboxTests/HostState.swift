@@ -1,0 +1,35 @@
+import ApusSandbox
+import Glibc
+
+/// What a sandbox could have left on the host.
+struct HostState: Equatable {
+    /// Processes that belong to the block's uids.
+    var processes: [String]
+    var mounts: Int
+    /// Control groups of slots that have a process in them.
+    var busyGroups: [String]
+
+    static func now(_ report: HostReport) -> HostState {
+        let block = report.uidBase..<report.uidBase + 2_048
+        let processes = TestFiles.list("/proc").filter { name in
+            guard Int(name) != nil, let status = TestFiles.read("/proc/\(name)/status") else { return false }
+            guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Uid:") }) else { return false }
+            return line.split(separator: "\t").dropFirst().first.flatMap { UInt32($0) }.map { block.contains($0) } ?? false
+        }
+        let mounts = (TestFiles.read("/proc/self/mounts") ?? "").split(separator: "\n").count
+        return HostState(processes: processes, mounts: mounts, busyGroups: self.groups(report).filter { !(TestFiles.read("\($0)/cgroup.procs") ?? "").isEmpty })
+    }
+
+    /// The directories of this server's slots in every hierarchy.
+    static func groups(_ report: HostReport) -> [String] {
+        let own = (TestFiles.read("/proc/self/cgroup") ?? "").split(separator: "\n").compactMap { $0.split(separator: ":", omittingEmptySubsequences: false).last }
+        var found: [String] = []
+        for hierarchy in [""] + TestFiles.list("/sys/fs/cgroup") {
+            for path in Set(own) {
+                let root = "/sys/fs/cgroup/\(hierarchy)/\(path)/apus-\(report.uidBase)"
+                found += TestFiles.list(root).filter { $0.hasPrefix("slot-") }.map { "\(root)/\($0)" }
+            }
+        }
+        return found
+    }
+}
