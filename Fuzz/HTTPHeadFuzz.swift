@@ -1,12 +1,7 @@
 // Feeds arbitrary bytes to everything that reads a request's head: header lines, path, query, media type, ranges of types.
 // A finding is a trap, an out-of-bounds access, or a path that passed with something in it that handlers rely on not being there.
 //
-// In the root of the repository, for a minute:
-//
-//     mkdir -p .build/fuzz
-//     swiftc -parse-as-library -sanitize=fuzzer,address -module-name HTTPHeadFuzz -o .build/fuzz/http-head \
-//         Fuzz/HTTPHeadFuzz.swift Sources/ApusHTTP/Message/*.swift
-//     .build/fuzz/http-head -max_total_time=60 -max_len=512
+// `bash Fuzz/HTTPHeadFuzz.build OUTPUT` builds it, `make fuzz TARGETS=HTTPHeadFuzz` runs it.
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzHead(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {

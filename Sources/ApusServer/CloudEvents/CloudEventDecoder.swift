@@ -1,7 +1,6 @@
 internal import ApusCore
 internal import ApusHTTP
 internal import ApusJSON
-internal import ApusStore
 
 /// Reads CloudEvents 1.0 from an HTTP request: binary, structured and batched mode.
 ///
@@ -16,14 +15,22 @@ enum CloudEventDecoder {
         var type: String
     }
 
+    /// Batched is looked for first: its media type begins as that of the structured mode does.
     /// - Returns: nil when the media type is one of CloudEvents in a format that is not JSON.
     static func mode(contentType: String?) -> Mode? {
-        let essence = contentType.flatMap { MediaType(parsing: $0)?.essence } ?? ""
+        let essence = Self.essence(contentType ?? "")
         if essence.hasPrefix("application/cloudevents-batch") { return essence == "application/cloudevents-batch+json" ? .batched : nil }
         if essence.hasPrefix("application/cloudevents") {
             return essence == "application/cloudevents+json" || essence == "application/cloudevents" ? .structured : nil
         }
         return .binary
+    }
+
+    /// The type without its parameters, also where those are malformed: what says it is a CloudEvent is never taken for its data.
+    private static func essence(_ contentType: String) -> String {
+        if let media = MediaType(parsing: contentType) { return media.essence }
+        let type = contentType.utf8.prefix { $0 != UInt8(ascii: ";") }.drop { $0 == 0x20 || $0 == 0x09 }
+        return String(Substring(type)).lowercased()
     }
 
     /// - Throws: `invalid_event`, `invalid_json`, `unsupported_media_type`, `event_too_large` or `limit_reached`.
@@ -36,20 +43,13 @@ enum CloudEventDecoder {
         case .structured:
             return [try Self.checked(try self.structured(body[...], key: key))]
         case .batched:
-            var events: [Event] = []
-            for element in try Self.elements(body) {
-                guard events.count < Limits.Server.eventsPerRequest else {
-                    throw ApusError(.limitReached, "a batch holds at most \(Limits.Server.eventsPerRequest) events: send several")
-                }
-                do throws(ApusError) {
-                    events.append(try Self.checked(try self.structured(body[element], key: nil)))
-                } catch {
-                    throw ApusError(error.code, "event \(events.count) of the batch: \(error.message)")
-                }
+            guard key == nil else {
+                throw ApusError(.invalidEvent, "Apus-Key names one key for a batch of events: give each event a partitionkey instead")
             }
-            return events
+            return try self.batched(body)
         case nil:
-            throw ApusError(.unsupportedMediaType, "events are read as application/cloudevents+json or -batch+json, not as \(contentType ?? "")")
+            let type = (contentType ?? "").prefix(128)
+            throw ApusError(.unsupportedMediaType, "events are read as application/cloudevents+json or -batch+json, not as \(type)")
         }
     }
 
@@ -58,12 +58,47 @@ enum CloudEventDecoder {
         return event
     }
 
+    // MARK: batched
+
+    private static func batched(_ body: [UInt8]) throws(ApusError) -> [Event] {
+        var events: [Event] = []
+        for element in try Self.elements(body) {
+            guard events.count < Limits.Server.eventsPerRequest else {
+                throw ApusError(.limitReached, "a batch holds at most \(Limits.Server.eventsPerRequest) events: send several")
+            }
+            do throws(ApusError) {
+                events.append(try Self.checked(try self.structured(body[element], key: nil)))
+            } catch {
+                throw ApusError(error.code, "event \(events.count) of the batch: \(error.message)")
+            }
+        }
+        return events
+    }
+
+    /// Where the elements of a JSON array lie.
+    private static func elements(_ body: [UInt8]) throws(ApusError) -> [Range<Int>] {
+        if let error = Self.flaw(of: body) { throw ApusError(.invalidJSON, "the batch is not JSON: \(error)") }
+        guard let elements = ArrayElements.ranges(of: body) else {
+            throw ApusError(.invalidEvent, "a batch of events is a JSON array")
+        }
+        return elements
+    }
+
+    private static func flaw(of text: [UInt8]) -> JSONSyntaxError? {
+        text.withUnsafeBytes { bytes in
+            do throws(JSONSyntaxError) {
+                try JSONChecker.check(bytes)
+                return nil
+            } catch { return error }
+        }
+    }
+
     // MARK: binary
 
     private static func binary(
         _ headers: [HTTPHeader], contentType: String?, body: [UInt8], key: [UInt8]?, _ defaults: Defaults
     ) throws(ApusError) -> Event {
-        var attributes: [Attribute] = []
+        var context = CloudEventContext()
         for header in headers {
             let name = header.name.lowercased()
             guard name.hasPrefix("ce-") else { continue }
@@ -71,184 +106,84 @@ enum CloudEventDecoder {
             guard attribute != "datacontenttype" else {
                 throw ApusError(.invalidEvent, "the header ce-datacontenttype may not be sent: Content-Type says it")
             }
-            guard !attributes.contains(where: { $0.name == attribute }) else {
-                throw ApusError(.invalidEvent, "the header ce-\(attribute) comes twice")
+            guard let value = CloudEventHeader.text(header.value) else {
+                throw ApusError(.invalidEvent, "the header ce-\(attribute.prefix(64)) is not percent-encoded UTF-8")
             }
-            guard let value = Self.headerText(header.value) else {
-                throw ApusError(.invalidEvent, "the header ce-\(attribute) is not percent-encoded UTF-8")
-            }
-            attributes.append(try Self.attribute(attribute, value))
+            try context.add(attribute, value)
         }
-        if attributes.isEmpty {
-            attributes = [Attribute("id", defaults.id), Attribute("source", defaults.source), Attribute("type", defaults.type)]
+        if context.attributes.isEmpty {
+            context.attributes = [Attribute("id", defaults.id), Attribute("source", defaults.source), Attribute("type", defaults.type)]
         } else {
-            try Self.requireContext(attributes)
+            try context.close()
         }
-        attributes.removeAll { $0.name == "specversion" }
-        if let contentType { attributes.append(Attribute("datacontenttype", contentType)) }
-        return Event(key: key ?? Self.partitionKey(attributes), attributes: attributes, data: body.isEmpty && contentType == nil ? nil : body)
-    }
-
-    /// Decodes a header's value once; older senders quote it instead.
-    static func headerText(_ value: String) -> String? {
-        var value = Substring(value)
-        if value.count >= 2, value.hasPrefix("\""), value.hasSuffix("\"") { value = value.dropFirst().dropLast() }
-        guard let bytes = try? PercentDecoding.bytes(of: value.utf8) else { return nil }
-        return String(validating: bytes, as: UTF8.self)
+        if let contentType { context.attributes.append(Attribute("datacontenttype", contentType)) }
+        // Without a type an empty body is no data; with one it is data of no bytes.
+        let data = body.isEmpty && contentType == nil ? nil : body
+        return Event(key: key ?? context.partitionKey, attributes: context.attributes, data: data)
     }
 
     // MARK: structured
 
     private static func structured(_ text: ArraySlice<UInt8>, key: [UInt8]?) throws(ApusError) -> Event {
+        var context = CloudEventContext()
+        var data: ArraySlice<UInt8>?
+        var encoded: ArraySlice<UInt8>?
+        for member in try Self.members(of: text) {
+            let value = text[text.startIndex + member.value.lowerBound..<text.startIndex + member.value.upperBound]
+            switch member.name {
+            case "data": data = value
+            case "data_base64": encoded = Self.isNull(value) ? nil : value
+            case let name where CloudEventContext.places.contains(name): continue
+            case let name: try context.add(name, json: Array(value))
+            }
+        }
+        try context.close()
+        guard data == nil || encoded == nil else { throw ApusError(.invalidEvent, "an event has data or data_base64, not both") }
+        // An event without data is a tombstone where it lands on a compacted topic.
+        var event = Event(key: key ?? context.partitionKey, attributes: context.attributes, data: nil)
+        if let encoded {
+            event.data = try Self.decoded(encoded)
+        } else if let data {
+            let type = context["datacontenttype"]
+            event.data = try Self.bytes(of: data, type: type)
+            if type == nil { event.attributes.append(Attribute("datacontenttype", "application/json")) }
+        }
+        return event
+    }
+
+    /// The members of the event itself have different names; what is in `data` is its producer's business.
+    private static func members(of text: ArraySlice<UInt8>) throws(ApusError) -> [JSONChecker.Member] {
+        let result = text.withUnsafeBytes { bytes -> Result<[JSONChecker.Member], JSONSyntaxError> in
+            do throws(JSONSyntaxError) { return .success(try JSONChecker.members(of: bytes, refusesDuplicates: false)) } catch {
+                return .failure(error)
+            }
+        }
         let members: [JSONChecker.Member]
-        switch Self.members(of: text) {
+        switch result {
         case .success(let found): members = found
         case .failure(let error): throw ApusError(.invalidJSON, "the event is not a JSON object: \(error)")
         }
-        var attributes: [Attribute] = []
-        var data: [UInt8]?
-        var isBase64 = false
-        for member in members {
-            let value = Array(text[text.startIndex + member.value.lowerBound..<text.startIndex + member.value.upperBound])
-            switch member.name {
-            case "data":
-                guard !isBase64 else { throw ApusError(.invalidEvent, "an event has data or data_base64, not both") }
-                data = value
-            case "data_base64":
-                guard data == nil else { throw ApusError(.invalidEvent, "an event has data or data_base64, not both") }
-                guard let encoded = try JSONValue.parse(value).string, let decoded = Base64.decode(encoded) else {
-                    throw ApusError(.invalidEvent, "data_base64 is not base64")
-                }
-                data = decoded
-                isBase64 = true
-            default:
-                if let attribute = try Self.attribute(member.name, json: value) { attributes.append(attribute) }
-            }
+        var names: Set<String> = []
+        for member in members where !names.insert(member.name).inserted {
+            throw ApusError(.invalidJSON, "the event has two members '\(member.name.prefix(64))'")
         }
-        try Self.requireContext(attributes)
-        attributes.removeAll { $0.name == "specversion" }
-        let hasType = attributes.contains { $0.name == "datacontenttype" }
-        if data != nil, !isBase64 {
-            data = try Self.text(data ?? [], type: attributes.first { $0.name == "datacontenttype" }?.text)
-            if !hasType { attributes.append(Attribute("datacontenttype", "application/json")) }
-        }
-        // An event without data is a tombstone where it lands on a compacted topic.
-        return Event(key: key ?? Self.partitionKey(attributes), attributes: attributes, data: data)
+        return members
     }
 
+    private static func isNull(_ value: ArraySlice<UInt8>) -> Bool { value.first == UInt8(ascii: "n") }
+
     /// `data` is passed on byte for byte when its type is JSON; text of another type is the string's characters.
-    private static func text(_ value: [UInt8], type: String?) throws(ApusError) -> [UInt8] {
-        if type.map({ MediaType(parsing: $0)?.isJSON ?? false }) ?? true { return value }
-        guard let text = try JSONValue.parse(value, refusesDuplicates: false).string else { return value }
+    private static func bytes(of value: ArraySlice<UInt8>, type: String?) throws(ApusError) -> [UInt8] {
+        let isJSON = type.map { MediaType(parsing: $0)?.isJSON ?? false } ?? true
+        guard !isJSON, value.first == UInt8(ascii: "\"") else { return Array(value) }
+        guard let text = try JSONValue.parse(Array(value)).string else { return Array(value) }
         return Array(text.utf8)
     }
 
-    private static func attribute(_ name: String, json: [UInt8]) throws(ApusError) -> Attribute? {
-        let value = try JSONValue.parse(json)
-        switch value {
-        case .null: return nil
-        case .string(let text): return try Self.attribute(name, text)
-        case .boolean(let flag): return try Self.attribute(name, flag ? "true" : "false", kind: .boolean)
-        case .integer(let number):
-            guard Int32(exactly: number) != nil else {
-                throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' is an integer beyond 32 bits")
-            }
-            return try Self.attribute(name, String(number), kind: .integer)
-        default:
-            throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' is neither text, integer nor Boolean")
+    private static func decoded(_ value: ArraySlice<UInt8>) throws(ApusError) -> [UInt8] {
+        guard value.first == UInt8(ascii: "\""), let text = try JSONValue.parse(Array(value)).string, let bytes = Base64.decode(text) else {
+            throw ApusError(.invalidEvent, "data_base64 is not base64 with its padding")
         }
-    }
-
-    // MARK: context
-
-    private static func attribute(_ name: String, _ value: String, kind: Attribute.Kind = .string) throws(ApusError) -> Attribute {
-        let isName = !name.isEmpty && name.utf8.allSatisfy { byte in
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-        }
-        guard isName else {
-            throw ApusError(.invalidEvent, "'\(name.prefix(64))' is no attribute's name: small letters a-z and digits are allowed")
-        }
-        if name == "time", RFC3339.parse(value) == nil {
-            throw ApusError(.invalidEvent, "the attribute time is not an RFC 3339 time: \(value.prefix(64))")
-        }
-        let kind: Attribute.Kind =
-            switch name {
-            case "time": .timestamp
-            case "source": .uriReference
-            case "dataschema": .uri
-            default: kind
-            }
-        return Attribute(name, value, kind: kind)
-    }
-
-    private static func requireContext(_ attributes: [Attribute]) throws(ApusError) {
-        for name in ["specversion", "id", "source", "type"] {
-            guard let attribute = attributes.first(where: { $0.name == name }), !attribute.value.isEmpty else {
-                throw ApusError(.invalidEvent, "the required attribute '\(name)' is missing or empty")
-            }
-            if name == "specversion", attribute.text != "1.0" {
-                throw ApusError(.invalidEvent, "specversion is '\(attribute.text.prefix(16))'; only 1.0 is known here")
-            }
-        }
-    }
-
-    private static func members(of text: ArraySlice<UInt8>) -> Result<[JSONChecker.Member], JSONSyntaxError> {
-        text.withUnsafeBytes { bytes in
-            do throws(JSONSyntaxError) { return .success(try JSONChecker.members(of: bytes)) } catch { return .failure(error) }
-        }
-    }
-
-    private static func check(_ text: [UInt8]) -> Result<Void, JSONSyntaxError> {
-        text.withUnsafeBytes { bytes in
-            do throws(JSONSyntaxError) { return .success(try JSONChecker.check(bytes)) } catch { return .failure(error) }
-        }
-    }
-
-    private static func partitionKey(_ attributes: [Attribute]) -> [UInt8]? {
-        attributes.first { $0.name == "partitionkey" }?.value
-    }
-
-    /// Where the elements of a JSON array lie.
-    private static func elements(_ body: [UInt8]) throws(ApusError) -> [Range<Int>] {
-        if case .failure(let error) = Self.check(body) { throw ApusError(.invalidJSON, "the batch is not JSON: \(error)") }
-        guard body.first(where: { !isSpace($0) }) == UInt8(ascii: "[") else {
-            throw ApusError(.invalidEvent, "a batch of events is a JSON array")
-        }
-        return ArrayElements.ranges(of: body)
-    }
-}
-
-private func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D }
-
-/// Splits the text of a JSON array that was checked.
-enum ArrayElements {
-    static func ranges(of text: [UInt8]) -> [Range<Int>] {
-        var ranges: [Range<Int>] = []
-        var depth = 0
-        var start: Int?
-        var isString = false
-        var index = 0
-        while index < text.count {
-            let byte = text[index]
-            if isString {
-                if byte == UInt8(ascii: "\\") { index += 1 } else if byte == UInt8(ascii: "\"") { isString = false }
-                index += 1
-                continue
-            }
-            if depth == 1, start == nil, !isSpace(byte), byte != UInt8(ascii: ","), byte != UInt8(ascii: "]") { start = index }
-            switch byte {
-            case UInt8(ascii: "\""): isString = true
-            case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
-            case UInt8(ascii: "]"), UInt8(ascii: "}"):
-                depth -= 1
-                if depth == 0, let first = start { ranges.append(first..<index) }
-            case UInt8(ascii: ",") where depth == 1:
-                if let first = start { ranges.append(first..<index) }
-                start = nil
-            default: break
-            }
-            index += 1
-        }
-        return ranges
+        return bytes
     }
 }
