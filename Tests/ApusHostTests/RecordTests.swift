@@ -105,7 +105,7 @@ import Testing
 
     @Test func anEventFullOfAttributesStaysReadable() throws {
         let full = Event(
-            key: [1], attributes: (0..<100).map { Attribute("a\($0)", String(repeating: "v", count: 645)) }, data: [1, 2, 3])
+            key: [1], attributes: (0..<100).map { Attribute("a\($0)", String(repeating: "v", count: 648)) }, data: [1, 2, 3])
         let block = EventBlock.encode(full)
         let letter = try block.withUnsafeBytes { try EventBlock.decode(DeadLetterRecord.build($0, reason: self.reason()).span.bytes) }
         #expect(letter.data == [1, 2, 3])
