@@ -7,11 +7,12 @@ enum TestFiles {
         chmod(path, mode)
     }
 
-    static func write(_ text: String, to path: String, mode: mode_t = 0o644) {
+    static func write(_ text: String, to path: String, mode: mode_t = 0o644) { self.write(Array(text.utf8), to: path, mode: mode) }
+
+    static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode)
         precondition(file >= 0, "cannot write \(path): errno \(errno)")
         defer { close(file) }
-        let bytes = Array(text.utf8)
         precondition(Glibc.write(file, bytes, bytes.count) == bytes.count)
         fchmod(file, mode)
     }
