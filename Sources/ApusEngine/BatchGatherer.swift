@@ -28,7 +28,8 @@ struct BatchGatherer {
 
     func isClosed(now: Timestamp) -> Bool {
         guard self.count > 0 else { return false }
-        return self.count >= self.plan.maxSize || self.bytes >= self.plan.maxBytes || now >= self.since + self.plan.maxWait
+        return self.count >= self.plan.maxSize || self.bytes >= self.plan.maxBytes
+            || now >= self.since + self.plan.maxWait
     }
 
     /// Whether one more event fits a batch that holds that much. The first always does.

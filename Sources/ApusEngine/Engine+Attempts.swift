@@ -45,7 +45,7 @@ extension Engine {
             return .answer(id)
         case .tableRecord(let table, let offset):
             guard case .succeeded = outcome else {
-                self.kill(attempt.worker, .tableFailed, now: now)
+                self.tableFailed(attempt.worker, outcome.failure ?? Self.deadlineFailure, now: now)
                 return .ignore
             }
             self.tableRecordDone(attempt.function, worker: attempt.worker, table: table, offset: offset, now: now)
@@ -135,12 +135,16 @@ extension Engine {
         let attempt = self.inFlight[slot]
         let worker = Int(attempt.worker)
         let function = Int(attempt.function)
-        self.inFlight.end(slot, workerList: &self.workers[worker].attempts, deadlines: &self.functions[function].deadlines)
+        self.inFlight.end(
+            slot, workerList: &self.workers[worker].attempts, deadlines: &self.functions[function].deadlines)
         guard !attempt.isTableRecord else { return }
         self.workers[worker].running -= 1
         self.functions[function].running -= 1
         let isLast = attempt.batch == InFlight.none || self.openBatches.itemEnded(attempt.batch)
-        if isLast && returnsCredit { self.workers[worker].credits += 1 }
+        if isLast && returnsCredit {
+            self.workers[worker].credits += 1
+            self.workers[worker].creditsInUse -= 1
+        }
         if self.workers[worker].running == 0 { self.workers[worker].idleSince = now }
         if returnsCredit { self.place(attempt.worker, now: now) }
     }
@@ -150,11 +154,13 @@ extension Engine {
         guard !self.workers[Int(worker)].isProven else { return }
         self.workers[Int(worker)].isProven = true
         let function = Int(self.workers[Int(worker)].function)
-        if self.workers[Int(worker)].revision == self.functions[function].plan.generation { self.functions[function].pool.worked() }
+        if self.workers[Int(worker)].revision == self.functions[function].plan.generation {
+            self.functions[function].pool.worked()
+        }
     }
 
-    /// Attempts past their deadline: they have failed, whatever still comes. What they ran waits until they are really over, so
-    /// that no delivery runs twice at once; callers are told now.
+    /// Attempts past their deadline: they have failed, whatever still comes. What they ran waits until they are really
+    /// over, so that no delivery runs twice at once; callers are told now.
     mutating func expireAttempts(_ function: Int32, now: Timestamp) {
         while true {
             let slot = self.functions[Int(function)].deadlines.first
@@ -166,9 +172,10 @@ extension Engine {
     mutating func expireAttempt(_ slot: Int32, now: Timestamp) {
         let attempt = self.inFlight[slot]
         let function = Int(attempt.function)
-        self.inFlight.expire(slot, killAt: now + self.configuration.cancelGrace, deadlines: &self.functions[function].deadlines)
+        self.inFlight.expire(
+            slot, killAt: now + self.configuration.cancelGrace, deadlines: &self.functions[function].deadlines)
         if attempt.isTableRecord {
-            self.kill(attempt.worker, .tableFailed, now: now)
+            self.tableFailed(attempt.worker, Self.deadlineFailure, now: now)
             return
         }
         self.actions.append(.cancel(self.workerID(attempt.worker), self.inFlight.stream(slot)))
@@ -176,6 +183,15 @@ extension Engine {
             self.actions.append(.fail(self.requests[request].id, Self.deadlineFailure))
             self.endRequest(request)
             self.inFlight.abandon(slot)
+        }
+    }
+}
+
+extension AttemptOutcome {
+    var failure: Failure? {
+        switch self {
+        case .succeeded: nil
+        case .failed(let failure, _), .rejected(let failure): failure
         }
     }
 }

@@ -2,7 +2,8 @@ public import ApusCore
 
 /// What is deployed.
 extension Engine {
-    /// A new function, or a new generation of one. Workers of older generations drain. A plan of an older generation is ignored.
+    /// A new function, or a new generation of one. Workers of older generations drain. A plan of an older generation is
+    /// ignored.
     public mutating func apply(_ plan: FunctionPlan, now: Timestamp) {
         let function: Int32
         if let known = self.slot(of: plan.function) {
@@ -63,7 +64,9 @@ extension Engine {
             }
             self.triggerSlots.set(UInt64(plan.trigger.rawValue), slot)
             self.functions[Int(function)].triggers.append(slot)
-            if plan.kind == .table, self.functions[Int(function)].tables == nil { self.functions[Int(function)].tables = TableFeed() }
+            if plan.kind == .table, self.functions[Int(function)].tables == nil {
+                self.functions[Int(function)].tables = TableFeed()
+            }
         }
     }
 
@@ -108,8 +111,11 @@ extension Engine {
         self.freeTriggers.append(trigger)
     }
 
-    /// Opens one partition of a trigger at its durable state; `bounds` is what the log holds now. For a table the state is ignored.
-    public mutating func open(_ trigger: TriggerID, partition: Int, state: LedgerState, bounds: OffsetBounds, now: Timestamp) {
+    /// Opens one partition of a trigger at its durable state; `bounds` is what the log holds now. For a table the state
+    /// is ignored.
+    public mutating func open(
+        _ trigger: TriggerID, partition: Int, state: LedgerState, bounds: OffsetBounds, now: Timestamp
+    ) {
         guard let slot = self.slot(of: trigger), partition >= 0, partition < Limits.partitionsPerTopic else { return }
         while self.triggers[Int(slot)].lanes.count <= partition { self.triggers[Int(slot)].lanes.append(-1) }
         if self.triggers[Int(slot)].plan.kind == .table {

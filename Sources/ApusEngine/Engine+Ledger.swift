@@ -12,8 +12,8 @@ extension Engine {
     }
 
     /// What to write now, in one transaction with the outputs gathered so far. At most one write is under way.
-    /// - Returns: one entry for each partition that changed; nothing while a write is under way. When it returns something,
-    ///   ``ledgerCommitted(now:)`` or ``ledgerFailed(now:)`` must follow.
+    /// - Returns: one entry for each partition that changed; nothing while a write is under way. When it returns
+    ///   something, ``ledgerCommitted(now:)`` or ``ledgerFailed(now:)`` must follow.
     public mutating func takeLedgerWrites() -> [LedgerEntry] {
         guard !self.isWriting else { return [] }
         self.isSignalled = false
@@ -48,8 +48,8 @@ extension Engine {
         if !self.dirtyLanes.isEmpty { self.signal() }
     }
 
-    /// The write did not happen; the host keeps its outputs and will send them again with the next ``takeLedgerWrites()``.
-    /// `.ledgerDirty` comes again after a delay.
+    /// The write did not happen; the host keeps its outputs and will send them again with the next
+    /// ``takeLedgerWrites()``. `.ledgerDirty` comes again after a delay.
     public mutating func ledgerFailed(now: Timestamp) {
         guard self.isWriting else { return }
         self.isWriting = false
@@ -83,8 +83,8 @@ extension Engine {
         if !self.dirtyLanes.isEmpty { self.signal() }
     }
 
-    /// Settling without an output waits for the next write, or for a delay: a stream of records that a filter skips must not cost
-    /// a write each.
+    /// Settling without an output waits for the next write, or for a delay: a stream of records that a filter skips
+    /// must not cost a write each.
     mutating func markLazy(_ lane: Int32, now: Timestamp) {
         guard self.lanes[Int(lane)].dirt == .clean else { return }
         self.lanes[Int(lane)].dirt = .lazy
@@ -96,7 +96,8 @@ extension Engine {
 
     mutating func settleLazy() {
         self.hasLazyTimer = false
-        for reference in self.lazyLanes where self.isCurrent(reference) && self.lanes[Int(reference.lane)].dirt == .lazy {
+        for reference in self.lazyLanes where self.isCurrent(reference) && self.lanes[Int(reference.lane)].dirt == .lazy
+        {
             self.markDirty(reference.lane)
         }
         self.lazyLanes.removeAll(keepingCapacity: true)

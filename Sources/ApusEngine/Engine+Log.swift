@@ -16,7 +16,9 @@ extension Engine {
     /// Asks for records when there are any and there is room for a good part of what one read brings.
     mutating func considerFetch(_ lane: Int32) {
         let position = self.lanes[Int(lane)].ledger.position
-        guard self.lanes[Int(lane)].fetch == .idle, position < self.lanes[Int(lane)].end, !self.isDraining else { return }
+        guard self.lanes[Int(lane)].fetch == .idle, position < self.lanes[Int(lane)].end, !self.isDraining else {
+            return
+        }
         let bound = max(1, self.configuration.unsettledPerPartition)
         let room = bound - self.lanes[Int(lane)].ledger.unsettled
         guard room >= max(1, min(Limits.Engine.fetchRecords, bound) / 2) else { return }
@@ -31,7 +33,8 @@ extension Engine {
         )
     }
 
-    /// The answer to `.fetch`. `next` is where the following fetch goes on. An answer that comes late or twice changes nothing.
+    /// The answer to `.fetch`. `next` is where the following fetch goes on. An answer that comes late or twice changes
+    /// nothing.
     public mutating func fetched(
         _ trigger: TriggerID, partition: Int, records: [RecordSummary], next: Offset, now: Timestamp
     ) {
@@ -43,9 +46,11 @@ extension Engine {
         }
         let before = self.lanes[Int(lane)].ledger.position
         guard next > before else {
-            // Nothing new. As an answer to the read under way it means that nothing came, so do not ask again at once; anything
-            // else is an older answer that came again.
-            if self.lanes[Int(lane)].fetch == .underWay, next == before, records.isEmpty { self.restFetch(lane, now: now) }
+            // Nothing new. As an answer to the read under way it means that nothing came, so do not ask again at once;
+            // anything else is an older answer that came again.
+            if self.lanes[Int(lane)].fetch == .underWay, next == before, records.isEmpty {
+                self.restFetch(lane, now: now)
+            }
             return
         }
         self.lanes[Int(lane)].fetch = .idle
@@ -75,7 +80,9 @@ extension Engine {
         self.schedule(function, now: now)
     }
 
-    private mutating func arrive(_ lane: Int32, _ record: RecordSummary, order: DeliveryOrder, mark: UInt64, now: Timestamp) {
+    private mutating func arrive(
+        _ lane: Int32, _ record: RecordSummary, order: DeliveryOrder, mark: UInt64, now: Timestamp
+    ) {
         var key: UInt64 =
             switch order {
             case .key: record.keyHash
@@ -84,7 +91,8 @@ extension Engine {
             }
         if self.fault == .ignoresKeyOrder { key = 0 }
         guard
-            let slot = self.lanes[Int(lane)].ledger.admit(record.offset, orderKey: key, bytes: record.bytes, tableMark: mark)
+            let slot = self.lanes[Int(lane)].ledger.admit(
+                record.offset, orderKey: key, bytes: record.bytes, tableMark: mark)
         else { return }
         if self.lanes[Int(lane)].keys.arrive(slot, key: key) { self.makeRunnable(lane, slot, now: now) }
     }
@@ -119,11 +127,12 @@ extension Engine {
     private mutating func restFetch(_ lane: Int32, now: Timestamp) {
         self.lanes[Int(lane)].fetch = .resting
         let generation = UInt64(self.lanes[Int(lane)].generation)
-        self.timers.insert(EngineTimer(due: now + Limits.Engine.fetchRetry, kind: .fetch, index: lane, generation: generation))
+        self.timers.insert(
+            EngineTimer(due: now + Limits.Engine.fetchRetry, kind: .fetch, index: lane, generation: generation))
     }
 
-    /// At dispatch the record was gone (retention or compaction). Superseded records settle as skipped; expired ones become dead
-    /// letters. The attempt is over and its credit is back: the worker never saw it.
+    /// At dispatch the record was gone (retention or compaction). Superseded records settle as skipped; expired ones
+    /// become dead letters. The attempt is over and its credit is back: the worker never saw it.
     public mutating func recordGone(_ stream: StreamID, isSuperseded: Bool, now: Timestamp) {
         guard let attempt = self.inFlight.find(stream) else { return }
         let (work, worker) = (self.inFlight[attempt].work, self.inFlight[attempt].worker)
@@ -150,7 +159,8 @@ extension Engine {
         self.schedule(function, now: now)
     }
 
-    /// Its record is gone for good: a dead letter holds what is known, whatever the policy for failures, except to drop.
+    /// Its record is gone for good: a dead letter holds what is known, whatever the policy for failures, except to
+    /// drop.
     mutating func expire(_ lane: Int32, _ slot: Int32) {
         let delivery = self.delivery(lane, slot)
         let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts)
@@ -172,6 +182,8 @@ extension Engine {
     /// The delivery is done as far as its order goes: the next of its key may run, before this one is durable.
     mutating func release(_ lane: Int32, _ slot: Int32, now: Timestamp) {
         let key = self.lanes[Int(lane)].ledger[slot].orderKey
-        if let follower = self.lanes[Int(lane)].keys.release(slot, key: key) { self.makeRunnable(lane, follower, now: now) }
+        if let follower = self.lanes[Int(lane)].keys.release(slot, key: key) {
+            self.makeRunnable(lane, follower, now: now)
+        }
     }
 }

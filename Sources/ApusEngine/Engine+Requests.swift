@@ -3,7 +3,9 @@ public import ApusCore
 /// Direct invocations.
 extension Engine {
     /// Queues a direct invocation; it is answered by ``Verdict/answer(_:)`` or `.fail`, once.
-    public mutating func invoke(_ request: RequestID, function: FunctionID, bytes: Int, deadline: Timestamp?, now: Timestamp) {
+    public mutating func invoke(
+        _ request: RequestID, function: FunctionID, bytes: Int, deadline: Timestamp?, now: Timestamp
+    ) {
         guard self.requests.find(request) == nil else { return }
         guard let slot = self.slot(of: function) else {
             self.actions.append(.fail(request, Failure(.functionNotFound, "the function does not exist here")))
@@ -30,10 +32,15 @@ extension Engine {
 
     private func refusal(_ function: Int32, deadline: Timestamp?, now: Timestamp) -> Failure? {
         let state = self.functions[Int(function)]
-        if self.isDraining { return Failure(.shuttingDown, "the server is stopping; send the invocation again when it is back") }
-        if let deadline, deadline <= now { return Failure(.deadlineExceeded, "the invocation's deadline had passed when it arrived") }
+        if self.isDraining {
+            return Failure(.shuttingDown, "the server is stopping; send the invocation again when it is back")
+        }
+        if let deadline, deadline <= now {
+            return Failure(.deadlineExceeded, "the invocation's deadline had passed when it arrived")
+        }
         if state.queue.count >= self.configuration.waitingRequestsPerFunction {
-            return Failure(.overloaded, "\(state.queue.count) invocations wait for this function already; try again later")
+            return Failure(
+                .overloaded, "\(state.queue.count) invocations wait for this function already; try again later")
         }
         if state.pool.isRefusing(now: now), let failure = state.pool.lastFailure { return failure }
         return nil
@@ -58,7 +65,9 @@ extension Engine {
         guard request.state == .waiting, !self.functions[function].plan.isPaused else { return }
         self.functions[function].ready -= 1
         self.functions[function].gatherer?.remove(bytes: Int(request.bytes))
-        if self.functions[function].queue.count == 0 { self.functions[function].ring.remove(FunctionState.requestSource) }
+        if self.functions[function].queue.count == 0 {
+            self.functions[function].ring.remove(FunctionState.requestSource)
+        }
     }
 
     /// Fails everyone who waits for this function.

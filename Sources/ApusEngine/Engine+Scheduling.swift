@@ -8,7 +8,8 @@ extension Engine {
         case request(Int32)
     }
 
-    /// Dispatches what may run to whoever may take it, then starts workers for what is left. Called after every event of a function.
+    /// Dispatches what may run to whoever may take it, then starts workers for what is left. Called after every event
+    /// of a function.
     mutating func schedule(_ function: Int32, now: Timestamp) {
         guard !self.isDraining else { return }
         if self.functions[Int(function)].ready > 0 {
@@ -25,23 +26,28 @@ extension Engine {
         while self.functions[Int(function)].ready > 0 {
             guard let (worker, item) = self.match(function) else { return }
             self.workers[Int(worker)].credits -= 1
+            self.workers[Int(worker)].creditsInUse += 1
             let dispatch = self.begin(item, worker: worker, function: function, batch: InFlight.none, now: now)
             self.place(worker, now: now)
             self.actions.append(.dispatch(dispatch))
         }
     }
 
-    /// A worker with credit and the next item it may run. Idle workers come first; a worker that was not yet fed the function's
-    /// tables as far as an item needs leaves it to another.
+    /// A worker with credit and the next item it may run. Idle workers come first; a worker that was not yet fed the
+    /// function's tables as far as an item needs leaves it to another.
     private mutating func match(_ function: Int32) -> (worker: Int32, item: Item)? {
         var worker = self.functions[Int(function)].idle.first
         while worker != FunctionState.noWorker {
-            if let item = self.takeNext(function, fed: self.fedMark(worker), count: 0, bytes: 0) { return (worker, item) }
+            if let item = self.takeNext(function, fed: self.fedMark(worker), count: 0, bytes: 0) {
+                return (worker, item)
+            }
             worker = self.workers[Int(worker)].after
         }
         worker = self.functions[Int(function)].busy.first
         while worker != FunctionState.noWorker {
-            if let item = self.takeNext(function, fed: self.fedMark(worker), count: 0, bytes: 0) { return (worker, item) }
+            if let item = self.takeNext(function, fed: self.fedMark(worker), count: 0, bytes: 0) {
+                return (worker, item)
+            }
             worker = self.workers[Int(worker)].after
         }
         return nil
@@ -97,7 +103,8 @@ extension Engine {
         self.functions[function].gatherer?.remove(bytes: bytes)
     }
 
-    private mutating func begin(_ item: Item, worker: Int32, function: Int32, batch: Int32, now: Timestamp) -> Dispatch {
+    private mutating func begin(_ item: Item, worker: Int32, function: Int32, batch: Int32, now: Timestamp) -> Dispatch
+    {
         let deadline = now + self.functions[Int(function)].plan.timeout
         var shown = deadline
         let work: InFlight.Work
@@ -122,7 +129,8 @@ extension Engine {
         self.functions[Int(function)].running += 1
         self.watchDeadlines(function)
         return Dispatch(
-            worker: self.workerID(worker), stream: self.inFlight.stream(slot), work: named, attempt: attempt, deadline: shown
+            worker: self.workerID(worker), stream: self.inFlight.stream(slot), work: named, attempt: attempt,
+            deadline: shown
         )
     }
 
@@ -153,6 +161,7 @@ extension Engine {
                 bytes += self.bytes(of: item)
             }
             self.workers[Int(worker)].credits -= 1
+            self.workers[Int(worker)].creditsInUse += 1
             let batch = self.openBatches.open(items.count)
             let dispatches = items.map { self.begin($0, worker: worker, function: function, batch: batch, now: now) }
             self.place(worker, now: now)

@@ -36,8 +36,8 @@ extension Engine {
         self.considerTableFetch(function, table)
     }
 
-    /// Reads on for the worker that is furthest behind and has room for a good part of its window. One read serves all workers
-    /// that stand within what it brings.
+    /// Reads on for the worker that is furthest behind and has room for a good part of its window. One read serves all
+    /// workers that stand within what it brings.
     private mutating func considerTableFetch(_ function: Int32, _ table: Int32) {
         guard let state = self.functions[Int(function)].tables?.tables[Int(table)], state.isOpen, state.fetch == .idle,
             !self.isDraining
@@ -56,12 +56,17 @@ extension Engine {
         self.functions[Int(function)].tables?.tables[Int(table)].fetch = .underWay
         self.functions[Int(function)].tables?.tables[Int(table)].fetchFrom = from
         self.actions.append(
-            .fetch(state.trigger, partition: state.partition, from: from, maxRecords: min(room, Limits.Engine.fetchRecords))
+            .fetch(
+                state.trigger, partition: state.partition, from: from, maxRecords: min(room, Limits.Engine.fetchRecords)
+            )
         )
     }
 
-    mutating func tableFetched(_ function: Int32, table: Int32, records: [RecordSummary], next: Offset, now: Timestamp) {
-        guard let state = self.functions[Int(function)].tables?.tables[Int(table)], state.fetch == .underWay else { return }
+    mutating func tableFetched(_ function: Int32, table: Int32, records: [RecordSummary], next: Offset, now: Timestamp)
+    {
+        guard let state = self.functions[Int(function)].tables?.tables[Int(table)], state.fetch == .underWay else {
+            return
+        }
         guard next > state.fetchFrom else {
             self.restTableFetch(function, table, now: now)
             return
@@ -78,7 +83,8 @@ extension Engine {
 
     /// Gives a worker the records it does not have, as far as its window allows.
     private mutating func feed(
-        _ worker: Int32, _ table: TableFeed.Table, _ place: Int32, records: [RecordSummary], next: Offset, now: Timestamp
+        _ worker: Int32, _ table: TableFeed.Table, _ place: Int32, records: [RecordSummary], next: Offset,
+        now: Timestamp
     ) {
         guard var feed = self.workers[Int(worker)].feed else { return }
         let window = max(1, self.configuration.tableWindow)
@@ -98,21 +104,28 @@ extension Engine {
         self.updateMark(worker)
     }
 
-    /// A worker takes its table records one after the other, so each has the function's timeout for itself and for those before it.
-    private mutating func giveTableRecord(_ delivery: Delivery, _ table: Int32, worker: Int32, before: Int, now: Timestamp) {
+    /// A worker takes its table records one after the other, so each has the function's timeout for itself and for
+    /// those before it.
+    private mutating func giveTableRecord(
+        _ delivery: Delivery, _ table: Int32, worker: Int32, before: Int, now: Timestamp
+    ) {
         let function = self.workers[Int(worker)].function
         let timeout = self.functions[Int(function)].plan.timeout.microseconds
         let (whole, isOver) = timeout.multipliedReportingOverflow(by: Int64(before + 1))
         let deadline = now + TimeSpan(microseconds: isOver ? .max : whole)
         let slot = self.inFlight.begin(
-            .tableRecord(table: table, offset: delivery.offset), worker: worker, function: function, batch: InFlight.none,
-            deadline: deadline, workerList: &self.workers[Int(worker)].attempts, deadlines: &self.functions[Int(function)].deadlines
+            .tableRecord(table: table, offset: delivery.offset), worker: worker, function: function,
+            batch: InFlight.none,
+            deadline: deadline, workerList: &self.workers[Int(worker)].attempts,
+            deadlines: &self.functions[Int(function)].deadlines
         )
         self.watchDeadlines(function)
         let stream = self.inFlight.stream(slot)
         self.actions.append(
             .dispatch(
-                Dispatch(worker: self.workerID(worker), stream: stream, work: .tableRecord(delivery), attempt: 1, deadline: deadline)
+                Dispatch(
+                    worker: self.workerID(worker), stream: stream, work: .tableRecord(delivery), attempt: 1,
+                    deadline: deadline)
             )
         )
     }
@@ -122,13 +135,27 @@ extension Engine {
         self.workers[Int(worker)].feed?.took(table, offset: offset)
         self.updateMark(worker)
         // The window is shared by all tables, so room that one leaves may be another's.
-        guard let feed = self.workers[Int(worker)].feed, feed.underWay <= max(1, self.configuration.tableWindow) / 2 else { return }
+        guard let feed = self.workers[Int(worker)].feed, feed.underWay <= max(1, self.configuration.tableWindow) / 2
+        else { return }
         for place in feed.cursors.indices { self.considerTableFetch(function, Int32(place)) }
+    }
+
+    /// A worker whose table is not whole is of no use. One that never did anything else counts as a failed start, or a
+    /// record that no worker takes would have them started over and over.
+    mutating func tableFailed(_ worker: Int32, _ cause: Failure, now: Timestamp) {
+        let (phase, isProven) = (self.workers[Int(worker)].phase, self.workers[Int(worker)].isProven)
+        let function = self.workers[Int(worker)].function
+        self.kill(worker, .tableFailed, now: now)
+        guard phase == .ready, !isProven else { return }
+        let failure = Failure(
+            .tableFailed, "a record of the function's table failed: \(cause.message)", detail: cause.detail)
+        self.startsFail(function, failure, now: now)
     }
 
     private mutating func updateMark(_ worker: Int32) {
         let function = Int(self.workers[Int(worker)].function)
-        guard let feed = self.workers[Int(worker)].feed, let mark = self.functions[function].tables?.mark(of: feed) else { return }
+        guard let feed = self.workers[Int(worker)].feed, let mark = self.functions[function].tables?.mark(of: feed)
+        else { return }
         self.workers[Int(worker)].feed?.mark = mark
     }
 
@@ -141,7 +168,9 @@ extension Engine {
         self.functions[Int(function)].tables?.tables[Int(table)].fetch = .resting
         let generation = UInt64(self.functions[Int(function)].generation)
         self.timers.insert(
-            EngineTimer(due: now + Limits.Engine.fetchRetry, kind: .tableFetch, index: function, detail: table, generation: generation)
+            EngineTimer(
+                due: now + Limits.Engine.fetchRetry, kind: .tableFetch, index: function, detail: table,
+                generation: generation)
         )
     }
 

@@ -7,7 +7,9 @@ extension Engine {
         var due = self.timers.first?.due
         if let request = self.requests.nextDeadline { due = min(due ?? request.moment, request.moment) }
         let cancelled = self.inFlight.cancelled.first
-        if cancelled != InFlight.none { due = min(due ?? self.inFlight[cancelled].deadline, self.inFlight[cancelled].deadline) }
+        if cancelled != InFlight.none {
+            due = min(due ?? self.inFlight[cancelled].deadline, self.inFlight[cancelled].deadline)
+        }
         return due == .distantFuture ? nil : due
     }
 
@@ -94,7 +96,9 @@ extension Engine {
         self.isDraining = true
         self.settleLazy()
         for function in self.functions.indices where !self.functions[function].isRemoved {
-            self.failWaiting(Int32(function), Failure(.shuttingDown, "the server is stopping; send the invocation again when it is back"))
+            self.failWaiting(
+                Int32(function),
+                Failure(.shuttingDown, "the server is stopping; send the invocation again when it is back"))
         }
     }
 }

@@ -55,7 +55,8 @@ extension Engine {
         self.functions[Int(function)].pool.started()
         let due = now + self.configuration.startTimeout
         self.timers.insert(EngineTimer(due: due, kind: .startTimeout, index: slot, generation: worker.generation))
-        self.actions.append(.start(self.workerID(slot), self.functions[Int(function)].plan.function, generation: worker.revision))
+        self.actions.append(
+            .start(self.workerID(slot), self.functions[Int(function)].plan.function, generation: worker.revision))
     }
 
     /// READY came; CREDIT brings what it may take.
@@ -71,9 +72,13 @@ extension Engine {
         self.schedule(function, now: now)
     }
 
+    /// A worker may take `count` more. Its claim is outside data: it never gets more at a time than the function's
+    /// concurrency.
     public mutating func credit(_ worker: WorkerID, _ count: Int, now: Timestamp) {
         guard let slot = self.slot(of: worker), count > 0 else { return }
-        self.workers[Int(slot)].credits += min(count, Limits.Engine.creditsPerWorker - self.workers[Int(slot)].credits)
+        let concurrency = max(1, self.functions[Int(self.workers[Int(slot)].function)].plan.concurrency)
+        let room = concurrency - self.workers[Int(slot)].credits - self.workers[Int(slot)].creditsInUse
+        self.workers[Int(slot)].credits += min(count, max(0, room))
         self.workers[Int(slot)].hasCredit = true
         self.place(slot, now: now)
         self.schedule(self.workers[Int(slot)].function, now: now)
@@ -115,7 +120,8 @@ extension Engine {
     mutating func watchIdle(_ function: Int32, now: Timestamp) {
         let place = Int(function)
         let longest = self.functions[place].idle.last
-        guard longest != FunctionState.noWorker, self.functions[place].pool.hasSpare(self.functions[place].plan.scale) else { return }
+        guard longest != FunctionState.noWorker, self.functions[place].pool.hasSpare(self.functions[place].plan.scale)
+        else { return }
         let due = max(now, self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle)
         self.setTimer(.idle, of: function, due: due)
     }
@@ -190,6 +196,17 @@ extension Engine {
             self.releaseFunction(function)
         } else {
             self.schedule(function, now: now)
+            if self.functions[Int(function)].workers.isEmpty { self.trim(function) }
+        }
+    }
+
+    /// A function without workers gives back what its last burst took.
+    private mutating func trim(_ function: Int32) {
+        for trigger in self.functions[Int(function)].triggers where self.triggers[Int(trigger)].plan.kind == .topic {
+            for lane in self.triggers[Int(trigger)].lanes where lane >= 0 {
+                self.lanes[Int(lane)].ledger.trim()
+                if self.lanes[Int(lane)].ledger.unsettled == 0 { self.lanes[Int(lane)].keys.trim() }
+            }
         }
     }
 

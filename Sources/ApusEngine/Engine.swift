@@ -1,14 +1,14 @@
 internal import ApusCore
 
-/// Every decision of one shard, and no I/O: which record is fetched, which delivery runs where and when, what its outcome means,
-/// when workers start and stop, what the ledger says.
+/// Every decision of one shard, and no I/O: which record is fetched, which delivery runs where and when, what its
+/// outcome means, when workers start and stop, what the ledger says.
 ///
-/// `now` is a parameter of every event; the same seed and the same events give the same actions. The host calls, performs what
-/// ``takeActions(into:)`` yields, and calls again.
+/// `now` is a parameter of every event; the same seed and the same events give the same actions. The host calls,
+/// performs what ``takeActions(into:)`` yields, and calls again.
 ///
-/// The engine composes small machines: a ``Ledger`` and a ``KeyOrder`` per lane (one partition of one trigger), a ``WorkerPool``,
-/// a ``BatchGatherer`` and a ``TableFeed`` per function, ``InFlight`` and ``Requests`` for all. They refer to each other by index
-/// into flat arrays, so that an event's way through them allocates nothing.
+/// The engine composes small machines: a ``Ledger`` and a ``KeyOrder`` per lane (one partition of one trigger), a
+/// ``WorkerPool``, a ``BatchGatherer`` and a ``TableFeed`` per function, ``InFlight`` and ``Requests`` for all. They
+/// refer to each other by index into flat arrays, so that an event's way through them allocates nothing.
 public struct Engine {
     public let configuration: EngineConfiguration
     let fault: LedgerFault

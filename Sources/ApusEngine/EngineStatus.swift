@@ -44,7 +44,8 @@ extension Engine {
         return status
     }
 
-    /// Every offset of the partition below it is settled, in memory; the durable watermark follows with the ledger's writes.
+    /// Every offset of the partition below it is settled, in memory; the durable watermark follows with the ledger's
+    /// writes.
     public func watermark(of trigger: TriggerID, partition: Int) -> Offset? {
         self.lane(of: trigger, partition).map { self.lanes[Int($0)].ledger.watermark }
     }
@@ -54,7 +55,8 @@ extension Engine {
         let state = self.functions[Int(slot)]
         return FunctionStatus(
             workersStarting: state.pool.starting, workersReady: state.pool.ready, workersLeaving: state.pool.leaving,
-            attempts: state.running, waitingRequests: state.queue.count, ready: state.ready, startFailures: state.pool.failures,
+            attempts: state.running, waitingRequests: state.queue.count, ready: state.ready,
+            startFailures: state.pool.failures,
             blockedUntil: state.pool.blockedUntil
         )
     }

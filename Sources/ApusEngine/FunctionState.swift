@@ -107,7 +107,10 @@ struct Worker {
     var function: Int32 = -1
     /// The revision it runs.
     var revision: UInt64 = 0
+    /// Credits it holds, and those that what runs on it took: together the function's concurrency at most, whatever it
+    /// claims.
     var credits = 0
+    var creditsInUse = 0
     /// Attempts that count as use.
     var running = 0
     var attempts = InFlight.List()

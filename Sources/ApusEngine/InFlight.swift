@@ -2,9 +2,10 @@ internal import ApusCore
 
 /// The attempts in flight, by stream.
 ///
-/// A stream names a slot and the slot's generation, so that an answer that comes late finds that its attempt is gone. Slots lie in
-/// a flat array. Each attempt stands in the list of its worker and in one list by time: the deadlines of its function, in which
-/// all attempts have the same timeout and arrive in order, or, cancelled, the list of those whose worker is killed next.
+/// A stream names a slot and the slot's generation, so that an answer that comes late finds that its attempt is gone.
+/// Slots lie in a flat array. Each attempt stands in the list of its worker and in one list by time: the deadlines of
+/// its function, in which all attempts have the same timeout and arrive in order, or, cancelled, the list of those
+/// whose worker is killed next.
 struct InFlight {
     static let none: Int32 = -1
     private static let indexBits: UInt64 = 24
@@ -50,8 +51,8 @@ struct InFlight {
         var first = InFlight.none
         var last = InFlight.none
 
-        /// Keeps the list in the order of deadlines. With one timeout per function that is its end; a redeploy with a shorter one
-        /// walks back over what the longer one left.
+        /// Keeps the list in the order of deadlines. With one timeout per function that is its end; a redeploy with a
+        /// shorter one walks back over what the longer one left.
         fileprivate mutating func insert(_ slot: Int32, _ attempts: inout [Attempt]) {
             var before = self.last
             while before != InFlight.none, attempts[Int(before)].deadline > attempts[Int(slot)].deadline {
@@ -93,7 +94,8 @@ struct InFlight {
     }
 
     mutating func begin(
-        _ work: Work, worker: Int32, function: Int32, batch: Int32, deadline: Timestamp, workerList: inout List, deadlines: inout List
+        _ work: Work, worker: Int32, function: Int32, batch: Int32, deadline: Timestamp, workerList: inout List,
+        deadlines: inout List
     ) -> Int32 {
         let slot = self.allocate()
         var attempt = Attempt()
@@ -108,7 +110,11 @@ struct InFlight {
         if case .tableRecord = work { attempt.isTableRecord = true }
         attempt.workerBefore = workerList.last
         self.attempts[Int(slot)] = attempt
-        if workerList.last == Self.none { workerList.first = slot } else { self.attempts[Int(workerList.last)].workerAfter = slot }
+        if workerList.last == Self.none {
+            workerList.first = slot
+        } else {
+            self.attempts[Int(workerList.last)].workerAfter = slot
+        }
         workerList.last = slot
         deadlines.insert(slot, &self.attempts)
         self.count += 1
@@ -117,7 +123,8 @@ struct InFlight {
 
     private mutating func allocate() -> Int32 {
         guard self.firstFree != Self.none else {
-            precondition(self.attempts.count < Self.capacity, "attempts in flight are bounded by the credits of workers")
+            precondition(
+                self.attempts.count < Self.capacity, "attempts in flight are bounded by the credits of workers")
             self.attempts.append(Attempt())
             return Int32(self.attempts.count - 1)
         }

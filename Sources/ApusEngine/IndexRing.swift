@@ -1,9 +1,9 @@
 /// A first-in first-out queue of indices in one flat ring.
 ///
-/// The sources of a function (its partitions, its requests) stand in one while they have work that may run: each gives one piece
-/// of work and goes to the back, so that a hot partition cannot starve another.
+/// The sources of a function (its partitions, its requests) stand in one while they have work that may run: each gives
+/// one piece of work and goes to the back, so that a hot partition cannot starve another.
 struct IndexRing {
-    private var storage: [Int32] = Array(repeating: 0, count: 8)
+    private var storage: [Int32] = []
     private var head = 0
     private(set) var count = 0
 
@@ -38,7 +38,7 @@ struct IndexRing {
 
     private mutating func grow() {
         let (storage, head, count) = (self.storage, self.head, self.count)
-        self.storage = (0..<count * 2).map { $0 < count ? storage[(head + $0) & (storage.count - 1)] : 0 }
+        self.storage = (0..<max(8, count * 2)).map { $0 < count ? storage[(head + $0) & (storage.count - 1)] : 0 }
         self.head = 0
     }
 }

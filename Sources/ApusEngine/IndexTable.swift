@@ -1,26 +1,22 @@
 /// A map from 64-bit numbers to small indices, in two flat arrays: open addressing, linear probing, no tombstones.
 ///
-/// It exists because the paths of an event look up offsets and keys, where a dictionary costs several times as much. Stored
-/// indices are never negative.
+/// It exists because the paths of an event look up offsets and keys, where a dictionary costs several times as much.
+/// Stored indices are never negative.
 struct IndexTable {
     private static let empty: Int32 = -1
     private static let initialCapacity = 16
 
-    private var keys: [UInt64]
-    private var values: [Int32]
-    private var shift: UInt64
+    // Nothing is allocated before the first member: most functions are idle.
+    private var keys: [UInt64] = []
+    private var values: [Int32] = []
+    private var shift: UInt64 = 0
     private(set) var count = 0
-
-    init() {
-        self.keys = Array(repeating: 0, count: Self.initialCapacity)
-        self.values = Array(repeating: Self.empty, count: Self.initialCapacity)
-        self.shift = UInt64(64 - Self.initialCapacity.trailingZeroBitCount)
-    }
 
     /// Multiplication by the golden ratio spreads neighbouring offsets over the whole table.
     private func home(_ key: UInt64) -> Int { Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) &>> self.shift) }
 
     subscript(key: UInt64) -> Int32? {
+        guard self.count > 0 else { return nil }
         let mask = self.values.count - 1
         var at = self.home(key)
         while self.values[at] != Self.empty {
@@ -49,6 +45,7 @@ struct IndexTable {
 
     @discardableResult
     mutating func remove(_ key: UInt64) -> Int32? {
+        guard self.count > 0 else { return nil }
         let mask = self.values.count - 1
         var at = self.home(key)
         while self.values[at] != Self.empty {
@@ -81,9 +78,10 @@ struct IndexTable {
 
     private mutating func grow() {
         let (keys, values) = (self.keys, self.values)
-        self.keys = Array(repeating: 0, count: keys.count * 2)
-        self.values = Array(repeating: Self.empty, count: keys.count * 2)
-        self.shift -= 1
+        let capacity = max(Self.initialCapacity, keys.count * 2)
+        self.keys = Array(repeating: 0, count: capacity)
+        self.values = Array(repeating: Self.empty, count: capacity)
+        self.shift = UInt64(64 - capacity.trailingZeroBitCount)
         self.count = 0
         for index in keys.indices where values[index] != Self.empty { self.set(keys[index], values[index]) }
     }

@@ -1,7 +1,7 @@
 /// Who waits for whom: deliveries of one order key run one after the other, keys never wait for each other.
 ///
-/// Members are slots of the partition's ``Ledger``. Order key 0 stands for no order. A key is here only while a delivery of it is
-/// unsettled, so that memory follows the deliveries in flight and not the keys there are.
+/// Members are slots of the partition's ``Ledger``. Order key 0 stands for no order. A key is here only while a
+/// delivery of it is unsettled, so that memory follows the deliveries in flight and not the keys there are.
 struct KeyOrder {
     private static let none: Int32 = -1
     /// The last delivery in line of each key.
@@ -31,5 +31,12 @@ struct KeyOrder {
         guard follower == Self.none else { return follower }
         self.tails.remove(key)
         return nil
+    }
+
+    /// Gives back what a burst took, when nothing is left of it.
+    mutating func trim() {
+        guard self.count == 0 else { return }
+        self.tails = IndexTable()
+        self.followers = []
     }
 }

@@ -2,12 +2,13 @@ internal import ApusCore
 
 /// What became of the records of one trigger's partition, in memory.
 ///
-/// It holds one entry per unsettled delivery and the position up to which records were read; every offset below the position
-/// that has no entry is settled. So settling is the removal of an entry, a gap that compaction left and a run of records that a
-/// filter skipped cost nothing, and the watermark is the offset of the first entry. Every operation is O(1); only the state for a
-/// write walks the entries, up to the last one that a restart must know of.
+/// It holds one entry per unsettled delivery and the position up to which records were read; every offset below the
+/// position that has no entry is settled. So settling is the removal of an entry, a gap that compaction left and a run
+/// of records that a filter skipped cost nothing, and the watermark is the offset of the first entry. Every operation
+/// is O(1); only the state for a write walks the entries, up to the last one that a restart must know of.
 ///
-/// Entries lie in flat arrays and are linked in the order of their offsets. An entry is in at most one further list, by its state.
+/// Entries lie in flat arrays and are linked in the order of their offsets. An entry is in at most one further list, by
+/// its state.
 struct Ledger {
     static let none: Int32 = -1
 
@@ -130,7 +131,8 @@ struct Ledger {
     /// - Precondition: called in ascending order, before the first ``admit(_:orderKey:bytes:tableMark:)``.
     mutating func admitExpired(_ pending: LedgerState.Pending) {
         let position = self.position
-        guard pending.offset < position, let slot = self.admit(pending.offset, orderKey: 0, bytes: 0, tableMark: 0) else { return }
+        guard pending.offset < position, let slot = self.admit(pending.offset, orderKey: 0, bytes: 0, tableMark: 0)
+        else { return }
         self.position = position
         self.entries[Int(slot)].attempts = Int32(clamping: pending.attempts)
         self.entries[Int(slot)].state = .running
@@ -175,7 +177,8 @@ struct Ledger {
     /// An attempt failed; `due` is when the next may start.
     mutating func fail(_ slot: Int32, due: Timestamp) {
         if self.entries[Int(slot)].attempts == 0 { self.failed += 1 }
-        self.entries[Int(slot)].attempts = min(self.entries[Int(slot)].attempts + 1, Int32(Limits.Engine.countedAttempts))
+        self.entries[Int(slot)].attempts = min(
+            self.entries[Int(slot)].attempts + 1, Int32(Limits.Engine.countedAttempts))
         self.wait(slot)
         self.entries[Int(slot)].due = due
     }
@@ -205,13 +208,29 @@ struct Ledger {
 
     private mutating func remove(_ slot: Int32) {
         let entry = self.entries[Int(slot)]
-        if entry.before == Self.none { self.first = entry.after } else { self.entries[Int(entry.before)].after = entry.after }
-        if entry.after == Self.none { self.last = entry.before } else { self.entries[Int(entry.after)].before = entry.before }
+        if entry.before == Self.none {
+            self.first = entry.after
+        } else {
+            self.entries[Int(entry.before)].after = entry.after
+        }
+        if entry.after == Self.none {
+            self.last = entry.before
+        } else {
+            self.entries[Int(entry.after)].before = entry.before
+        }
         self.offsets.remove(UInt64(bitPattern: entry.offset))
         self.entries[Int(slot)].state = .free
         self.entries[Int(slot)].next = self.firstFree
         self.firstFree = slot
         self.unsettled -= 1
+    }
+
+    /// Gives back what a burst took, when nothing is left of it.
+    mutating func trim() {
+        guard self.unsettled == 0 else { return }
+        self.entries = []
+        self.firstFree = Self.none
+        self.offsets = IndexTable()
     }
 
     // MARK: durable state
@@ -245,7 +264,9 @@ struct Ledger {
             self.written = self.committing
         } else {
             self.entries[Int(self.committing.last)].next = self.written.first
-            self.written = List(first: self.committing.first, last: self.written.last, count: self.committing.count + self.written.count)
+            self.written = List(
+                first: self.committing.first, last: self.written.last, count: self.committing.count + self.written.count
+            )
         }
         self.committing = List()
     }
@@ -267,7 +288,8 @@ struct Ledger {
             builder.unsettled(entry.offset)
             if entry.attempts > 0 {
                 failed -= 1
-                builder.pending(LedgerState.Pending(offset: entry.offset, attempts: Int(entry.attempts), nextDue: entry.due))
+                builder.pending(
+                    LedgerState.Pending(offset: entry.offset, attempts: Int(entry.attempts), nextDue: entry.due))
             }
         }
         return self.finish(builder, isCut: false)

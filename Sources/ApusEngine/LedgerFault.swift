@@ -1,4 +1,5 @@
-/// A deliberate defect of the ledger, so that tests can show that they would notice one. Nothing outside of tests sets it.
+/// A deliberate defect of the ledger, so that tests can show that they would notice one. Nothing outside of tests sets
+/// it.
 package enum LedgerFault: Sendable, CaseIterable {
     case none
     /// Writes a watermark past deliveries that are not finished.

@@ -44,7 +44,8 @@ extension LedgerState {
         return bytes
     }
 
-    /// Reads what ``encode()`` wrote. Other bytes are an error, never a trap, and never a state that breaks the rules of this type.
+    /// Reads what ``encode()`` wrote. Other bytes are an error, never a trap, and never a state that breaks the rules
+    /// of this type.
     public init(decoding bytes: [UInt8]) throws(LedgerStateError) {
         var reader = VariableReader(bytes)
         let version = try reader.byte()
@@ -65,7 +66,8 @@ extension LedgerState {
             let due = try reader.next()
             guard (1...UInt64(Int32.max)).contains(attempts) else { throw .malformed }
             let moment = Int64(bitPattern: due >> 1) ^ -Int64(bitPattern: due & 1)
-            state.pending.append(Pending(offset: offset, attempts: Int(attempts), nextDue: Timestamp(microseconds: moment)))
+            state.pending.append(
+                Pending(offset: offset, attempts: Int(attempts), nextDue: Timestamp(microseconds: moment)))
             before = offset
         }
         guard reader.isAtEnd else { throw .malformed }
@@ -113,7 +115,8 @@ private struct VariableReader {
         throw .malformed
     }
 
-    /// How many members follow. Each takes two bytes at least, so a count that the rest cannot hold is refused before any is made.
+    /// How many members follow. Each takes two bytes at least, so a count that the rest cannot hold is refused before
+    /// any is made.
     mutating func count() throws(LedgerStateError) -> Int {
         let count = try self.next()
         guard count <= UInt64(self.bytes.count - self.at) / 2 else { throw .truncated }

@@ -1,6 +1,7 @@
 internal import ApusCore
 
-/// Makes a ``LedgerState`` from the unsettled offsets of a partition in ascending order: what lies between them is settled.
+/// Makes a ``LedgerState`` from the unsettled offsets of a partition in ascending order: what lies between them is
+/// settled.
 struct LedgerStateBuilder {
     private var watermark: Offset?
     private var lastUnsettled: Offset = 0

@@ -13,8 +13,6 @@ extension Limits {
         public static let filterConditions = 64
         /// How long the ledger waits after a write that failed before it asks for the next.
         public static let ledgerRetry: TimeSpan = .milliseconds(100)
-        /// Credit that a worker may hold; more is cut off.
-        public static let creditsPerWorker = 65_536
         /// The longest `Retry(after:)` that a handler may ask for.
         public static let retryAfter: TimeSpan = .seconds(86_400)
         /// How long a direct invocation without a deadline may wait for a worker.

@@ -87,8 +87,16 @@ struct Requests {
 
     private mutating func unlink(_ slot: Int32, queue: inout Queue) {
         let request = self.requests[Int(slot)]
-        if request.before == Self.none { queue.first = request.after } else { self.requests[Int(request.before)].after = request.after }
-        if request.after == Self.none { queue.last = request.before } else { self.requests[Int(request.after)].before = request.before }
+        if request.before == Self.none {
+            queue.first = request.after
+        } else {
+            self.requests[Int(request.before)].after = request.after
+        }
+        if request.after == Self.none {
+            queue.last = request.before
+        } else {
+            self.requests[Int(request.after)].before = request.before
+        }
         queue.count -= 1
     }
 }

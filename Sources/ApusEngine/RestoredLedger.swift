@@ -22,7 +22,9 @@ struct RestoredLedger {
             return
         }
         var lost = start - state.watermark
-        for range in state.settled where range.lowerBound < start { lost -= min(range.upperBound, start) - range.lowerBound }
+        for range in state.settled where range.lowerBound < start {
+            lost -= min(range.upperBound, start) - range.lowerBound
+        }
         self.lostPending = state.pending.filter { $0.offset < start }
         self.lostCount = lost
         self.pending.removeAll { $0.offset < start }
@@ -30,13 +32,17 @@ struct RestoredLedger {
 
     /// Whether it was settled before the restart. Offsets are asked for in ascending order.
     mutating func isSettled(_ offset: Offset) -> Bool {
-        while self.nextSettled < self.settled.count, self.settled[self.nextSettled].upperBound <= offset { self.nextSettled += 1 }
+        while self.nextSettled < self.settled.count, self.settled[self.nextSettled].upperBound <= offset {
+            self.nextSettled += 1
+        }
         return self.nextSettled < self.settled.count && self.settled[self.nextSettled].contains(offset)
     }
 
     /// What is known of a delivery that failed before the restart. Offsets are asked for in ascending order.
     mutating func pending(_ offset: Offset) -> LedgerState.Pending? {
-        while self.nextPending < self.pending.count, self.pending[self.nextPending].offset < offset { self.nextPending += 1 }
+        while self.nextPending < self.pending.count, self.pending[self.nextPending].offset < offset {
+            self.nextPending += 1
+        }
         guard self.nextPending < self.pending.count, self.pending[self.nextPending].offset == offset else { return nil }
         return self.pending[self.nextPending]
     }
@@ -52,7 +58,9 @@ struct RestoredLedger {
     func appendRest(to state: inout LedgerState, position: Offset) {
         for range in self.settled[self.nextSettled...] {
             if let last = state.settled.last, range.lowerBound <= last.upperBound {
-                if range.upperBound > last.upperBound { state.settled[state.settled.count - 1] = last.lowerBound..<range.upperBound }
+                if range.upperBound > last.upperBound {
+                    state.settled[state.settled.count - 1] = last.lowerBound..<range.upperBound
+                }
             } else if range.upperBound > state.watermark {
                 state.settled.append(range)
             }

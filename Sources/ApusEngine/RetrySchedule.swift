@@ -2,8 +2,9 @@ internal import ApusCore
 
 /// How long a failed delivery waits: exponential backoff with equal jitter.
 ///
-/// The delay after attempt `n` lies between a half and the whole of `initial * 2^(n-1)`, never above `max`. Half of it is fixed,
-/// so that a retry is never immediate; the other half is chance, so that deliveries that failed together do not return together.
+/// The delay after attempt `n` lies between a half and the whole of `initial * 2^(n-1)`, never above `max`. Half of it
+/// is fixed, so that a retry is never immediate; the other half is chance, so that deliveries that failed together do
+/// not return together.
 struct RetrySchedule {
     var plan: RetryPlan
 
@@ -14,7 +15,8 @@ struct RetrySchedule {
     func bounds(attempts: Int) -> ClosedRange<Int64> {
         let ceiling = Swift.max(0, self.plan.max.microseconds)
         let initial = Swift.max(0, self.plan.initial.microseconds)
-        let (product, isOver) = initial.multipliedReportingOverflow(by: Int64(1) << Int64(Swift.min(Swift.max(attempts - 1, 0), 40)))
+        let (product, isOver) = initial.multipliedReportingOverflow(
+            by: Int64(1) << Int64(Swift.min(Swift.max(attempts - 1, 0), 40)))
         let whole = Swift.min(isOver ? ceiling : product, ceiling)
         return whole / 2...whole
     }

@@ -2,8 +2,8 @@ public import ApusCore
 
 /// A trigger's filter: every attribute it names has exactly that value.
 ///
-/// It is evaluated on the event's bytes where they lie, and allocates nothing. `specversion` is not stored with events: it equals
-/// `1.0` always.
+/// It is evaluated on the event's bytes where they lie, and allocates nothing. `specversion` is not stored with events:
+/// it equals `1.0` always.
 public struct SubscriptionFilter: Sendable, Equatable {
     private struct Condition: Sendable, Equatable {
         var name: Range<Int>

@@ -2,8 +2,9 @@ internal import ApusCore
 
 /// The tables of one function: how far each reaches, and in which order it grew.
 ///
-/// Work carries the number of growths at its arrival, its mark. A worker may run it once it was fed as far as all growths up to
-/// that mark: waiting for the present ends instead would let a table that never stops growing hold work back for ever.
+/// Work carries the number of growths at its arrival, its mark. A worker may run it once it was fed as far as all
+/// growths up to that mark: waiting for the present ends instead would let a table that never stops growing hold work
+/// back for ever.
 struct TableFeed {
     struct Table {
         var trigger: TriggerID
@@ -40,7 +41,9 @@ struct TableFeed {
     }
 
     mutating func close(_ trigger: TriggerID) {
-        for place in self.tables.indices where self.tables[place].trigger == trigger { self.tables[place].isOpen = false }
+        for place in self.tables.indices where self.tables[place].trigger == trigger {
+            self.tables[place].isOpen = false
+        }
     }
 
     mutating func grew(_ table: Int32, end: Offset, hasWorkers: Bool) {
@@ -48,7 +51,8 @@ struct TableFeed {
         self.tables[Int(table)].end = end
         self.mark += 1
         self.growths.append(Growth(table: table, end: end))
-        // Without workers nobody needs to tell the growths apart, and with too many of them waiting a little longer is cheaper.
+        // Without workers nobody needs to tell the growths apart, and with too many of them waiting a little longer is
+        // cheaper.
         guard !hasWorkers || self.growths.count > Limits.Engine.tableGrowths else { return }
         self.base = self.mark
         self.baseEnds = self.tables.map(\.end)
@@ -59,7 +63,9 @@ struct TableFeed {
     func mark(of feed: WorkerFeed) -> UInt64 {
         var mark = feed.mark
         if mark < self.base {
-            for place in self.tables.indices where !self.isFed(feed, Int32(place), to: self.baseEnds[place]) { return mark }
+            for place in self.tables.indices where !self.isFed(feed, Int32(place), to: self.baseEnds[place]) {
+                return mark
+            }
             mark = self.base
         }
         while mark < self.mark {

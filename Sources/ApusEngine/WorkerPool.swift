@@ -75,9 +75,11 @@ struct WorkerPool {
     mutating func failed(_ failure: Failure, configuration: EngineConfiguration, now: Timestamp) {
         self.failures += 1
         self.lastFailure = failure
-        let doubled = configuration.startBackoff.microseconds.multipliedReportingOverflow(by: 1 << Int64(min(self.failures - 1, 30)))
+        let doubled = configuration.startBackoff.microseconds.multipliedReportingOverflow(
+            by: 1 << Int64(min(self.failures - 1, 30)))
         let longest = configuration.startBackoffMax.microseconds
-        self.blockedUntil = now + TimeSpan(microseconds: doubled.overflow ? longest : min(doubled.partialValue, longest))
+        self.blockedUntil =
+            now + TimeSpan(microseconds: doubled.overflow ? longest : min(doubled.partialValue, longest))
     }
 
     /// A new revision starts with a clean record.

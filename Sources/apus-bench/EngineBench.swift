@@ -29,13 +29,15 @@ struct EngineBench {
 
     private init(order: DeliveryOrder) {
         let plan = FunctionPlan(
-            function: FunctionID(rawValue: 1), generation: 1, concurrency: Self.inFlight, scale: ScalePlan(min: 1, max: 1),
+            function: FunctionID(rawValue: 1), generation: 1, concurrency: Self.inFlight,
+            scale: ScalePlan(min: 1, max: 1),
             triggers: [TriggerPlan(trigger: self.trigger, order: order)]
         )
         self.engine = Engine(seed: 1)
         self.engine.apply(plan, now: self.now)
         self.engine.open(
-            self.trigger, partition: 0, state: LedgerState(watermark: 0), bounds: OffsetBounds(start: 0, end: 0), now: self.now
+            self.trigger, partition: 0, state: LedgerState(watermark: 0), bounds: OffsetBounds(start: 0, end: 0),
+            now: self.now
         )
     }
 
@@ -83,7 +85,9 @@ struct EngineBench {
         let running = self.running
         self.running.removeAll(keepingCapacity: true)
         for stream in running {
-            guard case .publish(let delivery, _) = self.engine.outcome(stream, .succeeded, now: self.now) else { continue }
+            guard case .publish(let delivery, _) = self.engine.outcome(stream, .succeeded, now: self.now) else {
+                continue
+            }
             self.engine.written(delivery)
             self.settled += 1
             self.sinceWrite += 1

@@ -1,6 +1,7 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct CommitTests {
     @Test func aRunOfOffsetsDoneInOrderIsCommittedOnce() {
@@ -32,10 +33,12 @@ import Testing
     @Test func aRestartRunsOnlyWhatWasNotSettled() {
         let state = LedgerState(watermark: 1, settled: [2..<4])
         var rig = EngineRig(
-            EngineRig.plan(order: .none, concurrency: 4, scale: ScalePlan(max: 1)), state: state, bounds: OffsetBounds(start: 0, end: 4)
+            EngineRig.plan(order: .none, concurrency: 4, scale: ScalePlan(max: 1)), state: state,
+            bounds: OffsetBounds(start: 0, end: 4)
         )
         #expect(rig.take() == [.fetch(EngineRig.trigger, partition: 0, from: 1, maxRecords: 256)])
-        rig.engine.fetched(EngineRig.trigger, partition: 0, records: [record(1), record(2), record(3)], next: 4, now: rig.now)
+        rig.engine.fetched(
+            EngineRig.trigger, partition: 0, records: [record(1), record(2), record(3)], next: 4, now: rig.now)
         _ = rig.startWorkers(credit: 4)
         let dispatches = rig.dispatches()
         #expect(dispatches.map(\.offset) == [1])
@@ -69,7 +72,9 @@ import Testing
             }
             let state = ledger.beginWrite()
             let oldest = running.map { ledger[$0].offset }.min() ?? next
-            if state.watermark != oldest { Issue.record("watermark \(state.watermark), the oldest unfinished is \(oldest)") }
+            if state.watermark != oldest {
+                Issue.record("watermark \(state.watermark), the oldest unfinished is \(oldest)")
+            }
             committed += ledger.commitWrite()
         }
         #expect(ledger.state == LedgerState(watermark: Offset(count)))
@@ -162,14 +167,23 @@ import Testing
         // 5 had failed and is known; 6 and 9..<20 are lost; 7 and 8 were settled.
         #expect(rig.engine.status(of: EngineRig.trigger)?.counters.lost == 12)
         let actions = rig.take()
-        #expect(actions.contains { if case .deadLetter(delivery, attempts: 2, let failure) = $0 { failure.code == .recordExpired } else { false } })
+        #expect(
+            actions.contains {
+                if case .deadLetter(delivery, attempts: 2, let failure) = $0 {
+                    failure.code == .recordExpired
+                } else {
+                    false
+                }
+            })
         rig.engine.written(delivery)
         #expect(rig.commit().last?.state == LedgerState(watermark: 20))
         #expect(rig.engine.nextDue == nil)
     }
 
     @Test func aDeliveryKeepsItsAttemptsAndItsDueTimeAcrossARestart() {
-        var rig = EngineRig(EngineRig.plan(retry: RetryPlan(attempts: 3, initial: .seconds(10), max: .seconds(10)), scale: ScalePlan(max: 1)))
+        var rig = EngineRig(
+            EngineRig.plan(
+                retry: RetryPlan(attempts: 3, initial: .seconds(10), max: .seconds(10)), scale: ScalePlan(max: 1)))
         rig.publish([record(0, key: 1), record(1, key: 2)])
         _ = rig.startWorkers()
         guard let first = rig.dispatches().first, case .retry(_, 1, let due) = rig.fail(first) else {
@@ -177,9 +191,12 @@ import Testing
             return
         }
         guard let state = rig.commit().last?.state else { return }
-        #expect(state == LedgerState(watermark: 0, pending: [LedgerState.Pending(offset: 0, attempts: 1, nextDue: due)]))
-        var after = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)), state: state, bounds: OffsetBounds(start: 0, end: 2))
-        after.engine.fetched(EngineRig.trigger, partition: 0, records: [record(0, key: 1), record(1, key: 2)], next: 2, now: after.now)
+        #expect(
+            state == LedgerState(watermark: 0, pending: [LedgerState.Pending(offset: 0, attempts: 1, nextDue: due)]))
+        var after = EngineRig(
+            EngineRig.plan(scale: ScalePlan(max: 1)), state: state, bounds: OffsetBounds(start: 0, end: 2))
+        after.engine.fetched(
+            EngineRig.trigger, partition: 0, records: [record(0, key: 1), record(1, key: 2)], next: 2, now: after.now)
         _ = after.startWorkers()
         let second = after.dispatches()
         #expect(second.map(\.offset) == [1], "the failed one is not due yet")

@@ -25,14 +25,18 @@ struct EngineRig {
     }
 
     static func plan(
-        order: DeliveryOrder = .key, retry: RetryPlan = RetryPlan(), onExhausted: OnExhausted = .deadLetter, concurrency: Int = 1,
-        batch: BatchPlan? = nil, scale: ScalePlan = ScalePlan(), timeout: TimeSpan = .seconds(30), hasOutputs: Bool = false,
+        order: DeliveryOrder = .key, retry: RetryPlan = RetryPlan(), onExhausted: OnExhausted = .deadLetter,
+        concurrency: Int = 1,
+        batch: BatchPlan? = nil, scale: ScalePlan = ScalePlan(), timeout: TimeSpan = .seconds(30),
+        hasOutputs: Bool = false,
         generation: UInt64 = 1
     ) -> FunctionPlan {
         FunctionPlan(
-            function: Self.function, generation: generation, timeout: timeout, concurrency: concurrency, batch: batch, scale: scale,
+            function: Self.function, generation: generation, timeout: timeout, concurrency: concurrency, batch: batch,
+            scale: scale,
             triggers: [
-                TriggerPlan(trigger: Self.trigger, order: order, retry: retry, onExhausted: onExhausted, hasOutputs: hasOutputs)
+                TriggerPlan(
+                    trigger: Self.trigger, order: order, retry: retry, onExhausted: onExhausted, hasOutputs: hasOutputs)
             ]
         )
     }
@@ -71,7 +75,8 @@ struct EngineRig {
     }
 
     mutating func fail(_ dispatch: Dispatch, retryAfter: TimeSpan? = nil) -> Verdict {
-        self.engine.outcome(dispatch.stream, .failed(Failure(.functionFailed, "no"), retryAfter: retryAfter), now: self.now)
+        self.engine.outcome(
+            dispatch.stream, .failed(Failure(.functionFailed, "no"), retryAfter: retryAfter), now: self.now)
     }
 
     /// Writes the ledger and says it is durable.

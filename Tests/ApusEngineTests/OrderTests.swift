@@ -1,6 +1,7 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct OrderTests {
     @Test func aSlowKeyHoldsBackItsOwnDeliveriesOnly() {
@@ -17,7 +18,8 @@ import Testing
 
     @Test func aRetryOfAPartitionInOrderHoldsThatPartitionAndNoOther() {
         let retry = RetryPlan(attempts: 3, initial: .seconds(1), max: .seconds(1))
-        var rig = EngineRig(EngineRig.plan(order: .partition, retry: retry, concurrency: 8, scale: ScalePlan(max: 1)), partitions: 2)
+        var rig = EngineRig(
+            EngineRig.plan(order: .partition, retry: retry, concurrency: 8, scale: ScalePlan(max: 1)), partitions: 2)
         rig.publish([record(0), record(1)], partition: 0)
         rig.publish([record(0), record(1)], partition: 1)
         _ = rig.startWorkers(credit: 8)
@@ -55,7 +57,9 @@ import Testing
             due = actions.flatMap(\.dispatches)
             for case .fetch(_, _, let from, let count) in actions {
                 let next = min(100, from + Offset(count))
-                rig.engine.fetched(EngineRig.trigger, partition: 0, records: (from..<next).map { record($0) }, next: next, now: rig.now)
+                rig.engine.fetched(
+                    EngineRig.trigger, partition: 0, records: (from..<next).map { record($0) }, next: next, now: rig.now
+                )
                 due += rig.dispatches()
             }
         }
@@ -108,11 +112,13 @@ import Testing
     @Test func noMoreIsReadThanTheBoundWhenHandlersHang() {
         var configuration = EngineConfiguration()
         configuration.unsettledPerPartition = 10
-        var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 1, scale: ScalePlan(max: 1)), configuration: configuration)
+        var rig = EngineRig(
+            EngineRig.plan(order: .none, concurrency: 1, scale: ScalePlan(max: 1)), configuration: configuration)
         rig.engine.grew(EngineRig.trigger, partition: 0, end: 1_000, now: rig.now)
         #expect(rig.take() == [.fetch(EngineRig.trigger, partition: 0, from: 0, maxRecords: 10)])
         // A host that brings more than it was asked for does not break the bound either.
-        rig.engine.fetched(EngineRig.trigger, partition: 0, records: (0..<20).map { record($0) }, next: 20, now: rig.now)
+        rig.engine.fetched(
+            EngineRig.trigger, partition: 0, records: (0..<20).map { record($0) }, next: 20, now: rig.now)
         #expect(rig.engine.status(of: EngineRig.trigger)?.unsettled == 10)
         #expect(!rig.take().contains { $0.isFetch })
         rig.advance(.seconds(10))
@@ -122,7 +128,8 @@ import Testing
     @Test func whatWasCutOffIsReadAgainWhenThereIsRoom() {
         var configuration = EngineConfiguration()
         configuration.unsettledPerPartition = 2
-        var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 2, scale: ScalePlan(max: 1)), configuration: configuration)
+        var rig = EngineRig(
+            EngineRig.plan(order: .none, concurrency: 2, scale: ScalePlan(max: 1)), configuration: configuration)
         rig.engine.grew(EngineRig.trigger, partition: 0, end: 3, now: rig.now)
         _ = rig.take()
         rig.engine.fetched(EngineRig.trigger, partition: 0, records: (0..<3).map { record($0) }, next: 3, now: rig.now)

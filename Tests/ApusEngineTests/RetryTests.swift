@@ -1,6 +1,7 @@
 import ApusCore
-@testable import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 @Suite struct RetryTests {
     @Test func twoFailuresThenASuccessAreThreeAttemptsWithBackoffInBounds() {
@@ -36,15 +37,19 @@ import Testing
             let whole = min(Int64(100_000) << Int64(min(attempts - 1, 20)), 5_000_000)
             #expect(schedule.bounds(attempts: attempts) == whole / 2...whole)
             for _ in 0..<20 {
-                #expect(schedule.bounds(attempts: attempts).contains(schedule.delay(attempts: attempts, using: &generator).microseconds))
+                #expect(
+                    schedule.bounds(attempts: attempts).contains(
+                        schedule.delay(attempts: attempts, using: &generator).microseconds))
             }
         }
-        let extreme = RetrySchedule(plan: RetryPlan(attempts: 0, initial: TimeSpan(microseconds: .max), max: TimeSpan(microseconds: .max)))
+        let extreme = RetrySchedule(
+            plan: RetryPlan(attempts: 0, initial: TimeSpan(microseconds: .max), max: TimeSpan(microseconds: .max)))
         #expect(extreme.bounds(attempts: 1_000_000_000).upperBound == .max)
     }
 
     @Test func exhaustedAttemptsBecomeOneDeadLetterAndTheOffsetIsSettledAfterIt() {
-        var rig = EngineRig(EngineRig.plan(retry: RetryPlan(attempts: 2, initial: .zero, max: .zero), scale: ScalePlan(max: 1)))
+        var rig = EngineRig(
+            EngineRig.plan(retry: RetryPlan(attempts: 2, initial: .zero, max: .zero), scale: ScalePlan(max: 1)))
         rig.publish([record(0, key: 1)])
         _ = rig.startWorkers()
         let delivery = Delivery(trigger: EngineRig.trigger, partition: 0, offset: 0)
@@ -72,7 +77,8 @@ import Testing
 
     @Test func blockKeepsTheDeliveryAndItsKeyAndTriesEveryMax() {
         let retry = RetryPlan(attempts: 1, initial: .milliseconds(1), max: .seconds(5))
-        var rig = EngineRig(EngineRig.plan(retry: retry, onExhausted: .block, scale: ScalePlan(max: 1, idle: .seconds(3_600))))
+        var rig = EngineRig(
+            EngineRig.plan(retry: retry, onExhausted: .block, scale: ScalePlan(max: 1, idle: .seconds(3_600))))
         rig.publish([record(0, key: 1), record(1, key: 1)])
         _ = rig.startWorkers()
         for attempt in 1...4 {
@@ -100,7 +106,8 @@ import Testing
     }
 
     @Test func withoutABoundOnAttemptsItIsTriedForEver() {
-        var rig = EngineRig(EngineRig.plan(retry: RetryPlan(attempts: 0, initial: .zero, max: .zero), scale: ScalePlan(max: 1)))
+        var rig = EngineRig(
+            EngineRig.plan(retry: RetryPlan(attempts: 0, initial: .zero, max: .zero), scale: ScalePlan(max: 1)))
         rig.publish([record(0, key: 1)])
         _ = rig.startWorkers()
         for attempt in 1...1_000 {
@@ -112,13 +119,29 @@ import Testing
         #expect(rig.commit().last?.state.pending.first?.attempts == 1_000)
     }
 
+    @Test func attemptsAreCountedUpToTheirBound() {
+        let bound = Limits.Engine.countedAttempts
+        let pending = LedgerState.Pending(offset: 0, attempts: bound - 1, nextDue: .zero)
+        var ledger = Ledger(LedgerState(watermark: 0, pending: [pending]), start: 0)
+        guard let slot = ledger.admit(0, orderKey: 0, bytes: 0, tableMark: 0) else { return }
+        for _ in 0..<3 { ledger.fail(slot, due: .zero) }
+        #expect(ledger[slot].attempts == Int32(bound))
+        #expect(ledger.state.pending.first?.attempts == bound)
+    }
+
     @Test func aHandlerMaySayWhenToTryAgainWithinABound() {
         var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
         rig.publish([record(0, key: 1), record(1, key: 2)])
         _ = rig.startWorkers()
         guard let first = rig.dispatches().first else { return }
-        #expect(rig.fail(first, retryAfter: .seconds(7)) == .retry(Delivery(trigger: EngineRig.trigger, partition: 0, offset: 0), attempts: 1, at: rig.now + .seconds(7)))
-        guard let second = rig.dispatches().first, case .retry(_, _, let due) = rig.fail(second, retryAfter: .seconds(1_000_000)) else { return }
+        #expect(
+            rig.fail(first, retryAfter: .seconds(7))
+                == .retry(
+                    Delivery(trigger: EngineRig.trigger, partition: 0, offset: 0), attempts: 1,
+                    at: rig.now + .seconds(7)))
+        guard let second = rig.dispatches().first,
+            case .retry(_, _, let due) = rig.fail(second, retryAfter: .seconds(1_000_000))
+        else { return }
         #expect(due == rig.now + Limits.Engine.retryAfter)
     }
 
@@ -131,7 +154,14 @@ import Testing
         #expect(rig.dispatches().map(\.offset) == [2], "its credit is back")
         rig.engine.recordGone(dispatches[1].stream, isSuperseded: false, now: rig.now)
         let expired = Delivery(trigger: EngineRig.trigger, partition: 0, offset: 1)
-        #expect(rig.take().contains { if case .deadLetter(expired, attempts: 0, let failure) = $0 { failure.code == .recordExpired } else { false } })
+        #expect(
+            rig.take().contains {
+                if case .deadLetter(expired, attempts: 0, let failure) = $0 {
+                    failure.code == .recordExpired
+                } else {
+                    false
+                }
+            })
         let counters = rig.engine.status(of: EngineRig.trigger)?.counters
         #expect(counters?.superseded == 1)
         #expect(counters?.expired == 1)

@@ -47,6 +47,22 @@ import Testing
         #expect(report.text == "a.yaml:1:1: x\na.yaml:2:1: y\napus: 2 problems, see above [manifest_invalid]\n")
     }
 
+    @Test func aStackTraceFollowsTheLineThatSaysWhat() {
+        let report = ErrorReport(ApusError(.functionFailed, "ValueError: no\n  File main.py\nValueError: no"), asJSON: false)
+        #expect(report.text == "apus: ValueError: no [function_failed]\n    File main.py\n  ValueError: no\n")
+    }
+
+    @Test func doctorAsksTheRunningServer() {
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json(#"{"items":[{"name":"namespaces","enforced":true,"detail":""},{"name":"swap-limit","enforced":false,"detail":"swap is on"}]}"#)
+        }
+        _ = self.fixture.run("doctor")
+        #expect(self.fixture.server.requests.map(\.target) == ["/v1/doctor"])
+        let lines = self.fixture.terminal.text.split(separator: "\n")
+        #expect(lines.contains { $0.hasPrefix("namespaces") && $0.contains("enforced") })
+        #expect(lines.contains { $0.hasPrefix("swap-limit") && $0.contains("limited") && $0.hasSuffix("swap is on") })
+    }
+
     @Test func anAnswerThatIsNoneOfOursSaysSo() {
         self.fixture.server.answer = { _ throws(ApusError) in
             APIResponse(status: 502, headers: [("Content-Type", "text/html")], body: Array("<html>".utf8))
@@ -144,10 +160,8 @@ import Testing
                 layer:   -
 
                 triggers:
-                  - name: t
-                    starts:
-                      - 0
-                      - 1
+                  NAME  STARTS
+                  t     0,1
 
                 """)
     }
@@ -161,7 +175,8 @@ import Testing
         #expect(table.render(width: 1).split(separator: "\n").allSatisfy { $0.count <= 14 })
     }
 
-    @Test(arguments: [("true", "\"true\""), ("", "\"\""), ("a b", "\"a b\""), ("plain-1.x", "plain-1.x"), ("1", "\"1\""), ("-x", "\"-x\"")])
+    @Test(arguments: [("true", "\"true\""), ("", "\"\""), ("a b", "\"a b\""), ("plain-1.x", "plain-1.x"), ("1", "\"1\""), ("-x", "\"-x\""), ("30s", "30s"),
+        ("main:f", "main:f"), ("a:", "\"a:\""), ("0xa", "\"0xa\""), ("1e5", "\"1e5\"")])
     func yamlTextsAreQuotedWhereTheyCouldBeTakenForSomethingElse(_ text: String, _ expected: String) {
         #expect(YAMLText.scalar(text) == expected)
     }

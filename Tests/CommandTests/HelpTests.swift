@@ -19,7 +19,8 @@ import Testing
             guard description.subcommands.isEmpty else { continue }
             for example in examples {
                 let command = example.line.split(separator: "|").last.map(String.init) ?? ""
-                let words = Self.words(command.split(separator: ">").first.map(String.init) ?? "")
+                var words = Self.words(command.split(separator: ">").first.map(String.init) ?? "")
+                if words.first == "sudo" { words.removeFirst() }
                 let prefix = path.split(separator: " ").map(String.init)
                 #expect(Array(words.prefix(prefix.count)) == prefix, "\(example.line)")
                 _ = try ArgumentParser(command: description, path: path).parse(Array(words.dropFirst(prefix.count)))

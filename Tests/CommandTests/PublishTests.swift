@@ -109,6 +109,17 @@ import Testing
         #expect(event["id"] == "p-3")
     }
 
+    @Test(arguments: ["Z", "Zg=", "Zg==Zg==", "Z===", "Zm 8"])
+    func whatIsNoBase64IsRefused(_ text: String) {
+        #expect(Base64.decode(text) == nil)
+    }
+
+    @Test func whatConsumePrintedCanBePublishedAgain() throws {
+        let line = #"{"partition":3,"offset":9,"key":"k","specversion":"1.0","id":"i","source":"s","type":"t","data":1}"#
+        let event = try JSONValue.parse(try EventLines().event(Array(line.utf8), line: 1))
+        #expect(event.object?.names.sorted() == ["data", "datacontenttype", "id", "partitionkey", "source", "specversion", "type"])
+    }
+
     @Test func dataAndFileExcludeEachOther() {
         #expect(self.fixture.run("publish", "documents") == 2)
         #expect(self.fixture.run("publish", "documents", "--data", "1", "--file", "x") == 2)
@@ -118,5 +129,6 @@ import Testing
     @Test(arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")])
     func base64IsThatOfTheStandard(_ text: String, _ expected: String) {
         #expect(Base64.encode(Array(text.utf8)) == expected)
+        #expect(Base64.decode(expected) == Array(text.utf8))
     }
 }

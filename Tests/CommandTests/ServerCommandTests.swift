@@ -30,7 +30,7 @@ import Testing
             return FakeServer.json(
                 """
                 {"stage":"write","message":"2 records"}
-                {"result":{"items":[{"kind":"Function","name":"echo","action":"created","generation":1,"revision":"abc"}]}}
+                {"result":[{"kind":"Function","name":"echo","action":"created","generation":1,"revision":"abc"}]}
 
                 """)
         }
@@ -64,7 +64,7 @@ import Testing
 
     @Test func aDryRunSendsNoBundle() {
         _ = self.fixture.write("echo/manifest.yaml", self.manifest)
-        self.fixture.server.answer = { _ throws(ApusError) in FakeServer.json(#"{"result":{"items":[]}}"#) }
+        self.fixture.server.answer = { _ throws(ApusError) in FakeServer.json(#"{"result":[]}"#) }
         #expect(self.fixture.run("deploy", "\(self.fixture.folder)/echo", "--dry-run") == 0)
         #expect(self.fixture.server.requests.map(\.target) == ["/v1/deployments"])
     }
@@ -105,13 +105,19 @@ import Testing
         #expect(self.fixture.terminal.errors.contains("not yet available"))
     }
 
-    @Test func logLinesAreShownOneByOne() {
-        self.fixture.server.answer = { _ throws(ApusError) in
-            FakeServer.json("{\"time\":\"T1\",\"level\":\"stdout\",\"text\":\"one\"}\n{\"time\":\"T2\",\"level\":\"error\",\"text\":\"two\"}\n")
+    @Test func logLinesAreShownAndThenFollowed() {
+        let lines = [#"{"time":"T1","level":"stdout","text":"one"}"#, #"{"time":"T2","level":"error","text":"two"}"#]
+        self.fixture.server.answer = { request throws(ApusError) in
+            request.headers.contains { $0 == ("Accept", "text/event-stream") }
+                ? FakeServer.json(":\n\n" + lines.map { "id: 1\ndata: \($0)\n\n" }.joined())
+                : FakeServer.json(#"{"items":[\#(lines.joined(separator: ","))]}"#)
         }
-        #expect(self.fixture.run("logs", "echo", "--follow", "--limit", "5") == 0)
+        #expect(self.fixture.run("logs", "echo", "--limit", "5") == 0)
         #expect(self.fixture.terminal.text == "T1 stdout  one\nT2 error   two\n")
-        #expect(self.fixture.server.requests[0].target == "/v1/functions/echo/logs?limit=5&follow=true")
+        #expect(self.fixture.server.requests[0].target == "/v1/functions/echo/logs?limit=5")
+        // The stream has no end but the server's, and that is not what was asked for.
+        #expect(self.fixture.run("logs", "echo", "--follow") == 4)
+        #expect(self.fixture.terminal.text == "T1 stdout  one\nT2 error   two\nT1 stdout  one\nT2 error   two\n")
     }
 
     @Test func deadLettersAreListedAndRedrivenTogether() {
@@ -166,7 +172,10 @@ import Testing
         #expect(self.fixture.run("consume", "documents", "--count", "3", "--output", "json") == 0)
         let lines = self.fixture.terminal.text.split(separator: "\n")
         #expect(lines.count == 3)
-        #expect(try JSONValue.parse(String(lines[2]))["apusoffset"] == 1)
+        let third = try JSONValue.parse(String(lines[2]))
+        #expect(third.object?.names.prefix(3) == ["partition", "offset", "key"])
+        #expect(third["offset"] == 1)
+        #expect(third["apusoffset"] == nil)
     }
 
     @Test func anOffsetNeedsItsPartition() {

@@ -19,7 +19,7 @@ import Testing
 
     @Test func everySeedKeepsEveryPromise() throws {
         var total = SimulationReport()
-        for seed in Self.seeds(300) {
+        for seed in Self.seeds(400) {
             do {
                 total += try Simulator.run(seed: seed, trace: Self.trace)
             } catch {

@@ -19,6 +19,8 @@ final class BuildRun {
     private var exit: WorkerExit?
     private var deadline: LoopTimer?
     private var isOver = false
+    /// Nobody else holds a run: it holds itself until its process has ended.
+    private var keeper: BuildRun?
 
     init(_ loop: EventLoop, _ launcher: any WorkerLauncher, _ completion: @escaping (Result<Outcome, ApusError>) -> Void) {
         self.loop = loop
@@ -27,6 +29,7 @@ final class BuildRun {
     }
 
     func start(_ order: LaunchOrder) {
+        self.keeper = self
         self.launcher.onExit = { [weak self] ticket, exit in
             guard let self, ticket == self.ticket else { return }
             self.exit = exit
@@ -39,6 +42,9 @@ final class BuildRun {
             }
         }
     }
+
+    /// Gives up waiting: the server stops, and the nursery ends the process.
+    func abandon() { self.finish(.failure(ApusError(.shuttingDown, "the server is stopping: deploy again when it is back"))) }
 
     private func started(_ worker: LaunchedWorker) {
         self.ticket = worker.ticket
@@ -103,6 +109,7 @@ final class BuildRun {
         self.launcher.onExit = nil
         for stream in self.streams { stream.close() }
         self.completion(result)
+        self.keeper = nil
     }
 
     /// One of the process's outputs.

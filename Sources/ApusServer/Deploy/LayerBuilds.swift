@@ -13,6 +13,8 @@ final class LayerBuilds: Sendable {
     private let loop: EventLoop
     // SAFETY: used on `loop` only.
     nonisolated(unsafe) private let nursery: NurseryClient
+    // SAFETY: as `nursery`.
+    nonisolated(unsafe) private var current: BuildRun?
     private let dataDirectory: String
     private let environment: [String]
     private let interpreter: String
@@ -100,8 +102,11 @@ final class LayerBuilds: Sendable {
         )
         let slot = ResultSlot<Result<BuildRun.Outcome, ApusError>>()
         self.loop.post {
-            // The run holds itself until its process has ended.
-            let run = BuildRun(self.loop, self.nursery) { slot.fill($0) }
+            let run = BuildRun(self.loop, self.nursery) { result in
+                self.current = nil
+                slot.fill(result)
+            }
+            self.current = run
             run.start(order)
         }
         let outcome = try slot.take().get()
@@ -146,7 +151,10 @@ final class LayerBuilds: Sendable {
 
     /// Closes the line to the nursery: builds under way end.
     func stop() {
-        self.loop.runAndWait { self.nursery.close() }
+        self.loop.runAndWait {
+            self.current?.abandon()
+            self.nursery.close()
+        }
         self.loop.stop()
     }
 }

@@ -49,7 +49,9 @@ struct SimulatedPartition {
 
     mutating func retain(from start: Offset) {
         self.start = max(self.start, min(start, self.end))
-        for index in self.records.indices where self.records[index].offset < self.start { self.records[index].isGone = true }
+        for index in self.records.indices where self.records[index].offset < self.start {
+            self.records[index].isGone = true
+        }
     }
 
     /// What a read brings: the records that are there, and where to go on.

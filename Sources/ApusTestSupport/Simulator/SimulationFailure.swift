@@ -4,7 +4,9 @@ package struct SimulationFailure: Error, CustomStringConvertible {
     package let step: Int
     package let message: String
 
-    package var description: String { "\(self.message) (step \(self.step); repeat with APUS_SEED=\(self.seed) swift test --filter Simulation)" }
+    package var description: String {
+        "\(self.message) (step \(self.step); repeat with APUS_SEED=\(self.seed) swift test --filter Simulation)"
+    }
 }
 
 /// What a run did, to show that the simulator reaches what it is meant to reach.

@@ -99,7 +99,9 @@ struct SimulationSetup {
             plan.triggers.append(trigger)
             let filter = random.chance(0.3) ? random.pick(2...3) : 0
             self.triggers.append(
-                Trigger(plan: trigger, topic: topic, function: function, filter: trigger.kind == .table ? 0 : filter, firstLane: self.lanes)
+                Trigger(
+                    plan: trigger, topic: topic, function: function, filter: trigger.kind == .table ? 0 : filter,
+                    firstLane: self.lanes)
             )
             self.lanes += self.topics[topic].partitions
         }
@@ -108,7 +110,8 @@ struct SimulationSetup {
 
     private static func retry(_ random: inout SeededGenerator) -> RetryPlan {
         RetryPlan(
-            attempts: random.pick([0, 1, 2, 3, 5]), initial: random.span(milliseconds: 1...100), max: random.span(milliseconds: 100...1_000)
+            attempts: random.pick([0, 1, 2, 3, 5]), initial: random.span(milliseconds: 1...100),
+            max: random.span(milliseconds: 100...1_000)
         )
     }
 
@@ -118,7 +121,9 @@ struct SimulationSetup {
         plan.concurrency = random.pick(1...4)
         plan.batch = nil
         if random.chance(0.3) {
-            plan.batch = BatchPlan(maxSize: random.pick(1...5), maxWait: random.span(milliseconds: 0...20), maxBytes: random.pick(200...900))
+            plan.batch = BatchPlan(
+                maxSize: random.pick(1...5), maxWait: random.span(milliseconds: 0...20),
+                maxBytes: random.pick(200...900))
         }
         let max = random.pick(1...3)
         plan.scale = ScalePlan(min: random.chance(0.2) ? 1 : 0, max: max, idle: random.span(milliseconds: 200...2_000))

@@ -8,6 +8,9 @@ extension Simulator {
     func checkDispatch(_ dispatch: Dispatch, _ worker: SimulatedWorker) throws(SimulationFailure) {
         let plan = self.setup.plans[worker.function]
         guard !plan.isPaused else { throw self.failure("work of a paused function was dispatched") }
+        guard !self.removed.contains(worker.function) else {
+            throw self.failure("work of a deleted function was dispatched")
+        }
         guard dispatch.deadline > self.now else { throw self.failure("work was dispatched past its deadline") }
         switch dispatch.work {
         case .delivery(let delivery): try self.checkDelivery(delivery, dispatch, worker)
@@ -20,18 +23,24 @@ extension Simulator {
         }
     }
 
-    private func checkDelivery(_ delivery: Delivery, _ dispatch: Dispatch, _ worker: SimulatedWorker) throws(SimulationFailure) {
+    private func checkDelivery(_ delivery: Delivery, _ dispatch: Dispatch, _ worker: SimulatedWorker)
+        throws(SimulationFailure)
+    {
         let lane = self.lane(delivery.trigger, delivery.partition)
         let trigger = self.setup.triggers[self.lanes[lane].trigger]
         let model = self.lanes[lane][delivery.offset]
         let plan = self.setup.plans[trigger.function].triggers.first { $0.trigger == delivery.trigger }
         guard trigger.function == worker.function else { throw self.failure("\(delivery) went to another function") }
         guard plan?.isPaused == false else { throw self.failure("\(delivery) of a paused trigger was dispatched") }
-        guard !(self.isLogShort && trigger.plan.hasOutputs) else { throw self.failure("\(delivery) was dispatched while the log is short") }
+        guard !(self.isLogShort && trigger.plan.hasOutputs) else {
+            throw self.failure("\(delivery) was dispatched while the log is short")
+        }
         guard let record = self.log.topics[trigger.topic][delivery.partition].record(delivery.offset) else {
             throw self.failure("\(delivery) was dispatched and does not exist")
         }
-        guard self.setup.matches(record, self.lanes[lane].trigger) else { throw self.failure("\(delivery) does not match and was dispatched") }
+        guard self.setup.matches(record, self.lanes[lane].trigger) else {
+            throw self.failure("\(delivery) does not match and was dispatched")
+        }
         guard model.running == nil else { throw self.failure("two attempts of \(delivery) run at once") }
         guard !model.isDone else { throw self.failure("\(delivery) was settled and runs again") }
         guard !model.isDecided else { throw self.failure("\(delivery) was decided and runs again") }
@@ -62,9 +71,10 @@ extension Simulator {
 
     /// The worker has every table record that there was when the work arrived, as far as it is there still.
     private func checkFed(_ ends: [Offset], _ worker: SimulatedWorker) throws(SimulationFailure) {
-        for (lane, end) in zip(self.tableLanes(worker.function), ends) {
+        for (lane, end) in zip(self.tables[worker.function], ends) {
             let model = self.lanes[lane]
-            for record in self.log.topics[model.topic][model.partition].records where record.offset < end && !record.isGone {
+            for record in self.log.topics[model.topic][model.partition].records
+            where record.offset < end && !record.isGone {
                 guard worker.taken[lane]?.contains(record.offset) ?? false else {
                     throw self.failure("work was dispatched before record \(record.offset) of a table was fed")
                 }
@@ -73,22 +83,30 @@ extension Simulator {
     }
 
     func checkBatch(_ dispatches: [Dispatch], _ function: Int) throws(SimulationFailure) {
-        guard let batch = self.setup.plans[function].batch else { throw self.failure("a batch for a function without batches") }
-        guard dispatches.count <= batch.maxSize else { throw self.failure("a batch of \(dispatches.count); at most \(batch.maxSize)") }
+        guard let batch = self.setup.plans[function].batch else {
+            throw self.failure("a batch for a function without batches")
+        }
+        guard dispatches.count <= batch.maxSize else {
+            throw self.failure("a batch of \(dispatches.count); at most \(batch.maxSize)")
+        }
         var bytes = 0
         for dispatch in dispatches {
             guard case .delivery(let delivery) = dispatch.work else { continue }
             let topic = self.lanes[self.lane(delivery.trigger, delivery.partition)].topic
             bytes += self.log.topics[topic][delivery.partition].record(delivery.offset)?.bytes ?? 0
         }
-        guard bytes <= batch.maxBytes || dispatches.count == 1 else { throw self.failure("a batch of \(bytes) bytes; at most \(batch.maxBytes)") }
+        guard bytes <= batch.maxBytes || dispatches.count == 1 else {
+            throw self.failure("a batch of \(bytes) bytes; at most \(batch.maxBytes)")
+        }
     }
 
     func checkBounds(_ lane: Int) throws(SimulationFailure) {
         let trigger = self.setup.triggers[self.lanes[lane].trigger].plan.trigger
         let unsettled = self.engine.status(of: trigger)?.unsettledMax ?? 0
         guard unsettled <= self.setup.configuration.unsettledPerPartition else {
-            throw self.failure("\(unsettled) deliveries are unsettled; at most \(self.setup.configuration.unsettledPerPartition) may be")
+            throw self.failure(
+                "\(unsettled) are unsettled; at most \(self.setup.configuration.unsettledPerPartition) may be"
+            )
         }
     }
 
@@ -101,11 +119,14 @@ extension Simulator {
         guard !attempt.isCancelled else { throw self.failure("an outcome of \(delivery) past its deadline counts") }
         let failed = self.lanes[self.lane(delivery.trigger, delivery.partition)][delivery.offset].failed
         let expected = outcome == .succeeded ? failed + 1 : failed
-        guard attempts == expected else { throw self.failure("\(delivery) had \(expected) attempts; the engine counts \(attempts)") }
+        guard attempts == expected else {
+            throw self.failure("\(delivery) had \(expected) attempts; the engine counts \(attempts)")
+        }
     }
 
     func checkIgnored(_ attempt: SimulatedAttempt, _ outcome: AttemptOutcome) throws(SimulationFailure) {
         if attempt.isCancelled { return }
+        if let worker = self.workers[attempt.worker], self.removed.contains(worker.function) { return }
         if case .tableRecord = attempt.work, outcome != .succeeded { return }
         throw self.failure("an outcome was ignored that counts: \(attempt.work)")
     }
@@ -118,7 +139,8 @@ extension Simulator {
         for pending in entry.state.pending { counts[pending.offset] = pending.attempts }
         for (offset, model) in self.lanes[lane].deliveries where model.failed > 0 && !entry.state.settles(offset) {
             guard counts[offset] == model.failed else {
-                throw self.failure("the ledger says \(counts[offset] ?? 0) attempts of \(offset) failed; \(model.failed) did")
+                throw self.failure(
+                    "the ledger says \(counts[offset] ?? 0) attempts of \(offset) failed; \(model.failed) did")
             }
         }
     }
@@ -127,14 +149,16 @@ extension Simulator {
     func checkState(_ state: LedgerState, _ lane: Int) throws(SimulationFailure) {
         let model = self.lanes[lane]
         guard state.isWellFormed else { throw self.failure("the ledger state contradicts itself: \(state)") }
-        for record in self.log.topics[model.topic][model.partition].records where self.setup.matches(record, model.trigger) {
+        for record in self.log.topics[model.topic][model.partition].records
+        where self.setup.matches(record, model.trigger) {
             let delivery = model[record.offset]
             if state.settles(record.offset) {
                 guard delivery.isDone || record.isGone else {
                     throw self.failure("lane \(lane): \(record.offset) is settled and has no outcome: \(state)")
                 }
             } else if delivery.outputs > 0 {
-                throw self.failure("lane \(lane): \(record.offset) has its outcome on the log and is not settled: \(state)")
+                throw self.failure(
+                    "lane \(lane): \(record.offset) has its outcome on the log and is not settled: \(state)")
             }
         }
     }
@@ -143,28 +167,39 @@ extension Simulator {
 
     /// Faults have stopped long ago: nothing may be left.
     func checkEnd() throws(SimulationFailure) {
-        for (index, lane) in self.lanes.enumerated() where self.setup.triggers[lane.trigger].plan.kind == .topic {
+        for (index, lane) in self.lanes.enumerated()
+        where self.setup.triggers[lane.trigger].plan.kind == .topic && !self.isRemoved(lane) {
             let partition = self.log.topics[lane.topic][lane.partition]
             for record in partition.records where !record.isGone && self.setup.matches(record, lane.trigger) {
-                guard lane[record.offset].isDone else { throw self.failure("lane \(index): \(record.offset) never settled") }
+                guard lane[record.offset].isDone else {
+                    throw self.failure("lane \(index): \(record.offset) never settled")
+                }
             }
             let trigger = self.setup.triggers[lane.trigger].plan.trigger
-            guard let watermark = self.engine.watermark(of: trigger, partition: lane.partition), watermark == partition.end else {
-                throw self.failure("lane \(index): everything settled, but the watermark is not at the end \(partition.end)")
+            guard let watermark = self.engine.watermark(of: trigger, partition: lane.partition),
+                watermark == partition.end
+            else {
+                throw self.failure(
+                    "lane \(index): everything settled, but the watermark is not at the end \(partition.end)")
             }
         }
         let waiting = self.requests.filter { !$0.value.isAbandoned }
         guard waiting.isEmpty else { throw self.failure("\(waiting.count) callers were never answered") }
-        guard self.engine.attemptsInFlight == 0 else { throw self.failure("\(self.engine.attemptsInFlight) attempts never ended") }
+        guard self.engine.attemptsInFlight == 0 else {
+            throw self.failure("\(self.engine.attemptsInFlight) attempts never ended")
+        }
         for (place, plan) in self.setup.plans.enumerated() {
             let alive = self.workers.values.count { $0.function == place }
-            guard alive <= plan.scale.min else { throw self.failure("\(alive) workers are left idle; \(plan.scale.min) may be") }
+            guard alive <= (self.removed.contains(place) ? 0 : plan.scale.min) else {
+                throw self.failure("\(alive) workers are left idle; \(plan.scale.min) may be")
+            }
         }
     }
 }
 
 extension LedgerState {
-    /// Ranges ascend, are not empty, do not touch, and lie above the watermark; pending ones ascend and are not settled.
+    /// Ranges ascend, are not empty, do not touch, and lie above the watermark; pending ones ascend and are not
+    /// settled.
     var isWellFormed: Bool {
         var before = self.watermark
         for range in self.settled {
@@ -173,7 +208,9 @@ extension LedgerState {
         }
         var last: Offset = -1
         for pending in self.pending {
-            guard pending.offset > last, pending.offset >= self.watermark, !self.settles(pending.offset) else { return false }
+            guard pending.offset > last, pending.offset >= self.watermark, !self.settles(pending.offset) else {
+                return false
+            }
             last = pending.offset
         }
         return true

@@ -24,19 +24,25 @@ extension Simulator {
         self.setup.triggers[Int(trigger.rawValue) - 100].firstLane + partition
     }
 
-    private func fetch(_ trigger: TriggerID, _ partition: Int, from: Offset, maxRecords: Int) throws(SimulationFailure) {
+    private func fetch(_ trigger: TriggerID, _ partition: Int, from: Offset, maxRecords: Int) throws(SimulationFailure)
+    {
         let lane = self.lane(trigger, partition)
         self.lanes[lane].fetchesUnderWay += 1
-        guard self.lanes[lane].fetchesUnderWay == 1 else { throw self.failure("two reads of one partition are under way") }
+        guard self.lanes[lane].fetchesUnderWay == 1 else {
+            throw self.failure("two reads of one partition are under way")
+        }
         guard maxRecords > 0 else { throw self.failure("a read of no records was asked for") }
         self.schedule(
-            .fetchAnswer(trigger: Int(trigger.rawValue) - 100, partition: partition, from: from, maxRecords: maxRecords),
+            .fetchAnswer(
+                trigger: Int(trigger.rawValue) - 100, partition: partition, from: from, maxRecords: maxRecords),
             after: self.random.span(milliseconds: 0...20)
         )
     }
 
     func answered(_ request: RequestID) throws(SimulationFailure) {
-        guard let known = self.requests.removeValue(forKey: request) else { throw self.failure("\(request) was answered twice") }
+        guard let known = self.requests.removeValue(forKey: request) else {
+            throw self.failure("\(request) was answered twice")
+        }
         guard !known.isAbandoned else { throw self.failure("\(request) was answered after its caller had left") }
         self.report.answeredRequests += 1
     }
@@ -46,7 +52,9 @@ extension Simulator {
     private func deadLetter(_ delivery: Delivery, _ attempts: Int, _ failure: Failure) throws(SimulationFailure) {
         let lane = self.lane(delivery.trigger, delivery.partition)
         if failure.code != .recordExpired, attempts != self.lanes[lane][delivery.offset].failed {
-            throw self.failure("\(delivery) becomes a dead letter after \(attempts) attempts; \(self.lanes[lane][delivery.offset].failed) failed")
+            throw self.failure(
+                "\(delivery) is dead after \(attempts) attempts; \(self.lanes[lane][delivery.offset].failed) failed"
+            )
         }
         try self.decided(delivery)
     }
@@ -55,7 +63,9 @@ extension Simulator {
     func decided(_ delivery: Delivery) throws(SimulationFailure) {
         let lane = self.lane(delivery.trigger, delivery.partition)
         guard !self.lanes[lane][delivery.offset].isDecided else { throw self.failure("\(delivery) was decided twice") }
-        guard self.lanes[lane][delivery.offset].running == nil else { throw self.failure("\(delivery) was decided while it runs") }
+        guard self.lanes[lane][delivery.offset].running == nil else {
+            throw self.failure("\(delivery) was decided while it runs")
+        }
         self.lanes[lane][delivery.offset].isDecided = true
         if self.random.chance(0.3) {
             self.schedule(.written(delivery), after: self.random.span(milliseconds: 0...30))
@@ -121,13 +131,17 @@ extension Simulator {
             let lane = self.lane(delivery.trigger, delivery.partition)
             self.lanes[lane][delivery.offset].outputs += 1
             self.report.outputs += 1
-            guard self.lanes[lane][delivery.offset].outputs == 1 else { throw self.failure("\(delivery) was settled twice") }
+            guard self.lanes[lane][delivery.offset].outputs == 1 else {
+                throw self.failure("\(delivery) was settled twice")
+            }
         }
         for entry in write.entries {
             let lane = self.lane(entry.trigger, entry.partition)
             self.log.ledger[lane] = entry.state.encode()
             for (offset, failed) in write.failed[lane] ?? [:] { self.lanes[lane][offset].durableFailed = failed }
-            for offset in write.dropped[lane] ?? [] where entry.state.settles(offset) { self.lanes[lane][offset].isDurablyDropped = true }
+            for offset in write.dropped[lane] ?? [] where entry.state.settles(offset) {
+                self.lanes[lane][offset].isDurablyDropped = true
+            }
             try self.checkState(entry.state, lane)
         }
     }

@@ -7,7 +7,9 @@ extension Simulator {
         let place = Int(function.rawValue) - 1
         let plan = self.setup.plans[place]
         let alive = self.workers.values.count { $0.function == place }
-        guard alive < plan.scale.max else { throw self.failure("worker \(alive + 1) of \(function) starts; at most \(plan.scale.max) may") }
+        guard alive < plan.scale.max else {
+            throw self.failure("worker \(alive + 1) of \(function) starts; at most \(plan.scale.max) may")
+        }
         guard generation == plan.generation else { throw self.failure("a worker of an old revision starts") }
         guard !plan.isPaused else { throw self.failure("a worker of a paused function starts") }
         self.workers[worker] = SimulatedWorker(
@@ -22,11 +24,14 @@ extension Simulator {
         guard let known = self.workers[worker], !known.isKilled else { return }
         self.workers[worker]?.isReady = true
         self.engine.workerReady(worker, now: self.now)
-        self.engine.credit(worker, known.concurrency, now: self.now)
+        // Some claim more than they may have.
+        self.engine.credit(worker, known.concurrency + self.random.pick([0, 0, 5]), now: self.now)
     }
 
     func stop(_ worker: WorkerID) throws(SimulationFailure) {
-        guard let known = self.workers[worker], !known.isStopping else { throw self.failure("\(worker) was told to stop for nothing") }
+        guard let known = self.workers[worker], !known.isStopping else {
+            throw self.failure("\(worker) was told to stop for nothing")
+        }
         let running = known.attempts.contains { self.isWork($0) }
         guard !running else { throw self.failure("\(worker) was told to stop while it runs something") }
         self.workers[worker]?.isStopping = true
@@ -40,7 +45,9 @@ extension Simulator {
     }
 
     func kill(_ worker: WorkerID) throws(SimulationFailure) {
-        guard let known = self.workers[worker], !known.isKilled else { throw self.failure("\(worker) was killed twice or after its exit") }
+        guard let known = self.workers[worker], !known.isKilled else {
+            throw self.failure("\(worker) was killed twice or after its exit")
+        }
         self.report.kills += 1
         self.workers[worker]?.isKilled = true
         self.schedule(.exit(worker), after: self.random.span(milliseconds: 0...20))
@@ -85,7 +92,9 @@ extension Simulator {
         guard let worker = dispatches.first?.worker, let known = self.workers[worker] else {
             throw self.failure("work was dispatched to a worker that is not there")
         }
-        guard known.isReady, !known.isStopping, !known.isKilled else { throw self.failure("work was dispatched to a worker that leaves") }
+        guard known.isReady, !known.isStopping, !known.isKilled else {
+            throw self.failure("work was dispatched to a worker that leaves")
+        }
         guard known.generation == self.setup.plans[known.function].generation else {
             throw self.failure("work was dispatched to a worker of an old revision")
         }
@@ -93,9 +102,13 @@ extension Simulator {
             try self.feed(worker, delivery, dispatches[0])
             return
         }
-        guard known.isBatched == isBatch else { throw self.failure("a batch went to a worker of singles, or the other way round") }
+        guard known.isBatched == isBatch else {
+            throw self.failure("a batch went to a worker of singles, or the other way round")
+        }
         if isBatch { try self.checkBatch(dispatches, known.function) }
-        guard known.inUse < known.concurrency else { throw self.failure("more is in flight on \(worker) than its credits") }
+        guard known.inUse < known.concurrency else {
+            throw self.failure("more is in flight on \(worker) than its credits")
+        }
         self.workers[worker]?.inUse += 1
         var batch: Int?
         if isBatch {
@@ -106,7 +119,8 @@ extension Simulator {
         for dispatch in dispatches {
             guard dispatch.worker == worker else { throw self.failure("one batch went to two workers") }
             self.report.dispatches += 1
-            self.attempts[dispatch.stream.rawValue] = SimulatedAttempt(worker: worker, work: dispatch.work, batch: batch)
+            self.attempts[dispatch.stream.rawValue] = SimulatedAttempt(
+                worker: worker, work: dispatch.work, batch: batch)
             self.workers[worker]?.attempts.insert(dispatch.stream.rawValue)
             try self.checkDispatch(dispatch, known)
             self.run(dispatch)
@@ -115,13 +129,17 @@ extension Simulator {
 
     private func feed(_ worker: WorkerID, _ delivery: Delivery, _ dispatch: Dispatch) throws(SimulationFailure) {
         let lane = self.lane(delivery.trigger, delivery.partition)
-        if let last = self.workers[worker]?.given[lane], last >= delivery.offset { throw self.failure("a table was fed out of order") }
+        if let last = self.workers[worker]?.given[lane], last >= delivery.offset {
+            throw self.failure("a table was fed out of order")
+        }
         self.workers[worker]?.given[lane] = delivery.offset
         self.report.tableRecords += 1
         self.attempts[dispatch.stream.rawValue] = SimulatedAttempt(worker: worker, work: dispatch.work, batch: nil)
         self.workers[worker]?.attempts.insert(dispatch.stream.rawValue)
         let underWay = self.workers[worker]?.attempts.count { !self.isWork($0) } ?? 0
-        guard underWay <= self.setup.configuration.tableWindow else { throw self.failure("more table records are under way than the window") }
+        guard underWay <= self.setup.configuration.tableWindow else {
+            throw self.failure("more table records are under way than the window")
+        }
         if self.log.topics[self.lanes[lane].topic][delivery.partition].record(delivery.offset)?.isGone ?? true {
             self.ended(dispatch.stream.rawValue)
             self.engine.recordGone(dispatch.stream, isSuperseded: true, now: self.now)
@@ -132,7 +150,9 @@ extension Simulator {
         let end = start + self.random.span(milliseconds: 0...5)
         self.workers[worker]?.tableBusyUntil = end
         let failure = AttemptOutcome.failed(Failure(.functionFailed, "table"), retryAfter: nil)
-        self.schedule(.answer(dispatch.stream, self.random.chance(self.rates.tableFails) ? failure : .succeeded), after: end - self.now)
+        self.schedule(
+            .answer(dispatch.stream, self.random.chance(self.rates.tableFails) ? failure : .succeeded),
+            after: end - self.now)
     }
 
     /// What the handler does with it.
@@ -161,7 +181,9 @@ extension Simulator {
         let span = isLate ? self.random.span(milliseconds: 200...2_000) : self.random.span(milliseconds: 0...60)
         let outcome = self.makeOutcome(isPoison: isPoison && !self.isCalm)
         self.schedule(.answer(dispatch.stream, outcome), after: span)
-        if self.random.chance(self.rates.twice) { self.schedule(.answer(dispatch.stream, outcome), after: TimeSpan(microseconds: span.microseconds + 3_000)) }
+        if self.random.chance(self.rates.twice) {
+            self.schedule(.answer(dispatch.stream, outcome), after: TimeSpan(microseconds: span.microseconds + 3_000))
+        }
     }
 
     private func makeOutcome(isPoison: Bool) -> AttemptOutcome {
@@ -190,7 +212,9 @@ extension Simulator {
     func answer(_ stream: StreamID, _ outcome: AttemptOutcome) throws(SimulationFailure) {
         guard let attempt = self.ended(stream.rawValue) else {
             let verdict = self.engine.outcome(stream, outcome, now: self.now)
-            guard verdict == .ignore else { throw self.failure("an outcome counted that came twice or of a dead worker") }
+            guard verdict == .ignore else {
+                throw self.failure("an outcome counted that came twice or of a dead worker")
+            }
             return
         }
         if case .delivery(let delivery) = attempt.work {
@@ -206,7 +230,9 @@ extension Simulator {
         try self.follow(verdict, attempt, outcome)
     }
 
-    private func follow(_ verdict: Verdict, _ attempt: SimulatedAttempt, _ outcome: AttemptOutcome) throws(SimulationFailure) {
+    private func follow(_ verdict: Verdict, _ attempt: SimulatedAttempt, _ outcome: AttemptOutcome)
+        throws(SimulationFailure)
+    {
         switch verdict {
         case .publish(let delivery, let attempts), .deadLetter(let delivery, let attempts):
             try self.checkVerdict(delivery, attempts, attempt, outcome)
@@ -221,8 +247,11 @@ extension Simulator {
             guard attempt.work == .request(request) else { throw self.failure("the wrong caller is answered") }
             try self.answered(request)
         case .fed:
-            guard case .tableRecord(let delivery) = attempt.work else { throw self.failure("what is no table record was fed") }
-            self.workers[attempt.worker]?.taken[self.lane(delivery.trigger, delivery.partition), default: []].insert(delivery.offset)
+            guard case .tableRecord(let delivery) = attempt.work else {
+                throw self.failure("what is no table record was fed")
+            }
+            self.workers[attempt.worker]?.taken[self.lane(delivery.trigger, delivery.partition), default: []].insert(
+                delivery.offset)
         case .ignore:
             try self.checkIgnored(attempt, outcome)
         }

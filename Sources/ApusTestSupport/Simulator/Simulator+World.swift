@@ -11,6 +11,7 @@ extension Simulator {
         case .logShort(let isOn): self.setLogShort(isOn && !self.isCalm)
         case .pause(let function, let isOn): self.pause(function, isOn && !self.isCalm)
         case .redeploy(let function): self.redeploy(function)
+        case .remove(let function): self.remove(function)
         case .invoke(let function): try self.invoke(function)
         case .restart: try self.restart()
         case .calm: self.calm()
@@ -33,11 +34,15 @@ extension Simulator {
     // MARK: deployments
 
     func deployAll() {
-        for plan in self.setup.plans { self.engine.apply(plan, now: self.now) }
-        for (index, lane) in self.lanes.enumerated() {
+        for (place, plan) in self.setup.plans.enumerated() where !self.removed.contains(place) {
+            self.engine.apply(plan, now: self.now)
+        }
+        for (index, lane) in self.lanes.enumerated() where !self.isRemoved(lane) {
             var state = LedgerState(watermark: 0)
             if let bytes = self.log.ledger[index] {
-                guard let decoded = try? LedgerState(decoding: bytes) else { preconditionFailure("the engine wrote a state it cannot read") }
+                guard let decoded = try? LedgerState(decoding: bytes) else {
+                    preconditionFailure("the engine wrote a state it cannot read")
+                }
                 state = decoded
             }
             let bounds = self.log.topics[lane.topic][lane.partition].bounds
@@ -47,13 +52,22 @@ extension Simulator {
         self.engine.setLogShort(self.isLogShort, now: self.now)
     }
 
+    func isRemoved(_ lane: LaneModel) -> Bool { self.removed.contains(self.setup.triggers[lane.trigger].function) }
+
+    private func remove(_ function: Int) {
+        guard self.removed.insert(function).inserted else { return }
+        self.engine.remove(self.setup.plans[function].function, now: self.now)
+    }
+
     private func redeploy(_ function: Int) {
+        guard !self.removed.contains(function) else { return }
         SimulationSetup.vary(&self.setup.plans[function], &self.random)
         self.setup.plans[function].generation += 1
         self.engine.apply(self.setup.plans[function], now: self.now)
     }
 
     private func pause(_ function: Int, _ isPaused: Bool) {
+        guard !self.removed.contains(function) else { return }
         if self.random.chance(0.5) {
             self.setup.plans[function].isPaused = isPaused
         } else {
@@ -66,7 +80,9 @@ extension Simulator {
 
     private func resume(_ function: Int) {
         self.setup.plans[function].isPaused = false
-        for trigger in self.setup.plans[function].triggers.indices { self.setup.plans[function].triggers[trigger].isPaused = false }
+        for trigger in self.setup.plans[function].triggers.indices {
+            self.setup.plans[function].triggers[trigger].isPaused = false
+        }
     }
 
     private func setLogShort(_ isShort: Bool) {
@@ -80,7 +96,7 @@ extension Simulator {
         self.rates = .none
         self.isOutage = false
         self.setLogShort(false)
-        for function in self.setup.plans.indices {
+        for function in self.setup.plans.indices where !self.removed.contains(function) {
             self.resume(function)
             self.engine.apply(self.setup.plans[function], now: self.now)
         }
@@ -101,12 +117,14 @@ extension Simulator {
         var world = BinaryHeap<Scheduled>()
         while let next = self.queue.popFirst() {
             switch next.event {
-            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .invoke, .restart, .calm: world.insert(next)
+            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .remove, .invoke, .restart, .calm:
+                world.insert(next)
             default: break
             }
         }
         self.queue = world
-        self.engine = Engine(configuration: self.setup.configuration, seed: self.seed &+ UInt64(self.report.restarts), fault: self.fault)
+        self.engine = Engine(
+            configuration: self.setup.configuration, seed: self.seed &+ UInt64(self.report.restarts), fault: self.fault)
         self.deployAll()
     }
 
@@ -119,7 +137,8 @@ extension Simulator {
             let partition = self.random.pick(0...self.setup.topics[topic].partitions - 1)
             let key = isCompacted || self.random.chance(0.8) ? UInt64(self.random.pick(1...5)) : 0
             self.log.topics[topic][partition].append(
-                key: key, bytes: self.random.pick(10...400), kind: self.random.pick(0...5), isPoison: self.random.chance(0.03),
+                key: key, bytes: self.random.pick(10...400), kind: self.random.pick(0...5),
+                isPoison: self.random.chance(0.03),
                 gap: self.random.chance(0.1) ? Int64(self.random.pick(1...1_000)) : 0, isCompacted: isCompacted
             )
             // A table's end is known at once, so that the model knows it as the engine does.
@@ -148,7 +167,8 @@ extension Simulator {
         }
     }
 
-    private func answerFetch(_ trigger: Int, _ partition: Int, from: Offset, maxRecords: Int) throws(SimulationFailure) {
+    private func answerFetch(_ trigger: Int, _ partition: Int, from: Offset, maxRecords: Int) throws(SimulationFailure)
+    {
         let (plan, topic) = (self.setup.triggers[trigger].plan, self.setup.triggers[trigger].topic)
         let lane = self.setup.triggers[trigger].firstLane + partition
         self.lanes[lane].fetchesUnderWay -= 1
@@ -161,7 +181,9 @@ extension Simulator {
             RecordSummary(offset: $0.offset, keyHash: $0.key, bytes: $0.bytes, isMatch: self.setup.matches($0, trigger))
         }
         let ends = self.tableEnds(self.setup.triggers[trigger].function)
-        for record in records where self.lanes[lane][record.offset].tableEnds.isEmpty { self.lanes[lane][record.offset].tableEnds = ends }
+        for record in records where self.lanes[lane][record.offset].tableEnds.isEmpty {
+            self.lanes[lane][record.offset].tableEnds = ends
+        }
         self.engine.fetched(plan.trigger, partition: partition, records: records, next: read.next, now: self.now)
         // The read of a table belongs to no position, so only a topic's answer may come again.
         if plan.kind == .topic, self.random.chance(self.rates.fetchTwice) {
@@ -175,14 +197,7 @@ extension Simulator {
 
     /// The ends of a function's tables, by lane in the order of lanes.
     func tableEnds(_ function: Int) -> [Offset] {
-        self.tableLanes(function).map { self.log.topics[self.lanes[$0].topic][self.lanes[$0].partition].end }
-    }
-
-    func tableLanes(_ function: Int) -> [Int] {
-        self.lanes.indices.filter {
-            let trigger = self.setup.triggers[self.lanes[$0].trigger]
-            return trigger.function == function && trigger.plan.kind == .table
-        }
+        self.tables[function].map { self.log.topics[self.lanes[$0].topic][self.lanes[$0].partition].end }
     }
 
     // MARK: direct invocations
@@ -194,7 +209,9 @@ extension Simulator {
         let deadline = self.random.chance(0.5) ? self.now + self.random.span(milliseconds: 0...3_000) : nil
         let id = self.setup.plans[function].function
         self.engine.invoke(request, function: id, bytes: self.random.pick(0...400), deadline: deadline, now: self.now)
-        if self.random.chance(0.2) { self.schedule(.abandon(request), after: self.random.span(milliseconds: 0...1_000)) }
+        if self.random.chance(0.2) {
+            self.schedule(.abandon(request), after: self.random.span(milliseconds: 0...1_000))
+        }
     }
 
     private func abandon(_ request: RequestID) {

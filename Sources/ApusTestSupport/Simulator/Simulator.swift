@@ -1,8 +1,8 @@
 internal import ApusCore
 package import ApusEngine
 
-/// Drives the real engine through a run made up from a seed: virtual time, a simulated log, simulated workers, faults; then checks
-/// after every step what must always hold, and at the end that everything settled.
+/// Drives the real engine through a run made up from a seed: virtual time, a simulated log, simulated workers, faults;
+/// then checks after every step what must always hold, and at the end that everything settled.
 package final class Simulator {
     /// What happens at a moment.
     enum Event {
@@ -13,6 +13,7 @@ package final class Simulator {
         case logShort(Bool)
         case pause(function: Int, Bool)
         case redeploy(function: Int)
+        case remove(function: Int)
         case invoke(function: Int)
         case restart
         case calm
@@ -70,6 +71,9 @@ package final class Simulator {
     var isOutage = false
     var isLogShort = false
     var isCalm = false
+    var removed: Set<Int> = []
+    /// The lanes of each function's tables.
+    var tables: [[Int]] = []
 
     private let trace: ((String) -> Void)?
 
@@ -100,10 +104,18 @@ package final class Simulator {
     // MARK: the loop
 
     private func begin() throws(SimulationFailure) {
-        for topic in self.setup.topics { self.log.topics.append(Array(repeating: SimulatedPartition(), count: topic.partitions)) }
+        for topic in self.setup.topics {
+            self.log.topics.append(Array(repeating: SimulatedPartition(), count: topic.partitions))
+        }
         for (index, trigger) in self.setup.triggers.enumerated() {
             for partition in 0..<self.setup.topics[trigger.topic].partitions {
                 self.lanes.append(LaneModel(trigger: index, topic: trigger.topic, partition: partition))
+            }
+        }
+        self.tables = self.setup.plans.indices.map { function in
+            self.lanes.indices.filter {
+                let trigger = self.setup.triggers[self.lanes[$0].trigger]
+                return trigger.function == function && trigger.plan.kind == .table
             }
         }
         self.scheduleWorld()
@@ -124,6 +136,9 @@ package final class Simulator {
         for _ in 0..<self.random.pick(0...3) { self.schedule(.restart, within: length) }
         for _ in 0..<self.random.pick(0...3) {
             self.schedule(.redeploy(function: self.random.pick(0...self.setup.plans.count - 1)), within: length)
+        }
+        if self.random.chance(0.1) {
+            self.schedule(.remove(function: self.random.pick(0...self.setup.plans.count - 1)), within: length)
         }
         for _ in 0..<self.random.pick(0...2) { self.scheduleSpan({ .outage($0) }, within: length) }
         for _ in 0..<self.random.pick(0...1) { self.scheduleSpan({ .logShort($0) }, within: length) }
@@ -163,7 +178,8 @@ package final class Simulator {
             } else {
                 self.engine.advance(to: self.now)
                 if let due = self.engine.nextDue, due <= self.now {
-                    throw self.failure("the engine is due at \(due.microseconds) after it advanced to \(self.now.microseconds)")
+                    throw self.failure(
+                        "the engine is due at \(due.microseconds) after it advanced to \(self.now.microseconds)")
                 }
             }
             try self.perform()

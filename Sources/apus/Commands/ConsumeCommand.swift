@@ -131,19 +131,38 @@ private final class ConsumeCommand {
 
     private func print(_ event: JSONValue) throws {
         self.printed += 1
+        let shown = Self.shown(event)
         let terminal = self.context.terminal
         switch self.context.output {
-        case .json: try terminal.line(String(decoding: event.encoded(), as: UTF8.self))
-        case .yaml: try terminal.write("---\n" + YAMLText.of(event))
+        case .json: try terminal.line(String(decoding: shown.encoded(), as: UTF8.self))
+        case .yaml: try terminal.write("---\n" + YAMLText.of(shown))
         case .table:
-            let place = "\(Self.number(event["apuspartition"]) ?? 0)/\(Self.number(event["apusoffset"]) ?? 0)"
-            let data =
-                event["data_base64"]?.string.map { "base64:\($0)" }
-                ?? event["data"].map { $0.string ?? String(decoding: $0.encoded(), as: UTF8.self) } ?? "(deleted)"
-            let line = "\(place)  \(event["partitionkey"]?.string ?? "-")  \(event["type"]?.string ?? "")  \(data)"
+            let place = "\(shown["partition"]?.integer ?? 0)/\(shown["offset"]?.integer ?? 0)"
+            let line = "\(place)  \(shown["key"]?.string ?? "-")  \(event["type"]?.string ?? "")  \(Self.data(event))"
                 .map { $0.isNewline ? " " : String($0) }.joined()
             guard let width = terminal.width, line.count > width else { return try terminal.line(line) }
             try terminal.line(line.prefix(max(width - 1, 1)) + "…")
         }
+    }
+
+    /// The event with its place and key first, by the names that `publish` and people use.
+    private static func shown(_ event: JSONValue) -> JSONValue {
+        var shown: JSONObject = [
+            "partition": .integer(Self.number(event["apuspartition"]) ?? 0), "offset": .integer(Self.number(event["apusoffset"]) ?? 0),
+        ]
+        shown["key"] = event["partitionkey"]
+        for member in event.object ?? [:] where !["apuspartition", "apusoffset", "partitionkey"].contains(member.name) {
+            shown[member.name] = member.value
+        }
+        return .object(shown)
+    }
+
+    /// The data on one line: text as it is, other bytes as base64.
+    private static func data(_ event: JSONValue) -> String {
+        if let encoded = event["data_base64"]?.string {
+            return Base64.decode(encoded).flatMap { String(validating: $0, as: UTF8.self) } ?? "base64:\(encoded)"
+        }
+        guard let data = event["data"], !data.isNull else { return "(no data)" }
+        return data.string ?? String(decoding: data.encoded(), as: UTF8.self)
     }
 }

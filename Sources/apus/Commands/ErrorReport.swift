@@ -28,7 +28,8 @@ struct ErrorReport {
         }
     }
 
-    /// The text: one line `apus: what, where, what to try [code]`. Where there are many problems, a line each comes before it.
+    /// The text: one line `apus: what, where, what to try [code]`. Where there are many problems, a line each comes before it;
+    /// what another program said follows it.
     var text: String {
         if self.asJSON {
             let json: JSONValue = [
@@ -38,9 +39,21 @@ struct ErrorReport {
             ]
             return String(decoding: json.encoded(), as: UTF8.self) + "\n"
         }
-        let lines = self.message.split(whereSeparator: \.isNewline)
+        let lines = self.message.split(whereSeparator: \.isNewline).map(String.init)
         guard lines.count > 1 else { return "apus: \(self.message) [\(self.code)]\n" }
+        guard Self.listsProblems(self.code) else {
+            // The first line says what; what follows is a stack trace or another program's own words.
+            return "apus: \(lines[0]) [\(self.code)]\n" + lines.dropFirst().map { "  \($0)\n" }.joined()
+        }
         return lines.joined(separator: "\n") + "\napus: \(lines.count) problems, see above [\(self.code)]\n"
+    }
+
+    /// Whether each line of a message is a problem of its own.
+    private static func listsProblems(_ code: ErrorCode) -> Bool {
+        switch code {
+        case .manifestInvalid, .reservedName, .notYetSupported, .topicNotFound: true
+        default: false
+        }
     }
 
     func print(to terminal: any Terminal) -> Int32 {

@@ -5,7 +5,8 @@ internal import ApusJSON
 /// Makes CloudEvents of what people write: the lines of an events file, or data on the command line.
 ///
 /// A line that is an object with `data`, `data_base64` or `specversion` is an event, and what it lacks is filled in: `id`,
-/// `source`, `type`. Its member `key` is the event's key. Any other JSON value is the data of an event.
+/// `source`, `type`. Its member `key` is the event's key, and what `apus consume --output json` printed can be published again.
+/// Any other JSON value is the data of an event.
 struct EventLines {
     /// For events that say no other.
     var key: String?
@@ -33,6 +34,8 @@ struct EventLines {
         }
         event["specversion"] = "1.0"
         try self.moveKey(of: &event)
+        // Where `consume` found it says nothing of where it goes.
+        for name in ["partition", "offset"] where event[name]?.integer != nil { event[name] = nil }
         for (name, standard) in [("id", "\(self.idPrefix)-\(line)"), ("source", self.source), ("type", self.type)] {
             switch event[name] {
             case nil: event[name] = .string(standard)
@@ -80,23 +83,4 @@ struct EventLines {
     }
 
     private static func text(_ value: JSONValue) -> String { String(decoding: value.encoded().prefix(80), as: UTF8.self) }
-}
-
-enum Base64 {
-    private static let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-    static func encode(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var bits = 0
-            for byte in group { bits = bits << 8 | Int(byte) }
-            bits <<= 8 * (3 - group.count)
-            for place in 0..<4 {
-                text.append(place <= group.count ? Self.digits[bits >> (18 - 6 * place) & 63] : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
 }

@@ -16,15 +16,23 @@ extension Command {
             ]
         )
     ) { context in
-        let limit = try context.arguments.integer("--limit", in: 0...Limits.Commands.listRows) ?? 100
+        let limit = try context.arguments.integer("--limit", in: 1...Limits.Commands.listRows) ?? 100
         let client = try context.client()
-        var query: [(name: String, value: String)] = [("limit", String(limit))]
-        if context.arguments.has("--follow") { query.append(("follow", "true")) }
+        let isFollowing = context.arguments.has("--follow")
         let request = APIRequest(
-            .get, client.path("functions", context.arguments["NAME"] ?? "", "logs"), query: query,
-            headers: [("Accept", "application/x-ndjson")]
+            .get, client.path("functions", context.arguments["NAME"] ?? "", "logs"), query: [("limit", String(limit))],
+            headers: [("Accept", isFollowing ? "text/event-stream" : "application/json")]
         )
-        try JSONLines.read(client, request) { line in try LogsText.print(line, context) }
+        guard isFollowing else {
+            for line in JSONLines.list(try client.call(request).json()) ?? [] { try LogsText.print(line, context) }
+            return
+        }
+        var reader = EventStreamReader(lineBytes: Limits.Commands.lineBytes)
+        try client.stream(request) { chunk in
+            for data in try reader.take(chunk) { try LogsText.print(try JSONValue.parse(data, refusesDuplicates: false), context) }
+            return true
+        }
+        throw ApusError(.serverUnreachable, "\(client.server) ended the stream; run the command again to go on")
     }
 }
 

@@ -47,15 +47,26 @@ enum YAMLText {
 
     /// As it is where no reader could take it for anything else, otherwise quoted as JSON does, which YAML reads.
     static func scalar(_ text: String) -> String {
-        let isPlain = text.utf8.enumerated().allSatisfy { index, byte in
+        let bytes = Array(text.utf8)
+        let isPlain = bytes.allSatisfy { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "_"), UInt8(ascii: "/"): true
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"): index > 0
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                UInt8(ascii: "_"), UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: ":"):
+                true
             default: false
             }
         }
         let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
-        if isPlain, !text.isEmpty, !words.contains(text.lowercased()) { return text }
+        if isPlain, Self.beginsAndEndsPlainly(bytes), !words.contains(text.lowercased()) { return text }
         return String(decoding: JSONValue.string(text).encoded(), as: UTF8.self)
+    }
+
+    /// A text that begins with a letter is no number; one that begins with a digit other than 0 is none when its last character
+    /// is a letter. A colon at the end would make it a key.
+    private static func beginsAndEndsPlainly(_ bytes: [UInt8]) -> Bool {
+        guard let first = bytes.first, let last = bytes.last, last != UInt8(ascii: ":") else { return false }
+        func isLetter(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20) }
+        if isLetter(first) || first == UInt8(ascii: "/") { return true }
+        return (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(first) && isLetter(last)
     }
 }

@@ -52,6 +52,7 @@ static int misbehave(const Header *header, const unsigned char *payload) {
     uint64_t stream = header->stream;
     if (!strcmp(mode, "crash")) {
         flush();
+        signal(SIGSEGV, SIG_DFL);
         raise(SIGSEGV);
     }
     if (!strcmp(mode, "half")) {

@@ -1,0 +1,65 @@
+internal import ApusCore
+internal import ApusJSON
+internal import ApusSandbox
+internal import ApusServer
+internal import Glibc
+
+/// What this machine enforces on functions, as the nursery found it: the running server's, or one started to look.
+struct IsolationChecks {
+    let context: CommandContext
+
+    func all() throws -> [HostCheck] {
+        let client = try self.context.client()
+        do throws(ApusError) {
+            let answer = try client.call(APIRequest(.get, "/v1/doctor")).json()
+            let server = HostCheck(name: "server", state: .ok, detail: "\(client.server) runs; what follows is what it enforces")
+            return [server] + (JSONLines.list(answer) ?? []).map(Self.check)
+        } catch {
+            guard error.code == .serverUnreachable else {
+                return [HostCheck(name: "server", state: .limited, detail: error.message)] + Self.probe()
+            }
+            return [HostCheck(name: "server", state: .info, detail: "none runs at \(client.server)")] + Self.probe()
+        }
+    }
+
+    private static func check(_ line: JSONValue) -> HostCheck {
+        self.check(line["name"]?.string ?? "", line["enforced"]?.boolean ?? false, line["detail"]?.string ?? "")
+    }
+
+    private static func check(_ name: String, _ isEnforced: Bool, _ detail: String) -> HostCheck {
+        HostCheck(name: name, state: isEnforced ? .ok : .limited, detail: isEnforced ? "enforced" : detail)
+    }
+
+    /// Starts a nursery in an empty folder, takes its report, and lets it end.
+    private static func probe() -> [HostCheck] {
+        guard geteuid() == 0 else {
+            return [
+                HostCheck(
+                    name: "isolation", state: .limited,
+                    detail: "only root can look: run 'sudo apus doctor', or start the server with 'sudo apus serve' and ask again"
+                )
+            ]
+        }
+        var template = Array("/var/tmp/apus-doctor-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            return [HostCheck(name: "isolation", state: .missing, detail: "no scratch folder: \(String(cString: strerror(errno)))")]
+        }
+        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        defer { rmdir(folder) }
+        do throws(ApusError) {
+            let files = try InstalledFiles.locate()
+            let nursery = try Nursery.start(
+                Nursery.Configuration(
+                    executable: files.nursery, dataDirectory: folder, runtimes: files.runtimes, profiles: files.profiles, slots: 1
+                )
+            )
+            // It ends by itself when its channels close.
+            for channel in nursery.channels { close(channel) }
+            var status: CInt = 0
+            while waitpid(nursery.process, &status, 0) < 0, errno == EINTR {}
+            return nursery.report.lines.map { Self.check($0.name, $0.isEnforced, $0.detail) }
+        } catch {
+            return [HostCheck(name: "isolation", state: .missing, detail: error.message)]
+        }
+    }
+}

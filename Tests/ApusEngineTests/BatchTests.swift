@@ -1,0 +1,82 @@
+import ApusCore
+import Testing
+
+@testable import ApusEngine
+
+@Suite struct BatchTests {
+    private func rig(_ batch: BatchPlan, concurrency: Int = 1, credit: Int = 1) -> EngineRig {
+        var rig = EngineRig(
+            EngineRig.plan(order: .none, concurrency: concurrency, batch: batch, scale: ScalePlan(min: 1, max: 1)))
+        _ = rig.startWorkers(credit: credit)
+        return rig
+    }
+
+    private func batches(_ actions: [EngineAction]) -> [[Offset]] {
+        actions.compactMap { if case .dispatchBatch(let dispatches) = $0 { dispatches.map(\.offset) } else { nil } }
+    }
+
+    @Test func aBatchClosesAtItsSize() {
+        var rig = self.rig(BatchPlan(maxSize: 3, maxWait: .seconds(10)), concurrency: 4, credit: 4)
+        rig.publish((0..<2).map { record($0) })
+        #expect(self.batches(rig.take()).isEmpty)
+        rig.publish((2..<7).map { record($0) })
+        #expect(self.batches(rig.take()) == [[0, 1, 2], [3, 4, 5]])
+        rig.advance(.milliseconds(9_999))
+        #expect(self.batches(rig.take()).isEmpty)
+        rig.advance(.milliseconds(1))
+        #expect(self.batches(rig.take()) == [[6]])
+    }
+
+    @Test func aBatchClosesAtItsBytesAndHoldsNoMoreThanThem() {
+        var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .seconds(10), maxBytes: 1_000), concurrency: 4, credit: 4)
+        rig.publish([record(0, bytes: 400), record(1, bytes: 400), record(2, bytes: 400)])
+        #expect(self.batches(rig.take()) == [[0, 1]])
+        rig.publish([record(3, bytes: 5_000)])
+        #expect(self.batches(rig.take()) == [[2], [3]], "one that is larger goes alone")
+    }
+
+    @Test func aBatchClosesAfterItsWait() {
+        var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .milliseconds(5)))
+        rig.publish([record(0)])
+        rig.advance(.milliseconds(4))
+        #expect(self.batches(rig.take()).isEmpty)
+        rig.publish([record(1)])
+        rig.advance(.milliseconds(1))
+        #expect(self.batches(rig.take()) == [[0, 1]])
+    }
+
+    @Test func withoutAWaitABatchClosesAtOnce() {
+        var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .zero))
+        rig.publish([record(0)])
+        #expect(self.batches(rig.take()) == [[0]])
+    }
+
+    @Test func aBatchIsOneCreditThatReturnsWithItsLastItem() {
+        var rig = self.rig(BatchPlan(maxSize: 2, maxWait: .zero))
+        rig.publish((0..<4).map { record($0) })
+        let first = rig.dispatches()
+        #expect(first.map(\.offset) == [0, 1])
+        rig.succeed(first[1])
+        #expect(rig.dispatches().isEmpty)
+        #expect(rig.commit().last?.state == LedgerState(watermark: 0, settled: [1..<2]), "items settle one by one")
+        _ = rig.fail(first[0])
+        #expect(rig.dispatches().map(\.offset) == [2, 3])
+    }
+
+    @Test func theGathererForgetsWhatLeaves() {
+        var gatherer = BatchGatherer(BatchPlan(maxSize: 2, maxWait: .seconds(1), maxBytes: 100))
+        #expect(gatherer.closesAt == nil)
+        gatherer.add(bytes: 10, now: Timestamp(microseconds: 5))
+        #expect(gatherer.closesAt == Timestamp(microseconds: 1_000_005))
+        #expect(!gatherer.isClosed(now: Timestamp(microseconds: 1_000_004)))
+        #expect(gatherer.isClosed(now: Timestamp(microseconds: 1_000_005)))
+        gatherer.remove(bytes: 10)
+        #expect(gatherer.closesAt == nil)
+        gatherer.add(bytes: 100, now: .zero)
+        #expect(gatherer.isClosed(now: .zero))
+        #expect(!gatherer.fits(count: 1, bytes: 60, next: 41))
+        #expect(gatherer.fits(count: 1, bytes: 60, next: 40))
+        #expect(!gatherer.fits(count: 2, bytes: 0, next: 1))
+        #expect(gatherer.fits(count: 0, bytes: 0, next: 1_000))
+    }
+}
