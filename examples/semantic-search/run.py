@@ -120,7 +120,7 @@ def run(apus, folder):
     print(f"{len(events)} passages of {files} licences from {folder}")
 
     print("deploying two topics and two functions (the first time, their packages are fetched)", flush=True)
-    _, took = seconds(lambda: apus("deploy", os.path.join(HERE, "apus.yaml"), "--wait", limit=DEPLOY_SECONDS_MAX, show=True))
+    _, took = seconds(lambda: apus("deploy", os.path.join(HERE, "apus.yaml"), limit=DEPLOY_SECONDS_MAX, show=True))
     print(f"deployed in {took:.1f} s")
 
     sample = json.dumps({"text": events[0]["data"]["text"]})
