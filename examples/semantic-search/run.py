@@ -71,7 +71,7 @@ def embeddings(apus, count):
     """The events of the topic `embeddings` that are there now, at most `count`: key, partition and offset of each."""
     text = apus("consume", "embeddings", "--from", "earliest", "--count", str(count), "--output", "json")
     events = [json.loads(line) for line in text.splitlines() if line.strip()]
-    return [(event["partitionkey"], int(event["apuspartition"]), int(event["apusoffset"])) for event in events]
+    return [(event["key"], int(event["partition"]), int(event["offset"])) for event in events]
 
 
 def wait_for_embeddings(apus, keys):
