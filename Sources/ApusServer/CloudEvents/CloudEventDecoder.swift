@@ -112,7 +112,7 @@ enum CloudEventDecoder {
             try context.add(attribute, value)
         }
         if context.attributes.isEmpty {
-            context.attributes = [Attribute("id", defaults.id), Attribute("source", defaults.source), Attribute("type", defaults.type)]
+            for (name, value) in [("id", defaults.id), ("source", defaults.source), ("type", defaults.type)] { try context.add(name, value) }
         } else {
             try context.close()
         }
