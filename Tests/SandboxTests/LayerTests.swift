@@ -12,14 +12,18 @@ extension SandboxTests {
         private func layer(_ digit: Character) -> String { String(repeating: digit, count: 64) }
 
         private func prepare(_ laboratory: Laboratory, _ layer: String) async throws {
-            let result: Result<Void, ApusError> = await laboratory.withClient { client, done in client.prepareLayer(layer) { done($0) } }
+            let result: Result<Void, ApusError> = await laboratory.withClient { client, done in
+                client.prepareLayer(layer) { done($0) }
+            }
             try result.get()
         }
 
         private func seal(
             _ laboratory: Laboratory, _ layer: String, bytes: UInt64 = 1 << 20, entries: UInt64 = 100
         ) async -> Result<Void, ApusError> {
-            await laboratory.withClient { client, done in client.sealLayer(layer, bytes: bytes, entries: entries) { done($0) } }
+            await laboratory.withClient { client, done in
+                client.sealLayer(layer, bytes: bytes, entries: entries) { done($0) }
+            }
         }
 
         /// Fills the partial layer as a build does: files of a slot's uid.
@@ -31,7 +35,9 @@ extension SandboxTests {
             TestFiles.write("x = 1\n", to: "\(site)/package/module.py", mode: 0o666)
             TestFiles.write("#!/bin/sh\n", to: "\(site)/package/tool", mode: 0o4777)
             symlink("module.py", "\(site)/package/link.py")
-            for path in ["", "/package", "/package/module.py", "/package/link.py"] { lchown("\(site)\(path)", owner, owner) }
+            for path in ["", "/package", "/package/module.py", "/package/link.py"] {
+                lchown("\(site)\(path)", owner, owner)
+            }
             lchown("\(site)/package/tool", owner, owner)
             chmod("\(site)/package/tool", 0o4777)
             return site
@@ -50,7 +56,9 @@ extension SandboxTests {
                 _ = self.fill(laboratory, layer)
                 try await self.seal(laboratory, layer).get()
                 let server = laboratory.nursery.report.serverUser
-                let expected: [(String, mode_t)] = [("", 0o555), ("/package", 0o555), ("/package/module.py", 0o444), ("/package/tool", 0o555)]
+                let expected: [(String, mode_t)] = [
+                    ("", 0o555), ("/package", 0o555), ("/package/module.py", 0o444), ("/package/tool", 0o555),
+                ]
                 for (path, mode) in expected {
                     let status = self.status("\(Self.layers)/\(layer)\(path)")
                     #expect(status?.st_uid == server && status.map { $0.st_mode & 0o7777 } == mode, "\(path)")
@@ -58,7 +66,9 @@ extension SandboxTests {
                 #expect(self.status("\(Self.layers)/\(layer)/package/link.py")?.st_uid == server)
                 #expect(!TestFiles.exists("\(Self.layers)/\(layer).partial"))
                 let ending = try await laboratory.run(
-                    LaunchOrder(runtime: .native, bundle: Laboratory.bundle, layer: layer, arguments: ["probe", "read", "/layer/package/module.py"]))
+                    LaunchOrder(
+                        runtime: .native, bundle: Laboratory.bundle, layer: layer,
+                        arguments: ["probe", "read", "/layer/package/module.py"]))
                 #expect(ending.firstLine == "ok")
             }
         }
@@ -74,7 +84,8 @@ extension SandboxTests {
                 let result = await self.seal(laboratory, layer, entries: UInt64(entries))
                 switch result {
                 case .success: #expect(isSealed)
-                case .failure(let error): #expect(!isSealed && error.code == .buildFailed && error.message.contains("too many files"))
+                case .failure(let error):
+                    #expect(!isSealed && error.code == .buildFailed && error.message.contains("too many files"))
                 }
                 #expect(TestFiles.exists("\(Self.layers)/\(layer)") == isSealed)
             }
@@ -99,12 +110,17 @@ extension SandboxTests {
         func refusesForeignFiles() async throws {
             try await withLaboratory { laboratory in
                 let foreign: [(Character, String, (String) -> Void)] = [
-                    ("6", "belongs to another user", { TestFiles.write("root's", to: "\($0)/package/secret", mode: 0o600) }),
+                    (
+                        "6", "belongs to another user",
+                        { TestFiles.write("root's", to: "\($0)/package/secret", mode: 0o600) }
+                    ),
                     (
                         "7", "is neither",
                         {
                             mkfifo("\($0)/package/fifo", 0o600)
-                            chown("\($0)/package/fifo", laboratory.nursery.report.uidBase + 5, laboratory.nursery.report.uidBase + 5)
+                            chown(
+                                "\($0)/package/fifo", laboratory.nursery.report.uidBase + 5,
+                                laboratory.nursery.report.uidBase + 5)
                         }
                     ),
                 ]
@@ -120,7 +136,9 @@ extension SandboxTests {
                     #expect(error.code == .buildFailed && error.message.contains(words), "\(error)")
                     #expect(!TestFiles.exists("\(Self.layers)/\(layer)"))
                 }
-                #expect(self.status("\(Self.layers)/\(self.layer("6")).partial/site/package/secret")?.st_uid == 0, "it is still root's")
+                #expect(
+                    self.status("\(Self.layers)/\(self.layer("6")).partial/site/package/secret")?.st_uid == 0,
+                    "it is still root's")
             }
         }
 
@@ -131,7 +149,9 @@ extension SandboxTests {
                 try await self.prepare(laboratory, layer)
                 _ = self.fill(laboratory, layer)
                 for _ in 0..<2 {
-                    let result: Result<Void, ApusError> = await laboratory.withClient { client, done in client.discardLayer(layer) { done($0) } }
+                    let result: Result<Void, ApusError> = await laboratory.withClient { client, done in
+                        client.discardLayer(layer) { done($0) }
+                    }
                     try result.get()
                     #expect(!TestFiles.exists("\(Self.layers)/\(layer).partial"))
                 }
@@ -167,25 +187,32 @@ extension SandboxTests {
                     (
                         .fetch,
                         [
-                            "download", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-index", "--find-links", "/function",
+                            "download", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-index",
+                            "--find-links", "/function",
                             "--only-binary=:all:", "--dest", "/out/wheels", "-r", "/function/requirements.txt",
                         ]
                     ),
                     (
                         .build,
                         [
-                            "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-index", "--find-links", "/out/wheels",
+                            "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--no-index",
+                            "--find-links", "/out/wheels",
                             "--target", "/out/site", "-r", "/function/requirements.txt",
                         ]
                     ),
                 ]
                 for (runtime, arguments) in steps {
                     let ending = try await laboratory.run(
-                        LaunchOrder(runtime: runtime, bundle: Laboratory.bundle, layer: layer, arguments: arguments, bounds: bounds))
-                    #expect(ending.exit == WorkerExit(code: 0, signal: nil), "\(runtime): \(ending.output) \(ending.errors)")
+                        LaunchOrder(
+                            runtime: runtime, bundle: Laboratory.bundle, layer: layer, arguments: arguments,
+                            bounds: bounds))
+                    #expect(
+                        ending.exit == WorkerExit(code: 0, signal: nil), "\(runtime): \(ending.output) \(ending.errors)"
+                    )
                 }
                 try await self.seal(laboratory, layer, bytes: 1 << 20, entries: 100).get()
-                var order = laboratory.order(python: "import sys; sys.path.insert(0, '/layer'); import tiny; print(tiny.answer)")
+                var order = laboratory.order(
+                    python: "import sys; sys.path.insert(0, '/layer'); import tiny; print(tiny.answer)")
                 order.layer = layer
                 #expect(try await laboratory.run(order).output == "42\n")
             }
@@ -197,8 +224,9 @@ extension SandboxTests {
             with zipfile.ZipFile(buffer, "w") as wheel:
                 wheel.writestr("tiny.py", "answer = 42\\n")
                 wheel.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1.0\\n")
-                wheel.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-                wheel.writestr("tiny-1.0.dist-info/RECORD", "tiny.py,,\\ntiny-1.0.dist-info/METADATA,,\\ntiny-1.0.dist-info/WHEEL,,\\ntiny-1.0.dist-info/RECORD,,\\n")
+                wheel.writestr("tiny-1.0.dist-info/WHEEL", "\\n".join([
+                    "Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: true", "Tag: py3-none-any", ""]))
+                wheel.writestr("tiny-1.0.dist-info/RECORD", "".join(name + ",,\\n" for name in wheel.namelist()))
             print(*buffer.getvalue(), end="")
             """
     }

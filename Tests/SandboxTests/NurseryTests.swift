@@ -14,7 +14,8 @@ extension SandboxTests {
             return try Nursery.start(
                 Nursery.Configuration(
                     executable: "\(Laboratory.buildFolder)/nursery", dataDirectory: Laboratory.dataDirectory,
-                    runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles", shards: shards,
+                    runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
+                    shards: shards,
                     slots: slots))
         }
 
@@ -47,7 +48,9 @@ extension SandboxTests {
             var event = nursery_event()
             var descriptors = [CInt](repeating: -1, count: Int(NURSERY_DESCRIPTORS))
             var count: CInt = 0
-            guard apus_receive_event(channel, &event, &descriptors, &count) == MemoryLayout<nursery_event>.size else { return nil }
+            guard apus_receive_event(channel, &event, &descriptors, &count) == MemoryLayout<nursery_event>.size else {
+                return nil
+            }
             for descriptor in descriptors.prefix(Int(count)) { close(descriptor) }
             return event
         }
@@ -78,8 +81,12 @@ extension SandboxTests {
                 loop.post {
                     do throws(ApusError) {
                         var holder: NurseryClient?
-                        let client = try NurseryClient(loop, channel: nursery.channels[0], shard: 0, report: nursery.report) {
-                            holder?.launch(LaunchOrder(runtime: .native, bundle: Laboratory.bundle, arguments: ["probe", "spin"])) { result in
+                        let client = try NurseryClient(
+                            loop, channel: nursery.channels[0], shard: 0, report: nursery.report
+                        ) {
+                            holder?.launch(
+                                LaunchOrder(runtime: .native, bundle: Laboratory.bundle, arguments: ["probe", "spin"])
+                            ) { result in
                                 if case .success = result { Issue.record("nobody could have launched it") }
                                 holder?.close()
                                 holder = nil
@@ -124,11 +131,14 @@ extension SandboxTests {
             var arguments = Self.request { $0.argument_bytes = 11 }
             arguments.removeLast(18)
             for channel in nursery.channels {
-                #expect(Self.exchange(channel, arguments + Array("probe\0spin\0".utf8))?.kind == NURSERY_LAUNCHED.rawValue)
+                #expect(
+                    Self.exchange(channel, arguments + Array("probe\0spin\0".utf8))?.kind == NURSERY_LAUNCHED.rawValue)
             }
             #expect(Self.eventually { HostState.now(nursery.report).processes.count == 2 })
             close(nursery.channels[0])
-            #expect(Self.eventually { HostState.now(nursery.report).processes.count == 1 }, "the other channel's sandbox goes on")
+            #expect(
+                Self.eventually { HostState.now(nursery.report).processes.count == 1 },
+                "the other channel's sandbox goes on")
             close(nursery.channels[1])
             #expect(Self.wait(nursery) == 0)
             #expect(HostState.now(nursery.report).processes.isEmpty)
@@ -230,7 +240,8 @@ extension SandboxTests {
                 symlink("/bin/true", "\(bundles)/\(Laboratory.bundle)/linked")
                 for program in ["linked", "../usr/bin/true", "missing", "/usr/bin/true"] {
                     do {
-                        let ending = try await laboratory.run(LaunchOrder(runtime: .native, bundle: Laboratory.bundle, arguments: [program]))
+                        let ending = try await laboratory.run(
+                            LaunchOrder(runtime: .native, bundle: Laboratory.bundle, arguments: [program]))
                         #expect(ending.exit.failedStage?.hasPrefix("program") == true, "\(program): \(ending)")
                     } catch let error as ApusError {
                         #expect(error.code == .invalidArgument && program.hasPrefix("/"))
@@ -243,7 +254,9 @@ extension SandboxTests {
         func reports() async throws {
             try await withLaboratory { laboratory in
                 let report = laboratory.nursery.report
-                let again: Result<HostReport, ApusError> = await laboratory.withClient { client, done in client.probe { done($0) } }
+                let again: Result<HostReport, ApusError> = await laboratory.withClient { client, done in
+                    client.probe { done($0) }
+                }
                 #expect(try again.get() == report)
                 #expect(report.lines.filter { !$0.isEnforced }.map(\.name) == report.missing.map(\.description))
                 #expect(report.missing.contains(.fetchBound), "nothing bounds a fetch to the index yet, and it is said")
@@ -263,7 +276,9 @@ extension SandboxTests {
                 try Privileges.drop(to: nursery.report)
                 guard Privileges.isDropped(to: nursery.report), getuid() == nursery.report.serverUser else { exit(3) }
                 guard open("/etc/shadow", O_RDONLY) < 0, setuid(0) != 0, setgid(0) != 0 else { exit(4) }
-                guard NurseryTests.exchange(nursery.channels[0], NurseryTests.request { _ in })?.kind == NURSERY_LAUNCHED.rawValue
+                guard
+                    NurseryTests.exchange(nursery.channels[0], NurseryTests.request { _ in })?.kind
+                        == NURSERY_LAUNCHED.rawValue
                 else { exit(5) }
                 exit(0)
             }

@@ -7,7 +7,9 @@ enum TestFiles {
         chmod(path, mode)
     }
 
-    static func write(_ text: String, to path: String, mode: mode_t = 0o644) { self.write(Array(text.utf8), to: path, mode: mode) }
+    static func write(_ text: String, to path: String, mode: mode_t = 0o644) {
+        self.write(Array(text.utf8), to: path, mode: mode)
+    }
 
     static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode)
@@ -60,7 +62,9 @@ enum TestFiles {
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
