@@ -118,6 +118,17 @@ import Testing
         await build.close()
     }
 
+    @Test func answersOnceAndLetsGoWhenItIsAbandoned() async throws {
+        let build = await Case()
+        await build.accept()
+        await build.bed.run { build.run?.abandon() }
+        await build.exit(0)
+        let codes = await build.bed.run { build.results.map { if case .failure(let error) = $0 { error.code } else { ErrorCode.internal } } }
+        #expect(codes == [.shuttingDown])
+        #expect(await build.bed.run { [build.launcher.stdout, build.launcher.stderr].allSatisfy(FakeLauncher.isAbandoned) })
+        await build.close()
+    }
+
     @Test func livesUntilItsProcessHasEndedWhenNobodyKeepsIt() async throws {
         let build = await Case(keepsRun: false)
         await build.accept()

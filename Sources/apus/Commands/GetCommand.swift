@@ -12,7 +12,8 @@ extension Command {
                 PositionalDescription(name: "NAME", summary: "one of them", isOptional: true, values: .functions),
             ],
             examples: [
-                .init("apus get functions", "What is deployed?"), .init("apus get topics -n search", "The topics of another namespace"),
+                .init("apus get functions", "What is deployed?"),
+                .init("apus get topics -n search", "The topics of another namespace"),
                 .init("apus get function embed-text --output yaml", "One function, whole"),
             ]
         )
@@ -56,7 +57,8 @@ extension Command {
             ],
             options: [.value("--if-generation", "NUMBER", "only while it is at this generation")],
             examples: [
-                .init("apus delete embed-text", "Delete a function"), .init("apus delete topic documents", "Delete a topic and its events"),
+                .init("apus delete embed-text", "Delete a function"),
+                .init("apus delete topic documents", "Delete a topic and its events"),
             ]
         )
     ) { context in
@@ -67,7 +69,9 @@ extension Command {
             headers.append(("If-Match", "\"\(generation)\""))
         }
         _ = try client.call(APIRequest(.delete, client.path(kind.plural, name), headers: headers))
-        try context.show(["kind": .string(kind.rawValue), "name": .string(name), "action": "deleted"]) { "deleted \(kind.rawValue) \(name)\n" }
+        try context.show(["kind": .string(kind.rawValue), "name": .string(name), "action": "deleted"]) {
+            "deleted \(kind.rawValue) \(name)\n"
+        }
     }
 }
 
@@ -81,8 +85,10 @@ private enum GetCommand {
                 let spec = item["manifest"]?["spec"]
                 let triggers = (spec?["triggers"]?.array ?? []).compactMap { $0["topic"]?.string }
                 table.add([
-                    item["name"]?.string ?? "", spec?["runtime"]?.string ?? "", triggers.isEmpty ? "-" : triggers.joined(separator: ","),
-                    item["generation"]?.unsigned.map(String.init) ?? "", String((item["revision"]?.string ?? "").prefix(12)),
+                    item["name"]?.string ?? "", spec?["runtime"]?.string ?? "",
+                    triggers.isEmpty ? "-" : triggers.joined(separator: ","),
+                    item["generation"]?.unsigned.map(String.init) ?? "",
+                    String((item["revision"]?.string ?? "").prefix(12)),
                     context.ago(item["updated"]),
                 ])
             }
@@ -91,10 +97,14 @@ private enum GetCommand {
             var table = TextTable(["NAME", "PARTITIONS", "RETENTION", "COMPACT", "GENERATION", "UPDATED"])
             for item in items {
                 let spec = item["manifest"]?["spec"]
-                let retention = [spec?["retention"]?["time"]?.string, spec?["retention"]?["size"]?.string].compactMap { $0 }
+                let retention = [spec?["retention"]?["time"]?.string, spec?["retention"]?["size"]?.string].compactMap {
+                    $0
+                }
                 table.add([
-                    item["name"]?.string ?? "", spec?["partitions"]?.int.map(String.init) ?? "", retention.joined(separator: " "),
-                    spec?["compact"]?.boolean == true ? "yes" : "no", item["generation"]?.unsigned.map(String.init) ?? "",
+                    item["name"]?.string ?? "", spec?["partitions"]?.int.map(String.init) ?? "",
+                    retention.joined(separator: " "),
+                    spec?["compact"]?.boolean == true ? "yes" : "no",
+                    item["generation"]?.unsigned.map(String.init) ?? "",
                     context.ago(item["updated"]),
                 ])
             }

@@ -21,7 +21,8 @@ enum ResourceKind: String, CaseIterable {
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
             let known = Self.allCases.map(\.plural)
-            throw UsageError("there is no kind '\(word)'\(DidYouMean.hint(word, known)); expected \(known.joined(separator: ", "))")
+            throw UsageError(
+                "there is no kind '\(word)'\(DidYouMean.hint(word, known)); expected \(known.joined(separator: ", "))")
         }
     }
 
