@@ -58,8 +58,10 @@ extension Engine {
         let order = self.triggers[Int(slot)].plan.order
         let bound = max(1, self.configuration.unsettledPerPartition)
         var skipped = 0
-        var through = next
+        var through: Offset?
         for record in records where record.offset >= self.lanes[Int(lane)].ledger.position {
+            through = self.arriveMissing(lane, before: record.offset, order: order, mark: mark, now: now)
+            guard through == nil else { break }
             guard record.isMatch else {
                 skipped += 1
                 self.lanes[Int(lane)].ledger.pass(to: record.offset + 1)
@@ -71,13 +73,30 @@ extension Engine {
             }
             self.arrive(lane, record, order: order, mark: mark, now: now)
         }
-        self.lanes[Int(lane)].ledger.pass(to: through)
+        if through == nil { through = self.arriveMissing(lane, before: next, order: order, mark: mark, now: now) }
+        self.lanes[Int(lane)].ledger.pass(to: through ?? next)
         if skipped > 0 {
             self.triggers[Int(slot)].counters.skipped += Int64(skipped)
             self.markLazy(lane, now: now)
         }
         self.considerFetch(lane)
         self.schedule(function, now: now)
+    }
+
+    /// Takes in deliveries that failed before a restart and whose records the read did not bring: at dispatch the host
+    /// finds out whether they were superseded or expired.
+    /// - Returns: where there was no room for one.
+    private mutating func arriveMissing(
+        _ lane: Int32, before end: Offset, order: DeliveryOrder, mark: UInt64, now: Timestamp
+    ) -> Offset? {
+        while let offset = self.lanes[Int(lane)].ledger.missing(before: end) {
+            guard self.lanes[Int(lane)].ledger.unsettled < max(1, self.configuration.unsettledPerPartition) else {
+                return offset
+            }
+            let record = RecordSummary(offset: offset, keyHash: 0, bytes: 0)
+            self.arrive(lane, record, order: order, mark: mark, now: now)
+        }
+        return nil
     }
 
     private mutating func arrive(

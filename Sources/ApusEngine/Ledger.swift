@@ -139,6 +139,12 @@ struct Ledger {
         self.failed += pending.attempts > 0 ? 1 : 0
     }
 
+    /// The first offset at or after the position and below `end` that failed before a restart.
+    mutating func missing(before end: Offset) -> Offset? {
+        guard let pending = self.restored.nextPending(from: self.position), pending.offset < end else { return nil }
+        return pending.offset
+    }
+
     /// Everything below `next` was read. Ranges that were settled before a restart are passed over.
     mutating func pass(to next: Offset) {
         self.position = self.restored.skip(from: max(self.position, next))

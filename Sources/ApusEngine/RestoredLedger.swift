@@ -38,13 +38,18 @@ struct RestoredLedger {
         return self.nextSettled < self.settled.count && self.settled[self.nextSettled].contains(offset)
     }
 
-    /// What is known of a delivery that failed before the restart. Offsets are asked for in ascending order.
-    mutating func pending(_ offset: Offset) -> LedgerState.Pending? {
+    /// The first delivery from `offset` on that failed before the restart. Offsets are asked for in ascending order.
+    mutating func nextPending(from offset: Offset) -> LedgerState.Pending? {
         while self.nextPending < self.pending.count, self.pending[self.nextPending].offset < offset {
             self.nextPending += 1
         }
-        guard self.nextPending < self.pending.count, self.pending[self.nextPending].offset == offset else { return nil }
-        return self.pending[self.nextPending]
+        return self.nextPending < self.pending.count ? self.pending[self.nextPending] : nil
+    }
+
+    /// What is known of a delivery that failed before the restart. Offsets are asked for in ascending order.
+    mutating func pending(_ offset: Offset) -> LedgerState.Pending? {
+        guard let pending = self.nextPending(from: offset), pending.offset == offset else { return nil }
+        return pending
     }
 
     /// The first offset from `offset` on that was not settled before the restart.

@@ -31,11 +31,13 @@ public struct HostReport: Sendable, Equatable {
     /// One line for every layer: its name, whether this host enforces it, and what its absence means.
     public var lines: [DoctorLine] {
         let always = [
-            "namespaces", "read-only-root", "own-uid", "no-capabilities", "no-new-privileges", "system-call-filter", "empty-network",
+            "namespaces", "read-only-root", "own-uid", "no-capabilities", "no-new-privileges", "system-call-filter",
+            "empty-network",
         ].map { DoctorLine(name: $0, isEnforced: true, detail: "") }
         let others = IsolationLayer.allCases.map { layer in
             let isMissing = self.missing.contains(layer)
-            return DoctorLine(name: layer.description, isEnforced: !isMissing, detail: isMissing ? layer.whenMissing : "")
+            return DoctorLine(
+                name: layer.description, isEnforced: !isMissing, detail: isMissing ? layer.whenMissing : "")
         }
         return always + others
     }

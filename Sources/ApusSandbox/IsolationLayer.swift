@@ -35,19 +35,33 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
     public var whenMissing: String {
         switch self {
         case .memory:
-            "no memory control group can be written: a function may take all memory of the machine; mount the memory controller (v1 or v2)"
-        case .swap: "swap is on and cannot be bounded: a function over its memory bound is slowed before it is ended; turn swap off"
-        case .processes: "no pids control group can be written: only the per-user process limit stops a fork bomb; mount the pids controller"
+            "no memory control group can be written: a function may take all memory of the machine; "
+                + "mount the memory controller (v1 or v2)"
+        case .swap:
+            "swap is on and cannot be bounded: a function over its memory bound is slowed before it is ended; "
+                + "turn swap off"
+        case .processes:
+            "no pids control group can be written: only the per-user process limit stops a fork bomb; "
+                + "mount the pids controller"
         case .cpu: "no cpu control group can be written: a function may take every CPU; mount the cpu controller"
         case .cgroupKill: "no v2 hierarchy is mounted: sandboxes end by their pid namespace alone; mount cgroup2"
-        case .landlockFiles: "the kernel has no Landlock: mounts alone say which files a function reaches; use Linux 5.13 or newer with Landlock on"
-        case .landlockNetwork: "Landlock cannot refuse TCP: the empty network namespace and the call filter alone do; use Linux 6.7 or newer"
-        case .landlockScopes: "Landlock cannot scope signals and abstract sockets: namespaces and the call filter alone do; use Linux 6.12 or newer"
+        case .landlockFiles:
+            "the kernel has no Landlock: mounts alone say which files a function reaches; "
+                + "use Linux 5.13 or newer with Landlock on"
+        case .landlockNetwork:
+            "Landlock cannot refuse TCP: the empty network namespace and the call filter alone do; "
+                + "use Linux 6.7 or newer"
+        case .landlockScopes:
+            "Landlock cannot scope signals and abstract sockets: namespaces and the call filter alone do; "
+                + "use Linux 6.12 or newer"
         case .execOnce: "vm.mmap_min_addr is 0: a function can start further programs of its own root; set it to 65536"
         case .keyring: "session keyrings cannot be made: functions keep the server's; allow keyctl to the server"
-        case .procSubset: "/proc cannot be mounted with subset=pid: functions see the host's kernel settings there; use Linux 5.8 or newer"
+        case .procSubset:
+            "/proc cannot be mounted with subset=pid: functions see the host's kernel settings there; "
+                + "use Linux 5.8 or newer"
         case .fetchBound:
-            "fetching dependencies uses the host's network without a bound to the package index; set `resolve: false` or trust what you deploy"
+            "fetching dependencies uses the host's network without a bound to the package index; "
+                + "set `resolve: false` or trust what you deploy"
         }
     }
 

@@ -4,8 +4,8 @@ internal import Glibc
 
 /// The nursery as the server sees it after starting it: one channel per shard, and what the host can enforce.
 ///
-/// Start it as root and before any thread exists, then drop privileges with ``Privileges/drop(to:)``, then give each shard's loop a
-/// ``NurseryClient``. When every channel is closed the nursery ends all sandboxes and itself.
+/// Start it as root and before any thread exists, then drop privileges with ``Privileges/drop(to:)``, then give each
+/// shard's loop a ``NurseryClient``. When every channel is closed the nursery ends all sandboxes and itself.
 public struct Nursery: Sendable {
     public struct Configuration: Sendable {
         /// The nursery's program.
@@ -23,7 +23,8 @@ public struct Nursery: Sendable {
         public var uidBase: UInt32
 
         public init(
-            executable: String, dataDirectory: String, runtimes: String, profiles: String, shards: Int = 1, slots: Int = 256,
+            executable: String, dataDirectory: String, runtimes: String, profiles: String, shards: Int = 1,
+            slots: Int = 256,
             uidBase: UInt32 = 2_000_000_000
         ) {
             self.executable = executable
@@ -43,20 +44,27 @@ public struct Nursery: Sendable {
 
     /// Starts the nursery and waits until it is ready.
     ///
-    /// - Throws: `needs_root` when not root; `sandbox_unavailable` when it cannot start, its own words being on standard error.
+    /// - Throws: `needs_root` when not root; `sandbox_unavailable` when it cannot start, its own words being on
+    ///   standard error.
     public static func start(_ configuration: Configuration) throws(ApusError) -> Nursery {
         guard geteuid() == 0 else {
-            throw ApusError(.needsRoot, "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started")
+            throw ApusError(
+                .needsRoot,
+                "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started"
+            )
         }
         guard (1...Limits.Sandbox.shards).contains(configuration.shards) else {
             throw ApusError(.invalidArgument, "the number of shards must be from 1 to \(Limits.Sandbox.shards)")
         }
         guard access(configuration.executable, X_OK) == 0 else {
-            throw ApusError(.sandboxUnavailable, "the nursery is missing at \(configuration.executable): install Apus again")
+            throw ApusError(
+                .sandboxUnavailable, "the nursery is missing at \(configuration.executable): install Apus again")
         }
         let data = open(configuration.dataDirectory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard data >= 0 else {
-            throw ApusError(.dataDirectoryInvalid, "cannot open the data directory \(configuration.dataDirectory): \(errorText(errno))")
+            throw ApusError(
+                .dataDirectoryInvalid,
+                "cannot open the data directory \(configuration.dataDirectory): \(errorText(errno))")
         }
         defer { close(data) }
         return try Self.spawn(configuration, data: data)
@@ -76,10 +84,13 @@ public struct Nursery: Sendable {
             theirs.append(ends.1)
         }
         let arguments = [
-            configuration.executable, "--channels", "\(configuration.shards)", "--slots", "\(configuration.slots)", "--uid-base",
+            configuration.executable, "--channels", "\(configuration.shards)", "--slots", "\(configuration.slots)",
+            "--uid-base",
             "\(configuration.uidBase)", "--runtimes", configuration.runtimes, "--profiles", configuration.profiles,
         ]
-        let process = withStrings(arguments) { apus_spawn_nursery(configuration.executable, $0, theirs + [data], CInt(theirs.count + 1)) }
+        let process = withStrings(arguments) {
+            apus_spawn_nursery(configuration.executable, $0, theirs + [data], CInt(theirs.count + 1))
+        }
         guard process > 0 else { throw Self.failed("no process for it: \(errorText(-process))", ours) }
         // Its ends close here, so that its death is seen as the end of each channel.
         for descriptor in theirs { close(descriptor) }
@@ -104,7 +115,9 @@ public struct Nursery: Sendable {
         var descriptors = [CInt](repeating: -1, count: Int(NURSERY_DESCRIPTORS))
         var count: CInt = 0
         let length = apus_receive_event(channel, &event, &descriptors, &count)
-        guard length == MemoryLayout<nursery_event>.size, event.magic == NURSERY_MAGIC, event.kind == NURSERY_REPORT.rawValue else { return nil }
+        guard length == MemoryLayout<nursery_event>.size, event.magic == NURSERY_MAGIC,
+            event.kind == NURSERY_REPORT.rawValue
+        else { return nil }
         return event
     }
 
@@ -122,7 +135,9 @@ func errorText(_ number: CInt) -> String {
 }
 
 /// Lends `strings` as a C array ended by a null pointer.
-private func withStrings<Result>(_ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result) -> Result {
+private func withStrings<Result>(_ strings: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Result)
+    -> Result
+{
     var pointers: [UnsafeMutablePointer<CChar>?] = strings.map { strdup($0) }
     pointers.append(nil)
     defer { for pointer in pointers { free(pointer) } }

@@ -34,7 +34,9 @@ public final class NurseryClient: WorkerLauncher {
     ///   - channel: the shard's channel from ``Nursery/channels``; the client owns it from here on.
     ///   - onDeath: called once when the nursery is gone and with it every sandbox. A server without it ends.
     /// - Throws: `internal` when the loop cannot watch the channel.
-    public init(_ loop: EventLoop, channel: CInt, shard: Int, report: HostReport, onDeath: @escaping () -> Void) throws(ApusError) {
+    public init(_ loop: EventLoop, channel: CInt, shard: Int, report: HostReport, onDeath: @escaping () -> Void)
+        throws(ApusError)
+    {
         self.loop = loop
         self.channel = channel
         self.report = report
@@ -50,7 +52,8 @@ public final class NurseryClient: WorkerLauncher {
 
     deinit { precondition(self.watch == nil, "close() comes before the end of a client") }
 
-    /// Ends every sandbox of this shard and the line. Waiting requests fail with `shutting_down`; no callback comes afterwards.
+    /// Ends every sandbox of this shard and the line. Waiting requests fail with `shutting_down`; no callback comes
+    /// afterwards.
     public func close() {
         guard self.disconnect() else { return }
         self.failWaiting(ApusError(.shuttingDown, "the server is stopping"))
@@ -89,11 +92,13 @@ public final class NurseryClient: WorkerLauncher {
 
     private func submit(_ request: EncodedRequest, _ waiting: Waiting) {
         guard self.watch != nil else {
-            return NurseryClient.fail(waiting, ApusError(.sandboxUnavailable, "the nursery is gone; restart the server"))
+            return NurseryClient.fail(
+                waiting, ApusError(.sandboxUnavailable, "the nursery is gone; restart the server"))
         }
         // A request of KILL or one on its way again was admitted before; a new one finds the bound here.
         guard self.unsent.count < Limits.Sandbox.waitingRequests else {
-            return NurseryClient.fail(waiting, ApusError(.overloaded, "too many sandboxes are asked for at once; try again later"))
+            return NurseryClient.fail(
+                waiting, ApusError(.overloaded, "too many sandboxes are asked for at once; try again later"))
         }
         self.waiting[request.head.ticket] = waiting
         self.write(request)
@@ -160,7 +165,9 @@ public final class NurseryClient: WorkerLauncher {
             for descriptor in descriptors { Glibc.close(descriptor) }
             self.unreported.insert(event.ticket)
             self.write(EncodedRequest(NURSERY_KILL, ticket: event.ticket))
-            return completion(.failure(ApusError(.overloaded, "the server has no descriptors left for another worker; raise its limit")))
+            return completion(
+                .failure(
+                    ApusError(.overloaded, "the server has no descriptors left for another worker; raise its limit")))
         }
         completion(
             .success(
@@ -219,7 +226,9 @@ public final class NurseryClient: WorkerLauncher {
         if event.flags & NURSERY_INVALID.rawValue != 0 { return ApusError(.invalidArgument, "\(stage): \(message)") }
         if stage == "runtime" { return ApusError(.runtimeMissing, message) }
         if stage == "bundle" { return ApusError(.bundleNotFound, "the bundle cannot be opened: \(message)") }
-        if stage == "seal" || stage == "prepare" || stage == "discard" { return ApusError(.buildFailed, "\(stage) layer: \(message)") }
+        if stage == "seal" || stage == "prepare" || stage == "discard" {
+            return ApusError(.buildFailed, "\(stage) layer: \(message)")
+        }
         return ApusError(.sandboxUnavailable, "\(stage): \(message)")
     }
 

@@ -10,17 +10,22 @@ public enum Privileges {
     public static func prepare() throws(ApusError) -> Int {
         signal(SIGPIPE, SIG_IGN)
         let limit = apus_raise_descriptor_limit()
-        guard limit > 0 else { throw ApusError(.internal, "the descriptor limit cannot be raised: \(errorText(CInt(-limit)))") }
+        guard limit > 0 else {
+            throw ApusError(.internal, "the descriptor limit cannot be raised: \(errorText(CInt(-limit)))")
+        }
         return limit
     }
 
-    /// Becomes the server's user: no groups, no capabilities, no_new_privs. Before any thread exists, after the nursery was started.
+    /// Becomes the server's user: no groups, no capabilities, no_new_privs. Before any thread exists, after the nursery
+    /// was started.
     public static func drop(to report: HostReport) throws(ApusError) {
         var step: UnsafePointer<CChar>?
         let result = apus_drop_privileges(report.serverUser, report.serverGroup, &step)
         guard result == 0 else {
             let step = step.map { String(cString: $0) } ?? "?"
-            throw ApusError(.sandboxUnavailable, "root could not be given up (\(step): \(errorText(-result))); the server does not run with it")
+            throw ApusError(
+                .sandboxUnavailable,
+                "root could not be given up (\(step): \(errorText(-result))); the server does not run with it")
         }
     }
 

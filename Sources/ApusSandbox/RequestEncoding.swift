@@ -36,7 +36,8 @@ struct EncodedRequest {
     init(_ operation: nursery_operation, layer: String, ticket: UInt64) throws(ApusError) {
         self.init(operation, ticket: ticket)
         guard EncodedRequest.isHash(layer) else {
-            throw ApusError(.invalidArgument, "'\(layer.prefix(80))' does not name a layer: expected 64 hexadecimal digits")
+            throw ApusError(
+                .invalidArgument, "'\(layer.prefix(80))' does not name a layer: expected 64 hexadecimal digits")
         }
         EncodedRequest.copy(layer, to: &self.head.layer)
     }
@@ -52,13 +53,18 @@ struct EncodedRequest {
 
     private static func check(_ order: LaunchOrder) throws(ApusError) {
         guard self.isHash(order.bundle) else {
-            throw ApusError(.invalidArgument, "'\(order.bundle.prefix(80))' does not name a bundle: expected 64 hexadecimal digits")
+            throw ApusError(
+                .invalidArgument, "'\(order.bundle.prefix(80))' does not name a bundle: expected 64 hexadecimal digits")
         }
         guard order.layer.isEmpty || self.isHash(order.layer) else {
-            throw ApusError(.invalidArgument, "'\(order.layer.prefix(80))' does not name a layer: expected 64 hexadecimal digits")
+            throw ApusError(
+                .invalidArgument, "'\(order.layer.prefix(80))' does not name a layer: expected 64 hexadecimal digits")
         }
-        try self.check(order.arguments, "arguments", count: Limits.Sandbox.argumentCount, bytes: SandboxBounds.argumentsBytes)
-        try self.check(order.environment, "environment", count: Limits.Sandbox.environmentCount, bytes: SandboxBounds.environmentBytes)
+        try self.check(
+            order.arguments, "arguments", count: Limits.Sandbox.argumentCount, bytes: SandboxBounds.argumentsBytes)
+        try self.check(
+            order.environment, "environment", count: Limits.Sandbox.environmentCount,
+            bytes: SandboxBounds.environmentBytes)
         guard order.bounds.openFiles <= Limits.Sandbox.openFiles else {
             throw ApusError(.invalidArgument, "a sandbox may have at most \(Limits.Sandbox.openFiles) open files")
         }
@@ -66,7 +72,8 @@ struct EncodedRequest {
 
     private static func check(_ texts: [String], _ what: String, count: Int, bytes: Int) throws(ApusError) {
         guard texts.count <= count, texts.reduce(0, { $0 + $1.utf8.count + 1 }) <= bytes else {
-            throw ApusError(.invalidArgument, "the \(what) of a launch may be at most \(count) strings of \(bytes) bytes in all")
+            throw ApusError(
+                .invalidArgument, "the \(what) of a launch may be at most \(count) strings of \(bytes) bytes in all")
         }
         guard !texts.contains(where: { $0.utf8.contains(0) }) else {
             throw ApusError(.invalidArgument, "the \(what) of a launch holds a zero byte")
@@ -75,7 +82,10 @@ struct EncodedRequest {
 
     static func isHash(_ text: String) -> Bool {
         text.utf8.count == Int(NURSERY_HASH_BYTES)
-            && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0) }
+            && text.utf8.allSatisfy {
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+            }
     }
 
     private static func copy<Field>(_ text: String, to field: inout Field) {

@@ -27,15 +27,19 @@ public struct AdminToken: Sendable {
         var status = stat()
         guard lstat(path, &status) == 0 else { throw FileTree.failure("stat", path) }
         guard status.st_mode & 0o077 == 0 else {
-            throw ApusError(.dataDirectoryInvalid, "others may read the admin token '\(path)': delete it, and the next start makes a new one")
+            throw ApusError(
+                .dataDirectoryInvalid,
+                "others may read the admin token '\(path)': delete it, and the next start makes a new one")
         }
         let bytes = try FileTree.read(path, limit: Self.fileBytes)
         let isSpace: (UInt8) -> Bool = { $0 == 0x0A || $0 == 0x0D || $0 == 0x20 }
         let token = Array(bytes.prefix { !isSpace($0) })
-        guard token.count >= Self.leastCharacters, bytes.count <= Self.fileBytes, bytes[token.count...].allSatisfy(isSpace),
+        guard token.count >= Self.leastCharacters, bytes.count <= Self.fileBytes,
+            bytes[token.count...].allSatisfy(isSpace),
             token.allSatisfy({ (0x21...0x7E).contains($0) })
         else {
-            throw ApusError(.dataDirectoryInvalid, "'\(path)' holds no token: delete it, and the next start makes a new one")
+            throw ApusError(
+                .dataDirectoryInvalid, "'\(path)' holds no token: delete it, and the next start makes a new one")
         }
         return AdminToken(text: String(decoding: token, as: UTF8.self))
     }

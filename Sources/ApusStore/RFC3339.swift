@@ -22,14 +22,16 @@ public enum RFC3339 {
     /// - Returns: nil when `text` is no moment.
     public static func parse(_ text: String) -> Timestamp? {
         var scan = Scanner(rest: Array(text.utf8)[...])
-        guard let year = scan.number(4), scan.take("-"), let month = scan.number(2), scan.take("-"), let date = scan.number(2),
+        guard let year = scan.number(4), scan.take("-"), let month = scan.number(2), scan.take("-"),
+            let date = scan.number(2),
             (1...12).contains(month), date >= 1
         else { return nil }
         let day = Self.days(year, month, date)
         // A day that the month does not have comes back as another one.
         guard Self.civil(day) == (year, month, date) else { return nil }
         if scan.rest.isEmpty { return Timestamp(microseconds: day * 86_400_000_000) }
-        guard scan.take("T") || scan.take("t") || scan.take(" "), let hour = scan.number(2), scan.take(":"), let minute = scan.number(2),
+        guard scan.take("T") || scan.take("t") || scan.take(" "), let hour = scan.number(2), scan.take(":"),
+            let minute = scan.number(2),
             scan.take(":"), let second = scan.number(2), hour < 24, minute < 60, second <= 60
         else { return nil }
         guard let fraction = scan.fraction(), let offset = scan.offset(), scan.rest.isEmpty else { return nil }
@@ -67,7 +69,8 @@ public enum RFC3339 {
         mutating func offset() -> Int64? {
             if self.take("Z") || self.take("z") { return 0 }
             let isWest = self.take("-")
-            guard isWest || self.take("+"), let hours = self.number(2), self.take(":"), let minutes = self.number(2), hours < 24,
+            guard isWest || self.take("+"), let hours = self.number(2), self.take(":"), let minutes = self.number(2),
+                hours < 24,
                 minutes < 60
             else { return nil }
             return (hours * 3_600 + minutes * 60) * (isWest ? -1 : 1)

@@ -54,13 +54,15 @@ int apus_packet_pair(int ends[2]) {
     return -error;
 }
 
-ssize_t apus_receive_event(int socket, struct nursery_event *event, int descriptors[NURSERY_DESCRIPTORS], int *received) {
+ssize_t apus_receive_event(int socket, struct nursery_event *event, int descriptors[NURSERY_DESCRIPTORS],
+                           int *received) {
     struct iovec part = {.iov_base = event, .iov_len = sizeof *event};
     union {
         char bytes[CMSG_SPACE(sizeof(int) * NURSERY_DESCRIPTORS)];
         struct cmsghdr align;
     } control;
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     *received = 0;
     ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (length < 0) return -errno;
@@ -74,7 +76,8 @@ ssize_t apus_receive_event(int socket, struct nursery_event *event, int descript
 }
 
 ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length) {
-    struct iovec parts[2] = {{.iov_base = (void *)request, .iov_len = sizeof *request}, {.iov_base = (void *)strings, .iov_len = length}};
+    struct iovec parts[2] = {{.iov_base = (void *)request, .iov_len = sizeof *request},
+                             {.iov_base = (void *)strings, .iov_len = length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = length > 0 ? 2 : 1};
     ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent < 0 ? -errno : sent;
@@ -109,15 +112,15 @@ static int drop_capabilities(void) {
     return (int)syscall(SYS_capset, &header, none);
 }
 
-#define DO(name, call)                   \
-    do {                                 \
-        *step = (name);                  \
-        if ((call) != 0) return -errno;  \
+#define DO(name, call)                  \
+    do {                                \
+        *step = (name);                 \
+        if ((call) != 0) return -errno; \
     } while (0)
 
 int apus_drop_privileges(uid_t user, gid_t group, const char **step) {
-    // The bounding set goes first, while SETPCAP is there; then groups and user; what capabilities are left after that; and the
-    // promise that no program executed later gains any.
+    // The bounding set goes first, while SETPCAP is there; then groups and user; what capabilities are left after that;
+    // and the promise that no program executed later gains any.
     DO("bounding set", drop_bounding_set());
     DO("groups", setgroups(0, NULL));
     DO("group", setresgid(group, group, group));
@@ -131,7 +134,8 @@ int apus_drop_privileges(uid_t user, gid_t group, const char **step) {
 int apus_verify_dropped(uid_t user, gid_t group) {
     uid_t users[3];
     gid_t groups[3];
-    if (getresuid(&users[0], &users[1], &users[2]) != 0 || getresgid(&groups[0], &groups[1], &groups[2]) != 0) return -errno;
+    if (getresuid(&users[0], &users[1], &users[2]) != 0 || getresgid(&groups[0], &groups[1], &groups[2]) != 0)
+        return -errno;
     for (int index = 0; index < 3; index++) {
         if (users[index] != user || groups[index] != group) return -EPERM;
     }

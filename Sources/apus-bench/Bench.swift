@@ -8,6 +8,7 @@ struct Bench {
     static let benchmarks: [(name: String, run: @Sendable (BenchOptions) throws -> BenchReport)] = [
         ("log", { try LogBench.run($0) }),
         ("dispatch", { try DispatchBench.run($0) }),
+        ("sandbox", { try SandboxBench.run($0) }),
     ]
 
     static func main() {

@@ -180,6 +180,29 @@ import Testing
         #expect(rig.engine.nextDue == nil)
     }
 
+    @Test func aDeliveryThatFailedBeforeTheRestartAndIsNotReadAgainIsNotForgotten() {
+        let pending = [2, 4].map { LedgerState.Pending(offset: $0, attempts: 3, nextDue: .zero) }
+        let state = LedgerState(watermark: 2, settled: [3..<4], pending: pending)
+        let plan = EngineRig.plan(order: .none, concurrency: 8, scale: ScalePlan(max: 1))
+        var rig = EngineRig(plan, state: state, bounds: OffsetBounds(start: 0, end: 6))
+        _ = rig.take()
+        // Retention took everything below 5 between the opening and the read.
+        rig.engine.fetched(EngineRig.trigger, partition: 0, records: [record(5)], next: 6, now: rig.now)
+        _ = rig.startWorkers(credit: 8)
+        let dispatches = rig.dispatches()
+        #expect(dispatches.map { [$0.offset, Offset($0.attempt)] } == [[2, 4], [4, 4], [5, 1]])
+        rig.engine.recordGone(dispatches[0].stream, isSuperseded: false, now: rig.now)
+        rig.engine.recordGone(dispatches[1].stream, isSuperseded: true, now: rig.now)
+        let expired = Delivery(trigger: EngineRig.trigger, partition: 0, offset: 2)
+        let dead = rig.take().compactMap { action -> Delivery? in
+            guard case .deadLetter(let delivery, attempts: 3, _) = action else { return nil }
+            return delivery
+        }
+        #expect(dead == [expired])
+        rig.engine.written(expired)
+        #expect(rig.commit().last?.state == LedgerState(watermark: 5))
+    }
+
     @Test func aDeliveryKeepsItsAttemptsAndItsDueTimeAcrossARestart() {
         var rig = EngineRig(
             EngineRig.plan(

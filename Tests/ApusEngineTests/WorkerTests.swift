@@ -79,9 +79,7 @@ import Testing
         // It answers within its grace: the result is late all the same, and its credit is back.
         #expect(rig.engine.outcome(second.stream, .succeeded, now: rig.now) == .ignore)
         let delivery = Delivery(trigger: EngineRig.trigger, partition: 0, offset: 0)
-        #expect(
-            rig.take() == [.ledgerDirty, .deadLetter(delivery, attempts: 2, Engine.deadlineFailure)]
-                || rig.engine.status(of: EngineRig.trigger)?.counters.deadLetters == 1)
+        #expect(rig.take().contains(.deadLetter(delivery, attempts: 2, Engine.deadlineFailure)))
         #expect(rig.engine.attemptsInFlight == 0)
     }
 

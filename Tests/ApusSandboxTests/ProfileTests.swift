@@ -14,13 +14,17 @@ struct ProfileTests {
 
     /// Calls that no profile may ever allow, whatever their arguments.
     static let tripWires: Set<String> = [
-        "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "mount", "umount2", "pivot_root", "fsopen",
-        "fsmount", "fsconfig", "fspick", "open_tree", "move_mount", "mount_setattr", "setns", "open_by_handle_at", "bpf", "iopl", "ioperm",
+        "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "mount", "umount2",
+        "pivot_root", "fsopen",
+        "fsmount", "fsconfig", "fspick", "open_tree", "move_mount", "mount_setattr", "setns", "open_by_handle_at",
+        "bpf", "iopl", "ioperm",
     ]
     /// Calls that no profile may allow either; they are refused with an error.
     static let refused: Set<String> = [
-        "ptrace", "process_vm_readv", "process_vm_writev", "unshare", "clone3", "io_uring_setup", "io_uring_enter", "io_uring_register",
-        "userfaultfd", "keyctl", "add_key", "request_key", "perf_event_open", "personality", "mknod", "mknodat", "chroot", "setuid", "capset",
+        "ptrace", "process_vm_readv", "process_vm_writev", "unshare", "clone3", "io_uring_setup", "io_uring_enter",
+        "io_uring_register",
+        "userfaultfd", "keyctl", "add_key", "request_key", "perf_event_open", "personality", "mknod", "mknodat",
+        "chroot", "setuid", "capset",
         "seccomp", "splice", "tee", "vmsplice", "name_to_handle_at", "pidfd_getfd", "kcmp", "modify_ldt",
     ]
     static let profiles = ["python.profile", "native.profile", "build.profile", "fetch.profile"]
@@ -37,7 +41,9 @@ struct ProfileTests {
         defer { close(file) }
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         let count = read(file, &bytes, bytes.count)
-        return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false
+        ).map(String.init)
     }
 
     static func rules(of name: String) throws -> [Rule] {
@@ -51,7 +57,9 @@ struct ProfileTests {
             }
             let first = action == "errno" ? 2 : 1
             let calls = Array(words.dropFirst(first).prefix { $0 != "when" })
-            rules.append(Rule(action: action, calls: calls, isConditional: words.contains("when"), place: "\(name):\(index + 1)"))
+            rules.append(
+                Rule(action: action, calls: calls, isConditional: words.contains("when"), place: "\(name):\(index + 1)")
+            )
         }
         return rules
     }
@@ -77,9 +85,12 @@ struct ProfileTests {
         #expect(Self.violations(rules) == ["x:1 allows mount"])
     }
 
-    @Test("Every rule says its reason", arguments: profiles + ["core.list", "network.list", "no-network.list", "exec-once.list", "programs.list"])
+    @Test(
+        "Every rule says its reason",
+        arguments: profiles + ["core.list", "network.list", "no-network.list", "exec-once.list", "programs.list"])
     func everyRuleHasAReason(_ name: String) throws {
-        for (index, line) in try Self.lines(of: name).enumerated() where !line.isEmpty && !line.hasPrefix("#") && !line.hasPrefix("include ") {
+        for (index, line) in try Self.lines(of: name).enumerated()
+        where !line.isEmpty && !line.hasPrefix("#") && !line.hasPrefix("include ") {
             let reason = line.drop { $0 != "#" }.dropFirst()
             #expect(reason.contains { $0.isLetter }, "\(name):\(index + 1) gives no reason")
         }
@@ -87,7 +98,9 @@ struct ProfileTests {
 
     @Test("Functions may execute nothing but once", arguments: ["python.profile", "native.profile"])
     func executesOnce(_ name: String) throws {
-        let rules = try Self.rules(of: name).filter { $0.action == "allow" && ($0.calls.contains("execve") || $0.calls.contains("execveat")) }
+        let rules = try Self.rules(of: name).filter {
+            $0.action == "allow" && ($0.calls.contains("execve") || $0.calls.contains("execveat"))
+        }
         #expect(rules.count == 1)
         #expect(rules.first?.calls == ["execveat"])
         #expect(rules.first?.isConditional == true)
@@ -95,7 +108,9 @@ struct ProfileTests {
 
     @Test("Only the fetch profile makes sockets", arguments: profiles)
     func sockets(_ name: String) throws {
-        let rules = try Self.rules(of: name).filter { $0.action == "allow" && ($0.calls.contains("socket") || $0.calls.contains("connect")) }
+        let rules = try Self.rules(of: name).filter {
+            $0.action == "allow" && ($0.calls.contains("socket") || $0.calls.contains("connect"))
+        }
         #expect(rules.isEmpty == (name != "fetch.profile"))
         #expect(try !Self.rules(of: name).contains { $0.action == "allow" && $0.calls.contains("listen") })
     }

@@ -46,7 +46,10 @@ import Testing
         #expect(error?.code == .bundleInvalid)
     }
 
-    @Test(arguments: [UInt8(ascii: "1"), UInt8(ascii: "2"), UInt8(ascii: "3"), UInt8(ascii: "6"), UInt8(ascii: "x"), UInt8(ascii: "L")])
+    @Test(arguments: [
+        UInt8(ascii: "1"), UInt8(ascii: "2"), UInt8(ascii: "3"), UInt8(ascii: "6"), UInt8(ascii: "x"),
+        UInt8(ascii: "L"),
+    ])
     func linksDevicesAndExtensionsAreRefused(_ type: UInt8) throws {
         let bytes = try Self.archive(path: "file", type: type)
         let error = #expect(throws: ApusError.self) { try Archive.decode(bytes) }
@@ -55,7 +58,9 @@ import Testing
 
     @Test func aPathNamedTwiceIsRefused() throws {
         let one = try Self.archive(path: "file").dropLast(1024)
-        let error = #expect(throws: ApusError.self) { try Archive.decode(Array(one + one) + [UInt8](repeating: 0, count: 1024)) }
+        let error = #expect(throws: ApusError.self) {
+            try Archive.decode(Array(one + one) + [UInt8](repeating: 0, count: 1024))
+        }
         #expect(error?.message.contains("twice") == true)
     }
 
@@ -123,10 +128,39 @@ import Testing
         #expect(try Archive.decode(Array(root) + file) == [ArchiveEntry(path: "main.py", kind: .file)])
     }
 
+    @Test func tenThousandDamagedArchivesAreRefusedOrStayInside() throws {
+        let whole = try Archive.encode(self.entries)
+        let seed = UInt64.random(in: .min ... .max)
+        var state = seed
+        func random(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        for round in 0..<10_000 {
+            var bytes = whole
+            let header = random(4) * 512
+            for _ in 0...random(6) { bytes[header + random(512)] = UInt8(random(256)) }
+            // With a checksum that fits, so that the fields behind it are reached.
+            let digits = String(ArchiveHeader.checksum(bytes[header..<header + 512]), radix: 8)
+            let text = Array((String(repeating: "0", count: 6 - digits.count) + digits).utf8) + [0, 0x20]
+            bytes.replaceSubrange(header + 148..<header + 156, with: text)
+            do throws(ApusError) {
+                for entry in try Archive.decode(bytes) {
+                    let isInside = !entry.path.hasPrefix("/") && !entry.path.split(separator: "/").contains("..")
+                    #expect(isInside && !entry.path.isEmpty, "seed \(seed), round \(round): \(entry.path)")
+                }
+            } catch {
+                #expect([.bundleInvalid, .bundleTooLarge].contains(error.code), "seed \(seed), round \(round): \(error)")
+            }
+        }
+    }
+
     /// An archive with one header written by hand.
     static func archive(path: String, type: UInt8 = UInt8(ascii: "0"), size: String = "00000000000") throws -> [UInt8] {
         var block = [UInt8](repeating: 0, count: 512)
-        func write(_ text: String, _ offset: Int) { for (index, byte) in text.utf8.enumerated() { block[offset + index] = byte } }
+        func write(_ text: String, _ offset: Int) {
+            for (index, byte) in text.utf8.enumerated() { block[offset + index] = byte }
+        }
         write(path, 0)
         write("0000644", 100)
         write("0000000", 108)

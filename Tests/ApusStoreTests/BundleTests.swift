@@ -80,6 +80,8 @@ import Testing
     }
 
     @Test func aSourceThatIsNoFolderIsAnError() {
-        #expect(#expect(throws: ApusError.self) { try Bundler().bundle("\(self.scratch.path)/none") }?.code == .bundleInvalid)
+        #expect(
+            #expect(throws: ApusError.self) { try Bundler().bundle("\(self.scratch.path)/none") }?.code
+                == .bundleInvalid)
     }
 }

@@ -10,10 +10,13 @@ import Testing
     private func history() throws -> [ControlRecord] {
         var control = ControlFixture()
         _ = try control.deploy(
-            ControlFixture.topic("a") + ControlFixture.topic("b", compact: true) + ControlFixture.function("f", "{topic: a, replyTo: b}")
+            ControlFixture.topic("a") + ControlFixture.topic("b", compact: true)
+                + ControlFixture.function("f", "{topic: a, replyTo: b}")
         )
-        _ = try control.deploy(ControlFixture.function("g", "{topic: b, table: true}, {topic: a, order: none, onExhausted: drop}"))
-        _ = try control.deploy(ControlFixture.function("f", "{topic: a, replyTo: b}", extra: "batch: {maxSize: 4, maxWait: 5ms}"))
+        _ = try control.deploy(
+            ControlFixture.function("g", "{topic: b, table: true}, {topic: a, order: none, onExhausted: drop}"))
+        _ = try control.deploy(
+            ControlFixture.function("f", "{topic: a, replyTo: b}", extra: "batch: {maxSize: 4, maxWait: 5ms}"))
         _ = try control.run(.deleteFunction(try #require(ResourceName(.default, "g")), ifMatch: nil))
         return control.records
     }
@@ -73,7 +76,8 @@ import Testing
     @Test func aManifestThatCannotBeReadLeavesTheCatalogueAsItWas() throws {
         var catalogue = Catalogue()
         let record = ControlRecord(
-            kind: .topic, namespace: .default, name: "a", generation: 1, time: .zero, content: .topic(manifest: ["kind": "Nonsense"])
+            kind: .topic, namespace: .default, name: "a", generation: 1, time: .zero,
+            content: .topic(manifest: ["kind": "Nonsense"])
         )
         #expect(#expect(throws: ApusError.self) { try catalogue.apply(record) }?.code == .logDamaged)
         #expect(catalogue.generation(.topic, .default, "a") == 0)
@@ -96,7 +100,8 @@ import Testing
         _ = try control.deploy(
             ControlFixture.topic("a") + ControlFixture.topic("t", compact: true)
                 + ControlFixture.function(
-                    "f", "{topic: a, order: partition, retry: {attempts: 2, initial: 1s, max: 9s}, onExhausted: block}, {topic: t, table: true}",
+                    "f",
+                    "{topic: a, order: partition, retry: {attempts: 2, initial: 1s, max: 9s}, onExhausted: block}, {topic: t, table: true}",
                     extra: "concurrency: 3"
                 )
         )

@@ -37,13 +37,19 @@ struct ControlFixture {
         }
     }
 
-    mutating func deploy(_ yaml: String, bundle: String = ControlFixture.bundle, ifMatch: UInt64? = nil) throws -> [ControlDecision.Outcome] {
+    mutating func deploy(_ yaml: String, bundle: String = ControlFixture.bundle, ifMatch: UInt64? = nil) throws
+        -> [ControlDecision.Outcome]
+    {
         try self.run(.deploy(try Self.documents(yaml, bundle: bundle), ifMatch: ifMatch, isDryRun: false))
     }
 
     static func documents(_ yaml: String, bundle: String = ControlFixture.bundle) throws -> [DeployDocument] {
         try Manifest.parse(yaml, file: "test.yaml").map { manifest in
-            if case .function = manifest { DeployDocument(manifest: manifest, bundle: bundle) } else { DeployDocument(manifest: manifest) }
+            if case .function = manifest {
+                DeployDocument(manifest: manifest, bundle: bundle)
+            } else {
+                DeployDocument(manifest: manifest)
+            }
         }
     }
 

@@ -10,11 +10,16 @@ import Testing
     private func code(_ body: () throws -> Void) -> ErrorCode? { #expect(throws: ApusError.self) { try body() }?.code }
 
     @Test mutating func functionAndTopicsComeTogetherTopicsFirst() throws {
-        let yaml = ControlFixture.function("embed", "{topic: documents, replyTo: embeddings}") + ControlFixture.topic("documents")
+        let yaml =
+            ControlFixture.function("embed", "{topic: documents, replyTo: embeddings}")
+            + ControlFixture.topic("documents")
             + ControlFixture.topic("embeddings", partitions: 1, compact: true)
         let outcomes = try self.control.deploy(yaml)
         #expect(outcomes.map(\.action) == [.created, .created, .created])
-        #expect(self.control.records.map(\.key) == ["Topic/default/documents", "Topic/default/embeddings", "Function/default/embed"])
+        #expect(
+            self.control.records.map(\.key) == [
+                "Topic/default/documents", "Topic/default/embeddings", "Function/default/embed",
+            ])
         #expect(self.control.topicChanges.count == 2)
         let function = try #require(self.control.queue.catalogue.functions.values.first)
         #expect(function.generation == 1)
@@ -24,8 +29,10 @@ import Testing
 
     @Test mutating func aDeployWithAMissingTopicWritesNothing() throws {
         var copy = self.control
-        let yaml = ControlFixture.topic("documents")
-            + ControlFixture.function("embed", "{topic: documents, replyTo: nowhere, deadLetter: gone}", extra: "emits: [alerts]")
+        let yaml =
+            ControlFixture.topic("documents")
+            + ControlFixture.function(
+                "embed", "{topic: documents, replyTo: nowhere, deadLetter: gone}", extra: "emits: [alerts]")
         let error = #expect(throws: ApusError.self) { try copy.deploy(yaml) }
         #expect(error?.code == .topicNotFound)
         for name in ["nowhere", "gone", "alerts"] { #expect(error?.message.contains("'\(name)'") == true) }
@@ -37,11 +44,16 @@ import Testing
     @Test mutating func aTableNeedsACompactedTopicAndDeadLettersNeedOneThatIsNot() throws {
         _ = try self.control.deploy(ControlFixture.topic("plain") + ControlFixture.topic("compacted", compact: true))
         var copy = self.control
-        #expect(self.code { _ = try copy.deploy(ControlFixture.function("f", "{topic: plain, table: true}")) } == .manifestInvalid)
         #expect(
-            self.code { _ = try copy.deploy(ControlFixture.function("f", "{topic: plain, deadLetter: compacted}")) } == .manifestInvalid
+            self.code { _ = try copy.deploy(ControlFixture.function("f", "{topic: plain, table: true}")) }
+                == .manifestInvalid)
+        #expect(
+            self.code { _ = try copy.deploy(ControlFixture.function("f", "{topic: plain, deadLetter: compacted}")) }
+                == .manifestInvalid
         )
-        #expect(try copy.deploy(ControlFixture.function("f", "{topic: compacted, table: true}")).map(\.action) == [.created])
+        #expect(
+            try copy.deploy(ControlFixture.function("f", "{topic: compacted, table: true}")).map(\.action) == [.created]
+        )
     }
 
     @Test mutating func unchangedContentWritesNoRecord() throws {
@@ -62,7 +74,8 @@ import Testing
         _ = try self.control.deploy(ControlFixture.topic("documents"))
         _ = try self.control.deploy(ControlFixture.function("embed", "{topic: documents, from: latest}"))
         self.control.end = 99
-        _ = try self.control.deploy(ControlFixture.function("embed", "{topic: documents, from: latest}", extra: "timeout: 5s"))
+        _ = try self.control.deploy(
+            ControlFixture.function("embed", "{topic: documents, from: latest}", extra: "timeout: 5s"))
         let function = try #require(self.control.queue.catalogue.functions.values.first)
         #expect(function.generation == 2)
         #expect(function.triggers.map(\.deployment.generation) == [1])
@@ -97,10 +110,13 @@ import Testing
 
     @Test mutating func aTopicInUseIsNotDeleted() throws {
         _ = try self.control.deploy(
-            ControlFixture.topic("a") + ControlFixture.topic("b") + ControlFixture.function("f", "{topic: a, replyTo: b}")
+            ControlFixture.topic("a") + ControlFixture.topic("b")
+                + ControlFixture.function("f", "{topic: a, replyTo: b}")
         )
         var copy = self.control
-        for topic in ["a", "b"] { #expect(self.code { _ = try copy.run(.deleteTopic(.default, topic, ifMatch: nil)) } == .conflict) }
+        for topic in ["a", "b"] {
+            #expect(self.code { _ = try copy.run(.deleteTopic(.default, topic, ifMatch: nil)) } == .conflict)
+        }
         _ = try copy.run(.deleteFunction(try #require(ResourceName(.default, "f")), ifMatch: nil))
         _ = try copy.run(.deleteTopic(.default, "a", ifMatch: nil))
         #expect(copy.topicChanges.last == .delete(try #require(TopicName(.default, "a"))))
@@ -124,14 +140,16 @@ import Testing
     }
 
     @Test mutating func aTopicsPartitionsGrowAndItsKindStays() throws {
-        _ = try self.control.deploy(ControlFixture.topic("a", partitions: 2) + ControlFixture.topic("c", partitions: 2, compact: true))
+        _ = try self.control.deploy(
+            ControlFixture.topic("a", partitions: 2) + ControlFixture.topic("c", partitions: 2, compact: true))
         var copy = self.control
         #expect(self.code { _ = try copy.deploy(ControlFixture.topic("a", partitions: 1)) } == .conflict)
         #expect(self.code { _ = try copy.deploy(ControlFixture.topic("a", compact: true)) } == .conflict)
         #expect(self.code { _ = try copy.deploy(ControlFixture.topic("c", partitions: 3, compact: true)) } == .conflict)
         #expect(try copy.deploy(ControlFixture.topic("a", partitions: 4)).map(\.action) == [.updated])
         // A trigger made together with more partitions starts at 0 on those, at `from` on the others.
-        _ = try copy.deploy(ControlFixture.topic("a", partitions: 5) + ControlFixture.function("f", "{topic: a, from: latest}"))
+        _ = try copy.deploy(
+            ControlFixture.topic("a", partitions: 5) + ControlFixture.function("f", "{topic: a, from: latest}"))
         #expect(copy.queue.catalogue.functions.values.first?.triggers[0].deployment.starts == [42, 42, 42, 42, 0])
     }
 
@@ -145,7 +163,9 @@ import Testing
     @Test mutating func aFunctionWithoutABundleIsRefused() throws {
         _ = try self.control.deploy(ControlFixture.topic("a"))
         var copy = self.control
-        #expect(self.code { _ = try copy.deploy(ControlFixture.function("f", "{topic: a}"), bundle: "") } == .bundleNotFound)
+        #expect(
+            self.code { _ = try copy.deploy(ControlFixture.function("f", "{topic: a}"), bundle: "") } == .bundleNotFound
+        )
     }
 
     @Test mutating func aFateIsDecidedOnce() throws {
@@ -160,7 +180,10 @@ import Testing
         let a = try ControlFixture.documents(ControlFixture.topic("a"))
         try queue.submit(.deploy(a, ifMatch: nil, isDryRun: false), id: 1, deadline: .distantFuture)
         try queue.submit(.deploy(a, ifMatch: nil, isDryRun: false), id: 2, deadline: .distantFuture)
-        guard case .write(1, _) = queue.next(now: .zero, resolve: { _, _ in 0 }) else { Issue.record("the first is not written"); return }
+        guard case .write(1, _) = queue.next(now: .zero, resolve: { _, _ in 0 }) else {
+            Issue.record("the first is not written")
+            return
+        }
         #expect(queue.next(now: .zero, resolve: { _, _ in 0 }) == nil)
         #expect(queue.committed()?.command == 1)
         // Decided against what the first made: nothing is left to do.
@@ -187,7 +210,10 @@ import Testing
         var queue = ControlQueue()
         let a = try ControlFixture.documents(ControlFixture.topic("a"))
         try queue.submit(.deploy(a, ifMatch: nil, isDryRun: false), id: 1, deadline: Timestamp(microseconds: 10))
-        guard case .answer(1, .failed(code: .expired, _)) = queue.next(now: Timestamp(microseconds: 10), resolve: { _, _ in 0 }) else {
+        guard
+            case .answer(1, .failed(code: .expired, _)) = queue.next(
+                now: Timestamp(microseconds: 10), resolve: { _, _ in 0 })
+        else {
             Issue.record("not expired")
             return
         }
@@ -212,7 +238,8 @@ import Testing
         let many = [DeployDocument](repeating: one, count: Limits.Control.documentsPerDeploy + 1)
         for documents in [[], many] {
             try queue.submit(.deploy(documents, ifMatch: nil, isDryRun: false), id: 0, deadline: .distantFuture)
-            guard case .answer(_, .failed(code: .manifestInvalid, _)) = queue.next(now: .zero, resolve: { _, _ in 0 }) else {
+            guard case .answer(_, .failed(code: .manifestInvalid, _)) = queue.next(now: .zero, resolve: { _, _ in 0 })
+            else {
                 Issue.record("\(documents.count) documents were taken")
                 return
             }

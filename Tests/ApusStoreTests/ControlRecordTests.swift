@@ -12,7 +12,8 @@ import Testing
                 manifest: ["runtime": "python3"], revision: "r3", bundle: "b", layer: "l",
                 triggers: [
                     TriggerDeployment(
-                        name: "documents", topic: TopicName(onLog: "documents") ?? .dead, isTable: false, generation: 1, starts: [0, 7]
+                        name: "documents", topic: TopicName(onLog: "documents") ?? .dead, isTable: false, generation: 1,
+                        starts: [0, 7]
                     )
                 ]
             )
@@ -21,11 +22,14 @@ import Testing
 
     static var all: [ControlRecord] {
         let topic = ControlRecord(
-            kind: .topic, namespace: .default, name: "documents.dead", generation: 1, time: .zero, content: .topic(manifest: ["partitions": 4])
+            kind: .topic, namespace: .default, name: "documents.dead", generation: 1, time: .zero,
+            content: .topic(manifest: ["partitions": 4])
         )
-        let deleted = ControlRecord(kind: .topic, namespace: .default, name: "a.b", generation: 2, time: .zero, content: .deleted)
+        let deleted = ControlRecord(
+            kind: .topic, namespace: .default, name: "a.b", generation: 2, time: .zero, content: .deleted)
         let fate = ControlRecord(
-            kind: .fate, namespace: .default, name: "0000000000000001-a-0-1", generation: 1, time: .zero, content: .fate(.redriven)
+            kind: .fate, namespace: .default, name: "0000000000000001-a-0-1", generation: 1, time: .zero,
+            content: .fate(.redriven)
         )
         return [Self.function, topic, deleted, fate]
     }
@@ -43,9 +47,13 @@ import Testing
     @Test(arguments: [
         ("Function/default/other", "{}", ControlRecordError.badMember("format")), ("nothing", "{}", .badKey("nothing")),
         ("Tool/default/x", "{}", .unknownKind("Tool")), ("Topic/default/x", #"{"format":2}"#, .unknownFormat(2)),
-        ("Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"y"}"#, .badKey("Topic/default/x")),
         (
-            "Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"x","generation":-1}"#, .badMember("generation")
+            "Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"y"}"#,
+            .badKey("Topic/default/x")
+        ),
+        (
+            "Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"x","generation":-1}"#,
+            .badMember("generation")
         ),
         (
             "Topic/default/x", #"{"format":1,"kind":"Topic","namespace":"default","name":"x","generation":1,"time":1}"#,
@@ -53,7 +61,9 @@ import Testing
         ),
     ])
     func aRecordThatCannotBeReadSaysWhy(_ key: String, _ value: String, _ reason: ControlRecordError) {
-        let error = #expect(throws: ApusError.self) { try ControlRecord(Event(key: Array(key.utf8), data: Array(value.utf8))) }
+        let error = #expect(throws: ApusError.self) {
+            try ControlRecord(Event(key: Array(key.utf8), data: Array(value.utf8)))
+        }
         #expect(error?.code == .logDamaged)
         #expect(error?.cause as? ControlRecordError == reason)
     }

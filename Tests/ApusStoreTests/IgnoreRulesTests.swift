@@ -5,12 +5,17 @@ import Testing
 
 @Suite struct IgnoreRulesTests {
     @Test(arguments: [
-        ("*.log", "a.log", true), ("*.log", "deep/er/a.log", true), ("*.log", "a.logs", false), ("/*.log", "deep/a.log", false),
-        ("/*.log", "a.log", true), ("build/out", "build/out", true), ("build/out", "x/build/out", false), ("a/**/b", "a/b", true),
+        ("*.log", "a.log", true), ("*.log", "deep/er/a.log", true), ("*.log", "a.logs", false),
+        ("/*.log", "deep/a.log", false),
+        ("/*.log", "a.log", true), ("build/out", "build/out", true), ("build/out", "x/build/out", false),
+        ("a/**/b", "a/b", true),
         ("a/**/b", "a/x/y/b", true), ("a/**/b", "a/x/y/c", false), ("a/**", "a/x/y", true), ("a/**", "a", false),
-        ("f?o", "foo", true), ("f?o", "f/o", false), ("[a-c]x", "bx", true), ("[!a-c]x", "bx", false), ("[!a-c]x", "dx", true),
-        ("[]]x", "]x", true), ("\\*x", "*x", true), ("\\*x", "ax", false), ("# note", "# note", false), ("\\#x", "#x", true),
-        ("*a*b*c", "xaybzc", true), ("*a*b*c", "xaybz", false), ("*", "anything", true), ("**/x/*.t", "p/q/x/a.t", true),
+        ("f?o", "foo", true), ("f?o", "f/o", false), ("[a-c]x", "bx", true), ("[!a-c]x", "bx", false),
+        ("[!a-c]x", "dx", true),
+        ("[]]x", "]x", true), ("\\*x", "*x", true), ("\\*x", "ax", false), ("# note", "# note", false),
+        ("\\#x", "#x", true),
+        ("*a*b*c", "xaybzc", true), ("*a*b*c", "xaybz", false), ("*", "anything", true),
+        ("**/x/*.t", "p/q/x/a.t", true),
         ("x ", "x", true), ("", "x", false),
     ])
     func aPatternIgnores(_ pattern: String, _ path: String, _ isIgnored: Bool) throws {

@@ -23,7 +23,9 @@ import Testing
         record.generation = generation
         record.time = Timestamp(microseconds: Int64(generation) * 10)
         record.content = .function(
-            FunctionDeployment(manifest: ["runtime": "python3"], revision: revision, bundle: "b\(generation)", layer: nil, triggers: [])
+            FunctionDeployment(
+                manifest: ["runtime": "python3"], revision: revision, bundle: "b\(generation)", layer: nil, triggers: []
+            )
         )
         return record
     }
@@ -31,7 +33,10 @@ import Testing
     @Test func controlRecordsBecomeFunctionsAndTheirRevisions() throws {
         let projection = try self.open()
         #expect(projection.remade == .missing)
-        let records = [self.deployed("embed", generation: 1, revision: "r1"), self.deployed("embed", generation: 2, revision: "r2")]
+        let records = [
+            self.deployed("embed", generation: 1, revision: "r1"),
+            self.deployed("embed", generation: 2, revision: "r2"),
+        ]
         try projection.apply(self.control, records.enumerated().map { (Offset($0.offset), $0.element.event) }, next: 2)
         let row = try #require(try projection.function(self.name("embed")))
         #expect(row.revision == "r2")
@@ -57,7 +62,8 @@ import Testing
 
     @Test func topicsAreListedByTheirNameInTheNamespace() throws {
         let projection = try self.open()
-        try projection.apply(self.control, ControlRecordTests.all.enumerated().map { (Offset($0.offset), $0.element.event) }, next: 4)
+        try projection.apply(
+            self.control, ControlRecordTests.all.enumerated().map { (Offset($0.offset), $0.element.event) }, next: 4)
         #expect(try projection.topics(in: nil).map(\.name) == ["documents.dead"])
         #expect(try projection.topic(.default, "documents.dead")?.manifest == #"{"partitions":4}"#)
     }
@@ -87,7 +93,8 @@ import Testing
     }
 
     @Test func beingAheadOfTheLogThrowsItAway() throws {
-        try self.open().apply(self.control, [(0, self.deployed("embed", generation: 1, revision: "r1").event)], next: 10)
+        try self.open().apply(
+            self.control, [(0, self.deployed("embed", generation: 1, revision: "r1").event)], next: 10)
         #expect(try self.open(end: 10).remade == nil)
         #expect(try self.open(end: 9).remade == .aheadOfLog)
     }
@@ -119,7 +126,8 @@ import Testing
     @Test func aRecordThatCannotBeReadIsPassedOverAndCounted() throws {
         let projection = try self.open()
         let bad = Event(key: Array("Tool/default/x".utf8), data: Array("{}".utf8))
-        try projection.apply(self.control, [(0, bad), (1, self.deployed("embed", generation: 1, revision: "r1").event)], next: 2)
+        try projection.apply(
+            self.control, [(0, bad), (1, self.deployed("embed", generation: 1, revision: "r1").event)], next: 2)
         #expect(projection.skippedRecords == 1)
         #expect(projection.lastSkip?.code == .logDamaged)
         #expect(try projection.function(self.name("embed")) != nil)
@@ -128,7 +136,9 @@ import Testing
     @Test func revisionsAreBounded() throws {
         let projection = try self.open()
         let count = Limits.Projection.revisionsPerFunction + 1
-        let records = (0..<count).map { (Offset($0), self.deployed("f", generation: UInt64($0 + 1), revision: "r\($0 + 1)").event) }
+        let records = (0..<count).map {
+            (Offset($0), self.deployed("f", generation: UInt64($0 + 1), revision: "r\($0 + 1)").event)
+        }
         try projection.apply(self.control, records, next: Offset(count))
         let kept = try projection.revisions(of: self.name("f"))
         #expect(kept.count == Limits.Projection.revisionsPerFunction)
@@ -139,17 +149,22 @@ import Testing
 
     private func deadLetter(_ function: String, offset: Offset) -> Event {
         let reason = DeadLetterReason(
-            topic: "documents", partition: 1, offset: offset, attempts: 5, code: "function_failed", message: "boom", detail: "line 1",
-            namespace: "default", function: function, trigger: "documents", time: Timestamp(microseconds: 99), revision: "r1"
+            topic: "documents", partition: 1, offset: offset, attempts: 5, code: "function_failed", message: "boom",
+            detail: "line 1",
+            namespace: "default", function: function, trigger: "documents", time: Timestamp(microseconds: 99),
+            revision: "r1"
         )
         return Event(
-            key: Array("k".utf8), attributes: [Attribute("id", "e\(offset)"), Attribute("type", "t")] + reason.attributes, data: [1]
+            key: Array("k".utf8),
+            attributes: [Attribute("id", "e\(offset)"), Attribute("type", "t")] + reason.attributes, data: [1]
         )
     }
 
     @Test func deadLettersAreListedWithTheirReasonAndFilteredByFunctionAndTopic() throws {
         let projection = try self.open()
-        let events = [(Offset(4), self.deadLetter("a", offset: 40)), (5, self.deadLetter("b", offset: 50)), (6, Event(data: [2]))]
+        let events = [
+            (Offset(4), self.deadLetter("a", offset: 40)), (5, self.deadLetter("b", offset: 50)), (6, Event(data: [2])),
+        ]
         try projection.apply(self.dead, events, next: 7)
         let all = try projection.deadLetters(DeadLetterQuery())
         #expect(all.map(\.reason.function) == ["a", "b"])
@@ -160,7 +175,10 @@ import Testing
         #expect(try projection.deadLetters(DeadLetterQuery(topic: "documents")).count == 2)
         #expect(try projection.deadLetters(DeadLetterQuery(topic: "apus.dead")).count == 2)
         #expect(try projection.deadLetters(DeadLetterQuery(topic: "other")).isEmpty)
-        #expect(try projection.deadLetters(DeadLetterQuery(after: all[0].sequence, limit: 1)).map(\.reason.function) == ["b"])
+        #expect(
+            try projection.deadLetters(DeadLetterQuery(after: all[0].sequence, limit: 1)).map(\.reason.function) == [
+                "b"
+            ])
         #expect(try projection.openDeadLetters() == 2)
     }
 
@@ -188,14 +206,17 @@ import Testing
         #expect(try projection.deadLetters(DeadLetterQuery(state: nil)).map(\.id.offset) == [3, 4])
     }
 
-    @Test(arguments: ["", "x", "0000000000000007-apus.dead-2", "0000000000000007--2-4", "7-apus.dead-2-4", "0000000000000007-a-x-4",
-        "0000000000000007-a-256-4", "0000000000000007-a-2--4", "0000000000000007-a b-2-4"])
+    @Test(arguments: [
+        "", "x", "0000000000000007-apus.dead-2", "0000000000000007--2-4", "7-apus.dead-2-4", "0000000000000007-a-x-4",
+        "0000000000000007-a-256-4", "0000000000000007-a-2--4", "0000000000000007-a b-2-4",
+    ])
     func aMalformedDeadLetterIdIsNone(_ text: String) {
         #expect(DeadLetterID(text) == nil)
     }
 
     @Test func anIdOfATopicWithHyphensReadsBack() throws {
-        let id = DeadLetterID(logIdentity: .max, topic: try #require(TopicName(onLog: "a-1-b.dead")), partition: 3, offset: 12)
+        let id = DeadLetterID(
+            logIdentity: .max, topic: try #require(TopicName(onLog: "a-1-b.dead")), partition: 3, offset: 12)
         #expect(DeadLetterID(id.description) == id)
     }
 
@@ -204,7 +225,9 @@ import Testing
     @Test func logLinesComeNewestFirstPageAndThenFollow() throws {
         let projection = try self.open()
         let name = try self.name("f")
-        let lines = (0..<10).map { LogLine(function: name, time: Timestamp(microseconds: $0), level: .stdout, text: "line \($0)", worker: 3) }
+        let lines = (0..<10).map {
+            LogLine(function: name, time: Timestamp(microseconds: $0), level: .stdout, text: "line \($0)", worker: 3)
+        }
         try projection.apply(self.logs, lines.enumerated().map { (Offset($0.offset), $0.element.event) }, next: 10)
         let newest = try projection.logs(of: name, limit: 3)
         #expect(newest.map(\.line) == Array(lines.suffix(3)))
@@ -217,7 +240,9 @@ import Testing
     @Test func logLinesAreBoundedInNumberAndLength() throws {
         let projection = try self.open()
         let name = try self.name("f")
-        let long = LogLine(function: name, time: .zero, level: .info, text: String(repeating: "é", count: Limits.Projection.logLineBytes))
+        let long = LogLine(
+            function: name, time: .zero, level: .info,
+            text: String(repeating: "é", count: Limits.Projection.logLineBytes))
         let count = Limits.Projection.logLinesPerFunction + 5
         try projection.apply(self.logs, (0..<count).map { (Offset($0), long.event) }, next: Offset(count))
         var all: [LogRow] = []

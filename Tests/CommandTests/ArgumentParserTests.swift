@@ -11,7 +11,8 @@ import Testing
         ],
         options: [
             .value("--data", short: "-d", "TEXT", "data"), .flag("--follow", short: "-f", "follow"),
-            .value("--label", "LABEL", "labels", repeats: true), .value("--kind", "KIND", "kind", values: .oneOf(["red", "green"])),
+            .value("--label", "LABEL", "labels", repeats: true),
+            .value("--kind", "KIND", "kind", values: .oneOf(["red", "green"])),
         ]
     )
 
@@ -20,7 +21,9 @@ import Testing
     }
 
     private func failure(_ words: String...) -> String? {
-        #expect(throws: UsageError.self) { try ArgumentParser(command: self.command, path: "apus sample").parse(words) }?.message
+        #expect(throws: UsageError.self) {
+            try ArgumentParser(command: self.command, path: "apus sample").parse(words)
+        }?.message
     }
 
     @Test func optionsAndPositionalsComeInAnyOrder() throws {
@@ -56,7 +59,9 @@ import Testing
         #expect(self.failure("t", "--follow=yes")?.contains("takes no value") == true)
         #expect(self.failure("t", "--data", "a", "--data", "b")?.contains("twice") == true)
         let single = CommandDescription(name: "one", summary: "one")
-        let error = #expect(throws: UsageError.self) { try ArgumentParser(command: single, path: "apus one").parse(["extra"]) }
+        let error = #expect(throws: UsageError.self) {
+            try ArgumentParser(command: single, path: "apus one").parse(["extra"])
+        }
         #expect(error?.message.contains("'extra'") == true)
     }
 

@@ -21,7 +21,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (ErrorCode.functionNotFound, 404, Int32(3)), (.topicNotFound, 404, 3), (.deadLetterNotFound, 404, 3), (.overloaded, 503, 1),
+        (ErrorCode.functionNotFound, 404, Int32(3)), (.topicNotFound, 404, 3), (.deadLetterNotFound, 404, 3),
+        (.overloaded, 503, 1),
         (.unauthenticated, 401, 1), (.internal, 500, 1),
     ])
     func theServersProblemBecomesTheExitCode(_ code: ErrorCode, _ status: Int, _ exit: Int32) {
@@ -39,7 +40,8 @@ import Testing
 
     @Test func errorsAreJSONWhereOutputIs() {
         #expect(self.fixture.run("get", "--output", "json") == 2)
-        #expect(self.fixture.terminal.errors.hasPrefix(#"{"error":{"code":"invalid_argument","message":"KIND is missing"#))
+        #expect(
+            self.fixture.terminal.errors.hasPrefix(#"{"error":{"code":"invalid_argument","message":"KIND is missing"#))
     }
 
     @Test func aProblemOfManyLinesIsListedAndSummedUp() {
@@ -48,13 +50,16 @@ import Testing
     }
 
     @Test func aStackTraceFollowsTheLineThatSaysWhat() {
-        let report = ErrorReport(ApusError(.functionFailed, "ValueError: no\n  File main.py\nValueError: no"), asJSON: false)
+        let report = ErrorReport(
+            ApusError(.functionFailed, "ValueError: no\n  File main.py\nValueError: no"), asJSON: false)
         #expect(report.text == "apus: ValueError: no [function_failed]\n    File main.py\n  ValueError: no\n")
     }
 
     @Test func doctorAsksTheRunningServer() {
         self.fixture.server.answer = { _ throws(ApusError) in
-            FakeServer.json(#"{"items":[{"name":"namespaces","enforced":true,"detail":""},{"name":"swap-limit","enforced":false,"detail":"swap is on"}]}"#)
+            FakeServer.json(
+                #"{"items":[{"name":"namespaces","enforced":true,"detail":""},{"name":"swap-limit","enforced":false,"detail":"swap is on"}]}"#
+            )
         }
         _ = self.fixture.run("doctor")
         #expect(self.fixture.server.requests.map(\.target) == ["/v1/doctor"])
@@ -102,10 +107,15 @@ import Testing
         _ = self.fixture.write("data/run/admin.token", "found\n")
         let folders = ["\(self.fixture.folder)/none", "\(self.fixture.folder)/data"]
         #expect(TokenSearch(given: nil, server: try ServerAddress("localhost:1"), folders: folders).token == "found")
-        #expect(TokenSearch(given: nil, server: try ServerAddress("http://127.9.0.1"), folders: folders).token == "found")
+        #expect(
+            TokenSearch(given: nil, server: try ServerAddress("http://127.9.0.1"), folders: folders).token == "found")
         #expect(TokenSearch(given: nil, server: try ServerAddress("http://example.com"), folders: folders).token == nil)
-        #expect(TokenSearch(given: nil, server: try ServerAddress("http://127.evil.example.com"), folders: folders).token == nil)
-        #expect(TokenSearch(given: "flag", server: try ServerAddress("http://example.com"), folders: folders).token == "flag")
+        #expect(
+            TokenSearch(given: nil, server: try ServerAddress("http://127.evil.example.com"), folders: folders).token
+                == nil)
+        #expect(
+            TokenSearch(given: "flag", server: try ServerAddress("http://example.com"), folders: folders).token
+                == "flag")
         let none = TokenSearch(given: nil, server: try ServerAddress("localhost"), folders: [folders[0]])
         #expect(none.token == nil)
         #expect(none.hint.contains("APUS_DATA"))
@@ -144,13 +154,17 @@ import Testing
         #expect(self.fixture.run("get", "agents") == 1)
         #expect(self.fixture.run("delete", "topic", "documents") == 0)
         #expect(self.fixture.run("delete", "embed", "--if-generation", "3") == 0)
-        #expect(self.fixture.server.requests.map { "\($0.method.rawValue) \($0.target)" } == ["DELETE /v1/topics/documents", "DELETE /v1/functions/embed"])
+        #expect(
+            self.fixture.server.requests.map { "\($0.method.rawValue) \($0.target)" } == [
+                "DELETE /v1/topics/documents", "DELETE /v1/functions/embed",
+            ])
         #expect(self.fixture.server.requests[1].headers.contains { $0 == ("If-Match", "\"3\"") })
     }
 
     @Test func describeShowsTimesBothWays() {
         self.fixture.server.answer = { _ throws(ApusError) in
-            FakeServer.json(#"{"name":"f","updated":"2026-03-01T14:12:09Z","layer":null,"triggers":[{"name":"t","starts":[0,1]}]}"#)
+            FakeServer.json(
+                #"{"name":"f","updated":"2026-03-01T14:12:09Z","layer":null,"triggers":[{"name":"t","starts":[0,1]}]}"#)
         }
         #expect(self.fixture.run("describe", "f") == 0)
         #expect(
@@ -175,8 +189,11 @@ import Testing
         #expect(table.render(width: 1).split(separator: "\n").allSatisfy { $0.count <= 14 })
     }
 
-    @Test(arguments: [("true", "\"true\""), ("", "\"\""), ("a b", "\"a b\""), ("plain-1.x", "plain-1.x"), ("1", "\"1\""), ("-x", "\"-x\""), ("30s", "30s"),
-        ("main:f", "main:f"), ("a:", "\"a:\""), ("0xa", "\"0xa\""), ("1e5", "\"1e5\"")])
+    @Test(arguments: [
+        ("true", "\"true\""), ("", "\"\""), ("a b", "\"a b\""), ("plain-1.x", "plain-1.x"), ("1", "\"1\""),
+        ("-x", "\"-x\""), ("30s", "30s"),
+        ("main:f", "main:f"), ("a:", "\"a:\""), ("0xa", "\"0xa\""), ("1e5", "\"1e5\""),
+    ])
     func yamlTextsAreQuotedWhereTheyCouldBeTakenForSomethingElse(_ text: String, _ expected: String) {
         #expect(YAMLText.scalar(text) == expected)
     }

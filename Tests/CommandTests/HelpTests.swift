@@ -59,7 +59,8 @@ import Testing
 
     @Test func helpOfACommandReadsLikeThis() {
         let description = CommandDescription(
-            name: "sample", summary: "do a thing", positionals: [PositionalDescription(name: "NAME", summary: "its name", isOptional: true)],
+            name: "sample", summary: "do a thing",
+            positionals: [PositionalDescription(name: "NAME", summary: "its name", isOptional: true)],
             options: [.value("--count", short: "-c", "COUNT", "how many")], examples: [.init("apus sample x", "Do it")]
         )
         let text = HelpText.of(description, path: "apus sample")
@@ -85,7 +86,11 @@ import Testing
     private static func words(_ line: String) -> [String] {
         var words: [String] = []
         for (index, part) in line.split(separator: "'", omittingEmptySubsequences: false).enumerated() {
-            if index % 2 == 1 { words.append(String(part)) } else { words += part.split(separator: " ").map(String.init) }
+            if index % 2 == 1 {
+                words.append(String(part))
+            } else {
+                words += part.split(separator: " ").map(String.init)
+            }
         }
         return words
     }

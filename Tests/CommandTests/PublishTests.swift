@@ -12,7 +12,9 @@ import Testing
     }
 
     @Test func oneEventTellsWhereItWent() throws {
-        self.fixture.server.answer = { _ throws(ApusError) in FakeServer.json(#"{"events":[{"partition":2,"offset":17}]}"#, status: 202) }
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json(#"{"events":[{"partition":2,"offset":17}]}"#, status: 202)
+        }
         #expect(self.fixture.run("publish", "documents", "--key", "k", "--type", "t", "--data", #"{"a":1}"#) == 0)
         #expect(self.fixture.terminal.text == "published to documents, partition 2, offset 17\n")
         let request = self.fixture.server.requests[0]
@@ -36,7 +38,8 @@ import Testing
 
     @Test func linesBecomeEventsInBatchesOfBoundedNumber() throws {
         let count = Limits.Commands.batchEvents * 2 + 1
-        let path = self.fixture.write("events.ndjson", (0..<count).map { #"{"key":"k\#($0)","data":\#($0)}"# }.joined(separator: "\n"))
+        let path = self.fixture.write(
+            "events.ndjson", (0..<count).map { #"{"key":"k\#($0)","data":\#($0)}"# }.joined(separator: "\n"))
         #expect(self.fixture.run("publish", "documents", "--file", path) == 0)
         #expect(try self.fixture.server.requests.indices.map { try self.events($0).count } == [500, 500, 1])
         #expect(try self.events(2)[0]["partitionkey"] == "k1000")
@@ -46,7 +49,8 @@ import Testing
     @Test func batchesAreBoundedInBytesAndALargeEventTravelsAlone() throws {
         let half = String(repeating: "x", count: Limits.Commands.batchBytes / 2)
         let whole = String(repeating: "y", count: Limits.Commands.batchBytes)
-        let path = self.fixture.write("events.ndjson", [half, half, whole, "z"].map { "\"\($0)\"" }.joined(separator: "\n"))
+        let path = self.fixture.write(
+            "events.ndjson", [half, half, whole, "z"].map { "\"\($0)\"" }.joined(separator: "\n"))
         #expect(self.fixture.run("publish", "documents", "--file", path) == 0)
         #expect(try self.fixture.server.requests.indices.map { try self.events($0).count } == [1, 1, 1, 1])
         for request in self.fixture.server.requests where (request.body?.count ?? 0) > Limits.Commands.batchBytes {
@@ -88,7 +92,8 @@ import Testing
     }
 
     @Test func aLineThatIsTooLongIsRefusedWithItsNumber() {
-        let path = self.fixture.write("events.ndjson", "1\n\"" + String(repeating: "x", count: Limits.Commands.lineBytes) + "\"\n")
+        let path = self.fixture.write(
+            "events.ndjson", "1\n\"" + String(repeating: "x", count: Limits.Commands.lineBytes) + "\"\n")
         #expect(self.fixture.run("publish", "documents", "--file", path) == 1)
         #expect(self.fixture.terminal.errors.contains("[body_too_large]"))
     }
@@ -115,9 +120,13 @@ import Testing
     }
 
     @Test func whatConsumePrintedCanBePublishedAgain() throws {
-        let line = #"{"partition":3,"offset":9,"key":"k","specversion":"1.0","id":"i","source":"s","type":"t","data":1}"#
+        let line =
+            #"{"partition":3,"offset":9,"key":"k","specversion":"1.0","id":"i","source":"s","type":"t","data":1}"#
         let event = try JSONValue.parse(try EventLines().event(Array(line.utf8), line: 1))
-        #expect(event.object?.names.sorted() == ["data", "datacontenttype", "id", "partitionkey", "source", "specversion", "type"])
+        #expect(
+            event.object?.names.sorted() == [
+                "data", "datacontenttype", "id", "partitionkey", "source", "specversion", "type",
+            ])
     }
 
     @Test func dataAndFileExcludeEachOther() {

@@ -123,7 +123,8 @@ import Testing
     @Test func deadLettersAreListedAndRedrivenTogether() {
         self.fixture.server.answer = { request throws(ApusError) in
             request.method == .get
-                ? FakeServer.json(#"{"items":[{"id":"a-1","function":"f","code":"function_failed"},{"id":"a-2"}]}"#) : FakeServer.json("{}")
+                ? FakeServer.json(#"{"items":[{"id":"a-1","function":"f","code":"function_failed"},{"id":"a-2"}]}"#)
+                : FakeServer.json("{}")
         }
         #expect(self.fixture.run("dead", "list", "--function", "f") == 0)
         #expect(self.fixture.terminal.text.contains("a-1  f"))
@@ -131,7 +132,8 @@ import Testing
         #expect(self.fixture.run("dead", "drop", "a-1") == 0)
         #expect(
             self.fixture.server.requests.map { "\($0.method.rawValue) \($0.target)" } == [
-                "GET /v1/dead-letters?state=open&limit=100&function=f", "GET /v1/dead-letters?state=open&limit=1000&function=f",
+                "GET /v1/dead-letters?state=open&limit=100&function=f",
+                "GET /v1/dead-letters?state=open&limit=1000&function=f",
                 "POST /v1/dead-letters/a-1/redrive", "POST /v1/dead-letters/a-2/redrive", "DELETE /v1/dead-letters/a-1",
             ])
         #expect(self.fixture.run("dead", "redrive") == 2)
@@ -223,7 +225,9 @@ import Testing
         }
         let server = try ServerAddress("127.0.0.1:\(UInt16(bigEndian: address.sin_port))")
         // Bound and not listening: the kernel refuses.
-        let refused = #expect(throws: ApusError.self) { try HTTPTransport(server: server).send(APIRequest(.get, "/healthz")) }
+        let refused = #expect(throws: ApusError.self) {
+            try HTTPTransport(server: server).send(APIRequest(.get, "/healthz"))
+        }
         #expect(refused?.code == .serverUnreachable)
 
         #expect(listen(listener, 1) == 0)
@@ -252,7 +256,8 @@ private func answerOnce(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRaw
     }
     let line = String(decoding: head.prefix { $0 != 0x0D }, as: UTF8.self)
     let body = #"{"request":"\#(line)"}"#
-    let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    let answer =
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     _ = write(connection, answer, answer.utf8.count)
     return nil
 }

@@ -120,9 +120,9 @@ struct BadInputTests {
         let text = String(repeating: "x", count: 200_000)
         var refusal = ""
         var accepted = 0
-        try writeFile("\(server.folder)/data", #"{"text": "\#(text)"}"#)
+        try writeFile("\(server.folder)/large.json", #"{"text": "\#(text)"}"#)
         for _ in 0..<200 {
-            let result = server.apus("publish", "in", "--data", "@\(server.folder)/data")
+            let result = server.apus("publish", "in", "--data", "@\(server.folder)/large.json")
             if result.status != 0 {
                 refusal = result.errors
                 break

@@ -14,15 +14,20 @@ struct HostState: Equatable {
         let processes = TestFiles.list("/proc").filter { name in
             guard Int(name) != nil, let status = TestFiles.read("/proc/\(name)/status") else { return false }
             guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Uid:") }) else { return false }
-            return line.split(separator: "\t").dropFirst().first.flatMap { UInt32($0) }.map { block.contains($0) } ?? false
+            return line.split(separator: "\t").dropFirst().first.flatMap { UInt32($0) }.map { block.contains($0) }
+                ?? false
         }
         let mounts = (TestFiles.read("/proc/self/mounts") ?? "").split(separator: "\n").count
-        return HostState(processes: processes, mounts: mounts, busyGroups: self.groups(report).filter { !(TestFiles.read("\($0)/cgroup.procs") ?? "").isEmpty })
+        return HostState(
+            processes: processes, mounts: mounts,
+            busyGroups: self.groups(report).filter { !(TestFiles.read("\($0)/cgroup.procs") ?? "").isEmpty })
     }
 
     /// The directories of this server's slots in every hierarchy.
     static func groups(_ report: HostReport) -> [String] {
-        let own = (TestFiles.read("/proc/self/cgroup") ?? "").split(separator: "\n").compactMap { $0.split(separator: ":", omittingEmptySubsequences: false).last }
+        let own = (TestFiles.read("/proc/self/cgroup") ?? "").split(separator: "\n").compactMap {
+            $0.split(separator: ":", omittingEmptySubsequences: false).last
+        }
         var found: [String] = []
         for hierarchy in [""] + TestFiles.list("/sys/fs/cgroup") {
             for path in Set(own) {

@@ -53,7 +53,8 @@ final class Laboratory: Sendable {
         self.nursery = try Nursery.start(
             Nursery.Configuration(
                 executable: "\(Laboratory.buildFolder)/nursery", dataDirectory: Laboratory.dataDirectory,
-                runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles", slots: 16
+                runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
+                slots: 16
             )
         )
         chown(Laboratory.dataDirectory, self.nursery.report.serverUser, self.nursery.report.serverGroup)
@@ -71,12 +72,17 @@ final class Laboratory: Sendable {
 
     private static func makeFolders() {
         TestFiles.makeFolder(self.folder)
-        for name in ["data", "data/bundles", "data/bundles/\(self.bundle)", "host", "runtimes", "runtimes/python", "runtimes/python/apus"] {
+        for name in [
+            "data", "data/bundles", "data/bundles/\(self.bundle)", "host", "runtimes", "runtimes/python",
+            "runtimes/python/apus",
+        ] {
             TestFiles.makeFolder("\(self.folder)/\(name)")
         }
-        TestFiles.copy("\(self.buildFolder)/probe", to: "\(self.dataDirectory)/bundles/\(self.bundle)/probe", mode: 0o755)
+        TestFiles.copy(
+            "\(self.buildFolder)/probe", to: "\(self.dataDirectory)/bundles/\(self.bundle)/probe", mode: 0o755)
         // What the nursery starts is this module; the attempt to make travels in the environment.
-        TestFiles.write("import os\nexec(os.environ['SNIPPET'])\n", to: "\(self.folder)/runtimes/python/apus/__main__.py")
+        TestFiles.write(
+            "import os\nexec(os.environ['SNIPPET'])\n", to: "\(self.folder)/runtimes/python/apus/__main__.py")
     }
 
     private func ended(_ ticket: LaunchTicket, _ exit: WorkerExit) {
@@ -90,7 +96,9 @@ final class Laboratory: Sendable {
 
     // MARK: on the loop
 
-    func withClient<Value: Sendable>(_ body: @escaping @Sendable (NurseryClient, @escaping @Sendable (Value) -> Void) -> Void) async -> Value {
+    func withClient<Value: Sendable>(
+        _ body: @escaping @Sendable (NurseryClient, @escaping @Sendable (Value) -> Void) -> Void
+    ) async -> Value {
         await withCheckedContinuation { continuation in
             self.loop.post {
                 guard let client = self.client else { preconditionFailure("the laboratory has a client") }
@@ -100,7 +108,9 @@ final class Laboratory: Sendable {
     }
 
     func launch(_ order: LaunchOrder) async throws -> LaunchedWorker {
-        let result: Result<LaunchedWorker, ApusError> = await self.withClient { client, done in client.launch(order) { done($0) } }
+        let result: Result<LaunchedWorker, ApusError> = await self.withClient { client, done in
+            client.launch(order) { done($0) }
+        }
         return try result.get()
     }
 
@@ -125,8 +135,12 @@ final class Laboratory: Sendable {
 
     // MARK: attempts
 
-    func order(_ arguments: [String], bounds: SandboxBounds = SandboxBounds(), environment: [String] = []) -> LaunchOrder {
-        LaunchOrder(runtime: .native, bundle: Self.bundle, arguments: ["probe"] + arguments, environment: environment, bounds: bounds)
+    func order(_ arguments: [String], bounds: SandboxBounds = SandboxBounds(), environment: [String] = [])
+        -> LaunchOrder
+    {
+        LaunchOrder(
+            runtime: .native, bundle: Self.bundle, arguments: ["probe"] + arguments, environment: environment,
+            bounds: bounds)
     }
 
     func order(python snippet: String, bounds: SandboxBounds = SandboxBounds()) -> LaunchOrder {
@@ -142,7 +156,9 @@ final class Laboratory: Sendable {
     }
 
     static func close(_ worker: LaunchedWorker) {
-        for descriptor in [worker.toWorker, worker.fromWorker, worker.descriptors, worker.stdout, worker.stderr] { Glibc.close(descriptor) }
+        for descriptor in [worker.toWorker, worker.fromWorker, worker.descriptors, worker.stdout, worker.stderr] {
+            Glibc.close(descriptor)
+        }
     }
 
     /// Waits until the descriptor has something and returns it.

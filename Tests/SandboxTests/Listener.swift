@@ -16,7 +16,9 @@ struct Listener: ~Copyable {
         six.sin6_addr = in6addr_loopback
         let size = family == AF_INET ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
         var length = socklen_t(size)
-        let result = family == AF_INET ? Listener.bindTo(self.descriptor, &four, length) : Listener.bindTo(self.descriptor, &six, length)
+        let result =
+            family == AF_INET
+            ? Listener.bindTo(self.descriptor, &four, length) : Listener.bindTo(self.descriptor, &six, length)
         precondition(result == 0 && listen(self.descriptor, 16) == 0, "no listener: errno \(errno)")
         let listening = self.descriptor
         let isNamed = withUnsafeMutablePointer(to: &six) {
@@ -40,7 +42,9 @@ struct Listener: ~Copyable {
     }
 
     private static func bindTo<Address>(_ descriptor: CInt, _ address: inout Address, _ length: socklen_t) -> CInt {
-        withUnsafePointer(to: &address) { $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) } }
+        withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
+        }
     }
 
     deinit { close(self.descriptor) }

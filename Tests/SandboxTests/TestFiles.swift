@@ -8,10 +8,13 @@ enum TestFiles {
     }
 
     static func write(_ text: String, to path: String, mode: mode_t = 0o644) {
+        self.write(Array(text.utf8), to: path, mode: mode)
+    }
+
+    static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode)
         precondition(file >= 0, "cannot write \(path): errno \(errno)")
         defer { close(file) }
-        let bytes = Array(text.utf8)
         precondition(Glibc.write(file, bytes, bytes.count) == bytes.count)
         fchmod(file, mode)
     }
@@ -59,7 +62,9 @@ enum TestFiles {
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()

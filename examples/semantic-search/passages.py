@@ -49,5 +49,6 @@ def events(folder):
             yield {
                 "specversion": "1.0", "id": f"{name}#{number}", "source": "/usr/share/common-licenses/" + name,
                 "type": "com.example.passage", "key": f"{name}#{number}", "datacontenttype": "application/json",
-                "data": {"text": passage, "source": name},
+                # With its licence's name a passage keeps what it is about: "this License" says nothing alone.
+                "data": {"text": f"{name}: {passage}", "source": name},
             }

@@ -21,12 +21,12 @@ DEPLOY_SECONDS_MAX = 900
 EMBED_SECONDS_MAX = 600
 CALL_SECONDS_MAX = 120
 
-# What must be among the five nearest passages: a word, and the licences it may come from. The licence that the first question aims
-# at, the Affero GPL, is not among Debian's files; what comes nearest are the licences that ask for the source of changed files.
+# What must be among the five nearest passages: a phrase, and the licences it may come from. The licence that the first question
+# aims at, the Affero GPL, is not among Debian's files; nearest to it come the licences that ask for the source of what one passes on.
 QUESTIONS = [
-    ("Which licence makes me publish source to users over a network?", "source", {"MPL-2.0", "MPL-1.1", "GPL-3"}),
+    ("Which licence makes me publish source to users over a network?", "source code", {"GPL-1", "GPL-2", "GPL-3", "MPL-1.1", "MPL-2.0"}),
     ("What are the special requirements about interaction through a network?", "Affero", {"GPL-3"}),
-    ("What happens to my licence if I sue someone over patents?", "patent", {"MPL-2.0", "Apache-2.0", "GPL-3"}),
+    ("What happens to my licence if I sue someone over patents?", "patent", {"MPL-2.0", "MPL-1.1", "Apache-2.0", "GPL-3"}),
 ]
 
 
@@ -68,10 +68,10 @@ def seconds(action):
 
 
 def embeddings(apus, count):
-    """Records of the topic `embeddings` that are there now, at most `count`."""
+    """The events of the topic `embeddings` that are there now, at most `count`: key, partition and offset of each."""
     text = apus("consume", "embeddings", "--from", "earliest", "--count", str(count), "--output", "json")
-    records = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines() if line.strip()]
-    return records
+    events = [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [(event["key"], int(event["partition"]), int(event["offset"])) for event in events]
 
 
 def wait_for_embeddings(apus, keys):
@@ -79,7 +79,8 @@ def wait_for_embeddings(apus, keys):
     deadline = time.monotonic() + EMBED_SECONDS_MAX
     seen = -1
     while True:
-        records = embeddings(apus, len(keys))
+        # One more than there may be, to see if there is.
+        records = embeddings(apus, len(keys) + 1)
         if len(records) != seen:
             seen = len(records)
             print(f"  {seen} of {len(keys)} passages embedded", flush=True)
@@ -88,13 +89,13 @@ def wait_for_embeddings(apus, keys):
         if time.monotonic() > deadline:
             raise Failed(f"only {seen} of {len(keys)} passages were embedded within {EMBED_SECONDS_MAX} s: see `apus logs embed-text`")
         time.sleep(1)
-    found = sorted(record["key"] for record in records)
+    found = sorted(key for key, _, _ in records)
     if found != sorted(keys):
         missing = sorted(set(keys) - set(found))[:3]
         raise Failed(f"the embeddings are not those of the passages; missing for example {missing}")
     ends = {}
-    for record in records:
-        ends[record["partition"]] = max(ends.get(record["partition"], 0), record["offset"] + 1)
+    for _, partition, offset in records:
+        ends[partition] = max(ends.get(partition, 0), offset + 1)
     if sum(ends.values()) != len(keys):
         raise Failed(f"{sum(ends.values())} embeddings were appended for {len(keys)} passages: {ends}")
 
@@ -103,7 +104,7 @@ def ask(apus, question, word, licences):
     answer, took = seconds(lambda: apus.json("invoke", "search", "--data", json.dumps({"question": question, "count": 5})))
     print(f"\n{question}   ({took * 1000:.0f} ms)")
     for number, passage in enumerate(answer["answers"], 1):
-        text = textwrap.shorten(passage["text"], 300, placeholder=" ...")
+        text = textwrap.shorten(passage["text"].partition(": ")[2], 300, placeholder=" ...")
         print(f"  {number}. {passage['source']} ({passage['score']:.2f})")
         print(textwrap.fill(text, 112, initial_indent="     ", subsequent_indent="     "))
     if not any(word.lower() in each["text"].lower() and each["source"] in licences for each in answer["answers"]):
@@ -119,7 +120,7 @@ def run(apus, folder):
     print(f"{len(events)} passages of {files} licences from {folder}")
 
     print("deploying two topics and two functions (the first time, their packages are fetched)", flush=True)
-    _, took = seconds(lambda: apus("deploy", os.path.join(HERE, "apus.yaml"), "--wait", limit=DEPLOY_SECONDS_MAX, show=True))
+    _, took = seconds(lambda: apus("deploy", os.path.join(HERE, "apus.yaml"), limit=DEPLOY_SECONDS_MAX, show=True))
     print(f"deployed in {took:.1f} s")
 
     sample = json.dumps({"text": events[0]["data"]["text"]})

@@ -1,5 +1,6 @@
-// Control groups on v1, v2 and hosts with both. Each controller is taken from v2 when v2 has it, else from its v1 hierarchy, else
-// it is missing and said to be. Nothing here writes cgroup.procs while serving: on an idle kernel that costs milliseconds.
+// Control groups on v1, v2 and hosts with both. Each controller is taken from v2 when v2 has it, else from its v1
+// hierarchy, else it is missing and said to be. Nothing here writes cgroup.procs while serving: on an idle kernel that
+// costs milliseconds.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -103,7 +104,8 @@ static int open_hierarchy(const char *controller) {
     return result;
 }
 
-// Whatever still runs in a left-over cgroup is ended; its processes are named by pid only here, before anything of ours runs.
+// Whatever still runs in a left-over cgroup is ended; its processes are named by pid only here, before anything of ours
+// runs.
 static void empty_left_over(int directory) {
     for (int round = 0; round < CLEANING_ROUNDS; round++) {
         write_text(directory, "cgroup.kill", "1");
@@ -141,7 +143,8 @@ static void clean_stale_slots(int root) {
     }
 }
 
-// v2 gives controllers to children only when no process is in the parent: we and the server move to a leaf of their own.
+// v2 gives controllers to children only when no process is in the parent: we and the server move to a leaf of their
+// own.
 static bool enable_unified(int own, const char *controller) {
     char text[32];
     snprintf(text, sizeof text, "+%s", controller);
@@ -168,8 +171,8 @@ void find_cgroups(void) {
         nursery.cgroup_root[index] = -1;
         char enable[32];
         snprintf(enable, sizeof enable, "+%s", controller);
-        if (nursery.unified_root >= 0 && has_word(available, controller, " \n") && enable_unified(unified, controller) &&
-            write_text(nursery.unified_root, "cgroup.subtree_control", enable)) {
+        if (nursery.unified_root >= 0 && has_word(available, controller, " \n") &&
+            enable_unified(unified, controller) && write_text(nursery.unified_root, "cgroup.subtree_control", enable)) {
             nursery.versions[index] = CGROUP_V2;
             continue;
         }
@@ -215,7 +218,8 @@ static bool set_memory(struct slot *slot, uint64_t bytes) {
         if (exists(directory, "memory.oom.group")) write_text(directory, "memory.oom.group", "1");
         return !exists(directory, "memory.swap.max") || write_number(directory, "memory.swap.max", 0);
     }
-    // Memory may not be over memory and swap together at any moment: raising goes from the outside in, lowering from the inside out.
+    // Memory may not be over memory and swap together at any moment: raising goes from the outside in, lowering from
+    // the inside out.
     bool is_set = write_number(directory, "memory.limit_in_bytes", bytes);
     if (nursery.has_memsw && !write_number(directory, "memory.memsw.limit_in_bytes", bytes)) return false;
     return is_set || write_number(directory, "memory.limit_in_bytes", bytes);
@@ -269,8 +273,8 @@ void kill_slot(struct slot *slot) {
     if (slot->process >= 0) signal_process(slot->process, SIGKILL);
 }
 
-// Ends by cgroup what the end of the pid namespace did not. Since Linux 6.14 whatever is cloned into a cgroup that was ever killed
-// this way may be killed at its birth, so that the cgroup is not used again.
+// Ends by cgroup what the end of the pid namespace did not. Since Linux 6.14 whatever is cloned into a cgroup that was
+// ever killed this way may be killed at its birth, so that the cgroup is not used again.
 void kill_slot_by_group(struct slot *slot) {
     if (slot->unified < 0) return;
     write_text(slot->unified, "cgroup.kill", "1");

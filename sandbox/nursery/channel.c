@@ -1,5 +1,5 @@
-// Requests in, events out. A channel with an answer that its socket did not take reads no further request, and an exit waits in
-// its slot, so that nothing is ever lost and nothing grows.
+// Requests in, events out. A channel with an answer that its socket did not take reads no further request, and an exit
+// waits in its slot, so that nothing is ever lost and nothing grows.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -84,7 +84,8 @@ void answer(int channel, const struct nursery_event *event, const int *descripto
 }
 
 void refuse(int channel, uint64_t ticket, uint32_t flags, int error, const char *stage, const char *message) {
-    struct nursery_event event = {.magic = NURSERY_MAGIC, .kind = NURSERY_FAILED, .ticket = ticket, .flags = flags, .error = error};
+    struct nursery_event event = {
+        .magic = NURSERY_MAGIC, .kind = NURSERY_FAILED, .ticket = ticket, .flags = flags, .error = error};
     copy_text(event.stage, sizeof event.stage, stage);
     if (error != 0) {
         snprintf(event.message, sizeof event.message, "%s: %s", message, strerror(error));
@@ -149,8 +150,8 @@ void read_channel(int channel) {
             return;
         }
         if ((size_t)length > sizeof inbox || !is_well_formed((size_t)length)) {
-            refuse(channel, (size_t)length >= sizeof inbox.request ? inbox.request.ticket : 0, NURSERY_INVALID, 0, "request",
-                   "malformed request");
+            refuse(channel, (size_t)length >= sizeof inbox.request ? inbox.request.ticket : 0, NURSERY_INVALID, 0,
+                   "request", "malformed request");
             continue;
         }
         serve(channel);

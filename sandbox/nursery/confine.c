@@ -1,6 +1,6 @@
-// Every step between clone3 and the program, in the one order that works. Straight-line on purpose: read it from top to bottom.
-// The process is single-threaded, root, alone in new pid, mount, ipc and uts namespaces, and in the nursery's empty network
-// namespace. Nothing here allocates.
+// Every step between clone3 and the program, in the one order that works. Straight-line on purpose: read it from top to
+// bottom. The process is single-threaded, root, alone in new pid, mount, ipc and uts namespaces, and in the nursery's
+// empty network namespace. Nothing here allocates.
 #define _GNU_SOURCE
 #include "confine.h"
 
@@ -61,10 +61,11 @@ static void fail(const struct confine_plan *plan, int error) {
     _exit(100);
 }
 
-// Marks the step, so that a failure and a kill in the middle of it can both be named, and fails it when its condition is false.
+// Marks the step, so that a failure and a kill in the middle of it can both be named, and fails it when its condition
+// is false.
 #define STEP(name) (plan->status->stage = (name))
-#define MUST(condition)                     \
-    do {                                    \
+#define MUST(condition)                      \
+    do {                                     \
         if (!(condition)) fail(plan, errno); \
     } while (0)
 
@@ -178,7 +179,8 @@ static void bind_to_parent(const struct confine_plan *plan) {
     MUST(poll(&parent, 1, 0) == 0);
 }
 
-static void allow_path(const struct confine_plan *plan, int ruleset, const char *path, uint64_t rights, uint64_t handled) {
+static void allow_path(const struct confine_plan *plan, int ruleset, const char *path, uint64_t rights,
+                       uint64_t handled) {
     int descriptor = open(path, O_PATH | O_CLOEXEC);
     // The roots differ: a host without /lib64, a sandbox without /out. What is not there needs no rule.
     if (descriptor < 0 && errno == ENOENT) return;
@@ -209,17 +211,19 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     // Everything in the root may be listed: the root holds only what the sandbox is meant to have.
     allow_path(plan, ruleset, "/", LANDLOCK_ACCESS_FS_READ_DIR, all);
     // Reading, everywhere in the read-only root; executing, only what is needed to start.
-    const char *const readable[] = {"/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/etc", "/opt", "/runtime", "/function", "/layer", "/proc"};
+    const char *const readable[] = {"/usr", "/lib", "/lib32",   "/lib64",    "/libx32", "/bin", "/sbin",
+                                    "/etc", "/opt", "/runtime", "/function", "/layer",  "/proc"};
     for (size_t index = 0; index < sizeof readable / sizeof readable[0]; index++) {
         allow_path(plan, ruleset, readable[index], read | program, all);
     }
-    allow_path(plan, ruleset, "/dev", read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
+    allow_path(plan, ruleset, "/dev",
+               read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
     allow_path(plan, ruleset, "/tmp", write | program, all);
     allow_path(plan, ruleset, "/out", write | program, all);
     allow_path(plan, ruleset, "/lib64/ld-linux-x86-64.so.2", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
     allow_path(plan, ruleset, "/lib/ld-linux-aarch64.so.1", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
-    struct landlock_path_beneath_attr own = {
-        .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | execute, .parent_fd = CONFINE_PROGRAM_DESCRIPTOR};
+    struct landlock_path_beneath_attr own = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | execute,
+                                             .parent_fd = CONFINE_PROGRAM_DESCRIPTOR};
     MUST(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &own, 0) == 0);
     uint32_t flags = plan->landlock_abi >= 7 ? LANDLOCK_RESTRICT_LOG_NEW_EXEC_ON : 0;
     MUST(syscall(SYS_landlock_restrict_self, ruleset, flags) == 0);
@@ -233,7 +237,8 @@ void confine(const struct confine_plan *plan) {
     // Before anything can block: a handler or a blocked signal of the nursery must not outlive it here.
     STEP(CONFINE_SIGNALS);
     reset_signals(plan);
-    // While single-threaded ("0" moves the writing thread only) and before any page is touched that the function pays for.
+    // While single-threaded ("0" moves the writing thread only) and before any page is touched that the function pays
+    // for.
     STEP(CONFINE_CGROUP);
     for (int index = 0; index < CONFINE_CGROUPS_MAX; index++) {
         if (plan->cgroups[index] >= 0) MUST(write_all(plan->cgroups[index], "0"));
@@ -269,7 +274,8 @@ void confine(const struct confine_plan *plan) {
     MUST(chdir("/") == 0);
     STEP(CONFINE_HOST_NAME);
     MUST(sethostname("function", 8) == 0);
-    // In the new root, before the descriptor limit (its number is above it) and before the capability to map page zero goes.
+    // In the new root, before the descriptor limit (its number is above it) and before the capability to map page zero
+    // goes.
     STEP(CONFINE_PROGRAM);
     open_program(plan);
     STEP(CONFINE_LIMITS);

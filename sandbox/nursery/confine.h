@@ -1,6 +1,6 @@
 #pragma once
-// The steps that turn a freshly cloned process into a sandboxed one. They are all in confine.c and depend on nothing else of the
-// nursery, so that everything that makes sandboxes can link the same steps.
+// The steps that turn a freshly cloned process into a sandboxed one. They are all in confine.c and depend on nothing
+// else of the nursery, so that everything that makes sandboxes can link the same steps.
 
 #include <linux/filter.h>
 #include <stdint.h>
@@ -8,8 +8,8 @@
 
 // Where the program stays open until it is executed: above every descriptor the process can ever make again.
 #define CONFINE_PROGRAM_DESCRIPTOR 1000
-// The address of the empty path given to execveat, in the page at zero. An ordinary process cannot map it, so that the filter,
-// which compares this pointer, allows execveat exactly once.
+// The address of the empty path given to execveat, in the page at zero. An ordinary process cannot map it, so that the
+// filter, which compares this pointer, allows execveat exactly once.
 #define CONFINE_EMPTY_PATH 0x10
 #define CONFINE_CGROUPS_MAX 3
 #define CONFINE_LIVE_MAX 3

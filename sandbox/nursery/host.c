@@ -24,7 +24,8 @@
 static bool is_used_by_host(uint32_t base) {
     bool is_used = false;
     setpwent();
-    for (struct passwd *entry; !is_used && (entry = getpwent()) != NULL;) is_used = entry->pw_uid >= base && entry->pw_uid < base + UID_BLOCK_SIZE;
+    for (struct passwd *entry; !is_used && (entry = getpwent()) != NULL;)
+        is_used = entry->pw_uid >= base && entry->pw_uid < base + UID_BLOCK_SIZE;
     endpwent();
     FILE *file = fopen("/etc/subuid", "re");
     if (file == NULL) return is_used;
@@ -52,7 +53,8 @@ void take_uid_block(uint32_t first_base) {
         if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
             nursery.uid_base = base;
             snprintf(nursery.base, sizeof nursery.base, RUN_FOLDER "/%u", base);
-            if (mkdir(nursery.base, 0700) != 0 && errno != EEXIST) die("cannot make %s: %s", nursery.base, strerror(errno));
+            if (mkdir(nursery.base, 0700) != 0 && errno != EEXIST)
+                die("cannot make %s: %s", nursery.base, strerror(errno));
             struct passwd *account = getpwnam("apus");
             nursery.server_uid = account != NULL ? account->pw_uid : base;
             nursery.server_gid = account != NULL ? account->pw_gid : base;
@@ -88,7 +90,8 @@ static bool try_keyring(void) { return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_K
 
 static bool try_proc_subset(void) {
     return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("proc", nursery.base, "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=2") == 0;
+           mount("proc", nursery.base, "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "subset=pid,hidepid=2") ==
+               0;
 }
 
 static bool try_page_zero(void) {
@@ -96,7 +99,8 @@ static bool try_page_zero(void) {
 }
 
 static bool has_memory_file(const char *name) {
-    return nursery.versions[CONTROLLER_MEMORY] == CGROUP_V1 && faccessat(nursery.cgroup_root[CONTROLLER_MEMORY], name, F_OK, 0) == 0;
+    return nursery.versions[CONTROLLER_MEMORY] == CGROUP_V1 &&
+           faccessat(nursery.cgroup_root[CONTROLLER_MEMORY], name, F_OK, 0) == 0;
 }
 
 static bool has_swap(void) {
@@ -129,7 +133,8 @@ void probe_host(void) {
     // Execution is held to one program by the page at zero, which only a privileged process may map.
     miss(NURSERY_LAYER_EXEC_ONCE, number_in("/proc/sys/vm/mmap_min_addr") < 4096);
     miss(NURSERY_LAYER_FETCH_BOUND, true);
-    if (!works_in_child(try_page_zero)) die("cannot map the page at zero, which the capability SYS_RAWIO allows: run as root with all capabilities");
+    if (!works_in_child(try_page_zero))
+        die("cannot map the page at zero, which the capability SYS_RAWIO allows: run as root with all capabilities");
 }
 
 void report(struct nursery_event *event) {

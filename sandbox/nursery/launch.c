@@ -1,4 +1,5 @@
-// One launch: check what was asked, take a slot, make the pipes, clone. Then its end: reap, verify empty, report, free the slot.
+// One launch: check what was asked, take a slot, make the pipes, clone. Then its end: reap, verify empty, report, free
+// the slot.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +12,6 @@
 
 #include "nursery.h"
 #include "syscalls.h"
-
-
 
 #define MEMORY_BYTES_MIN (4ull << 20)
 #define BUILD_FILE_BYTES (4ull << 30)
@@ -78,7 +77,8 @@ static bool has_variable(const char *assignment, uint32_t count) {
 }
 
 static void add_defaults(uint32_t count) {
-    static char *const defaults[] = {"HOME=/tmp", "TMPDIR=/tmp", "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "USER=function", "LOGNAME=function"};
+    static char *const defaults[] = {"HOME=/tmp",    "TMPDIR=/tmp",   "PATH=/usr/bin:/bin",
+                                     "LANG=C.UTF-8", "USER=function", "LOGNAME=function"};
     uint32_t next = count;
     for (size_t index = 0; index < sizeof defaults / sizeof defaults[0]; index++) {
         if (!has_variable(defaults[index], count)) environment[next++] = defaults[index];
@@ -87,12 +87,15 @@ static void add_defaults(uint32_t count) {
 }
 
 static const char *set_program(struct confine_plan *plan, const struct nursery_request *request, const char *strings) {
-    if (request->argument_count > NURSERY_ARGUMENTS_MAX || request->environment_count > NURSERY_ENVIRONMENT_MAX) return "too many arguments";
-    if (!split(environment, request->environment_count, strings + request->argument_bytes, request->environment_bytes)) {
+    if (request->argument_count > NURSERY_ARGUMENTS_MAX || request->environment_count > NURSERY_ENVIRONMENT_MAX)
+        return "too many arguments";
+    if (!split(environment, request->environment_count, strings + request->argument_bytes,
+               request->environment_bytes)) {
         return "the environment does not match its count";
     }
     for (uint32_t index = 0; index < request->environment_count; index++) {
-        if (strchr(environment[index], '=') == NULL || environment[index][0] == '=') return "the environment holds a line without a name";
+        if (strchr(environment[index], '=') == NULL || environment[index][0] == '=')
+            return "the environment holds a line without a name";
     }
     add_defaults(request->environment_count);
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
@@ -111,7 +114,8 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         memcpy(arguments, pip, sizeof pip);
         plan->arguments = arguments;
     }
-    if (!split(arguments + own, request->argument_count, strings, request->argument_bytes)) return "the arguments do not match their count";
+    if (!split(arguments + own, request->argument_count, strings, request->argument_bytes))
+        return "the arguments do not match their count";
     if (plan->in_function) {
         plan->program = arguments[0];
         if (arguments[0][0] == 0 || arguments[0][0] == '/') return "the program must be a path inside the bundle";
@@ -127,10 +131,14 @@ static const char *check_bounds(const struct nursery_request *request) {
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
     if (request->runtime >= RUNTIME_FETCH && request->layer[0] == 0) return "this runtime needs a layer to write to";
     if (request->memory_bytes < MEMORY_BYTES_MIN) return "at least 4 MiB of memory are needed";
-    if (request->cpu_millis == 0 || request->cpu_millis > 1000000) return "the share of CPUs must be from 1 to 1000000 thousandths";
-    if (request->processes == 0 || request->processes > 100000) return "the number of processes must be from 1 to 100000";
-    if (request->scratch_bytes < 4096 || request->scratch_bytes > (1ull << 44)) return "scratch must be from 4 KiB to 16 TiB";
-    if (request->open_files < 16 || request->open_files > NURSERY_OPEN_FILES_MAX) return "open files must be from 16 to 1000";
+    if (request->cpu_millis == 0 || request->cpu_millis > 1000000)
+        return "the share of CPUs must be from 1 to 1000000 thousandths";
+    if (request->processes == 0 || request->processes > 100000)
+        return "the number of processes must be from 1 to 100000";
+    if (request->scratch_bytes < 4096 || request->scratch_bytes > (1ull << 44))
+        return "scratch must be from 4 KiB to 16 TiB";
+    if (request->open_files < 16 || request->open_files > NURSERY_OPEN_FILES_MAX)
+        return "open files must be from 16 to 1000";
     return NULL;
 }
 
@@ -167,11 +175,13 @@ static int open_out(const struct nursery_request *request, uid_t user) {
 static void open_live_files(struct confine_plan *plan) {
     static const struct {
         const char *host, *inside;
-    } files[CONFINE_LIVE_MAX] = {{"/etc/resolv.conf", "etc/resolv.conf"}, {"/etc/hosts", "etc/hosts"}, {"/etc/pip.conf", "etc/pip.conf"}};
+    } files[CONFINE_LIVE_MAX] = {
+        {"/etc/resolv.conf", "etc/resolv.conf"}, {"/etc/hosts", "etc/hosts"}, {"/etc/pip.conf", "etc/pip.conf"}};
     for (int index = 0; index < CONFINE_LIVE_MAX; index++) {
         int tree = clone_tree(AT_FDCWD, files[index].host, 0);
         if (tree < 0) continue;
-        if (set_mount_attributes(tree, "", AT_EMPTY_PATH, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC) != 0) {
+        if (set_mount_attributes(tree, "", AT_EMPTY_PATH, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC) !=
+            0) {
             close(tree);
             continue;
         }
@@ -279,7 +289,8 @@ static bool start(struct slot *slot, const struct confine_plan *plan, int channe
 }
 
 // Everything between a checked request and a running process; a string names the stage that failed.
-static const char *launch_in(struct slot *slot, int channel, const struct nursery_request *request, struct confine_plan *plan, struct pipes *pipes) {
+static const char *launch_in(struct slot *slot, int channel, const struct nursery_request *request,
+                             struct confine_plan *plan, struct pipes *pipes) {
     if (!open_slot_cgroups(slot)) return "cgroup";
     const char *failed = NULL;
     if (!set_slot_limits(slot, request, &failed)) return failed;
@@ -288,7 +299,8 @@ static const char *launch_in(struct slot *slot, int channel, const struct nurser
     failed = open_folders(plan, request);
     if (failed != NULL) return failed;
     if (!make_pipes(pipes)) return "pipes";
-    const int standard[6] = {nursery.null, pipes->worker[3], pipes->worker[4], pipes->worker[0], pipes->worker[1], pipes->worker[2]};
+    const int standard[6] = {nursery.null,     pipes->worker[3], pipes->worker[4],
+                             pipes->worker[0], pipes->worker[1], pipes->worker[2]};
     memcpy(plan->standard, standard, sizeof standard);
     return start(slot, plan, channel, request->ticket) ? NULL : "clone";
 }
@@ -298,14 +310,18 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     struct slot *slot = wrong == NULL ? free_slot() : NULL;
     if (wrong == NULL && running_slot(channel, request->ticket) != NULL) wrong = "the ticket is in use";
     if (wrong != NULL) return refuse(channel, request->ticket, NURSERY_INVALID, 0, "request", wrong);
-    if (slot == NULL) return refuse(channel, request->ticket, NURSERY_NO_SLOT, 0, "slot", "every slot is in use: wait, or start with more");
+    if (slot == NULL)
+        return refuse(channel, request->ticket, NURSERY_NO_SLOT, 0, "slot",
+                      "every slot is in use: wait, or start with more");
     // The fetch process has the host's network by its nature; that layer is no demand of anyone's.
     uint64_t missing = nursery.missing & ~(1ull << NURSERY_LAYER_FETCH_BOUND);
     if (request->isolation == 1 && missing != 0) {
-        return refuse(channel, request->ticket, 0, 0, "isolation", "this host cannot give every layer of isolation: see apus doctor");
+        return refuse(channel, request->ticket, 0, 0, "isolation",
+                      "this host cannot give every layer of isolation: see apus doctor");
     }
     if (!nursery.has_template[request->runtime]) {
-        return refuse(channel, request->ticket, 0, 0, "runtime", "the runtime's files or /usr/bin/python3 are missing on this host");
+        return refuse(channel, request->ticket, 0, 0, "runtime",
+                      "the runtime's files or /usr/bin/python3 are missing on this host");
     }
     struct confine_plan plan = make_plan(slot, request);
     wrong = set_program(&plan, request, strings);
@@ -374,7 +390,8 @@ void reap(struct slot *slot) {
     if (slot->state != SLOT_RUNNING) return;
     siginfo_t info;
     memset(&info, 0, sizeof info);
-    if (waitid((idtype_t)3 /* P_PIDFD */, (id_t)slot->process, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
+    if (waitid((idtype_t)3 /* P_PIDFD */, (id_t)slot->process, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return;
     close(slot->process);
     slot->process = -1;
     struct nursery_event *event = &slot->exit;

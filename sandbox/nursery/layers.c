@@ -1,5 +1,5 @@
-// Dependency layers: making the folder a build writes to, sealing what it made, throwing it away. Sealing walks many files, so it
-// runs in a process of its own, one at a time, while the nursery goes on serving.
+// Dependency layers: making the folder a build writes to, sealing what it made, throwing it away. Sealing walks many
+// files, so it runs in a process of its own, one at a time, while the nursery goes on serving.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -27,10 +27,11 @@ struct walk {
     char path[128];
 };
 
-// Ours are the server and the slots of this block. What anybody else owns is never touched: the server chooses the names here, and
-// must not be able to have a foreign file given to it.
+// Ours are the server and the slots of this block. What anybody else owns is never touched: the server chooses the
+// names here, and must not be able to have a foreign file given to it.
 static bool is_ours(const struct stat *about) {
-    return about->st_uid == nursery.server_uid || (about->st_uid >= nursery.uid_base && about->st_uid < nursery.uid_base + UID_BLOCK_SIZE);
+    return about->st_uid == nursery.server_uid ||
+           (about->st_uid >= nursery.uid_base && about->st_uid < nursery.uid_base + UID_BLOCK_SIZE);
 }
 
 int open_partial_layer(const char *layer) {
@@ -63,13 +64,15 @@ static bool seal_entry(int parent, const char *name, int depth, struct walk *wal
     if (!is_ours(&about)) {
         stop(walk, "belongs to another user", name);
     } else if (S_ISLNK(about.st_mode)) {
-        is_good = fchownat(place, "", nursery.server_uid, nursery.server_gid, AT_EMPTY_PATH) == 0 || stop(walk, "cannot be given to the server", name);
+        is_good = fchownat(place, "", nursery.server_uid, nursery.server_gid, AT_EMPTY_PATH) == 0 ||
+                  stop(walk, "cannot be given to the server", name);
     } else if (!S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode)) {
         stop(walk, "is neither a file nor a folder nor a link", name);
     } else if (S_ISREG(about.st_mode) && (uint64_t)about.st_size > walk->bytes_left) {
         stop(walk, "the layer is too large", name);
     } else {
-        // A regular file or folder of our own users: opening it has no effect, and it is the same one that was looked at.
+        // A regular file or folder of our own users: opening it has no effect, and it is the same one that was looked
+        // at.
         char path[64];
         snprintf(path, sizeof path, "/proc/self/fd/%d", place);
         int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | (S_ISDIR(about.st_mode) ? O_DIRECTORY : 0));
@@ -124,7 +127,8 @@ static bool empty_directory(int directory, int depth, struct walk *walk) {
         }
         is_good = empty_directory(child, depth + 1, walk);
         close(child);
-        if (is_good && unlinkat(directory, entry->d_name, AT_REMOVEDIR) != 0) is_good = stop(walk, "cannot be removed", entry->d_name);
+        if (is_good && unlinkat(directory, entry->d_name, AT_REMOVEDIR) != 0)
+            is_good = stop(walk, "cannot be removed", entry->d_name);
     }
     closedir(entries);
     return is_good;
@@ -133,7 +137,8 @@ static bool empty_directory(int directory, int depth, struct walk *walk) {
 static int open_layers(void) {
     mode_t before = umask(022);
     if (mkdirat(nursery.data, "layers", 0755) == 0) {
-        if (fchownat(nursery.data, "layers", nursery.server_uid, nursery.server_gid, AT_SYMLINK_NOFOLLOW) != 0) return -1;
+        if (fchownat(nursery.data, "layers", nursery.server_uid, nursery.server_gid, AT_SYMLINK_NOFOLLOW) != 0)
+            return -1;
     }
     umask(before);
     return open_beneath(nursery.data, "layers", O_RDONLY | O_DIRECTORY);
@@ -174,23 +179,27 @@ static bool seal(int layers, const struct nursery_request *request, struct walk 
     if (!is_good) stop(walk, "cannot be taken over", "partial layer");
     if (is_good && faccessat(partial, "site", F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
         // Nothing to install is a layer too: an empty one.
-        is_good = mkdirat(partial, "site", 0755) == 0 && fchownat(partial, "site", nursery.server_uid, nursery.server_gid, AT_SYMLINK_NOFOLLOW) == 0;
+        is_good = mkdirat(partial, "site", 0755) == 0 &&
+                  fchownat(partial, "site", nursery.server_uid, nursery.server_gid, AT_SYMLINK_NOFOLLOW) == 0;
         if (!is_good) stop(walk, "cannot be made", "site");
     }
     walk->bytes_left = request->layer_bytes_max;
     walk->entries_left = request->layer_entries_max;
     is_good = is_good && seal_entry(partial, "site", 0, walk);
     struct stat about;
-    if (is_good && (fstatat(partial, "site", &about, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(about.st_mode))) is_good = stop(walk, "is no folder", "site");
+    if (is_good && (fstatat(partial, "site", &about, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(about.st_mode)))
+        is_good = stop(walk, "is no folder", "site");
     if (is_good) {
         syncfs(partial);
         char name[80];
         snprintf(name, sizeof name, "%.64s", request->layer);
         // A layer is named by its content: one that is there already is the same.
-        if (renameat2(partial, "site", layers, name, RENAME_NOREPLACE) != 0 && errno != EEXIST) is_good = stop(walk, "cannot be named", "site");
+        if (renameat2(partial, "site", layers, name, RENAME_NOREPLACE) != 0 && errno != EEXIST)
+            is_good = stop(walk, "cannot be named", "site");
         if (is_good && fsync(layers) != 0) is_good = stop(walk, "cannot be synced", "layers");
     }
-    if (fchown(partial, nursery.server_uid, nursery.server_gid) != 0 && is_good) is_good = stop(walk, "cannot be given back", "partial layer");
+    if (fchown(partial, nursery.server_uid, nursery.server_gid) != 0 && is_good)
+        is_good = stop(walk, "cannot be given back", "partial layer");
     close(partial);
     return is_good && discard(layers, request->layer, walk);
 }
@@ -208,12 +217,16 @@ static void run_job(const struct nursery_request *request, struct nursery_event 
 }
 
 void start_layer_job(int channel, const struct nursery_request *request) {
-    static const char *const names[] = {[NURSERY_PREPARE] = "prepare", [NURSERY_SEAL] = "seal", [NURSERY_DISCARD] = "discard"};
+    static const char *const names[] = {
+        [NURSERY_PREPARE] = "prepare", [NURSERY_SEAL] = "seal", [NURSERY_DISCARD] = "discard"};
     const char *name = names[request->operation];
-    if (!is_hash(request->layer)) return refuse(channel, request->ticket, NURSERY_INVALID, 0, name, "the layer is no content hash");
-    if (nursery.job.process >= 0) return refuse(channel, request->ticket, NURSERY_NO_SLOT, 0, name, "another layer is being worked on");
+    if (!is_hash(request->layer))
+        return refuse(channel, request->ticket, NURSERY_INVALID, 0, name, "the layer is no content hash");
+    if (nursery.job.process >= 0)
+        return refuse(channel, request->ticket, NURSERY_NO_SLOT, 0, name, "another layer is being worked on");
     int process = -1;
-    struct clone_arguments clone = {.flags = CLONE_FLAG_PIDFD, .pidfd = (uint64_t)(uintptr_t)&process, .exit_signal = SIGCHLD};
+    struct clone_arguments clone = {
+        .flags = CLONE_FLAG_PIDFD, .pidfd = (uint64_t)(uintptr_t)&process, .exit_signal = SIGCHLD};
     memset(nursery.job.result, 0, sizeof *nursery.job.result);
     long result = syscall(SYS_clone3, &clone, sizeof clone);
     if (result == 0) {
@@ -232,7 +245,8 @@ void start_layer_job(int channel, const struct nursery_request *request) {
 void finish_layer_job(void) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
-    if (waitid((idtype_t)3 /* P_PIDFD */, (id_t)nursery.job.process, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
+    if (waitid((idtype_t)3 /* P_PIDFD */, (id_t)nursery.job.process, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return;
     close(nursery.job.process);
     nursery.job.process = -1;
     struct nursery_event *event = nursery.job.result;

@@ -1,7 +1,7 @@
 // nursery --channels N --runtimes DIR --profiles DIR [--slots N] [--uid-base N]
 //
-// Inherits N SEQPACKET sockets as descriptors 3 and up, then the data directory. Started by the server as root, before the server
-// has any thread; what it says goes to standard error only when it cannot start.
+// Inherits N SEQPACKET sockets as descriptors 3 and up, then the data directory. Started by the server as root, before
+// the server has any thread; what it says goes to standard error only when it cannot start.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,8 @@ static unsigned long option_number(const char *name, const char *value, unsigned
     char *end = NULL;
     errno = 0;
     unsigned long number = strtoul(value, &end, 10);
-    if (errno != 0 || end == value || *end != 0 || number < low || number > high) die("%s must be a number from %lu to %lu", name, low, high);
+    if (errno != 0 || end == value || *end != 0 || number < low || number > high)
+        die("%s must be a number from %lu to %lu", name, low, high);
     return number;
 }
 
@@ -67,7 +68,8 @@ static uint32_t read_options(int count, char **values) {
             die("unknown option %s", name);
         }
     }
-    if (nursery.channel_count == 0 || nursery.runtimes[0] == 0 || nursery.profiles[0] == 0) die("--channels, --runtimes and --profiles are needed");
+    if (nursery.channel_count == 0 || nursery.runtimes[0] == 0 || nursery.profiles[0] == 0)
+        die("--channels, --runtimes and --profiles are needed");
     return base;
 }
 
@@ -82,7 +84,8 @@ static void arrange_descriptors(void) {
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) die("no descriptor limit: %s", strerror(errno));
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur <= CONFINE_PROGRAM_DESCRIPTOR + 1) die("at least %d descriptors are needed: raise the hard limit", CONFINE_PROGRAM_DESCRIPTOR + 2);
+    if (files.rlim_cur <= CONFINE_PROGRAM_DESCRIPTOR + 1)
+        die("at least %d descriptors are needed: raise the hard limit", CONFINE_PROGRAM_DESCRIPTOR + 2);
     for (int index = 0; index < nursery.channel_count; index++) {
         struct channel *channel = &nursery.channels[index];
         channel->descriptor = move_up(INHERITED_FIRST + index);
@@ -96,21 +99,24 @@ static void arrange_descriptors(void) {
     close(null);
     for (int index = 0; index < DESCRIPTORS_RESERVED; index++) {
         if (index == STDERR_FILENO) continue;
-        if (dup3(nursery.null, index, O_CLOEXEC) != index) die("cannot reserve descriptor %d: %s", index, strerror(errno));
+        if (dup3(nursery.null, index, O_CLOEXEC) != index)
+            die("cannot reserve descriptor %d: %s", index, strerror(errno));
     }
 }
 
 static void make_slots(void) {
     size_t bytes = sizeof(struct confine_status) * nursery.slot_count;
     struct confine_status *status = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    nursery.job.result = mmap(NULL, sizeof(struct nursery_event), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    nursery.job.result =
+        mmap(NULL, sizeof(struct nursery_event), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (status == MAP_FAILED || nursery.job.result == MAP_FAILED) die("no memory for %u slots", nursery.slot_count);
     nursery.job.process = -1;
     for (uint32_t index = 0; index < nursery.slot_count; index++) {
         struct slot *slot = &nursery.slots[index];
         slot->index = (int)index;
         slot->process = slot->unified = -1;
-        for (int controller = 0; controller < CONTROLLER_COUNT; controller++) slot->directory[controller] = slot->tasks[controller] = -1;
+        for (int controller = 0; controller < CONTROLLER_COUNT; controller++)
+            slot->directory[controller] = slot->tasks[controller] = -1;
         slot->status = &status[index];
     }
 }
@@ -118,8 +124,8 @@ static void make_slots(void) {
 static void separate_from_host(void) {
     nursery.host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (nursery.host_network < 0) die("no network namespace: %s", strerror(errno));
-    // The nursery itself lives in the empty network namespace, and every sandbox is born in it. Its loopback stays down.
-    // A mount can only be cloned in the namespace it is in: the data directory comes along as a mount of our own.
+    // The nursery itself lives in the empty network namespace, and every sandbox is born in it. Its loopback stays
+    // down. A mount can only be cloned in the namespace it is in: the data directory comes along as a mount of our own.
     int data = clone_tree(nursery.data, "", AT_EMPTY_PATH | TREE_RECURSIVE);
     if (data < 0) die("cannot take the data directory along: %s", strerror(errno));
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) die("cannot make namespaces: %s; run as root", strerror(errno));

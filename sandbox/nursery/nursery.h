@@ -1,5 +1,6 @@
 #pragma once
-// The nursery: one thread, one epoll, no allocation after its start. It parents every worker, makes its pipes, kills and reaps it.
+// The nursery: one thread, one epoll, no allocation after its start. It parents every worker, makes its pipes, kills
+// and reaps it.
 
 #include <linux/filter.h>
 #include <stdbool.h>

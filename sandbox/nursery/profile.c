@@ -46,13 +46,15 @@ static int condition(const struct place *place, char **words, int count, struct 
     static const struct {
         const char *name;
         enum scmp_compare operation;
-    } operations[] = {{"==", SCMP_CMP_EQ}, {"!=", SCMP_CMP_NE}, {"<", SCMP_CMP_LT}, {"<=", SCMP_CMP_LE}, {">", SCMP_CMP_GT}, {">=", SCMP_CMP_GE}};
+    } operations[] = {{"==", SCMP_CMP_EQ}, {"!=", SCMP_CMP_NE}, {"<", SCMP_CMP_LT},
+                      {"<=", SCMP_CMP_LE}, {">", SCMP_CMP_GT},  {">=", SCMP_CMP_GE}};
     if (count < 3 || strncmp(words[0], "arg", 3) != 0 || words[0][3] < '0' || words[0][3] > '5' || words[0][4] != 0) {
         die("%s:%d: expected a condition such as 'arg0 == 1'", place->file, place->line);
     }
     result->arg = (unsigned)(words[0][3] - '0');
     if (strcmp(words[1], "&") == 0) {
-        if (count < 5 || strcmp(words[3], "==") != 0) die("%s:%d: expected 'argN & MASK == VALUE'", place->file, place->line);
+        if (count < 5 || strcmp(words[3], "==") != 0)
+            die("%s:%d: expected 'argN & MASK == VALUE'", place->file, place->line);
         result->op = SCMP_CMP_MASKED_EQ;
         result->datum_a = number(place, words[2]);
         result->datum_b = number(place, words[4]);
@@ -89,7 +91,8 @@ static void add_rule(scmp_filter_ctx context, const struct place *place, uint32_
         // Written down for its reason only: libseccomp takes no rule that says what the default does.
         if (action == SCMP_ACT_ERRNO(ENOSYS)) continue;
         int result = seccomp_rule_add_array(context, action, call, condition_count, conditions);
-        if (result < 0) die("%s:%d: the rule for '%s' was refused: %s", place->file, place->line, words[index], strerror(-result));
+        if (result < 0)
+            die("%s:%d: the rule for '%s' was refused: %s", place->file, place->line, words[index], strerror(-result));
     }
 }
 
@@ -106,7 +109,8 @@ static void read_line(scmp_filter_ctx context, const struct place *place, char *
         words[count++] = word;
     }
     if (count == 0) return;
-    if (comment == NULL && strcmp(words[0], "include") != 0) die("%s:%d: a rule needs its reason behind '#'", place->file, place->line);
+    if (comment == NULL && strcmp(words[0], "include") != 0)
+        die("%s:%d: a rule needs its reason behind '#'", place->file, place->line);
     if (strcmp(words[0], "include") == 0 && count == 2) {
         read_rules(context, words[1], depth + 1);
     } else if (strcmp(words[0], "allow") == 0) {
@@ -151,7 +155,8 @@ void load_profile(enum runtime runtime, const char *name) {
     seccomp_release(context);
     ssize_t length = pread(program, nursery.instructions[runtime], sizeof nursery.instructions[runtime], 0);
     close(program);
-    if (length <= 0 || (size_t)length == sizeof nursery.instructions[runtime] || (size_t)length % sizeof(struct sock_filter) != 0) {
+    if (length <= 0 || (size_t)length == sizeof nursery.instructions[runtime] ||
+        (size_t)length % sizeof(struct sock_filter) != 0) {
         die("the profile %s is too long: at most %d instructions", name, FILTER_INSTRUCTIONS_MAX - 1);
     }
     nursery.filter[runtime].filter = nursery.instructions[runtime];

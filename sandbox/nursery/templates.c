@@ -1,6 +1,7 @@
-// One read-only root per kind of launch, made at the start: a launch only adds what is its own. They lie in the nursery's mount
-// namespace and end with it.
+// One read-only root per kind of launch, made at the start: a launch only adds what is its own. They lie in the
+// nursery's mount namespace and end with it.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -9,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "nursery.h"
@@ -26,7 +28,8 @@ static void write_file(const char *root, const char *name, const char *text) {
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/%s", root, name);
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (file < 0 || write(file, text, strlen(text)) != (ssize_t)strlen(text)) die("cannot write %s: %s", path, strerror(errno));
+    if (file < 0 || write(file, text, strlen(text)) != (ssize_t)strlen(text))
+        die("cannot write %s: %s", path, strerror(errno));
     close(file);
 }
 
@@ -54,7 +57,8 @@ static void bind_read_only(const char *root, const char *source, const char *nam
     snprintf(path, sizeof path, "%s/%s", root, name);
     int tree = clone_tree(AT_FDCWD, source, TREE_RECURSIVE);
     if (tree < 0) die("cannot open %s: %s", source, strerror(errno));
-    if (set_mount_attributes(tree, "", AT_EMPTY_PATH | TREE_RECURSIVE, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV) != 0 ||
+    if (set_mount_attributes(tree, "", AT_EMPTY_PATH | TREE_RECURSIVE, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV) !=
+            0 ||
         attach_tree(tree, path) != 0) {
         die("cannot bind %s: %s", source, strerror(errno));
     }
@@ -113,7 +117,8 @@ static void make_devices(const char *root) {
 
 static void make_settings(const char *root, enum runtime runtime) {
     make_folder(root, "etc");
-    write_file(root, "etc/passwd", "root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n");
+    write_file(root, "etc/passwd",
+               "root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n");
     write_file(root, "etc/group", "root:x:0:\nnogroup:x:65534:\n");
     copy_file(root, "/etc/ld.so.cache", "etc/ld.so.cache");
     if (runtime != RUNTIME_FETCH) {
@@ -137,6 +142,54 @@ static void make_settings(const char *root, enum runtime runtime) {
     }
 }
 
+// Compiled once here, since a worker could not keep what it compiles: it would do so again at each start. Without it
+// workers start slower, nothing else.
+static void compile_runtime(const char *folder) {
+    pid_t child = fork();
+    if (child == 0) {
+        umask(022);
+        char *const arguments[] = {"/usr/bin/python3",
+                                   "-I",
+                                   "-S",
+                                   "-m",
+                                   "compileall",
+                                   "-q",
+                                   "--invalidation-mode",
+                                   "unchecked-hash",
+                                   "-d",
+                                   "/runtime/apus",
+                                   (char *)folder,
+                                   NULL};
+        char *const environment[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", NULL};
+        dup2(nursery.null, STDERR_FILENO);
+        execve(arguments[0], arguments, environment);
+        _exit(127);
+    }
+    int status = 0;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+}
+
+// The module `apus` lies in the template itself: what changes on disk later, as on an upgrade, reaches no worker of
+// this server.
+static void copy_runtime(const char *root, const char *source) {
+    char folder[PATH_BYTES + 64];
+    snprintf(folder, sizeof folder, "%s/apus", source);
+    DIR *entries = opendir(folder);
+    if (entries == NULL) die("cannot list %s: %s", folder, strerror(errno));
+    make_folder(root, "runtime/apus");
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+        size_t length = strlen(entry->d_name);
+        if (length < 4 || length > 100 || strcmp(entry->d_name + length - 3, ".py") != 0) continue;
+        char from[2 * PATH_BYTES], name[160];
+        snprintf(from, sizeof from, "%.600s/%.100s", folder, entry->d_name);
+        snprintf(name, sizeof name, "runtime/apus/%.100s", entry->d_name);
+        copy_file(root, from, name);
+    }
+    closedir(entries);
+    snprintf(folder, sizeof folder, "%s/runtime/apus", root);
+    compile_runtime(folder);
+}
+
 static void make_template(enum runtime runtime, const char *name) {
     char *root = nursery.template_path[runtime];
     snprintf(root, PATH_BYTES, "%.300s/%s", nursery.base, name);
@@ -158,7 +211,7 @@ static void make_template(enum runtime runtime, const char *name) {
         char main[PATH_BYTES + 64];
         snprintf(main, sizeof main, "%s/apus/__main__.py", source);
         if (access(main, R_OK) == 0 && access("/usr/bin/python3", X_OK) == 0) {
-            bind_read_only(root, source, "runtime");
+            copy_runtime(root, source);
         } else {
             nursery.has_template[runtime] = false;
         }
@@ -172,7 +225,8 @@ static void make_template(enum runtime runtime, const char *name) {
 
 void make_templates(void) {
     umask(022);
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) die("cannot take the mounts apart from the host's: %s", strerror(errno));
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        die("cannot take the mounts apart from the host's: %s", strerror(errno));
     make_template(RUNTIME_PYTHON, "python");
     make_template(RUNTIME_NATIVE, "native");
     make_template(RUNTIME_FETCH, "fetch");

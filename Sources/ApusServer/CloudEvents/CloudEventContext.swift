@@ -8,11 +8,19 @@ struct CloudEventContext {
     /// it is.
     static let places: Set<String> = ["apuspartition", "apusoffset", "apusheaders"]
 
+    /// A key that `partitionkey` cannot hold, in base64: how the server gives out keys that are no text.
+    static let keyName = "apuskey"
+
     var attributes: [Attribute] = []
+    private var keyBytes: [UInt8]?
 
     subscript(name: String) -> String? { self.attributes.first { $0.name == name }?.text }
 
-    var partitionKey: [UInt8]? { self.attributes.first { $0.name == "partitionkey" }?.value }
+    /// The record's key as the event says it.
+    var key: [UInt8]? { self.keyBytes ?? self.attributes.first { $0.name == "partitionkey" }?.value }
+
+    /// Whether CloudEvents allow this text as the value of an attribute.
+    static func isAllowed(_ text: String) -> Bool { text.unicodeScalars.allSatisfy(Self.isAllowed) }
 
     /// Adds an attribute in its text form.
     /// - Throws: `invalid_event`, or `event_too_large` for more than an event may have.
@@ -22,7 +30,12 @@ struct CloudEventContext {
         }
         guard !Self.places.contains(name) else { return }
         guard self[name] == nil else { throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' comes twice") }
-        guard value.unicodeScalars.allSatisfy(Self.isAllowed) else {
+        if name == Self.keyName {
+            guard self.keyBytes == nil, let key = Base64.decode(value) else { throw ApusError(.invalidEvent, "the attribute \(name) is not one key in base64") }
+            self.keyBytes = key
+            return
+        }
+        guard Self.isAllowed(value) else {
             throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' has a control character or another that CloudEvents do not allow")
         }
         if Self.texts.contains(name), kind != .string {

@@ -4,7 +4,8 @@ internal import ApusJSON
 
 /// Reads CloudEvents 1.0 from an HTTP request: binary, structured and batched mode.
 ///
-/// The record's key is the header `Apus-Key`, or the attribute `partitionkey`; without either the event has none.
+/// The record's key is the header `Apus-Key`, or the attribute `partitionkey` (`apuskey` for bytes that are no text, in base64);
+/// without any of them the event has none.
 enum CloudEventDecoder {
     enum Mode: Equatable { case binary, structured, batched }
 
@@ -112,14 +113,14 @@ enum CloudEventDecoder {
             try context.add(attribute, value)
         }
         if context.attributes.isEmpty {
-            context.attributes = [Attribute("id", defaults.id), Attribute("source", defaults.source), Attribute("type", defaults.type)]
+            for (name, value) in [("id", defaults.id), ("source", defaults.source), ("type", defaults.type)] { try context.add(name, value) }
         } else {
             try context.close()
         }
         if let contentType { context.attributes.append(Attribute("datacontenttype", contentType)) }
         // Without a type an empty body is no data; with one it is data of no bytes.
         let data = body.isEmpty && contentType == nil ? nil : body
-        return Event(key: key ?? context.partitionKey, attributes: context.attributes, data: data)
+        return Event(key: key ?? context.key, attributes: context.attributes, data: data)
     }
 
     // MARK: structured
@@ -140,7 +141,7 @@ enum CloudEventDecoder {
         try context.close()
         guard data == nil || encoded == nil else { throw ApusError(.invalidEvent, "an event has data or data_base64, not both") }
         // An event without data is a tombstone where it lands on a compacted topic.
-        var event = Event(key: key ?? context.partitionKey, attributes: context.attributes, data: nil)
+        var event = Event(key: key ?? context.key, attributes: context.attributes, data: nil)
         if let encoded {
             event.data = try Self.decoded(encoded)
         } else if let data {

@@ -6,7 +6,7 @@ internal import ApusStore
 /// Writes a record as a structured CloudEvent, with its place as extensions.
 enum CloudEventEncoder {
     /// What this encoder writes itself: an attribute of that name would make a second member.
-    private static let own: Set<String> = CloudEventContext.places.union(["specversion", "data", "data_base64"])
+    private static let own: Set<String> = CloudEventContext.places.union([CloudEventContext.keyName, "specversion", "data", "data_base64"])
 
     /// Data nested deeper than this goes as base64: around it are the event and an array of events, which are bounded too.
     private static let dataDepth = Limits.JSON.depth - 2
@@ -26,13 +26,24 @@ enum CloudEventEncoder {
         if !written.contains("source") { writer.member("source", "/apus") }
         if !written.contains("type") { writer.member("type", "dev.apus.record") }
         if !written.contains("time") { writer.member("time", RFC3339.format(event.timestamp)) }
-        if let key = event.key, !written.contains("partitionkey") { writer.member("partitionkey", String(decoding: key, as: UTF8.self)) }
+        if let key = event.key { Self.key(key, event, &writer) }
         writer.member("apuspartition", partition)
         writer.member("apusoffset", Int(offset))
         if headers { Self.headers(event, &writer) }
         Self.data(event, &writer)
         writer.endObject()
         return writer.bytes
+    }
+
+    /// As `partitionkey` where that can hold it and says nothing else, so that an event that is sent again keeps its key.
+    private static func key(_ key: [UInt8], _ event: Event, _ writer: inout JSONWriter) {
+        if let own = event.attributes.first(where: { $0.name == "partitionkey" && $0.kind != .header }) {
+            if own.value != key { writer.member(CloudEventContext.keyName, Base64.encode(key)) }
+        } else if !key.isEmpty, let text = String(validating: key, as: UTF8.self), CloudEventContext.isAllowed(text) {
+            writer.member("partitionkey", text)
+        } else {
+            writer.member(CloudEventContext.keyName, Base64.encode(key))
+        }
     }
 
     private static func attribute(_ attribute: Attribute, _ writer: inout JSONWriter) {

@@ -46,11 +46,14 @@ public enum Archive {
             }
             let header = try ArchiveHeader(parsing: block)
             at += Self.blockBytes
-            guard header.size <= bytes.count - at else { throw Self.invalid("'\(header.path)' is longer than the archive") }
+            guard header.size <= bytes.count - at else {
+                throw Self.invalid("'\(header.path)' is longer than the archive")
+            }
             // The folder the archive was made of, which some writers name: nothing to make.
             if !header.path.isEmpty {
                 try paths.add(header.path, isDirectory: header.kind == .directory)
-                entries.append(ArchiveEntry(path: header.path, kind: header.kind, contents: Array(bytes[at..<at + header.size])))
+                entries.append(
+                    ArchiveEntry(path: header.path, kind: header.kind, contents: Array(bytes[at..<at + header.size])))
             }
             at += min(Self.padded(header.size), bytes.count - at)
         }
@@ -96,8 +99,11 @@ public enum Archive {
         let bytes = Array(path.utf8)
         if bytes.count <= Self.nameBytes { return ("", path) }
         let earliest = bytes.count - Self.nameBytes - 1
-        for index in max(earliest, 1)..<bytes.count - 1 where bytes[index] == UInt8(ascii: "/") && index <= Self.prefixBytes {
-            return (String(decoding: bytes[..<index], as: UTF8.self), String(decoding: bytes[(index + 1)...], as: UTF8.self))
+        for index in max(earliest, 1)..<bytes.count - 1
+        where bytes[index] == UInt8(ascii: "/") && index <= Self.prefixBytes {
+            return (
+                String(decoding: bytes[..<index], as: UTF8.self), String(decoding: bytes[(index + 1)...], as: UTF8.self)
+            )
         }
         throw Self.invalid("the path '\(path)' is too long: at most 100 bytes for a name and 155 for its folders")
     }

@@ -11,11 +11,15 @@ struct ArchiveHeader: Equatable {
         let start = block.startIndex
         let magic = block[start + 257..<start + 265]
         let isPOSIX = magic.elementsEqual("ustar\u{0}00".utf8)
-        guard isPOSIX || magic.elementsEqual("ustar  \u{0}".utf8) else { throw Archive.invalid("it is not in the ustar format") }
+        guard isPOSIX || magic.elementsEqual("ustar  \u{0}".utf8) else {
+            throw Archive.invalid("it is not in the ustar format")
+        }
         guard let sum = Self.octal(block[start + 148..<start + 156]), sum == Self.checksum(block) else {
             throw Archive.invalid("a header's checksum is wrong")
         }
-        guard let size = Self.octal(block[start + 124..<start + 136]), let mode = Self.octal(block[start + 100..<start + 108]) else {
+        guard let size = Self.octal(block[start + 124..<start + 136]),
+            let mode = Self.octal(block[start + 100..<start + 108])
+        else {
             throw Archive.invalid("a header's number is malformed")
         }
         // In the older format the bytes of the prefix mean something else.
@@ -25,14 +29,17 @@ struct ArchiveHeader: Equatable {
         let name = try Self.normalised(path)
         switch block[start + 156] {
         case UInt8(ascii: "0"), 0:
-            guard path.last != UInt8(ascii: "/"), !name.isEmpty else { throw Archive.invalid("the file '\(name)' has no name") }
+            guard path.last != UInt8(ascii: "/"), !name.isEmpty else {
+                throw Archive.invalid("the file '\(name)' has no name")
+            }
             self.kind = mode & 0o100 == 0 ? .file : .executable
         case UInt8(ascii: "5"):
             guard size == 0 else { throw Archive.invalid("the directory '\(name)' has contents") }
             self.kind = .directory
         case UInt8(ascii: "1"), UInt8(ascii: "2"): throw Archive.invalid("'\(name)' is a link; replace it by a copy")
         case let type:
-            throw Archive.invalid("'\(name)' is of type \(type): only files and directories are taken (tar --format=ustar)")
+            throw Archive.invalid(
+                "'\(name)' is of type \(type): only files and directories are taken (tar --format=ustar)")
         }
         self.path = name
         self.size = size

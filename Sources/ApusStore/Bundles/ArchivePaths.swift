@@ -36,10 +36,13 @@ struct ArchivePaths {
 
     static func check(_ path: String) throws(ApusError) {
         guard (1...Limits.Bundle.pathBytes).contains(path.utf8.count) else {
-            throw Archive.invalid("the path '\(path.prefix(64))…' has \(path.utf8.count) bytes; at most \(Limits.Bundle.pathBytes) fit")
+            throw Archive.invalid(
+                "the path '\(path.prefix(64))…' has \(path.utf8.count) bytes; at most \(Limits.Bundle.pathBytes) fit")
         }
         guard !path.hasPrefix("/") else { throw Archive.invalid("the path '\(path)' is absolute") }
-        guard path.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { throw Archive.invalid("a path holds control characters") }
+        guard path.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw Archive.invalid("a path holds control characters")
+        }
         let components = path.split(separator: "/", omittingEmptySubsequences: false)
         guard components.count <= Limits.Bundle.depth else {
             throw Archive.invalid("the path '\(path)' is deeper than \(Limits.Bundle.depth) folders")

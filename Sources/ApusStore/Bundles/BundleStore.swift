@@ -25,7 +25,9 @@ public struct BundleStore: Sendable {
 
     public func path(of hash: String) -> String { "\(self.folder)/\(hash)" }
 
-    public func contains(_ hash: String) -> Bool { BundleHash.isWellFormed(hash) && FileTree.isDirectory(self.path(of: hash)) }
+    public func contains(_ hash: String) -> Bool {
+        BundleHash.isWellFormed(hash) && FileTree.isDirectory(self.path(of: hash))
+    }
 
     /// The hashes of all bundles, sorted.
     public func list() throws(ApusError) -> [String] {
@@ -37,14 +39,20 @@ public struct BundleStore: Sendable {
     /// - Throws: `bundle_invalid` when hash and archive differ or the archive is malformed, `bundle_too_large`, `disk_full`.
     public func store(_ archive: [UInt8], hash: String) throws(ApusError) -> Stored {
         guard BundleHash.isWellFormed(hash) else {
-            throw ApusError(.bundleInvalid, "'\(hash.prefix(80))' is no content hash: 64 lower-case hexadecimal digits are expected")
+            throw ApusError(
+                .bundleInvalid, "'\(hash.prefix(80))' is no content hash: 64 lower-case hexadecimal digits are expected"
+            )
         }
         guard archive.count <= Limits.Bundle.archiveBytes else {
-            throw ApusError(.bundleTooLarge, "the bundle has \(archive.count) bytes; at most \(Limits.Bundle.archiveBytes) are taken")
+            throw ApusError(
+                .bundleTooLarge,
+                "the bundle has \(archive.count) bytes; at most \(Limits.Bundle.archiveBytes) are taken")
         }
         let actual = BundleHash.of(archive)
         guard actual == hash else {
-            throw ApusError(.bundleInvalid, "the bundle's hash is \(actual), not \(hash): it was changed or cut on its way; send it again")
+            throw ApusError(
+                .bundleInvalid,
+                "the bundle's hash is \(actual), not \(hash): it was changed or cut on its way; send it again")
         }
         if self.contains(hash) { return .existed }
         let entries = try Archive.decode(archive)
@@ -81,7 +89,8 @@ public struct BundleStore: Sendable {
                 try FileTree.makeDirectory("\(folder)/\(directory)", mode: 0o755)
             }
             guard entry.kind != .directory else { continue }
-            try FileTree.writeNew("\(folder)/\(entry.path)", entry.contents, mode: entry.kind == .executable ? 0o755 : 0o644)
+            try FileTree.writeNew(
+                "\(folder)/\(entry.path)", entry.contents, mode: entry.kind == .executable ? 0o755 : 0o644)
         }
         for directory in made { try FileTree.sync("\(folder)/\(directory)") }
         try FileTree.sync(folder)

@@ -17,13 +17,16 @@ public struct Bundler: Sendable {
     ///   where a file cannot be read.
     public func bundle(_ folder: String) throws(ApusError) -> Bundle {
         guard FileTree.isDirectory(folder) else {
-            throw ApusError(.bundleInvalid, "the source '\(folder)' is no folder; check `source` in the manifest, which is relative to it")
+            throw ApusError(
+                .bundleInvalid,
+                "the source '\(folder)' is no folder; check `source` in the manifest, which is relative to it")
         }
         let rules = try Self.rules(of: folder)
         var walk = Walk(folder: folder, rules: rules)
         try walk.visit("")
         let archive = try Archive.encode(walk.entries)
-        return Bundle(archive: archive, hash: BundleHash.of(archive), files: walk.entries.count { $0.kind != .directory })
+        return Bundle(
+            archive: archive, hash: BundleHash.of(archive), files: walk.entries.count { $0.kind != .directory })
     }
 
     private static func rules(of folder: String) throws(ApusError) -> IgnoreRules {
@@ -31,7 +34,9 @@ public struct Bundler: Sendable {
         guard access(path, F_OK) == 0 else { return try IgnoreRules() }
         let bytes = try FileTree.read(path, limit: Limits.Bundle.ignoreFileBytes)
         guard bytes.count <= Limits.Bundle.ignoreFileBytes else {
-            throw ApusError(.bundleInvalid, "'\(path)' has more than \(Limits.Bundle.ignoreFileBytes) bytes; use fewer, wider patterns")
+            throw ApusError(
+                .bundleInvalid,
+                "'\(path)' has more than \(Limits.Bundle.ignoreFileBytes) bytes; use fewer, wider patterns")
         }
         return try IgnoreRules(String(decoding: bytes, as: UTF8.self), file: path)
     }

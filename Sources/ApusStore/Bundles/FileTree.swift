@@ -10,7 +10,9 @@ enum FileTree {
         if number == ENOSPC || number == EDQUOT {
             return ApusError(.diskFull, "the disk is full: \(call) '\(path)': \(reason); make room and try again")
         }
-        return ApusError(.dataDirectoryInvalid, "\(call) '\(path)': \(reason); check that the folder exists and belongs to this user")
+        return ApusError(
+            .dataDirectoryInvalid, "\(call) '\(path)': \(reason); check that the folder exists and belongs to this user"
+        )
     }
 
     static func isDirectory(_ path: String) -> Bool {

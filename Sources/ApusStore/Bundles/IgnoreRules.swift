@@ -8,7 +8,8 @@ public import ApusCore
 public struct IgnoreRules: Sendable, Equatable {
     /// Left out unless an `.apusignore` takes them back.
     public static let defaults = [
-        ".git/", ".hg/", ".svn/", ".apus/", "__pycache__/", "*.pyc", ".venv/", ".pytest_cache/", ".mypy_cache/", ".DS_Store", "/.apusignore",
+        ".git/", ".hg/", ".svn/", ".apus/", "__pycache__/", "*.pyc", ".venv/", ".pytest_cache/", ".mypy_cache/",
+        ".DS_Store", "/.apusignore",
     ]
 
     private struct Rule: Sendable, Equatable {
@@ -29,10 +30,13 @@ public struct IgnoreRules: Sendable, Equatable {
             line += 1
             guard let rule = Self.rule(raw) else { continue }
             guard self.rules.count < Limits.Bundle.ignorePatterns else {
-                throw ApusError(.bundleInvalid, "\(file):\(line): more than \(Limits.Bundle.ignorePatterns) patterns; use fewer, wider ones")
+                throw ApusError(
+                    .bundleInvalid,
+                    "\(file):\(line): more than \(Limits.Bundle.ignorePatterns) patterns; use fewer, wider ones")
             }
             guard Self.isWhole(rule.pattern) else {
-                throw ApusError(.bundleInvalid, "\(file):\(line): the pattern '\(raw)' has an unclosed '[' or ends in '\\'")
+                throw ApusError(
+                    .bundleInvalid, "\(file):\(line): the pattern '\(raw)' has an unclosed '[' or ends in '\\'")
             }
             self.rules.append(rule)
         }

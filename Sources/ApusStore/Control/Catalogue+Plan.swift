@@ -6,9 +6,11 @@ extension Catalogue.Function {
     /// The function as the engine knows it.
     public var plan: FunctionPlan {
         FunctionPlan(
-            function: self.id, generation: self.generation, timeout: self.manifest.timeout, concurrency: self.manifest.concurrency,
+            function: self.id, generation: self.generation, timeout: self.manifest.timeout,
+            concurrency: self.manifest.concurrency,
             batch: self.manifest.batch.map { BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait) },
-            scale: ScalePlan(min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
+            scale: ScalePlan(
+                min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
             triggers: self.triggers.map { $0.plan(emits: !self.manifest.emitTopics.isEmpty) }
         )
     }
@@ -31,8 +33,10 @@ extension Catalogue.Trigger {
         let retry = self.manifest.retry
         return TriggerPlan(
             trigger: self.id, kind: self.manifest.isTable ? .table : .topic, order: order,
-            retry: RetryPlan(attempts: retry.attempts, initial: retry.initial, max: retry.max), onExhausted: onExhausted,
-            isPaused: self.manifest.isPaused, hasOutputs: !self.manifest.isTable && (emits || self.manifest.replyTo != nil)
+            retry: RetryPlan(attempts: retry.attempts, initial: retry.initial, max: retry.max),
+            onExhausted: onExhausted,
+            isPaused: self.manifest.isPaused,
+            hasOutputs: !self.manifest.isTable && (emits || self.manifest.replyTo != nil)
         )
     }
 

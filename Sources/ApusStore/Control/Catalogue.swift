@@ -116,13 +116,16 @@ public struct Catalogue: Sendable {
         let previous = self.functions[name]
         let triggers = zip(manifest.triggers, deployment.triggers).map { manifest, deployment in
             Trigger(
-                id: self.triggerID(TriggerKey(function: name, trigger: deployment.name, generation: deployment.generation)),
+                id: self.triggerID(
+                    TriggerKey(function: name, trigger: deployment.name, generation: deployment.generation)),
                 function: name, manifest: manifest, deployment: deployment
             )
         }
         let function = Function(
-            id: previous?.id ?? FunctionID(rawValue: self.nextFunction), generation: record.generation, revision: deployment.revision,
-            bundle: deployment.bundle, layer: deployment.layer, manifest: manifest, triggers: triggers, updated: record.time
+            id: previous?.id ?? FunctionID(rawValue: self.nextFunction), generation: record.generation,
+            revision: deployment.revision,
+            bundle: deployment.bundle, layer: deployment.layer, manifest: manifest, triggers: triggers,
+            updated: record.time
         )
         if previous == nil { self.nextFunction += 1 }
         self.forgetTriggers(of: previous, keeping: triggers)
@@ -132,7 +135,9 @@ public struct Catalogue: Sendable {
     }
 
     private mutating func removeFunction(_ record: ControlRecord) -> Change {
-        guard let name = ResourceName(record.namespace, record.name), let function = self.functions.removeValue(forKey: name) else {
+        guard let name = ResourceName(record.namespace, record.name),
+            let function = self.functions.removeValue(forKey: name)
+        else {
             return .none
         }
         self.names[function.id] = nil
@@ -161,7 +166,9 @@ public struct Catalogue: Sendable {
     private mutating func forgetTriggers(of previous: Function?, keeping triggers: [Trigger]) {
         for trigger in previous?.triggers ?? [] where !triggers.contains(where: { $0.id == trigger.id }) {
             let deployment = trigger.deployment
-            self.triggerIDs[TriggerKey(function: trigger.function, trigger: deployment.name, generation: deployment.generation)] = nil
+            self.triggerIDs[
+                TriggerKey(function: trigger.function, trigger: deployment.name, generation: deployment.generation)] =
+                nil
         }
     }
 
@@ -170,7 +177,8 @@ public struct Catalogue: Sendable {
         do throws(ManifestErrors) {
             manifest = try Manifest(json: json, namespace: record.namespace)
         } catch {
-            throw ApusError(.logDamaged, "the manifest of '\(record.key)' on apus.control cannot be read: \(error)", cause: error)
+            throw ApusError(
+                .logDamaged, "the manifest of '\(record.key)' on apus.control cannot be read: \(error)", cause: error)
         }
         guard manifest.namespace == record.namespace, manifest.name == record.name else { throw Self.mismatch(record) }
         return manifest

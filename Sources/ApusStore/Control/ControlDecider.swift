@@ -24,12 +24,17 @@ struct ControlDecider {
     private func deploy(_ documents: [DeployDocument], _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
         guard (1...Limits.Control.documentsPerDeploy).contains(documents.count) else {
             throw ApusError(
-                .manifestInvalid, "the deploy has \(documents.count) documents; 1 to \(Limits.Control.documentsPerDeploy) are expected"
+                .manifestInvalid,
+                "the deploy has \(documents.count) documents; 1 to \(Limits.Control.documentsPerDeploy) are expected"
             )
         }
-        do throws(ManifestErrors) { try Manifest.checkDistinct(documents.map(\.manifest)) } catch { throw error.asApusError }
+        do throws(ManifestErrors) { try Manifest.checkDistinct(documents.map(\.manifest)) } catch {
+            throw error.asApusError
+        }
         if let ifMatch {
-            guard documents.count == 1 else { throw ApusError(.invalidArgument, "If-Match needs a deploy of one document") }
+            guard documents.count == 1 else {
+                throw ApusError(.invalidArgument, "If-Match needs a deploy of one document")
+            }
             let identity = documents[0].manifest.identity
             let kind: ControlRecord.Kind = identity.kind == .function ? .function : .topic
             try self.check(ifMatch, kind, identity.namespace, identity.name)
@@ -43,7 +48,9 @@ struct ControlDecider {
         }
         let count = known.count
         guard count <= Limits.Control.topics else {
-            throw ApusError(.limitReached, "there would be \(count) topics; at most \(Limits.Control.topics) are possible: delete some first")
+            throw ApusError(
+                .limitReached,
+                "there would be \(count) topics; at most \(Limits.Control.topics) are possible: delete some first")
         }
         let rules = ReferenceRules(topics: known)
         var problems: [ReferenceRules.Problem] = []
@@ -78,7 +85,8 @@ struct ControlDecider {
                 throw ApusError(
                     .conflict,
                     "the topic '\(topic.name)' has \(old.partitions) partitions; "
-                        + (old.isCompacted ? "those of a compacted topic cannot change" : "there can be more, never fewer")
+                        + (old.isCompacted
+                            ? "those of a compacted topic cannot change" : "there can be more, never fewer")
                 )
             }
             if new != old { decision.topicChanges.append(.alter(topic.topic, new)) }
@@ -97,22 +105,27 @@ struct ControlDecider {
     }
 
     private func deploy(
-        _ function: FunctionManifest, _ document: DeployDocument, _ topics: [TopicName: TopicConfiguration], _ added: Set<TopicName>,
+        _ function: FunctionManifest, _ document: DeployDocument, _ topics: [TopicName: TopicConfiguration],
+        _ added: Set<TopicName>,
         into decision: inout ControlDecision
     ) throws(ApusError) {
         let name = function.name
         guard let bundle = document.bundle, BundleHash.isWellFormed(bundle) else {
-            throw ApusError(.bundleNotFound, "the function '\(name)' comes without a bundle: send its source to /v1/bundles first")
+            throw ApusError(
+                .bundleNotFound, "the function '\(name)' comes without a bundle: send its source to /v1/bundles first")
         }
         let previous = self.catalogue.functions[name]
         guard previous != nil || self.catalogue.functions.count < Limits.Control.functions else {
-            throw ApusError(.limitReached, "\(Limits.Control.functions) functions are deployed, no more are possible: delete some first")
+            throw ApusError(
+                .limitReached,
+                "\(Limits.Control.functions) functions are deployed, no more are possible: delete some first")
         }
         let json = Manifest.function(function).toJSON()
         let revision = Self.revision(manifest: json, bundle: bundle, layer: document.layer)
         let generation = self.catalogue.generation(.function, name.namespace, name.name)
         var outcome = ControlDecision.Outcome(
-            kind: .function, namespace: name.namespace, name: name.name, action: .unchanged, generation: generation, revision: revision
+            kind: .function, namespace: name.namespace, name: name.name, action: .unchanged, generation: generation,
+            revision: revision
         )
         if let previous, previous.revision == revision {
             decision.outcomes.append(outcome)
@@ -120,7 +133,8 @@ struct ControlDecider {
         }
         var triggers: [TriggerDeployment] = []
         for trigger in function.triggers {
-            triggers.append(try self.deploy(trigger, previous, generation + 1, topics, isNew: added.contains(trigger.topic)))
+            triggers.append(
+                try self.deploy(trigger, previous, generation + 1, topics, isNew: added.contains(trigger.topic)))
         }
         outcome.action = previous == nil ? .created : .updated
         outcome.generation = generation + 1
@@ -129,7 +143,8 @@ struct ControlDecider {
             ControlRecord(
                 kind: .function, namespace: name.namespace, name: name.name, generation: generation + 1, time: self.now,
                 content: .function(
-                    FunctionDeployment(manifest: json, revision: revision, bundle: bundle, layer: document.layer, triggers: triggers)
+                    FunctionDeployment(
+                        manifest: json, revision: revision, bundle: bundle, layer: document.layer, triggers: triggers)
                 )
             )
         )
@@ -137,7 +152,8 @@ struct ControlDecider {
 
     /// A trigger that stays, by its name and topic, keeps its generation and so its position.
     private func deploy(
-        _ trigger: TriggerManifest, _ previous: Catalogue.Function?, _ generation: UInt64, _ topics: [TopicName: TopicConfiguration],
+        _ trigger: TriggerManifest, _ previous: Catalogue.Function?, _ generation: UInt64,
+        _ topics: [TopicName: TopicConfiguration],
         isNew: Bool
     ) throws(ApusError) -> TriggerDeployment {
         let kept = previous?.triggers.first {
@@ -168,15 +184,20 @@ struct ControlDecider {
 
     private func deleteFunction(_ name: ResourceName, _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
         guard self.catalogue.functions[name] != nil else {
-            throw ApusError(.functionNotFound, "there is no function '\(name)'; 'apus get functions' lists those that are")
+            throw ApusError(
+                .functionNotFound, "there is no function '\(name)'; 'apus get functions' lists those that are")
         }
         if let ifMatch { try self.check(ifMatch, .function, name.namespace, name.name) }
         return self.deletion(.function, name.namespace, name.name)
     }
 
-    private func deleteTopic(_ namespace: Namespace, _ name: String, _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+    private func deleteTopic(_ namespace: Namespace, _ name: String, _ ifMatch: UInt64?) throws(ApusError)
+        -> ControlDecision
+    {
         guard let topic = TopicName(namespace, name), self.catalogue.topics[topic] != nil else {
-            throw ApusError(.topicNotFound, "there is no topic '\(name)' in the namespace '\(namespace)'; 'apus get topics' lists those that are")
+            throw ApusError(
+                .topicNotFound,
+                "there is no topic '\(name)' in the namespace '\(namespace)'; 'apus get topics' lists those that are")
         }
         if let ifMatch { try self.check(ifMatch, .topic, namespace, name) }
         let users = self.catalogue.users(of: topic)
@@ -195,10 +216,13 @@ struct ControlDecider {
         let generation = self.catalogue.generation(kind, namespace, name) + 1
         return ControlDecision(
             records: [
-                ControlRecord(kind: kind, namespace: namespace, name: name, generation: generation, time: self.now, content: .deleted)
+                ControlRecord(
+                    kind: kind, namespace: namespace, name: name, generation: generation, time: self.now,
+                    content: .deleted)
             ],
             outcomes: [
-                ControlDecision.Outcome(kind: kind, namespace: namespace, name: name, action: .deleted, generation: generation)
+                ControlDecision.Outcome(
+                    kind: kind, namespace: namespace, name: name, action: .deleted, generation: generation)
             ]
         )
     }
@@ -212,12 +236,14 @@ struct ControlDecider {
         return ControlDecision(
             records: [
                 ControlRecord(
-                    kind: .fate, namespace: namespace, name: id.description, generation: 1, time: self.now, content: .fate(fate)
+                    kind: .fate, namespace: namespace, name: id.description, generation: 1, time: self.now,
+                    content: .fate(fate)
                 )
             ],
             outcomes: [
                 ControlDecision.Outcome(
-                    kind: .fate, namespace: namespace, name: id.description, action: fate == .redriven ? .redriven : .dropped,
+                    kind: .fate, namespace: namespace, name: id.description,
+                    action: fate == .redriven ? .redriven : .dropped,
                     generation: 1
                 )
             ]
@@ -225,7 +251,9 @@ struct ControlDecider {
     }
 
     /// A name that was deleted has a generation and yet is not there: for `If-Match` it counts as 0.
-    private func check(_ ifMatch: UInt64, _ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String) throws(ApusError) {
+    private func check(_ ifMatch: UInt64, _ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String)
+        throws(ApusError)
+    {
         let isThere =
             switch kind {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false

@@ -54,7 +54,9 @@ public struct ControlQueue: Sendable {
 
     /// Applies a record that was read from the log, at the start, before anything is decided.
     /// - Throws: `log_damaged`; the catalogue goes on without the record.
-    public mutating func follow(_ record: ControlRecord) throws(ApusError) -> Catalogue.Change { try self.catalogue.apply(record) }
+    public mutating func follow(_ record: ControlRecord) throws(ApusError) -> Catalogue.Change {
+        try self.catalogue.apply(record)
+    }
 
     public var waitingCount: Int { self.waiting.count }
 
@@ -63,7 +65,8 @@ public struct ControlQueue: Sendable {
     /// - Throws: `overloaded` when ``Limits/Control/waitingWrites`` wait already.
     public mutating func submit(_ command: ControlCommand, id: CommandID, deadline: Timestamp) throws(ApusError) {
         guard self.waiting.count < Limits.Control.waitingWrites else {
-            throw ApusError(.overloaded, "\(Limits.Control.waitingWrites) deploys and deletions wait already; try again later")
+            throw ApusError(
+                .overloaded, "\(Limits.Control.waitingWrites) deploys and deletions wait already; try again later")
         }
         self.waiting.append(Waiting(id: id, command: command, deadline: deadline))
     }
@@ -75,12 +78,15 @@ public struct ControlQueue: Sendable {
     ) -> Action? {
         guard case .idle = self.state, let next = self.waiting.popFirst() else { return nil }
         guard next.deadline > now else {
-            return .answer(next.id, .failed(code: .expired, message: "the write waited past its deadline and was not applied; try again"))
+            return .answer(
+                next.id,
+                .failed(code: .expired, message: "the write waited past its deadline and was not applied; try again"))
         }
         return withoutActuallyEscaping(resolve) { resolve in
             let decision: ControlDecision
             do throws(ApusError) {
-                decision = try ControlDecider(catalogue: self.catalogue, now: now, resolve: resolve).decide(next.command)
+                decision = try ControlDecider(catalogue: self.catalogue, now: now, resolve: resolve).decide(
+                    next.command)
             } catch {
                 return .answer(next.id, .failure(error))
             }

@@ -29,8 +29,10 @@ extension ControlRecord {
 
     private var json: JSONValue {
         var object: JSONObject = [
-            "format": .integer(Self.format), "kind": .string(self.kind.rawValue), "namespace": .string(self.namespace.name),
-            "name": .string(self.name), "generation": .number(self.generation), "time": .integer(self.time.microseconds),
+            "format": .integer(Self.format), "kind": .string(self.kind.rawValue),
+            "namespace": .string(self.namespace.name),
+            "name": .string(self.name), "generation": .number(self.generation),
+            "time": .integer(self.time.microseconds),
         ]
         switch self.content {
         case .deleted: object["deleted"] = true
@@ -61,20 +63,25 @@ extension ControlRecord {
         guard let bytes = event.key else { throw .noKey }
         let key = String(decoding: bytes, as: UTF8.self)
         let parts = key.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
-        guard parts.count == 3, let namespace = Namespace(String(parts[1])), !parts[2].isEmpty else { throw .badKey(key) }
+        guard parts.count == 3, let namespace = Namespace(String(parts[1])), !parts[2].isEmpty else {
+            throw .badKey(key)
+        }
         guard let kind = Kind(rawValue: String(parts[0])) else { throw .unknownKind(String(parts[0])) }
         let name = String(parts[2])
         guard let data = event.data else {
             // Only fates are forgotten by a tombstone: once the dead letter itself is gone.
             guard kind == .fate else { throw .badMember("data") }
-            self.init(kind: kind, namespace: namespace, name: name, generation: 0, time: event.timestamp, content: .deleted)
+            self.init(
+                kind: kind, namespace: namespace, name: name, generation: 0, time: event.timestamp, content: .deleted)
             return
         }
         let json: JSONValue
         do throws(ApusError) { json = try JSONValue.parse(data) } catch { throw .notJSON(error.message) }
         guard let format = json["format"]?.integer else { throw .badMember("format") }
         guard format == Self.format else { throw .unknownFormat(format) }
-        guard json["kind"]?.string == kind.rawValue, json["namespace"]?.string == namespace.name, json["name"]?.string == name else {
+        guard json["kind"]?.string == kind.rawValue, json["namespace"]?.string == namespace.name,
+            json["name"]?.string == name
+        else {
             throw .badKey(key)
         }
         guard let generation = json["generation"]?.unsigned else { throw .badMember("generation") }
@@ -89,7 +96,9 @@ extension ControlRecord {
         if json["deleted"]?.boolean == true { return .deleted }
         switch kind {
         case .fate:
-            guard let fate = json["fate"]?.string.flatMap(DeadLetterFate.init(rawValue:)) else { throw .badMember("fate") }
+            guard let fate = json["fate"]?.string.flatMap(DeadLetterFate.init(rawValue:)) else {
+                throw .badMember("fate")
+            }
             return .fate(fate)
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
@@ -103,7 +112,8 @@ extension ControlRecord {
             for trigger in list { triggers.append(try TriggerDeployment(trigger)) }
             return .function(
                 FunctionDeployment(
-                    manifest: manifest, revision: revision, bundle: bundle, layer: json["layer"]?.string, triggers: triggers
+                    manifest: manifest, revision: revision, bundle: bundle, layer: json["layer"]?.string,
+                    triggers: triggers
                 )
             )
         }
@@ -120,7 +130,9 @@ extension TriggerDeployment {
 
     init(_ json: JSONValue) throws(ControlRecordError) {
         guard let name = json["name"]?.string else { throw .badMember("triggers.name") }
-        guard let topic = json["topic"]?.string.flatMap(TopicName.init(onLog:)) else { throw .badMember("triggers.topic") }
+        guard let topic = json["topic"]?.string.flatMap(TopicName.init(onLog:)) else {
+            throw .badMember("triggers.topic")
+        }
         guard let isTable = json["table"]?.boolean else { throw .badMember("triggers.table") }
         guard let generation = json["generation"]?.unsigned else { throw .badMember("triggers.generation") }
         guard let starts = json["starts"]?.array else { throw .badMember("triggers.starts") }

@@ -83,5 +83,7 @@ public struct TriggerDeployment: Sendable, Equatable {
         self.starts = starts
     }
 
-    public func start(of partition: Int) -> Offset { self.starts.indices.contains(partition) ? self.starts[partition] : 0 }
+    public func start(of partition: Int) -> Offset {
+        self.starts.indices.contains(partition) ? self.starts[partition] : 0
+    }
 }

@@ -20,7 +20,8 @@ public struct DeadLetterID: Sendable, Hashable, CustomStringConvertible {
     public init?(_ text: String) {
         // The topic may hold hyphens, so the numbers are taken from both ends.
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count >= 4, parts[0].utf8.count == 16, let identity = UInt64(parts[0], radix: 16), parts[0].first != "+",
+        guard parts.count >= 4, parts[0].utf8.count == 16, let identity = UInt64(parts[0], radix: 16),
+            parts[0].first != "+",
             let partition = Self.number(parts[parts.count - 2]), partition < Limits.partitionsPerTopic,
             let offset = Self.number(parts[parts.count - 1]),
             let topic = TopicName(onLog: parts[1..<parts.count - 2].joined(separator: "-"))
@@ -30,7 +31,8 @@ public struct DeadLetterID: Sendable, Hashable, CustomStringConvertible {
 
     public var description: String {
         let digits = String(self.logIdentity, radix: 16)
-        return "\(String(repeating: "0", count: 16 - digits.count))\(digits)-\(self.topic)-\(self.partition)-\(self.offset)"
+        return
+            "\(String(repeating: "0", count: 16 - digits.count))\(digits)-\(self.topic)-\(self.partition)-\(self.offset)"
     }
 
     private static func number(_ text: Substring) -> Int64? {

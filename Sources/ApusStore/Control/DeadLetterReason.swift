@@ -35,7 +35,8 @@ public struct DeadLetterReason: Sendable, Equatable {
     public var revision: String
 
     public init(
-        topic: String, partition: Int, offset: Offset, attempts: Int, code: String, message: String, detail: String = "",
+        topic: String, partition: Int, offset: Offset, attempts: Int, code: String, message: String,
+        detail: String = "",
         namespace: String, function: String, trigger: String, time: Timestamp, revision: String
     ) {
         self.topic = topic
@@ -59,14 +60,17 @@ public struct DeadLetterReason: Sendable, Equatable {
         for attribute in event.attributes where attribute.kind == .header && attribute.name.hasPrefix("apus-dead-") {
             headers[attribute.name] = attribute.text
         }
-        guard let topic = headers[Header.topic], let function = headers[Header.function], let code = headers[Header.code],
-            let partition = headers[Header.partition].flatMap(Int.init), let offset = headers[Header.offset].flatMap(Offset.init)
+        guard let topic = headers[Header.topic], let function = headers[Header.function],
+            let code = headers[Header.code],
+            let partition = headers[Header.partition].flatMap(Int.init),
+            let offset = headers[Header.offset].flatMap(Offset.init)
         else { return nil }
         // A function outside `default` may be written with its namespace.
         let parts = function.split(separator: "/", maxSplits: 1)
         let (written, name) = parts.count == 2 ? (String(parts[0]), String(parts[1])) : ("default", function)
         self.init(
-            topic: topic, partition: partition, offset: offset, attempts: headers[Header.attempts].flatMap(Int.init) ?? 0, code: code,
+            topic: topic, partition: partition, offset: offset,
+            attempts: headers[Header.attempts].flatMap(Int.init) ?? 0, code: code,
             message: headers[Header.message] ?? "", detail: headers[Header.detail] ?? "",
             namespace: headers[Header.namespace] ?? written, function: name, trigger: headers[Header.trigger] ?? "",
             time: headers[Header.time].flatMap(Int64.init).map(Timestamp.init(microseconds:)) ?? event.timestamp,
@@ -77,10 +81,12 @@ public struct DeadLetterReason: Sendable, Equatable {
     /// The headers to write beside the event.
     public var attributes: [Attribute] {
         [
-            (Header.topic, self.topic), (Header.partition, String(self.partition)), (Header.offset, String(self.offset)),
+            (Header.topic, self.topic), (Header.partition, String(self.partition)),
+            (Header.offset, String(self.offset)),
             (Header.attempts, String(self.attempts)), (Header.code, self.code), (Header.message, self.message),
             (Header.detail, self.detail), (Header.namespace, self.namespace), (Header.function, self.function),
-            (Header.trigger, self.trigger), (Header.time, String(self.time.microseconds)), (Header.revision, self.revision),
+            (Header.trigger, self.trigger), (Header.time, String(self.time.microseconds)),
+            (Header.revision, self.revision),
         ].map { Attribute($0.0, $0.1, kind: .header) }
     }
 }

@@ -45,7 +45,8 @@ public struct DeployRequest: Sendable, Equatable {
         let json = try JSONValue.parse(body)
         guard let list = json["documents"]?.array, (1...Limits.Control.documentsPerDeploy).contains(list.count) else {
             throw ApusError(
-                .manifestInvalid, "`documents` is missing: expected a list of 1 to \(Limits.Control.documentsPerDeploy) manifests"
+                .manifestInvalid,
+                "`documents` is missing: expected a list of 1 to \(Limits.Control.documentsPerDeploy) manifests"
             )
         }
         for member in json.object?.names ?? [] where !["documents", "dryRun", "wait"].contains(member) {
@@ -71,7 +72,8 @@ public struct DeployRequest: Sendable, Equatable {
             }
         }
         guard problems.isEmpty else { throw ApusError(.manifestInvalid, problems.joined(separator: "\n")) }
-        self.init(documents: documents, isDryRun: json["dryRun"]?.boolean ?? false, waits: json["wait"]?.boolean ?? false)
+        self.init(
+            documents: documents, isDryRun: json["dryRun"]?.boolean ?? false, waits: json["wait"]?.boolean ?? false)
     }
 }
 

@@ -17,7 +17,8 @@ struct ReferenceRules {
             problems.append(
                 Problem(
                     code: .topicNotFound,
-                    message: self.place(function, path) + "the topic '\(Self.shown(topic))' neither exists nor comes with this deploy"
+                    message: self.place(function, path)
+                        + "the topic '\(Self.shown(topic))' neither exists nor comes with this deploy"
                         + "; add a Topic document for it"
                 )
             )

@@ -21,7 +21,8 @@ public struct LogLine: Sendable, Equatable {
     public var invocation: String
 
     public init(
-        function: ResourceName, time: Timestamp, level: LogPayload.Level, text: String, revision: String = "", worker: UInt64 = 0,
+        function: ResourceName, time: Timestamp, level: LogPayload.Level, text: String, revision: String = "",
+        worker: UInt64 = 0,
         invocation: String = ""
     ) {
         self.function = function
@@ -38,7 +39,8 @@ public struct LogLine: Sendable, Equatable {
         Event(
             key: Array("\(self.function.namespace)/\(self.function.name)".utf8),
             attributes: [
-                Attribute(Header.revision, self.revision, kind: .header), Attribute(Header.worker, String(self.worker), kind: .header),
+                Attribute(Header.revision, self.revision, kind: .header),
+                Attribute(Header.worker, String(self.worker), kind: .header),
                 Attribute(Header.invocation, self.invocation, kind: .header),
                 Attribute(Header.level, String(self.level.rawValue), kind: .header),
             ],
@@ -49,10 +51,13 @@ public struct LogLine: Sendable, Equatable {
     /// - Returns: nil when the record is no log line.
     public init?(_ event: Event) {
         let parts = String(decoding: event.key ?? [], as: UTF8.self).split(separator: "/", maxSplits: 1)
-        guard parts.count == 2, let namespace = Namespace(String(parts[0])), let name = ResourceName(namespace, String(parts[1])),
+        guard parts.count == 2, let namespace = Namespace(String(parts[0])),
+            let name = ResourceName(namespace, String(parts[1])),
             let data = event.data
         else { return nil }
-        func header(_ name: String) -> String? { event.attributes.first { $0.kind == .header && $0.name == name }?.text }
+        func header(_ name: String) -> String? {
+            event.attributes.first { $0.kind == .header && $0.name == name }?.text
+        }
         self.init(
             function: name, time: event.timestamp,
             level: header(Header.level).flatMap(UInt8.init).flatMap(LogPayload.Level.init(rawValue:)) ?? .info,

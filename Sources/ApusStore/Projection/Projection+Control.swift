@@ -11,7 +11,8 @@ extension Projection {
     }
 
     public func function(_ name: ResourceName) throws(ApusError) -> FunctionRow? {
-        try self.database.prepare(Self.selectFunction + " WHERE namespace = ? AND name = ?").first(Self.values(name), Self.function)
+        try self.database.prepare(Self.selectFunction + " WHERE namespace = ? AND name = ?").first(
+            Self.values(name), Self.function)
     }
 
     /// The revisions kept of a function, newest first; those of a deleted function too.
@@ -22,7 +23,8 @@ extension Projection {
             """
         return try self.database.prepare(sql).all(Self.values(name)) { row in
             RevisionRow(
-                revision: row.text(0), generation: UInt64(bitPattern: row.integer(1)), bundle: row.text(2), layer: row.optionalText(3),
+                revision: row.text(0), generation: UInt64(bitPattern: row.integer(1)), bundle: row.text(2),
+                layer: row.optionalText(3),
                 manifest: row.text(4), deployed: Timestamp(microseconds: row.integer(5))
             )
         }
@@ -76,18 +78,22 @@ extension Projection {
             ON CONFLICT DO UPDATE SET generation = excluded.generation, revision = excluded.revision, bundle = excluded.bundle,
                 layer = excluded.layer, manifest = excluded.manifest, triggers = excluded.triggers, updated = excluded.updated
             """
-        try self.database.prepare(sql).run(name + [
-            generation, .text(function.revision), .text(function.bundle), .optional(function.layer), .text(manifest),
-            .text(Self.text(.array(function.triggers.map(\.json)))), .integer(record.time.microseconds),
-        ])
+        try self.database.prepare(sql).run(
+            name + [
+                generation, .text(function.revision), .text(function.bundle), .optional(function.layer),
+                .text(manifest),
+                .text(Self.text(.array(function.triggers.map(\.json)))), .integer(record.time.microseconds),
+            ])
         let revision = """
             INSERT OR REPLACE INTO revisions (namespace, name, revision, generation, bundle, layer, manifest, deployed)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             """
-        try self.database.prepare(revision).run(name + [
-            .text(function.revision), generation, .text(function.bundle), .optional(function.layer), .text(manifest),
-            .integer(record.time.microseconds),
-        ])
+        try self.database.prepare(revision).run(
+            name + [
+                .text(function.revision), generation, .text(function.bundle), .optional(function.layer),
+                .text(manifest),
+                .integer(record.time.microseconds),
+            ])
         let old = """
             DELETE FROM revisions WHERE namespace = ?1 AND name = ?2 AND generation <= (
                 SELECT generation FROM revisions WHERE namespace = ?1 AND name = ?2 ORDER BY generation DESC LIMIT 1 OFFSET ?3
@@ -114,7 +120,8 @@ extension Projection {
 
     private static func function(_ row: Row) throws(ApusError) -> FunctionRow {
         FunctionRow(
-            namespace: row.text(0), name: row.text(1), generation: UInt64(bitPattern: row.integer(2)), revision: row.text(3),
+            namespace: row.text(0), name: row.text(1), generation: UInt64(bitPattern: row.integer(2)),
+            revision: row.text(3),
             bundle: row.text(4), layer: row.optionalText(5), manifest: row.text(6), triggers: row.text(7),
             created: Timestamp(microseconds: row.integer(8)), updated: Timestamp(microseconds: row.integer(9))
         )
@@ -122,7 +129,8 @@ extension Projection {
 
     private static func topic(_ row: Row) throws(ApusError) -> TopicRow {
         TopicRow(
-            namespace: row.text(0), name: row.text(1), generation: UInt64(bitPattern: row.integer(2)), manifest: row.text(3),
+            namespace: row.text(0), name: row.text(1), generation: UInt64(bitPattern: row.integer(2)),
+            manifest: row.text(3),
             created: Timestamp(microseconds: row.integer(4)), updated: Timestamp(microseconds: row.integer(5))
         )
     }

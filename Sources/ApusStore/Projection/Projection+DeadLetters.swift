@@ -29,7 +29,8 @@ public struct DeadLetterQuery: Sendable, Equatable {
     public var limit: Int
 
     public init(
-        namespace: Namespace = .default, function: String? = nil, topic: String? = nil, state: DeadLetterRow.State? = .open,
+        namespace: Namespace = .default, function: String? = nil, topic: String? = nil,
+        state: DeadLetterRow.State? = .open,
         after: Int64 = 0, limit: Int = 100
     ) {
         self.namespace = namespace
@@ -44,11 +45,12 @@ public struct DeadLetterQuery: Sendable, Equatable {
 extension Projection {
     /// Dead letters, oldest first.
     public func deadLetters(_ query: DeadLetterQuery) throws(ApusError) -> [DeadLetterRow] {
-        let sql = ProjectionDeadLetters.select + """
-             WHERE namespace = ?1 AND sequence > ?2 AND (?3 IS NULL OR function = ?3) AND (?4 IS NULL OR topic = ?4 OR source_topic = ?4)
-                AND (?5 IS NULL OR ifnull(f.state, 'open') = ?5)
-            ORDER BY sequence LIMIT ?6
-            """
+        let sql =
+            ProjectionDeadLetters.select + """
+                 WHERE namespace = ?1 AND sequence > ?2 AND (?3 IS NULL OR function = ?3) AND (?4 IS NULL OR topic = ?4 OR source_topic = ?4)
+                    AND (?5 IS NULL OR ifnull(f.state, 'open') = ?5)
+                ORDER BY sequence LIMIT ?6
+                """
         let values: [SQLValue] = [
             .text(query.namespace.name), .integer(query.after), .optional(query.function), .optional(query.topic),
             .optional(query.state?.rawValue), .integer(Int64(min(max(query.limit, 0), Limits.Projection.rowsPerQuery))),
@@ -58,7 +60,8 @@ extension Projection {
 
     /// - Returns: nil when the projection knows no such dead letter.
     public func deadLetter(_ id: DeadLetterID) throws(ApusError) -> DeadLetterRow? {
-        try self.database.prepare(ProjectionDeadLetters.select + " WHERE d.id = ?").first([.text(id.description)], Self.deadLetter) ?? nil
+        try self.database.prepare(ProjectionDeadLetters.select + " WHERE d.id = ?").first(
+            [.text(id.description)], Self.deadLetter) ?? nil
     }
 
     /// How many are open, for the whole server.
@@ -72,7 +75,8 @@ extension Projection {
         let place: [SQLValue] = [.text(partition.topic.onLog), .integer(Int64(partition.partition)), .integer(offset)]
         try self.database.transaction { () throws(ApusError) in
             let gone = "topic = ? AND partition = ? AND \"offset\" < ?"
-            try self.database.prepare("DELETE FROM fates WHERE id IN (SELECT id FROM dead_letters WHERE \(gone))").run(place)
+            try self.database.prepare("DELETE FROM fates WHERE id IN (SELECT id FROM dead_letters WHERE \(gone))").run(
+                place)
             try self.database.prepare("DELETE FROM dead_letters WHERE \(gone)").run(place)
         }
     }
@@ -88,7 +92,8 @@ extension Projection {
             .text(id.description), .text(partition.topic.onLog), .integer(Int64(partition.partition)), .integer(offset),
             .text(reason.topic), .integer(Int64(reason.partition)), .integer(reason.offset), .text(reason.namespace),
             .text(reason.function), .text(reason.trigger), .text(reason.revision), .integer(Int64(reason.attempts)),
-            .text(reason.code), .text(cut(reason.message, limit)), .text(cut(reason.detail, limit)), .text(event["id"] ?? ""),
+            .text(reason.code), .text(cut(reason.message, limit)), .text(cut(reason.detail, limit)),
+            .text(event["id"] ?? ""),
             .text(event["type"] ?? ""), .integer(reason.time.microseconds),
         ])
     }
@@ -96,13 +101,16 @@ extension Projection {
     private static func deadLetter(_ row: Row) throws(ApusError) -> DeadLetterRow? {
         guard let id = DeadLetterID(row.text(0)) else { return nil }
         let reason = DeadLetterReason(
-            topic: row.text(1), partition: Int(row.integer(2)), offset: row.integer(3), attempts: Int(row.integer(8)), code: row.text(9),
-            message: row.text(10), detail: row.text(11), namespace: row.text(4), function: row.text(5), trigger: row.text(6),
+            topic: row.text(1), partition: Int(row.integer(2)), offset: row.integer(3), attempts: Int(row.integer(8)),
+            code: row.text(9),
+            message: row.text(10), detail: row.text(11), namespace: row.text(4), function: row.text(5),
+            trigger: row.text(6),
             time: Timestamp(microseconds: row.integer(14)), revision: row.text(7)
         )
         return DeadLetterRow(
             id: id, reason: reason, state: row.optionalText(16).flatMap(DeadLetterRow.State.init(rawValue:)) ?? .open,
-            decided: row.optionalInteger(17).map(Timestamp.init(microseconds:)), eventID: row.text(12), eventType: row.text(13),
+            decided: row.optionalInteger(17).map(Timestamp.init(microseconds:)), eventID: row.text(12),
+            eventType: row.text(13),
             sequence: row.integer(15)
         )
     }

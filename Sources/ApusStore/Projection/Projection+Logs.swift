@@ -25,7 +25,8 @@ extension Projection {
                 sequence: row.integer(0),
                 line: LogLine(
                     function: function, time: Timestamp(microseconds: row.integer(4)),
-                    level: LogPayload.Level(rawValue: UInt8(truncatingIfNeeded: row.integer(5))) ?? .info, text: row.text(6),
+                    level: LogPayload.Level(rawValue: UInt8(truncatingIfNeeded: row.integer(5))) ?? .info,
+                    text: row.text(6),
                     revision: row.text(1), worker: UInt64(bitPattern: row.integer(2)), invocation: row.text(3)
                 )
             )
@@ -48,7 +49,8 @@ extension Projection {
             )
             """
         try self.database.prepare(sql).run([
-            .text(function.namespace.name), .text(function.name), .integer(Int64(Limits.Projection.logLinesPerFunction)),
+            .text(function.namespace.name), .text(function.name),
+            .integer(Int64(Limits.Projection.logLinesPerFunction)),
         ])
     }
 

@@ -56,7 +56,9 @@ public final class Projection {
     /// over, so that a batch may be given twice. `apus.control` and `apus.logs` are known by name; every other topic is one of
     /// dead letters.
     /// - Throws: `projection_failed` or `disk_full`, with nothing changed: give the batch again.
-    public func apply(_ partition: TopicPartition, _ records: [(offset: Offset, event: Event)], next: Offset) throws(ApusError) {
+    public func apply(_ partition: TopicPartition, _ records: [(offset: Offset, event: Event)], next: Offset)
+        throws(ApusError)
+    {
         let reached = self.position(of: partition)
         guard next > reached else { return }
         try self.database.transaction { () throws(ApusError) in
@@ -74,7 +76,9 @@ public final class Projection {
             }
             for function in touched { try self.trimLogs(of: function) }
             if !touched.isEmpty { try self.trimLogs() }
-            let place: [SQLValue] = [.text(partition.topic.onLog), .integer(Int64(partition.partition)), .integer(next)]
+            let place: [SQLValue] = [
+                .text(partition.topic.onLog), .integer(Int64(partition.partition)), .integer(next),
+            ]
             try self.savePosition.run(place)
         }
         self.positions[partition] = next

@@ -25,12 +25,16 @@ struct Statement: ~Copyable {
     deinit { sqlite3_finalize(self.handle) }
 
     /// Runs it to its end, and hands each row to `row` until that returns false.
-    func run(_ values: [SQLValue] = [], _ row: (Row) throws(ApusError) -> Bool = { _ throws(ApusError) in true }) throws(ApusError) {
+    func run(_ values: [SQLValue] = [], _ row: (Row) throws(ApusError) -> Bool = { _ throws(ApusError) in true })
+        throws(ApusError)
+    {
         defer {
             sqlite3_reset(self.handle)
             sqlite3_clear_bindings(self.handle)
         }
-        precondition(Int(sqlite3_bind_parameter_count(self.handle)) == values.count, "a statement's parameters and values differ in number")
+        precondition(
+            Int(sqlite3_bind_parameter_count(self.handle)) == values.count,
+            "a statement's parameters and values differ in number")
         for (index, value) in values.enumerated() { try self.bind(value, at: CInt(index + 1)) }
         while true {
             switch sqlite3_step(self.handle) {
@@ -80,9 +84,13 @@ struct Statement: ~Copyable {
     static func failure(_ connection: OpaquePointer, _ sql: String) -> ApusError {
         let message = String(cString: sqlite3_errmsg(connection))
         if sqlite3_errcode(connection) == SQLITE_FULL {
-            return ApusError(.diskFull, "the disk is full: the projection could not be written (\(message)); make room and try again")
+            return ApusError(
+                .diskFull, "the disk is full: the projection could not be written (\(message)); make room and try again"
+            )
         }
-        return ApusError(.projectionFailed, "the projection failed: \(message), in '\(sql.prefix(80))'; delete state.db to make it again")
+        return ApusError(
+            .projectionFailed,
+            "the projection failed: \(message), in '\(sql.prefix(80))'; delete state.db to make it again")
     }
 }
 

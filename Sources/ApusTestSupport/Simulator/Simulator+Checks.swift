@@ -93,7 +93,11 @@ extension Simulator {
         for dispatch in dispatches {
             guard case .delivery(let delivery) = dispatch.work else { continue }
             let topic = self.lanes[self.lane(delivery.trigger, delivery.partition)].topic
-            bytes += self.log.topics[topic][delivery.partition].record(delivery.offset)?.bytes ?? 0
+            // What is gone by now is not in the frame.
+            guard let record = self.log.topics[topic][delivery.partition].record(delivery.offset), !record.isGone else {
+                continue
+            }
+            bytes += record.bytes
         }
         guard bytes <= batch.maxBytes || dispatches.count == 1 else {
             throw self.failure("a batch of \(bytes) bytes; at most \(batch.maxBytes)")

@@ -1,6 +1,6 @@
 #pragma once
-// What the server and the nursery say to each other over a SEQPACKET socket: one message a packet, fixed layout, host byte order
-// (both ends are on one machine and built together). The nursery trusts nothing in a request.
+// What the server and the nursery say to each other over a SEQPACKET socket: one message a packet, fixed layout, host
+// byte order (both ends are on one machine and built together). The nursery trusts nothing in a request.
 
 #include <stdint.h>
 
@@ -9,7 +9,8 @@
 #define NURSERY_STRING_BYTES_MAX 32768
 #define NURSERY_ARGUMENTS_MAX 256
 #define NURSERY_ENVIRONMENT_MAX 256
-// The descriptors that a LAUNCHED event carries, in this order: to the worker, from the worker, its descriptor 5, stdout, stderr.
+// The descriptors that a LAUNCHED event carries, in this order: to the worker, from the worker, its descriptor 5,
+// stdout, stderr.
 #define NURSERY_DESCRIPTORS 5
 // The highest descriptor a sandboxed process may have is below this one, which holds its program until it is executed.
 #define NURSERY_OPEN_FILES_MAX 1000

@@ -1,6 +1,6 @@
 #pragma once
-// Starting the nursery, talking to it, and giving up privileges: the calls that Swift cannot make or must not make between fork
-// and exec.
+// Starting the nursery, talking to it, and giving up privileges: the calls that Swift cannot make or must not make
+// between fork and exec.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -8,15 +8,17 @@
 
 #include "nursery_protocol.h"
 
-// Runs `path` in a new process whose descriptors 3 and up are `descriptors`, and nothing else but standard error. To be called
-// before any thread exists. Returns the process, or -errno.
+// Runs `path` in a new process whose descriptors 3 and up are `descriptors`, and nothing else but standard error. To be
+// called before any thread exists. Returns the process, or -errno.
 int apus_spawn_nursery(const char *path, char *const arguments[], const int *descriptors, int count);
 
-// A connected pair of SEQPACKET sockets, both close-on-exec; `ends[0]` is non-blocking unless asked otherwise. 0 or -errno.
+// A connected pair of SEQPACKET sockets, both close-on-exec; `ends[0]` is non-blocking unless asked otherwise. 0 or
+// -errno.
 int apus_packet_pair(int ends[2]);
 
 // Bytes received, 0 at the end, -errno. Received descriptors are close-on-exec; `received` says how many there are.
-ssize_t apus_receive_event(int socket, struct nursery_event *event, int descriptors[NURSERY_DESCRIPTORS], int *received);
+ssize_t apus_receive_event(int socket, struct nursery_event *event, int descriptors[NURSERY_DESCRIPTORS],
+                           int *received);
 
 // Sends one packet of two parts. Bytes sent or -errno.
 ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length);

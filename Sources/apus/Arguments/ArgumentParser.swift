@@ -23,7 +23,9 @@ struct ArgumentParser {
             } else {
                 let (option, attached) = try self.option(word)
                 guard option.placeholder != nil else {
-                    guard attached == nil else { throw UsageError("\(option.name) takes no value; try '\(self.path) --help'") }
+                    guard attached == nil else {
+                        throw UsageError("\(option.name) takes no value; try '\(self.path) --help'")
+                    }
                     parsed.set(option.name)
                     continue
                 }
@@ -32,8 +34,12 @@ struct ArgumentParser {
                     value = words[at]
                     at += 1
                 }
-                guard let value else { throw UsageError("\(option.name) needs a value, as in '\(option.name) \(option.placeholder ?? "")'") }
-                guard option.repeats || parsed[option.name] == nil else { throw UsageError("\(option.name) is given twice; keep one of them") }
+                guard let value else {
+                    throw UsageError("\(option.name) needs a value, as in '\(option.name) \(option.placeholder ?? "")'")
+                }
+                guard option.repeats || parsed[option.name] == nil else {
+                    throw UsageError("\(option.name) is given twice; keep one of them")
+                }
                 try Self.check(value, option.name, option.values)
                 parsed.add(option.name, value)
             }
@@ -48,7 +54,9 @@ struct ArgumentParser {
             let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
             guard let option = options.first(where: { $0.name == name }) else {
-                throw UsageError("'\(self.path)' knows no option '\(name)'\(DidYouMean.hint(name, options.map(\.name))); try '\(self.path) --help'")
+                throw UsageError(
+                    "'\(self.path)' knows no option '\(name)'\(DidYouMean.hint(name, options.map(\.name))); try '\(self.path) --help'"
+                )
             }
             return (option, parts.count == 2 ? String(parts[1]) : nil)
         }
@@ -80,6 +88,7 @@ struct ArgumentParser {
 
     private static func check(_ value: String, _ name: String, _ values: ArgumentValues) throws(UsageError) {
         guard case .oneOf(let known) = values, !known.contains(value) else { return }
-        throw UsageError("\(name) is '\(value)'\(DidYouMean.hint(value, known)); expected \(known.joined(separator: ", "))")
+        throw UsageError(
+            "\(name) is '\(value)'\(DidYouMean.hint(value, known)); expected \(known.joined(separator: ", "))")
     }
 }

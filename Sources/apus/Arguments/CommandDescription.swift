@@ -64,7 +64,8 @@ struct OptionDescription: Sendable {
         _ name: String, short: String? = nil, _ placeholder: String, _ summary: String, repeats: Bool = false,
         values: ArgumentValues = .anything
     ) -> OptionDescription {
-        OptionDescription(name: name, short: short, placeholder: placeholder, summary: summary, repeats: repeats, values: values)
+        OptionDescription(
+            name: name, short: short, placeholder: placeholder, summary: summary, repeats: repeats, values: values)
     }
 }
 
@@ -74,7 +75,9 @@ extension OptionDescription {
         .value("--namespace", short: "-n", "NAMESPACE", "the namespace to work in (APUS_NAMESPACE; default)"),
         .value("--output", short: "-o", "FORMAT", "table, json or yaml", values: .oneOf(["table", "json", "yaml"])),
         .value("--server", "URL", "the server to talk to (APUS_SERVER; http://127.0.0.1:8787)"),
-        .value("--token", "TOKEN", "the token to show it (APUS_TOKEN; else the admin token of a data directory on this machine)"),
+        .value(
+            "--token", "TOKEN",
+            "the token to show it (APUS_TOKEN; else the admin token of a data directory on this machine)"),
         .value("--config", "FILE", "the configuration file (APUS_CONFIG)", values: .files),
         .flag("--help", short: "-h", "show this help"),
     ]

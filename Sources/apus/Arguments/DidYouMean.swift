@@ -10,8 +10,12 @@ enum DidYouMean {
     /// The known word with the fewest changed letters, when these are few for its length, or the only one that starts so.
     static func nearest(_ word: String, _ known: [String]) -> String? {
         guard (1...Self.wordBytes).contains(word.utf8.count) else { return nil }
-        let ranked = known.map { (word: $0, edits: Self.edits(Array(word.utf8), Array($0.utf8))) }.sorted { ($0.edits, $0.word) < ($1.edits, $1.word) }
-        if let best = ranked.first, best.edits <= max(1, min(word.utf8.count, best.word.utf8.count) / 3) { return best.word }
+        let ranked = known.map { (word: $0, edits: Self.edits(Array(word.utf8), Array($0.utf8))) }.sorted {
+            ($0.edits, $0.word) < ($1.edits, $1.word)
+        }
+        if let best = ranked.first, best.edits <= max(1, min(word.utf8.count, best.word.utf8.count) / 3) {
+            return best.word
+        }
         let longer = known.filter { $0.hasPrefix(word) }
         return longer.count == 1 ? longer.first : nil
     }

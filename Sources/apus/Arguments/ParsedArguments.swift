@@ -17,7 +17,8 @@ struct ParsedArguments: Equatable {
     func integer(_ name: String, in range: ClosedRange<Int>) throws(UsageError) -> Int? {
         guard let text = self[name] else { return nil }
         guard let number = Int(text), range.contains(number) else {
-            throw UsageError("\(name) is '\(text)', but a number from \(range.lowerBound) to \(range.upperBound) is expected")
+            throw UsageError(
+                "\(name) is '\(text)', but a number from \(range.lowerBound) to \(range.upperBound) is expected")
         }
         return number
     }

@@ -56,10 +56,14 @@ final class APIClient {
 
     private func problem(_ response: APIResponse) -> ApusError {
         let json: JSONValue?
-        do throws(ApusError) { json = try JSONValue.parse(response.body, refusesDuplicates: false) } catch { json = nil }
+        do throws(ApusError) { json = try JSONValue.parse(response.body, refusesDuplicates: false) } catch {
+            json = nil
+        }
         guard let json, let name = json["code"]?.string else {
-            let code: ErrorCode = response.status == 404 ? .notFound : response.status == 401 ? .unauthenticated : .internal
-            return ApusError(code, "\(self.server) answered with status \(response.status) and no reason: is it an apus server?")
+            let code: ErrorCode =
+                response.status == 404 ? .notFound : response.status == 401 ? .unauthenticated : .internal
+            return ApusError(
+                code, "\(self.server) answered with status \(response.status) and no reason: is it an apus server?")
         }
         var message = json["detail"]?.string ?? json["title"]?.string ?? "status \(response.status)"
         for line in json["errors"]?.array ?? [] { message += "\n\(line.string ?? "")" }

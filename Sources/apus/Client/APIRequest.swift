@@ -3,7 +3,12 @@ internal import ApusJSON
 
 /// One request to the server.
 struct APIRequest: Sendable, Equatable {
-    enum Method: String, Sendable { case get = "GET", post = "POST", put = "PUT", delete = "DELETE" }
+    enum Method: String, Sendable {
+        case get = "GET"
+        case post = "POST"
+        case put = "PUT"
+        case delete = "DELETE"
+    }
 
     var method: Method
     /// Encoded, from `/`.
@@ -13,7 +18,8 @@ struct APIRequest: Sendable, Equatable {
     var body: [UInt8]?
 
     init(
-        _ method: Method, _ path: String, query: [(name: String, value: String)] = [], headers: [(name: String, value: String)] = [],
+        _ method: Method, _ path: String, query: [(name: String, value: String)] = [],
+        headers: [(name: String, value: String)] = [],
         body: [UInt8]? = nil
     ) {
         self.method = method
@@ -30,7 +36,9 @@ struct APIRequest: Sendable, Equatable {
     /// Path and query as they stand in the request.
     var target: String {
         guard !self.query.isEmpty else { return self.path }
-        return self.path + "?" + self.query.map { "\(PercentEncoding.encode($0.name))=\(PercentEncoding.encode($0.value))" }.joined(separator: "&")
+        return self.path + "?"
+            + self.query.map { "\(PercentEncoding.encode($0.name))=\(PercentEncoding.encode($0.value))" }.joined(
+                separator: "&")
     }
 
     static func == (left: APIRequest, right: APIRequest) -> Bool {
@@ -61,7 +69,8 @@ struct APIResponse: Sendable {
     func json() throws(ApusError) -> JSONValue {
         do throws(ApusError) { return try JSONValue.parse(self.body) } catch {
             throw ApusError(
-                .internal, "the server's answer is not the JSON that was expected (\(error.message)): is something else listening there?",
+                .internal,
+                "the server's answer is not the JSON that was expected (\(error.message)): is something else listening there?",
                 cause: error
             )
         }
@@ -76,7 +85,8 @@ enum PercentEncoding {
         var bytes: [UInt8] = []
         for byte in text.utf8 {
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "~"):
                 bytes.append(byte)
             default: bytes += [UInt8(ascii: "%"), Self.digits[Int(byte >> 4)], Self.digits[Int(byte & 15)]]

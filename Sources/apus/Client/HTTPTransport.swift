@@ -13,21 +13,25 @@ final class HTTPTransport: Transport {
 
     func send(_ request: APIRequest) throws(ApusError) -> APIResponse {
         Self.response(
-            try self.client.request(request.method.rawValue, self.url(request), headers: Self.headers(request), body: request.body)
+            try self.client.request(
+                request.method.rawValue, self.url(request), headers: Self.headers(request), body: request.body)
         )
     }
 
     func stream(_ request: APIRequest, onChunk: @escaping ([UInt8]) -> Bool) throws(ApusError) -> APIResponse {
         Self.response(
             try self.client.stream(
-                request.method.rawValue, self.url(request), headers: Self.headers(request), body: request.body, onChunk: onChunk
+                request.method.rawValue, self.url(request), headers: Self.headers(request), body: request.body,
+                onChunk: onChunk
             )
         )
     }
 
     private func url(_ request: APIRequest) -> String { self.server.url + request.target }
 
-    private static func headers(_ request: APIRequest) -> [HTTPHeader] { request.headers.map { HTTPHeader($0.name, $0.value) } }
+    private static func headers(_ request: APIRequest) -> [HTTPHeader] {
+        request.headers.map { HTTPHeader($0.name, $0.value) }
+    }
 
     private static func response(_ response: HTTPResponse) -> APIResponse {
         APIResponse(status: response.status, headers: response.headers.map { ($0.name, $0.value) }, body: response.body)

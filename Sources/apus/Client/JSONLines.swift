@@ -17,7 +17,9 @@ enum JSONLines {
         guard line.contains(where: { $0 != 0x20 && $0 != 0x09 }) else { return }
         let value: JSONValue
         do throws(ApusError) { value = try JSONValue.parse(line, refusesDuplicates: false) } catch {
-            throw ApusError(.internal, "the server's answer is not the JSON that was expected: is something else listening there?", cause: error)
+            throw ApusError(
+                .internal, "the server's answer is not the JSON that was expected: is something else listening there?",
+                cause: error)
         }
         for element in Self.list(value) ?? [value] { try body(element) }
     }

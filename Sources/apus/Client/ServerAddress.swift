@@ -16,12 +16,14 @@ struct ServerAddress: Sendable, Equatable {
             throw UsageError("the server '\(text)' is not a URL that starts with http:// or https://")
         }
         let authority = url.dropFirst(url.hasPrefix("https://") ? 8 : 7)
-        guard !authority.isEmpty, authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !authority.contains(where: { "/?#@".contains($0) })
+        guard !authority.isEmpty, authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }),
+            !authority.contains(where: { "/?#@".contains($0) })
         else {
             throw UsageError("the server '\(text)' is no address: expected one like \(Self.default)")
         }
         self.url = url
-        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" }.dropFirst() : authority.prefix { $0 != ":" }
+        let host =
+            authority.hasPrefix("[") ? authority.prefix { $0 != "]" }.dropFirst() : authority.prefix { $0 != ":" }
         let bytes = host.split(separator: ".", omittingEmptySubsequences: false).map { UInt8($0) }
         let isLoopbackV4 = bytes.count == 4 && bytes.first == 127 && !bytes.contains(nil)
         self.isLoopback = host == "localhost" || host == "::1" || isLoopbackV4

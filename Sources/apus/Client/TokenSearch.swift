@@ -29,7 +29,8 @@ struct TokenSearch {
             switch Self.read(path) {
             case .success(let token):
                 self.token = token
-                self.hint = "the token of '\(path)' is not this server's: point APUS_DATA at its data directory, or set APUS_TOKEN"
+                self.hint =
+                    "the token of '\(path)' is not this server's: point APUS_DATA at its data directory, or set APUS_TOKEN"
                 return
             case .failure(let error) where error.number == EACCES: closed.append(path)
             case .failure: continue

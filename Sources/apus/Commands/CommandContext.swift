@@ -44,10 +44,12 @@ final class CommandContext {
     func client() throws -> APIClient {
         let server = try self.server()
         let search = TokenSearch(
-            given: self.arguments["--token"] ?? self.environment["APUS_TOKEN"], server: server, folders: self.dataFolders
+            given: self.arguments["--token"] ?? self.environment["APUS_TOKEN"], server: server,
+            folders: self.dataFolders
         )
         return APIClient(
-            transport: try self.connect(server), namespace: try self.namespace(), server: server.url, token: search.token,
+            transport: try self.connect(server), namespace: try self.namespace(), server: server.url,
+            token: search.token,
             tokenHint: search.hint
         )
     }

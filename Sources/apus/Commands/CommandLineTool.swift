@@ -29,9 +29,13 @@ struct CommandLineTool {
         let command = try self.find(name == "--version" ? "version" : name)
         let rest = Array(words.dropFirst())
         let description = command.description
-        guard !description.subcommands.isEmpty else { return try self.run(command, description, nil, "apus \(name)", rest) }
+        guard !description.subcommands.isEmpty else {
+            return try self.run(command, description, nil, "apus \(name)", rest)
+        }
         guard let subname = rest.first, !["--help", "-h", "help"].contains(subname) else {
-            if rest.isEmpty { throw UsageError("'apus \(name)' needs a command: \(Self.names(description)); try 'apus help \(name)'") }
+            if rest.isEmpty {
+                throw UsageError("'apus \(name)' needs a command: \(Self.names(description)); try 'apus help \(name)'")
+            }
             return try self.terminal.write(HelpText.of(description, path: "apus \(name)"))
         }
         guard let sub = description.subcommands.first(where: { $0.name == subname }) else {
@@ -47,7 +51,8 @@ struct CommandLineTool {
         let arguments = try ArgumentParser(command: description, path: path).parse(words)
         guard !arguments.has("--help") else { return try self.terminal.write(HelpText.of(description, path: path)) }
         let context = CommandContext(
-            arguments: arguments, subcommand: subcommand, environment: self.environment, terminal: self.terminal, connect: self.connect
+            arguments: arguments, subcommand: subcommand, environment: self.environment, terminal: self.terminal,
+            connect: self.connect
         )
         try command.run(context)
     }
@@ -55,7 +60,8 @@ struct CommandLineTool {
     private func find(_ name: String) throws -> Command {
         if let command = self.commands.first(where: { $0.description.name == name }) { return command }
         guard !self.notYetAvailable.contains(name) else {
-            throw ApusError(.notYetSupported, "'apus \(name)' is not yet available in this version; 'apus help' lists what is")
+            throw ApusError(
+                .notYetSupported, "'apus \(name)' is not yet available in this version; 'apus help' lists what is")
         }
         let known = self.commands.map(\.description.name) + self.notYetAvailable
         throw UsageError("there is no command '\(name)'\(DidYouMean.hint(name, known)); 'apus help' lists them")
@@ -68,7 +74,8 @@ struct CommandLineTool {
         }
         var description = try self.find(name).description
         var path = "apus \(name)"
-        if let subname = words.dropFirst().first, let sub = description.subcommands.first(where: { $0.name == subname }) {
+        if let subname = words.dropFirst().first, let sub = description.subcommands.first(where: { $0.name == subname })
+        {
             (description, path) = (sub, "\(path) \(subname)")
         }
         try self.terminal.write(HelpText.of(description, path: path))

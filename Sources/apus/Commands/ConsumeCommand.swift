@@ -15,7 +15,8 @@ extension Command {
                     "--from", "POSITION",
                     "earliest, latest, a time (2026-03-01T12:00:00Z), or with --partition an offset; earliest, with --follow latest"
                 ),
-                .value("--count", short: "-c", "COUNT", "stop after so many"), .flag("--follow", short: "-f", "go on with what comes"),
+                .value("--count", short: "-c", "COUNT", "stop after so many"),
+                .flag("--follow", short: "-f", "go on with what comes"),
                 .value("--partition", "NUMBER", "of this partition only"),
             ],
             examples: [
@@ -48,7 +49,9 @@ private final class ConsumeCommand {
             let hint = DidYouMean.hint(self.from, ["earliest", "latest"])
             throw UsageError("--from is '\(self.from)'\(hint); expected earliest, latest, a time or an offset")
         }
-        guard !isOffset || self.partition != nil else { throw UsageError("--from \(self.from) is an offset, which needs --partition") }
+        guard !isOffset || self.partition != nil else {
+            throw UsageError("--from \(self.from) is an offset, which needs --partition")
+        }
     }
 
     func run() throws {
@@ -59,14 +62,17 @@ private final class ConsumeCommand {
         var query: [(name: String, value: String)] = [("from", from)]
         if let partition { query.append(("partition", String(partition))) }
         if let limit { query.append(("limit", String(limit))) }
-        return APIRequest(.get, self.client.path("topics", self.topic, "events"), query: query, headers: [("Accept", accept)])
+        return APIRequest(
+            .get, self.client.path("topics", self.topic, "events"), query: query, headers: [("Accept", accept)])
     }
 
     // MARK: what follows
 
     private func follow() throws {
         var reader = EventStreamReader(lineBytes: Limits.Commands.lineBytes)
-        try self.client.stream(self.request(self.from, partition: self.partition, limit: nil, accept: "text/event-stream")) { chunk in
+        try self.client.stream(
+            self.request(self.from, partition: self.partition, limit: nil, accept: "text/event-stream")
+        ) { chunk in
             for data in try reader.take(chunk) {
                 try self.print(try JSONValue.parse(data, refusesDuplicates: false))
                 if self.printed == self.count { return false }
@@ -91,8 +97,12 @@ private final class ConsumeCommand {
         var pages: [Page] = []
         for partition in try self.partitions() { pages.append(Page(partition: partition, next: self.from)) }
         while self.printed < self.count {
-            for index in pages.indices where pages[index].events.isEmpty && !pages[index].isOver { try self.fill(&pages[index]) }
-            let oldest = pages.indices.filter { !pages[$0].events.isEmpty }.min { self.time(pages[$0]) < self.time(pages[$1]) }
+            for index in pages.indices where pages[index].events.isEmpty && !pages[index].isOver {
+                try self.fill(&pages[index])
+            }
+            let oldest = pages.indices.filter { !pages[$0].events.isEmpty }.min {
+                self.time(pages[$0]) < self.time(pages[$1])
+            }
             guard let oldest, let event = pages[oldest].events.popFirst() else { return }
             try self.print(event)
         }
@@ -101,8 +111,12 @@ private final class ConsumeCommand {
     private func partitions() throws -> [Int] {
         if let partition = self.partition { return [partition] }
         let answer = try self.client.call(APIRequest(.get, self.client.path("topics", self.topic))).json()
-        guard let count = answer["manifest"]?["spec"]?["partitions"]?.int, (1...Limits.Commands.partitions).contains(count) else {
-            throw ApusError(.internal, "\(self.client.server) does not say how many partitions '\(self.topic)' has; try --partition 0")
+        guard let count = answer["manifest"]?["spec"]?["partitions"]?.int,
+            (1...Limits.Commands.partitions).contains(count)
+        else {
+            throw ApusError(
+                .internal,
+                "\(self.client.server) does not say how many partitions '\(self.topic)' has; try --partition 0")
         }
         return Array(0..<count)
     }
@@ -148,7 +162,8 @@ private final class ConsumeCommand {
     /// The event with its place and key first, by the names that `publish` and people use.
     private static func shown(_ event: JSONValue) -> JSONValue {
         var shown: JSONObject = [
-            "partition": .integer(Self.number(event["apuspartition"]) ?? 0), "offset": .integer(Self.number(event["apusoffset"]) ?? 0),
+            "partition": .integer(Self.number(event["apuspartition"]) ?? 0),
+            "offset": .integer(Self.number(event["apusoffset"]) ?? 0),
         ]
         shown["key"] = event["partitionkey"]
         for member in event.object ?? [:] where !["apuspartition", "apusoffset", "partitionkey"].contains(member.name) {

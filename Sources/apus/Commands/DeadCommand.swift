@@ -9,20 +9,26 @@ extension Command {
                 CommandDescription(
                     name: "list", summary: "list dead letters, oldest first",
                     options: DeadCommand.filters + [
-                        .value("--state", "STATE", "open (default), redriven, dropped or all", values: .oneOf(["open", "redriven", "dropped", "all"])),
+                        .value(
+                            "--state", "STATE", "open (default), redriven, dropped or all",
+                            values: .oneOf(["open", "redriven", "dropped", "all"])),
                         .value("--limit", "COUNT", "how many at most (100)"),
                     ],
                     examples: [.init("apus dead list --function embed-text", "What did this function give up on?")]
                 ),
                 CommandDescription(
                     name: "show", summary: "show a dead letter with its event",
-                    positionals: [PositionalDescription(name: "ID", summary: "the dead letter's id", values: .deadLetters)],
+                    positionals: [
+                        PositionalDescription(name: "ID", summary: "the dead letter's id", values: .deadLetters)
+                    ],
                     examples: [.init("apus dead show ID", "The whole of it: key, data, attributes and reason")]
                 ),
                 CommandDescription(
                     name: "redrive", summary: "run dead letters again, each under its key",
                     positionals: [
-                        PositionalDescription(name: "ID", summary: "ids of dead letters", isOptional: true, repeats: true, values: .deadLetters)
+                        PositionalDescription(
+                            name: "ID", summary: "ids of dead letters", isOptional: true, repeats: true,
+                            values: .deadLetters)
                     ],
                     options: DeadCommand.filters + [.flag("--all", "all open ones that the filters leave")],
                     examples: [
@@ -33,7 +39,9 @@ extension Command {
                 CommandDescription(
                     name: "drop", summary: "give dead letters up for good",
                     positionals: [
-                        PositionalDescription(name: "ID", summary: "ids of dead letters", isOptional: true, repeats: true, values: .deadLetters)
+                        PositionalDescription(
+                            name: "ID", summary: "ids of dead letters", isOptional: true, repeats: true,
+                            values: .deadLetters)
                     ],
                     options: DeadCommand.filters + [.flag("--all", "all open ones that the filters leave")],
                     examples: [.init("apus dead drop ID", "One of them")]
@@ -68,10 +76,15 @@ private struct DeadCommand {
             if items.isEmpty { return "no dead letters\n" }
             var table = TextTable(["ID", "FUNCTION", "FROM", "ATTEMPTS", "CODE", "STATE", "TIME", "MESSAGE"])
             for item in items {
-                let place = [item["topic"]?.string, item["partition"]?.int.map(String.init), item["offset"]?.integer.map(String.init)]
+                let place = [
+                    item["topic"]?.string, item["partition"]?.int.map(String.init),
+                    item["offset"]?.integer.map(String.init),
+                ]
                 table.add([
-                    item["id"]?.string ?? "", item["function"]?.string ?? "", place.compactMap { $0 }.joined(separator: "/"),
-                    item["attempts"]?.int.map(String.init) ?? "", item["code"]?.string ?? "", item["state"]?.string ?? "",
+                    item["id"]?.string ?? "", item["function"]?.string ?? "",
+                    place.compactMap { $0 }.joined(separator: "/"),
+                    item["attempts"]?.int.map(String.init) ?? "", item["code"]?.string ?? "",
+                    item["state"]?.string ?? "",
                     self.context.ago(item["time"]), item["message"]?.string ?? "",
                 ])
             }
@@ -82,7 +95,8 @@ private struct DeadCommand {
 
     func show() throws {
         let client = try self.context.client()
-        let answer = try client.call(APIRequest(.get, client.path("dead-letters", self.context.arguments["ID"] ?? ""))).json()
+        let answer = try client.call(APIRequest(.get, client.path("dead-letters", self.context.arguments["ID"] ?? "")))
+            .json()
         try self.context.show(answer) { DescribeText.of(answer, self.context) }
     }
 
@@ -105,13 +119,17 @@ private struct DeadCommand {
     private func ids(_ client: APIClient) throws -> [String] {
         let given = self.context.arguments.all("ID")
         guard self.context.arguments.has("--all") else {
-            guard !given.isEmpty else { throw UsageError("ID is missing: name dead letters, or all open ones with --all") }
+            guard !given.isEmpty else {
+                throw UsageError("ID is missing: name dead letters, or all open ones with --all")
+            }
             return given
         }
         guard given.isEmpty else { throw UsageError("--all and an ID exclude each other; leave one of them out") }
         let answer = try self.query(client, state: "open", limit: Limits.Commands.listRows)
         let ids = (JSONLines.list(answer) ?? []).compactMap { $0["id"]?.string }
-        if ids.count == Limits.Commands.listRows { self.context.note("taking the oldest \(ids.count); repeat for the rest") }
+        if ids.count == Limits.Commands.listRows {
+            self.context.note("taking the oldest \(ids.count); repeat for the rest")
+        }
         return ids
     }
 

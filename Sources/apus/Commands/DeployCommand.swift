@@ -11,14 +11,18 @@ extension Command {
                 A PATH is a manifest file, or a folder with a manifest.yaml or other .yaml files. The source of each function is
                 packed without what its .apusignore names, and sent unless the server has it. Progress goes to standard error.
                 """,
-            positionals: [PositionalDescription(name: "PATH", summary: "manifest files or their folders", repeats: true, values: .files)],
+            positionals: [
+                PositionalDescription(
+                    name: "PATH", summary: "manifest files or their folders", repeats: true, values: .files)
+            ],
             options: [
                 .flag("--dry-run", "say what would change, and change nothing"),
                 .flag("--wait", "until a worker of each function is ready, or could not start"),
             ],
             examples: [
                 .init("apus deploy functions/echo", "Deploy a folder"),
-                .init("apus deploy topics.yaml functions/*/manifest.yaml --wait", "Several files at once, all or nothing"),
+                .init(
+                    "apus deploy topics.yaml functions/*/manifest.yaml --wait", "Several files at once, all or nothing"),
                 .init("apus deploy functions/echo --dry-run", "What would change?"),
             ]
         )
@@ -40,7 +44,9 @@ private struct DeployCommand {
             }
             let source = function.source == "." ? item.folder : "\(item.folder)/\(function.source)"
             let bundle = try Bundler().bundle(source)
-            self.context.note("packed \(function.name): \(bundle.files) files, \(bundle.archive.count) bytes, \(bundle.hash.prefix(12))")
+            self.context.note(
+                "packed \(function.name): \(bundle.files) files, \(bundle.archive.count) bytes, \(bundle.hash.prefix(12))"
+            )
             bundles.append(bundle)
             documents.append(.init(manifest: item.manifest, bundle: bundle.hash))
         }
@@ -49,13 +55,15 @@ private struct DeployCommand {
         if !isDryRun {
             for bundle in bundles where sent.insert(bundle.hash).inserted { try self.send(bundle, client) }
         }
-        let request = DeployRequest(documents: documents, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"))
+        let request = DeployRequest(
+            documents: documents, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"))
         try self.show(try self.deploy(request, client), isDryRun)
     }
 
     private func send(_ bundle: Bundler.Bundle, _ client: APIClient) throws(ApusError) {
         let headers = [("Content-Type", "application/x-tar"), ("Apus-Bundle", bundle.hash)]
-        let response = try client.call(APIRequest(.post, client.path("bundles"), headers: headers, body: bundle.archive))
+        let response = try client.call(
+            APIRequest(.post, client.path("bundles"), headers: headers, body: bundle.archive))
         self.context.note("bundle \(bundle.hash.prefix(12)) \(response.status == 201 ? "sent" : "is there already")")
     }
 
@@ -66,7 +74,8 @@ private struct DeployCommand {
         try JSONLines.read(client, APIRequest(.post, client.path("deployments"), json: request.json)) { line in
             if let error = line["error"] {
                 let code = error["code"]?.string ?? ""
-                throw ApusError(ErrorCode(rawValue: code) ?? .internal, error["message"]?.string ?? "the deploy failed (\(code))")
+                throw ApusError(
+                    ErrorCode(rawValue: code) ?? .internal, error["message"]?.string ?? "the deploy failed (\(code))")
             }
             if let value = line["result"] {
                 result = value
@@ -75,7 +84,9 @@ private struct DeployCommand {
             }
         }
         guard let result else {
-            throw ApusError(.serverUnreachable, "\(client.server) broke off before the deploy ended; 'apus get functions' says what is deployed")
+            throw ApusError(
+                .serverUnreachable,
+                "\(client.server) broke off before the deploy ended; 'apus get functions' says what is deployed")
         }
         return result
     }
@@ -86,7 +97,8 @@ private struct DeployCommand {
             for item in JSONLines.list(result) ?? result["outcomes"]?.array ?? [] {
                 table.add([
                     item["kind"]?.string ?? "", item["name"]?.string ?? "", item["action"]?.string ?? "",
-                    item["generation"]?.unsigned.map(String.init) ?? "", String((item["revision"]?.string ?? "").prefix(12)),
+                    item["generation"]?.unsigned.map(String.init) ?? "",
+                    String((item["revision"]?.string ?? "").prefix(12)),
                 ])
             }
             return table.render(width: self.context.terminal.width)

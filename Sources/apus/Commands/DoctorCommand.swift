@@ -9,13 +9,18 @@ extension Command {
                 Asks the running server; where none runs, root starts a sandbox nursery for a moment to look. Ends with exit code 1
                 when something is missing without which functions do not run.
                 """,
-            examples: [.init("sudo apus doctor", "Is this machine fit?"), .init("apus doctor --output json", "For programs")]
+            examples: [
+                .init("sudo apus doctor", "Is this machine fit?"), .init("apus doctor --output json", "For programs"),
+            ]
         )
     ) { context in
         let checks = HostChecks().all() + (try IsolationChecks(context: context).all())
         let answer: JSONValue = [
             "fit": .boolean(!checks.contains { $0.state == .missing }),
-            "checks": .array(checks.map { ["name": .string($0.name), "state": .string($0.state.rawValue), "detail": .string($0.detail)] }),
+            "checks": .array(
+                checks.map {
+                    ["name": .string($0.name), "state": .string($0.state.rawValue), "detail": .string($0.detail)]
+                }),
         ]
         try context.show(answer) {
             var table = TextTable(["CHECK", "STATE", "DETAIL"])
@@ -24,7 +29,8 @@ extension Command {
         }
         let missing = checks.filter { $0.state == .missing }.map(\.name)
         guard missing.isEmpty else {
-            throw ApusError(.sandboxUnavailable, "this machine lacks: \(missing.joined(separator: ", ")); see the details above")
+            throw ApusError(
+                .sandboxUnavailable, "this machine lacks: \(missing.joined(separator: ", ")); see the details above")
         }
     }
 }

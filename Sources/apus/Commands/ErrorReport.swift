@@ -14,7 +14,8 @@ struct ErrorReport {
         self.isSilent = error is TerminalClosed
         switch error {
         case let error as UsageError: (self.code, self.message, self.exitCode) = (.invalidArgument, error.message, 2)
-        case let error as ApusError: (self.code, self.message, self.exitCode) = (error.code, error.message, Self.exitCode(error.code))
+        case let error as ApusError:
+            (self.code, self.message, self.exitCode) = (error.code, error.message, Self.exitCode(error.code))
         case is TerminalClosed: (self.code, self.message, self.exitCode) = (.cancelled, "", 0)
         default: (self.code, self.message, self.exitCode) = (.internal, "unexpected: \(error); please report this", 1)
         }
@@ -34,7 +35,8 @@ struct ErrorReport {
         if self.asJSON {
             let json: JSONValue = [
                 "error": [
-                    "code": .string(self.code.rawValue), "message": .string(self.message), "exitCode": .integer(Int64(self.exitCode)),
+                    "code": .string(self.code.rawValue), "message": .string(self.message),
+                    "exitCode": .integer(Int64(self.exitCode)),
                 ]
             ]
             return String(decoding: json.encoded(), as: UTF8.self) + "\n"

@@ -14,7 +14,8 @@ struct EventBatch {
     /// Whether one more event belongs into the next request. A single event may be larger than the bound.
     func isFull(for event: [UInt8]) -> Bool {
         self.count > 0
-            && (self.count >= Limits.Commands.batchEvents || self.bytes.count + event.count + 2 > Limits.Commands.batchBytes)
+            && (self.count >= Limits.Commands.batchEvents
+                || self.bytes.count + event.count + 2 > Limits.Commands.batchBytes)
     }
 
     mutating func add(_ event: [UInt8], line: Int) {

@@ -22,7 +22,9 @@ struct EventLines {
     /// - Throws: `invalid_event` or `invalid_json` with what is wrong; the caller says where.
     func event(_ text: [UInt8], line: Int) throws(ApusError) -> [UInt8] {
         let value = try JSONValue.parse(text)
-        guard case .object(let object) = value, ["data", "data_base64", "specversion"].contains(where: { object[$0] != nil }) else {
+        guard case .object(let object) = value,
+            ["data", "data_base64", "specversion"].contains(where: { object[$0] != nil })
+        else {
             return try self.event(data: value, line: line)
         }
         guard object["data"] == nil || object["data_base64"] == nil else {
@@ -40,7 +42,8 @@ struct EventLines {
             switch event[name] {
             case nil: event[name] = .string(standard)
             case .string(let text) where !text.isEmpty: break
-            case let other?: throw ApusError(.invalidEvent, "`\(name)` is \(Self.text(other)), expected a text that is not empty")
+            case let other?:
+                throw ApusError(.invalidEvent, "`\(name)` is \(Self.text(other)), expected a text that is not empty")
             }
         }
         if event["data"] != nil, event["datacontenttype"] == nil { event["datacontenttype"] = "application/json" }
@@ -70,7 +73,9 @@ struct EventLines {
         let given = event["key"]
         event["key"] = nil
         if let given {
-            guard event["partitionkey"] == nil else { throw ApusError(.invalidEvent, "the event has both `key` and `partitionkey`; keep one of them") }
+            guard event["partitionkey"] == nil else {
+                throw ApusError(.invalidEvent, "the event has both `key` and `partitionkey`; keep one of them")
+            }
             switch given {
             case .string(let text): event["partitionkey"] = .string(text)
             case .integer, .unsigned: event["partitionkey"] = .string(Self.text(given))
@@ -82,5 +87,7 @@ struct EventLines {
         }
     }
 
-    private static func text(_ value: JSONValue) -> String { String(decoding: value.encoded().prefix(80), as: UTF8.self) }
+    private static func text(_ value: JSONValue) -> String {
+        String(decoding: value.encoded().prefix(80), as: UTF8.self)
+    }
 }

@@ -36,7 +36,9 @@ struct HostChecks {
     private func pip() -> HostCheck {
         access("/usr/lib/python3/dist-packages/pip", F_OK) == 0
             ? HostCheck(name: "pip", state: .ok, detail: "of /usr/bin/python3")
-            : HostCheck(name: "pip", state: .limited, detail: "functions with dependencies cannot be deployed: apt install python3-pip")
+            : HostCheck(
+                name: "pip", state: .limited,
+                detail: "functions with dependencies cannot be deployed: apt install python3-pip")
     }
 
     private func text(_ path: String) -> String? {

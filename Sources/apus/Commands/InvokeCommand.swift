@@ -8,7 +8,9 @@ extension Command {
             details: "The result is printed as it comes: a function that streams is seen streaming.",
             positionals: [PositionalDescription(name: "NAME", summary: "the function", values: .functions)],
             options: [
-                .value("--data", short: "-d", "DATA", "what the function gets: text or JSON, @FILE, or - for standard input", values: .files),
+                .value(
+                    "--data", short: "-d", "DATA",
+                    "what the function gets: text or JSON, @FILE, or - for standard input", values: .files),
                 .value("--content-type", "TYPE", "of the data; by default JSON for what is JSON, else text or bytes"),
                 .flag("--async", "answer once the invocation is accepted (not yet available)"),
             ],
@@ -27,7 +29,9 @@ private struct InvokeCommand {
     func run() throws {
         let arguments = self.context.arguments
         guard !arguments.has("--async") else {
-            throw ApusError(.notYetSupported, "'apus invoke --async' is not yet available in this version; leave --async out and wait")
+            throw ApusError(
+                .notYetSupported,
+                "'apus invoke --async' is not yet available in this version; leave --async out and wait")
         }
         var headers: [(name: String, value: String)] = []
         var data: [UInt8] = []

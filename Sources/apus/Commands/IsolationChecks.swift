@@ -12,7 +12,8 @@ struct IsolationChecks {
         let client = try self.context.client()
         do throws(ApusError) {
             let answer = try client.call(APIRequest(.get, "/v1/doctor")).json()
-            let server = HostCheck(name: "server", state: .ok, detail: "\(client.server) runs; what follows is what it enforces")
+            let server = HostCheck(
+                name: "server", state: .ok, detail: "\(client.server) runs; what follows is what it enforces")
             return [server] + (JSONLines.list(answer) ?? []).map(Self.check)
         } catch {
             guard error.code == .serverUnreachable else {
@@ -36,13 +37,18 @@ struct IsolationChecks {
             return [
                 HostCheck(
                     name: "isolation", state: .limited,
-                    detail: "only root can look: run 'sudo apus doctor', or start the server with 'sudo apus serve' and ask again"
+                    detail:
+                        "only root can look: run 'sudo apus doctor', or start the server with 'sudo apus serve' and ask again"
                 )
             ]
         }
         var template = Array("/var/tmp/apus-doctor-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
-            return [HostCheck(name: "isolation", state: .missing, detail: "no scratch folder: \(String(cString: strerror(errno)))")]
+            return [
+                HostCheck(
+                    name: "isolation", state: .missing, detail: "no scratch folder: \(String(cString: strerror(errno)))"
+                )
+            ]
         }
         let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { rmdir(folder) }
@@ -50,7 +56,8 @@ struct IsolationChecks {
             let files = try InstalledFiles.locate()
             let nursery = try Nursery.start(
                 Nursery.Configuration(
-                    executable: files.nursery, dataDirectory: folder, runtimes: files.runtimes, profiles: files.profiles, slots: 1
+                    executable: files.nursery, dataDirectory: folder, runtimes: files.runtimes,
+                    profiles: files.profiles, slots: 1
                 )
             )
             // It ends by itself when its channels close.

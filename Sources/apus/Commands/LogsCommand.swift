@@ -29,7 +29,9 @@ extension Command {
         }
         var reader = EventStreamReader(lineBytes: Limits.Commands.lineBytes)
         try client.stream(request) { chunk in
-            for data in try reader.take(chunk) { try LogsText.print(try JSONValue.parse(data, refusesDuplicates: false), context) }
+            for data in try reader.take(chunk) {
+                try LogsText.print(try JSONValue.parse(data, refusesDuplicates: false), context)
+            }
             return true
         }
         throw ApusError(.serverUnreachable, "\(client.server) ended the stream; run the command again to go on")
@@ -44,7 +46,8 @@ private enum LogsText {
         case .table:
             let level = value["level"]?.string ?? ""
             let padding = String(repeating: " ", count: max(0, 7 - level.count))
-            try context.terminal.line("\(value["time"]?.string ?? "") \(level)\(padding) \(value["text"]?.string ?? "")")
+            try context.terminal.line(
+                "\(value["time"]?.string ?? "") \(level)\(padding) \(value["text"]?.string ?? "")")
         }
     }
 }

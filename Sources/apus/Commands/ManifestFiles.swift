@@ -26,17 +26,22 @@ struct ManifestFiles {
             let slash = file.lastIndex(of: "/")
             let folder = slash.map { $0 == file.startIndex ? "/" : String(file[..<$0]) } ?? "."
             do throws(ManifestErrors) {
-                found += try Manifest.parse(text, file: file, namespace: self.namespace).map { Found(manifest: $0, folder: folder) }
+                found += try Manifest.parse(text, file: file, namespace: self.namespace).map {
+                    Found(manifest: $0, folder: folder)
+                }
             } catch {
                 problems.append(error.description)
                 codes.insert(error.asApusError.code)
             }
         }
         if problems.isEmpty {
-            do throws(ManifestErrors) { try Manifest.checkDistinct(found.map(\.manifest)) } catch { throw error.asApusError }
+            do throws(ManifestErrors) { try Manifest.checkDistinct(found.map(\.manifest)) } catch {
+                throw error.asApusError
+            }
             return found
         }
-        let code = [ErrorCode.manifestInvalid, .reservedName].first(where: codes.contains) ?? codes.first ?? .manifestInvalid
+        let code =
+            [ErrorCode.manifestInvalid, .reservedName].first(where: codes.contains) ?? codes.first ?? .manifestInvalid
         throw ApusError(code, problems.joined(separator: "\n"))
     }
 
@@ -50,14 +55,18 @@ struct ManifestFiles {
             files += status.st_mode & S_IFMT == S_IFDIR ? try self.files(in: path) : [path]
         }
         guard files.count <= Limits.Commands.manifestFiles else {
-            throw ApusError(.invalidArgument, "these are \(files.count) manifest files; at most \(Limits.Commands.manifestFiles) fit one deploy")
+            throw ApusError(
+                .invalidArgument,
+                "these are \(files.count) manifest files; at most \(Limits.Commands.manifestFiles) fit one deploy")
         }
         return files
     }
 
     private func files(in folder: String) throws(ApusError) -> [String] {
         let base = folder.hasSuffix("/") ? String(folder.dropLast()) : folder
-        for name in ["manifest.yaml", "manifest.yml"] where access("\(base)/\(name)", F_OK) == 0 { return ["\(base)/\(name)"] }
+        for name in ["manifest.yaml", "manifest.yml"] where access("\(base)/\(name)", F_OK) == 0 {
+            return ["\(base)/\(name)"]
+        }
         guard let directory = opendir(folder) else {
             throw ApusError(.invalidArgument, "'\(folder)' cannot be read: \(String(cString: strerror(errno)))")
         }
@@ -67,10 +76,14 @@ struct ManifestFiles {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
             }
-            if name.hasSuffix(".yaml") || name.hasSuffix(".yml"), !name.hasPrefix(".") { names.append("\(base)/\(name)") }
+            if name.hasSuffix(".yaml") || name.hasSuffix(".yml"), !name.hasPrefix(".") {
+                names.append("\(base)/\(name)")
+            }
         }
         guard !names.isEmpty else {
-            throw ApusError(.invalidArgument, "the folder '\(folder)' holds no manifest: expected manifest.yaml or another .yaml file")
+            throw ApusError(
+                .invalidArgument,
+                "the folder '\(folder)' holds no manifest: expected manifest.yaml or another .yaml file")
         }
         return names.sorted()
     }

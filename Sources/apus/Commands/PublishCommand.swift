@@ -13,8 +13,12 @@ extension Command {
                 """,
             positionals: [PositionalDescription(name: "TOPIC", summary: "the topic", values: .topics)],
             options: [
-                .value("--data", short: "-d", "DATA", "one event's data: text or JSON, @FILE, or - for standard input", values: .files),
-                .value("--file", short: "-f", "FILE", "many events, one JSON value a line; - for standard input", values: .files),
+                .value(
+                    "--data", short: "-d", "DATA", "one event's data: text or JSON, @FILE, or - for standard input",
+                    values: .files),
+                .value(
+                    "--file", short: "-f", "FILE", "many events, one JSON value a line; - for standard input",
+                    values: .files),
                 .value("--key", short: "-k", "KEY", "of the event, or of those in the file that have none"),
                 .value("--type", short: "-t", "TYPE", "CloudEvents type where none is given (dev.apus.event)"),
                 .value("--source", "URI", "CloudEvents source where none is given (apus/publish)"),
@@ -82,7 +86,9 @@ private final class PublishCommand {
             }
             for line in lines {
                 number += 1
-                guard number >= first, line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else { continue }
+                guard number >= first, line.contains(where: { $0 != 0x20 && $0 != 0x09 && $0 != 0x0D }) else {
+                    continue
+                }
                 try self.add(line, number)
             }
             if chunk.isEmpty { break }
@@ -134,7 +140,9 @@ private final class PublishCommand {
     }
 
     private func report() throws {
-        if self.file != nil, self.context.terminal.isErrorInteractive, self.published > 0 { self.context.terminal.writeError("\n") }
+        if self.file != nil, self.context.terminal.isErrorInteractive, self.published > 0 {
+            self.context.terminal.writeError("\n")
+        }
         let topic = self.context.arguments["TOPIC"] ?? ""
         var result: JSONValue = ["topic": .string(topic), "published": .number(self.published)]
         if self.file == nil, let answer = try self.lastAnswer?.json(),

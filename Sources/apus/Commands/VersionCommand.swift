@@ -9,7 +9,9 @@ extension Command {
     static let version = Command(
         CommandDescription(
             name: "version", summary: "print the version",
-            examples: [.init("apus version", "Which version is this?"), .init("apus version --output json", "For programs")]
+            examples: [
+                .init("apus version", "Which version is this?"), .init("apus version --output json", "For programs"),
+            ]
         )
     ) { context in
         try context.show(["version": .string(Version.text)]) { "apus \(Version.text)\n" }
@@ -19,7 +21,9 @@ extension Command {
     static let help = Command(
         CommandDescription(
             name: "help", summary: "show help, of a command if you name one",
-            positionals: [PositionalDescription(name: "COMMAND", summary: "the command", isOptional: true, repeats: true)],
+            positionals: [
+                PositionalDescription(name: "COMMAND", summary: "the command", isOptional: true, repeats: true)
+            ],
             examples: [.init("apus help publish", "How do I publish events?")]
         )
     ) { _ in }

@@ -26,16 +26,21 @@ enum DescribeText {
         guard let rows = value.array, let first = rows.first?.object, !first.isEmpty else { return nil }
         var table = TextTable(first.names.map { $0.uppercased() })
         for row in rows {
-            guard let object = row.object, object.names == first.names, object.allSatisfy({ Self.isCell($0.value) }) else { return nil }
+            guard let object = row.object, object.names == first.names, object.allSatisfy({ Self.isCell($0.value) })
+            else { return nil }
             table.add(object.map { Self.cell($0.value, context) })
         }
         return table.render(width: context.terminal.width.map { $0 - 2 })
     }
 
-    private static func isCell(_ value: JSONValue) -> Bool { Self.isPlain(value) || value.array?.allSatisfy(Self.isPlain) == true }
+    private static func isCell(_ value: JSONValue) -> Bool {
+        Self.isPlain(value) || value.array?.allSatisfy(Self.isPlain) == true
+    }
 
     private static func cell(_ value: JSONValue, _ context: CommandContext) -> String {
-        if let elements = value.array, !elements.isEmpty { return elements.map { Self.text($0, context) }.joined(separator: ",") }
+        if let elements = value.array, !elements.isEmpty {
+            return elements.map { Self.text($0, context) }.joined(separator: ",")
+        }
         if let text = value.string, text.contains("T"), RFC3339.parse(text) != nil { return context.ago(value) }
         return Self.text(value, context)
     }

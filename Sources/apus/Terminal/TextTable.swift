@@ -16,7 +16,9 @@ struct TextTable {
     /// - Parameter width: columns of the screen; nil for a file or pipe, where nothing is cut.
     func render(width: Int?) -> String {
         var widths = self.headings.map(\.count)
-        for row in self.rows { for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) } }
+        for row in self.rows {
+            for (index, cell) in row.enumerated() { widths[index] = max(widths[index], cell.count) }
+        }
         if let width { self.fit(&widths, into: width) }
         return ([self.headings] + self.rows).map { Self.line($0, widths) + "\n" }.joined()
     }
@@ -24,7 +26,9 @@ struct TextTable {
     /// Takes from the widest column first, until the table fits or no column can give more.
     private func fit(_ widths: inout [Int], into width: Int) {
         var excess = widths.reduce(0, +) + Self.gap * (widths.count - 1) - width
-        while excess > 0, let widest = widths.indices.max(by: { widths[$0] < widths[$1] }), widths[widest] > Self.leastColumn {
+        while excess > 0, let widest = widths.indices.max(by: { widths[$0] < widths[$1] }),
+            widths[widest] > Self.leastColumn
+        {
             let next = widths.enumerated().filter { $0.offset != widest }.map(\.element).max() ?? 0
             let taken = min(excess, max(1, widths[widest] - max(next, Self.leastColumn)))
             widths[widest] -= taken

@@ -4,7 +4,9 @@ internal import ApusStore
 /// Times for people.
 enum TimeText {
     /// `2026-03-01 14:05:09Z (3m ago)`.
-    static func both(_ time: Timestamp, now: Timestamp) -> String { "\(Self.absolute(time)) (\(Self.relative(time, now: now)))" }
+    static func both(_ time: Timestamp, now: Timestamp) -> String {
+        "\(Self.absolute(time)) (\(Self.relative(time, now: now)))"
+    }
 
     /// `3m ago`, `in 10s`, `just now`.
     static func relative(_ time: Timestamp, now: Timestamp) -> String {

@@ -66,8 +66,10 @@ import Testing
 
     @Test func givesAPlainRequestWhatItLacks() throws {
         let event = try Sent.binary([("Content-Type", "application/json")], Array(#"{"a":1}"#.utf8))
-        #expect(event["id"] == "made-up" && event["source"] == "/made/up" && event["type"] == "dev.made.up")
-        #expect(event["datacontenttype"] == "application/json")
+        #expect(event.attributes == [
+            Attribute("id", "made-up"), Attribute("source", "/made/up", kind: .uriReference), Attribute("type", "dev.made.up"),
+            Attribute("datacontenttype", "application/json"),
+        ])
         #expect(text(event.data) == #"{"a":1}"#)
     }
 

@@ -36,8 +36,25 @@ import Testing
                 + #""time":"1970-01-01T00:00:01.500Z","partitionkey":"k","apuspartition":3,"apusoffset":5000000000,"data_base64":"AQ=="}"#)
     }
 
+    @Test(arguments: [
+        ("k", nil, #""partitionkey":"k","apusp"#), ("k", "k", #""partitionkey":"k","apusp"#), ("k", "p", #""partitionkey":"p","apuskey":"aw==","apusp"#),
+        ("", nil, #""apuskey":"","apusp"#), ("\n", nil, #""apuskey":"Cg==","apusp"#),
+    ] as [(String, String?, String)]) func writesTheKeySoThatItIsReadBack(key: String, partitionKey: String?, expected: String) throws {
+        let attributes = self.context + (partitionKey.map { [Attribute("partitionkey", $0)] } ?? [])
+        let text = self.json(Event(key: Array(key.utf8), attributes: attributes, data: nil))
+        #expect(text.contains(expected), "\(text)")
+        #expect(try Sent.structured(bytes: Array(text.utf8)).key == Array(key.utf8))
+    }
+
+    @Test func writesAKeyThatIsNoTextAsBase64() throws {
+        let text = self.json(Event(key: [0xFF, 0], attributes: self.context, data: nil))
+        #expect(text.contains(#""apuskey":"/wA=""#) && !text.contains("partitionkey"))
+        #expect(try Sent.structured(bytes: Array(text.utf8)).key == [0xFF, 0])
+        expectRefusal(.invalidEvent) { () throws(ApusError) in try Sent.structured(#","apuskey":"k""#) }
+    }
+
     @Test func writesNoMemberTwice() {
-        let own = ["data", "data_base64", "specversion", "apuspartition", "apusoffset", "apusheaders", "id"].map { Attribute($0, "x") }
+        let own = ["data", "data_base64", "specversion", "apuspartition", "apusoffset", "apusheaders", "apuskey", "id"].map { Attribute($0, "x") }
         let text = self.json(Event(attributes: self.context + own, data: Array("1".utf8)), headers: true)
         #expect(text == self.start + #","apuspartition":3,"apusoffset":5000000000,"apusheaders":{},"data_base64":"MQ=="}"#)
     }

@@ -43,7 +43,8 @@ int fill_folder(int count, char **values) {
         int file = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
         if (file < 0) break;
         ssize_t length = 0;
-        for (int part = 0; part < 256 && total < wanted && (length = write(file, block, sizeof block)) > 0; part++) total += length;
+        for (int part = 0; part < 256 && total < wanted && (length = write(file, block, sizeof block)) > 0; part++)
+            total += length;
         close(file);
         if (length <= 0) break;
     }
@@ -91,7 +92,8 @@ int list_processes(int count, char **values) {
     DIR *entries = opendir("/proc");
     if (entries == NULL) return say(-1);
     int seen = 0;
-    for (struct dirent *entry; (entry = readdir(entries)) != NULL;) seen += isdigit((unsigned char)entry->d_name[0]) ? 1 : 0;
+    for (struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        seen += isdigit((unsigned char)entry->d_name[0]) ? 1 : 0;
     closedir(entries);
     printf("%d\n", seen);
     return 0;

@@ -16,22 +16,38 @@ int say(long result) {
 
 const char *strerrorname(int error) {
     switch (error) {
-        case EPERM: return "EPERM";
-        case EACCES: return "EACCES";
-        case ENOENT: return "ENOENT";
-        case ENOSYS: return "ENOSYS";
-        case EROFS: return "EROFS";
-        case ESRCH: return "ESRCH";
-        case EAFNOSUPPORT: return "EAFNOSUPPORT";
-        case ENOSPC: return "ENOSPC";
-        case EAGAIN: return "EAGAIN";
-        case EFAULT: return "EFAULT";
-        case EBADF: return "EBADF";
-        case EINVAL: return "EINVAL";
-        case EMFILE: return "EMFILE";
-        case ENOMEM: return "ENOMEM";
-        case EFBIG: return "EFBIG";
-        default: return strerror(error);
+        case EPERM:
+            return "EPERM";
+        case EACCES:
+            return "EACCES";
+        case ENOENT:
+            return "ENOENT";
+        case ENOSYS:
+            return "ENOSYS";
+        case EROFS:
+            return "EROFS";
+        case ESRCH:
+            return "ESRCH";
+        case EAFNOSUPPORT:
+            return "EAFNOSUPPORT";
+        case ENOSPC:
+            return "ENOSPC";
+        case EAGAIN:
+            return "EAGAIN";
+        case EFAULT:
+            return "EFAULT";
+        case EBADF:
+            return "EBADF";
+        case EINVAL:
+            return "EINVAL";
+        case EMFILE:
+            return "EMFILE";
+        case ENOMEM:
+            return "ENOMEM";
+        case EFBIG:
+            return "EFBIG";
+        default:
+            return strerror(error);
     }
 }
 

@@ -17,7 +17,8 @@ int connect_inet(int count, char **values) {
     if (count < 1) return 2;
     int target = socket(AF_INET, SOCK_STREAM, 0);
     if (target < 0) return say(-1);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(values[0])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(values[0])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return say(connect(target, (struct sockaddr *)&address, sizeof address));
 }
 
@@ -25,7 +26,8 @@ int connect_inet6(int count, char **values) {
     if (count < 1) return 2;
     int target = socket(AF_INET6, SOCK_STREAM, 0);
     if (target < 0) return say(-1);
-    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(values[0])), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(values[0])), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     return say(connect(target, (struct sockaddr *)&address, sizeof address));
 }
 
@@ -37,7 +39,8 @@ int connect_abstract(int count, char **values) {
     size_t length = strlen(values[0]);
     if (length + 1 > sizeof address.sun_path) return 2;
     memcpy(address.sun_path + 1, values[0], length);
-    return say(connect(target, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)));
+    return say(
+        connect(target, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)));
 }
 
 // socket FAMILY TYPE: creates it, nothing more.

@@ -1,0 +1,121 @@
+internal import ApusCore
+internal import ApusLoop
+internal import ApusSandbox
+internal import Glibc
+
+/// How long a sandbox takes: from the decision to launch Python until the first byte of its handler's result, how many
+/// sandboxes a second can be made, and how long a kill takes until the sandbox is verified empty. Beside it a fork of
+/// the same warm interpreter without any isolation. Needs root.
+enum SandboxBench {
+    /// Sandboxes that are being made at once while the rate is measured.
+    static let inFlight = 8
+
+    static func run(_ options: BenchOptions) throws -> BenchReport {
+        let launches = try options.number("launches", default: 40)
+        let creations = try options.number("creations", default: 400)
+        let site = try SandboxBenchSite(directory: options.directory)
+        defer { site.close() }
+        let floor = try SandboxBenchFloor(runtime: site.runtime, function: site.function)
+        defer { floor.close() }
+        var cold = Figure("cold_p50", unit: "us")
+        var native = Figure("native_cold_p50", unit: "us")
+        var hello = Figure("hello_p50", unit: "us")
+        var rate = Figure("create_rate", unit: "1/s")
+        var kill = Figure("kill_p99", unit: "us")
+        // The first launch makes the slot's control groups and faults the interpreter in.
+        _ = try site.coldStart()
+        for _ in 0..<options.rounds {
+            var floors: [Double] = []
+            var colds: [Double] = []
+            var hellos: [Double] = []
+            var kills: [Double] = []
+            for _ in 0..<launches {
+                floors.append(try floor.forkToFirstByte())
+                let start = try site.coldStart()
+                colds.append(start.result)
+                hellos.append(start.hello)
+                kills.append(start.kill)
+            }
+            let base = percentile(50, of: floors)
+            cold.add(percentile(50, of: colds), floor: base)
+            hello.add(percentile(50, of: hellos), floor: base)
+            kill.add(percentile(99, of: kills))
+            native.add(percentile(50, of: try (0..<launches).map { _ in try site.runNative() }), floor: base)
+            rate.add(try site.createRate(creations, inFlight: self.inFlight))
+        }
+        return BenchReport("sandbox", [cold, hello, native, rate, kill])
+    }
+}
+
+/// A warm interpreter that has imported the runtime and the function, and forks for each byte it is sent.
+final class SandboxBenchFloor {
+    private let process: pid_t
+    private let input: CInt
+    private let output: CInt
+
+    init(runtime: String, function: String) throws {
+        let script = """
+            import sys, os, json
+            sys.path[:0] = [\(quotedPython(runtime)), \(quotedPython(function))]
+            import apus, main
+            while os.read(0, 1):
+                child = os.fork()
+                if child == 0:
+                    os.write(1, json.dumps(main.echo({"text": "x"}, None)).encode()[:1])
+                    os._exit(0)
+                os.waitpid(child, 0)
+            """
+        var into: (CInt, CInt) = (-1, -1)
+        var out: (CInt, CInt) = (-1, -1)
+        try SandboxBenchFloor.pipe(&into)
+        try SandboxBenchFloor.pipe(&out)
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, into.0, 0)
+        posix_spawn_file_actions_adddup2(&actions, out.1, 1)
+        let words = ["/usr/bin/python3", "-I", "-S", "-B", "-c", script]
+        var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
+        var process: pid_t = 0
+        guard posix_spawn(&process, "/usr/bin/python3", &actions, nil, &arguments, environ) == 0 else {
+            throw BenchFailure("/usr/bin/python3 cannot be started")
+        }
+        Glibc.close(into.0)
+        Glibc.close(out.1)
+        self.process = process
+        self.input = into.1
+        self.output = out.0
+        for _ in 0..<5 { _ = try self.forkToFirstByte() }
+    }
+
+    private static func pipe(_ ends: inout (CInt, CInt)) throws {
+        let result = withUnsafeMutablePointer(to: &ends) {
+            $0.withMemoryRebound(to: CInt.self, capacity: 2) { Glibc.pipe($0) }
+        }
+        guard result == 0 else { throw BenchFailure("no pipe can be made") }
+        _ = fcntl(ends.0, F_SETFD, FD_CLOEXEC)
+        _ = fcntl(ends.1, F_SETFD, FD_CLOEXEC)
+    }
+
+    /// Microseconds.
+    func forkToFirstByte() throws -> Double {
+        var byte: UInt8 = 0
+        let start = nanoseconds()
+        guard write(self.input, &byte, 1) == 1, read(self.output, &byte, 1) == 1 else {
+            throw BenchFailure("the floor's interpreter ended")
+        }
+        return Double(nanoseconds() - start) / 1_000
+    }
+
+    func close() {
+        Glibc.close(self.input)
+        Glibc.close(self.output)
+        var status: CInt = 0
+        waitpid(self.process, &status, 0)
+    }
+}
+
+private func quotedPython(_ text: String) -> String {
+    "'" + text.flatMap { $0 == "'" || $0 == "\\" ? ["\\", $0] : [$0] } + "'"
+}
