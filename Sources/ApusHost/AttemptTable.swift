@@ -23,10 +23,11 @@ struct AttemptTable {
         return nil
     }
 
-    /// The attempt at a place that ``index(of:)`` gave, in place.
+    /// The attempt at a place that ``index(of:)`` gave, in place. A coroutine that is not inlined takes memory for each access.
+    @inline(__always)
     subscript(index: Int) -> Attempt {
-        _read { yield self.slots[index] }
-        _modify { yield &self.slots[index] }
+        @inline(__always) _read { yield self.slots[index] }
+        @inline(__always) _modify { yield &self.slots[index] }
     }
 
     /// - Parameter attempt: its stream is not 0 and not in the table.

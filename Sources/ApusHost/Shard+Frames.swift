@@ -5,6 +5,7 @@ extension Shard {
     /// The loop says that a worker wrote.
     func readable(_ channel: WorkerChannel) {
         let now = self.now
+        self.turnTime = now
         do {
             switch try channel.receive(now: now) {
             case .open: break

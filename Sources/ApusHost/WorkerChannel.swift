@@ -10,7 +10,9 @@ final class WorkerChannel {
     let worker: WorkerID
     let function: FunctionState
     let startedAt: Timestamp
-    unowned let shard: Shard
+    // SAFETY: the shard owns its channels, and closes each before it lets go of it. A counted reference would be taken for each
+    // frame.
+    unowned(unsafe) let shard: Shard
 
     var machine: ChannelMachine
     var attempts = AttemptTable()
@@ -59,8 +61,9 @@ final class WorkerChannel {
         self.missingLayers = launched.missingLayers
         self.descriptors = launched
         self.machine.launched()
-        let reading = DescriptorWatch(loop, descriptor: launched.fromWorker) { [unowned self] _ in self.shard.readable(self) }
-        let writing = DescriptorWatch(loop, descriptor: launched.toWorker) { [unowned self] _ in self.shard.flush(self) }
+        // SAFETY: the watches are closed in `close`, before the channel goes.
+        let reading = DescriptorWatch(loop, descriptor: launched.fromWorker) { [unowned(unsafe) self] _ in self.shard.readable(self) }
+        let writing = DescriptorWatch(loop, descriptor: launched.toWorker) { [unowned(unsafe) self] _ in self.shard.flush(self) }
         self.readWatch = reading
         self.writeWatch = writing
         self.captures = [(launched.stdout, LogPayload.Level.stdout), (launched.stderr, .stderr)].map { descriptor, level in
