@@ -16,7 +16,11 @@ final class Bed: @unchecked Sendable {
     private(set) var lines: [LogLine] = []
     private(set) var startFailures: [Failure] = []
 
-    init(log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7) async throws {
+    init(
+        log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
+        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil
+    ) async throws {
+        let readAhead = Carried(readAhead)
         let clock = SystemClock()
         self.log = log ?? MemoryLog { clock.now }
         Bed.open.withLock { $0.append(self) }
@@ -25,16 +29,16 @@ final class Bed: @unchecked Sendable {
             self.shard = Shard(
                 loop: self.loop, log: self.log, launcher: launcher,
                 configuration: ShardConfiguration(
-                    engine: engine, seed: seed, logSink: { [unowned self] in self.lines.append($0) },
+                    engine: engine, seed: seed, readAhead: readAhead.value, logSink: { [unowned self] in self.lines.append($0) },
                     onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) }))
         }
     }
 
     /// Ends workers and loop.
-    func close() async {
+    func close(within bound: TimeSpan = .seconds(5)) async {
         await withCheckedContinuation { continuation in
             self.loop.post {
-                self.shard.drain(until: self.shard.now + .seconds(5)) { continuation.resume() }
+                self.shard.drain(until: self.shard.now + bound) { continuation.resume() }
             }
         }
         self.loop.stop()
@@ -43,6 +47,8 @@ final class Bed: @unchecked Sendable {
 
     /// A test that fails in the middle leaves its loop running: what the loop calls must stay.
     private static let open = Mutex<[Bed]>([])
+
+    static let clock = SystemClock()
 
     /// The worker's binary, beside this test's own.
     static let worker: String = {
