@@ -128,7 +128,12 @@ let package = Package(
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims", "echo-native"]),
         tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
-        tests("ApusServerTests", ["ApusServer", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusStore", "ApusTelemetry"]),
+        tests(
+            "ApusServerTests",
+            [
+                "ApusServer", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusSandbox", "ApusStore", "ApusTelemetry", "CShims", "CSQLite",
+            ]
+        ),
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),

@@ -13,12 +13,24 @@ extension Limits {
         static let waitingLogLines = 4_096
         /// Log lines written in one transaction.
         static let logLinesPerBatch = 512
+        /// How long the writer of log lines may take at the end to write what waits.
+        static let logCloseMilliseconds: UInt64 = 1_000
+        /// How long answers may still be on their way once the drain of the shards has used up its time.
+        static let answerGraceMilliseconds: UInt64 = 500
         /// How long log lines are gathered.
         static let logGatherMilliseconds: UInt64 = 50
         /// Records that the follower of a control topic reads at once.
         static let recordsPerFollow = 1_024
         /// Bytes of records that one read of a follower or a consumer lends.
         static let bytesPerRead = 4 << 20
+        /// Those who wait until the projection has passed a record.
+        static let projectionWaiters = 1_024
+        /// How long they wait at most.
+        static let projectionWaitMilliseconds: Int64 = 5_000
+        /// How often their deadlines are looked at.
+        static let projectionSweepMilliseconds: UInt64 = 100
+        /// Bytes of records in one page of a topic, and of the JSON made of them; one event may come alone, however large.
+        static let pageBytes = 4 << 20
         /// Events that one read of a topic returns at most.
         static let eventsPerRead = 10_000
         /// What a synchronous invocation without a deadline of its own gets beyond the function's timeout: queueing and start.

@@ -72,22 +72,26 @@ public final class Server: Sendable {
             (try? log.bounds(of: place))?.end
         }
         if let remade = projection.remade { parts.journal.info("the projection is made again from the log (\(remade))") }
-        let follower = ProjectionFollower(log: log, thread: self.store, projection: projection, journal: parts.journal)
-        self.projection = follower
-
         let shards = try Self.makeShards(configuration, parts, self.reader, onNurseryDeath)
         self.shards = shards
-        let store = self.store
+        let follower = ProjectionFollower(
+            log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
+        self.projection = follower
         let journal = parts.journal
         self.control = Control(log: log, journal: journal) { changes, catalogue in
-            Self.apply(changes, catalogue, to: shards, journal)
-            store.run { Self.followDeadLetters(catalogue, follower) }
+            follower.follow(Self.deadLetterTopics(catalogue))
+            return Self.apply(changes, catalogue, to: shards, journal)
         }
         let buildLoop = EventLoop()
         let layers = try Self.makeLayers(configuration, parts, buildLoop, onNurseryDeath)
-        self.deployer = Deployer(bundles: self.bundles, layers: layers, control: self.control) { name in
-            Self.startOnce(name, shards)
-        }
+        let hooks = Deployer.Hooks(
+            probe: { name, completion in
+                let runtime = shards[FunctionDirectory.shard(of: name, among: shards.count)]
+                runtime.loop.post { runtime.warm(name, completion) }
+            },
+            whenPassed: { place, completion in follower.whenPassed(place, completion) }
+        )
+        self.deployer = Deployer(bundles: self.bundles, layers: layers, control: self.control, hooks: hooks)
         try self.control.replay()
         try self.open(parts)
     }
@@ -145,12 +149,9 @@ public final class Server: Sendable {
         let applied = catalogue.functions.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
             Catalogue.Change.functionApplied($0, previous: nil)
         }
-        Self.apply(applied, catalogue, to: self.shards, self.journal)
-        let projection = self.projection
-        self.store.run {
-            for topic in [TopicName.control, .logs, .dead] { projection.follow(topic) }
-            Self.followDeadLetters(catalogue, projection)
-        }
+        // One function that cannot run is no reason to keep the others from it: the journal says which.
+        _ = Self.apply(applied, catalogue, to: self.shards, self.journal)
+        self.projection.follow(Self.deadLetterTopics(catalogue).union([.control, .logs, .dead]))
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
                 do throws(ApusError) {
@@ -168,7 +169,11 @@ public final class Server: Sendable {
     // MARK: what is deployed
 
     /// Gives the shards what a control write changed. From any thread but a loop.
-    private static func apply(_ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime], _ journal: Log) {
+    /// - Returns: the first error of a function that is deployed and yet cannot run.
+    private static func apply(
+        _ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime], _ journal: Log
+    ) -> ApusError? {
+        var first: ApusError?
         for change in changes {
             switch change {
             case .functionApplied(let function, _):
@@ -180,7 +185,10 @@ public final class Server: Sendable {
                         return nil
                     } catch { return error }
                 }
-                if let failure { journal.error("\(function.name) is deployed but cannot run: \(failure)") }
+                guard let failure else { continue }
+                let error = ApusError(failure.code, "\(function.name) is deployed but cannot run: \(failure.message)")
+                journal.error(error.message, ["code": error.code.rawValue])
+                first = first ?? error
             case .functionRemoved(let function):
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
                 runtime.loop.runAndWait { runtime.shard.remove(function.id, forgettingPositions: true) }
@@ -196,19 +204,11 @@ public final class Server: Sendable {
         for runtime in shards {
             runtime.loop.runAndWait { [directory] in runtime.directory = directory }
         }
+        return first
     }
 
-    private static func followDeadLetters(_ catalogue: Catalogue, _ projection: ProjectionFollower) {
-        for function in catalogue.functions.values {
-            for trigger in function.triggers where !trigger.manifest.isTable { projection.follow(trigger.manifest.deadLetterTopic) }
-        }
-    }
-
-    private static func startOnce(_ name: ResourceName, _ shards: [ShardRuntime]) -> ApusError? {
-        let runtime = shards[FunctionDirectory.shard(of: name, among: shards.count)]
-        let slot = ResultSlot<ApusError?>()
-        runtime.loop.post { runtime.warm(name) { slot.fill($0) } }
-        return slot.take()
+    private static func deadLetterTopics(_ catalogue: Catalogue) -> Set<TopicName> {
+        Set(catalogue.functions.values.flatMap { $0.triggers.filter { !$0.manifest.isTable }.map(\.manifest.deadLetterTopic) })
     }
 
     // MARK: the end
@@ -217,19 +217,23 @@ public final class Server: Sendable {
     public func stop() {
         self.state.withLock { $0 = .stopping }
         let until = self.clock.now + .seconds(self.configuration.drainSeconds)
+        // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
+        self.projection.endWaiting()
+        for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
+        self.deployer.stop()
+        self.control.stop()
         let done = self.shards.map { runtime in
             let slot = ResultSlot<Bool>()
             runtime.loop.post { runtime.stop(until: until) { slot.fill(true) } }
             return slot
         }
         for slot in done { _ = slot.take() }
-        self.deployer.stop()
-        self.control.stop()
         let projection = self.projection
         self.store.run { projection.stop() }
         self.store.stop()
         self.reader.stop()
-        for runtime in self.shards { runtime.loop.stop() }
+        // Writes under way are answered to the loops, which must be there to hear it.
         self.log.close()
+        for runtime in self.shards { runtime.loop.stop() }
     }
 }

@@ -18,6 +18,9 @@ final class ShardRuntime: @unchecked Sendable {
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
     var listener: HTTPListener?
+    private(set) var isStopping = false
+    /// Streams that only their client or the server's end completes.
+    private var streams: [ObjectIdentifier: any EndableStream] = [:]
 
     /// On the loop.
     init(
@@ -54,25 +57,53 @@ final class ShardRuntime: @unchecked Sendable {
         guard let entry = self.directory[function] else {
             return completion(ApusError(.functionNotFound, "\(function) is not deployed"))
         }
+        if self.isStopping { return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back")) }
         if self.shard.warm(entry.id) { return completion(nil) }
         self.starts.wait(for: function, self.loop, completion)
     }
 
+    // MARK: streams
+
+    func opened(_ stream: any EndableStream) {
+        self.streams[ObjectIdentifier(stream)] = stream
+        if self.isStopping { stream.end() }
+    }
+
+    func closed(_ stream: any EndableStream) { self.streams[ObjectIdentifier(stream)] = nil }
+
+    // MARK: the end
+
+    /// Nothing waits for a start any more. Before ``stop(until:_:)``, so that deployments can end.
+    func endWaiting() {
+        self.isStopping = true
+        self.starts.close()
+    }
+
     /// Stops within a bound. `completion` is called once, on the loop, when nothing of the shard is left on it.
     func stop(until: Timestamp, _ completion: @escaping () -> Void) {
-        let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
-        let finish = {
-            self.shard.drain(until: until) {
-                self.logs.flush()
-                self.logs.close()
-                self.starts.close()
+        self.endWaiting()
+        // They would keep their connections, and so the listener, until the time is up.
+        for stream in Array(self.streams.values) { stream.end() }
+        var waitingFor = 2
+        let finishOne = {
+            waitingFor -= 1
+            guard waitingFor == 0 else { return }
+            self.logs.close {
                 self.nursery.close()
                 completion()
             }
         }
-        guard let listener = self.listener else { return finish() }
-        listener.stop(withinMilliseconds: milliseconds, whenDone: finish)
+        let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds)) + Limits.Server.answerGraceMilliseconds
+        self.shard.drain(until: until, completion: finishOne)
+        guard let listener = self.listener else { return finishOne() }
+        listener.stop(withinMilliseconds: milliseconds, whenDone: finishOne)
     }
+}
+
+/// An answer that goes on until its client leaves: it must be told when the server ends. Confined to the loop of its shard.
+protocol EndableStream: AnyObject {
+    /// Completes the answer; harmless when it is complete.
+    func end()
 }
 
 extension ApusStore.LogLine {

@@ -12,8 +12,10 @@ final class StartWatch {
 
     private var waiters: [UInt64: Waiter] = [:]
     private var next: UInt64 = 1
+    private var isClosed = false
 
     func wait(for function: ResourceName, _ loop: EventLoop, _ completion: @escaping (ApusError?) -> Void) {
+        guard !self.isClosed else { return completion(Self.stopping) }
         let id = self.next
         self.next += 1
         let timer = LoopTimer(loop) { [weak self] in
@@ -41,7 +43,11 @@ final class StartWatch {
         waiter.completion(error)
     }
 
+    private static let stopping = ApusError(.shuttingDown, "the server is stopping: the function starts when it is back")
+
+    /// Answers those who wait, now and from now on, with `shutting_down`.
     func close() {
-        for id in Array(self.waiters.keys) { self.finish(id, ApusError(.shuttingDown, "the server is stopping")) }
+        self.isClosed = true
+        for id in Array(self.waiters.keys) { self.finish(id, Self.stopping) }
     }
 }

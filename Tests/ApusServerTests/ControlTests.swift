@@ -24,12 +24,15 @@ import Testing
 
         var seen: [[Catalogue.Change]] { self.recorder.all }
 
+        /// From now on what is written cannot be put into effect.
+        func failToApply(_ error: ApusError) { self.recorder.fail(error) }
+
         func deploy(_ yaml: String, bundle: Character = "a", ifMatch: UInt64? = nil, isDryRun: Bool = false) throws -> [ControlDecision.Outcome] {
             let documents = try Manifest.parse(yaml, file: "test.yaml").map { manifest in
                 guard case .function = manifest else { return DeployDocument(manifest: manifest) }
                 return DeployDocument(manifest: manifest, bundle: String(repeating: bundle, count: 64))
             }
-            return try self.control.perform(.deploy(documents, ifMatch: ifMatch, isDryRun: isDryRun)).get()
+            return try self.control.perform(.deploy(documents, ifMatch: ifMatch, isDryRun: isDryRun)).get().outcomes
         }
 
         var records: Offset { (try? self.log.bounds(of: TopicPartition(.control, 0)).end) ?? -1 }
@@ -38,7 +41,12 @@ import Testing
     private final class Recorder: Sendable {
         private let changes = Mutex<[[Catalogue.Change]]>([])
         var all: [[Catalogue.Change]] { self.changes.withLock { $0 } }
-        func add(_ new: [Catalogue.Change]) { self.changes.withLock { $0.append(new) } }
+        private let failure = Mutex<ApusError?>(nil)
+        func add(_ new: [Catalogue.Change]) -> ApusError? {
+            self.changes.withLock { $0.append(new) }
+            return self.failure.withLock { $0 }
+        }
+        func fail(_ error: ApusError) { self.failure.withLock { $0 = error } }
     }
 
     private static let topic = """
@@ -99,7 +107,7 @@ import Testing
         #expect(changed.map(\.action) == [.updated] && changed.map(\.generation) == [2])
         let price = try #require(ResourceName(.default, "price"))
         expectRefusal(.conflict) { () throws(ApusError) in try test.control.perform(.deleteFunction(price, ifMatch: 1)).get() }
-        let deleted = try test.control.perform(.deleteFunction(price, ifMatch: 2)).get()
+        let deleted = try test.control.perform(.deleteFunction(price, ifMatch: 2)).get().outcomes
         #expect(deleted.map(\.action) == [.deleted])
         #expect(test.control.catalogue.functions.isEmpty)
         expectRefusal(.functionNotFound) { () throws(ApusError) in try test.control.perform(.deleteFunction(price, ifMatch: nil)).get() }
@@ -150,6 +158,115 @@ import Testing
         _ = try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: false), appends: [append]).get()
         #expect(test.log.batches == [1, 2])
         #expect(try test.log.bounds(of: TopicPartition(orders, 1)).end == 1)
+        test.control.stop()
+    }
+
+    @Test func deletesTheTopicsItMadeWhenTheWriteFails() throws {
+        let test = try Case()
+        test.log.set(.failing)
+        do {
+            _ = try test.deploy(Self.topic + Self.function)
+            Issue.record("accepted")
+        } catch let error as ApusError { #expect(error.code == .logFailed) }
+        #expect(test.log.topics() == [.control])
+        test.log.set(.open)
+        #expect(try test.deploy(Self.topic + Self.function).map(\.action) == [.created, .created])
+        test.control.stop()
+    }
+
+    @Test func keepsATopicThatWasThereBeforeAWriteThatFails() throws {
+        let test = try Case()
+        let orders = try #require(TopicName(.default, "orders"))
+        try test.log.createTopic(orders, try #require(try Self.manifestConfiguration()))
+        test.log.set(.failing)
+        do {
+            _ = try test.deploy(Self.topic)
+            Issue.record("accepted")
+        } catch let error as ApusError { #expect(error.code == .logFailed) }
+        #expect(test.log.topic(orders) != nil)
+        test.control.stop()
+    }
+
+    private static func manifestConfiguration() throws -> TopicConfiguration? {
+        for case .topic(let topic) in try Manifest.parse(Self.topic, file: "t") { return topic.configuration }
+        return nil
+    }
+
+    @Test func tellsItsCallerWhatCouldNotBePutIntoEffect() throws {
+        let test = try Case()
+        test.failToApply(ApusError(.logDamaged, "price is deployed but cannot run: its position cannot be read"))
+        do {
+            _ = try test.deploy(Self.topic + Self.function)
+            Issue.record("accepted")
+        } catch let error as ApusError {
+            #expect(error.code == .logDamaged && error.message.contains("cannot run"))
+        }
+        #expect(test.control.catalogue.functions.count == 1, "it is deployed all the same: the record is on the log")
+        test.control.stop()
+    }
+
+    @Test func saysWhichRecordShowsWhatItDid() throws {
+        let test = try Case()
+        let documents = try Manifest.parse(Self.topic, file: "t").map { DeployDocument(manifest: $0) }
+        let control = TopicPartition(.control, 0)
+        #expect(try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: true)).get().position == nil)
+        #expect(try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: false)).get().position == RecordPlace(control, 0))
+        _ = try test.deploy(Self.function)
+        let unchanged = try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: false)).get()
+        #expect(unchanged.position == RecordPlace(control, 1), "whoever finds it there already must see it too")
+        test.control.stop()
+    }
+
+    @Test func answersShuttingDownAfterItsEnd() throws {
+        let test = try Case()
+        test.control.stop()
+        let price = try #require(ResourceName(.default, "price"))
+        expectRefusal(.shuttingDown) { () throws(ApusError) in try test.control.perform(.deleteFunction(price, ifMatch: nil)).get() }
+    }
+
+    @Test func redrivesADeadLetterOnceWithTheRecordThatSaysSo() throws {
+        let test = try Case()
+        _ = try test.deploy(Self.topic + Self.function)
+        let orders = try #require(TopicName(.default, "orders"))
+        let reason = DeadLetterReason(
+            topic: "orders", partition: 1, offset: 5, attempts: 3, code: "function_failed", message: "boom", namespace: "default",
+            function: "price", trigger: "orders", time: .zero, revision: "r")
+        var dead = Event(key: Array("k".utf8), data: Array("1e400".utf8))
+        dead.attributes = [Attribute("id", "7"), Attribute("mine", "kept", kind: .header), Attribute(InternalHeader.hops, "2", kind: .header)]
+        dead.attributes += reason.attributes
+        let append = try Redrive(reason: reason, event: dead).append(test.control.catalogue, test.log)
+        let id = DeadLetterID(logIdentity: 1, topic: .dead, partition: 0, offset: 9)
+        let command = ControlCommand.decideFate(id, .default, .redriven)
+        #expect(try test.control.perform(command, appends: [append]).get().outcomes.map(\.action) == [.redriven])
+        #expect(test.log.batches == [2, 2], "fate and event are one transaction")
+        expectRefusal(.conflict) { () throws(ApusError) in try test.control.perform(command, appends: [append]).get() }
+        #expect(test.log.batches == [2, 2])
+
+        var redriven: [Event] = []
+        _ = try test.log.read(TopicPartition(orders, 1), from: 0, maxRecords: 10, maxBytes: 1 << 20) { _, block in
+            if let event = try? EventBlock.decode(block.bytes) { redriven.append(event) }
+            return true
+        }
+        let event = try #require(redriven.first)
+        #expect(redriven.count == 1 && event.key == dead.key && event.data == dead.data)
+        let headers = event.attributes.filter { $0.kind == .header }
+        #expect(Set(headers.map(\.name)) == ["mine", InternalHeader.hops, InternalHeader.redrive])
+        #expect(headers.first { $0.name == InternalHeader.redrive }?.text == "default/price/orders")
+        test.control.stop()
+    }
+
+    @Test func redrivesNothingThatNobodyWouldTake() throws {
+        let test = try Case()
+        _ = try test.deploy(Self.topic + Self.function)
+        var reason = DeadLetterReason(
+            topic: "orders", partition: 7, offset: 5, attempts: 3, code: "c", message: "", namespace: "default", function: "price",
+            trigger: "orders", time: .zero, revision: "r")
+        let catalogue = test.control.catalogue
+        #expect(try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log).partition == 1, "the last there is")
+        reason.trigger = "other"
+        expectRefusal(.conflict) { () throws(ApusError) in try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log) }
+        reason.function = "gone"
+        expectRefusal(.conflict) { () throws(ApusError) in try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log) }
         test.control.stop()
     }
 

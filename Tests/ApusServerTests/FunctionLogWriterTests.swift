@@ -2,6 +2,7 @@ import ApusCore
 import ApusLoop
 import ApusStore
 import ApusTestSupport
+import Synchronization
 import Testing
 
 @testable import ApusServer
@@ -39,7 +40,8 @@ import Testing
         }
 
         func close() async {
-            await self.bed.run { self.writer?.close() }
+            await self.bed.run { self.writer?.close(withinMilliseconds: 0) {} }
+            try? await self.bed.until("the writer is closed") { true }
             self.bed.loop.stop()
         }
     }
@@ -58,7 +60,7 @@ import Testing
         let test = try await Case()
         test.log.set(.held)
         let bound = Limits.Server.waitingLogLines
-        // All of them in one turn of the loop: nothing leaves in between.
+        // At once, so that the timer has no chance to begin a write between them.
         await test.append(0..<bound + 10)
         #expect(await test.dropped == 10)
         await test.close()
@@ -95,6 +97,35 @@ import Testing
         try await test.bed.until("the next lines") { test.writer?.written == 2 }
         #expect(try test.lines() == [3, 4])
         await test.close()
+    }
+
+    @Test func writesWhatWaitsBeforeItCloses() async throws {
+        let test = try await Case()
+        let lines = 3 * Limits.Server.logLinesPerBatch + 1
+        await test.append(0..<lines)
+        let isClosed = Mutex(false)
+        await test.bed.run { test.writer?.close(withinMilliseconds: 60_000) { isClosed.withLock { $0 = true } } }
+        try await test.bed.until("it is closed") { isClosed.withLock { $0 } }
+        #expect(try test.lines() == Array(0..<lines))
+        await test.append(lines..<lines + 2)
+        #expect(await test.dropped == 2, "what comes later is counted")
+        test.bed.loop.stop()
+    }
+
+    @Test func closesWithinItsBoundAndCountsWhatIsLeft() async throws {
+        let test = try await Case()
+        test.log.set(.held)
+        let lines = Limits.Server.logLinesPerBatch + 5
+        await test.append(0..<lines)
+        let closes = Mutex(0)
+        await test.bed.run { test.writer?.close(withinMilliseconds: 1) { closes.withLock { $0 += 1 } } }
+        try await test.bed.until("it is closed") { closes.withLock { $0 } == 1 }
+        #expect(await test.dropped == 5)
+        // The write under way is counted when its end is known.
+        test.log.releaseOne()
+        try await test.bed.until("the last write") { test.writer?.written == UInt64(Limits.Server.logLinesPerBatch) }
+        #expect(closes.withLock { $0 } == 1)
+        test.bed.loop.stop()
     }
 
     @Test func isRefusedLikeAProducerWhenRoomIsShort() async throws {

@@ -3,6 +3,7 @@ import ApusLoop
 import ApusStore
 import ApusTelemetry
 import ApusTestSupport
+import CSQLite
 import Testing
 
 @testable import ApusServer
@@ -11,13 +12,24 @@ import Testing
     private final class Case: Sendable {
         let log = MemoryLog { Timestamp(milliseconds: 1_000) }
         let thread = WorkThread()
+        let loop = EventLoop()
         let folder = ScratchDirectory("projection")
         let follower: ProjectionFollower
 
-        init() throws {
+        /// - Parameter isStuck: the projection can be read and takes nothing in.
+        init(isStuck: Bool = false) throws {
             try self.log.createTopic(.logs, TopicConfiguration(partitions: 2))
             let projection = try Projection(path: "\(self.folder.path)/state.db", logIdentity: 1) { _ in 0 }
-            self.follower = ProjectionFollower(log: self.log, thread: self.thread, projection: projection, journal: Log())
+            if isStuck { try Self.lock(self.folder.path) }
+            self.follower = ProjectionFollower(log: self.log, thread: self.thread, projection: projection, loop: self.loop, journal: Log())
+        }
+
+        /// Takes away the table that log lines go to.
+        private static func lock(_ folder: String) throws {
+            var database: OpaquePointer?
+            #expect(sqlite3_open("\(folder)/state.db", &database) == SQLITE_OK)
+            #expect(sqlite3_exec(database, "DROP TABLE logs", nil, nil, nil) == SQLITE_OK)
+            sqlite3_close(database)
         }
 
         func onThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) -> Value {
@@ -51,6 +63,13 @@ import Testing
         func close() {
             self.thread.run { self.follower.stop() }
             self.thread.stop()
+            self.loop.stop()
+        }
+
+        func whenPassed(_ partition: Int, _ offset: Offset) -> ResultSlot<ErrorCode?> {
+            let slot = ResultSlot<ErrorCode?>()
+            self.follower.whenPassed(RecordPlace(TopicPartition(.logs, partition), offset)) { slot.fill($0?.code) }
+            return slot
         }
     }
 
@@ -59,37 +78,59 @@ import Testing
         // More than one read takes at once.
         let before = Limits.Server.recordsPerFollow + 10
         for index in 0..<before { try test.append("\(index)") }
-        test.thread.run { test.follower.follow(.logs) }
+        test.follower.follow([.logs])
         #expect(try test.lines() == (0..<before).suffix(Limits.Projection.rowsPerQuery).map(String.init))
         try test.append("next")
         #expect(try test.lines().last == "next")
         test.close()
     }
 
-    @Test func runsAQueryOnceThePlaceWasPassedAndNotBefore() throws {
+    @Test func answersOnceThePlaceWasPassed() throws {
         let test = try Case()
-        test.thread.run { test.follower.follow(.logs) }
-        let place = TopicPartition(.logs, 1)
-        let passed = ResultSlot<[String]>()
-        let isWaiting = ResultSlot<Bool>()
-        #expect(test.follower.whenPassed(place, 0) { passed.fill((try? test.follower.query { _ in ["passed"] }) ?? []) })
-        test.thread.run { isWaiting.fill(true) }
-        _ = isWaiting.take()
-        #expect(try test.lines() == [])
+        test.follower.follow([.logs])
         try test.append("one", partition: 1)
-        #expect(passed.take() == ["passed"])
-        let again = ResultSlot<Bool>()
-        #expect(test.follower.whenPassed(place, 0) { again.fill(true) })
-        #expect(again.take(), "what was passed before does not wait")
+        #expect(test.whenPassed(1, 0).take() == nil)
+        #expect(try test.lines() == ["one"])
+        test.close()
+    }
+
+    @Test func waitsForARecordThatTheProjectionCannotTakeInYetAndThenGivesUp() throws {
+        let test = try Case(isStuck: true)
+        test.follower.follow([.logs])
+        try test.append("one", partition: 1)
+        #expect(test.whenPassed(1, 0).take() == .expired)
+        #expect(test.follower.failure != nil)
+        test.close()
+    }
+
+    @Test func boundsHowManyWaitAndAnswersAllOfThemAtTheEnd() throws {
+        let test = try Case(isStuck: true)
+        test.follower.follow([.logs])
+        try test.append("one", partition: 1)
+        let waiting = (0..<Limits.Server.projectionWaiters).map { _ in test.whenPassed(1, 0) }
+        #expect(test.whenPassed(1, 0).take() == .overloaded)
+        test.follower.endWaiting()
+        #expect(waiting.allSatisfy { $0.take() == .shuttingDown })
+        #expect(test.whenPassed(1, 0).take() == .shuttingDown)
+        test.close()
+    }
+
+    @Test func refusesAPlaceTheLogHasNotReachedAndDoesNotWaitForWhatItDoesNotFollow() throws {
+        let test = try Case()
+        #expect(test.whenPassed(0, 5).take() == nil, "nothing that queries show comes from there")
+        test.follower.follow([.logs])
+        #expect(test.whenPassed(0, 0).take() == .offsetOutOfRange)
+        #expect(test.whenPassed(9, 0).take() != nil)
+        #expect(test.follower.failure == nil, "what a caller asks for does not make the server unready")
         test.close()
     }
 
     @Test func passesOverATopicThatIsNotThere() throws {
         let test = try Case()
         let missing = try #require(TopicName(.default, "missing"))
-        test.thread.run { test.follower.follow(missing) }
+        test.follower.follow([missing])
         try test.append("one")
-        test.thread.run { test.follower.follow(.logs) }
+        test.follower.follow([.logs])
         #expect(try test.lines() == ["one"])
         test.close()
     }
@@ -97,7 +138,6 @@ import Testing
     @Test func hearsNothingAfterItsEnd() throws {
         let test = try Case()
         test.thread.run {
-            test.follower.follow(.logs)
             test.follower.stop()
         }
         _ = try test.lines()

@@ -92,7 +92,26 @@ import Testing
             pages += 1
         }
         #expect(offsets == Array(0..<Offset(count)))
-        #expect(pages == 2)
+        #expect(pages > 1)
+    }
+
+    @Test func aPageHoldsNoMoreThanItsBudgetWhateverThePartitionsHold() throws {
+        let log = MemoryLog { .zero }
+        let partitions = 16
+        try log.createTopic(self.topic, TopicConfiguration(partitions: partitions))
+        let large = Limits.eventBytes - 100
+        for partition in 0..<partitions { for _ in 0..<2 { try self.append(log, partition, large) } }
+        var reading = self.reading(partitions, limit: Limits.Server.eventsPerRead)
+        var seen: [Place] = []
+        for _ in 0..<partitions * 2 {
+            let page = try reading.read(log)
+            #expect(page.events.reduce(0) { $0 + $1.json.count } <= Limits.Server.pageBytes)
+            #expect(!page.events.isEmpty)
+            seen += page.events.map { Place(partition: $0.partition, offset: $0.offset) }
+            reading.from = try Self.throughText(page.next)
+            if page.isAtEnd { break }
+        }
+        #expect(seen.sorted() == (0..<partitions).flatMap { partition in (0..<2).map { Place(partition: partition, offset: $0) } })
     }
 
     @Test func startsWhereItIsTold() throws {
@@ -115,8 +134,15 @@ import Testing
         #expect(try offsets("1970-01-01T00:00:03Z") == [[2], [1, 2]])
     }
 
-    @Test(arguments: ["now", "-1", "0:", ":1", "0:-1", "0:1:2", "a:1", "0;1", "1e3"]) func refusesAPlaceItCannotRead(from: String) {
+    @Test(arguments: ["now", "-1", "0:", ":1", "0:-1", "0:1:2", "a:1", "0;1", "1e3", "", ",", "0:1,", ",0:1", "0:1,0:2", "-1:0"]) func refusesAPlaceItCannotRead(from: String) {
         expectRefusal(.invalidArgument, from) { () throws(ApusError) in try TopicReading.From(from) }
+    }
+
+    @Test func refusesAPartitionThatTheTopicDoesNotHave() throws {
+        let from = try TopicReading.From("0:1,2:0")
+        try from.check(partitions: 3)
+        expectRefusal(.invalidArgument) { () throws(ApusError) in try from.check(partitions: 2) }
+        try TopicReading.From("17").check(partitions: 1)
     }
 
     @Test func goesOnWhereRetentionLeftSomething() throws {

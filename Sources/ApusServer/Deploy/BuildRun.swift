@@ -47,6 +47,11 @@ final class BuildRun {
     func abandon() { self.finish(.failure(ApusError(.shuttingDown, "the server is stopping: deploy again when it is back"))) }
 
     private func started(_ worker: LaunchedWorker) {
+        guard !self.isOver else {
+            // Nobody waits for this process any more.
+            for descriptor in [worker.toWorker, worker.fromWorker, worker.descriptors, worker.stdout, worker.stderr] { _ = close(descriptor) }
+            return self.launcher.kill(worker.ticket)
+        }
         self.ticket = worker.ticket
         // A build speaks no frames.
         for descriptor in [worker.toWorker, worker.fromWorker, worker.descriptors] { _ = close(descriptor) }

@@ -2,6 +2,19 @@ internal import ApusCore
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
+internal import Synchronization
+
+/// Where a deployment gets the dependency layers of its functions from.
+protocol LayerBuilding: Sendable {
+    /// The key of the function's layer, built when it is not there yet; blocks until then.
+    func layer(
+        for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String, progress: (String) -> Void
+    ) throws(ApusError) -> String
+    /// Makes the call under way, and every later one, end soon with `shutting_down`.
+    func abandon()
+    /// Lets go of everything. After ``abandon()``, when no call is under way.
+    func stop()
+}
 
 /// Performs deployments, one after another, on a thread of its own: checks, builds layers, writes, and waits until this server runs
 /// what was deployed.
@@ -9,7 +22,7 @@ final class Deployer: Sendable {
     /// What a deployment says while it runs: a line of progress, then the end.
     enum Report: Sendable {
         case progress(stage: String, message: String)
-        case done([ControlDecision.Outcome])
+        case done(Control.Done)
         case failed(ApusError)
     }
 
@@ -20,16 +33,24 @@ final class Deployer: Sendable {
 
     private let thread = WorkThread(queueMax: Limits.Server.waitingDeployments)
     private let bundles: BundleStore
-    private let layers: LayerBuilds
+    private let layers: any LayerBuilding
     private let control: Control
-    /// Starts the function once and tells how that went.
-    private let probe: @Sendable (ResourceName) -> ApusError?
+    private let hooks: Hooks
+    private let isStopping = Atomic(false)
 
-    init(bundles: BundleStore, layers: LayerBuilds, control: Control, probe: @escaping @Sendable (ResourceName) -> ApusError?) {
+    /// What a deployment waits for once it is written. Each calls its completion exactly once, within a bound.
+    struct Hooks: Sendable {
+        /// Starts a function once and tells how that went.
+        var probe: @Sendable (ResourceName, _ completion: @escaping @Sendable (ApusError?) -> Void) -> Void
+        /// Waits until queries show the record.
+        var whenPassed: @Sendable (RecordPlace, _ completion: @escaping @Sendable (ApusError?) -> Void) -> Void
+    }
+
+    init(bundles: BundleStore, layers: any LayerBuilding, control: Control, hooks: Hooks) {
         self.bundles = bundles
         self.layers = layers
         self.control = control
-        self.probe = probe
+        self.hooks = hooks
     }
 
     /// Queues a deployment. `report` is called on the deployer's thread; the last call is `done` or `failed`.
@@ -37,10 +58,19 @@ final class Deployer: Sendable {
         let isQueued = self.thread.run {
             do throws(ApusError) { report(.done(try self.perform(order, report))) } catch { report(.failed(error)) }
         }
-        if !isQueued { report(.failed(ApusError(.overloaded, "too many deployments wait: try again later"))) }
+        guard !isQueued else { return }
+        let isStopping = self.isStopping.load(ordering: .acquiring)
+        report(.failed(isStopping ? Self.stopping : ApusError(.overloaded, "too many deployments wait: try again later")))
     }
 
-    private func perform(_ order: Order, _ report: (Report) -> Void) throws(ApusError) -> [ControlDecision.Outcome] {
+    private static let stopping = ApusError(.shuttingDown, "the server is stopping: deploy again when it is back")
+
+    private func checkRunning() throws(ApusError) {
+        if self.isStopping.load(ordering: .acquiring) { throw Self.stopping }
+    }
+
+    private func perform(_ order: Order, _ report: (Report) -> Void) throws(ApusError) -> Control.Done {
+        try self.checkRunning()
         let request = order.request
         report(.progress(stage: "checking", message: "\(request.documents.count) documents"))
         var documents: [DeployDocument] = []
@@ -64,9 +94,19 @@ final class Deployer: Sendable {
                 report(.progress(stage: "building", message: $0))
             }
         }
-        let outcomes = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: false)).get()
+        try self.checkRunning()
+        let done = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: false)).get()
+        self.waitUntilShown(done)
         if request.waits { try self.wait(for: documents, report) }
-        return outcomes
+        return done
+    }
+
+    /// It is deployed already, so that a projection which does not come along in time makes no failure of it.
+    private func waitUntilShown(_ done: Control.Done) {
+        guard let position = done.position else { return }
+        let slot = ResultSlot<Bool>()
+        self.hooks.whenPassed(position) { slot.fill($0 == nil) }
+        _ = slot.take()
     }
 
     private func bundle(of function: FunctionManifest, _ hash: String?) throws(ApusError) -> String {
@@ -80,15 +120,23 @@ final class Deployer: Sendable {
     }
 
     private func wait(for documents: [DeployDocument], _ report: (Report) -> Void) throws(ApusError) {
+        // All start at once, so that one deadline bounds the wait for all of them.
+        var starts: [ResultSlot<ApusError?>] = []
         for document in documents {
             guard case .function(let function) = document.manifest else { continue }
             report(.progress(stage: "starting", message: "\(function.name)"))
-            if let failure = self.probe(function.name) { throw failure }
+            let slot = ResultSlot<ApusError?>()
+            self.hooks.probe(function.name) { slot.fill($0) }
+            starts.append(slot)
         }
+        for slot in starts { if let failure = slot.take() { throw failure } }
     }
 
+    /// Gives up the build under way, answers what waits with `shutting_down`, ends.
     func stop() {
-        self.layers.stop()
+        self.isStopping.store(true, ordering: .releasing)
+        self.layers.abandon()
         self.thread.stop()
+        self.layers.stop()
     }
 }

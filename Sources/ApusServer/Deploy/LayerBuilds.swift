@@ -9,12 +9,14 @@ internal import Glibc
 
 /// Builds dependency layers: fetches packages, installs them without a network, seals the result. One at a time, from a thread
 /// that may block; the processes run through a loop and a line to the nursery of their own.
-final class LayerBuilds: Sendable {
+final class LayerBuilds: LayerBuilding {
     private let loop: EventLoop
     // SAFETY: used on `loop` only.
     nonisolated(unsafe) private let nursery: NurseryClient
     // SAFETY: as `nursery`.
     nonisolated(unsafe) private var current: BuildRun?
+    // SAFETY: as `nursery`.
+    nonisolated(unsafe) private var isAbandoned = false
     private let dataDirectory: String
     private let environment: [String]
     private let interpreter: String
@@ -53,6 +55,8 @@ final class LayerBuilds: Sendable {
             try self.run(.build, key, bundle, self.installArguments(dependencies), function, "installing")
             try self.onLoop { $0.sealLayer(key, $1) }
         } catch {
+            // Once the line is closed nothing can be removed any more; the next build of this layer clears it away.
+            guard error.code != .shuttingDown else { throw error }
             do throws(ApusError) { try self.onLoop { $0.discardLayer(key, $1) } } catch {
                 self.journal.warning("what was left of a failed build could not be removed: \(error)")
             }
@@ -102,6 +106,7 @@ final class LayerBuilds: Sendable {
         )
         let slot = ResultSlot<Result<BuildRun.Outcome, ApusError>>()
         self.loop.post {
+            guard !self.isAbandoned else { return slot.fill(.failure(Self.stopping)) }
             let run = BuildRun(self.loop, self.nursery) { result in
                 self.current = nil
                 slot.fill(result)
@@ -129,7 +134,10 @@ final class LayerBuilds: Sendable {
         _ request: @escaping @Sendable (NurseryClient, @escaping (Result<Void, ApusError>) -> Void) -> Void
     ) throws(ApusError) {
         let slot = ResultSlot<Result<Void, ApusError>>()
-        self.loop.post { request(self.nursery) { slot.fill($0) } }
+        self.loop.post {
+            guard !self.isAbandoned else { return slot.fill(.failure(Self.stopping)) }
+            request(self.nursery) { slot.fill($0) }
+        }
         try slot.take().get()
     }
 
@@ -149,12 +157,18 @@ final class LayerBuilds: Sendable {
         return count <= Limits.Server.requirementsBytes ? Array(bytes[..<count]) : nil
     }
 
-    /// Closes the line to the nursery: builds under way end.
-    func stop() {
+    private static let stopping = ApusError(.shuttingDown, "the server is stopping: deploy again when it is back")
+
+    /// Closes the line to the nursery: the build under way ends, and whoever builds from now on hears `shutting_down`. The loop
+    /// lives on, so that nobody waits for an answer in vain.
+    func abandon() {
         self.loop.runAndWait {
+            self.isAbandoned = true
             self.current?.abandon()
             self.nursery.close()
         }
-        self.loop.stop()
     }
+
+    /// Ends the loop. After ``abandon()``, when nobody builds any more.
+    func stop() { self.loop.stop() }
 }

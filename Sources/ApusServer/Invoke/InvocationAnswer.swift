@@ -36,12 +36,12 @@ final class InvocationAnswer: ResponseSink {
         }
         self.onOver()
         guard let data = result.data else { return self.exchange.respond(status: 204, headers: self.headers) }
-        let type = result["datacontenttype"] ?? "application/octet-stream"
+        let type = HeaderValue.contentType(result["datacontenttype"])
         self.exchange.respond(status: 200, headers: self.headers + [("Content-Type", type)] + Self.attributeHeaders(result), body: data)
     }
 
     func onStart(_ block: UnsafeRawBufferPointer) {
-        let type = (try? EventBlock.decode(block.bytes))?["datacontenttype"] ?? "application/octet-stream"
+        let type = HeaderValue.contentType((try? EventBlock.decode(block.bytes))?["datacontenttype"])
         if self.wantsEvents {
             self.form = .events
             self.exchange.stream(status: 200, headers: self.headers + ServerSentEvent.headers)
@@ -72,21 +72,21 @@ final class InvocationAnswer: ResponseSink {
     func onFailure(_ failure: Failure) {
         self.onOver()
         if self.exchange.isAnswered {
-            // The head is out: only breaking off tells the client.
-            if self.form == .events {
-                let problem = Problem(failure.code, failure.message).json()
-                _ = self.exchange.write(ServerSentEvent.encode(data: problem, event: "error"))
-            }
-            return self.exchange.abort()
+            // The head is out. A stream of events can say what happened; of the other forms only breaking off tells the client.
+            guard self.form == .events else { return self.exchange.abort() }
+            let problem = Problem(failure.code, failure.message).json()
+            _ = self.exchange.write(ServerSentEvent.encode(data: problem, event: "error"))
+            return self.exchange.end()
         }
         let lines = failure.detail.isEmpty ? [] : failure.detail.split(separator: "\n").map(String.init)
         self.exchange.respond(Problem(failure.code, failure.message, errors: lines), headers: self.headers)
     }
 
-    /// What an `apus.Event` says of itself, as headers of the binary mode.
-    private static func attributeHeaders(_ event: Event) -> [(String, String)] {
+    /// What an `apus.Event` says of itself, as headers of the binary mode. A function may name its attributes as it likes; names
+    /// that no header can have are left out.
+    static func attributeHeaders(_ event: Event) -> [(String, String)] {
         event.attributes.compactMap { attribute in
-            guard attribute.kind != .header, attribute.name != "datacontenttype" else { return nil }
+            guard attribute.kind != .header, attribute.name != "datacontenttype", HeaderValue.isName(attribute.name) else { return nil }
             return ("ce-\(attribute.name)", HeaderValue.encode(attribute.text))
         }
     }
@@ -94,6 +94,24 @@ final class InvocationAnswer: ResponseSink {
 
 /// Text as the value of a CloudEvents header: what is not visible ASCII, and quotes and percent signs, are percent-encoded UTF-8.
 enum HeaderValue {
+    /// Whether a header's name may hold it: letters, digits and what RFC 9110 allows beside them.
+    static func isName(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+            default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+            }
+        }
+    }
+
+    /// A media type as it is; what is none would break the answer's head.
+    static func contentType(_ text: String?) -> String {
+        guard let text, MediaType(parsing: text) != nil, text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) else {
+            return "application/octet-stream"
+        }
+        return text
+    }
+
     static func encode(_ text: String) -> String {
         var bytes: [UInt8] = []
         for byte in text.utf8 {

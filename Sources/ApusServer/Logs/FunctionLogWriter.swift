@@ -11,6 +11,8 @@ final class FunctionLogWriter {
     private var timer: LoopTimer?
     private var isTimerSet = false
     private var isWriting = false
+    private var whenClosed: (() -> Void)?
+    private var isClosing = false
     private(set) var dropped: UInt64 = 0
     private(set) var written: UInt64 = 0
 
@@ -18,13 +20,16 @@ final class FunctionLogWriter {
         self.loop = loop
         self.log = log
         self.timer = LoopTimer(loop) { [weak self] in
-            self?.isTimerSet = false
-            self?.flush()
+            guard let self else { return }
+            // After `close` the timer is its bound.
+            if self.isClosing { return self.finishClosing() }
+            self.isTimerSet = false
+            self.flush()
         }
     }
 
     func append(_ line: LogLine) {
-        guard self.waiting.count < Limits.Server.waitingLogLines else {
+        guard !self.isClosing, self.waiting.count < Limits.Server.waitingLogLines else {
             self.dropped += 1
             return
         }
@@ -52,14 +57,32 @@ final class FunctionLogWriter {
         }
     }
 
-    func close() {
-        self.timer?.close()
+    /// Writes what waits, within a bound; what is left then counts as dropped, as does every line that comes later.
+    /// - Parameter whenDone: called once, on the loop, when nothing of the writer is left there.
+    func close(withinMilliseconds bound: UInt64 = Limits.Server.logCloseMilliseconds, whenDone: @escaping () -> Void) {
+        guard !self.isClosing else { return whenDone() }
+        self.isClosing = true
+        self.whenClosed = whenDone
+        self.timer?.start(milliseconds: bound)
+        self.flush()
+        if self.waiting.isEmpty, !self.isWriting { self.finishClosing() }
+    }
+
+    private func finishClosing() {
+        guard let timer = self.timer else { return }
+        timer.close()
         self.timer = nil
+        self.dropped += UInt64(self.waiting.count)
+        self.waiting = []
+        let whenClosed = self.whenClosed
+        self.whenClosed = nil
+        whenClosed?()
     }
 
     private func completed(_ count: Int, _ isWritten: Bool) {
         self.isWriting = false
         if isWritten { self.written += UInt64(count) } else { self.dropped += UInt64(count) }
-        if self.timer != nil { self.flush() }
+        self.flush()
+        if self.isClosing, self.waiting.isEmpty, !self.isWriting { self.finishClosing() }
     }
 }

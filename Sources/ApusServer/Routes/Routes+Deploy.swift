@@ -49,7 +49,10 @@ extension Routes {
         let json: JSONValue
         switch report {
         case .progress(let stage, let message): json = ["stage": .string(stage), "message": .string(message)]
-        case .done(let outcomes): json = ["result": .array(outcomes.map(\.json))]
+        case .done(let done):
+            var result: JSONValue = ["result": .array(done.outcomes.map(\.json))]
+            if let position = done.position { result["position"] = .string(LogPosition(position).description) }
+            json = result
         case .failed(let error): json = ["error": ["code": .string(error.code.rawValue), "message": .string(error.message)]]
         }
         if case .progress = report { return (json.encoded(), false) }
@@ -74,7 +77,7 @@ extension Routes {
                 switch report {
                 case .progress: break
                 case .failed(let error): reply.respond(Problem(error))
-                case .done(let outcomes): Self.answer(outcomes, reply)
+                case .done(let done): Self.answer(done, reply)
                 }
             }
         }
@@ -83,17 +86,23 @@ extension Routes {
     /// Performs a control command off the loop and answers with its outcome.
     func command(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ exchange: HTTPExchange) {
         let reply = self.reply(exchange)
+        let projection = self.server.projection
         self.server.control.perform(command, appends: appends) { answer in
             switch answer {
-            case .success(let outcomes): Self.answer(outcomes, reply)
+            case .success(let done):
+                guard let position = done.position else { return Self.answer(done, reply) }
+                // It took effect whether queries show it in time or not.
+                projection.whenPassed(position) { _ in Self.answer(done, reply) }
             case .failure(let error): reply.respond(Problem(error))
             }
         }
     }
 
-    private static func answer(_ outcomes: [ControlDecision.Outcome], _ reply: HTTPReply) {
-        let json = outcomes.first?.json ?? [:]
-        reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
+    private static func answer(_ done: Control.Done, _ reply: HTTPReply) {
+        let json = done.outcomes.first?.json ?? [:]
+        var headers = [("Content-Type", "application/json")]
+        if let position = done.position { headers.append((LogPosition.header, LogPosition(position).description)) }
+        reply.respond(status: 200, headers: headers, body: json.encoded())
     }
 
     /// The generation that `If-Match` names, as `ETag` gave it; `"0"` for what must not be there.

@@ -15,6 +15,8 @@ extension Routes {
     func invoke(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let name = try self.function(parameters)
+            // The head may have come before the end began, and the body after it.
+            if self.runtime.isStopping { throw ApusError(.shuttingDown, "the server is stopping: try again in a moment") }
             guard let entry = self.runtime.directory[name] else {
                 throw ApusError(.functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
             }
@@ -70,7 +72,7 @@ extension Routes {
             let namespace = try self.namespace(parameters)
             self.answerFromStore(exchange) { server throws(ApusError) in
                 let rows = try server.projection.query { (projection) throws(ApusError) in try projection.functions(in: namespace) }
-                return (200, ["items": .array(rows.map(Self.functionJSON))])
+                return StoreAnswer(["items": .array(rows.map(Self.functionJSON))])
             }
         }
     }
@@ -80,12 +82,12 @@ extension Routes {
             let name = try self.function(parameters)
             // Its workers are known on its shard's loop only.
             let target = self.server.shards[FunctionDirectory.shard(of: name, among: self.server.shards.count)]
+            let routes = self
             let reply = self.reply(exchange)
-            let server = self.server
             target.loop.post {
                 let instances = target.shard.instances().filter { $0.function == name }.map(Self.instanceJSON)
-                server.store.run {
-                    do throws(ApusError) {
+                reply.perform { exchange in
+                    routes.answerFromStore(exchange) { server throws(ApusError) in
                         let row = try server.projection.query { (projection) throws(ApusError) in try projection.function(name) }
                         guard let row else {
                             throw ApusError(.functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
@@ -94,11 +96,7 @@ extension Routes {
                         json["triggers"] = (try? JSONValue.parse(row.triggers)) ?? .null
                         json["positions"] = try Self.positions(of: name, server)
                         json["instances"] = .array(instances)
-                        reply.respond(
-                            status: 200, headers: [("Content-Type", "application/json"), ("ETag", "\"\(row.generation)\"")],
-                            body: json.encoded())
-                    } catch {
-                        reply.respond(Problem(error))
+                        return StoreAnswer(json, headers: [("ETag", "\"\(row.generation)\"")])
                     }
                 }
             }
@@ -152,7 +150,7 @@ extension Routes {
                 let items: [JSONValue] = rows.map {
                     ["revision": .string($0.revision), "generation": .number($0.generation), "deployed": .string(RFC3339.format($0.deployed))]
                 }
-                return (200, ["items": .array(items)])
+                return StoreAnswer(["items": .array(items)])
             }
         }
     }
@@ -175,15 +173,18 @@ extension Routes {
             }
             let query = try self.query(exchange)
             let limit = try self.number(query, "limit", default: 200, in: 1...Limits.Projection.rowsPerQuery)
-            let after = query["after"].flatMap(Int64.init)
+            if let name = query.unexpected(besides: ["after", "limit"]) {
+                throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: after and limit are")
+            }
+            let after = query["after"] == nil ? nil : Int64(try self.number(query, "after", default: 0, in: 0...Int.max))
             if exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false {
-                return LogStream(exchange, self.runtime, self.server, name, limit: limit).start()
+                return LogStream(exchange, self.runtime, self.server, name, after: after, limit: limit).start()
             }
             self.answerFromStore(exchange) { server throws(ApusError) in
                 let rows = try server.projection.query { (projection) throws(ApusError) in
                     try projection.logs(of: name, after: after, limit: limit)
                 }
-                return (200, ["items": .array(rows.map(Self.logJSON))])
+                return StoreAnswer(["items": .array(rows.map(Self.logJSON))])
             }
         }
     }

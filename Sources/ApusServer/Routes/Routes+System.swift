@@ -12,11 +12,8 @@ internal import Synchronization
 /// The server itself: readiness, what the host enforces, workers.
 extension Routes {
     func ready(_ exchange: HTTPExchange) {
-        let status = self.server.log.status
-        var problems: [String] = []
-        if self.server.state.withLock({ $0 }) != .serving { problems.append("the server is starting or stopping") }
-        if let failure = status.failure { problems.append("the log's last commit failed: \(failure)") }
-        if status.isShort { problems.append("the log is short of room: producers are refused") }
+        let problems = Self.problems(
+            state: self.server.state.withLock { $0 }, log: self.server.log.status, projection: self.server.projection.failure)
         let missing = self.server.report.lines.filter { !$0.isEnforced }
         let json: JSONValue = [
             "ready": .boolean(problems.isEmpty), "problems": .array(problems.map { .string($0) }),
@@ -24,6 +21,20 @@ extension Routes {
             "missingLayers": .array(missing.map { ["name": .string($0.name), "detail": .string($0.detail)] }),
         ]
         exchange.respond(status: problems.isEmpty ? 200 : 503, json: json.encoded())
+    }
+
+    /// Why the server is not ready, a sentence each; empty when it is.
+    static func problems(state: Server.State, log: LogStatus, projection: String?) -> [String] {
+        var problems: [String] = []
+        switch state {
+        case .starting: problems.append("the server is starting: what is deployed is being read")
+        case .stopping: problems.append("the server is stopping")
+        case .serving: break
+        }
+        if let failure = log.failure { problems.append("the log's last commit failed: \(failure)") }
+        if log.isShort { problems.append("the log is short of room: producers are refused") }
+        if let projection { problems.append("queries are behind, the projection cannot follow \(projection)") }
+        return problems
     }
 
     func doctor(_ exchange: HTTPExchange) {

@@ -43,9 +43,12 @@ extension Routes {
         }
         writer.endArray()
         writer.endObject()
-        let position = receipt.places.last.map { "\(topic)/\($0.partition)/\($0.offset)" } ?? ""
-        reply.respond(
-            status: 202, headers: [("Content-Type", "application/json"), ("Apus-Position", position)], body: writer.bytes)
+        var headers = [("Content-Type", "application/json")]
+        if let last = receipt.places.last {
+            let position = LogPosition(RecordPlace(TopicPartition(topic, last.partition), last.offset))
+            headers.append((LogPosition.header, position.description))
+        }
+        reply.respond(status: 202, headers: headers, body: writer.bytes)
     }
 
     // MARK: consume
@@ -66,8 +69,9 @@ extension Routes {
             }
             let follows = exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false
             reading.from = try TopicReading.From(query["from"] ?? (follows ? "latest" : "earliest"))
+            try reading.from.check(partitions: configuration.partitions)
             if follows {
-                EventStream(exchange, self.runtime.loop, self.server.log, self.server.reader, reading).start()
+                EventStream(exchange, self.runtime, self.server.log, self.server.reader, reading).start()
             } else {
                 self.readOnce(reading, exchange)
             }
@@ -103,7 +107,7 @@ extension Routes {
             let namespace = try self.namespace(parameters)
             self.answerFromStore(exchange) { server throws(ApusError) in
                 let rows = try server.projection.query { (projection) throws(ApusError) in try projection.topics(in: namespace) }
-                return (200, ["items": .array(try rows.map { (row) throws(ApusError) in try Self.topicJSON(row, server) })])
+                return StoreAnswer(["items": .array(try rows.map { (row) throws(ApusError) in try Self.topicJSON(row, server) })])
             }
         }
     }
@@ -116,7 +120,7 @@ extension Routes {
             self.answerFromStore(exchange) { server throws(ApusError) in
                 let row = try server.projection.query { (projection) throws(ApusError) in try projection.topic(namespace, name) }
                 guard let row else { throw ApusError(.topicNotFound, "the topic '\(topic)' does not exist: see `apus get topics`") }
-                return (200, try Self.topicJSON(row, server))
+                return StoreAnswer(try Self.topicJSON(row, server))
             }
         }
     }

@@ -134,20 +134,62 @@ struct Routes {
         do throws(ApusError) { try body() } catch { exchange.respond(error) }
     }
 
-    /// Answers from the store thread: for what touches the projection, bundles or large JSON.
-    func answerFromStore(
-        _ exchange: HTTPExchange, _ body: @escaping @Sendable (Server) throws(ApusError) -> (status: UInt32, json: JSONValue)
-    ) {
-        let reply = self.reply(exchange)
-        let server = self.server
-        let isQueued = server.store.run {
-            do throws(ApusError) {
-                let (status, json) = try body(server)
-                reply.respond(status: status, headers: [("Content-Type", "application/json")], body: json.encoded())
-            } catch {
-                reply.respond(Problem(error))
+    /// Answers from the store thread: for what touches the projection, bundles or large JSON. A request that names an
+    /// `Apus-Position` is answered once the projection has passed it.
+    func answerFromStore(_ exchange: HTTPExchange, _ body: @escaping @Sendable (Server) throws(ApusError) -> StoreAnswer) {
+        self.answer(exchange) { () throws(ApusError) in
+            let position = try exchange.header(LogPosition.header).map { (text) throws(ApusError) in try LogPosition(parsing: text).place }
+            let reply = self.reply(exchange)
+            let server = self.server
+            let work: @Sendable () -> Void = {
+                do throws(ApusError) {
+                    let answer = try body(server)
+                    reply.respond(status: 200, headers: [("Content-Type", "application/json")] + answer.headers, body: answer.json)
+                } catch {
+                    reply.respond(Problem(error))
+                }
+            }
+            guard let position else {
+                if !server.store.run(work) { throw ApusError(.overloaded, "too many queries wait: try again in a moment") }
+                return
+            }
+            server.projection.whenPassed(position) { error in
+                if let error { reply.respond(Problem(error)) } else { work() }
             }
         }
-        if !isQueued { exchange.respond(Problem(.overloaded, "too many queries wait: try again in a moment")) }
     }
+}
+
+/// What a query of the projection comes to.
+struct StoreAnswer {
+    var json: [UInt8]
+    var headers: [(String, String)]
+
+    init(_ json: JSONValue, headers: [(String, String)] = []) { self.init(json: json.encoded(), headers: headers) }
+
+    init(json: [UInt8], headers: [(String, String)] = []) {
+        self.json = json
+        self.headers = headers
+    }
+}
+
+/// A place on the log as the header `Apus-Position` says it: `<topic on the log>/<partition>/<offset>`.
+struct LogPosition: CustomStringConvertible {
+    static let header = "Apus-Position"
+    var place: RecordPlace
+
+    init(_ place: RecordPlace) { self.place = place }
+
+    /// - Throws: `invalid_argument`.
+    init(parsing text: String) throws(ApusError) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 3, let topic = TopicName(onLog: String(parts[0])), let partition = Int(parts[1]),
+            (0..<Limits.partitionsPerTopic).contains(partition), let offset = Offset(parts[2]), offset >= 0
+        else {
+            throw ApusError(.invalidArgument, "\(Self.header): \(text.prefix(64)): a topic, a partition and an offset are expected, as a write gave it")
+        }
+        self.place = RecordPlace(TopicPartition(topic, partition), offset)
+    }
+
+    var description: String { "\(self.place.partition.topic.onLog)/\(self.place.partition.partition)/\(self.place.offset)" }
 }

@@ -7,7 +7,14 @@ internal import Synchronization
 /// Decides and performs every write to `apus.control`, one at a time, on a thread of its own: topics are made, records written in
 /// one transaction, the catalogue follows, the shards hear of it, the caller is answered.
 final class Control: Sendable {
-    typealias Answer = Result<[ControlDecision.Outcome], ApusError>
+    typealias Answer = Result<Done, ApusError>
+
+    /// A command that took effect.
+    struct Done: Sendable {
+        var outcomes: [ControlDecision.Outcome]
+        /// The record of `apus.control` after which queries show it; nil when nothing was asked to change.
+        var position: RecordPlace?
+    }
 
     private let log: any EventLog
     private let clock = SystemClock()
@@ -18,10 +25,11 @@ final class Control: Sendable {
     // SAFETY: as `queue`.
     nonisolated(unsafe) private var nextCommand: ControlQueue.CommandID = 1
     private let snapshot = Mutex(Catalogue())
-    /// Called on `thread` with what a write changed, before its caller is answered.
-    private let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> Void
+    private let isStopping = Atomic(false)
+    /// Called on `thread` with what a write changed, before its caller is answered; gives what kept a change from taking effect.
+    private let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
 
-    init(log: any EventLog, journal: Log, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> Void) {
+    init(log: any EventLog, journal: Log, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?) {
         self.log = log
         self.journal = journal
         self.onChanges = onChanges
@@ -59,8 +67,12 @@ final class Control: Sendable {
     func perform(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ completion: @escaping @Sendable (Answer) -> Void) {
         let deadline = self.clock.now + .seconds(Limits.Server.controlSeconds)
         let isQueued = self.thread.run { completion(self.run(command, appends, deadline)) }
-        if !isQueued { completion(.failure(ApusError(.overloaded, "too many deploys and deletions wait: try again later"))) }
+        guard !isQueued else { return }
+        completion(.failure(self.isStopping.load(ordering: .acquiring) ? Self.stopping : Self.overloaded))
     }
+
+    private static let overloaded = ApusError(.overloaded, "too many deployments and deletions wait: try again later")
+    private static let stopping = ApusError(.shuttingDown, "the server is stopping: try again when it is back")
 
     /// Performs a command and waits for it: from a thread that may block, never from a loop.
     func perform(_ command: ControlCommand, appends: [LogBatch.Append] = []) -> Answer {
@@ -70,6 +82,7 @@ final class Control: Sendable {
     }
 
     private func run(_ command: ControlCommand, _ appends: [LogBatch.Append], _ deadline: Timestamp) -> Answer {
+        guard !self.isStopping.load(ordering: .acquiring) else { return .failure(Self.stopping) }
         let id = self.nextCommand
         self.nextCommand += 1
         do throws(ApusError) { try self.queue.submit(command, id: id, deadline: deadline) } catch { return .failure(error) }
@@ -77,41 +90,53 @@ final class Control: Sendable {
             try self.resolve(place, position)
         }
         switch action {
-        case .answer(_, let answer): return Self.result(answer)
+        case .answer(_, let answer): return self.result(answer, command)
         case .write(_, let decision): return self.write(decision, appends)
         case nil: return .failure(ApusError(.internal, "a control command was lost"))
         }
     }
 
     private func write(_ decision: ControlDecision, _ appends: [LogBatch.Append]) -> Answer {
+        var created: [TopicName] = []
+        let place: RecordPlace
         do throws(ApusError) {
-            try self.change(decision.topicChanges)
+            try self.change(decision.topicChanges, created: &created)
             let records = decision.records.map {
                 LogBatch.Append(topic: .control, partition: 0, block: EventBlock.encode($0.event))
             }
             let slot = ResultSlot<Result<LogReceipt, ApusError>>()
             self.log.submit(LogBatch(urgency: .settlement, appends: records + appends)) { slot.fill($0) }
-            _ = try slot.take().get()
+            let receipt = try slot.take().get()
+            place = RecordPlace(TopicPartition(.control, 0), receipt.places[records.count - 1].offset)
         } catch {
             _ = self.queue.failed(error)
+            // All or nothing: a topic that no record names would be found by nobody.
+            for topic in created { self.delete(topic, because: "its deployment failed") }
             return .failure(error)
         }
         guard let commit = self.queue.committed() else { return .failure(ApusError(.internal, "a control write was lost")) }
         let catalogue = self.queue.catalogue
         self.snapshot.withLock { $0 = catalogue }
-        self.onChanges(commit.changes, catalogue)
-        for topic in commit.topicsToDelete {
-            do throws(ApusError) { try self.log.deleteTopic(topic) } catch {
-                self.journal.error("the topic '\(topic)' is no longer deployed but its records could not be deleted: \(error)")
-            }
-        }
-        return .success(commit.outcomes)
+        let failure = self.onChanges(commit.changes, catalogue)
+        for topic in commit.topicsToDelete { self.delete(topic, because: "it is no longer deployed") }
+        if let failure { return .failure(failure) }
+        return .success(Done(outcomes: commit.outcomes, position: place))
     }
 
-    private func change(_ topics: [ControlDecision.TopicChange]) throws(ApusError) {
+    private func delete(_ topic: TopicName, because reason: String) {
+        do throws(ApusError) { try self.log.deleteTopic(topic) } catch {
+            self.journal.error("the topic '\(topic)' could not be deleted although \(reason): \(error)")
+        }
+    }
+
+    /// - Parameter created: gets the topics that were not there before.
+    private func change(_ topics: [ControlDecision.TopicChange], created: inout [TopicName]) throws(ApusError) {
         for topic in topics {
             switch topic {
-            case .create(let name, let configuration): try self.log.createTopic(name, configuration)
+            case .create(let name, let configuration):
+                let isNew = self.log.topic(name) == nil
+                try self.log.createTopic(name, configuration)
+                if isNew { created.append(name) }
             case .alter(let name, let configuration): try self.log.alterTopic(name, configuration)
             case .delete: break
             }
@@ -126,13 +151,23 @@ final class Control: Sendable {
         }
     }
 
-    private static func result(_ answer: ControlQueue.Answer) -> Answer {
+    /// What was decided without a write. What is there already may have been written a moment ago: its reader must see it too.
+    private func result(_ answer: ControlQueue.Answer, _ command: ControlCommand) -> Answer {
         switch answer {
-        case .done(let outcomes): .success(outcomes)
-        case .failed(let code, let message): .failure(ApusError(code, message))
+        case .failed(let code, let message): return .failure(ApusError(code, message))
+        case .done(let outcomes):
+            if case .deploy(_, _, isDryRun: true) = command { return .success(Done(outcomes: outcomes)) }
+            let control = TopicPartition(.control, 0)
+            do throws(ApusError) {
+                let last = try self.log.bounds(of: control).end - 1
+                return .success(Done(outcomes: outcomes, position: last < 0 ? nil : RecordPlace(control, last)))
+            } catch { return .failure(error) }
         }
     }
 
-    /// Finishes what waits, then ends.
-    func stop() { self.thread.stop() }
+    /// Finishes the command under way, answers what waits with `shutting_down`, ends.
+    func stop() {
+        self.isStopping.store(true, ordering: .releasing)
+        self.thread.stop()
+    }
 }

@@ -7,29 +7,63 @@ internal import Synchronization
 /// Keeps the projection up to the log and answers queries from it, all on the store thread.
 ///
 /// A commit tells which partitions grew; each is read until its end in bounded steps. A caller that must see what it wrote waits
-/// for a place.
+/// for a place, within a bound that a timer on `loop` keeps.
 final class ProjectionFollower: Sendable {
     private let log: any EventLog
     private let thread: WorkThread
     private let journal: Log
+    private let loop: EventLoop
+    private let clock = SystemClock()
     // SAFETY: touched on the store thread only.
     nonisolated(unsafe) private let projection: Projection
     // SAFETY: touched on the store thread only.
-    nonisolated(unsafe) private var waiters: [(place: TopicPartition, offset: Offset, run: () -> Void)] = []
+    nonisolated(unsafe) private var waiters: [Waiter] = []
+    // SAFETY: touched on `loop` only.
+    nonisolated(unsafe) private var timer: LoopTimer?
+    /// Nobody may wait any more.
+    private let isEnding = Atomic(false)
+    /// Topics to be followed that the store thread has not looked at yet.
+    private let wanted = Mutex<Set<TopicName>>([])
+    private let lastFailure = Mutex<String?>(nil)
     // SAFETY: touched on the store thread only.
     nonisolated(unsafe) private var followed: [TopicName: FollowToken] = [:]
     /// Partitions with a catch-up already queued, so that a burst of commits queues one.
     private let queued = Mutex<Set<TopicPartition>>([])
 
-    init(log: any EventLog, thread: WorkThread, projection: Projection, journal: Log) {
+    private struct Waiter {
+        var place: RecordPlace
+        var deadline: Timestamp
+        var completion: @Sendable (ApusError?) -> Void
+    }
+
+    init(log: any EventLog, thread: WorkThread, projection: Projection, loop: EventLoop, journal: Log) {
         self.log = log
+        self.loop = loop
         self.thread = thread
         self.journal = journal
         self.projection = projection
     }
 
-    /// Follows a topic from where the projection stands. On the store thread.
-    func follow(_ topic: TopicName) {
+    /// Why the projection does not come along; nil while it does. From any thread.
+    var failure: String? { self.lastFailure.withLock { $0 } }
+
+    /// Follows topics from where the projection stands, soon. From any thread; a full queue loses nothing, since whatever the store
+    /// thread does for the follower next takes them up.
+    func follow(_ topics: some Sequence<TopicName>) {
+        self.wanted.withLock { $0.formUnion(topics) }
+        self.thread.run { self.takeUp() }
+    }
+
+    /// On the store thread.
+    private func takeUp() {
+        let topics = self.wanted.withLock { wanted in
+            defer { wanted = [] }
+            return wanted
+        }
+        for topic in topics.sorted() { self.follow(topic) }
+    }
+
+    private func follow(_ topic: TopicName) {
         guard self.followed[topic] == nil, let configuration = self.log.topic(topic) else { return }
         self.followed[topic] = self.log.follow(topic) { [weak self] partition, _ in
             self?.enqueue(TopicPartition(topic, partition))
@@ -40,14 +74,19 @@ final class ProjectionFollower: Sendable {
     /// Runs a query. On the store thread.
     func query<Result>(_ body: (Projection) throws(ApusError) -> Result) throws(ApusError) -> Result { try body(self.projection) }
 
-    /// Runs `work` on the store thread once the projection has passed `offset`.
-    /// - Returns: false when the thread has too much to do.
-    func whenPassed(_ place: TopicPartition, _ offset: Offset, _ work: @escaping @Sendable () -> Void) -> Bool {
-        self.thread.run {
-            self.catchUp(place)
-            if self.projection.position(of: place) > offset { return work() }
-            self.waiters.append((place, offset, work))
+    /// Waits until the projection has passed a record.
+    ///
+    /// A topic that the projection does not follow is not waited for: nothing that queries show comes from it.
+    /// - Parameter completion: called exactly once, on the store thread or before this method returns: with nil once it was passed,
+    ///   `offset_out_of_range` when the log has no such record yet, `overloaded`, `shutting_down`, or `expired` after
+    ///   ``Limits/Server/projectionWaitMilliseconds``.
+    func whenPassed(_ place: RecordPlace, _ completion: @escaping @Sendable (ApusError?) -> Void) {
+        let isQueued = self.thread.run {
+            self.takeUp()
+            guard self.followed[place.partition.topic] != nil else { return completion(nil) }
+            self.wait(for: place, completion)
         }
+        if !isQueued { completion(ApusError(.overloaded, "too many queries wait: try again in a moment")) }
     }
 
     private func enqueue(_ place: TopicPartition) {
@@ -55,6 +94,7 @@ final class ProjectionFollower: Sendable {
         guard isNew else { return }
         let isQueued = self.thread.run {
             _ = self.queued.withLock { $0.remove(place) }
+            self.takeUp()
             self.catchUp(place)
         }
         // A full queue loses nothing: the next growth or query asks again.
@@ -79,21 +119,83 @@ final class ProjectionFollower: Sendable {
                 try self.projection.apply(place, records, next: next)
                 isBehind = next < bounds.end
             }
+            self.lastFailure.withLock { $0 = nil }
         } catch {
-            self.journal.error("the projection could not follow \(place): \(error)")
+            let failure = "\(place): \(error)"
+            let isNew = self.lastFailure.withLock { last in
+                defer { last = failure }
+                return last != failure
+            }
+            if isNew { self.journal.error("the projection cannot follow \(failure)") }
         }
         self.wake()
     }
 
     private func wake() {
+        self.answer(nil) { self.projection.position(of: $0.place.partition) > $0.place.offset }
+    }
+
+    private func wait(for place: RecordPlace, _ completion: @escaping @Sendable (ApusError?) -> Void) {
+        do throws(ApusError) {
+            let end = try self.log.bounds(of: place.partition).end
+            guard place.offset < end else {
+                throw ApusError(.offsetOutOfRange, "\(place.partition) ends at \(end): there is no record \(place.offset) to wait for")
+            }
+        } catch { return completion(error) }
+        self.catchUp(place.partition)
+        if self.projection.position(of: place.partition) > place.offset { return completion(nil) }
+        guard !self.isEnding.load(ordering: .acquiring) else { return completion(Self.stopping) }
+        guard self.waiters.count < Limits.Server.projectionWaiters else {
+            return completion(ApusError(.overloaded, "too many queries wait for the projection: try again in a moment"))
+        }
+        if self.waiters.isEmpty { self.loop.post { self.startTimer() } }
+        let deadline = self.clock.now + .milliseconds(Limits.Server.projectionWaitMilliseconds)
+        self.waiters.append(Waiter(place: place, deadline: deadline, completion: completion))
+    }
+
+    private static let stopping = ApusError(.shuttingDown, "the server is stopping: try again when it is back")
+
+    /// Answers those of the waiting that are meant, and stops the timer when nobody waits any more. On the store thread.
+    private func answer(_ error: ApusError?, _ isMeant: (Waiter) -> Bool) {
         guard !self.waiters.isEmpty else { return }
-        let ready = self.waiters.filter { self.projection.position(of: $0.place) > $0.offset }
-        self.waiters.removeAll { self.projection.position(of: $0.place) > $0.offset }
-        for waiter in ready { waiter.run() }
+        let answered = self.waiters.filter(isMeant)
+        self.waiters.removeAll(where: isMeant)
+        if self.waiters.isEmpty { self.loop.post { self.stopTimer() } }
+        for waiter in answered { waiter.completion(error) }
+    }
+
+    private func startTimer() {
+        guard self.timer == nil else { return }
+        let step = Limits.Server.projectionSweepMilliseconds
+        // A full queue only puts the answer off to the next time.
+        let timer = LoopTimer(self.loop) { [thread = self.thread, weak self] in thread.run { [weak self] in self?.expire() } }
+        timer.start(milliseconds: step, repeating: step)
+        self.timer = timer
+    }
+
+    private func stopTimer() {
+        self.timer?.close()
+        self.timer = nil
+    }
+
+    private func expire() {
+        let now = self.clock.now
+        // What can be shown by now is no failure.
+        for partition in Set(self.waiters.filter { $0.deadline <= now }.map(\.place.partition)) { self.catchUp(partition) }
+        let seconds = Limits.Server.projectionWaitMilliseconds / 1_000
+        self.answer(ApusError(.expired, "the projection did not pass the position asked for within \(seconds) s: try again")) { $0.deadline <= now }
+    }
+
+    /// Answers those who wait, now and from now on, with `shutting_down`. From any thread, while the store thread runs.
+    func endWaiting() {
+        self.isEnding.store(true, ordering: .releasing)
+        self.thread.run { self.answer(Self.stopping) { _ in true } }
     }
 
     /// Ends following. On the store thread.
     func stop() {
+        self.isEnding.store(true, ordering: .releasing)
+        self.answer(Self.stopping) { _ in true }
         for token in self.followed.values { self.log.unfollow(token) }
         self.followed = [:]
     }

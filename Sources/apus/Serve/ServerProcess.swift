@@ -28,7 +28,12 @@ enum ServerProcess {
         }
         Self.warn(privileged.report, journal)
         journal.info("serving on http://\(options.server.address):\(privileged.port)", ["data": options.server.dataDirectory])
-        if let file = privileged.portFile { Self.write(privileged.port, to: file) }
+        if let file = privileged.portFile {
+            do throws(ApusError) { try Self.write(privileged.port, to: file) } catch {
+                server.stop()
+                throw error
+            }
+        }
 
         var received: CInt = 0
         while sigwait(&signals, &received) != 0 || received == SIGHUP {}
@@ -54,6 +59,7 @@ enum ServerProcess {
         try configuration.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
         let files = try InstalledFiles.locate()
         try Privileges.prepare()
+        let portFile = try options.portFile.map { (path) throws(ApusError) in try Self.openPortFile(path) }
         var sockets: [CInt] = []
         var port = configuration.port
         for index in 0..<configuration.shards {
@@ -62,7 +68,6 @@ enum ServerProcess {
             port = ListeningSocket.port(of: socket)
             sockets.append(socket.release())
         }
-        let portFile = options.portFile.map { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
         try DataDirectory.prepareFolder(configuration.dataDirectory)
         let nursery = try Nursery.start(
             Nursery.Configuration(
@@ -75,7 +80,7 @@ enum ServerProcess {
         try Privileges.drop(to: nursery.report)
         return Privileged(
             sockets: sockets, port: port, channels: nursery.channels, report: nursery.report,
-            portFile: portFile.flatMap { $0 >= 0 ? $0 : nil }
+            portFile: portFile
         )
     }
 
@@ -85,13 +90,24 @@ enum ServerProcess {
 
     private static func end(because journal: Log) {
         journal.error("the nursery is gone and with it every sandbox: the server ends; its supervisor starts it again")
-        exit(1)
+        // From a loop: nothing may run the process's exit handlers while other threads go on.
+        _exit(1)
     }
 
-    /// The descriptor was opened as root; the file may lie where the server's own user cannot write.
-    private static func write(_ port: UInt16, to descriptor: CInt) {
+    /// Opened as root, so that the file may lie where the server's own user cannot write; and so no link is followed.
+    private static func openPortFile(_ path: String) throws(ApusError) -> CInt {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)
+        guard descriptor >= 0 else {
+            throw ApusError(.invalidArgument, "cannot open the port file \(path): \(String(cString: strerror(errno))); give another --port-file")
+        }
+        return descriptor
+    }
+
+    private static func write(_ port: UInt16, to descriptor: CInt) throws(ApusError) {
         let text = Array("\(port)\n".utf8)
-        _ = Glibc.write(descriptor, text, text.count)
-        close(descriptor)
+        defer { close(descriptor) }
+        guard Glibc.write(descriptor, text, text.count) == text.count else {
+            throw ApusError(.invalidArgument, "cannot write the port file: \(String(cString: strerror(errno))); give another --port-file")
+        }
     }
 }
