@@ -102,6 +102,7 @@ extension Shard {
     private func finish(
         _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, now: Timestamp
     ) {
+        self.log(failure, of: channel.attempts[index], by: channel, now: now)
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
         self.perform(self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now), failure: failure)

@@ -146,6 +146,7 @@ extension Shard {
         self.statistics.logLinesDropped += UInt64(channel.budget.droppedTotal)
         self.forget(channel)
         let failure = Self.failure(of: exit, channel)
+        if !channel.attempts.isEmpty || !channel.hasBeenReady { self.log(failure, of: channel.attempts.only, by: channel, now: self.now) }
         _ = channel.attempts.removeAll()
         channel.close()
         if channel.hasBeenReady {

@@ -14,37 +14,26 @@ final class DispatchBenchWorkers {
     private static let source = "def echo(event, context):\n    return event.data\n\n\nasync def echo_many(event, context):\n    return event.data\n"
 
     private let folder: String
-    private let buildFolder: String
-    private let checkout: String
+    private let files: InstalledFiles
     private let nursery: Nursery?
     private var nextShard = 0
 
     /// - Parameter shards: how many launchers will be asked for.
     /// - Throws: when files cannot be made, or no sandbox can be had.
     init(directory: String, shards: Int, isSandboxed: Bool) throws {
-        var buffer = [CChar](repeating: 0, count: 4_096)
-        let length = readlink("/proc/self/exe", &buffer, buffer.count)
-        let own = String(decoding: buffer[..<max(length, 0)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        self.buildFolder = Self.parent(own)
-        var root = self.buildFolder
-        while !root.isEmpty, access("\(root)/sandbox/runtimes/python/apus/__main__.py", R_OK) != 0 { root = Self.parent(root) }
-        guard !root.isEmpty else { throw BenchFailure("sandbox/runtimes was not found above \(own)") }
-        self.checkout = root
+        let files = try InstalledFiles.locate()
+        self.files = files
         var template = Array("\(directory)/apus-bench-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw BenchFailure("no folder can be made in \(directory)") }
         self.folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        try Self.fill(self.folder, worker: "\(self.buildFolder)/echo-native")
+        try Self.fill(self.folder, worker: files.echoWorker)
         self.nursery =
             isSandboxed
             ? try Nursery.start(
                 Nursery.Configuration(
-                    executable: "\(self.buildFolder)/nursery", dataDirectory: self.folder, runtimes: "\(root)/sandbox/runtimes",
-                    profiles: "\(root)/sandbox/profiles", shards: shards, slots: 16)) : nil
+                    executable: files.nursery, dataDirectory: self.folder, runtimes: files.runtimes, profiles: files.profiles,
+                    shards: shards, slots: 16)) : nil
         if let report = self.nursery?.report { chown(self.folder, report.serverUser, report.serverGroup) }
-    }
-
-    private static func parent(_ path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
     }
 
     private static func fill(_ folder: String, worker: String) throws {
@@ -78,7 +67,7 @@ final class DispatchBenchWorkers {
     /// A launcher for one loop. Called on its thread.
     func makeLauncher(_ loop: EventLoop) throws(ApusError) -> any WorkerLauncher {
         guard let nursery = self.nursery else {
-            let (native, main) = ("\(self.functionPath)/echo-native", "\(self.checkout)/sandbox/runtimes/python/apus/__main__.py")
+            let (native, main) = ("\(self.functionPath)/echo-native", "\(self.files.runtimes)/python/apus/__main__.py")
             return DirectLauncher(loop: loop) { order in
                 order.runtime == .native ? (native, ["echo"]) : ("/usr/bin/python3", ["-I", "-S", "-B", main])
             }

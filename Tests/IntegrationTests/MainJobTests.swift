@@ -61,6 +61,7 @@ struct MainJobTests {
         #expect(deploy.status == 1)
         #expect(deploy.errors.contains("missing"), "\(deploy.errors)")
         #expect(deploy.errors.contains("start_failed"), "\(deploy.errors)")
+        #expect(waitUntil(seconds: 10) { server.apus("logs", "worker").output.contains("missing") })
         let invoke = server.apus("invoke", "worker", "--data", "{}")
         #expect(invoke.status == 1)
         #expect(invoke.errors.contains("start_failed"), "\(invoke.errors)")
