@@ -96,7 +96,27 @@ extension Shard {
     /// The worker broke the protocol: it dies of it, its attempts fail, nothing else happens.
     func violated(_ channel: WorkerChannel, _ error: FrameError) {
         self.statistics.protocolErrors += 1
-        self.end(channel, Failure(.protocolError, "the worker broke the worker protocol: \(error)"))
+        self.end(channel, Self.failure(of: error, channel))
+    }
+
+    private static func failure(of error: FrameError, _ channel: WorkerChannel) -> Failure {
+        let what =
+            switch error {
+            case .tooLarge: "a frame or a part of one is over its bound"
+            case .unknownType(let type): "there is no frame of type \(type)"
+            case .truncated: "a frame ends before what its lengths announce"
+            case .malformed: "the lengths or values of a frame contradict each other"
+            case .unexpected(let type): "a frame of type \(type) may not come there"
+            case .wrongVersion(let version): "a frame of version \(version)"
+            }
+        // Larger numbers are noise rather than a version to come.
+        if case .wrongVersion(let version) = error, channel.machine.state == .greeting, version < 256 {
+            return Failure(
+                .startFailed,
+                "the worker speaks version \(version) of the worker protocol, this server version \(FrameHeader.version): "
+                    + "build the function with the tools of this release")
+        }
+        return Failure(.protocolError, "the worker broke the worker protocol: \(what)")
     }
 
     /// Ends a worker for a reason that its attempts get.

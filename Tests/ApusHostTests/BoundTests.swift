@@ -19,6 +19,13 @@ import Testing
         }
     }
 
+    private func look(_ bed: Bed, at time: Timestamp) async {
+        await bed.run {
+            guard let channel = bed.shard.channels.values.first else { return }
+            bed.shard.look(after: channel, now: time)
+        }
+    }
+
     @Test func anIdleWorkerThatAnswersItsPingLives() async throws {
         let bed = try await Bed()
         try await bed.deploy(function(1))
@@ -35,10 +42,10 @@ import Testing
         try await bed.deploy(function(1, ["deaf"]))
         #expect(await bed.invoke(1, "hello").text == "hello")
         await self.look(bed, after: Limits.Host.pingInterval + .milliseconds(1))
-        #expect(await bed.run { self.channel(bed)?.machine.pingSentAt != nil })
-        await self.look(bed, after: Limits.Host.pingInterval + Limits.Host.pingTimeout)
-        #expect(await bed.statistics().workersExited == 0)
-        await self.look(bed, after: Limits.Host.pingInterval + Limits.Host.pingTimeout + .milliseconds(100))
+        let sent = try #require(await bed.run { self.channel(bed)?.machine.pingSentAt })
+        await self.look(bed, at: sent + Limits.Host.pingTimeout)
+        #expect(await bed.run { self.channel(bed)?.fatal == nil })
+        await self.look(bed, at: sent + Limits.Host.pingTimeout + .microseconds(1))
         try await bed.until("its end") { bed.shard.statistics.workersExited == 1 }
         #expect(await bed.invoke(1, "hello").text == "hello")
         await bed.close()
@@ -49,9 +56,10 @@ import Testing
         try await bed.deploy(function(1, ["drip"]))
         async let answer = bed.invoke(1, "bad")
         try await bed.until("a part of a frame") { self.channel(bed)?.partSince != nil }
-        await self.look(bed, after: Limits.Host.partialFrameTimeout - .milliseconds(500))
+        let since = try #require(await bed.run { self.channel(bed)?.partSince })
+        await self.look(bed, at: since + Limits.Host.partialFrameTimeout)
         #expect(await bed.run { self.channel(bed)?.fatal == nil })
-        await self.look(bed, after: Limits.Host.partialFrameTimeout + .milliseconds(1))
+        await self.look(bed, at: since + Limits.Host.partialFrameTimeout + .microseconds(1))
         #expect(await answer.code == .protocolError)
         await bed.close()
     }
@@ -87,16 +95,18 @@ import Testing
     }
 
     @Test func recordsThatCompactionTookAreSkipped() async throws {
-        let bed = try await Bed()
+        let clock = Bed.clock
+        let log = FlakyLog { clock.now }
+        let bed = try await Bed(log: log)
         let (input, output) = (try bed.topic("in", compact: true), try bed.topic("out"))
-        try await bed.deploy(function(1, ["slow", "150"], triggers: [trigger(1, on: input, replyTo: output)]))
-        try await bed.publish(input, [event("first", key: "a")])
-        try await bed.until("the worker is busy") { bed.shard.attemptsInFlight == 1 }
-        try await bed.publish(input, [event("old", key: "b")])
-        // After the second of these the loop has been round with the growth in hand.
-        await bed.run {}
-        await bed.run {}
-        try await bed.publish(input, [event("new", key: "b")])
+        log.beforeDispatch { places in
+            guard places.contains(where: { $0.offset == 1 }) else { return }
+            log.beforeDispatch { _ in }
+            let newer = LogBatch.Append(topic: input, block: EventBlock.encode(event("new", key: "b")))
+            log.submit(LogBatch(urgency: .producer, appends: [newer])) { _ in }
+        }
+        try await bed.deploy(function(1, triggers: [trigger(1, on: input, replyTo: output)]))
+        try await bed.publish(input, [event("first", key: "a"), event("old", key: "b")])
         try await bed.until("two replies") { bed.events(of: output).count == 2 }
         #expect(Set(bed.events(of: output).map(\.text)) == ["first", "new"])
         #expect(await bed.statistics().recordsGone == 1)

@@ -2,12 +2,17 @@ import ApusCore
 import ApusTestSupport
 import Synchronization
 
-/// A log in memory whose writes of outcomes fail as often as a test asks, as they do on a full disk.
+/// A log in memory whose writes of outcomes fail as often as a test asks, as they do on a full disk, and in which a test can let
+/// something happen just before records are read for their dispatch.
 final class FlakyLog: EventLog {
     private let inner: MemoryLog
     private let failures = Mutex(0)
 
     init(clock: @escaping @Sendable () -> Timestamp) { self.inner = MemoryLog(clock: clock) }
+
+    private let beforeDispatch = Mutex<(@Sendable ([RecordPlace]) -> Void)?>(nil)
+
+    func beforeDispatch(_ body: @escaping @Sendable ([RecordPlace]) -> Void) { self.beforeDispatch.withLock { $0 = body } }
 
     func fail(next count: Int) { self.failures.withLock { $0 = count } }
     var failuresLeft: Int { self.failures.withLock { $0 } }
@@ -44,6 +49,7 @@ final class FlakyLog: EventLog {
         try self.inner.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes, body)
     }
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) {
+        self.beforeDispatch.withLock { $0 }?(places)
         try self.inner.records(at: places, body)
     }
     func follow(_ topic: TopicName, _ growth: @escaping @Sendable (Int, Offset) -> Void) -> FollowToken {

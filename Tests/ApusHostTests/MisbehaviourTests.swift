@@ -134,6 +134,12 @@ import Testing
         #expect(failure?.message == "no handler of that name")
     }
 
+    @Test func aWorkerOfAnotherVersionFailsItsStartAndSaysWhich() async throws {
+        let failure = try await self.invoke("future")
+        #expect(failure?.code == .startFailed)
+        #expect(failure?.message.contains("version 9") == true)
+    }
+
     @Test func moreCreditThanTheConcurrencyIsAProtocolError() async throws {
         #expect(try await self.invoke("greedy")?.code == .protocolError)
     }
