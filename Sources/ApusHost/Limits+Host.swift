@@ -42,7 +42,8 @@ extension Limits {
         /// Outputs that wait for the log. Above it triggers with outputs are not dispatched.
         public static let pendingOutputBytes = 64 << 20
 
-        /// A fetch that starts this near to the end reads what was appended a moment ago, which is in memory: on the loop itself.
+        /// A fetch that starts this near to the end reads what was appended a moment ago, which is in memory: on the
+        /// loop itself.
         public static let recentRecords: Int64 = 4_096
         /// Records' bytes passed over by one fetch.
         public static let fetchBytes = 4 << 20

@@ -5,8 +5,8 @@ internal import Glibc
 
 /// One loop, one engine value, and the functions whose hash falls to it: performs what the engine decides.
 ///
-/// Every method is called on the loop's thread unless it says otherwise. Callbacks only gather: once per turn of the loop the
-/// shard takes the engine's actions, performs them, writes to its workers and to the log.
+/// Every method is called on the loop's thread unless it says otherwise. Callbacks only gather: once per turn of the
+/// loop the shard takes the engine's actions, performs them, writes to its workers and to the log.
 public final class Shard: @unchecked Sendable {
     // SAFETY: confined to the thread of `loop`; references cross to other threads only to come back by `loop.post`.
 
@@ -52,7 +52,8 @@ public final class Shard: @unchecked Sendable {
 
     /// - Parameter launcher: its `onExit` belongs to the shard from here on.
     public init(
-        loop: EventLoop, log: any EventLog, launcher: any WorkerLauncher, configuration: ShardConfiguration = ShardConfiguration()
+        loop: EventLoop, log: any EventLog, launcher: any WorkerLauncher,
+        configuration: ShardConfiguration = ShardConfiguration()
     ) {
         self.loop = loop
         self.log = log
@@ -107,8 +108,8 @@ public final class Shard: @unchecked Sendable {
         self.pollBriefly()
     }
 
-    /// With one attempt in flight the answer is often a few microseconds away: giving the CPU to the worker and looking again is
-    /// quicker than waiting for the descriptor, which costs a wake-up and a system call more.
+    /// With one attempt in flight the answer is often a few microseconds away: giving the CPU to the worker and looking
+    /// again is quicker than waiting for the descriptor, which costs a wake-up and a system call more.
     private func pollBriefly() {
         guard self.configuration.yields > 0, self.engine.attemptsInFlight == 1, let channel = self.lastChannel,
             channel.attempts.count == 1

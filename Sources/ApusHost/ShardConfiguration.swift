@@ -13,8 +13,8 @@ public struct ShardConfiguration {
     public var onReady: (ResourceName, TimeSpan) -> Void
     /// Called when a start failed, with the failure that its caller sees.
     public var onStartFailed: (ResourceName, Failure) -> Void
-    /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often before the
-    /// loop waits for it; 0 never.
+    /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
+    /// before the loop waits for it; 0 never.
     public var yields: Int
 
     public init(

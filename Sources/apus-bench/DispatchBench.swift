@@ -6,10 +6,11 @@ internal import ApusSandbox
 internal import BenchFloors
 internal import Glibc
 
-/// From the engine's dispatch to the ledger settled in memory, through the loop to a worker and back, beside the same messages
-/// over the same kind of pipes between two C processes.
+/// From the engine's dispatch to the ledger settled in memory, through the loop to a worker and back, beside the same
+/// messages over the same kind of pipes between two C processes.
 ///
-/// With one in flight, the time between two dispatches is the whole way of one event: out, back, settled, and the next one chosen.
+/// With one in flight, the time between two dispatches is the whole way of one event: out, back, settled, and the next
+/// one chosen.
 enum DispatchBench {
     static let bytes = 1_024
     private static let inFlight = 32
@@ -21,7 +22,9 @@ enum DispatchBench {
         var floor = pipe_floor()
         guard pipe_floor_open(&floor, self.bytes) == 0 else { throw BenchFailure("the floor's pipes cannot be made") }
         defer { pipe_floor_close(&floor) }
-        let kinds = DispatchBenchWorkers.Kind.allCases.filter { options.others["only"].map([$0.rawValue].contains) ?? true }
+        let kinds = DispatchBenchWorkers.Kind.allCases.filter {
+            options.others["only"].map([$0.rawValue].contains) ?? true
+        }
         // The nursery wants a process without threads, so it comes before the loops.
         let workers = try DispatchBenchWorkers(
             directory: options.directory, shards: 2 * kinds.count, isSandboxed: options.others["sandbox"] != "none")
@@ -36,7 +39,9 @@ enum DispatchBench {
         }
         for _ in 0..<options.rounds {
             var floorTimes = [UInt64](repeating: 0, count: trips)
-            guard pipe_floor_round_trips(&floor, &floorTimes, trips) == 0 else { throw BenchFailure("the floor's pipe broke") }
+            guard pipe_floor_round_trips(&floor, &floorTimes, trips) == 0 else {
+                throw BenchFailure("the floor's pipe broke")
+            }
             let floorMicroseconds = floorTimes.map { Double($0) / 1_000 }
             let floorRate = pipe_floor_rate(&floor, self.inFlight, count)
             guard floorRate > 0 else { throw BenchFailure("the floor's pipe broke") }
@@ -48,12 +53,14 @@ enum DispatchBench {
                         .add(percentile(percent, of: times), floor: percentile(percent, of: floorMicroseconds))
                 }
                 let cpu = lane.many.loopSeconds()
-                figures["\(name).rate", default: Figure("\(name).rate", unit: "1/s")].add(lane.rate(count), floor: floorRate)
+                figures["\(name).rate", default: Figure("\(name).rate", unit: "1/s")].add(
+                    lane.rate(count), floor: floorRate)
                 figures["\(name).loop_cpu", default: Figure("\(name).loop_cpu", unit: "us")]
                     .add((lane.many.loopSeconds() - cpu) * 1e6 / Double(count))
             }
         }
-        let order = kinds.flatMap { kind in ["rtt_p50", "rtt_p99", "rate", "loop_cpu"].map { "\(kind.rawValue).\($0)" } }
+        let order = kinds.flatMap { kind in ["rtt_p50", "rtt_p99", "rate", "loop_cpu"].map { "\(kind.rawValue).\($0)" }
+        }
         return BenchReport("dispatch", order.compactMap { figures[$0] })
     }
 
@@ -106,8 +113,9 @@ enum DispatchBench {
             self.log = DispatchBenchLog(clock: { clock.now }, bytes: DispatchBench.bytes, keys: 1_000)
             let handler = concurrency == 1 ? "main:echo" : "main:echo_many"
             let configuration =
-                #"{"function":"echo","namespace":"default","revision":"0","handler":"\#(handler)","concurrency":\#(concurrency),"#
-                + #""batch":null,"timeoutMicroseconds":30000000,"triggers":[{"name":"bench","topic":"bench","table":false}],"#
+                #"{"function":"echo","namespace":"default","revision":"0","handler":"\#(handler)","#
+                + #""concurrency":\#(concurrency),"batch":null,"timeoutMicroseconds":30000000,"#
+                + #""triggers":[{"name":"bench","topic":"bench","table":false}],"#
                 + #""emits":[],"path":"\#(workers.functionPath)","layer":null,"weights":null}"#
             var failure: ApusError?
             self.onLoop {
@@ -142,7 +150,8 @@ enum DispatchBench {
                 name: name, revision: "0", launch: order,
                 initialization: Array(configuration.utf8),
                 plan: FunctionPlan(
-                    function: FunctionID(rawValue: 1), generation: 1, concurrency: concurrency, scale: ScalePlan(min: 1, max: 1),
+                    function: FunctionID(rawValue: 1), generation: 1, concurrency: concurrency,
+                    scale: ScalePlan(min: 1, max: 1),
                     triggers: [TriggerPlan(trigger: trigger)]),
                 triggers: [HostTrigger(id: trigger, name: "bench", generation: 1, topic: DispatchBenchLog.input)])
         }

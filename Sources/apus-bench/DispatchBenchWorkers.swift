@@ -4,14 +4,16 @@ internal import ApusSandbox
 internal import ApusTestSupport
 internal import Glibc
 
-/// The workers that dispatch is measured with: a bundle with the native echo worker and a Python function, run in sandboxes by a
-/// nursery, or with `--sandbox none` as plain processes.
+/// The workers that dispatch is measured with: a bundle with the native echo worker and a Python function, run in
+/// sandboxes by a nursery, or with `--sandbox none` as plain processes.
 final class DispatchBenchWorkers {
     enum Kind: String, CaseIterable { case native, python }
 
     private static let bundle = String(repeating: "b", count: 64)
     /// A handler for one event at a time runs on Python's main thread; one for many has to be a coroutine.
-    private static let source = "def echo(event, context):\n    return event.data\n\n\nasync def echo_many(event, context):\n    return event.data\n"
+    private static let source =
+        "def echo(event, context):\n    return event.data\n\n\n"
+        + "async def echo_many(event, context):\n    return event.data\n"
 
     private let folder: String
     private let files: InstalledFiles
@@ -31,7 +33,8 @@ final class DispatchBenchWorkers {
             isSandboxed
             ? try Nursery.start(
                 Nursery.Configuration(
-                    executable: files.nursery, dataDirectory: self.folder, runtimes: files.runtimes, profiles: files.profiles,
+                    executable: files.nursery, dataDirectory: self.folder, runtimes: files.runtimes,
+                    profiles: files.profiles,
                     shards: shards, slots: 16)) : nil
         if let report = self.nursery?.report { chown(self.folder, report.serverUser, report.serverGroup) }
     }
@@ -40,7 +43,9 @@ final class DispatchBenchWorkers {
         chmod(folder, 0o755)
         for name in ["bundles", "layers", "bundles/\(Self.bundle)"] { mkdir("\(folder)/\(name)", 0o755) }
         let bundle = "\(folder)/bundles/\(Self.bundle)"
-        guard let file = fopen("\(bundle)/main.py", "w") else { throw BenchFailure("\(bundle)/main.py cannot be written") }
+        guard let file = fopen("\(bundle)/main.py", "w") else {
+            throw BenchFailure("\(bundle)/main.py cannot be written")
+        }
         fputs(Self.source, file)
         fclose(file)
         guard let from = fopen(worker, "r"), let to = fopen("\(bundle)/echo-native", "w") else {
@@ -73,7 +78,9 @@ final class DispatchBenchWorkers {
             }
         }
         defer { self.nextShard += 1 }
-        return try NurseryClient(loop, channel: nursery.channels[self.nextShard], shard: self.nextShard, report: nursery.report) {}
+        return try NurseryClient(
+            loop, channel: nursery.channels[self.nextShard], shard: self.nextShard, report: nursery.report
+        ) {}
     }
 
     func close() {

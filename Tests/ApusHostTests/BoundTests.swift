@@ -174,5 +174,9 @@ import Testing
     }
 }
 
-private func + (left: TimeSpan, right: TimeSpan) -> TimeSpan { TimeSpan(microseconds: left.microseconds + right.microseconds) }
-private func - (left: TimeSpan, right: TimeSpan) -> TimeSpan { TimeSpan(microseconds: left.microseconds - right.microseconds) }
+private func + (left: TimeSpan, right: TimeSpan) -> TimeSpan {
+    TimeSpan(microseconds: left.microseconds + right.microseconds)
+}
+private func - (left: TimeSpan, right: TimeSpan) -> TimeSpan {
+    TimeSpan(microseconds: left.microseconds - right.microseconds)
+}

@@ -2,8 +2,8 @@ import ApusCore
 import ApusTestSupport
 import Synchronization
 
-/// A log in memory whose writes of outcomes fail as often as a test asks, as they do on a full disk, and in which a test can let
-/// something happen just before records are read for their dispatch.
+/// A log in memory whose writes of outcomes fail as often as a test asks, as they do on a full disk, and in which a
+/// test can let something happen just before records are read for their dispatch.
 final class FlakyLog: EventLog {
     private let inner: MemoryLog
     private let failures = Mutex(0)
@@ -12,7 +12,9 @@ final class FlakyLog: EventLog {
 
     private let beforeDispatch = Mutex<(@Sendable ([RecordPlace]) -> Void)?>(nil)
 
-    func beforeDispatch(_ body: @escaping @Sendable ([RecordPlace]) -> Void) { self.beforeDispatch.withLock { $0 = body } }
+    func beforeDispatch(_ body: @escaping @Sendable ([RecordPlace]) -> Void) {
+        self.beforeDispatch.withLock { $0 = body }
+    }
 
     func fail(next count: Int) { self.failures.withLock { $0 = count } }
     var failuresLeft: Int { self.failures.withLock { $0 } }
@@ -56,6 +58,8 @@ final class FlakyLog: EventLog {
         self.inner.follow(topic, growth)
     }
     func unfollow(_ token: FollowToken) { self.inner.unfollow(token) }
-    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] { try self.inner.ledger(prefix: prefix) }
+    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
+        try self.inner.ledger(prefix: prefix)
+    }
     func close() { self.inner.close() }
 }
