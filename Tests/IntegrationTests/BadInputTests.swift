@@ -133,4 +133,34 @@ struct BadInputTests {
         #expect(accepted > 5)
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "alive"}"#).output.contains("alive"))
     }
+
+    @Test func aFullDiskRefusesProducersAndKeepsWhatItHas() throws {
+        let server = try TestServer()
+        mkdir(server.data, 0o700)
+        try #require(mount("tmpfs", server.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
+        defer {
+            server.kill9()
+            umount2(server.data, CInt(MNT_DETACH))
+        }
+        try server.start()
+        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        try writeFile("\(server.folder)/large.json", #"{"text": "\#(String(repeating: "x", count: 900_000))"}"#)
+        var refusal = ""
+        var accepted = 0
+        for _ in 0..<200 {
+            let result = server.apus("publish", "in", "--data", "@\(server.folder)/large.json")
+            if result.status != 0 {
+                refusal = result.errors
+                break
+            }
+            accepted += 1
+        }
+        #expect(refusal.contains("disk_full") || refusal.contains("log_full"), "\(refusal)")
+        #expect(accepted > 5)
+        #expect(server.apus("invoke", "worker", "--data", #"{"text": "alive"}"#).output.contains("alive"))
+        server.kill9()
+        try server.start()
+        let ends = try Passages.endOffsets(server, topic: "in")
+        #expect(ends == accepted)
+    }
 }
