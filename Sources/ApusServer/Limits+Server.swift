@@ -15,6 +15,10 @@ extension Limits {
         static let logLinesPerBatch = 512
         /// How long the writer of log lines may take at the end to write what waits.
         static let logCloseMilliseconds: UInt64 = 1_000
+        /// How long the nursery may take, once the drain's time is up, to end what was killed before its line is closed.
+        static let killMilliseconds: UInt64 = 3_000
+        /// How often the end of a shard is looked at after that.
+        static let stopStepMilliseconds: UInt64 = 100
         /// How long answers may still be on their way once the drain of the shards has used up its time.
         static let answerGraceMilliseconds: UInt64 = 500
         /// How long log lines are gathered.

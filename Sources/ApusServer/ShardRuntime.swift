@@ -84,19 +84,61 @@ final class ShardRuntime: @unchecked Sendable {
         self.endWaiting()
         // They would keep their connections, and so the listener, until the time is up.
         for stream in Array(self.streams.values) { stream.end() }
-        var waitingFor = 2
-        let finishOne = {
-            waitingFor -= 1
-            guard waitingFor == 0 else { return }
+        let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
+        let stop = RuntimeStop(self.loop, afterMilliseconds: milliseconds + Limits.Server.killMilliseconds) {
             self.logs.close {
                 self.nursery.close()
                 completion()
             }
         }
-        let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds)) + Limits.Server.answerGraceMilliseconds
-        self.shard.drain(until: until, completion: finishOne)
-        guard let listener = self.listener else { return finishOne() }
-        listener.stop(withinMilliseconds: milliseconds, whenDone: finishOne)
+        // Closing the line ends every sandbox and fails every launch that waits: nothing is left for the drain to wait for.
+        stop.onLate = { self.nursery.close() }
+        self.shard.drain(until: until) { stop.drained() }
+        guard let listener = self.listener else { return stop.listenerStopped() }
+        listener.stop(withinMilliseconds: milliseconds + Limits.Server.answerGraceMilliseconds) { stop.listenerStopped() }
+    }
+}
+
+/// Waits for the two parts of a shard's end, each bounded: the listener by itself, the drain by a timer here, since it depends on
+/// another process. Confined to one loop.
+private final class RuntimeStop {
+    var onLate: (() -> Void)?
+    private var isDrained = false
+    private var isListenerStopped = false
+    private var isLate = false
+    private var timer: LoopTimer?
+    private var completion: (() -> Void)?
+
+    init(_ loop: EventLoop, afterMilliseconds milliseconds: UInt64, _ completion: @escaping () -> Void) {
+        self.completion = completion
+        self.timer = LoopTimer(loop) { self.fired() }
+        self.timer?.start(milliseconds: milliseconds, repeating: Limits.Server.stopStepMilliseconds)
+    }
+
+    private func fired() {
+        // Once late, the drain gets one step more to notice; then the end goes on without it.
+        if self.isLate { return self.drained() }
+        self.isLate = true
+        self.onLate?()
+    }
+
+    func drained() {
+        self.isDrained = true
+        self.finishIfDone()
+    }
+
+    func listenerStopped() {
+        self.isListenerStopped = true
+        self.finishIfDone()
+    }
+
+    private func finishIfDone() {
+        guard self.isDrained, self.isListenerStopped, let completion = self.completion else { return }
+        self.completion = nil
+        self.onLate = nil
+        self.timer?.close()
+        self.timer = nil
+        completion()
     }
 }
 

@@ -37,6 +37,7 @@ final class Deployer: Sendable {
     private let control: Control
     private let hooks: Hooks
     private let isStopping = Atomic(false)
+    private let waiting = Atomic(0)
 
     /// What a deployment waits for once it is written. Each calls its completion exactly once, within a bound.
     struct Hooks: Sendable {
@@ -55,13 +56,19 @@ final class Deployer: Sendable {
 
     /// Queues a deployment. `report` is called on the deployer's thread; the last call is `done` or `failed`.
     func deploy(_ order: Order, _ report: @escaping @Sendable (Report) -> Void) {
+        self.waiting.add(1, ordering: .relaxed)
         let isQueued = self.thread.run {
+            self.waiting.subtract(1, ordering: .relaxed)
             do throws(ApusError) { report(.done(try self.perform(order, report))) } catch { report(.failed(error)) }
         }
         guard !isQueued else { return }
+        self.waiting.subtract(1, ordering: .relaxed)
         let isStopping = self.isStopping.load(ordering: .acquiring)
         report(.failed(isStopping ? Self.stopping : ApusError(.overloaded, "too many deployments wait: try again later")))
     }
+
+    /// Deployments that wait for the one under way.
+    var waitingCount: Int { self.waiting.load(ordering: .relaxed) }
 
     private static let stopping = ApusError(.shuttingDown, "the server is stopping: deploy again when it is back")
 
