@@ -62,7 +62,7 @@ enum ServerProcess {
             port = ListeningSocket.port(of: socket)
             sockets.append(socket.release())
         }
-        let portFile = options.portFile.map { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
+        let portFile = try options.portFile.map { path throws(ApusError) in try Self.openPortFile(path) }
         try DataDirectory.prepareFolder(configuration.dataDirectory)
         let nursery = try Nursery.start(
             Nursery.Configuration(
@@ -75,8 +75,22 @@ enum ServerProcess {
         try Privileges.drop(to: nursery.report)
         return Privileged(
             sockets: sockets, port: port, channels: nursery.channels, report: nursery.report,
-            portFile: portFile.flatMap { $0 >= 0 ? $0 : nil }
+            portFile: portFile
         )
+    }
+
+    /// As root, in a folder where others may write: never through a link, and only a regular file with one name is emptied.
+    private static func openPortFile(_ path: String) throws(ApusError) -> CInt {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o644)
+        var status = stat()
+        if descriptor >= 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+            ftruncate(descriptor, 0) == 0
+        {
+            return descriptor
+        }
+        let reason = descriptor < 0 ? String(cString: strerror(errno)) : "it is not a regular file with one name"
+        if descriptor >= 0 { close(descriptor) }
+        throw ApusError(.invalidArgument, "cannot write the port to '\(path)': \(reason); give another --port-file")
     }
 
     private static func warn(_ report: HostReport, _ journal: Log) {
