@@ -90,6 +90,8 @@ int apus_wait_readable(int socket, int milliseconds) {
     return result < 0 ? -errno : result;
 }
 
+int apus_close_inherited(void) { return syscall(SYS_close_range, 3U, ~0U, 0) == 0 ? 0 : -errno; }
+
 long apus_raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return -errno;

@@ -156,8 +156,8 @@ static void lower(const struct confine_plan *plan, int resource, rlim_t value) {
 }
 
 static void set_limits(const struct confine_plan *plan) {
-    // 1 is the kernel's word for no dump at all: 0 still starts the host's handler of crashes (a pipe in core_pattern) as
-    // root with what the sandbox left in its memory. The filter forbids changing it.
+    // 1 is the kernel's word for no dump at all: 0 still starts the host's handler of crashes (a pipe in core_pattern)
+    // as root with what the sandbox left in its memory. The filter forbids changing it.
     const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
     if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
     lower(plan, RLIMIT_FSIZE, plan->file_bytes);

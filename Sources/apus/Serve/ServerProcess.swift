@@ -51,6 +51,7 @@ enum ServerProcess {
         guard geteuid() == 0 else {
             throw ApusError(.needsRoot, "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started")
         }
+        try Privileges.closeInherited()
         try configuration.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
         let files = try InstalledFiles.locate()
         try Privileges.prepare()
