@@ -16,6 +16,14 @@ public enum Privileges {
         return limit
     }
 
+    /// Closes what whoever started the process left open: root opened it, and the server would keep it. Before anything is opened.
+    public static func closeInherited() throws(ApusError) {
+        let result = apus_close_inherited()
+        guard result == 0 else {
+            throw ApusError(.internal, "inherited descriptors cannot be closed: \(errorText(-result))")
+        }
+    }
+
     /// Becomes the server's user: no groups, no capabilities, no_new_privs. Before any thread exists, after the nursery
     /// was started.
     public static func drop(to report: HostReport) throws(ApusError) {

@@ -2,54 +2,104 @@ public import ApusCore
 public import Glibc
 
 /// The server's folder: made as root with mode 0700 and given to the server's own user.
+///
+/// Whoever ran here before may still have a process and owns what is in the folder, while this runs as root. So nothing is changed by
+/// name: each entry is opened without following a link, looked at, and changed through its descriptor.
 public enum DataDirectory {
     static let folders = ["bundles", "layers", "run"]
+    static let files = ["log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/lock"]
+    /// Where the nursery's blocks of uids lie: a server without an account has the first uid of one.
+    private static let blockUsers: Range<uid_t> = 2_000_000_000..<2_000_131_072
 
     /// Makes what is missing and hands all of it to the user. As root, before privileges are dropped.
     /// - Throws: `data_directory_invalid`.
     public static func prepare(_ path: String, user: uid_t, group: gid_t) throws(ApusError) {
-        guard path.hasPrefix("/") else {
-            throw ApusError(.dataDirectoryInvalid, "the data directory '\(path)' must be an absolute path")
+        let top = try Self.open(path)
+        defer { close(top) }
+        let previous = try Self.status(top, path).st_uid
+        // Root's for now: nobody can put anything else into it meanwhile.
+        guard fchown(top, 0, 0) == 0, fchmod(top, 0o700) == 0 else { throw Self.failure(path) }
+        let owners = [previous, user]
+        for folder in Self.folders { try Self.hand(folder, of: top, in: path, from: owners, to: user, group) }
+        if previous != user {
+            // Another user's server may have run here before: its files stay readable to the one that runs now.
+            for file in Self.files { try Self.hand(file: file, of: top, in: path, from: previous, to: user, group) }
         }
-        try Self.make(path, user: user, group: group)
-        for folder in Self.folders { try Self.make("\(path)/\(folder)", user: user, group: group) }
-        // Another user's server may have run here before: its files stay readable to the one that runs now.
-        for file in ["log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/lock"] {
-            let file = "\(path)/\(file)"
-            if access(file, F_OK) == 0, lchown(file, user, group) != 0 { throw Self.failure(file) }
-        }
+        guard fchown(top, user, group) == 0 else { throw Self.failure(path) }
     }
 
     /// Makes the folder itself, for the nursery, which opens it before it tells who the server's user is.
-    /// - Throws: `data_directory_invalid`.
+    /// - Throws: `data_directory_invalid`; `data_directory_in_use` while another server uses it.
     public static func prepareFolder(_ path: String) throws(ApusError) {
         guard path.hasPrefix("/") else {
             throw ApusError(.dataDirectoryInvalid, "the data directory '\(path)' must be an absolute path")
         }
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw Self.failure(path) }
-        try Self.checkFree(path)
-        for folder in Self.folders where mkdir("\(path)/\(folder)", 0o700) != 0 && errno != EEXIST { throw Self.failure("\(path)/\(folder)") }
-    }
-
-    /// The log locks the folder while it is open. Looking first keeps a second server from changing the owner of what the first uses.
-    private static func checkFree(_ path: String) throws(ApusError) {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw Self.failure(path) }
-        defer { close(descriptor) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        let top = try Self.open(path)
+        defer { close(top) }
+        // The log locks the folder while it is open. Looking first keeps a second server from changing the owner of what the first uses.
+        guard flock(top, LOCK_EX | LOCK_NB) == 0 else {
             throw ApusError(
                 .dataDirectoryInUse, "another server uses the data directory \(path): stop it or choose another with --data")
         }
     }
 
-    private static func make(_ path: String, user: uid_t, group: gid_t) throws(ApusError) {
-        if mkdir(path, 0o700) != 0, errno != EEXIST { throw Self.failure(path) }
-        var status = stat()
-        guard lstat(path, &status) == 0 else { throw Self.failure(path) }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
+    private static func open(_ path: String) throws(ApusError) -> CInt {
+        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if descriptor < 0, errno == ENOTDIR {
             throw ApusError(.dataDirectoryInvalid, "\(path) is not a folder: give another --data, or move it away")
         }
-        guard chmod(path, 0o700) == 0, lchown(path, user, group) == 0 else { throw Self.failure(path) }
+        guard descriptor >= 0 else { throw Self.failure(path) }
+        return descriptor
+    }
+
+    private static func status(_ descriptor: CInt, _ path: String) throws(ApusError) -> stat {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Self.failure(path) }
+        return status
+    }
+
+    private static func hand(
+        _ folder: String, of top: CInt, in path: String, from owners: [uid_t], to user: uid_t, _ group: gid_t
+    ) throws(ApusError) {
+        let isMade = mkdirat(top, folder, 0o700) == 0
+        guard isMade || errno == EEXIST else { throw Self.failure("\(path)/\(folder)") }
+        let descriptor = openat(top, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw ApusError(.dataDirectoryInvalid, "\(path)/\(folder) is not a folder: give another --data, or move it away")
+        }
+        defer { close(descriptor) }
+        let owner = try Self.status(descriptor, "\(path)/\(folder)").st_uid
+        guard isMade || owners.contains(owner) || Self.blockUsers.contains(owner) else {
+            throw ApusError(
+                .dataDirectoryInvalid,
+                "\(path)/\(folder) belongs to user \(owner), not to the server: give another --data, or its owner with `chown -R \(user) \(path)`")
+        }
+        guard fchmod(descriptor, 0o700) == 0, fchown(descriptor, user, group) == 0 else { throw Self.failure("\(path)/\(folder)") }
+    }
+
+    /// Only what the one before owned, and a file with one name: a second name may be anywhere.
+    private static func hand(
+        file: String, of top: CInt, in path: String, from previous: uid_t, to user: uid_t, _ group: gid_t
+    ) throws(ApusError) {
+        var folder = top
+        var name = file
+        if let slash = file.firstIndex(of: "/") {
+            folder = openat(top, String(file[..<slash]), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            name = String(file[file.index(after: slash)...])
+        }
+        defer { if folder != top { close(folder) } }
+        let descriptor = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+        if descriptor < 0, errno == ENOENT { return }
+        guard descriptor >= 0 else { throw Self.failure("\(path)/\(file)") }
+        defer { close(descriptor) }
+        let status = try Self.status(descriptor, "\(path)/\(file)")
+        guard status.st_uid != user else { return }
+        guard status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1, status.st_uid == previous || Self.blockUsers.contains(status.st_uid) else {
+            throw ApusError(
+                .dataDirectoryInvalid, "\(path)/\(file) is not the server's: expected a regular file of user \(previous) with one name; move it away")
+        }
+        guard fchown(descriptor, user, group) == 0 else { throw Self.failure("\(path)/\(file)") }
     }
 
     private static func failure(_ path: String) -> ApusError {

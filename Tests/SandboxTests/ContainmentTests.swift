@@ -73,6 +73,26 @@ extension SandboxTests {
 
         // MARK: what is inherited
 
+        @Test("A crash starts no handler of the host, and standard input is the sandbox's own read-only one")
+        func dumpsAndStandardInput() async throws {
+            try await withLaboratory { laboratory in
+                // 1 is the only limit at which a handler behind a pipe is not started.
+                let limit = try await laboratory.run(laboratory.order(["core-limit"]))
+                #expect(limit.firstLine == "1")
+                let touched = try await laboratory.run(laboratory.order(["touch-input"]))
+                #expect(touched.firstLine.hasSuffix("EROFS"))
+            }
+        }
+
+        @Test("A sandbox starts with a bound of descriptors far below what the nursery has open")
+        func fewDescriptors() async throws {
+            try await withLaboratory { laboratory in
+                let ending = try await laboratory.run(
+                    laboratory.order(["core-limit"], bounds: SandboxBounds(openFiles: 16)))
+                #expect(ending.exit.code == 0 && ending.exit.failedStage == nil, "\(ending.exit)")
+            }
+        }
+
         @Test("Nothing is inherited but descriptors 0 to 5")
         func inheritsSixDescriptors() async throws {
             try await withLaboratory { laboratory in

@@ -191,8 +191,19 @@ void find_cgroups(void) {
 
 static bool renew_group(struct slot *slot);
 
-bool open_slot_cgroups(struct slot *slot) {
-    if (slot->has_cgroups) return !slot->is_group_spent || renew_group(slot);
+static void close_slot_cgroups(struct slot *slot) {
+    int error = errno;
+    if (slot->unified >= 0) close(slot->unified);
+    for (int index = 0; index < CONTROLLER_COUNT; index++) {
+        if (nursery.versions[index] == CGROUP_V1 && slot->directory[index] >= 0) close(slot->directory[index]);
+        if (slot->tasks[index] >= 0) close(slot->tasks[index]);
+        slot->directory[index] = slot->tasks[index] = -1;
+    }
+    slot->unified = -1;
+    errno = error;
+}
+
+static bool make_slot_cgroups(struct slot *slot) {
     char name[32];
     snprintf(name, sizeof name, "slot-%d", slot->index);
     slot->unified = nursery.unified_root < 0 ? -1 : make_directory(nursery.unified_root, name);
@@ -204,6 +215,16 @@ bool open_slot_cgroups(struct slot *slot) {
         if (slot->directory[index] < 0) return false;
         slot->tasks[index] = openat(slot->directory[index], "tasks", O_WRONLY | O_CLOEXEC);
         if (slot->tasks[index] < 0) return false;
+    }
+    return true;
+}
+
+bool open_slot_cgroups(struct slot *slot) {
+    if (slot->has_cgroups) return !slot->is_group_spent || renew_group(slot);
+    if (!make_slot_cgroups(slot)) {
+        // Every later attempt starts anew: what this one opened would stay open for good.
+        close_slot_cgroups(slot);
+        return false;
     }
     slot->has_cgroups = true;
     slot->kills_before = 0;

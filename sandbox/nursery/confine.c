@@ -19,8 +19,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "syscalls.h"
+
+// Where the nursery's pidfd is until it is closed with the rest: the first number that the program is not given.
+#define CONFINE_PARENT_DESCRIPTOR 6
 
 static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_NONE] = "none",
@@ -92,6 +96,13 @@ static void reset_signals(const struct confine_plan *plan) {
     MUST(setsid() >= 0);
 }
 
+static void prefer_for_out_of_memory(const struct confine_plan *plan) {
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    MUST(score >= 0);
+    MUST(write_all(score, "1000"));
+    close(score);
+}
+
 static void mount_scratch(const struct confine_plan *plan) {
     char options[128];
     // An inode for every 4 KiB: small files cannot take more kernel memory than the scratch bound stands for.
@@ -111,9 +122,28 @@ static void open_program(const struct confine_plan *plan) {
         program = open(plan->program, O_RDONLY | O_CLOEXEC);
     }
     MUST(program >= 0);
-    MUST(fcntl(program, F_DUPFD_CLOEXEC, CONFINE_PROGRAM_DESCRIPTOR) == CONFINE_PROGRAM_DESCRIPTOR);
+    // Exactly there, whatever of the nursery's has that number: nothing but the standard six and the parent is used any
+    // more.
+    if (program != CONFINE_PROGRAM_DESCRIPTOR)
+        MUST(dup3(program, CONFINE_PROGRAM_DESCRIPTOR, O_CLOEXEC) == CONFINE_PROGRAM_DESCRIPTOR);
     void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     MUST(page != MAP_FAILED);
+}
+
+// Everything else of the nursery goes before the descriptor limit comes: a busy nursery has more of them than a sandbox
+// may have, and the steps below could open nothing.
+static void drop_descriptors(const struct confine_plan *plan) {
+    MUST(plan->parent > CONFINE_PARENT_DESCRIPTOR);
+    MUST(dup3(plan->parent, CONFINE_PARENT_DESCRIPTOR, O_CLOEXEC) == CONFINE_PARENT_DESCRIPTOR);
+    MUST(close_descriptors(CONFINE_PARENT_DESCRIPTOR + 1, CONFINE_PROGRAM_DESCRIPTOR - 1, 0) == 0);
+    MUST(close_descriptors(CONFINE_PROGRAM_DESCRIPTOR + 1, ~0U, 0) == 0);
+}
+
+// An open file of its own, on the root's read-only mount: what all sandboxes share, they could signal each other with.
+static void open_standard_input(const struct confine_plan *plan) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    MUST(null >= 0);
+    MUST(dup2(null, STDIN_FILENO) == STDIN_FILENO);
 }
 
 static void lower(const struct confine_plan *plan, int resource, rlim_t value) {
@@ -126,7 +156,10 @@ static void lower(const struct confine_plan *plan, int resource, rlim_t value) {
 }
 
 static void set_limits(const struct confine_plan *plan) {
-    lower(plan, RLIMIT_CORE, 0);
+    // 1 is the kernel's word for no dump at all: 0 still starts the host's handler of crashes (a pipe in core_pattern)
+    // as root with what the sandbox left in its memory. The filter forbids changing it.
+    const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
+    if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
     lower(plan, RLIMIT_FSIZE, plan->file_bytes);
     lower(plan, RLIMIT_NPROC, plan->processes);
     lower(plan, RLIMIT_STACK, 8 << 20);
@@ -174,7 +207,7 @@ static void drop_capabilities(const struct confine_plan *plan) {
 static void bind_to_parent(const struct confine_plan *plan) {
     MUST(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0);
     // The nursery may have died before that call; then nobody would ever end this process.
-    struct pollfd parent = {.fd = plan->parent, .events = POLLIN};
+    struct pollfd parent = {.fd = CONFINE_PARENT_DESCRIPTOR, .events = POLLIN};
     errno = ESRCH;
     MUST(poll(&parent, 1, 0) == 0);
 }
@@ -243,6 +276,8 @@ void confine(const struct confine_plan *plan) {
     for (int index = 0; index < CONFINE_CGROUPS_MAX; index++) {
         if (plan->cgroups[index] >= 0) MUST(write_all(plan->cgroups[index], "0"));
     }
+    // A server that is protected from the host's out-of-memory killer must not hand that on: a sandbox goes first.
+    prefer_for_out_of_memory(plan);
     // After joining: the namespace's root is where the process is now, so that it sees itself at "/".
     STEP(CONFINE_CGROUP_NAMESPACE);
     MUST(unshare(CLONE_NEWCGROUP) == 0);
@@ -274,10 +309,14 @@ void confine(const struct confine_plan *plan) {
     MUST(chdir("/") == 0);
     STEP(CONFINE_HOST_NAME);
     MUST(sethostname("function", 8) == 0);
+    STEP(CONFINE_DESCRIPTORS);
+    open_standard_input(plan);
     // In the new root, before the descriptor limit (its number is above it) and before the capability to map page zero
     // goes.
     STEP(CONFINE_PROGRAM);
     open_program(plan);
+    STEP(CONFINE_CLOSE);
+    drop_descriptors(plan);
     STEP(CONFINE_LIMITS);
     set_limits(plan);
     // Before the user changes: SETPCAP is needed for all of it.

@@ -40,9 +40,17 @@ static bool is_used_by_host(uint32_t base) {
     return is_used;
 }
 
+// A folder of root that nobody else can change: what is mounted there, and the locks, are trusted.
+static void check_folder(const char *path) {
+    struct stat about;
+    if (lstat(path, &about) != 0 || !S_ISDIR(about.st_mode) || about.st_uid != 0 || (about.st_mode & 022) != 0)
+        die("%s must be a folder of root that nobody else can write", path);
+}
+
 // The lock lasts as long as this process: its descriptor is never closed and never inherited.
 void take_uid_block(uint32_t first_base) {
     if (mkdir(RUN_FOLDER, 0755) != 0 && errno != EEXIST) die("cannot make %s: %s", RUN_FOLDER, strerror(errno));
+    check_folder(RUN_FOLDER);
     for (uint32_t block = 0; block < UID_BLOCKS_MAX; block++) {
         uint32_t base = first_base + block * UID_BLOCK_SIZE;
         if (is_used_by_host(base)) continue;
@@ -55,6 +63,7 @@ void take_uid_block(uint32_t first_base) {
             snprintf(nursery.base, sizeof nursery.base, RUN_FOLDER "/%u", base);
             if (mkdir(nursery.base, 0700) != 0 && errno != EEXIST)
                 die("cannot make %s: %s", nursery.base, strerror(errno));
+            check_folder(nursery.base);
             struct passwd *account = getpwnam("apus");
             nursery.server_uid = account != NULL ? account->pw_uid : base;
             nursery.server_gid = account != NULL ? account->pw_gid : base;
@@ -103,6 +112,13 @@ static bool has_memory_file(const char *name) {
            faccessat(nursery.cgroup_root[CONTROLLER_MEMORY], name, F_OK, 0) == 0;
 }
 
+// On v2 the file may be missing too: a kernel without swap accounting.
+static bool bounds_swap(void) {
+    if (nursery.versions[CONTROLLER_MEMORY] == CGROUP_V2)
+        return faccessat(nursery.unified_root, "memory.swap.max", F_OK, 0) == 0;
+    return nursery.has_memsw;
+}
+
 static bool has_swap(void) {
     FILE *file = fopen("/proc/swaps", "re");
     if (file == NULL) return true;
@@ -125,7 +141,7 @@ void probe_host(void) {
     miss(NURSERY_LAYER_CGROUP_KILL, nursery.unified_root < 0);
     nursery.has_memsw = has_memory_file("memory.memsw.limit_in_bytes");
     // Without swap there is nothing to bound.
-    miss(NURSERY_LAYER_SWAP, nursery.versions[CONTROLLER_MEMORY] != CGROUP_V2 && !nursery.has_memsw && has_swap());
+    miss(NURSERY_LAYER_SWAP, !bounds_swap() && has_swap());
     nursery.has_keyring = works_in_child(try_keyring);
     miss(NURSERY_LAYER_KEYRING, !nursery.has_keyring);
     nursery.has_proc_subset = works_in_child(try_proc_subset);

@@ -142,34 +142,41 @@ static const char *check_bounds(const struct nursery_request *request) {
     return NULL;
 }
 
-// A read-only mount, attached nowhere yet, of what lies at `folder`/`hash` in the data directory.
-static int open_tree_of(const char *folder, const char *hash, const char *suffix, bool is_writable) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/%.64s%s", folder, hash, suffix);
-    int directory = open_beneath(nursery.data, path, O_PATH | O_DIRECTORY);
-    if (directory < 0) return -1;
-    int tree = clone_tree(directory, "", AT_EMPTY_PATH);
+static void close_quietly(int descriptor) {
     int error = errno;
-    close(directory);
+    close(descriptor);
     errno = error;
+}
+
+// A mount of this very folder, attached nowhere yet.
+static int mount_of(int directory, bool is_writable) {
+    int tree = clone_tree(directory, "", AT_EMPTY_PATH);
     if (tree < 0) return -1;
     uint64_t flags = MOUNT_NOSUID | MOUNT_NODEV | (is_writable ? 0 : MOUNT_RDONLY);
     if (set_mount_attributes(tree, "", AT_EMPTY_PATH, flags) == 0) return tree;
-    error = errno;
-    close(tree);
-    errno = error;
+    close_quietly(tree);
     return -1;
+}
+
+// A read-only mount of what lies at `folder`/`hash` in the data directory.
+static int open_tree_of(const char *folder, const char *hash) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%.64s", folder, hash);
+    int directory = open_beneath(nursery.data, path, O_PATH | O_DIRECTORY);
+    if (directory < 0) return -1;
+    int tree = mount_of(directory, false);
+    close_quietly(directory);
+    return tree;
 }
 
 // What a build writes to belongs to whoever builds now. Only what our own uids own already is ever given away.
 static int open_out(const struct nursery_request *request, uid_t user) {
     int directory = open_partial_layer(request->layer);
     if (directory < 0) return -1;
-    int result = fchown(directory, user, user);
-    int error = errno;
-    close(directory);
-    errno = error;
-    return result == 0 ? open_tree_of("layers", request->layer, ".partial", true) : -1;
+    // The folder that was looked at, not its name again: the server may have put another one there.
+    int tree = fchown(directory, user, user) == 0 ? mount_of(directory, true) : -1;
+    close_quietly(directory);
+    return tree;
 }
 
 static void open_live_files(struct confine_plan *plan) {
@@ -191,13 +198,13 @@ static void open_live_files(struct confine_plan *plan) {
 }
 
 static const char *open_folders(struct confine_plan *plan, const struct nursery_request *request) {
-    plan->function = open_tree_of("bundles", request->bundle, "", false);
+    plan->function = open_tree_of("bundles", request->bundle);
     if (plan->function < 0) return "bundle";
     if (request->runtime >= RUNTIME_FETCH) {
         plan->out = open_out(request, plan->user);
         if (plan->out < 0) return "out";
     } else if (request->layer[0] != 0) {
-        plan->layer = open_tree_of("layers", request->layer, "", false);
+        plan->layer = open_tree_of("layers", request->layer);
         if (plan->layer < 0) return "layer";
     }
     if (request->runtime == RUNTIME_FETCH) open_live_files(plan);

@@ -26,6 +26,9 @@ ssize_t apus_send_request(int socket, const struct nursery_request *request, con
 // Waits until the socket can be read, at most that long. 1, 0 when the time is over, -errno.
 int apus_wait_readable(int socket, int milliseconds);
 
+// Closes what whoever started us left open above standard error. Before anything is opened. 0 or -errno.
+int apus_close_inherited(void);
+
 // Raises the soft limit of open descriptors to the hard one. The new limit or -errno.
 long apus_raise_descriptor_limit(void);
 

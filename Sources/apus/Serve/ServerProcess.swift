@@ -56,6 +56,7 @@ enum ServerProcess {
         guard geteuid() == 0 else {
             throw ApusError(.needsRoot, "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started")
         }
+        try Privileges.closeInherited()
         try configuration.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
         let files = try InstalledFiles.locate()
         try Privileges.prepare()
@@ -84,6 +85,20 @@ enum ServerProcess {
         )
     }
 
+    /// As root, in a folder where others may write: never through a link, and only a regular file with one name is emptied.
+    private static func openPortFile(_ path: String) throws(ApusError) -> CInt {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o644)
+        var status = stat()
+        if descriptor >= 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+            ftruncate(descriptor, 0) == 0
+        {
+            return descriptor
+        }
+        let reason = descriptor < 0 ? String(cString: strerror(errno)) : "it is not a regular file with one name"
+        if descriptor >= 0 { close(descriptor) }
+        throw ApusError(.invalidArgument, "cannot write the port to '\(path)': \(reason); give another --port-file")
+    }
+
     private static func warn(_ report: HostReport, _ journal: Log) {
         for line in report.lines where !line.isEnforced { journal.warning("isolation layer missing: \(line.name)", ["detail": line.detail]) }
     }
@@ -92,15 +107,6 @@ enum ServerProcess {
         journal.error("the nursery is gone and with it every sandbox: the server ends; its supervisor starts it again")
         // From a loop: nothing may run the process's exit handlers while other threads go on.
         _exit(1)
-    }
-
-    /// Opened as root, so that the file may lie where the server's own user cannot write; and so no link is followed.
-    private static func openPortFile(_ path: String) throws(ApusError) -> CInt {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)
-        guard descriptor >= 0 else {
-            throw ApusError(.invalidArgument, "cannot open the port file \(path): \(String(cString: strerror(errno))); give another --port-file")
-        }
-        return descriptor
     }
 
     private static func write(_ port: UInt16, to descriptor: CInt) throws(ApusError) {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -19,6 +20,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -165,9 +168,45 @@ int call_splice(int count, char **values) {
 int call_raise_limit(int count, char **values) {
     UNUSED;
     struct rlimit limit;
+    limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
+    return say(setrlimit(RLIMIT_FSIZE, &limit));
+}
+
+// At 0 a crash still starts the host's handler of dumps; at 1 it does not.
+int call_lower_core(int count, char **values) {
+    UNUSED;
+    struct rlimit limit = {.rlim_cur = 0, .rlim_max = 0};
+    return say(syscall(SYS_prlimit64, 0, RLIMIT_CORE, &limit, NULL));
+}
+
+int call_core_limit(int count, char **values) {
+    UNUSED;
+    struct rlimit limit;
     if (getrlimit(RLIMIT_CORE, &limit) != 0) return say(-1);
-    limit.rlim_cur = limit.rlim_max = 4096;
-    return say(setrlimit(RLIMIT_CORE, &limit));
+    printf("%llu\n", (unsigned long long)limit.rlim_max);
+    return 0;
+}
+
+int call_watch(int count, char **values) {
+    if (count < 1) return 2;
+    int watch = inotify_init1(IN_CLOEXEC);
+    return say(watch < 0 ? -1 : inotify_add_watch(watch, values[0], IN_OPEN));
+}
+
+int call_outlive_parent(int count, char **values) {
+    UNUSED;
+    return say(prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0));
+}
+
+int call_datagram_pair(int count, char **values) {
+    UNUSED;
+    int pair[2];
+    return say(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+}
+
+int call_touch_input(int count, char **values) {
+    UNUSED;
+    return say(futimens(0, NULL));
 }
 
 int call_shmget(int count, char **values) {
