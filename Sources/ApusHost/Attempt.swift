@@ -19,7 +19,8 @@ struct Attempt {
     /// A slot of the table without an attempt.
     static var none: Attempt {
         Attempt(
-            stream: 0, work: .request(RequestID(rawValue: 0)), number: 0, dispatchedAt: .zero, isItem: false, trigger: nil,
+            stream: 0, work: .request(RequestID(rawValue: 0)), number: 0, dispatchedAt: .zero, isItem: false,
+            trigger: nil,
             source: nil)
     }
 }
@@ -38,7 +39,8 @@ final class AttemptExtras {
     }
 
     var open = Open.none
-    /// The result's block as far as it came; of a streamed one for a delivery, its parts follow one another in its data.
+    /// The result's block as far as it came; of a streamed one for a delivery, its parts follow one another in its
+    /// data.
     var result: [UInt8] = []
     /// The length the block will have when it is whole.
     var expectedBytes = 0
@@ -51,7 +53,8 @@ final class AttemptExtras {
     var emitBytes = 0
     /// An EMIT whose data goes on in DATA frames.
     var openEmit: OpenEmit?
-    /// The attempt's outcome whatever its final frame says: a bound was passed, or something was asked for that cannot be given.
+    /// The attempt's outcome whatever its final frame says: a bound was passed, or something was asked for that cannot
+    /// be given.
     var override: Failure?
 
     struct OpenEmit {
@@ -71,7 +74,8 @@ final class SourceContext {
     static let traceparentName = Array("traceparent".utf8)
     static let hopsName = Array(InternalHeader.hops.utf8)
 
-    /// Reads what outputs need from an ``EventBlock``; a block that cannot be read gives nothing, and its attempt tells.
+    /// Reads what outputs need from an ``EventBlock``; a block that cannot be read gives nothing, and its attempt
+    /// tells.
     init(_ block: UnsafeRawBufferPointer) {
         guard let layout = try? EventLayout(parsing: block.bytes) else { return }
         self.key = layout.key.map { Array(block[$0]) }

@@ -1,6 +1,7 @@
 internal import ApusCore
 
-/// The attempts of one worker by their stream: open addressing, O(1), without a hash of strength, since the streams are ours.
+/// The attempts of one worker by their stream: open addressing, O(1), without a hash of strength, since the streams are
+/// ours.
 struct AttemptTable {
     /// Slots without an attempt hold ``Attempt/none``, whose stream is 0.
     private var slots: [Attempt] = Array(repeating: .none, count: 8)
@@ -23,10 +24,12 @@ struct AttemptTable {
         return nil
     }
 
-    /// The attempt at a place that ``index(of:)`` gave, in place.
+    /// The attempt at a place that ``index(of:)`` gave, in place. A coroutine that is not inlined takes memory for each
+    /// access.
+    @inline(__always)
     subscript(index: Int) -> Attempt {
-        _read { yield self.slots[index] }
-        _modify { yield &self.slots[index] }
+        @inline(__always) _read { yield self.slots[index] }
+        @inline(__always) _modify { yield &self.slots[index] }
     }
 
     /// - Parameter attempt: its stream is not 0 and not in the table.

@@ -1,7 +1,8 @@
 internal import ApusCore
 internal import ApusEngine
 
-/// What waits for the log: outputs, then the ledger, in one transaction at a time. Decides when to write; the shard writes.
+/// What waits for the log: outputs, then the ledger, in one transaction at a time. Decides when to write; the shard
+/// writes.
 struct CommitPipeline {
     /// A delivery whose outputs may not be written while the log is short of room.
     struct Held {
@@ -12,7 +13,8 @@ struct CommitPipeline {
     private(set) var appends: [LogBatch.Append] = []
     private(set) var forgotten: [LogBatch.LedgerWrite] = []
     private(set) var held: [Held] = []
-    /// Bytes of the outputs that go with this write or the next; what is held is not among them, or it would hold itself.
+    /// Bytes of the outputs that go with this write or the next; what is held is not among them, or it would hold
+    /// itself.
     private(set) var bytes = 0
     /// The engine has ledger changes to write since then.
     private var dirtySince: Timestamp?
@@ -93,7 +95,8 @@ struct CommitPipeline {
         self.clear()
     }
 
-    /// The write did not happen: its outputs go first in the next one, its ledger entries are the engine's to give again.
+    /// The write did not happen: its outputs go first in the next one, its ledger entries are the engine's to give
+    /// again.
     mutating func failed(now: Timestamp) {
         guard let batch = self.inFlight else { return }
         self.appends = batch.appends + self.appends

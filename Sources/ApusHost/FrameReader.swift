@@ -1,7 +1,8 @@
 internal import ApusCore
 internal import Glibc
 
-/// Bytes from a worker, cut into frames in place. One buffer for the life of the channel; frames are lent, never copied.
+/// Bytes from a worker, cut into frames in place. One buffer for the life of the channel; frames are lent, never
+/// copied.
 ///
 /// The owner calls ``release()`` once at the end.
 struct FrameReader {
@@ -70,7 +71,8 @@ struct FrameReader {
         return count
     }
 
-    /// The next whole frame, or nil when its end has not come yet. The payload is lent until the next call of ``fill(from:)``.
+    /// The next whole frame, or nil when its end has not come yet. The payload is lent until the next call of
+    /// ``fill(from:)``.
     mutating func next() throws(FrameError) -> (header: FrameHeader, payload: UnsafeRawBufferPointer)? {
         guard self.end - self.start >= FrameHeader.byteCount else { return nil }
         let waiting = UnsafeRawBufferPointer(rebasing: self.storage[self.start..<self.end])

@@ -16,7 +16,9 @@ final class FunctionState {
 
     /// The place of a trigger in INIT's list. Functions have few triggers, so a search is the quickest look-up.
     func place(of trigger: TriggerID) -> UInt32 {
-        for (index, candidate) in self.function.triggers.enumerated() where candidate.id == trigger { return UInt32(index) }
+        for (index, candidate) in self.function.triggers.enumerated() where candidate.id == trigger {
+            return UInt32(index)
+        }
         return InvokeHead.direct
     }
 }

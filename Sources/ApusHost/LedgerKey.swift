@@ -26,10 +26,14 @@ public enum LedgerKey {
             return try LedgerState(decoding: bytes)
         } catch {
             if case .version(let version) = error {
-                throw ApusError(.logFormat, "an entry of the delivery ledger has version \(version), which this server does not read: use a newer apus")
+                throw ApusError(
+                    .logFormat,
+                    "an entry of the delivery ledger has version \(version), unknown to this server: use a newer apus"
+                )
             }
             throw ApusError(
-                .logDamaged, "an entry of the delivery ledger cannot be read: restore the data directory from a backup", cause: error)
+                .logDamaged, "an entry of the delivery ledger cannot be read: restore the data directory from a backup",
+                cause: error)
         }
     }
 }

@@ -30,6 +30,8 @@ extension Limits {
         public static let logBytesPerAttempt = 1 << 20
         /// What is read of a worker's output in one second. Above it the pipe is left full until the second is over.
         public static let captureBytesPerSecond = 32 << 20
+        /// Lines of a failure's detail that the function's log gets: the end of a stack trace says where it happened.
+        public static let failureLines = 30
         /// Lines of standard error that a failed start quotes.
         public static let lastLines = 20
 
@@ -40,7 +42,8 @@ extension Limits {
         /// Outputs that wait for the log. Above it triggers with outputs are not dispatched.
         public static let pendingOutputBytes = 64 << 20
 
-        /// A fetch that starts this near to the end reads what was appended a moment ago, which is in memory: on the loop itself.
+        /// A fetch that starts this near to the end reads what was appended a moment ago, which is in memory: on the
+        /// loop itself.
         public static let recentRecords: Int64 = 4_096
         /// Records' bytes passed over by one fetch.
         public static let fetchBytes = 4 << 20

@@ -39,7 +39,8 @@ struct LineCapture {
     }
 }
 
-/// How much of a worker's output is passed on: lines per second, bytes per attempt, and the last lines whatever was dropped.
+/// How much of a worker's output is passed on: lines per second, bytes per attempt, and the last lines whatever was
+/// dropped.
 struct LogBudget {
     private var second: Int64 = 0
     private var linesInSecond = 0
@@ -55,7 +56,8 @@ struct LogBudget {
             self.second = second
             self.linesInSecond = 0
         }
-        guard self.linesInSecond < Limits.Host.linesPerSecond, self.bytes + lineBytes <= Limits.Host.logBytesPerAttempt else {
+        guard self.linesInSecond < Limits.Host.linesPerSecond, self.bytes + lineBytes <= Limits.Host.logBytesPerAttempt
+        else {
             self.droppedSinceLast += 1
             self.droppedTotal += 1
             return nil

@@ -24,7 +24,8 @@ struct OutputBuffer {
     var count: Int { self.end - self.start }
     var isEmpty: Bool { self.start == self.end }
 
-    /// Room for `count` bytes behind what waits; they count as written to the buffer. The pointer holds until the next call.
+    /// Room for `count` bytes behind what waits; they count as written to the buffer. The pointer holds until the next
+    /// call.
     mutating func extend(by count: Int) -> UnsafeMutableRawBufferPointer {
         if self.end + count > self.storage.count { self.grow(by: count) }
         defer { self.end += count }
@@ -39,7 +40,8 @@ struct OutputBuffer {
     /// Writes as much as the descriptor takes.
     mutating func flush(to descriptor: CInt) -> Written {
         while self.start < self.end {
-            let written = Glibc.write(descriptor, self.storage.baseAddress.map { $0 + self.start }, self.end - self.start)
+            let written = Glibc.write(
+                descriptor, self.storage.baseAddress.map { $0 + self.start }, self.end - self.start)
             if written < 0 {
                 switch errno {
                 case EINTR: continue

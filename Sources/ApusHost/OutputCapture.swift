@@ -2,7 +2,8 @@ internal import ApusCore
 internal import ApusLoop
 internal import Glibc
 
-/// Standard output or error of one worker, read by line within bounds. The descriptor belongs to the channel. Loop thread only.
+/// Standard output or error of one worker, read by line within bounds. The descriptor belongs to the channel. Loop
+/// thread only.
 final class OutputCapture {
     private static let bufferBytes = 64 * 1024
 

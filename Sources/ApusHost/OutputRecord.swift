@@ -70,8 +70,8 @@ enum OutputError: Error, Equatable {
     }
 }
 
-/// Turns what a handler returned or emitted into the bytes of a record, without building an event: its own attributes first, then
-/// what it left out, then what Apus says.
+/// Turns what a handler returned or emitted into the bytes of a record, without building an event: its own attributes
+/// first, then what it left out, then what Apus says.
 enum OutputRecord {
     private static let idName = Array("id".utf8)
     private static let sourceName = Array("source".utf8)
@@ -141,7 +141,8 @@ enum OutputRecord {
         bytes += value
     }
 
-    private static func inspect(_ block: UnsafeRawBufferPointer, _ layout: EventLayout) throws(OutputError) -> Contents {
+    private static func inspect(_ block: UnsafeRawBufferPointer, _ layout: EventLayout) throws(OutputError) -> Contents
+    {
         var contents = Contents()
         var isMalformed = false
         do {

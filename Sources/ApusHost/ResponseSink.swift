@@ -3,8 +3,8 @@ public import ApusEngine
 
 /// Takes the answer to a direct invocation. Called on the shard's loop; bytes are lent for the call.
 ///
-/// Either ``onResult(_:)`` once, or ``onStart(_:)``, ``onPart(_:)`` any number of times and ``onEnd()``; ``onFailure(_:)`` instead of
-/// the rest at any moment. Nothing follows the end.
+/// Either ``onResult(_:)`` once, or ``onStart(_:)``, ``onPart(_:)`` any number of times and ``onEnd()``;
+/// ``onFailure(_:)`` instead of the rest at any moment. Nothing follows the end.
 public protocol ResponseSink: AnyObject {
     /// The whole result, an ``EventBlock``.
     func onResult(_ block: UnsafeRawBufferPointer)

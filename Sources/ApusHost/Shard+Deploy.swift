@@ -9,7 +9,8 @@ struct FollowedTopic {
     var triggers: [TriggerID]
 }
 
-/// Growth of topics on its way from the log's thread to the loop: the newest end of each partition, one wake-up for all.
+/// Growth of topics on its way from the log's thread to the loop: the newest end of each partition, one wake-up for
+/// all.
 private final class GrowthInbox: Sendable {
     private let ends = Mutex<[TopicPartition: Offset]>([:])
 
@@ -30,15 +31,21 @@ private final class GrowthInbox: Sendable {
 }
 
 extension Shard {
-    /// Deploys a function, or a new revision of one: its triggers open at their durable positions, its topics are followed.
-    /// - Throws: what the log says when the ledger or the topics cannot be read, or `topic_not_found`; nothing has changed then.
+    /// Deploys a function, or a new revision of one: its triggers open at their durable positions, its topics are
+    /// followed.
+    /// - Throws: what the log says when the ledger or the topics cannot be read, or `topic_not_found`; nothing has
+    ///   changed then.
     public func apply(_ function: HostFunction) throws(ApusError) {
-        precondition(function.triggers.map(\.id) == function.plan.triggers.map(\.trigger), "host and engine get the same triggers")
+        precondition(
+            function.triggers.map(\.id) == function.plan.triggers.map(\.trigger),
+            "host and engine get the same triggers")
         var opened: [(TriggerState, [LedgerState], [OffsetBounds])] = []
         var states: [TriggerState] = []
         for (trigger, plan) in zip(function.triggers, function.plan.triggers) {
             guard let topic = self.log.topic(trigger.topic) else {
-                throw ApusError(.topicNotFound, "the topic '\(trigger.topic)' of the trigger '\(trigger.name)' does not exist: create it first")
+                throw ApusError(
+                    .topicNotFound,
+                    "the topic '\(trigger.topic)' of the trigger '\(trigger.name)' does not exist: create it first")
             }
             if let state = self.triggers[trigger.id] {
                 states.append(state)
@@ -53,7 +60,8 @@ extension Shard {
         self.retire(function)
         for (index, state) in states.enumerated() {
             let isCompacted = self.log.topic(function.triggers[index].topic)?.isCompacted ?? false
-            state.update(function.triggers[index], of: function, plan: function.plan.triggers[index], isCompacted: isCompacted)
+            state.update(
+                function.triggers[index], of: function, plan: function.plan.triggers[index], isCompacted: isCompacted)
         }
         self.functions[function.plan.function] = FunctionState(function, triggers: states)
         let now = self.now
@@ -63,7 +71,8 @@ extension Shard {
             state.ends = bounds.map(\.end)
             self.follow(state)
             for (partition, ledger) in ledgers.enumerated() {
-                self.engine.open(state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], now: now)
+                self.engine.open(
+                    state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], now: now)
             }
         }
         self.requestTurn()
@@ -112,7 +121,8 @@ extension Shard {
         }
         if !trigger.isTable {
             for (key, value) in try self.log.ledger(prefix: trigger.ledgerPrefix) {
-                guard let partition = LedgerKey.partition(of: key, prefix: trigger.ledgerPrefix), partition < partitions else { continue }
+                guard let partition = LedgerKey.partition(of: key, prefix: trigger.ledgerPrefix), partition < partitions
+                else { continue }
                 states[partition] = try LedgerKey.decode(value)
             }
         }
@@ -165,7 +175,8 @@ extension Shard {
         let partition = trigger.ends.count
         trigger.ends.append(0)
         self.engine.open(
-            trigger.trigger.id, partition: partition, state: LedgerState(watermark: 0), bounds: OffsetBounds(start: 0, end: 0),
+            trigger.trigger.id, partition: partition, state: LedgerState(watermark: 0),
+            bounds: OffsetBounds(start: 0, end: 0),
             now: now)
     }
 }

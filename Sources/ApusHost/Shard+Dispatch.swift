@@ -4,8 +4,8 @@ internal import ApusEngine
 /// An attempt that waits for the turn's one read of the log.
 struct QueuedDispatch {
     var dispatch: Dispatch
-    // SAFETY: the shard keeps workers and triggers that go away until the end of the turn, and no entry outlives one; counting
-    // references for each event would cost more than all else here.
+    // SAFETY: the shard keeps workers and triggers that go away until the end of the turn, and no entry outlives one;
+    // counting references for each event would cost more than all else here.
     unowned(unsafe) var channel: WorkerChannel
     /// Nil for a direct invocation, whose bytes the shard holds.
     unowned(unsafe) var trigger: TriggerState?
@@ -21,12 +21,15 @@ extension Shard {
 
     /// What a dispatch names. Nil when its worker or its trigger is gone: the engine hears of both in their own way.
     private func resolve(_ dispatch: Dispatch) -> QueuedDispatch? {
-        guard let channel = self.channel(dispatch.worker), channel.machine.takesWork, channel.fatal == nil else { return nil }
+        guard let channel = self.channel(dispatch.worker), channel.machine.takesWork, channel.fatal == nil else {
+            return nil
+        }
         switch dispatch.work {
         case .delivery(let delivery), .tableRecord(let delivery):
             guard let trigger = self.trigger(delivery.trigger) else { return nil }
             return QueuedDispatch(
-                dispatch: dispatch, channel: channel, trigger: trigger, partition: delivery.partition, offset: delivery.offset)
+                dispatch: dispatch, channel: channel, trigger: trigger, partition: delivery.partition,
+                offset: delivery.offset)
         case .request:
             return QueuedDispatch(dispatch: dispatch, channel: channel, trigger: nil, partition: 0, offset: -1)
         }
@@ -45,7 +48,8 @@ extension Shard {
         return self.lastTrigger
     }
 
-    /// Copies the events of this turn's dispatches from the log's memory into their workers' buffers: one read transaction.
+    /// Copies the events of this turn's dispatches from the log's memory into their workers' buffers: one read
+    /// transaction.
     func flushDispatches(now: Timestamp) {
         guard !self.queuedDispatches.isEmpty else { return }
         var queued: [QueuedDispatch] = []
@@ -121,7 +125,8 @@ extension Shard {
         let isTable = item.trigger?.isTable ?? false
         self.begin(item, block, isItem: false, now: now)
         let header = FrameHeader(
-            .invoke, flags: isTable ? .table : [], stream: item.dispatch.stream.rawValue, deadline: item.dispatch.deadline)
+            .invoke, flags: isTable ? .table : [], stream: item.dispatch.stream.rawValue,
+            deadline: item.dispatch.deadline)
         channel.writeInvoke(header, self.head(of: item), block)
         self.mustFlush(channel)
         self.statistics.bytesToWorkers += UInt64(block.count)
@@ -135,7 +140,8 @@ extension Shard {
         let hasOutputs = item.trigger?.hasOutputs ?? !channel.function.function.emits.isEmpty
         channel.attempts.insert(
             Attempt(
-                stream: item.dispatch.stream.rawValue, work: item.dispatch.work, number: item.dispatch.attempt, dispatchedAt: now,
+                stream: item.dispatch.stream.rawValue, work: item.dispatch.work, number: item.dispatch.attempt,
+                dispatchedAt: now,
                 isItem: isItem, trigger: item.trigger, source: hasOutputs ? SourceContext(block) : nil))
         self.statistics.dispatched += 1
         if item.trigger != nil, block.count >= EventBlock.headBytes {
@@ -193,7 +199,8 @@ extension Shard {
         for item in gone {
             let failure = Failure(.internal, "the event did not fit the batch it was put in")
             self.perform(
-                self.engine.outcome(item.dispatch.stream, .failed(failure, retryAfter: .zero), now: now), failure: failure)
+                self.engine.outcome(item.dispatch.stream, .failed(failure, retryAfter: .zero), now: now),
+                failure: failure)
         }
     }
 
@@ -218,6 +225,8 @@ extension Shard {
         guard !channel.flush() else { return }
         self.end(
             channel,
-            Failure(.protocolError, "the worker does not read: more than \(Limits.Host.outputBufferBytes) bytes wait for it"))
+            Failure(
+                .protocolError, "the worker does not read: more than \(Limits.Host.outputBufferBytes) bytes wait for it"
+            ))
     }
 }

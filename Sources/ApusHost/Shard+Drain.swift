@@ -18,8 +18,10 @@ struct DrainState {
 }
 
 extension Shard {
-    /// Stops within a bound: nothing new is dispatched, what runs may finish and is written, workers leave or are killed.
-    /// - Parameter completion: called once, on the loop, when every worker is gone and every handle of the shard closed.
+    /// Stops within a bound: nothing new is dispatched, what runs may finish and is written, workers leave or are
+    /// killed.
+    /// - Parameter completion: called once, on the loop, when every worker is gone and every handle of the shard
+    ///   closed.
     public func drain(until: Timestamp, completion: @escaping () -> Void) {
         guard self.drain == nil, !self.isClosed else { return }
         self.drain = DrainState(until: until, completion: completion)

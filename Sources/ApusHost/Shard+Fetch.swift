@@ -3,8 +3,8 @@ internal import ApusEngine
 internal import ApusLoop
 
 extension Shard {
-    /// Answers the engine's question for records: on the loop when they are young and therefore in memory, else on the reader's
-    /// thread, which may wait for their pages.
+    /// Answers the engine's question for records: on the loop when they are young and therefore in memory, else on the
+    /// reader's thread, which may wait for their pages.
     func fetch(_ trigger: TriggerID, partition: Int, from: Offset, maxRecords: Int, now: Timestamp) {
         guard let state = self.triggers[trigger], partition < state.ends.count else { return }
         let reading = FetchReading(
@@ -50,7 +50,8 @@ struct FetchReading: Sendable {
     /// The trigger as a redriven event names the one that may take it.
     let path: [UInt8]
 
-    /// What an item of a BATCH takes beside its block: summaries count it, so that a batch of the engine's choice fits its frame.
+    /// What an item of a BATCH takes beside its block: summaries count it, so that a batch of the engine's choice fits
+    /// its frame.
     static let itemBytes = BatchPayload.itemHeadBytes + InvokeHead.byteCount
 
     /// - Returns: nil when the log could not be read.
@@ -75,7 +76,9 @@ struct FetchReading: Sendable {
         // A record that cannot be read is delivered: its attempt fails, and what it was ends in a dead letter.
         guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
         if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
-        if let filter = self.filter, !filter.isEmpty { summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true }
+        if let filter = self.filter, !filter.isEmpty {
+            summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true
+        }
         if summary.isMatch { summary.isMatch = self.mayTake(layout, block) }
         return summary
     }

@@ -5,6 +5,7 @@ extension Shard {
     /// The loop says that a worker wrote.
     func readable(_ channel: WorkerChannel) {
         let now = self.now
+        self.turnTime = now
         do {
             switch try channel.receive(now: now) {
             case .open: break
@@ -77,11 +78,14 @@ extension Shard {
             try self.receivedEmit(header, payload, from: channel, at: index)
         case .progress:
             let progress = try ProgressPayload(parsing: payload.bytes)
-            if case .request(let request) = channel.attempts[index].work { self.requests[request]?.sink.onProgress(progress) }
+            if case .request(let request) = channel.attempts[index].work {
+                self.requests[request]?.sink.onProgress(progress)
+            }
         case .call:
             var answer: [UInt8] = []
             ErrorPayload(
-                kind: .permanent, code: ErrorCode.notYetSupported.rawValue, message: "calls of other functions are not yet supported"
+                kind: .permanent, code: ErrorCode.notYetSupported.rawValue,
+                message: "calls of other functions are not yet supported"
             ).append(to: &answer)
             channel.send(.callResult, flags: .failed, stream: header.stream, payload: answer)
             self.mustFlush(channel)
@@ -103,7 +107,8 @@ extension Shard {
     // MARK: results
 
     private func receivedResult(
-        _ header: FrameHeader, _ payload: UnsafeRawBufferPointer, from channel: WorkerChannel, at index: Int, now: Timestamp
+        _ header: FrameHeader, _ payload: UnsafeRawBufferPointer, from channel: WorkerChannel, at index: Int,
+        now: Timestamp
     ) throws(FrameError) {
         let open = channel.attempts[index].extras?.open ?? .none
         guard open == .none, channel.attempts[index].extras?.openEmit == nil else { throw .unexpected(header.type) }
@@ -136,7 +141,9 @@ extension Shard {
     private func tooLarge(_ bytes: Int) -> Failure {
         Failure(
             .resultTooLarge,
-            "the result has \(bytes) bytes; at most \(Limits.resultBytes) are allowed: store it elsewhere and return its address")
+            "the result has \(bytes) bytes; at most \(Limits.resultBytes) are allowed: "
+                + "store it elsewhere and return its address"
+        )
     }
 
     private func beginStream(
@@ -152,7 +159,8 @@ extension Shard {
     }
 
     private func receivedData(
-        _ header: FrameHeader, _ payload: UnsafeRawBufferPointer, from channel: WorkerChannel, at index: Int, now: Timestamp
+        _ header: FrameHeader, _ payload: UnsafeRawBufferPointer, from channel: WorkerChannel, at index: Int,
+        now: Timestamp
     ) throws(FrameError) {
         guard let extras = channel.attempts[index].extras else { throw .unexpected(.data) }
         let isLast = !header.flags.contains(.more)
@@ -177,7 +185,8 @@ extension Shard {
     }
 
     private func receivedPart(
-        _ payload: UnsafeRawBufferPointer, isLast: Bool, _ channel: WorkerChannel, _ index: Int, _ extras: AttemptExtras,
+        _ payload: UnsafeRawBufferPointer, isLast: Bool, _ channel: WorkerChannel, _ index: Int,
+        _ extras: AttemptExtras,
         now: Timestamp
     ) throws(FrameError) {
         extras.partBytes += payload.count
@@ -191,7 +200,9 @@ extension Shard {
         if isLast { try self.endStream(channel, at: index, extras, now: now) }
     }
 
-    private func endStream(_ channel: WorkerChannel, at index: Int, _ extras: AttemptExtras, now: Timestamp) throws(FrameError) {
+    private func endStream(_ channel: WorkerChannel, at index: Int, _ extras: AttemptExtras, now: Timestamp)
+        throws(FrameError)
+    {
         if extras.override != nil { return self.finishRefused(channel, at: index, now: now) }
         if case .request = channel.attempts[index].work { return self.streamEnded(channel, at: index, now: now) }
         let count = UInt32(extras.partBytes).littleEndian
@@ -199,7 +210,9 @@ extension Shard {
         try self.finishGathered(channel, at: index, extras.result, now: now)
     }
 
-    private func finishGathered(_ channel: WorkerChannel, at index: Int, _ block: [UInt8], now: Timestamp) throws(FrameError) {
+    private func finishGathered(_ channel: WorkerChannel, at index: Int, _ block: [UInt8], now: Timestamp)
+        throws(FrameError)
+    {
         let layout = try EventLayout(parsing: block.span.bytes)
         try lend(block) { bytes throws(FrameError) in
             try self.succeeded(channel, at: index, bytes, layout, now: now)
@@ -223,14 +236,24 @@ extension Shard {
             let known = channel.function.function.emits.keys.sorted().joined(separator: ", ")
             self.refuse(
                 channel, index,
-                Failure(.emitRefused, "the function may not emit to '\(name)'; its manifest's emits allow: \(known.isEmpty ? "none" : known)"))
+                Failure(
+                    .emitRefused,
+                    "the function may not emit to '\(name)'; "
+                        + "its manifest's emits allow: \(known.isEmpty ? "none" : known)"
+                ))
         } else if extras.emitCount > Limits.Host.emitsPerAttempt {
-            self.refuse(channel, index, Failure(.emitRefused, "one attempt may emit at most \(Limits.Host.emitsPerAttempt) events"))
+            self.refuse(
+                channel, index,
+                Failure(.emitRefused, "one attempt may emit at most \(Limits.Host.emitsPerAttempt) events"))
         }
         if header.flags.contains(.more) {
             let announced = Int(block.bytes.littleEndian(at: 16, as: UInt32.self))
             if announced > Limits.eventBytes {
-                self.refuse(channel, index, Failure(.eventTooLarge, "an emitted event has \(announced) bytes; at most \(Limits.eventBytes) are allowed"))
+                self.refuse(
+                    channel, index,
+                    Failure(
+                        .eventTooLarge,
+                        "an emitted event has \(announced) bytes; at most \(Limits.eventBytes) are allowed"))
                 extras.openEmit = AttemptExtras.OpenEmit(topic: nil, block: [], expectedBytes: 0)
                 return
             }
@@ -262,7 +285,8 @@ extension Shard {
 
     /// Makes an emitted event a record that waits for its attempt's success.
     private func emit(
-        _ block: UnsafeRawBufferPointer, to topic: TopicName, _ channel: WorkerChannel, _ index: Int, _ extras: AttemptExtras
+        _ block: UnsafeRawBufferPointer, to topic: TopicName, _ channel: WorkerChannel, _ index: Int,
+        _ extras: AttemptExtras
     ) throws(FrameError) {
         guard extras.override == nil else { return }
         let attempt = channel.attempts[index]
@@ -270,18 +294,24 @@ extension Shard {
         guard layout.data.count == layout.dataCount else { throw .truncated }
         extras.emitBytes += block.count
         guard extras.emitBytes <= Limits.Host.emitBytesPerAttempt else {
-            self.refuse(channel, index, Failure(.emitRefused, "one attempt may emit at most \(Limits.Host.emitBytesPerAttempt) bytes"))
+            self.refuse(
+                channel, index,
+                Failure(.emitRefused, "one attempt may emit at most \(Limits.Host.emitBytesPerAttempt) bytes"))
             return
         }
         let template = attempt.trigger?.template ?? channel.function.template
         do {
             let record = try OutputRecord.build(
-                block, layout: layout, template: template, id: self.emittedID(attempt, template, count: extras.emitCount), key: nil,
+                block, layout: layout, template: template,
+                id: self.emittedID(attempt, template, count: extras.emitCount), key: nil,
                 source: attempt.source)
             extras.emits.append(LogBatch.Append(topic: topic, block: record))
         } catch {
             let bytes = try error.tooLargeBytes()
-            self.refuse(channel, index, Failure(.eventTooLarge, "an emitted event has \(bytes) bytes; at most \(Limits.eventBytes) are allowed"))
+            self.refuse(
+                channel, index,
+                Failure(.eventTooLarge, "an emitted event has \(bytes) bytes; at most \(Limits.eventBytes) are allowed")
+            )
         }
     }
 

@@ -21,7 +21,8 @@ extension Shard {
                 do {
                     let record = try OutputRecord.build(
                         block, layout: layout, template: trigger.template,
-                        id: trigger.template.id(partition: delivery.partition, offset: delivery.offset), key: source?.key,
+                        id: trigger.template.id(partition: delivery.partition, offset: delivery.offset),
+                        key: source?.key,
                         source: source)
                     outputs.append(LogBatch.Append(topic: reply, block: record))
                     self.statistics.replies += 1
@@ -33,7 +34,9 @@ extension Shard {
             if !outputs.isEmpty, let source, source.hops >= Limits.hops {
                 self.refuse(
                     channel, index,
-                    Failure(.hopsExceeded, "the event has passed through \(source.hops) functions; at most \(Limits.hops) are allowed"))
+                    Failure(
+                        .hopsExceeded,
+                        "the event has passed through \(source.hops) functions; at most \(Limits.hops) are allowed"))
                 return self.finishRefused(channel, at: index, now: now)
             }
         }
@@ -53,7 +56,9 @@ extension Shard {
     private func replyTooLarge(_ bytes: Int) -> Failure {
         Failure(
             .resultTooLarge,
-            "the result has \(bytes) bytes; an event on a topic has at most \(Limits.eventBytes): store it elsewhere and return its address")
+            "the result has \(bytes) bytes; an event on a topic has at most \(Limits.eventBytes): "
+                + "store it elsewhere and return its address"
+        )
     }
 
     /// The last part of a streamed answer came.
@@ -67,7 +72,8 @@ extension Shard {
 
     /// The attempt is over, and what was noted against it is its outcome.
     func finishRefused(_ channel: WorkerChannel, at index: Int, now: Timestamp) {
-        let failure = channel.attempts[index].extras?.override ?? Failure(.internal, "an attempt was refused without a reason")
+        let failure =
+            channel.attempts[index].extras?.override ?? Failure(.internal, "an attempt was refused without a reason")
         self.finish(channel, at: index, .rejected(failure), failure, now: now)
     }
 
@@ -92,8 +98,11 @@ extension Shard {
     private static func code(of error: ErrorPayload) -> ErrorCode {
         switch ErrorCode(rawValue: error.code) {
         case .some(let code)
-        where [.functionFailed, .functionRejected, .resultTooLarge, .invalidEvent, .invalidJSON, .cancelled, .notYetSupported,
-            .emitRefused, .eventTooLarge].contains(code):
+        where [
+            .functionFailed, .functionRejected, .resultTooLarge, .invalidEvent, .invalidJSON, .cancelled,
+            .notYetSupported,
+            .emitRefused, .eventTooLarge,
+        ].contains(code):
             code
         default: error.kind == .permanent ? .functionRejected : .functionFailed
         }
@@ -102,6 +111,7 @@ extension Shard {
     private func finish(
         _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, now: Timestamp
     ) {
+        self.log(failure, of: channel.attempts[index], by: channel, now: now)
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
         self.perform(self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now), failure: failure)
@@ -135,7 +145,8 @@ extension Shard {
         }
     }
 
-    /// Outputs of a delivery join the next write. While the log is short of room they wait, and settling goes on without them.
+    /// Outputs of a delivery join the next write. While the log is short of room they wait, and settling goes on
+    /// without them.
     private func publish(_ delivery: Delivery, _ outputs: [LogBatch.Append], now: Timestamp) {
         if outputs.isEmpty {
             self.engine.written(delivery)
@@ -176,7 +187,8 @@ extension Shard {
         _ lost: LostDelivery, _ trigger: TriggerState, _ block: UnsafeRawBufferPointer?, now: Timestamp
     ) {
         let reason = DeadLetterReason(
-            topic: trigger.trigger.topic, partition: lost.delivery.partition, offset: lost.delivery.offset, attempts: lost.attempts,
+            topic: trigger.trigger.topic, partition: lost.delivery.partition, offset: lost.delivery.offset,
+            attempts: lost.attempts,
             failure: lost.failure, function: trigger.functionName, trigger: trigger.trigger.name, time: now,
             revision: trigger.revision)
         let record = DeadLetterRecord.build(block, reason: reason)

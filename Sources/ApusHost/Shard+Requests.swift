@@ -42,7 +42,9 @@ extension Shard {
     }
 
     func invocation(of work: Work) -> InvocationID {
-        guard case .request(let id) = work, let request = self.requests[id] else { return InvocationID(high: 0, low: 0) }
+        guard case .request(let id) = work, let request = self.requests[id] else {
+            return InvocationID(high: 0, low: 0)
+        }
         return request.invocation
     }
 
@@ -65,7 +67,8 @@ extension Shard {
         }
     }
 
-    /// Events that a direct invocation emitted are a write of their own: their caller waits for it and hears when it fails.
+    /// Events that a direct invocation emitted are a write of their own: their caller waits for it and hears when it
+    /// fails.
     private func emit(_ emits: [LogBatch.Append], _ completion: @escaping (Failure?) -> Void) {
         self.statistics.emitted += UInt64(emits.count)
         let completion = LoopOnly(completion)
@@ -74,7 +77,8 @@ extension Shard {
                 switch result {
                 case .success: completion.value(nil)
                 case .failure(let error):
-                    completion.value(Failure(error.code, "the function ran, but its events could not be written: \(error.message)"))
+                    completion.value(
+                        Failure(error.code, "the function ran, but its events could not be written: \(error.message)"))
                 }
             }
         }

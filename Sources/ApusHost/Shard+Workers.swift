@@ -29,7 +29,8 @@ extension Shard {
             self.workers[launched.ticket] = channel
             let isWatched = channel.adopt(launched, loop: self.loop)
             if !isWatched, channel.fatal == nil {
-                channel.fatal = Failure(.startFailed, "the worker's descriptors cannot be watched: raise the limit of open files")
+                channel.fatal = Failure(
+                    .startFailed, "the worker's descriptors cannot be watched: raise the limit of open files")
             }
             // Its end may have been decided while it was being made.
             if channel.isKilled || channel.fatal != nil { self.kill(channel) }
@@ -78,12 +79,15 @@ extension Shard {
 
     private static func failure(of reason: KillReason, _ channel: WorkerChannel) -> Failure {
         switch reason {
-        case .deadline: Failure(.deadlineExceeded, "the attempt passed its deadline and did not heed CANCEL; its worker was killed")
+        case .deadline:
+            Failure(.deadlineExceeded, "the attempt passed its deadline and did not heed CANCEL; its worker was killed")
         case .protocolError: Failure(.protocolError, "the worker broke the worker protocol")
         case .tableFailed: Failure(.tableFailed, "the worker failed to take in a record of its table")
         case .stopTimedOut: Failure(.workerCrashed, "the worker did not leave when it was told to and was killed")
         case .startTimedOut:
-            Failure(.startFailed, "the worker was not ready in time\(Self.quoted(channel))", detail: channel.budget.lastText)
+            Failure(
+                .startFailed, "the worker was not ready in time\(Self.quoted(channel))", detail: channel.budget.lastText
+            )
         case .removed: Failure(.cancelled, "the function was removed")
         }
     }
@@ -96,7 +100,27 @@ extension Shard {
     /// The worker broke the protocol: it dies of it, its attempts fail, nothing else happens.
     func violated(_ channel: WorkerChannel, _ error: FrameError) {
         self.statistics.protocolErrors += 1
-        self.end(channel, Failure(.protocolError, "the worker broke the worker protocol: \(error)"))
+        self.end(channel, Self.failure(of: error, channel))
+    }
+
+    private static func failure(of error: FrameError, _ channel: WorkerChannel) -> Failure {
+        let what =
+            switch error {
+            case .tooLarge: "a frame or a part of one is over its bound"
+            case .unknownType(let type): "there is no frame of type \(type)"
+            case .truncated: "a frame ends before what its lengths announce"
+            case .malformed: "the lengths or values of a frame contradict each other"
+            case .unexpected(let type): "a frame of type \(type) may not come there"
+            case .wrongVersion(let version): "a frame of version \(version)"
+            }
+        // Larger numbers are noise rather than a version to come.
+        if case .wrongVersion(let version) = error, channel.machine.state == .greeting, version < 256 {
+            return Failure(
+                .startFailed,
+                "the worker speaks version \(version) of the worker protocol, this server \(FrameHeader.version): "
+                    + "build the function with the tools of this release")
+        }
+        return Failure(.protocolError, "the worker broke the worker protocol: \(what)")
     }
 
     /// Ends a worker for a reason that its attempts get.
@@ -126,6 +150,9 @@ extension Shard {
         self.statistics.logLinesDropped += UInt64(channel.budget.droppedTotal)
         self.forget(channel)
         let failure = Self.failure(of: exit, channel)
+        if !channel.attempts.isEmpty || !channel.hasBeenReady {
+            self.log(failure, of: channel.attempts.only, by: channel, now: self.now)
+        }
         _ = channel.attempts.removeAll()
         channel.close()
         if channel.hasBeenReady {
@@ -139,16 +166,20 @@ extension Shard {
     private static func failure(of exit: WorkerExit, _ channel: WorkerChannel) -> Failure {
         if exit.isOutOfMemory {
             let bound = channel.function.function.launch.bounds.memoryBytes >> 20
-            return Failure(.memoryExceeded, "the worker used more than its \(bound) MiB of memory: raise resources.memory or use less")
+            return Failure(
+                .memoryExceeded,
+                "the worker used more than its \(bound) MiB of memory: raise resources.memory or use less")
         }
         if let fatal = channel.fatal { return fatal }
         let end = exit.signal.map { "was ended by signal \($0)" } ?? "exited with code \(exit.code ?? -1)"
         if let stage = exit.failedStage {
-            return Failure(.startFailed, "the sandbox could not be made: \(stage) failed", detail: channel.budget.lastText)
+            return Failure(
+                .startFailed, "the sandbox could not be made: \(stage) failed", detail: channel.budget.lastText)
         }
         guard channel.hasBeenReady else {
             return Failure(
-                .startFailed, "the worker \(end) before it was ready\(Self.quoted(channel))", detail: channel.budget.lastText)
+                .startFailed, "the worker \(end) before it was ready\(Self.quoted(channel))",
+                detail: channel.budget.lastText)
         }
         return Failure(.workerCrashed, "the worker \(end)\(Self.quoted(channel))", detail: channel.budget.lastText)
     }
@@ -161,8 +192,11 @@ extension Shard {
         guard channel.machine.state != .dead else { return }
         if let since = channel.partSince, now - since > Limits.Host.partialFrameTimeout {
             self.statistics.protocolErrors += 1
-            self.end(channel, Failure(.protocolError, "the worker left a frame incomplete for \(Limits.Host.partialFrameTimeout)"))
-        } else if let sent = channel.machine.pingSentAt, now - sent > Limits.Host.pingTimeout, channel.attempts.isEmpty {
+            self.end(
+                channel,
+                Failure(.protocolError, "the worker left a frame incomplete for \(Limits.Host.partialFrameTimeout)"))
+        } else if let sent = channel.machine.pingSentAt, now - sent > Limits.Host.pingTimeout, channel.attempts.isEmpty
+        {
             self.end(channel, Failure(.workerCrashed, "the idle worker did not answer for \(Limits.Host.pingTimeout)"))
         } else if now - channel.idleSince > Limits.Host.pingInterval,
             channel.machine.ping(inFlight: channel.attempts.count, now: now)
@@ -178,7 +212,9 @@ extension Shard {
     /// Puts an idle worker to sleep, where its runtime can. It wakes with its next work.
     /// - Returns: whether it was told to.
     public func sleep(_ worker: WorkerID) -> Bool {
-        guard let channel = self.channels[worker], channel.machine.sleep(inFlight: channel.attempts.count) else { return false }
+        guard let channel = self.channels[worker], channel.machine.sleep(inFlight: channel.attempts.count) else {
+            return false
+        }
         channel.stateSince = self.now
         channel.send(.sleep)
         self.flush(channel)
@@ -208,21 +244,25 @@ extension Shard {
     }
 
     func logged(
-        _ text: [UInt8], isCut: Bool, level: LogPayload.Level, by channel: WorkerChannel, _ attempt: Attempt?, now: Timestamp
+        _ text: [UInt8], isCut: Bool, level: LogPayload.Level, by channel: WorkerChannel, _ attempt: Attempt?,
+        now: Timestamp
     ) {
         guard let dropped = channel.budget.admit(text.count, now: now) else { return }
         self.statistics.logLines += 1
         self.configuration.logSink(
             LogLine(
-                function: channel.function.function.name, revision: channel.function.function.revision, worker: channel.worker,
-                invocation: attempt.map { self.invocation(of: $0) }, level: level, text: text, isCut: isCut, droppedBefore: dropped,
+                function: channel.function.function.name, revision: channel.function.function.revision,
+                worker: channel.worker,
+                invocation: attempt.map { self.invocation(of: $0) }, level: level, text: text, isCut: isCut,
+                droppedBefore: dropped,
                 time: now))
     }
 
     private func invocation(of attempt: Attempt) -> InvocationID {
         switch attempt.work {
         case .delivery(let delivery), .tableRecord(let delivery):
-            attempt.trigger?.invocation(partition: delivery.partition, offset: delivery.offset) ?? InvocationID(high: 0, low: 0)
+            attempt.trigger?.invocation(partition: delivery.partition, offset: delivery.offset)
+                ?? InvocationID(high: 0, low: 0)
         case .request: self.invocation(of: attempt.work)
         }
     }

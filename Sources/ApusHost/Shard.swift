@@ -1,11 +1,12 @@
 public import ApusCore
 internal import ApusEngine
 public import ApusLoop
+internal import Glibc
 
 /// One loop, one engine value, and the functions whose hash falls to it: performs what the engine decides.
 ///
-/// Every method is called on the loop's thread unless it says otherwise. Callbacks only gather: once per turn of the loop the
-/// shard takes the engine's actions, performs them, writes to its workers and to the log.
+/// Every method is called on the loop's thread unless it says otherwise. Callbacks only gather: once per turn of the
+/// loop the shard takes the engine's actions, performs them, writes to its workers and to the log.
 public final class Shard: @unchecked Sendable {
     // SAFETY: confined to the thread of `loop`; references cross to other threads only to come back by `loop.post`.
 
@@ -44,12 +45,15 @@ public final class Shard: @unchecked Sendable {
     private var housekeeper: LoopTimer?
     private var isHousekeeping = false
     private var armedFor: Timestamp?
+    /// When the last frames of this turn were read: near enough for the turn that acts on them.
+    var turnTime: Timestamp?
     var drain: DrainState?
     var isClosed = false
 
     /// - Parameter launcher: its `onExit` belongs to the shard from here on.
     public init(
-        loop: EventLoop, log: any EventLog, launcher: any WorkerLauncher, configuration: ShardConfiguration = ShardConfiguration()
+        loop: EventLoop, log: any EventLog, launcher: any WorkerLauncher,
+        configuration: ShardConfiguration = ShardConfiguration()
     ) {
         self.loop = loop
         self.log = log
@@ -57,7 +61,8 @@ public final class Shard: @unchecked Sendable {
         self.configuration = configuration
         self.engine = Engine(configuration: configuration.engine, seed: configuration.seed)
         launcher.onExit = { [unowned self] ticket, exit in self.exited(ticket, exit) }
-        self.hook = TurnHook(loop) { [unowned self] in self.turn() }
+        // SAFETY: the hook is closed in `closeHandles`; the shard's owner keeps the shard until then.
+        self.hook = TurnHook(loop) { [unowned(unsafe) self] in self.turn() }
         self.nudge = LoopNudge(loop)
         self.timer = LoopTimer(loop) { [unowned self] in self.armedFor = nil }
         self.housekeeper = LoopTimer(loop) { [unowned self] in self.keepHouse() }
@@ -72,6 +77,8 @@ public final class Shard: @unchecked Sendable {
     /// Makes sure that a turn comes before the loop waits again.
     func requestTurn() { self.nudge?.request() }
 
+    deinit { precondition(self.hook == nil, "a shard is drained before it goes") }
+
     // MARK: a turn
 
     /// Rounds of actions that one turn performs before descriptors get theirs.
@@ -81,7 +88,8 @@ public final class Shard: @unchecked Sendable {
         guard !self.isClosed else { return }
         self.nudge?.cancel()
         self.statistics.turns += 1
-        let now = self.now
+        let now = self.turnTime ?? self.now
+        self.turnTime = nil
         if let due = self.engine.nextDue, due <= now { self.engine.advance(to: now) }
         var rounds = 0
         repeat {
@@ -97,6 +105,20 @@ public final class Shard: @unchecked Sendable {
         self.commit(now: now)
         self.armTimer(now: now)
         self.advanceDrain(now: now)
+        self.pollBriefly()
+    }
+
+    /// With one attempt in flight the answer is often a few microseconds away: giving the CPU to the worker and looking
+    /// again is quicker than waiting for the descriptor, which costs a wake-up and a system call more.
+    private func pollBriefly() {
+        guard self.configuration.yields > 0, self.engine.attemptsInFlight == 1, let channel = self.lastChannel,
+            channel.attempts.count == 1
+        else { return }
+        for _ in 0..<self.configuration.yields {
+            sched_yield()
+            self.readable(channel)
+            guard channel.attempts.count == 1 else { return self.requestTurn() }
+        }
     }
 
     private func performActions(now: Timestamp) {

@@ -13,14 +13,15 @@ public struct ShardConfiguration {
     public var onReady: (ResourceName, TimeSpan) -> Void
     /// Called when a start failed, with the failure that its caller sees.
     public var onStartFailed: (ResourceName, Failure) -> Void
-    /// After a dispatch of the only attempt in flight, its worker's pipe is looked at for so long before the loop waits; 0 never.
-    public var busyPollMicroseconds: Int
+    /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
+    /// before the loop waits for it; 0 never.
+    public var yields: Int
 
     public init(
         engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 1,
         readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
         onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },
-        onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in }, busyPollMicroseconds: Int = 0
+        onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in }, yields: Int = 1
     ) {
         self.engine = engine
         self.seed = seed
@@ -28,6 +29,6 @@ public struct ShardConfiguration {
         self.logSink = logSink
         self.onReady = onReady
         self.onStartFailed = onStartFailed
-        self.busyPollMicroseconds = busyPollMicroseconds
+        self.yields = yields
     }
 }

@@ -35,7 +35,8 @@ public struct ShardStatistics: Sendable {
     public init() {}
 }
 
-/// Counts of durations in buckets that double: bucket n holds what took less than 2^n microseconds and fits no smaller one.
+/// Counts of durations in buckets that double: bucket n holds what took less than 2^n microseconds and fits no smaller
+/// one.
 public struct LatencyHistogram: Sendable {
     public static let bucketCount = 40
     private var counts = InlineArray<40, UInt64>(repeating: 0)

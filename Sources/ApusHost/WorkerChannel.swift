@@ -4,13 +4,15 @@ internal import ApusLoop
 internal import CShims
 internal import Glibc
 
-/// The server's side of one worker: its descriptors, what was read of it and what waits to be written, its attempts. It reads and
-/// writes; what frames mean for the engine is decided by its ``Shard``. Loop thread only.
+/// The server's side of one worker: its descriptors, what was read of it and what waits to be written, its attempts. It
+/// reads and writes; what frames mean for the engine is decided by its ``Shard``. Loop thread only.
 final class WorkerChannel {
     let worker: WorkerID
     let function: FunctionState
     let startedAt: Timestamp
-    unowned let shard: Shard
+    // SAFETY: the shard owns its channels, and closes each before it lets go of it. A counted reference would be taken
+    // for each frame.
+    unowned(unsafe) let shard: Shard
 
     var machine: ChannelMachine
     var attempts = AttemptTable()
@@ -59,11 +61,17 @@ final class WorkerChannel {
         self.missingLayers = launched.missingLayers
         self.descriptors = launched
         self.machine.launched()
-        let reading = DescriptorWatch(loop, descriptor: launched.fromWorker) { [unowned self] _ in self.shard.readable(self) }
-        let writing = DescriptorWatch(loop, descriptor: launched.toWorker) { [unowned self] _ in self.shard.flush(self) }
+        // SAFETY: the watches are closed in `close`, before the channel goes.
+        let reading = DescriptorWatch(loop, descriptor: launched.fromWorker) { [unowned(unsafe) self] _ in
+            self.shard.readable(self)
+        }
+        let writing = DescriptorWatch(loop, descriptor: launched.toWorker) { [unowned(unsafe) self] _ in
+            self.shard.flush(self)
+        }
         self.readWatch = reading
         self.writeWatch = writing
-        self.captures = [(launched.stdout, LogPayload.Level.stdout), (launched.stderr, .stderr)].map { descriptor, level in
+        self.captures = [(launched.stdout, LogPayload.Level.stdout), (launched.stderr, .stderr)].map {
+            descriptor, level in
             OutputCapture(descriptor: descriptor, level: level, channel: self, loop: loop)
         }
         guard let reading, writing != nil, self.captures.allSatisfy({ $0.isWatching }) else { return false }
@@ -96,7 +104,8 @@ final class WorkerChannel {
         guard let descriptors = self.descriptors else { return }
         self.descriptors = nil
         for descriptor in [
-            descriptors.toWorker, descriptors.fromWorker, descriptors.descriptors, descriptors.stdout, descriptors.stderr,
+            descriptors.toWorker, descriptors.fromWorker, descriptors.descriptors, descriptors.stdout,
+            descriptors.stderr,
         ] { _ = Glibc.close(descriptor) }
     }
 
@@ -188,7 +197,8 @@ final class WorkerChannel {
     func snapshot() -> InstanceSnapshot {
         InstanceSnapshot(
             worker: self.worker, function: self.function.function.name, revision: self.function.function.revision,
-            state: self.instanceState, since: self.stateSince, inFlight: self.attempts.count, runtime: self.machine.runtime,
+            state: self.instanceState, since: self.stateSince, inFlight: self.attempts.count,
+            runtime: self.machine.runtime,
             missingLayers: self.missingLayers)
     }
 

@@ -1,7 +1,7 @@
 internal import CUV
 
-/// Makes the loop go round once more without waiting for a descriptor, so that every ``TurnHook`` runs again: for work that came up
-/// where the hooks of this turn may have run already. Loop thread only.
+/// Makes the loop go round once more without waiting for a descriptor, so that every ``TurnHook`` runs again: for work
+/// that came up where the hooks of this turn may have run already. Loop thread only.
 public final class LoopNudge {
     private var idle: UnsafeMutablePointer<uv_idle_t>?
 

@@ -115,7 +115,7 @@ public final class Server: Sendable {
                     return .success(
                         try ShardRuntime(
                             index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            busyPollMicroseconds: configuration.busyPollMicroseconds, onNurseryDeath: onNurseryDeath
+                            onNurseryDeath: onNurseryDeath
                         )
                     )
                 } catch { return .failure(error) }

@@ -15,8 +15,6 @@ public struct ServerConfiguration: Sendable {
     public var allowedHosts: [String] = []
     /// A proxy in front ends TLS and is trusted to be the only way in: allows an address that is not loopback.
     public var isBehindProxy = false
-    /// After a dispatch of the only attempt in flight the loop looks at the pipe for so long before it sleeps.
-    public var busyPollMicroseconds = 0
     /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.
     public var buildEnvironment: [String] = []
 

@@ -24,7 +24,7 @@ final class ShardRuntime: @unchecked Sendable {
 
     /// On the loop.
     init(
-        index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread, busyPollMicroseconds: Int,
+        index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
         onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) {
         self.index = index
@@ -43,8 +43,7 @@ final class ShardRuntime: @unchecked Sendable {
                 },
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
                 onReady: { name, _ in starts.ready(name) },
-                onStartFailed: { name, failure in starts.failed(name, failure) },
-                busyPollMicroseconds: busyPollMicroseconds
+                onStartFailed: { name, failure in starts.failed(name, failure) }
             )
         )
         self.starts = starts

@@ -37,7 +37,9 @@ public final class DirectLauncher: WorkerLauncher {
             withCStrings(order.environment) { apus_direct_launch(path, arguments, $0, &process) }
         }
         guard status == 0 else {
-            completion(.failure(ApusError(.startFailed, "\(path) could not be started: \(String(cString: strerror(-status)))")))
+            completion(
+                .failure(ApusError(.startFailed, "\(path) could not be started: \(String(cString: strerror(-status)))"))
+            )
             return
         }
         let ticket = LaunchTicket(rawValue: self.nextTicket)
@@ -49,7 +51,8 @@ public final class DirectLauncher: WorkerLauncher {
         completion(
             .success(
                 LaunchedWorker(
-                    ticket: ticket, toWorker: process.to_worker, fromWorker: process.from_worker, descriptors: process.descriptors,
+                    ticket: ticket, toWorker: process.to_worker, fromWorker: process.from_worker,
+                    descriptors: process.descriptors,
                     stdout: process.out, stderr: process.err)))
     }
 

@@ -266,6 +266,8 @@ extension EventLogContract {
 
 /// A thread of a test.
 final class TestThread: @unchecked Sendable {
+    // SAFETY: see its one variable.
+
     private final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }

@@ -26,10 +26,16 @@ static int write_all(int descriptor, const char *bytes, size_t count) {
     return 0;
 }
 
-static void echo(int from, int to) {
+// Reads as much as there is and answers message by message, as a worker does.
+static void echo(int from, int to, size_t size) {
     static char bytes[ECHO_BYTES];
-    for (ssize_t n; (n = read(from, bytes, sizeof bytes)) > 0;)
-        if (write_all(to, bytes, (size_t)n)) break;
+    size_t have = 0;
+    for (ssize_t n; (n = read(from, bytes + have, sizeof bytes - have)) > 0;) {
+        size_t at = 0;
+        for (have += (size_t)n; have - at >= size; at += size)
+            if (write_all(to, bytes + at, size)) _exit(0);
+        memmove(bytes, bytes + at, have -= at);
+    }
     _exit(0);
 }
 
@@ -48,7 +54,7 @@ int pipe_floor_open(pipe_floor *floor, size_t bytes) {
     if (process == 0) {
         close(down[1]);
         close(up[0]);
-        echo(down[0], up[1]);
+        echo(down[0], up[1], bytes);
     }
     int failure = process < 0 ? errno : 0;
     close(down[0]);
@@ -89,8 +95,8 @@ double pipe_floor_rate(pipe_floor *floor, size_t window, size_t count) {
     while (got < count) {
         size_t free = window - (sent - got);
         if (free > count - sent) free = count - sent;
-        if (free && write_all(floor->to, floor->buffer, free * floor->bytes)) return -EPIPE;
-        sent += free;
+        for (; free; free--, sent++)
+            if (write_all(floor->to, floor->buffer, floor->bytes)) return -EPIPE;
         ssize_t n = read(floor->from, floor->buffer, floor->capacity);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return -EPIPE;

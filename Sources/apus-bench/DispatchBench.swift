@@ -2,14 +2,15 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHost
 internal import ApusLoop
-internal import ApusTestSupport
+internal import ApusSandbox
 internal import BenchFloors
 internal import Glibc
 
-/// From the engine's dispatch to the ledger settled in memory, through the loop to a worker and back, beside the same messages
-/// over the same kind of pipes between two C processes.
+/// From the engine's dispatch to the ledger settled in memory, through the loop to a worker and back, beside the same
+/// messages over the same kind of pipes between two C processes.
 ///
-/// With one in flight, the time between two dispatches is the whole way of one event: out, back, settled, and the next one chosen.
+/// With one in flight, the time between two dispatches is the whole way of one event: out, back, settled, and the next
+/// one chosen.
 enum DispatchBench {
     static let bytes = 1_024
     private static let inFlight = 32
@@ -17,16 +18,20 @@ enum DispatchBench {
     static func run(_ options: BenchOptions) throws -> BenchReport {
         let trips = try options.number("trips", default: 20_000)
         let count = try options.number("count", default: 200_000)
-        let poll = options.others["poll"].map { Int($0) ?? 0 } ?? 0
+        let yields = options.others["yields"].flatMap { Int($0) } ?? 1
         var floor = pipe_floor()
         guard pipe_floor_open(&floor, self.bytes) == 0 else { throw BenchFailure("the floor's pipes cannot be made") }
         defer { pipe_floor_close(&floor) }
-        let only = options.others["only"]
-        var lanes: [Lane] = []
-        for kind in Lane.Kind.allCases where only == nil || only == kind.rawValue {
-            lanes.append(try Lane(kind, directory: options.directory, busyPollMicroseconds: poll))
+        let kinds = DispatchBenchWorkers.Kind.allCases.filter {
+            options.others["only"].map([$0.rawValue].contains) ?? true
         }
+        // The nursery wants a process without threads, so it comes before the loops.
+        let workers = try DispatchBenchWorkers(
+            directory: options.directory, shards: 2 * kinds.count, isSandboxed: options.others["sandbox"] != "none")
+        defer { workers.close() }
+        var lanes: [Lane] = []
         defer { for lane in lanes { lane.close() } }
+        for kind in kinds { lanes.append(try Lane(kind, workers, yields: yields)) }
         var figures: [String: Figure] = [:]
         for lane in lanes {
             lane.single.run(trips / 10)
@@ -34,7 +39,9 @@ enum DispatchBench {
         }
         for _ in 0..<options.rounds {
             var floorTimes = [UInt64](repeating: 0, count: trips)
-            guard pipe_floor_round_trips(&floor, &floorTimes, trips) == 0 else { throw BenchFailure("the floor's pipe broke") }
+            guard pipe_floor_round_trips(&floor, &floorTimes, trips) == 0 else {
+                throw BenchFailure("the floor's pipe broke")
+            }
             let floorMicroseconds = floorTimes.map { Double($0) / 1_000 }
             let floorRate = pipe_floor_rate(&floor, self.inFlight, count)
             guard floorRate > 0 else { throw BenchFailure("the floor's pipe broke") }
@@ -46,28 +53,27 @@ enum DispatchBench {
                         .add(percentile(percent, of: times), floor: percentile(percent, of: floorMicroseconds))
                 }
                 let cpu = lane.many.loopSeconds()
-                figures["\(name).rate", default: Figure("\(name).rate", unit: "1/s")].add(lane.rate(count), floor: floorRate)
+                figures["\(name).rate", default: Figure("\(name).rate", unit: "1/s")].add(
+                    lane.rate(count), floor: floorRate)
                 figures["\(name).loop_cpu", default: Figure("\(name).loop_cpu", unit: "us")]
                     .add((lane.many.loopSeconds() - cpu) * 1e6 / Double(count))
             }
         }
-        let order = Lane.Kind.allCases.flatMap { kind in ["rtt_p50", "rtt_p99", "rate", "loop_cpu"].map { "\(kind.rawValue).\($0)" } }
+        let order = kinds.flatMap { kind in ["rtt_p50", "rtt_p99", "rate", "loop_cpu"].map { "\(kind.rawValue).\($0)" }
+        }
         return BenchReport("dispatch", order.compactMap { figures[$0] })
     }
 
     /// One kind of worker, with a function that has one event in flight and one that has many.
     private final class Lane {
-        enum Kind: String, CaseIterable { case native, python }
-
-        let kind: Kind
+        let kind: DispatchBenchWorkers.Kind
         let single: Setup
         let many: Setup
 
-        init(_ kind: Kind, directory: String, busyPollMicroseconds: Int) throws {
+        init(_ kind: DispatchBenchWorkers.Kind, _ workers: DispatchBenchWorkers, yields: Int) throws {
             self.kind = kind
-            let command = try DispatchBench.command(kind, directory: directory)
-            self.single = try Setup(command, concurrency: 1, busyPollMicroseconds: busyPollMicroseconds)
-            self.many = try Setup(command, concurrency: DispatchBench.inFlight, busyPollMicroseconds: busyPollMicroseconds)
+            self.single = try Setup(workers, kind, concurrency: 1, yields: yields)
+            self.many = try Setup(workers, kind, concurrency: DispatchBench.inFlight, yields: yields)
         }
 
         func roundTrips(_ count: Int) -> [Double] {
@@ -92,76 +98,44 @@ enum DispatchBench {
         }
     }
 
-    /// What starts a worker, and what INIT tells it.
-    private struct Command {
-        var path: String
-        var arguments: [String]
-        var functionPath: String
-    }
-
-    private static func command(_ kind: Lane.Kind, directory: String) throws -> Command {
-        var buffer = [CChar](repeating: 0, count: 4_096)
-        let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-        let own = String(decoding: buffer[..<max(length, 0)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let folder = own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        switch kind {
-        case .native:
-            let path = folder.joined(separator: "/") + "/echo-native"
-            guard access(path, X_OK) == 0 else { throw BenchFailure("\(path) is missing: build the target echo-native") }
-            return Command(path: path, arguments: ["echo"], functionPath: "/")
-        case .python:
-            var root = folder
-            var main = ""
-            while !root.isEmpty {
-                main = root.joined(separator: "/") + "/sandbox/runtimes/python/apus/__main__.py"
-                if access(main, R_OK) == 0 { break }
-                root = root.dropLast()
-            }
-            guard access(main, R_OK) == 0 else { throw BenchFailure("sandbox/runtimes/python was not found above \(own)") }
-            return Command(
-                path: "/usr/bin/python3", arguments: ["-I", "-S", "-B", main], functionPath: try self.echoFunction(directory))
-        }
-    }
-
-    /// A folder with the function that is measured: what comes in goes out, as bytes.
-    private static func echoFunction(_ directory: String) throws -> String {
-        var template = Array("\(directory)/apus-bench-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw BenchFailure("no folder can be made in \(directory)") }
-        let folder = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        guard let file = fopen("\(folder)/main.py", "w") else { throw BenchFailure("\(folder)/main.py cannot be written") }
-        fputs("def echo(event, context):\n    return event.data\n", file)
-        fclose(file)
-        return folder
-    }
-
     /// A shard with one function.
     private final class Setup: @unchecked Sendable {
         // SAFETY: `shard` is made, used and ended on its loop's thread.
         let loop = EventLoop()
         let log: DispatchBenchLog
         private var shard: Shard?
-        private let functionPath: String
+        private var launcher: (any WorkerLauncher)?
 
-        init(_ command: Command, concurrency: Int, busyPollMicroseconds: Int) throws {
+        init(
+            _ workers: DispatchBenchWorkers, _ kind: DispatchBenchWorkers.Kind, concurrency: Int, yields: Int
+        ) throws {
             let clock = SystemClock()
             self.log = DispatchBenchLog(clock: { clock.now }, bytes: DispatchBench.bytes, keys: 1_000)
-            self.functionPath = command.functionPath
+            let handler = concurrency == 1 ? "main:echo" : "main:echo_many"
             let configuration =
-                #"{"function":"echo","namespace":"default","revision":"0","handler":"main:echo","concurrency":\#(concurrency),"#
-                + #""batch":null,"timeoutMicroseconds":30000000,"triggers":[{"name":"bench","topic":"bench","table":false}],"#
-                + #""emits":[],"path":"\#(command.functionPath)","layer":null,"weights":null}"#
+                #"{"function":"echo","namespace":"default","revision":"0","handler":"\#(handler)","#
+                + #""concurrency":\#(concurrency),"batch":null,"timeoutMicroseconds":30000000,"#
+                + #""triggers":[{"name":"bench","topic":"bench","table":false}],"#
+                + #""emits":[],"path":"\#(workers.functionPath)","layer":null,"weights":null}"#
             var failure: ApusError?
             self.onLoop {
-                let launcher = DirectLauncher(loop: self.loop) { _ in (command.path, command.arguments) }
+                let launcher: any WorkerLauncher
+                do throws(ApusError) {
+                    launcher = try workers.makeLauncher(self.loop)
+                } catch {
+                    failure = error
+                    return
+                }
+                self.launcher = launcher
                 let shard = Shard(
                     loop: self.loop, log: self.log, launcher: launcher,
                     configuration: ShardConfiguration(
                         logSink: { line in print("worker: \(String(decoding: line.text, as: UTF8.self))") },
                         onStartFailed: { _, failure in print("start failed: \(failure.message)") },
-                        busyPollMicroseconds: busyPollMicroseconds))
+                        yields: yields))
                 self.shard = shard
                 do throws(ApusError) {
-                    try shard.apply(Self.function(configuration, concurrency: concurrency))
+                    try shard.apply(Self.function(workers.order(kind), configuration, concurrency: concurrency))
                 } catch {
                     failure = error
                 }
@@ -169,14 +143,15 @@ enum DispatchBench {
             if let failure { throw failure }
         }
 
-        private static func function(_ configuration: String, concurrency: Int) -> HostFunction {
+        private static func function(_ order: LaunchOrder, _ configuration: String, concurrency: Int) -> HostFunction {
             guard let name = ResourceName(.default, "echo") else { preconditionFailure("echo is a name") }
             let trigger = TriggerID(rawValue: 1)
             return HostFunction(
-                name: name, revision: "0", launch: LaunchOrder(runtime: .native, bundle: ""),
+                name: name, revision: "0", launch: order,
                 initialization: Array(configuration.utf8),
                 plan: FunctionPlan(
-                    function: FunctionID(rawValue: 1), generation: 1, concurrency: concurrency, scale: ScalePlan(min: 1, max: 1),
+                    function: FunctionID(rawValue: 1), generation: 1, concurrency: concurrency,
+                    scale: ScalePlan(min: 1, max: 1),
                     triggers: [TriggerPlan(trigger: trigger)]),
                 triggers: [HostTrigger(id: trigger, name: "bench", generation: 1, topic: DispatchBenchLog.input)])
         }
@@ -196,15 +171,14 @@ enum DispatchBench {
             let done = SendableSemaphore(isGone)
             self.loop.post {
                 guard let shard = self.shard else { return done.post() }
-                shard.drain(until: shard.now + .seconds(5)) { done.post() }
+                shard.drain(until: shard.now + .seconds(5)) {
+                    (self.launcher as? NurseryClient)?.close()
+                    done.post()
+                }
             }
             done.wait()
             self.loop.stop()
             isGone.deallocate()
-            if self.functionPath != "/" {
-                unlink("\(self.functionPath)/main.py")
-                rmdir(self.functionPath)
-            }
         }
 
         private func onLoop(_ body: @escaping () -> Void) {

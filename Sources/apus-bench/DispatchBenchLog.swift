@@ -4,12 +4,13 @@ internal import ApusTestSupport
 internal import Glibc
 internal import Synchronization
 
-/// An event log in memory whose input topic seems endless: offsets are served from a few thousand blocks, again and again, so that
-/// a run of millions of events needs no gigabytes. Everything else is a ``MemoryLog``.
+/// An event log in memory whose input topic seems endless: offsets are served from a few thousand blocks, again and
+/// again, so that a run of millions of events needs no gigabytes. Everything else is a ``MemoryLog``.
 ///
 /// It also takes the time: each dispatch reads its record here, and each settling arrives here as a ledger write.
 final class DispatchBenchLog: EventLog, @unchecked Sendable {
-    // SAFETY: `state` is behind its lock; `stamps` is touched by the shard's loop only, and by the bench while that is idle.
+    // SAFETY: `state` is behind its lock; `stamps` is touched by the shard's loop only, and by the bench while that is
+    // idle.
 
     static let input = TopicName(onLog: "bench") ?? .logs
     private static let blockCount = 4_096
@@ -119,7 +120,9 @@ final class DispatchBenchLog: EventLog, @unchecked Sendable {
     }
     func deleteTopic(_ name: TopicName) throws(ApusError) { try self.inner.deleteTopic(name) }
     func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset { 0 }
-    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] { try self.inner.ledger(prefix: prefix) }
+    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
+        try self.inner.ledger(prefix: prefix)
+    }
 }
 
 /// The monotonic clock.

@@ -36,7 +36,7 @@ final class SandboxBenchSite: @unchecked Sendable {
         }
         try Self.write("def echo(event, context):\n    return event\n", to: "\(self.function)/main.py")
         try Self.copyProgram("/bin/true", to: "\(self.function)/true")
-        let files = try Self.findFiles()
+        let files = try InstalledFiles.locate()
         self.runtime = "\(files.runtimes)/python"
         self.nursery = try Nursery.start(
             Nursery.Configuration(
@@ -176,26 +176,5 @@ final class SandboxBenchSite: @unchecked Sendable {
         fclose(from)
         fclose(to)
         chmod(target, 0o755)
-    }
-
-    /// Beside the executable in a build folder, or in an installed tree.
-    private static func findFiles() throws -> (nursery: String, runtimes: String, profiles: String) {
-        var buffer = [CChar](repeating: 0, count: 4_096)
-        let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-        let own = String(decoding: buffer[..<max(length, 0)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        var root = own.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-        let beside = root.joined(separator: "/")
-        let installed = "\(beside)/../libexec/apus"
-        if access("\(installed)/nursery", X_OK) == 0 {
-            return ("\(installed)/nursery", "\(installed)/runtimes", "\(installed)/profiles")
-        }
-        while !root.isEmpty {
-            let sandbox = root.joined(separator: "/") + "/sandbox"
-            if access("\(sandbox)/profiles/python.profile", R_OK) == 0 {
-                return ("\(beside)/nursery", "\(sandbox)/runtimes", "\(sandbox)/profiles")
-            }
-            root = root.dropLast()
-        }
-        throw BenchFailure("neither libexec/apus nor sandbox/profiles was found near \(own)")
     }
 }

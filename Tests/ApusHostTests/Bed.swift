@@ -16,7 +16,11 @@ final class Bed: @unchecked Sendable {
     private(set) var lines: [LogLine] = []
     private(set) var startFailures: [Failure] = []
 
-    init(log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7) async throws {
+    init(
+        log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
+        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil
+    ) async throws {
+        let readAhead = Carried(readAhead)
         let clock = SystemClock()
         self.log = log ?? MemoryLog { clock.now }
         Bed.open.withLock { $0.append(self) }
@@ -25,16 +29,17 @@ final class Bed: @unchecked Sendable {
             self.shard = Shard(
                 loop: self.loop, log: self.log, launcher: launcher,
                 configuration: ShardConfiguration(
-                    engine: engine, seed: seed, logSink: { [unowned self] in self.lines.append($0) },
+                    engine: engine, seed: seed, readAhead: readAhead.value,
+                    logSink: { [unowned self] in self.lines.append($0) },
                     onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) }))
         }
     }
 
     /// Ends workers and loop.
-    func close() async {
+    func close(within bound: TimeSpan = .seconds(5)) async {
         await withCheckedContinuation { continuation in
             self.loop.post {
-                self.shard.drain(until: self.shard.now + .seconds(5)) { continuation.resume() }
+                self.shard.drain(until: self.shard.now + bound) { continuation.resume() }
             }
         }
         self.loop.stop()
@@ -44,12 +49,16 @@ final class Bed: @unchecked Sendable {
     /// A test that fails in the middle leaves its loop running: what the loop calls must stay.
     private static let open = Mutex<[Bed]>([])
 
+    static let clock = SystemClock()
+
     /// The worker's binary, beside this test's own.
     static let worker: String = {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         let path = String(decoding: buffer[..<max(count, 0)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let beside = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/echo-native"
+        let beside =
+            path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            + "/echo-native"
         if access(beside, X_OK) == 0 { return beside }
         let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
         #if DEBUG
@@ -70,7 +79,8 @@ final class Bed: @unchecked Sendable {
 
     /// Waits until a condition holds, asked on the loop; fails the test when it does not within the bound.
     func until(
-        _ what: String, seconds: Int64 = 30, _ condition: @escaping () -> Bool, location: SourceLocation = #_sourceLocation
+        _ what: String, seconds: Int64 = 30, _ condition: @escaping () -> Bool,
+        location: SourceLocation = #_sourceLocation
     ) async throws {
         let condition = Carried(condition)
         let isMet = await withCheckedContinuation { continuation in
@@ -111,7 +121,8 @@ final class Bed: @unchecked Sendable {
     func events(of topic: TopicName, partition: Int = 0) -> [Event] {
         var events: [Event] = []
         do {
-            _ = try self.log.read(TopicPartition(topic, partition), from: 0, maxRecords: .max, maxBytes: .max) { _, block in
+            _ = try self.log.read(TopicPartition(topic, partition), from: 0, maxRecords: .max, maxBytes: .max) {
+                _, block in
                 if let event = try? EventBlock.decode(block.bytes) { events.append(event) }
                 return true
             }
@@ -207,15 +218,18 @@ func function(
         launch: LaunchOrder(runtime: .native, bundle: "", arguments: mode),
         initialization: Array(#"{"function":"function-\#(id)","concurrency":\#(concurrency)}"#.utf8),
         plan: FunctionPlan(
-            function: FunctionID(rawValue: id), generation: generation, timeout: timeout, concurrency: concurrency, batch: batch,
+            function: FunctionID(rawValue: id), generation: generation, timeout: timeout, concurrency: concurrency,
+            batch: batch,
             scale: scale, triggers: triggers.map(\.1)),
         triggers: triggers.map(\.0), emits: emits)
 }
 
 /// A trigger on a topic with the plan that goes with it.
 func trigger(
-    _ id: UInt32, on topic: TopicName, replyTo: TopicName? = nil, deadLetter: TopicName = .dead, kind: TriggerPlan.Kind = .topic,
-    order: DeliveryOrder = .key, retry: RetryPlan = RetryPlan(attempts: 3, initial: .milliseconds(1), max: .milliseconds(5)),
+    _ id: UInt32, on topic: TopicName, replyTo: TopicName? = nil, deadLetter: TopicName = .dead,
+    kind: TriggerPlan.Kind = .topic,
+    order: DeliveryOrder = .key,
+    retry: RetryPlan = RetryPlan(attempts: 3, initial: .milliseconds(1), max: .milliseconds(5)),
     onExhausted: OnExhausted = .deadLetter, filter: SubscriptionFilter = SubscriptionFilter(), generation: UInt64 = 1
 ) -> (HostTrigger, TriggerPlan) {
     (

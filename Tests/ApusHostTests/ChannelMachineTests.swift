@@ -6,7 +6,8 @@ import Testing
 @Suite struct ChannelMachineTests {
     private func hello(lowest: UInt16 = 1, highest: UInt16 = 1) -> [UInt8] {
         var bytes: [UInt8] = []
-        HelloPayload(lowest: lowest, highest: highest, features: [.descriptors, .sleep], runtime: "test 1").append(to: &bytes)
+        HelloPayload(lowest: lowest, highest: highest, features: [.descriptors, .sleep], runtime: "test 1").append(
+            to: &bytes)
         return bytes
     }
 
@@ -17,7 +18,8 @@ import Testing
     }
 
     private func step(
-        _ machine: inout ChannelMachine, _ type: FrameType, flags: FrameFlags = [], stream: UInt64 = 0, payload: [UInt8] = [],
+        _ machine: inout ChannelMachine, _ type: FrameType, flags: FrameFlags = [], stream: UInt64 = 0,
+        payload: [UInt8] = [],
         inFlight: Int = 0
     ) throws -> ChannelMachine.Step {
         try machine.receive(FrameHeader(type, flags: flags, stream: stream), payload.span.bytes, inFlight: inFlight)
@@ -83,7 +85,9 @@ import Testing
     @Test func versionsOutsideTheWindowAreRefused() {
         var newer = ChannelMachine(concurrency: 1)
         newer.launched()
-        #expect(throws: FrameError.wrongVersion(3)) { try self.step(&newer, .hello, payload: self.hello(lowest: 2, highest: 3)) }
+        #expect(throws: FrameError.wrongVersion(3)) {
+            try self.step(&newer, .hello, payload: self.hello(lowest: 2, highest: 3))
+        }
         var wide = ChannelMachine(concurrency: 1)
         wide.launched()
         #expect(throws: Never.self) { try self.step(&wide, .hello, payload: self.hello(lowest: 0, highest: 9)) }
@@ -107,7 +111,9 @@ import Testing
         #expect(throws: FrameError.malformed) { try self.step(&machine, .result, flags: .table, stream: 1) }
         #expect(throws: FrameError.malformed) { try self.step(&machine, .result, flags: .failed, stream: 1) }
         #expect(throws: FrameError.malformed) { try self.step(&machine, .data, flags: .stream, stream: 1) }
-        #expect(throws: FrameError.malformed) { try self.step(&machine, .credit, flags: .more, payload: self.credit(1)) }
+        #expect(throws: FrameError.malformed) {
+            try self.step(&machine, .credit, flags: .more, payload: self.credit(1))
+        }
         #expect(try self.step(&machine, .result, flags: [.more, .stream], stream: 1) == .work)
         #expect(try self.step(&machine, .itemResult, flags: [.failed], stream: 1) == .work)
     }
@@ -115,7 +121,9 @@ import Testing
     @Test func workNeedsAStreamAndTheSessionNone() throws {
         var machine = try self.ready()
         #expect(throws: FrameError.unexpected(.result)) { try self.step(&machine, .result) }
-        #expect(throws: FrameError.unexpected(.credit)) { try self.step(&machine, .credit, stream: 4, payload: self.credit(1)) }
+        #expect(throws: FrameError.unexpected(.credit)) {
+            try self.step(&machine, .credit, stream: 4, payload: self.credit(1))
+        }
         #expect(try self.step(&machine, .log, payload: [1]) == .work)
         #expect(try self.step(&machine, .log, stream: 4, payload: [1]) == .work)
     }

@@ -9,7 +9,9 @@ import Testing
         let bed = try await Bed()
         let (input, output) = (try bed.topic("in"), try bed.topic("out"))
         try await bed.deploy(function(1, triggers: [trigger(1, on: input, replyTo: output)]))
-        try await bed.publish(input, (0..<100).map { event("event \($0)", key: "key \($0 % 7)", [Attribute("traceparent", "00-ab-cd-01")]) })
+        try await bed.publish(
+            input,
+            (0..<100).map { event("event \($0)", key: "key \($0 % 7)", [Attribute("traceparent", "00-ab-cd-01")]) })
         try await bed.until("100 replies") { bed.events(of: output).count == 100 }
         let replies = bed.events(of: output)
         #expect(Set(replies.map(\.text)) == Set((0..<100).map { "event \($0)" }))
@@ -42,7 +44,9 @@ extension DeliveryTests {
         try await bed.publish(input, (0..<600).map { event("\($0)", key: "key \($0 % 5)") })
         try await bed.until("600 replies") { bed.events(of: output).count == 600 }
         for key in 0..<5 {
-            let numbers = bed.events(of: output).filter { $0.key == Array("key \(key)".utf8) }.compactMap { Int($0.text) }
+            let numbers = bed.events(of: output).filter { $0.key == Array("key \(key)".utf8) }.compactMap {
+                Int($0.text)
+            }
             #expect(numbers == numbers.sorted())
             #expect(numbers.count == 120)
         }
@@ -53,7 +57,9 @@ extension DeliveryTests {
         let bed = try await Bed()
         let (input, dead) = (try bed.topic("in"), try bed.topic("dead"))
         try await bed.deploy(function(1, ["fail"], triggers: [trigger(1, on: input, deadLetter: dead)]))
-        let sent = event("payload", key: "k", [Attribute("id", "7"), Attribute("color", "green"), Attribute("trace", "x", kind: .header)])
+        let sent = event(
+            "payload", key: "k",
+            [Attribute("id", "7"), Attribute("color", "green"), Attribute("trace", "x", kind: .header)])
         try await bed.publish(input, [sent])
         try await bed.until("a dead letter") { bed.events(of: dead).count == 1 }
         let letter = bed.events(of: dead)[0]
@@ -94,7 +100,8 @@ extension DeliveryTests {
         let (input, output) = (try bed.topic("in"), try bed.topic("out"))
         let filter = try #require(SubscriptionFilter([(name: "type", value: "wanted")]))
         try await bed.deploy(function(1, triggers: [trigger(1, on: input, replyTo: output, filter: filter)]))
-        try await bed.publish(input, (0..<20).map { event("\($0)", key: nil, [Attribute("type", $0 % 2 == 0 ? "wanted" : "other")]) })
+        try await bed.publish(
+            input, (0..<20).map { event("\($0)", key: nil, [Attribute("type", $0 % 2 == 0 ? "wanted" : "other")]) })
         try await bed.until("10 replies") { bed.events(of: output).count == 10 }
         #expect(await bed.statistics().dispatched == 10)
         await bed.close()
@@ -151,14 +158,18 @@ extension DeliveryTests {
         let patient = RetryPlan(attempts: 3, initial: .seconds(3_600), max: .seconds(3_600))
         let first = try await Bed()
         let (input, dead) = (try first.topic("in"), try first.topic("dead"))
-        try await first.deploy(function(1, ["fail"], triggers: [trigger(1, on: input, deadLetter: dead, retry: patient)]))
+        try await first.deploy(
+            function(1, ["fail"], triggers: [trigger(1, on: input, deadLetter: dead, retry: patient)]))
         try await first.publish(input, [event("payload")])
-        try await first.until("a first attempt, in the ledger") { first.shard.statistics.retried == 1 && first.shard.statistics.commits > 0 }
+        try await first.until("a first attempt, in the ledger") {
+            first.shard.statistics.retried == 1 && first.shard.statistics.commits > 0
+        }
         await first.close()
 
         // The delivery still waits for its second attempt, an hour from now.
         let second = try await Bed(log: first.log)
-        try await second.deploy(function(1, ["fail"], triggers: [trigger(1, on: input, deadLetter: dead, retry: patient)]))
+        try await second.deploy(
+            function(1, ["fail"], triggers: [trigger(1, on: input, deadLetter: dead, retry: patient)]))
         try await second.publish(input, [event("another")])
         try await second.until("the other event's attempt") { second.shard.statistics.retried == 1 }
         #expect(await second.statistics().dispatched == 1)
@@ -208,7 +219,8 @@ extension DeliveryTests {
         #expect(try bed.log.ledger(prefix: Array("default/function-1/".utf8)).count == 1)
         await bed.run { bed.shard.remove(FunctionID(rawValue: 1), forgettingPositions: true) }
         try await bed.until("no workers, no position") {
-            bed.shard.instances().isEmpty && ((try? bed.log.ledger(prefix: Array("default/function-1/".utf8)))?.isEmpty ?? false)
+            bed.shard.instances().isEmpty
+                && ((try? bed.log.ledger(prefix: Array("default/function-1/".utf8)))?.isEmpty ?? false)
         }
         try await bed.publish(input, [event("two")])
         #expect(await bed.invoke(1, "hello").code == .functionNotFound)
@@ -241,7 +253,9 @@ extension DeliveryTests {
         let bed = try await Bed()
         try await bed.deploy(function(1, ["print"]))
         #expect(await bed.invoke(1, "bad").text == "bad")
-        try await bed.until("the flood was read") { bed.shard.instances().isEmpty || bed.shard.statistics.logLines > 100 }
+        try await bed.until("the flood was read") {
+            bed.shard.instances().isEmpty || bed.shard.statistics.logLines > 100
+        }
         let lines = await bed.run { bed.lines }
         let perSecond = Dictionary(grouping: lines) { $0.time.microseconds / 1_000_000 }.mapValues(\.count)
         #expect(perSecond.values.allSatisfy { $0 <= Limits.Host.linesPerSecond })

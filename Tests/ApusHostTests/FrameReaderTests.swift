@@ -5,7 +5,8 @@ import ApusTestSupport
 import Glibc
 import Testing
 
-/// The frame decoder against generated input: it never crashes, never reads past what came, and gives back what was written.
+/// The frame decoder against generated input: it never crashes, never reads past what came, and gives back what was
+/// written.
 @Suite struct FrameReaderTests {
     /// Hands bytes over in pieces and gives the frames that came out.
     private func read(_ bytes: [UInt8], pieces: () -> Int) throws(FrameError) -> [(FrameHeader, [UInt8])] {
@@ -28,12 +29,15 @@ import Testing
             var bytes: [UInt8] = []
             var written: [(FrameHeader, [UInt8])] = []
             for _ in 0..<Int.random(in: 1...10, using: &generator) {
-                let payload = (0..<Int.random(in: 0...40, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+                let payload = (0..<Int.random(in: 0...40, using: &generator)).map { _ in
+                    UInt8.random(in: 0...255, using: &generator)
+                }
                 let header = FrameHeader(
                     FrameType.allCases.randomElement(using: &generator) ?? .hello,
                     flags: FrameFlags(rawValue: UInt8.random(in: 0..<64, using: &generator)),
                     stream: UInt64.random(in: 0 ... .max, using: &generator),
-                    deadline: Timestamp(microseconds: Int64.random(in: .min ... .max, using: &generator)), length: payload.count)
+                    deadline: Timestamp(microseconds: Int64.random(in: .min ... .max, using: &generator)),
+                    length: payload.count)
                 header.append(to: &bytes)
                 bytes += payload
                 written.append((header, payload))
@@ -51,8 +55,11 @@ import Testing
         for _ in 0..<100_000 {
             var bytes: [UInt8] = []
             for _ in 0..<Int.random(in: 1...3, using: &generator) {
-                let payload = (0..<Int.random(in: 0...60, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
-                FrameHeader(FrameType.allCases.randomElement(using: &generator) ?? .hello, length: payload.count).append(to: &bytes)
+                let payload = (0..<Int.random(in: 0...60, using: &generator)).map { _ in
+                    UInt8.random(in: 0...255, using: &generator)
+                }
+                FrameHeader(FrameType.allCases.randomElement(using: &generator) ?? .hello, length: payload.count)
+                    .append(to: &bytes)
                 bytes += payload
             }
             for _ in 0..<Int.random(in: 1...6, using: &generator) {
@@ -137,7 +144,9 @@ import Testing
         var received: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 50_000)
         for _ in 0..<300 {
-            let bytes = (0..<Int.random(in: 0...9_000, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            let bytes = (0..<Int.random(in: 0...9_000, using: &generator)).map { _ in
+                UInt8.random(in: 0...255, using: &generator)
+            }
             buffer.append(bytes)
             sent += bytes
             _ = buffer.flush(to: ends[1])
@@ -173,7 +182,8 @@ import Testing
                 #expect(model[stream] == nil)
                 table.insert(
                     Attempt(
-                        stream: stream, work: .request(.init(rawValue: stream)), number: number, dispatchedAt: .zero, isItem: false,
+                        stream: stream, work: .request(.init(rawValue: stream)), number: number, dispatchedAt: .zero,
+                        isItem: false,
                         trigger: nil, source: nil))
                 model[stream] = number
             }

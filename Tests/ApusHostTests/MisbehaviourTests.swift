@@ -14,10 +14,14 @@ import Testing
         var engine = EngineConfiguration()
         engine.cancelGrace = .milliseconds(100)
         let bed = try await Bed(engine: engine)
-        let (bad, good, output, dead) = (try bed.topic("bad"), try bed.topic("good"), try bed.topic("out"), try bed.topic("dead"))
+        let (bad, good, output, dead) = (
+            try bed.topic("bad"), try bed.topic("good"), try bed.topic("out"), try bed.topic("dead")
+        )
         let once = RetryPlan(attempts: 1, initial: .milliseconds(1), max: .milliseconds(1))
         try await bed.deploy(
-            function(1, [mode], timeout: timeout, triggers: [trigger(1, on: bad, replyTo: output, deadLetter: dead, retry: once)]))
+            function(
+                1, [mode], timeout: timeout,
+                triggers: [trigger(1, on: bad, replyTo: output, deadLetter: dead, retry: once)]))
         try await bed.deploy(function(2, triggers: [trigger(2, on: good, replyTo: output)]))
         try await bed.publish(bad, [event("fine 1", key: "a"), event("bad", key: "b"), event("fine 2", key: "b")])
         try await bed.publish(good, (0..<50).map { event("neighbour \($0)") })
@@ -34,7 +38,9 @@ import Testing
             Set(bed.events(of: output).map(\.text).filter { $0.hasPrefix("fine") }) == ["fine 1", "fine 2"]
         }
         try await bed.publish(good, [event("neighbour last")])
-        try await bed.until("the neighbour still runs") { bed.events(of: output).contains { $0.text == "neighbour last" } }
+        try await bed.until("the neighbour still runs") {
+            bed.events(of: output).contains { $0.text == "neighbour last" }
+        }
         await bed.close()
     }
 
@@ -82,7 +88,9 @@ import Testing
     }
 
     @Test func aFrameThatNeverEndsDoesNotOutliveTheDeadline() async throws {
-        try await self.run("drip", timeout: .milliseconds(200)) { _, failure in #expect(failure.code == .deadlineExceeded) }
+        try await self.run("drip", timeout: .milliseconds(200)) { _, failure in
+            #expect(failure.code == .deadlineExceeded)
+        }
     }
 
     @Test func emittingToATopicThatIsNotAllowedFailsTheAttempt() async throws {
@@ -132,6 +140,12 @@ import Testing
         let failure = try await self.invoke("refuse")
         #expect(failure?.code == .startFailed)
         #expect(failure?.message == "no handler of that name")
+    }
+
+    @Test func aWorkerOfAnotherVersionFailsItsStartAndSaysWhich() async throws {
+        let failure = try await self.invoke("future")
+        #expect(failure?.code == .startFailed)
+        #expect(failure?.message.contains("version 9") == true)
     }
 
     @Test func moreCreditThanTheConcurrencyIsAProtocolError() async throws {

@@ -13,7 +13,8 @@ import Testing
         let context = EventBlock.encode(source).withUnsafeBytes { SourceContext($0) }
         let record = try block.withUnsafeBytes {
             try OutputRecord.build(
-                $0, layout: EventLayout(parsing: $0.bytes), template: self.template, id: self.template.id(partition: 2, offset: 45),
+                $0, layout: EventLayout(parsing: $0.bytes), template: self.template,
+                id: self.template.id(partition: 2, offset: 45),
                 key: context.key, source: context)
         }
         return try EventBlock.decode(record.span.bytes)
@@ -21,8 +22,10 @@ import Testing
 
     @Test func whatAResultLeavesOutIsCompleted() throws {
         let source = Event(
-            key: [1, 2], attributes: [Attribute("traceparent", "00-1-2-01"), Attribute("apus-hops", "3", kind: .header)], data: [])
-        let reply = try self.build(Event(attributes: [Attribute("datacontenttype", "text/plain")], data: [65]), source: source)
+            key: [1, 2],
+            attributes: [Attribute("traceparent", "00-1-2-01"), Attribute("apus-hops", "3", kind: .header)], data: [])
+        let reply = try self.build(
+            Event(attributes: [Attribute("datacontenttype", "text/plain")], data: [65]), source: source)
         #expect(reply["id"] == "shout:in:2:45")
         #expect(reply["source"] == "/apus/default/shout")
         #expect(reply["type"] == "dev.apus.result")
@@ -37,10 +40,12 @@ import Testing
         let own = Event(
             key: [9],
             attributes: [
-                Attribute("id", "own"), Attribute("source", "/mine"), Attribute("type", "mine"), Attribute("traceparent", "00-9-9-01"),
+                Attribute("id", "own"), Attribute("source", "/mine"), Attribute("type", "mine"),
+                Attribute("traceparent", "00-9-9-01"),
                 Attribute("color", "red"), Attribute("mine", "yes", kind: .header),
             ], data: nil)
-        let reply = try self.build(own, source: Event(key: [1], attributes: [Attribute("traceparent", "00-1-2-01")], data: []))
+        let reply = try self.build(
+            own, source: Event(key: [1], attributes: [Attribute("traceparent", "00-1-2-01")], data: []))
         #expect(Array(reply.attributes.dropLast()) == own.attributes)
         #expect(reply.header("apus-hops") == "1")
         #expect(reply.key == [9])
@@ -50,10 +55,12 @@ import Testing
     @Test func headersThatOnlyApusWritesAreStripped() throws {
         let forged = Event(
             attributes: [
-                Attribute("apus-hops", "0", kind: .header), Attribute("a", "1"), Attribute("apus-dead-topic", "x", kind: .header),
+                Attribute("apus-hops", "0", kind: .header), Attribute("a", "1"),
+                Attribute("apus-dead-topic", "x", kind: .header),
                 Attribute("b", "2", kind: .header), Attribute("apus-x", "3", kind: .header),
             ], data: [1])
-        let reply = try self.build(forged, source: Event(attributes: [Attribute("apus-hops", "7", kind: .header)], data: []))
+        let reply = try self.build(
+            forged, source: Event(attributes: [Attribute("apus-hops", "7", kind: .header)], data: []))
         #expect(reply.header("apus-hops") == "8")
         #expect(reply.header("apus-dead-topic") == nil)
         #expect(reply.header("apus-x") == nil)
@@ -64,7 +71,9 @@ import Testing
     @Test func anEventAtTheLimitPassesAndOneByteMoreDoesNot() throws {
         let room = Limits.eventBytes - EventBlock.headBytes
         #expect(try self.build(Event(data: Array(repeating: 0, count: room))).data?.count == room)
-        #expect(throws: OutputError.tooLarge(Limits.eventBytes + 1)) { try self.build(Event(data: Array(repeating: 0, count: room + 1))) }
+        #expect(throws: OutputError.tooLarge(Limits.eventBytes + 1)) {
+            try self.build(Event(data: Array(repeating: 0, count: room + 1)))
+        }
     }
 
     @Test func attributesOfAnUnknownKindAreRefused() throws {
@@ -83,7 +92,8 @@ import Testing
     private func reason(_ message: String = "why") throws -> DeadLetterReason {
         DeadLetterReason(
             topic: try #require(TopicName(onLog: "in")), partition: 1, offset: 2, attempts: 3,
-            failure: Failure(.functionFailed, message), function: try #require(ResourceName(.default, "f")), trigger: "t",
+            failure: Failure(.functionFailed, message), function: try #require(ResourceName(.default, "f")),
+            trigger: "t",
             time: Timestamp(microseconds: 99), revision: "r")
     }
 
@@ -105,16 +115,21 @@ import Testing
 
     @Test func anEventFullOfAttributesStaysReadable() throws {
         let full = Event(
-            key: [1], attributes: (0..<100).map { Attribute("a\($0)", String(repeating: "v", count: 648)) }, data: [1, 2, 3])
+            key: [1], attributes: (0..<100).map { Attribute("a\($0)", String(repeating: "v", count: 648)) },
+            data: [1, 2, 3])
         let block = EventBlock.encode(full)
-        let letter = try block.withUnsafeBytes { try EventBlock.decode(DeadLetterRecord.build($0, reason: self.reason()).span.bytes) }
+        let letter = try block.withUnsafeBytes {
+            try EventBlock.decode(DeadLetterRecord.build($0, reason: self.reason()).span.bytes)
+        }
         #expect(letter.data == [1, 2, 3])
         #expect(letter.header("apus-dead-code") == "function_failed")
         let omitted = try #require(Int(letter.header("apus-dead-omitted") ?? ""))
         #expect(letter.attributes.filter { $0.kind == .string }.count + omitted == 100)
         // A dead letter that fails again says the newest reason only.
         let again = DeadLetterRecord.build(nil, reason: try self.reason())
-        let twice = try again.withUnsafeBytes { try EventBlock.decode(DeadLetterRecord.build($0, reason: self.reason("newer")).span.bytes) }
+        let twice = try again.withUnsafeBytes {
+            try EventBlock.decode(DeadLetterRecord.build($0, reason: self.reason("newer")).span.bytes)
+        }
         #expect(twice.attributes.filter { $0.name == "apus-dead-message" }.map(\.text) == ["newer"])
     }
 }
@@ -140,7 +155,9 @@ import Testing
     private func lines(_ text: String, pieces: Int, lineBytes: Int = 10) -> [String] {
         var capture = LineCapture(lineBytes: lineBytes)
         var lines: [String] = []
-        let body = { (line: [UInt8], isCut: Bool) in lines.append(String(decoding: line, as: UTF8.self) + (isCut ? "|cut" : "")) }
+        let body = { (line: [UInt8], isCut: Bool) in
+            lines.append(String(decoding: line, as: UTF8.self) + (isCut ? "|cut" : ""))
+        }
         let bytes = Array(text.utf8)
         for start in stride(from: 0, to: bytes.count, by: pieces) {
             Array(bytes[start..<min(start + pieces, bytes.count)]).withUnsafeBytes { capture.take($0, body) }

@@ -123,7 +123,8 @@ import Testing
             let sink = AnswerSink { _ in Issue.record("an abandoned caller hears nothing") }
             let block = EventBlock.encode(event("left"))
             let request = bed.shard.invoke(
-                FunctionID(rawValue: 1), block: block, invocation: InvocationID(high: 0, low: 0), deadline: nil, sink: sink)
+                FunctionID(rawValue: 1), block: block, invocation: InvocationID(high: 0, low: 0), deadline: nil,
+                sink: sink)
             bed.shard.abandon(request)
             bed.shard.abandon(request)
         }

@@ -82,7 +82,7 @@ enum Samples {
 
     static let all = [Self.smallest, Self.whole, Self.native]
 
-    /// What blueprint fields look like that have no effect yet.
+    /// What fields look like that have no effect yet.
     static let later = """
         apiVersion: apus.dev/v1
         kind: Function

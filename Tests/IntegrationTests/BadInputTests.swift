@@ -120,9 +120,9 @@ struct BadInputTests {
         let text = String(repeating: "x", count: 200_000)
         var refusal = ""
         var accepted = 0
-        try writeFile("\(server.folder)/data", #"{"text": "\#(text)"}"#)
+        try writeFile("\(server.folder)/large.json", #"{"text": "\#(text)"}"#)
         for _ in 0..<200 {
-            let result = server.apus("publish", "in", "--data", "@\(server.folder)/data")
+            let result = server.apus("publish", "in", "--data", "@\(server.folder)/large.json")
             if result.status != 0 {
                 refusal = result.errors
                 break
@@ -132,5 +132,35 @@ struct BadInputTests {
         #expect(refusal.contains("log_full"), "\(refusal)")
         #expect(accepted > 5)
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "alive"}"#).output.contains("alive"))
+    }
+
+    @Test func aFullDiskRefusesProducersAndKeepsWhatItHas() throws {
+        let server = try TestServer()
+        mkdir(server.data, 0o700)
+        try #require(mount("tmpfs", server.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
+        defer {
+            server.kill9()
+            umount2(server.data, CInt(MNT_DETACH))
+        }
+        try server.start()
+        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        try writeFile("\(server.folder)/large.json", #"{"text": "\#(String(repeating: "x", count: 900_000))"}"#)
+        var refusal = ""
+        var accepted = 0
+        for _ in 0..<200 {
+            let result = server.apus("publish", "in", "--data", "@\(server.folder)/large.json")
+            if result.status != 0 {
+                refusal = result.errors
+                break
+            }
+            accepted += 1
+        }
+        #expect(refusal.contains("disk_full") || refusal.contains("log_full"), "\(refusal)")
+        #expect(accepted > 5)
+        #expect(server.apus("invoke", "worker", "--data", #"{"text": "alive"}"#).output.contains("alive"))
+        server.kill9()
+        try server.start()
+        let ends = try Passages.endOffsets(server, topic: "in")
+        #expect(ends == accepted)
     }
 }

@@ -36,6 +36,37 @@ struct MainJobTests {
         #expect(server.consume("b").isEmpty)
     }
 
+    @Test func aStreamedResultComesInPartsAndALargeOneComesWhole() throws {
+        let server = try TestServer()
+        try server.start()
+        let code = """
+            def handle(event, context):
+                if event.data.get("stream"):
+                    return (f"part {n}" for n in range(3))
+                return {"text": "y" * 3_000_000}
+            """
+        server.deploy(try server.write("worker", manifest: Functions.between("a", "b"), files: ["main.py": code]))
+        let streamed = server.apus("invoke", "worker", "--data", #"{"stream": true}"#)
+        #expect(streamed.output.contains("part 0") && streamed.output.contains("part 2"), "\(streamed.output)\(streamed.errors)")
+        let large = server.apus("invoke", "worker", "--data", "{}")
+        #expect(large.output.utf8.count > 3_000_000, "\(large.errors)")
+    }
+
+    @Test func aFunctionThatCannotStartSaysWhyWhereItIsDeployedAndCalled() throws {
+        let server = try TestServer()
+        try server.start()
+        let manifest = Functions.between("a", "b", handler: "main:missing")
+        let folder = try server.write("worker", manifest: manifest, files: ["main.py": Functions.echo])
+        let deploy = server.apus("deploy", folder, "--wait")
+        #expect(deploy.status == 1)
+        #expect(deploy.errors.contains("missing"), "\(deploy.errors)")
+        #expect(deploy.errors.contains("start_failed"), "\(deploy.errors)")
+        #expect(waitUntil(seconds: 10) { server.apus("logs", "worker").output.contains("missing") })
+        let invoke = server.apus("invoke", "worker", "--data", "{}")
+        #expect(invoke.status == 1)
+        #expect(invoke.errors.contains("start_failed"), "\(invoke.errors)")
+    }
+
     @Test func aFailingEventBecomesADeadLetterThatCanBeRedriven() throws {
         let server = try TestServer()
         try server.start()
@@ -76,6 +107,7 @@ struct MainJobTests {
         let manifest = Functions.between("in", "out").replacing("idle: 30s", with: "idle: 200ms")
         server.deploy(try server.write("worker", manifest: manifest, files: ["main.py": Functions.echo]))
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "one"}"#).status == 0)
+        #expect(server.apus("get", "instances").status == 0)
         #expect(waitUntil(seconds: 20) { !server.apus("get", "instances", "--output", "json").output.contains("ready") })
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "two"}"#).output.contains("two"))
     }

@@ -121,6 +121,37 @@ extension SandboxTests {
             }
         }
 
+        @Test("A function that spins is throttled to its share of a CPU, and one that need not be is not")
+        func processorIsBounded() async throws {
+            try await withLaboratory { laboratory in
+                for (millis, isThrottled) in [(UInt32(100), true), (UInt32(64_000), false)] {
+                    let before = Self.throttled(laboratory)
+                    let worker = try await laboratory.launch(
+                        laboratory.order(["spin"], bounds: SandboxBounds(cpuMillis: millis)))
+                    defer { Laboratory.close(worker) }
+                    #expect(Laboratory.await(worker.stdout) == "ready\n")
+                    // Four periods of the scheduler are enough to see it; the second one has had as many by then.
+                    var periods = 0
+                    while periods < 4, Self.throttled(laboratory) == before || !isThrottled {
+                        usleep(100_000)
+                        periods += 1
+                    }
+                    #expect((Self.throttled(laboratory) > before) == isThrottled)
+                    await laboratory.kill(worker)
+                    _ = await laboratory.exit(of: worker)
+                }
+            }
+        }
+
+        /// How often the slots of the laboratory were throttled, all together.
+        private static func throttled(_ laboratory: Laboratory) -> Int {
+            HostState.groups(laboratory.nursery.report).reduce(0) { sum, group in
+                let lines = (TestFiles.read("\(group)/cpu.stat") ?? "").split(separator: "\n")
+                let line = lines.first { $0.hasPrefix("nr_throttled ") }
+                return sum + (line.flatMap { Int($0.dropFirst(13)) } ?? 0)
+            }
+        }
+
         @Test("A neighbour goes on while another sandbox bombs")
         func neighbourLives() async throws {
             try await withLaboratory { laboratory in

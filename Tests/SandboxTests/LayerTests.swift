@@ -158,6 +158,61 @@ extension SandboxTests {
             }
         }
 
+        private func discard(_ laboratory: Laboratory, _ layer: String) async -> Result<Void, ApusError> {
+            await laboratory.withClient { client, done in client.discardLayer(layer) { done($0) } }
+        }
+
+        @Test("Folders nested far deeper than any walk goes are removed all the same")
+        func discardsDeepFolders() async throws {
+            try await withLaboratory { laboratory in
+                let layer = String(repeating: "1a", count: 32)
+                try await self.prepare(laboratory, layer)
+                let owner = laboratory.nursery.report.uidBase + 5
+                var folder = open("\(Self.layers)/\(layer).partial", O_RDONLY | O_DIRECTORY)
+                for _ in 0..<1_000 {
+                    #expect(mkdirat(folder, "d", 0o755) == 0 && fchownat(folder, "d", owner, owner, 0) == 0)
+                    let next = openat(folder, "d", O_RDONLY | O_DIRECTORY)
+                    close(folder)
+                    folder = next
+                }
+                close(folder)
+                try await self.discard(laboratory, layer).get()
+                #expect(!TestFiles.exists("\(Self.layers)/\(layer).partial"))
+            }
+        }
+
+        @Test("A folder of somebody else that was moved into a partial layer is not emptied")
+        func keepsForeignFolders() async throws {
+            try await withLaboratory { laboratory in
+                let layer = String(repeating: "1b", count: 32)
+                try await self.prepare(laboratory, layer)
+                let foreign = "\(Self.layers)/\(layer).partial/foreign"
+                TestFiles.makeFolder(foreign)
+                TestFiles.write("root's", to: "\(foreign)/file", mode: 0o600)
+                guard case .failure(let error) = await self.discard(laboratory, layer) else {
+                    Issue.record("it was discarded")
+                    return
+                }
+                #expect(error.message.contains("belongs to another user"), "\(error)")
+                #expect(TestFiles.exists("\(foreign)/file"))
+            }
+        }
+
+        @Test("A layer whose sealing was cut off can be prepared again")
+        func preparesAfterAnInterruptedSeal() async throws {
+            try await withLaboratory { laboratory in
+                let layer = String(repeating: "1c", count: 32)
+                try await self.prepare(laboratory, layer)
+                // As a seal leaves it while it works: the keeper's, closed to everybody else.
+                let keeper = laboratory.nursery.report.uidBase + 2_047
+                _ = self.fill(laboratory, layer)
+                chown("\(Self.layers)/\(layer).partial", keeper, keeper)
+                chmod("\(Self.layers)/\(layer).partial", 0o700)
+                try await self.prepare(laboratory, layer)
+                #expect(!TestFiles.exists("\(Self.layers)/\(layer).partial/site"))
+            }
+        }
+
         @Test("Several layers asked for at once are worked on one after the other")
         func queues() async throws {
             try await withLaboratory { laboratory in

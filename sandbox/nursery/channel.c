@@ -167,5 +167,6 @@ void flush_channel(int channel) {
         target->has_pending = false;
     }
     report_exits(channel);
+    report_layer_job(channel);
     watch_channel(channel);
 }

@@ -5,11 +5,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,12 +23,20 @@
 
 #define LAYER_DEPTH_MAX 64
 #define DISCARD_ENTRIES_MAX (4u << 20)
+// Where the job holds the data directory and the nursery's pidfd.
+#define JOB_DATA 3
+#define JOB_PARENT 4
+
+_Static_assert(SLOTS_MAX < UID_KEEPER, "a slot has the keeper's uid");
 
 struct walk {
     uint64_t bytes_left;
     uint64_t entries_left;
     const char *problem;
     char path[128];
+    // DISCARD: the folder that is emptied, and whether something was moved up into it.
+    int top;
+    bool has_moved;
 };
 
 // Ours are the server and the slots of this block. What anybody else owns is never touched: the server chooses the
@@ -107,11 +119,24 @@ static bool seal_directory(int directory, int depth, struct walk *walk) {
     return is_good;
 }
 
-// Removes everything below. Names are resolved one step at a time and never through links or other mounts.
+// A folder below the deepest that is walked goes to the top, to be emptied in the next round. Its new name cannot be
+// foreseen, so that whoever filled these folders cannot have taken it.
+static bool move_up(int directory, const char *name, struct walk *walk) {
+    uint64_t number = 0;
+    char fresh[32];
+    if (getrandom(&number, sizeof number, 0) != sizeof number) return stop(walk, "cannot be renamed", name);
+    snprintf(fresh, sizeof fresh, "deep-%016llx", (unsigned long long)number);
+    walk->has_moved = true;
+    return renameat(directory, name, walk->top, fresh) == 0 || stop(walk, "cannot be moved up", name);
+}
+
+// Removes everything below. Names are resolved one step at a time and never through links or other mounts, and only
+// folders of ours are entered: the server can move a folder of somebody else here, and must not have it emptied.
 static bool empty_directory(int directory, int depth, struct walk *walk) {
-    if (depth > 4 * LAYER_DEPTH_MAX) return stop(walk, "the folders are too deep to remove", ".");
     DIR *entries = fdopendir(dup(directory));
     if (entries == NULL) return stop(walk, "cannot be listed", ".");
+    // The copied descriptor shares its place with the one of the round before.
+    rewinddir(entries);
     bool is_good = true;
     for (struct dirent *entry; is_good && (entry = readdir(entries)) != NULL;) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
@@ -120,27 +145,50 @@ static bool empty_directory(int directory, int depth, struct walk *walk) {
             break;
         }
         if (unlinkat(directory, entry->d_name, 0) == 0 || errno == ENOENT) continue;
-        int child = openat(directory, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (child < 0) {
+        if (unlinkat(directory, entry->d_name, AT_REMOVEDIR) == 0) continue;
+        int child = open_child(directory, entry->d_name);
+        struct stat about;
+        if (child < 0 || fstat(child, &about) != 0) {
             is_good = stop(walk, "cannot be removed", entry->d_name);
-            break;
+        } else if (!is_ours(&about)) {
+            is_good = stop(walk, "belongs to another user", entry->d_name);
+        } else if (depth == LAYER_DEPTH_MAX) {
+            is_good = move_up(directory, entry->d_name, walk);
+        } else {
+            is_good = empty_directory(child, depth + 1, walk) &&
+                      (unlinkat(directory, entry->d_name, AT_REMOVEDIR) == 0 ||
+                       stop(walk, "cannot be removed", entry->d_name));
         }
-        is_good = empty_directory(child, depth + 1, walk);
-        close(child);
-        if (is_good && unlinkat(directory, entry->d_name, AT_REMOVEDIR) != 0)
-            is_good = stop(walk, "cannot be removed", entry->d_name);
+        if (child >= 0) close(child);
     }
     closedir(entries);
     return is_good;
 }
 
+// The job never outlives the nursery, since a later one may work on the same layer.
+static void end_with_nursery(void) {
+    struct pollfd parent = {.fd = JOB_PARENT, .events = POLLIN};
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || poll(&parent, 1, 0) != 0) _exit(1);
+}
+
+// Makes a folder as the server itself. Made by root and given away by name, it could be swapped in between for
+// something that the server does not own.
+static bool make_as_server(int parent, const char *name) {
+    setfsgid(nursery.server_gid);
+    setfsuid(nursery.server_uid);
+    bool is_server = setfsuid((uid_t)-1) == (int)nursery.server_uid && setfsgid((gid_t)-1) == (int)nursery.server_gid;
+    int result = is_server ? mkdirat(parent, name, 0755) : -1;
+    int error = is_server ? errno : EPERM;
+    setfsuid(0);
+    setfsgid(0);
+    // The change of user cleared it.
+    end_with_nursery();
+    errno = error;
+    return result == 0;
+}
+
 static int open_layers(void) {
-    mode_t before = umask(022);
-    if (mkdirat(nursery.data, "layers", 0755) == 0) {
-        if (fchownat(nursery.data, "layers", nursery.server_uid, nursery.server_gid, AT_SYMLINK_NOFOLLOW) != 0)
-            return -1;
-    }
-    umask(before);
+    if (!make_as_server(nursery.data, "layers") && errno != EEXIST) return -1;
     return open_beneath(nursery.data, "layers", O_RDONLY | O_DIRECTORY);
 }
 
@@ -150,7 +198,12 @@ static bool discard(int layers, const char *layer, struct walk *walk) {
     int directory = open_partial_layer(layer);
     if (directory < 0) return errno == ENOENT || stop(walk, "cannot be opened", name);
     walk->entries_left = DISCARD_ENTRIES_MAX;
-    bool is_good = empty_directory(directory, 0, walk);
+    walk->top = directory;
+    bool is_good;
+    do {
+        walk->has_moved = false;
+        is_good = empty_directory(directory, 0, walk);
+    } while (is_good && walk->has_moved);
     close(directory);
     if (!is_good) return false;
     return unlinkat(layers, name, AT_REMOVEDIR) == 0 || errno == ENOENT || stop(walk, "cannot be removed", name);
@@ -161,21 +214,16 @@ static bool prepare(int layers, const char *layer, struct walk *walk) {
     char name[96];
     snprintf(name, sizeof name, "%.64s.partial", layer);
     // The server's until a launch needs it; its wheels are read by another uid than wrote them.
-    if (mkdirat(layers, name, 0700) != 0) return stop(walk, "cannot be made", name);
-    int directory = openat(layers, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (directory < 0) return stop(walk, "cannot be opened", name);
-    struct stat about;
-    bool is_good = fstat(directory, &about) == 0 && about.st_uid == 0 && fchmod(directory, 0755) == 0 &&
-                   fchown(directory, nursery.server_uid, nursery.server_gid) == 0;
-    close(directory);
-    return is_good || stop(walk, "cannot be given to the server", name);
+    return make_as_server(layers, name) || stop(walk, "cannot be made", name);
 }
 
 static bool seal(int layers, const struct nursery_request *request, struct walk *walk) {
     int partial = open_partial_layer(request->layer);
     if (partial < 0) return stop(walk, "was not prepared", "partial layer");
-    // Back to root while it is sealed, so that neither the server nor a slot can change what was checked.
-    bool is_good = fchown(partial, 0, 0) == 0 && fchmod(partial, 0700) == 0;
+    // The keeper's while it is sealed, so that neither the server nor a slot can change what was checked. Not root's: a
+    // seal that is cut off leaves it so, and the next attempt must be able to tell it from a foreign folder.
+    uid_t keeper = nursery.uid_base + UID_KEEPER;
+    bool is_good = fchown(partial, keeper, keeper) == 0 && fchmod(partial, 0700) == 0;
     if (!is_good) stop(walk, "cannot be taken over", "partial layer");
     if (is_good && faccessat(partial, "site", F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
         // Nothing to install is a layer too: an empty one.
@@ -205,7 +253,8 @@ static bool seal(int layers, const struct nursery_request *request, struct walk 
 }
 
 static void run_job(const struct nursery_request *request, struct nursery_event *result) {
-    struct walk walk = {0};
+    struct walk walk = {.top = -1};
+    umask(022);
     int layers = open_layers();
     bool is_good = layers >= 0 || stop(&walk, "cannot be opened", "layers");
     if (is_good && request->operation == NURSERY_PREPARE) is_good = prepare(layers, request->layer, &walk);
@@ -216,20 +265,31 @@ static void run_job(const struct nursery_request *request, struct nursery_event 
     result->kind = is_good ? NURSERY_DONE : NURSERY_FAILED;
 }
 
+// The job keeps nothing of the nursery but the data directory: a channel or a pipe that it held open would not be seen
+// to end.
+static void become_job(void) {
+    if (dup2(nursery.data, JOB_DATA) != JOB_DATA || dup2(nursery.self, JOB_PARENT) != JOB_PARENT) _exit(1);
+    nursery.data = JOB_DATA;
+    if (close_descriptors(JOB_PARENT + 1, ~0U, 0) != 0) _exit(1);
+    end_with_nursery();
+}
+
 void start_layer_job(int channel, const struct nursery_request *request) {
     static const char *const names[] = {
         [NURSERY_PREPARE] = "prepare", [NURSERY_SEAL] = "seal", [NURSERY_DISCARD] = "discard"};
     const char *name = names[request->operation];
     if (!is_hash(request->layer))
         return refuse(channel, request->ticket, NURSERY_INVALID, 0, name, "the layer is no content hash");
-    if (nursery.job.process >= 0)
+    if (nursery.job.process >= 0 || (nursery.job.is_reporting && nursery.channels[nursery.job.channel].is_open))
         return refuse(channel, request->ticket, NURSERY_NO_SLOT, 0, name, "another layer is being worked on");
     int process = -1;
     struct clone_arguments clone = {
         .flags = CLONE_FLAG_PIDFD, .pidfd = (uint64_t)(uintptr_t)&process, .exit_signal = SIGCHLD};
+    nursery.job.is_reporting = false;
     memset(nursery.job.result, 0, sizeof *nursery.job.result);
     long result = syscall(SYS_clone3, &clone, sizeof clone);
     if (result == 0) {
+        become_job();
         run_job(request, nursery.job.result);
         _exit(0);
     }
@@ -258,5 +318,22 @@ void finish_layer_job(void) {
         copy_text(event->message, sizeof event->message, "the process that did it was ended");
     }
     event->message[sizeof event->message - 1] = 0;
-    if (nursery.channels[nursery.job.channel].is_open) answer(nursery.job.channel, event, NULL, 0);
+    nursery.job.is_reporting = true;
+    report_layer_job(nursery.job.channel);
+}
+
+// A channel holds one answer that its socket did not take; the end of a job comes whenever it comes and must not
+// replace it.
+void report_layer_job(int channel) {
+    if (!nursery.job.is_reporting || nursery.job.channel != channel || !nursery.channels[channel].is_open) return;
+    if (!nursery.channels[channel].has_pending && send_event(channel, nursery.job.result, NULL, 0)) {
+        nursery.job.is_reporting = false;
+        return;
+    }
+    nursery.channels[channel].has_unsent_exits = true;
+    watch_channel(channel);
+}
+
+void kill_layer_job(void) {
+    if (nursery.job.process >= 0) signal_process(nursery.job.process, SIGKILL);
 }

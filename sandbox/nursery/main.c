@@ -128,6 +128,9 @@ static void separate_from_host(void) {
     // down. A mount can only be cloned in the namespace it is in: the data directory comes along as a mount of our own.
     int data = clone_tree(nursery.data, "", AT_EMPTY_PATH | TREE_RECURSIVE);
     if (data < 0) die("cannot take the data directory along: %s", strerror(errno));
+    // A clone of a shared mount is shared with it: each sandbox leaves its old root, and what is mounted below the data
+    // directory would be unmounted from the host with it.
+    if (make_private(data) != 0) die("cannot take the data directory apart from the host's: %s", strerror(errno));
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) die("cannot make namespaces: %s; run as root", strerror(errno));
     make_templates();
     char path[PATH_BYTES + 8];
@@ -208,6 +211,7 @@ int main(int count, char **values) {
     }
     while (is_any_channel_open()) turn(check_emptying() ? 1 : -1);
     // The server is gone: kill_channel has ended everything; wait for it, so that the cgroups can go too.
+    kill_layer_job();
     int64_t deadline = milliseconds() + SHUTDOWN_MILLISECONDS;
     while ((!all_slots_free() || nursery.job.process >= 0) && milliseconds() < deadline) {
         check_emptying();

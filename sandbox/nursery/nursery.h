@@ -21,6 +21,8 @@
 #define UID_BLOCK_BASE 2000000000u
 #define UID_BLOCK_SIZE 2048u
 #define UID_BLOCKS_MAX 64
+// The last uid of a block runs nothing: what is being sealed belongs to it.
+#define UID_KEEPER (UID_BLOCK_SIZE - 1)
 // How often, a millisecond apart, a sandbox is looked at again before it is given up as not empty.
 #define EMPTY_CHECKS_MAX 2000
 // How many of these looks come before the cgroup is killed: the kernel takes a moment to let go of what has ended.
@@ -78,6 +80,7 @@ struct channel {
     struct nursery_event pending;
     int pending_descriptors[NURSERY_DESCRIPTORS];
     int pending_count;
+    // An exit of a slot or the end of a layer job waits for room.
     bool has_unsent_exits;
     uint32_t watched;
 };
@@ -85,6 +88,8 @@ struct channel {
 // The one long job at a time that walks a layer, in a process of its own.
 struct job {
     int process;
+    // It has ended; its event waits for room in the channel, and the next job for that.
+    bool is_reporting;
     int channel;
     uint64_t ticket;
     const char *name;
@@ -162,6 +167,8 @@ bool all_slots_free(void);
 // layers.c
 void start_layer_job(int channel, const struct nursery_request *request);
 void finish_layer_job(void);
+void report_layer_job(int channel);
+void kill_layer_job(void);
 int open_partial_layer(const char *layer);
 
 // channel.c

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -78,6 +79,15 @@ static inline int open_beneath(int directory, const char *path, uint64_t flags) 
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
 
+// A folder right here: never through a link, never into another mount.
+static inline int open_child(int directory, const char *name) {
+    struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+    };
+    return (int)syscall(SYS_openat2, directory, name, &how, sizeof how);
+}
+
 static inline int clone_tree(int directory, const char *path, unsigned flags) {
     return (int)syscall(SYS_open_tree, directory, path, flags | TREE_CLONE | O_CLOEXEC);
 }
@@ -85,6 +95,12 @@ static inline int clone_tree(int directory, const char *path, unsigned flags) {
 static inline int set_mount_attributes(int directory, const char *path, unsigned flags, uint64_t set) {
     struct mount_attributes attributes = {.attr_set = set};
     return (int)syscall(SYS_mount_setattr, directory, path, flags, &attributes, sizeof attributes);
+}
+
+// What happens to the mounts of `tree` stays there: nothing is passed on to where they were cloned from.
+static inline int make_private(int tree) {
+    struct mount_attributes attributes = {.propagation = MS_PRIVATE};
+    return (int)syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | TREE_RECURSIVE, &attributes, sizeof attributes);
 }
 
 static inline int attach_tree(int tree, const char *path) {

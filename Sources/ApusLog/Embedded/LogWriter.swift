@@ -6,6 +6,8 @@ internal import Synchronization
 /// The thread that owns the write transaction. It gathers what was submitted during the last commit and commits it in
 /// one (group commit); between commits it does retention and deletion in bounded steps.
 final class LogWriter: @unchecked Sendable {
+    // SAFETY: what changes is the writer thread's alone, or behind a mutex; the rest is constant.
+
     let environment: Environment
     let tables: LogTables
     let configuration: EmbeddedLogConfiguration

@@ -57,6 +57,8 @@ struct Table: Equatable {
 
 /// One partition: what readers may know of it, and the writer's notes.
 final class Partition: @unchecked Sendable {
+    // SAFETY: what readers see is behind a mutex; the notes below it are the writer thread's alone.
+
     let topic: TopicName
     let number: Int
     let records: Table
@@ -106,6 +108,8 @@ final class Partition: @unchecked Sendable {
 
 /// A topic as it is now; altering makes a new value of it over the same partitions.
 final class Topic: @unchecked Sendable {
+    // SAFETY: constant but for what is marked as the writer thread's.
+
     let name: TopicName
     let configuration: TopicConfiguration
     let partitions: [Partition]

@@ -19,11 +19,13 @@ final class RelayedSink: ResponseSink {
     func onPart(_ bytes: UnsafeRawBufferPointer) { self.relay(bytes) { $0.onPart($1) } }
 
     func onEnd() {
+        // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target
         self.loop.post { target.onEnd() }
     }
 
     func onFailure(_ failure: Failure) {
+        // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target
         self.loop.post { target.onFailure(failure) }
     }
@@ -32,6 +34,7 @@ final class RelayedSink: ResponseSink {
         _ bytes: UnsafeRawBufferPointer, _ call: @escaping @Sendable (any ResponseSink, UnsafeRawBufferPointer) -> Void
     ) {
         let copy = Array(bytes)
+        // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target
         self.loop.post { copy.withUnsafeBytes { call(target, $0) } }
     }

@@ -10,6 +10,7 @@ extension Routes {
     struct Scrape: Sendable {
         var shard: ShardStatistics
         var listener: HTTPListener.Statistics
+        var connections: Int
         var attemptsInFlight: Int
         var workers: Int
         var logLinesDropped: UInt64
@@ -27,6 +28,7 @@ extension Routes {
                 gather.add(
                     Scrape(
                         shard: runtime.shard.statistics, listener: runtime.listener?.statistics ?? HTTPListener.Statistics(),
+                        connections: runtime.listener?.connectionCount ?? 0,
                         attemptsInFlight: runtime.shard.attemptsInFlight, workers: runtime.shard.instances().count,
                         logLinesDropped: runtime.logs.dropped
                     )
@@ -60,7 +62,8 @@ extension Routes {
         sum("apus_workers", "Workers that exist now.", .gauge) { Double($0.workers) }
         sum("apus_http_requests_total", "Requests that were read.", .counter) { Double($0.listener.requests) }
         sum("apus_http_refused_total", "Requests refused before their handler ran.", .counter) { Double($0.listener.refused) }
-        sum("apus_http_connections", "Connections that are open now.", .gauge) { Double($0.listener.connections) }
+        sum("apus_http_connections_total", "Connections that were accepted.", .counter) { Double($0.listener.connections) }
+        sum("apus_http_connections", "Connections that are open now.", .gauge) { Double($0.connections) }
         Self.latencies(scrapes, into: &metrics)
         Self.log(log, into: &metrics)
         return metrics

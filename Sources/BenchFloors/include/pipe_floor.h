@@ -2,7 +2,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The floor of dispatch: the same messages over the same kind of pipes between two C processes, blocking reads and writes.
+// The floor of dispatch: the same messages over the same kind of pipes between two C processes, blocking reads that take
+// what there is, and one write for each message: the pattern of a plain worker protocol.
 
 typedef struct {
     int to, from, process;

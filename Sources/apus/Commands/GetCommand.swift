@@ -4,10 +4,10 @@ internal import ApusJSON
 extension Command {
     static let get = Command(
         CommandDescription(
-            name: "get", summary: "list functions or topics, or show one",
+            name: "get", summary: "list functions, topics or instances, or show one",
             positionals: [
                 PositionalDescription(
-                    name: "KIND", summary: "functions or topics", values: .anything
+                    name: "KIND", summary: "functions, topics or instances", values: .anything
                 ),
                 PositionalDescription(name: "NAME", summary: "one of them", isOptional: true, values: .functions),
             ],
@@ -15,15 +15,19 @@ extension Command {
                 .init("apus get functions", "What is deployed?"),
                 .init("apus get topics -n search", "The topics of another namespace"),
                 .init("apus get function embed-text --output yaml", "One function, whole"),
+                .init("apus get instances", "The workers that exist now, and what they do"),
             ]
         )
     ) { context in
         let kind = try ResourceKind(context.arguments["KIND"] ?? "")
         let client = try context.client()
         guard let name = context.arguments["NAME"] else {
-            let answer = try client.call(APIRequest(.get, client.path(kind.plural))).json()
+            // Workers belong to the whole server, not to a namespace.
+            let path = kind == .instance ? "/v1/instances" : client.path(kind.plural)
+            let answer = try client.call(APIRequest(.get, path)).json()
             return try context.show(answer) { GetCommand.table(kind, JSONLines.list(answer) ?? [], context) }
         }
+        guard kind != .instance else { throw UsageError("an instance has no name; 'apus get instances' lists all of them") }
         let answer = try client.call(APIRequest(.get, client.path(kind.plural, name))).json()
         try context.show(answer) { GetCommand.table(kind, [answer], context) }
     }
@@ -106,6 +110,16 @@ private enum GetCommand {
                     spec?["compact"]?.boolean == true ? "yes" : "no",
                     item["generation"]?.unsigned.map(String.init) ?? "",
                     context.ago(item["updated"]),
+                ])
+            }
+            return table.render(width: context.terminal.width)
+        case .instance:
+            var table = TextTable(["WORKER", "FUNCTION", "STATE", "IN FLIGHT", "SINCE", "RUNTIME", "REVISION"])
+            for item in items {
+                table.add([
+                    item["worker"]?.unsigned.map(String.init) ?? "", item["function"]?.string ?? "", item["state"]?.string ?? "",
+                    item["inFlight"]?.int.map(String.init) ?? "", context.ago(item["since"]), item["runtime"]?.string ?? "",
+                    String((item["revision"]?.string ?? "").prefix(12)),
                 ])
             }
             return table.render(width: context.terminal.width)

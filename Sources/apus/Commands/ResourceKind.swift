@@ -4,6 +4,8 @@ internal import ApusCore
 enum ResourceKind: String, CaseIterable {
     case function
     case topic
+    /// A worker and its state; of the whole server, and only to be looked at.
+    case instance
 
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
@@ -17,6 +19,7 @@ enum ResourceKind: String, CaseIterable {
         switch word.lowercased() {
         case "function", "functions", "fn": self = .function
         case "topic", "topics": self = .topic
+        case "instance", "instances": self = .instance
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
@@ -30,6 +33,8 @@ enum ResourceKind: String, CaseIterable {
     static func parse(_ arguments: ParsedArguments) throws -> (kind: ResourceKind, name: String) {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
-        return (try ResourceKind(first), name)
+        let kind = try ResourceKind(first)
+        guard kind != .instance else { throw UsageError("an instance has no name; 'apus get instances' lists all of them") }
+        return (kind, name)
     }
 }

@@ -6,8 +6,9 @@ extension Command {
         CommandDescription(
             name: "serve", summary: "run the server",
             details: """
-                Starts as root, opens its socket, starts the nursery that makes sandboxes, and drops to an unprivileged user. It ends \
-                gracefully on SIGTERM or Ctrl-C: callers are refused, what runs may finish, the rest is redelivered at the next start.
+                Starts as root, opens its socket, starts the nursery that makes sandboxes, and drops to an unprivileged
+                user. It ends gracefully on SIGTERM or Ctrl-C: callers are refused, what runs may finish, the rest is
+                redelivered at the next start.
                 """,
             options: [
                 .value("--data", "FOLDER", "the data directory (APUS_DATA; /var/lib/apus)", values: .files),

@@ -1,12 +1,14 @@
 public import ApusCore
 internal import Glibc
 
-/// Where the parts of an installation are: all of them relative to the executable, never a build folder's absolute path.
+/// Where the parts of an installation are: all of them relative to the running executable, never a build folder's absolute path.
 public struct InstalledFiles: Sendable {
     public var nursery: String
     /// The folder with `python/apus`.
     public var runtimes: String
     public var profiles: String
+    /// The native worker that gives back what it gets: what benchmarks measure with. Beside the nursery.
+    public var echoWorker: String { Self.parent(self.nursery) + "/echo-native" }
 
     /// Finds them beside the running executable: `bin/apus` next to `libexec/apus`, or a build folder inside a checkout.
     /// - Throws: `runtime_missing`.
