@@ -131,7 +131,8 @@ let package = Package(
         tests(
             "ApusServerTests",
             [
-                "ApusServer", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusSandbox", "ApusStore", "ApusTelemetry", "CShims", "CSQLite",
+                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusSandbox", "ApusStore", "ApusTelemetry",
+                "CShims", "CSQLite",
             ]
         ),
         tests("CommandTests", ["apus"]),

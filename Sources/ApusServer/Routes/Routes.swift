@@ -186,7 +186,8 @@ struct LogPosition: CustomStringConvertible {
         guard parts.count == 3, let topic = TopicName(onLog: String(parts[0])), let partition = Int(parts[1]),
             (0..<Limits.partitionsPerTopic).contains(partition), let offset = Offset(parts[2]), offset >= 0
         else {
-            throw ApusError(.invalidArgument, "\(Self.header): \(text.prefix(64)): a topic, a partition and an offset are expected, as a write gave it")
+            throw ApusError(
+                .invalidArgument, "\(Self.header): \(text.prefix(64)): a topic, a partition and an offset are expected, as a write gave it")
         }
         self.place = RecordPlace(TopicPartition(topic, partition), offset)
     }
