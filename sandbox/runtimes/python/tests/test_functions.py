@@ -94,9 +94,11 @@ class EmbedText(WithLayer):
     def test_a_text_over_its_bound_is_rejected_and_one_at_it_is_not(self):
         with self.function("main:embed", batch={"maxSize": 16}) as server:
             server.ready()
+            # One after the other: this double of the server blocks when it writes, and an answer is larger than a pipe.
             for stream, size in ((1, 256 * 1024), (2, 256 * 1024 + 1)):
                 server.invoke_in_parts(stream, json.dumps({"text": "x" * size}).encode(), pairs={"datacontenttype": "application/json"})
-            self.assertEqual(len(server.result(1).value["vector"]), 384)
+                if stream == 1:
+                    self.assertEqual(len(server.result(1).value["vector"]), 384)
             self.assertEqual(server.error(2).kind, "permanent")
 
 
