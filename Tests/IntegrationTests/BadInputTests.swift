@@ -134,6 +134,19 @@ struct BadInputTests {
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "alive"}"#).output.contains("alive"))
     }
 
+    @Test func aMissingRuntimeIsNamedWhereAFunctionIsDeployedAndCalled() throws {
+        let server = try TestServer(preparation: "touch /var/tmp/apus-no-python && mount --bind /var/tmp/apus-no-python $(readlink -f /usr/bin/python3)")
+        defer { unlink("/var/tmp/apus-no-python") }
+        try server.start()
+        let folder = try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo])
+        let deploy = server.apus("deploy", folder, "--wait")
+        #expect(deploy.status == 1)
+        #expect(deploy.errors.contains("runtime_missing"), "\(deploy.errors)")
+        let invoke = server.apus("invoke", "worker", "--data", "{}")
+        #expect(invoke.errors.contains("runtime_missing"), "\(invoke.errors)")
+        #expect(server.apus("get", "functions").status == 0)
+    }
+
     @Test func aFullDiskRefusesProducersAndKeepsWhatItHas() throws {
         let server = try TestServer()
         mkdir(server.data, 0o700)

@@ -13,11 +13,14 @@ final class TestServer {
     private(set) var process: ChildProcess?
     private(set) var port: UInt16 = 0
     private let extra: [String]
+    /// What to run in a mount namespace of the server's own, before it starts: to take something of the host away from it.
+    private let preparation: String?
 
-    init(arguments: [String] = []) throws {
+    init(arguments: [String] = [], preparation: String? = nil) throws {
         self.tree = try InstalledTree.path.get()
         self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         self.extra = arguments
+        self.preparation = preparation
         mkdir(self.folder, 0o755)
     }
 
@@ -36,7 +39,13 @@ final class TestServer {
         let portFile = "\(self.folder)/port"
         unlink(portFile)
         let arguments = ["serve", "--data", self.data, "--listen", "127.0.0.1:0", "--port-file", portFile] + self.extra
-        let process = try ChildProcess("\(self.tree)/bin/apus", arguments, in: self.folder)
+        let process =
+            if let preparation = self.preparation {
+                try ChildProcess(
+                    "unshare", ["-m", "bash", "-c", "\(preparation) && exec \"$0\" \"$@\"", "\(self.tree)/bin/apus"] + arguments, in: self.folder)
+            } else {
+                try ChildProcess("\(self.tree)/bin/apus", arguments, in: self.folder)
+            }
         self.process = process
         let isUp = try waitUntil(seconds: 30) {
             guard process.isRunning else { throw ApusError(.notReady, "the server ended: \(process.errors)\(process.output)") }
