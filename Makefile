@@ -8,6 +8,7 @@ help:
 	@echo "make demo             build, start a server, run examples/semantic-search, end (KEEP=1: keep serving)"
 	@echo "make test             the whole test suite (SUITES='units sandbox' for some of it)"
 	@echo "make bench            all benchmarks, each beside its floor"
+	@echo "make soak             simulator and kill tests with many more seeds"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
 	@echo "make install          bin/apus and libexec/apus below PREFIX=$(PREFIX)"
 
@@ -31,7 +32,7 @@ fuzz: packages
 	@scripts/fuzz $(TARGETS)
 
 soak: packages
-	@APUS_SOAK=1 scripts/test simulation integration
+	@APUS_SOAK=1 APUS_SEEDS=20000 scripts/test build simulation integration
 
 install: release
 	@scripts/install $(PREFIX)

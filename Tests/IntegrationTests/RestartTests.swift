@@ -4,6 +4,9 @@ import Testing
 
 @Suite(.serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct RestartTests {
+    /// `make soak` runs many more.
+    static let seeds: [UInt64] = Array(1...(getenv("APUS_SOAK") == nil ? 3 : 60))
+
     @Test func everythingIsFoundAgainWithoutTheProjection() throws {
         let server = try TestServer()
         try server.start()
@@ -20,7 +23,7 @@ struct RestartTests {
 
     /// The licence texts as passages, a function that answers each, and a server that is killed again and again while it works:
     /// what was acknowledged is answered exactly once. The topic is not compacted, so a second append could not hide.
-    @Test(arguments: [UInt64(1), 2, 3]) func killedAtRandomMomentsItAnswersEachPassageExactlyOnce(seed: UInt64) throws {
+    @Test(arguments: Self.seeds) func killedAtRandomMomentsItAnswersEachPassageExactlyOnce(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let server = try TestServer()
         try server.start()
