@@ -74,11 +74,13 @@ let package = Package(
         library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
         hotLibrary("ApusHost", ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
-        library("ApusStore", ["ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "CSQLite", "CShims"]),
+        library(
+            "ApusStore", ["ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "CSQLite", "CShims"]),
         library(
             "ApusServer",
             [
-                "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop", "ApusHTTP", "ApusHost",
+                "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop",
+                "ApusHTTP", "ApusHost",
                 "ApusSandbox", "ApusStore", "CShims",
             ]
         ),
@@ -87,7 +89,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop", "ApusHTTP", "ApusLog",
+                "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop",
+                "ApusHTTP", "ApusLog",
                 "ApusSandbox", "ApusHost", "ApusStore", "ApusServer", "CShims",
             ],
             swiftSettings: settings
@@ -95,7 +98,8 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusCore", "ApusJSON", "ApusEngine", "ApusLoop", "ApusHTTP", "ApusLog", "ApusSandbox", "ApusHost", "ApusTelemetry",
+                "ApusCore", "ApusJSON", "ApusEngine", "ApusLoop", "ApusHTTP", "ApusLog", "ApusSandbox", "ApusHost",
+                "ApusTelemetry",
                 "ApusTestSupport", "BenchFloors", "CShims",
             ],
             swiftSettings: settings
@@ -114,7 +118,8 @@ let package = Package(
         ),
         .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings, linkerSettings: [cOnly]),
 
-        .executableTarget(name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings, linkerSettings: [cOnly]),
+        .executableTarget(
+            name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings, linkerSettings: [cOnly]),
 
         tests("ApusCoreTests", ["ApusCore"]),
         tests("ApusJSONTests", ["ApusJSON"]),
@@ -131,7 +136,8 @@ let package = Package(
         tests(
             "ApusServerTests",
             [
-                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusSandbox", "ApusStore", "ApusTelemetry",
+                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusSandbox",
+                "ApusStore", "ApusTelemetry",
                 "CShims", "CSQLite",
             ]
         ),

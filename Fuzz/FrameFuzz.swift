@@ -41,7 +41,9 @@ private func readFrames(_ bytes: UnsafeRawBufferPointer, piece: Int) -> Session 
     var rest = bytes
     do throws(FrameError) {
         while true {
-            while let (header, payload) = try reader.next() { session.frames.append(Frame(header: header, payload: Array(payload))) }
+            while let (header, payload) = try reader.next() {
+                session.frames.append(Frame(header: header, payload: Array(payload)))
+            }
             if rest.isEmpty { break }
             let taken = reader.fill(with: UnsafeRawBufferPointer(rebasing: rest.prefix(piece)))
             precondition(taken > 0, "a reader that has cut all its frames has room")
@@ -62,7 +64,8 @@ private func checkPayload(_ frame: Frame) {
         switch frame.header.type {
         case .hello: checkHello(bytes)
         case .error: checkError(bytes)
-        case .itemResult, .callResult: if frame.header.flags.contains(.failed) { checkError(bytes) } else { checkBlock(bytes) }
+        case .itemResult, .callResult:
+            if frame.header.flags.contains(.failed) { checkError(bytes) } else { checkBlock(bytes) }
         case .result: checkBlock(bytes)
         case .invoke:
             guard (try? InvokeHead(parsing: bytes.bytes)) != nil else { return }
@@ -99,6 +102,8 @@ private func checkBlock(_ bytes: UnsafeRawBufferPointer) {
     // Names that are no UTF-8 are repaired, and so may be too long; they are refused before they are written anywhere.
     guard event.attributes.allSatisfy({ (1...255).contains($0.name.utf8.count) }) else { return }
     let block = EventBlock.encode(event)
-    guard let again = try? EventBlock.decode(block.span.bytes) else { preconditionFailure("a block of our own is refused") }
+    guard let again = try? EventBlock.decode(block.span.bytes) else {
+        preconditionFailure("a block of our own is refused")
+    }
     precondition(again == event, "an event was changed")
 }

@@ -9,7 +9,9 @@ public func fuzzHead(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let text = String(decoding: bytes, as: UTF8.self)
     checkPath(text)
     checkQuery(text)
-    if let media = MediaType(parsing: text) { precondition(MediaType(parsing: media.essence)?.essence == media.essence) }
+    if let media = MediaType(parsing: text) {
+        precondition(MediaType(parsing: media.essence)?.essence == media.essence)
+    }
     _ = AcceptHeader(text).best(of: ["application/json", "text/event-stream"])
     checkHead(bytes)
     return 0
@@ -19,7 +21,8 @@ private func checkPath(_ text: String) {
     guard let path = try? RequestPath(parsing: text) else { return }
     for segment in path.segments {
         precondition(segment != "." && segment != "..")
-        precondition(!segment.utf8.contains { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") })
+        precondition(
+            !segment.utf8.contains { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") })
     }
 }
 
@@ -35,7 +38,10 @@ private func checkHead(_ bytes: UnsafeRawBufferPointer) {
     for line in bytes.split(separator: UInt8(ascii: "\n")) {
         let parts = line.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
         let name = UnsafeRawBufferPointer(rebasing: parts[0])
-        check.add(name: name, value: parts.count > 1 ? UnsafeRawBufferPointer(rebasing: parts[1]) : UnsafeRawBufferPointer(start: nil, count: 0))
+        check.add(
+            name: name,
+            value: parts.count > 1
+                ? UnsafeRawBufferPointer(rebasing: parts[1]) : UnsafeRawBufferPointer(start: nil, count: 0))
         if String(decoding: name, as: UTF8.self).lowercased() == "host" { hosts += 1 }
     }
     if check.refusal(version: "HTTP/1.1", target: "/") == nil { precondition(hosts == 1) }

@@ -3,7 +3,9 @@
 extension RawSpan {
     /// The integer at `offset`, which must lie inside the span.
     @inlinable
-    public func littleEndian<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Integer.Type) -> Integer {
+    public func littleEndian<Integer: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Integer.Type)
+        -> Integer
+    {
         // `unsafeLoadUnaligned` checks the bounds; unsafe is only the type, and any bytes are a valid integer.
         Integer(littleEndian: self.unsafeLoadUnaligned(fromByteOffset: offset, as: type))
     }

@@ -25,7 +25,9 @@ public struct Deque<Element> {
     public subscript(index: Int) -> Element {
         get {
             precondition(index >= 0 && index < self.count, "index out of range")
-            guard let element = self.storage[self.slot(index)] else { preconditionFailure("an element within count is there") }
+            guard let element = self.storage[self.slot(index)] else {
+                preconditionFailure("an element within count is there")
+            }
             return element
         }
         set {

@@ -17,7 +17,11 @@ public struct Event: Sendable, Equatable {
 
     /// The value of the first attribute of that name, as text.
     public subscript(name: String) -> String? {
-        get { self.attributes.first { $0.name == name && $0.kind != .header }.map { String(decoding: $0.value, as: UTF8.self) } }
+        get {
+            self.attributes.first { $0.name == name && $0.kind != .header }.map {
+                String(decoding: $0.value, as: UTF8.self)
+            }
+        }
         set {
             self.attributes.removeAll { $0.name == name && $0.kind != .header }
             if let newValue { self.attributes.append(Attribute(name, newValue)) }

@@ -29,11 +29,15 @@ public enum EventBlock {
             throw ApusError(.eventTooLarge, "the key has \(key.count) bytes; at most \(Limits.keyBytes) are allowed")
         }
         guard event.attributes.count <= Limits.attributesPerEvent else {
-            throw ApusError(.eventTooLarge, "the event has \(event.attributes.count) attributes; at most \(Limits.attributesPerEvent) are allowed")
+            throw ApusError(
+                .eventTooLarge,
+                "the event has \(event.attributes.count) attributes; at most \(Limits.attributesPerEvent) are allowed")
         }
         for attribute in event.attributes {
             guard (1...255).contains(attribute.name.utf8.count), attribute.value.count <= 0xFFFF else {
-                throw ApusError(.eventTooLarge, "the attribute '\(attribute.name.prefix(64))' is too long: 255 bytes for a name, 65535 for a value")
+                throw ApusError(
+                    .eventTooLarge,
+                    "the attribute '\(attribute.name.prefix(64))' is too long: 255 bytes for a name, 65535 for a value")
             }
         }
         guard Self.attributesSize(event.attributes) <= Limits.attributesBytes else {
@@ -41,7 +45,10 @@ public enum EventBlock {
         }
         let size = Self.size(of: event)
         guard size <= Limits.eventBytes else {
-            throw ApusError(.eventTooLarge, "the event has \(size) bytes; at most \(Limits.eventBytes) are allowed: put the data elsewhere and send its address")
+            throw ApusError(
+                .eventTooLarge,
+                "the event has \(size) bytes; at most \(Limits.eventBytes) are allowed: put the data elsewhere and send its address"
+            )
         }
     }
 
@@ -108,7 +115,8 @@ public struct EventLayout: Sendable, Equatable {
         let flags = bytes.littleEndian(at: 20, as: UInt32.self)
         guard flags & ~EventBlock.nullDataFlag == 0 else { throw .malformed }
         let keyCount = keyLength == EventBlock.noKey ? 0 : Int(keyLength)
-        guard keyCount <= Limits.keyBytes, attributesLength <= Limits.attributesBytes, dataLength <= Limits.resultBytes else {
+        guard keyCount <= Limits.keyBytes, attributesLength <= Limits.attributesBytes, dataLength <= Limits.resultBytes
+        else {
             throw .tooLarge
         }
         let attributesStart = EventBlock.headBytes + keyCount
@@ -153,7 +161,8 @@ public struct EventLayout: Sendable, Equatable {
                 isMalformed = true
                 return false
             }
-            attributes.append(Attribute(String(decoding: copy(bytes, name), as: UTF8.self), bytes: copy(bytes, value), kind: kind))
+            attributes.append(
+                Attribute(String(decoding: copy(bytes, name), as: UTF8.self), bytes: copy(bytes, value), kind: kind))
             return true
         }
         if isMalformed { throw .malformed }

@@ -43,7 +43,8 @@ public protocol EventLog: AnyObject, Sendable {
     /// - Parameter body: gets the index of the request and the record, nil when retention or compaction took it.
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
     /// Calls `growth` from the log's thread, once per commit and partition that grew, with its new end. Until `unfollow`.
-    func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void) -> FollowToken
+    func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void)
+        -> FollowToken
     func unfollow(_ token: FollowToken)
 
     // MARK: ledger
@@ -81,7 +82,9 @@ public struct TopicConfiguration: Sendable, Hashable {
     /// Keeps the newest record of each key only. Records need a key.
     public var isCompacted: Bool
 
-    public init(partitions: Int = 1, retentionTime: TimeSpan? = nil, retentionBytes: Int64? = nil, isCompacted: Bool = false) {
+    public init(
+        partitions: Int = 1, retentionTime: TimeSpan? = nil, retentionBytes: Int64? = nil, isCompacted: Bool = false
+    ) {
         self.partitions = partitions
         self.retentionTime = retentionTime
         self.retentionBytes = retentionBytes
@@ -168,7 +171,8 @@ public struct LogStatus: Sendable {
     public var failure: String?
 
     public init(
-        roomBytes: Int64 = 0, capacityBytes: Int64 = 0, fileBytes: Int64 = 0, isShort: Bool = false, commits: UInt64 = 0,
+        roomBytes: Int64 = 0, capacityBytes: Int64 = 0, fileBytes: Int64 = 0, isShort: Bool = false,
+        commits: UInt64 = 0,
         records: UInt64 = 0, failure: String? = nil
     ) {
         self.roomBytes = roomBytes

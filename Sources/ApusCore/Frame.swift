@@ -81,7 +81,9 @@ public struct FrameHeader: Sendable, Equatable {
     public var stream: UInt64
     public var deadline: Timestamp
 
-    public init(_ type: FrameType, flags: FrameFlags = [], stream: UInt64 = 0, deadline: Timestamp = .zero, length: Int = 0) {
+    public init(
+        _ type: FrameType, flags: FrameFlags = [], stream: UInt64 = 0, deadline: Timestamp = .zero, length: Int = 0
+    ) {
         self.type = type
         self.flags = flags
         self.stream = stream

@@ -189,7 +189,9 @@ public struct ProgressPayload: Sendable, Equatable {
 
 /// LOG: u8 level, then the text. The stream says which attempt wrote it, 0 none.
 public struct LogPayload: Sendable, Equatable {
-    public enum Level: UInt8, Sendable, CaseIterable { case debug = 0, info = 1, warning = 2, error = 3, stdout = 4, stderr = 5 }
+    public enum Level: UInt8, Sendable, CaseIterable {
+        case debug = 0, info = 1, warning = 2, error = 3, stdout = 4, stderr = 5
+    }
 
     public var level: Level
     public var text: String

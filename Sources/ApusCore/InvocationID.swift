@@ -13,7 +13,8 @@ public struct InvocationID: Sendable, Hashable, CustomStringConvertible {
 
     public init?(_ text: String) {
         let digits = Array(text.utf8)
-        guard digits.count == 32, let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16),
+        guard digits.count == 32, let high = UInt64(text.prefix(16), radix: 16),
+            let low = UInt64(text.suffix(16), radix: 16),
             digits[0] != UInt8(ascii: "+"), digits[16] != UInt8(ascii: "+")
         else { return nil }
         self.init(high: high, low: low)

@@ -75,7 +75,8 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
         guard (1...Limits.topicNameBytes).contains(name.utf8.count), name != ".", name != ".." else { return false }
         return name.utf8.allSatisfy { byte in
             switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"),
                 UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
                 true
             default: false
@@ -92,7 +93,9 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
 /// Whether a name may name a namespace, function or trigger: 1 to 63 of `a-z 0-9 -`, first and last no hyphen, no dot.
 public func isLabel(_ name: String) -> Bool {
     let bytes = Array(name.utf8)
-    guard (1...Limits.labelBytes).contains(bytes.count), bytes.first != UInt8(ascii: "-"), bytes.last != UInt8(ascii: "-") else {
+    guard (1...Limits.labelBytes).contains(bytes.count), bytes.first != UInt8(ascii: "-"),
+        bytes.last != UInt8(ascii: "-")
+    else {
         return false
     }
     return bytes.allSatisfy { byte in

@@ -43,7 +43,8 @@ public struct LaunchOrder: Sendable, Equatable {
     public var bounds: SandboxBounds
 
     public init(
-        runtime: Runtime, isolation: Isolation = .standard, bundle: String, layer: String = "", arguments: [String] = [],
+        runtime: Runtime, isolation: Isolation = .standard, bundle: String, layer: String = "",
+        arguments: [String] = [],
         environment: [String] = [], bounds: SandboxBounds = SandboxBounds()
     ) {
         self.runtime = runtime
@@ -68,7 +69,8 @@ public struct SandboxBounds: Sendable, Hashable {
     public var openFiles: UInt32
 
     public init(
-        memoryBytes: UInt64 = 512 << 20, cpuMillis: UInt32 = 1_000, processes: UInt32 = 32, scratchBytes: UInt64 = 64 << 20,
+        memoryBytes: UInt64 = 512 << 20, cpuMillis: UInt32 = 1_000, processes: UInt32 = 32,
+        scratchBytes: UInt64 = 64 << 20,
         openFiles: UInt32 = 256
     ) {
         self.memoryBytes = memoryBytes
@@ -94,7 +96,8 @@ public struct LaunchedWorker: Sendable {
     public var missingLayers: [String]
 
     public init(
-        ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt, missingLayers: [String] = []
+        ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,
+        missingLayers: [String] = []
     ) {
         self.ticket = ticket
         self.toWorker = toWorker

@@ -24,7 +24,8 @@ extension Engine {
         let place = Int(function)
         guard !self.isDraining, !self.functions[place].isRemoved, !self.functions[place].plan.isPaused else { return }
         guard self.functions[place].pool.total < self.functions[place].plan.scale.max else { return }
-        let depth = max(self.functions[place].ready + self.functions[place].running, self.functions[place].isWarming ? 1 : 0)
+        let depth = max(
+            self.functions[place].ready + self.functions[place].running, self.functions[place].isWarming ? 1 : 0)
         guard depth > 0 || self.functions[place].plan.scale.min > 0 else { return }
         let (perWorker, scale) = (self.functions[place].perWorker, self.functions[place].plan.scale)
         let blockedUntil = self.functions[place].pool.blockedUntil

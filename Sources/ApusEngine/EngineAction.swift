@@ -81,7 +81,9 @@ public enum EngineAction: Sendable, Equatable {
     case ledgerDirty
 }
 
-public enum KillReason: Sendable, Hashable { case deadline, protocolError, tableFailed, stopTimedOut, startTimedOut, removed }
+public enum KillReason: Sendable, Hashable {
+    case deadline, protocolError, tableFailed, stopTimedOut, startTimedOut, removed
+}
 
 /// Why an attempt failed.
 public struct Failure: Sendable, Equatable {

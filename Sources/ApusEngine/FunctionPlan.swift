@@ -15,7 +15,8 @@ public struct FunctionPlan: Sendable, Equatable {
     public var isPaused: Bool
 
     public init(
-        function: FunctionID, generation: UInt64, timeout: TimeSpan = .seconds(30), concurrency: Int = 1, batch: BatchPlan? = nil,
+        function: FunctionID, generation: UInt64, timeout: TimeSpan = .seconds(30), concurrency: Int = 1,
+        batch: BatchPlan? = nil,
         scale: ScalePlan = ScalePlan(), triggers: [TriggerPlan] = [], isPaused: Bool = false
     ) {
         self.function = function

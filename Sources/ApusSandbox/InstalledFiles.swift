@@ -17,13 +17,15 @@ public struct InstalledFiles: Sendable {
         let folder = Self.parent(executable)
         let installed = "\(Self.parent(folder))/libexec/apus"
         if Self.exists("\(installed)/nursery") {
-            return InstalledFiles(nursery: "\(installed)/nursery", runtimes: "\(installed)/runtimes", profiles: "\(installed)/profiles")
+            return InstalledFiles(
+                nursery: "\(installed)/nursery", runtimes: "\(installed)/runtimes", profiles: "\(installed)/profiles")
         }
         var root = folder
         while root != "/" && !root.isEmpty {
             if Self.exists("\(root)/sandbox/profiles"), Self.exists("\(folder)/nursery") {
                 return InstalledFiles(
-                    nursery: "\(folder)/nursery", runtimes: "\(root)/sandbox/runtimes", profiles: "\(root)/sandbox/profiles")
+                    nursery: "\(folder)/nursery", runtimes: "\(root)/sandbox/runtimes",
+                    profiles: "\(root)/sandbox/profiles")
             }
             root = Self.parent(root)
         }

@@ -7,7 +7,9 @@ public import Glibc
 /// name: each entry is opened without following a link, looked at, and changed through its descriptor.
 public enum DataDirectory {
     static let folders = ["bundles", "layers", "run"]
-    static let files = ["log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/lock"]
+    static let files = [
+        "log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/lock",
+    ]
     /// Where the nursery's blocks of uids lie: a server without an account has the first uid of one.
     private static let blockUsers: Range<uid_t> = 2_000_000_000..<2_000_131_072
 
@@ -40,7 +42,8 @@ public enum DataDirectory {
         // The log locks the folder while it is open. Looking first keeps a second server from changing the owner of what the first uses.
         guard flock(top, LOCK_EX | LOCK_NB) == 0 else {
             throw ApusError(
-                .dataDirectoryInUse, "another server uses the data directory \(path): stop it or choose another with --data")
+                .dataDirectoryInUse,
+                "another server uses the data directory \(path): stop it or choose another with --data")
         }
     }
 
@@ -66,16 +69,20 @@ public enum DataDirectory {
         guard isMade || errno == EEXIST else { throw Self.failure("\(path)/\(folder)") }
         let descriptor = openat(top, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw ApusError(.dataDirectoryInvalid, "\(path)/\(folder) is not a folder: give another --data, or move it away")
+            throw ApusError(
+                .dataDirectoryInvalid, "\(path)/\(folder) is not a folder: give another --data, or move it away")
         }
         defer { close(descriptor) }
         let owner = try Self.status(descriptor, "\(path)/\(folder)").st_uid
         guard isMade || owners.contains(owner) || Self.blockUsers.contains(owner) else {
             throw ApusError(
                 .dataDirectoryInvalid,
-                "\(path)/\(folder) belongs to user \(owner), not to the server: give another --data, or its owner with `chown -R \(user) \(path)`")
+                "\(path)/\(folder) belongs to user \(owner), not to the server: give another --data, or its owner with `chown -R \(user) \(path)`"
+            )
         }
-        guard fchmod(descriptor, 0o700) == 0, fchown(descriptor, user, group) == 0 else { throw Self.failure("\(path)/\(folder)") }
+        guard fchmod(descriptor, 0o700) == 0, fchown(descriptor, user, group) == 0 else {
+            throw Self.failure("\(path)/\(folder)")
+        }
     }
 
     /// Only what the one before owned, and a file with one name: a second name may be anywhere.
@@ -95,9 +102,13 @@ public enum DataDirectory {
         defer { close(descriptor) }
         let status = try Self.status(descriptor, "\(path)/\(file)")
         guard status.st_uid != user else { return }
-        guard status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1, status.st_uid == previous || Self.blockUsers.contains(status.st_uid) else {
+        guard status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+            status.st_uid == previous || Self.blockUsers.contains(status.st_uid)
+        else {
             throw ApusError(
-                .dataDirectoryInvalid, "\(path)/\(file) is not the server's: expected a regular file of user \(previous) with one name; move it away")
+                .dataDirectoryInvalid,
+                "\(path)/\(file) is not the server's: expected a regular file of user \(previous) with one name; move it away"
+            )
         }
         guard fchown(descriptor, user, group) == 0 else { throw Self.failure("\(path)/\(file)") }
     }

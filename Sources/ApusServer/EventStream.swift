@@ -31,7 +31,10 @@ final class EventStream: EndableStream, @unchecked Sendable {
     private var unwritten = 0
     private var keepAlive: LoopTimer?
 
-    init(_ exchange: HTTPExchange, _ runtime: ShardRuntime, _ log: any EventLog, _ reader: WorkThread, _ reading: TopicReading) {
+    init(
+        _ exchange: HTTPExchange, _ runtime: ShardRuntime, _ log: any EventLog, _ reader: WorkThread,
+        _ reading: TopicReading
+    ) {
         self.exchange = exchange
         self.runtime = runtime
         self.log = log
@@ -122,7 +125,8 @@ final class EventStream: EndableStream, @unchecked Sendable {
             let event = self.page.events[self.unwritten]
             self.unwritten += 1
             // What does not fit is taken all the same, but nothing after it.
-            self.isFull = !self.exchange.write(ServerSentEvent.encode(data: event.json, id: "\(event.partition):\(event.offset)"))
+            self.isFull = !self.exchange.write(
+                ServerSentEvent.encode(data: event.json, id: "\(event.partition):\(event.offset)"))
         }
         if self.unwritten == self.page.events.count, self.unwritten > 0 {
             self.page = TopicReading.Page()
@@ -142,7 +146,9 @@ final class EventStream: EndableStream, @unchecked Sendable {
     }
 
     func end() {
-        if self.state == .starting { self.exchange.respond(ApusError(.shuttingDown, "the server is stopping: try again in a moment")) }
+        if self.state == .starting {
+            self.exchange.respond(ApusError(.shuttingDown, "the server is stopping: try again in a moment"))
+        }
         self.exchange.end()
         self.close()
     }

@@ -13,21 +13,34 @@ struct Redrive {
         let reason = self.reason
         guard let namespace = Namespace(reason.namespace), let name = ResourceName(namespace, reason.function),
             let function = catalogue.functions[name]
-        else { throw ApusError(.conflict, "the function '\(reason.function)' is not deployed any more: deploy it, then redrive") }
-        guard let trigger = function.triggers.first(where: { $0.name == reason.trigger && $0.topic.onLog == reason.topic }) else {
-            throw ApusError(.conflict, "the function '\(name)' has no trigger '\(reason.trigger)' on \(reason.topic) any more")
+        else {
+            throw ApusError(
+                .conflict, "the function '\(reason.function)' is not deployed any more: deploy it, then redrive")
+        }
+        guard
+            let trigger = function.triggers.first(where: { $0.name == reason.trigger && $0.topic.onLog == reason.topic }
+            )
+        else {
+            throw ApusError(
+                .conflict, "the function '\(name)' has no trigger '\(reason.trigger)' on \(reason.topic) any more")
         }
         guard let topic = log.topic(trigger.topic) else {
             throw ApusError(.topicNotFound, "the topic '\(reason.topic)' does not exist any more")
         }
         guard !topic.isCompacted else {
-            throw ApusError(.notYetSupported, "'\(reason.topic)' is compacted: appending the event again would replace what its key holds now")
+            throw ApusError(
+                .notYetSupported,
+                "'\(reason.topic)' is compacted: appending the event again would replace what its key holds now")
         }
         var event = self.event
-        event.attributes.removeAll { $0.kind == .header && $0.name.hasPrefix(InternalHeader.prefix) && $0.name != InternalHeader.hops }
-        event.attributes.append(Attribute(InternalHeader.redrive, "\(namespace)/\(name.name)/\(trigger.name)", kind: .header))
+        event.attributes.removeAll {
+            $0.kind == .header && $0.name.hasPrefix(InternalHeader.prefix) && $0.name != InternalHeader.hops
+        }
+        event.attributes.append(
+            Attribute(InternalHeader.redrive, "\(namespace)/\(name.name)/\(trigger.name)", kind: .header))
         event.timestamp = .zero
         return LogBatch.Append(
-            topic: trigger.topic, partition: min(max(reason.partition, 0), topic.partitions - 1), block: EventBlock.encode(event))
+            topic: trigger.topic, partition: min(max(reason.partition, 0), topic.partitions - 1),
+            block: EventBlock.encode(event))
     }
 }

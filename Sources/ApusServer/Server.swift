@@ -56,7 +56,9 @@ public final class Server: Sendable {
     /// Reads what is deployed and starts to serve.
     /// - Parameter onNurseryDeath: called once, from a loop: without its nursery a server ends.
     /// - Throws: what the log, the projection or the sockets say.
-    public init(_ configuration: ServerConfiguration, _ parts: Parts, onNurseryDeath: @escaping @Sendable () -> Void) throws(ApusError) {
+    public init(_ configuration: ServerConfiguration, _ parts: Parts, onNurseryDeath: @escaping @Sendable () -> Void)
+        throws(ApusError)
+    {
         let data = configuration.dataDirectory
         let log = parts.log
         self.configuration = configuration
@@ -71,7 +73,9 @@ public final class Server: Sendable {
         let projection = try Projection(path: "\(data)/state.db", logIdentity: log.identity) { place in
             (try? log.bounds(of: place))?.end
         }
-        if let remade = projection.remade { parts.journal.info("the projection is made again from the log (\(remade))") }
+        if let remade = projection.remade {
+            parts.journal.info("the projection is made again from the log (\(remade))")
+        }
         let shards = try Self.makeShards(configuration, parts, self.reader, onNurseryDeath)
         self.shards = shards
         let follower = ProjectionFollower(
@@ -100,11 +104,13 @@ public final class Server: Sendable {
     private static func createControlTopics(_ log: any EventLog) throws(ApusError) {
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
         try log.createTopic(.dead, TopicConfiguration(partitions: 16, retentionTime: .seconds(30 * 86_400)))
-        try log.createTopic(.logs, TopicConfiguration(partitions: 16, retentionTime: .seconds(7 * 86_400), retentionBytes: 1 << 30))
+        try log.createTopic(
+            .logs, TopicConfiguration(partitions: 16, retentionTime: .seconds(7 * 86_400), retentionBytes: 1 << 30))
     }
 
     private static func makeShards(
-        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ onNurseryDeath: @escaping @Sendable () -> Void
+        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
+        _ onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -126,12 +132,16 @@ public final class Server: Sendable {
     }
 
     private static func makeLayers(
-        _ configuration: ServerConfiguration, _ parts: Parts, _ loop: EventLoop, _ onNurseryDeath: @escaping @Sendable () -> Void
+        _ configuration: ServerConfiguration, _ parts: Parts, _ loop: EventLoop,
+        _ onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) -> LayerBuilds {
-        let (channel, index, report, journal) = (parts.channels[configuration.shards], configuration.shards, parts.report, parts.journal)
+        let (channel, index, report, journal) = (
+            parts.channels[configuration.shards], configuration.shards, parts.report, parts.journal
+        )
         let result = loop.runAndWait { () -> Result<LayerBuilds, ApusError> in
             do throws(ApusError) {
-                let nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
+                let nursery = try NurseryClient(
+                    loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
                 return .success(
                     LayerBuilds(
                         loop: loop, nursery: nursery, dataDirectory: configuration.dataDirectory,
@@ -198,7 +208,8 @@ public final class Server: Sendable {
         var directory = FunctionDirectory()
         for function in catalogue.functions.values {
             directory[function.name] = FunctionDirectory.Entry(
-                id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count), timeout: function.manifest.timeout
+                id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count),
+                timeout: function.manifest.timeout
             )
         }
         for runtime in shards {
@@ -208,7 +219,10 @@ public final class Server: Sendable {
     }
 
     private static func deadLetterTopics(_ catalogue: Catalogue) -> Set<TopicName> {
-        Set(catalogue.functions.values.flatMap { $0.triggers.filter { !$0.manifest.isTable }.map(\.manifest.deadLetterTopic) })
+        Set(
+            catalogue.functions.values.flatMap {
+                $0.triggers.filter { !$0.manifest.isTable }.map(\.manifest.deadLetterTopic)
+            })
     }
 
     // MARK: the end

@@ -57,7 +57,9 @@ final class ShardRuntime: @unchecked Sendable {
         guard let entry = self.directory[function] else {
             return completion(ApusError(.functionNotFound, "\(function) is not deployed"))
         }
-        if self.isStopping { return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back")) }
+        if self.isStopping {
+            return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back"))
+        }
         if self.shard.warm(entry.id) { return completion(nil) }
         self.starts.wait(for: function, self.loop, completion)
     }
@@ -95,7 +97,9 @@ final class ShardRuntime: @unchecked Sendable {
         stop.onLate = { self.nursery.close() }
         self.shard.drain(until: until) { stop.drained() }
         guard let listener = self.listener else { return stop.listenerStopped() }
-        listener.stop(withinMilliseconds: milliseconds + Limits.Server.answerGraceMilliseconds) { stop.listenerStopped() }
+        listener.stop(withinMilliseconds: milliseconds + Limits.Server.answerGraceMilliseconds) {
+            stop.listenerStopped()
+        }
     }
 }
 
@@ -154,7 +158,8 @@ extension ApusStore.LogLine {
         if line.isCut { text += " [cut]" }
         if line.droppedBefore > 0 { text = "[\(line.droppedBefore) lines dropped] " + text }
         self.init(
-            function: line.function, time: line.time, level: line.level, text: text, revision: line.revision, worker: line.worker.rawValue,
+            function: line.function, time: line.time, level: line.level, text: text, revision: line.revision,
+            worker: line.worker.rawValue,
             invocation: line.invocation?.description ?? ""
         )
     }

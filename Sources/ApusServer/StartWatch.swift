@@ -19,7 +19,8 @@ final class StartWatch {
         let id = self.next
         self.next += 1
         let timer = LoopTimer(loop) { [weak self] in
-            let message = "\(function) did not become ready within \(Limits.Server.waitSeconds) s: look at `apus logs \(function.name)`"
+            let message =
+                "\(function) did not become ready within \(Limits.Server.waitSeconds) s: look at `apus logs \(function.name)`"
             self?.finish(id, ApusError(.startFailed, message))
         }
         timer.start(milliseconds: UInt64(Limits.Server.waitSeconds) * 1_000)
@@ -43,7 +44,8 @@ final class StartWatch {
         waiter.completion(error)
     }
 
-    private static let stopping = ApusError(.shuttingDown, "the server is stopping: the function starts when it is back")
+    private static let stopping = ApusError(
+        .shuttingDown, "the server is stopping: the function starts when it is back")
 
     /// Answers those who wait, now and from now on, with `shutting_down`.
     func close() {

@@ -23,11 +23,14 @@ struct TopicReading: Sendable {
                 var offsets: [Int: Offset] = [:]
                 for pair in text.split(separator: ",", omittingEmptySubsequences: false) {
                     let parts = pair.split(separator: ":", omittingEmptySubsequences: false)
-                    guard parts.count == 2, let partition = Int(parts[0]), partition >= 0, let offset = Offset(parts[1]), offset >= 0,
+                    guard parts.count == 2, let partition = Int(parts[0]), partition >= 0,
+                        let offset = Offset(parts[1]), offset >= 0,
                         offsets[partition] == nil
                     else {
                         throw ApusError(
-                            .invalidArgument, "from=\(text.prefix(64)): earliest, latest, a time (2026-01-31T12:00:00Z) or an offset is expected")
+                            .invalidArgument,
+                            "from=\(text.prefix(64)): earliest, latest, a time (2026-01-31T12:00:00Z) or an offset is expected"
+                        )
                     }
                     offsets[partition] = offset
                 }
@@ -37,7 +40,8 @@ struct TopicReading: Sendable {
 
         /// - Throws: `invalid_argument` for a partition that the topic does not have.
         func check(partitions: Int) throws(ApusError) {
-            guard case .offsets(let offsets) = self, let unknown = offsets.keys.filter({ $0 >= partitions }).min() else { return }
+            guard case .offsets(let offsets) = self, let unknown = offsets.keys.filter({ $0 >= partitions }).min()
+            else { return }
             throw ApusError(.invalidArgument, "from=\(unknown):…: the topic's partitions are 0 to \(partitions - 1)")
         }
     }
@@ -67,10 +71,12 @@ struct TopicReading: Sendable {
         for partition in self.partitions {
             let place = TopicPartition(self.topic, partition)
             let start = try self.start(of: place, log)
-            page.next[partition] = try log.read(place, from: start, maxRecords: self.limit, maxBytes: budget) { offset, block in
+            page.next[partition] = try log.read(place, from: start, maxRecords: self.limit, maxBytes: budget) {
+                offset, block in
                 // Every record was checked when it was appended.
                 if let layout = try? EventLayout(parsing: block.bytes) {
-                    found.append(Found(timestamp: layout.timestamp, partition: partition, offset: offset, bytes: block.count))
+                    found.append(
+                        Found(timestamp: layout.timestamp, partition: partition, offset: offset, bytes: block.count))
                 }
                 return true
             }
@@ -84,7 +90,9 @@ struct TopicReading: Sendable {
         // What does not fit is read again by the next call: each partition goes on at its first event left out.
         for left in found[taken...].reversed() { page.next[left.partition] = left.offset }
         page.events = events.compactMap { $0 }
-        for (partition, next) in page.next where try next < log.bounds(of: TopicPartition(self.topic, partition)).end { page.isAtEnd = false }
+        for (partition, next) in page.next where try next < log.bounds(of: TopicPartition(self.topic, partition)).end {
+            page.isAtEnd = false
+        }
         return page
     }
 
@@ -125,7 +133,9 @@ struct TopicReading: Sendable {
     /// Where each partition starts now. On a thread that may wait for pages.
     func starts(_ log: any EventLog) throws(ApusError) -> [Int: Offset] {
         var starts: [Int: Offset] = [:]
-        for partition in self.partitions { starts[partition] = try self.start(of: TopicPartition(self.topic, partition), log) }
+        for partition in self.partitions {
+            starts[partition] = try self.start(of: TopicPartition(self.topic, partition), log)
+        }
         return starts
     }
 

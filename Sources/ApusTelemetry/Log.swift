@@ -28,9 +28,15 @@ public final class Log: Sendable {
     public func debug(_ message: @autoclosure () -> String, _ fields: KeyValuePairs<String, String> = [:]) {
         if self.level <= .debug { self.write(.debug, message(), fields) }
     }
-    public func info(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) { self.write(.info, message, fields) }
-    public func warning(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) { self.write(.warning, message, fields) }
-    public func error(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) { self.write(.error, message, fields) }
+    public func info(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) {
+        self.write(.info, message, fields)
+    }
+    public func warning(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) {
+        self.write(.warning, message, fields)
+    }
+    public func error(_ message: String, _ fields: KeyValuePairs<String, String> = [:]) {
+        self.write(.error, message, fields)
+    }
 
     /// Lines that were dropped and that no line has told of yet.
     public var dropped: Int { self.budget.withLock { $0.dropped } }
@@ -40,7 +46,8 @@ public final class Log: Sendable {
         let monotonic = Log.clock(CLOCK_MONOTONIC)
         guard let dropped = self.budget.withLock({ Log.take(&$0, now: monotonic) }) else { return }
         let fields = fields.map { ($0.key, $0.value) }
-        let line = LogLine.make(self.format, microseconds: Log.clock(CLOCK_REALTIME), level, message, fields, dropped: dropped)
+        let line = LogLine.make(
+            self.format, microseconds: Log.clock(CLOCK_REALTIME), level, message, fields, dropped: dropped)
         if !self.isWritten(line) { self.budget.withLock { $0.dropped += dropped + 1 } }
     }
 

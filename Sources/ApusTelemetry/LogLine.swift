@@ -33,7 +33,8 @@ public enum LogFormat: String, Sendable {
 /// Makes one line. Whatever is in message and fields, it is one line without control characters, of bounded length.
 enum LogLine {
     static func make(
-        _ format: LogFormat, microseconds: Int64, _ level: LogLevel, _ message: String, _ fields: [(String, String)], dropped: Int
+        _ format: LogFormat, microseconds: Int64, _ level: LogLevel, _ message: String, _ fields: [(String, String)],
+        dropped: Int
     ) -> [UInt8] {
         let all = dropped > 0 ? fields + [("dropped", "\(dropped)")] : fields
         var line: [UInt8] = []
@@ -47,7 +48,8 @@ enum LogLine {
 
     /// Fields that would make the line too long are left out, and `truncated` says so: what is written stays valid JSON.
     private static func json(
-        _ microseconds: Int64, _ level: LogLevel, _ message: String, _ fields: [(String, String)], to line: inout [UInt8]
+        _ microseconds: Int64, _ level: LogLevel, _ message: String, _ fields: [(String, String)],
+        to line: inout [UInt8]
     ) {
         line.append(contentsOf: #"{"time":"\#(Self.time(microseconds))","level":"\#(level.name)","message":"#.utf8)
         // Escaped, a byte takes at most six: half of the line at worst.
@@ -59,22 +61,30 @@ enum LogLine {
             JSONText.append(name, to: &field)
             field.append(UInt8(ascii: ":"))
             JSONText.append(Self.withoutC1(value), to: &field)
-            if line.count + field.count + 32 <= Limits.Telemetry.logLineBytes { line += field } else { isTruncated = true }
+            if line.count + field.count + 32 <= Limits.Telemetry.logLineBytes {
+                line += field
+            } else {
+                isTruncated = true
+            }
         }
         line.append(contentsOf: (isTruncated ? #","truncated":true}"# : "}").utf8)
     }
 
     private static func text(
-        _ microseconds: Int64, _ level: LogLevel, _ message: String, _ fields: [(String, String)], to line: inout [UInt8]
+        _ microseconds: Int64, _ level: LogLevel, _ message: String, _ fields: [(String, String)],
+        to line: inout [UInt8]
     ) {
         let word = level.name.uppercased()
-        line.append(contentsOf: "\(Self.time(microseconds)) \(word)\(String(repeating: " ", count: 7 - word.utf8.count)) ".utf8)
+        line.append(
+            contentsOf: "\(Self.time(microseconds)) \(word)\(String(repeating: " ", count: 7 - word.utf8.count)) ".utf8)
         Self.appendPlain(message, to: &line)
         for (name, value) in fields {
             line.append(UInt8(ascii: " "))
             Self.appendPlain(name, to: &line)
             line.append(UInt8(ascii: "="))
-            let isPlain = !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x3D }
+            let isPlain =
+                !value.isEmpty
+                && value.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x3D }
             if isPlain { Self.appendPlain(value, to: &line) } else { JSONText.append(Self.withoutC1(value), to: &line) }
         }
         guard line.count > Limits.Telemetry.logLineBytes - 8 else { return }
@@ -99,7 +109,8 @@ enum LogLine {
     /// The second set of control characters is plain text to JSON, but not to terminals.
     private static func withoutC1(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: { (0x80...0x9F).contains($0.value) }) else { return text }
-        return String(String.UnicodeScalarView(text.unicodeScalars.map { (0x80...0x9F).contains($0.value) ? "\u{FFFD}" : $0 }))
+        return String(
+            String.UnicodeScalarView(text.unicodeScalars.map { (0x80...0x9F).contains($0.value) ? "\u{FFFD}" : $0 }))
     }
 
     private static func prefix(_ text: String, bytes: Int) -> String {

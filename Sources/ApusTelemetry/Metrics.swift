@@ -19,9 +19,11 @@ public struct MetricDescription: Sendable, Equatable {
     public let labels: [String]
 
     public init(_ name: String, _ help: String, _ kind: Kind, labels: [String] = []) {
-        precondition(MetricDescription.isName(name) && labels.allSatisfy(MetricDescription.isName), "letters, digits and _ only")
+        precondition(
+            MetricDescription.isName(name) && labels.allSatisfy(MetricDescription.isName), "letters, digits and _ only")
         if case .histogram(let bounds) = kind {
-            precondition(bounds == bounds.sorted() && bounds.allSatisfy(\.isFinite) && !labels.contains("le"), "bounds ascend")
+            precondition(
+                bounds == bounds.sorted() && bounds.allSatisfy(\.isFinite) && !labels.contains("le"), "bounds ascend")
         }
         self.name = name
         self.help = help
@@ -31,7 +33,9 @@ public struct MetricDescription: Sendable, Equatable {
 
     private static func isName(_ name: String) -> Bool {
         guard let first = name.utf8.first, !(0x30...0x39).contains(first) else { return false }
-        return name.utf8.allSatisfy { $0 == 0x5F || (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0) }
+        return name.utf8.allSatisfy {
+            $0 == 0x5F || (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
+        }
     }
 }
 
@@ -70,7 +74,8 @@ public struct Metrics: Sendable {
     /// Label values come from outside (names of functions, topics), so their number has a bound: what comes above it shares one
     /// series whose values are all `other`.
     public mutating func series(_ description: MetricDescription, _ labels: [String] = []) -> MetricSeries {
-        precondition(labels.count == description.labels.count, "\(description.name) has the labels \(description.labels)")
+        precondition(
+            labels.count == description.labels.count, "\(description.name) has the labels \(description.labels)")
         let metric = self.metric(description)
         let labels = labels.map(Metrics.cut)
         if let index = self.byLabels[Key(metric: metric, labels: labels)] { return MetricSeries(index: index) }

@@ -33,7 +33,9 @@ public enum PrometheusText {
         text += "\(description.name)_count\(joined(labels)) \(total)\n"
     }
 
-    private static func joined(_ labels: [String]) -> String { labels.isEmpty ? "" : "{\(labels.joined(separator: ","))}" }
+    private static func joined(_ labels: [String]) -> String {
+        labels.isEmpty ? "" : "{\(labels.joined(separator: ","))}"
+    }
 
     /// Only what the format names is escaped; everything else is text.
     private static func escaped(_ text: String, quotes: Bool) -> String {

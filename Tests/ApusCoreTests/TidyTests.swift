@@ -31,7 +31,8 @@ import Testing
     }
 
     private static func lines(_ path: String) throws -> [Substring] {
-        String(decoding: try readFile("\(Self.root)/\(path)"), as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        String(decoding: try readFile("\(Self.root)/\(path)"), as: UTF8.self).split(
+            separator: "\n", omittingEmptySubsequences: false)
     }
 
     /// What each target may import beside the toolchain's own modules.
@@ -64,7 +65,9 @@ import Testing
     }
 
     @Test func theEngineKnowsNoClockThreadOrSystem() throws {
-        for path in Self.files("Sources/ApusEngine", ending: ".swift") + Self.files("Sources/ApusCore", ending: ".swift") {
+        for path in Self.files("Sources/ApusEngine", ending: ".swift")
+            + Self.files("Sources/ApusCore", ending: ".swift")
+        {
             for line in try Self.lines(path) where line.contains("import ") {
                 #expect(!line.contains("Glibc") && !line.contains("Foundation"), "\(path): \(line)")
             }
@@ -82,7 +85,8 @@ import Testing
     @Test func whatTheCompilerCannotCheckIsArgued() throws {
         for path in Self.files("Sources", ending: ".swift") {
             let lines = try Self.lines(path)
-            for (index, line) in lines.enumerated() where line.contains("nonisolated(unsafe)") || line.contains("@unchecked Sendable") {
+            for (index, line) in lines.enumerated()
+            where line.contains("nonisolated(unsafe)") || line.contains("@unchecked Sendable") {
                 if line.trimmedStart.hasPrefix("//") { continue }
                 // One argument may stand above a run of declarations it holds for, or first in the type it is about.
                 let near = lines[max(0, index - 12)...min(lines.count - 1, index + 3)]

@@ -12,7 +12,8 @@ import Testing
 
     @Test func `a request carries method, headers and body, and brings the answer back`() throws {
         try withServer(handler: { exchange in
-            let seen = "\(exchange.method) \(exchange.target) \(exchange.header("X-A") ?? "-") \(exchange.header("Content-Type") ?? "-") "
+            let seen =
+                "\(exchange.method) \(exchange.target) \(exchange.header("X-A") ?? "-") \(exchange.header("Content-Type") ?? "-") "
             exchange.respond(status: 201, headers: [("X-B", "c")], body: Array(seen.utf8) + exchange.body)
         }) { server in
             let client = try HTTPClient()
@@ -21,7 +22,8 @@ import Testing
             #expect(posted.status == 201)
             #expect(posted.header("x-b") == "c")
             #expect(String(decoding: posted.body, as: UTF8.self) == "POST /path?q=1 b - data")
-            let typed = try client.request("PUT", url, headers: [HTTPHeader("Content-Type", "application/json")], body: [])
+            let typed = try client.request(
+                "PUT", url, headers: [HTTPHeader("Content-Type", "application/json")], body: [])
             #expect(String(decoding: typed.body, as: UTF8.self) == "PUT /path?q=1 - application/json ")
             #expect(try client.request("DELETE", url).body == Array("DELETE /path?q=1 - - ".utf8))
             #expect(try client.request("HEAD", url).status == 201)
@@ -53,7 +55,9 @@ import Testing
 
     @Test func `a header with a line break is refused`() throws {
         let headers = [HTTPHeader("X-A", "b\r\nX-Evil: c")]
-        #expect(Self.code { _ = try HTTPClient().request("GET", "http://127.0.0.1:1/", headers: headers) } == .invalidArgument)
+        #expect(
+            Self.code { _ = try HTTPClient().request("GET", "http://127.0.0.1:1/", headers: headers) }
+                == .invalidArgument)
     }
 
     @Test func `an answer that does not come in time is a missed deadline`() throws {
@@ -61,17 +65,21 @@ import Testing
             var configuration = HTTPClient.Configuration()
             configuration.timeoutMilliseconds = 50
             let client = try HTTPClient(configuration: configuration)
-            #expect(Self.code { _ = try client.request("GET", "http://127.0.0.1:\(server.port)/") } == .deadlineExceeded)
+            #expect(
+                Self.code { _ = try client.request("GET", "http://127.0.0.1:\(server.port)/") } == .deadlineExceeded)
         }
     }
 
     @Test func `an answer at the limit passes and one byte more is refused`() throws {
-        try withServer(handler: { $0.respond(status: 200, body: [UInt8](repeating: 1, count: $0.rawPath == "/over" ? 1_001 : 1_000)) }) { server in
+        try withServer(handler: {
+            $0.respond(status: 200, body: [UInt8](repeating: 1, count: $0.rawPath == "/over" ? 1_001 : 1_000))
+        }) { server in
             var configuration = HTTPClient.Configuration()
             configuration.responseBytes = 1_000
             let client = try HTTPClient(configuration: configuration)
             #expect(try client.request("GET", "http://127.0.0.1:\(server.port)/at").body.count == 1_000)
-            #expect(Self.code { _ = try client.request("GET", "http://127.0.0.1:\(server.port)/over") } == .resultTooLarge)
+            #expect(
+                Self.code { _ = try client.request("GET", "http://127.0.0.1:\(server.port)/over") } == .resultTooLarge)
         }
     }
 
@@ -122,7 +130,9 @@ import Testing
             exchange.write(Array("part".utf8))
             exchange.later { $0.later { $0.abort() } }
         }) { server in
-            let code = Self.code { _ = try HTTPClient().stream("GET", "http://127.0.0.1:\(server.port)/") { _ in true } }
+            let code = Self.code {
+                _ = try HTTPClient().stream("GET", "http://127.0.0.1:\(server.port)/") { _ in true }
+            }
             #expect(code == .serverUnreachable)
         }
     }

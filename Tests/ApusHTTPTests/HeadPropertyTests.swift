@@ -9,7 +9,8 @@ import Testing
     /// Mostly the characters that matter, sometimes any.
     private static func text(_ random: inout SplitMix, upTo count: Int) -> [UInt8] {
         let pieces: [StaticString] = [
-            "/", "//", "%", "%2F", "%2f", "%00", "%5C", "%2e", ".", "..", "a", "Z", "0", "%C3%A9", "%C0%AF", "%FF", "?", "&", "=", "+", ";",
+            "/", "//", "%", "%2F", "%2f", "%00", "%5C", "%2e", ".", "..", "a", "Z", "0", "%C3%A9", "%C0%AF", "%FF", "?",
+            "&", "=", "+", ";",
             "\"", "\\", " ", ",", "q=0.5", "*", "text", "/json", "%25", "-", "_", "~", "%7F", "%ED%A0%80",
         ]
         var bytes: [UInt8] = []
@@ -24,13 +25,16 @@ import Testing
     }
 
     @Test(arguments: seeds)
-    func `a path that passes holds no separator, control or dot segment, and encodes back to itself`(seed: UInt64) throws {
+    func `a path that passes holds no separator, control or dot segment, and encodes back to itself`(seed: UInt64)
+        throws
+    {
         var random = SplitMix(seed)
         for _ in 0..<Self.inputsPerSeed {
             let raw = String(decoding: [UInt8(ascii: "/")] + Self.text(&random, upTo: 12), as: UTF8.self)
             guard let path = try? RequestPath(parsing: raw) else { continue }
             for (index, segment) in path.segments.enumerated() {
-                let isSound = segment != "." && segment != ".." && (!segment.isEmpty || index == path.segments.count - 1)
+                let isSound =
+                    segment != "." && segment != ".." && (!segment.isEmpty || index == path.segments.count - 1)
                     && segment.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != 0x2F && $0 != 0x5C }
                 #expect(isSound, "seed \(seed): \(raw)")
             }
@@ -40,14 +44,19 @@ import Testing
     }
 
     @Test(arguments: seeds)
-    func `a query, a media type and a list of ranges never trap, and a query encodes back to itself`(seed: UInt64) throws {
+    func `a query, a media type and a list of ranges never trap, and a query encodes back to itself`(seed: UInt64)
+        throws
+    {
         var random = SplitMix(seed)
         for _ in 0..<Self.inputsPerSeed {
             let raw = String(decoding: Self.text(&random, upTo: 16), as: UTF8.self)
-            if let media = MediaType(parsing: raw) { #expect(MediaType(parsing: media.essence)?.essence == media.essence) }
+            if let media = MediaType(parsing: raw) {
+                #expect(MediaType(parsing: media.essence)?.essence == media.essence)
+            }
             _ = AcceptHeader(raw).best(of: ["application/json", "text/event-stream"])
             guard let query = try? RequestQuery(parsing: raw) else { continue }
-            let again = query.parameters.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(separator: "&")
+            let again = query.parameters.map { "\(percentEncoded($0.name))=\(percentEncoded($0.value))" }.joined(
+                separator: "&")
             #expect(try RequestQuery(parsing: again) == query, "seed \(seed): \(raw)")
         }
     }
@@ -55,8 +64,13 @@ import Testing
     @Test(arguments: seeds)
     func `a head that passes has one reading`(seed: UInt64) {
         var random = SplitMix(seed)
-        let names: [String] = ["Content-Length", "content-length", "Transfer-Encoding", "Host", "HOST", "X-Other", "Origin", "Content-Length ", "X(", ""]
-        let values: [String] = ["1", "0", "+1", "chunked", "Chunked", "gzip", "localhost", "a\u{1}b", "", "1,1", "18446744073709551616"]
+        let names: [String] = [
+            "Content-Length", "content-length", "Transfer-Encoding", "Host", "HOST", "X-Other", "Origin",
+            "Content-Length ", "X(", "",
+        ]
+        let values: [String] = [
+            "1", "0", "+1", "chunked", "Chunked", "gzip", "localhost", "a\u{1}b", "", "1,1", "18446744073709551616",
+        ]
         var passed = 0
         for _ in 0..<Self.inputsPerSeed {
             var check = HeadCheck()
@@ -74,8 +88,12 @@ import Testing
             #expect(lengths.count + codings.count <= 1, "seed \(seed): \(lines)")
             #expect(lower.filter { $0.0 == "host" }.count == 1, "seed \(seed): \(lines)")
             #expect(codings.allSatisfy { $0.1 == "chunked" }, "seed \(seed): \(lines)")
-            #expect(lengths.allSatisfy { Int($0.1) == check.contentLength && !$0.1.hasPrefix("+") }, "seed \(seed): \(lines)")
-            #expect(!lower.contains { $0.0.isEmpty || $0.0.contains(" ") || $0.0.contains("(") || $0.1.contains("\u{1}") }, "seed \(seed): \(lines)")
+            #expect(
+                lengths.allSatisfy { Int($0.1) == check.contentLength && !$0.1.hasPrefix("+") },
+                "seed \(seed): \(lines)")
+            #expect(
+                !lower.contains { $0.0.isEmpty || $0.0.contains(" ") || $0.0.contains("(") || $0.1.contains("\u{1}") },
+                "seed \(seed): \(lines)")
         }
         #expect(passed > 100, "the inputs are not all refused")
     }

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct ListenerTests {
     @Test func `a request is answered and the connection serves the next one`() throws {
-        try withServer(handler: { $0.respond(status: 200, headers: [("X-Method", $0.method)], body: $0.body) }) { server in
+        try withServer(handler: { $0.respond(status: 200, headers: [("X-Method", $0.method)], body: $0.body) }) {
+            server in
             let client = try RawClient(port: server.port)
             for text in ["one", "", "three"] {
                 client.send(request("POST", "/echo", body: text))
@@ -20,10 +21,12 @@ import Testing
     }
 
     @Test func `the target arrives as it was sent`() throws {
-        try withServer(handler: { $0.respond(status: 200, body: Array("\($0.rawPath) \($0.rawQuery ?? "-")".utf8)) }) { server in
+        try withServer(handler: { $0.respond(status: 200, body: Array("\($0.rawPath) \($0.rawQuery ?? "-")".utf8)) }) {
+            server in
             let client = try RawClient(port: server.port)
             for (target, seen) in [
-                ("/a%2Fb%00c?x=%20y&z", "/a%2Fb%00c x=%20y&z"), ("/plain", "/plain -"), ("/q?", "/q "), ("/a?b?c", "/a b?c"),
+                ("/a%2Fb%00c?x=%20y&z", "/a%2Fb%00c x=%20y&z"), ("/plain", "/plain -"), ("/q?", "/q "),
+                ("/a?b?c", "/a b?c"),
             ] {
                 client.send(request("GET", target))
                 #expect(try client.response().text == seen)
@@ -34,7 +37,9 @@ import Testing
     @Test func `requests sent in one go are answered in their order`() throws {
         try withServer(handler: { exchange in
             // Every other one answers later, from the loop's inbox.
-            guard exchange.rawPath.hasSuffix("1") else { return exchange.respond(status: 200, body: Array(exchange.rawPath.utf8)) }
+            guard exchange.rawPath.hasSuffix("1") else {
+                return exchange.respond(status: 200, body: Array(exchange.rawPath.utf8))
+            }
             exchange.later { $0.respond(status: 200, body: Array($0.rawPath.utf8)) }
         }) { server in
             let client = try RawClient(port: server.port)
@@ -66,7 +71,9 @@ import Testing
     }
 
     @Test func `a client that asks first is told to go on, or refused before it sends`() throws {
-        try withServer(configure: { $0.bodyLimit = { _, _ in 10 } }, handler: { $0.respond(status: 200, body: $0.body) }) { server in
+        try withServer(
+            configure: { $0.bodyLimit = { _, _ in 10 } }, handler: { $0.respond(status: 200, body: $0.body) }
+        ) { server in
             let client = try RawClient(port: server.port)
             client.send("POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
             #expect(try client.head().status == 100)
@@ -80,13 +87,16 @@ import Testing
     @Test func `a chunked body arrives whole`() throws {
         try withServer(handler: { $0.respond(status: 200, body: $0.body) }) { server in
             let client = try RawClient(port: server.port)
-            client.send("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+            client.send(
+                "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+            )
             #expect(try client.response().text == "abcde")
         }
     }
 
     @Test func `connections over the limit wait until one closes`() throws {
-        try withServer(configure: { $0.connections = 2 }, handler: { $0.respond(status: 200, body: Array("in".utf8)) }) { server in
+        try withServer(configure: { $0.connections = 2 }, handler: { $0.respond(status: 200, body: Array("in".utf8)) })
+        { server in
             let clients = try (0..<3).map { _ in try RawClient(port: server.port) }
             for client in clients { client.send(request("GET", "/")) }
             #expect(try clients[0].response().text == "in")
@@ -98,7 +108,8 @@ import Testing
     }
 
     @Test func `an answer with a header that cannot be sent becomes an internal error`() throws {
-        try withServer(handler: { $0.respond(status: 200, headers: [("X-Bad", "a\r\nX-Evil: b")], body: [1]) }) { server in
+        try withServer(handler: { $0.respond(status: 200, headers: [("X-Bad", "a\r\nX-Evil: b")], body: [1]) }) {
+            server in
             let client = try RawClient(port: server.port)
             client.send(request("GET", "/"))
             let response = try client.response()

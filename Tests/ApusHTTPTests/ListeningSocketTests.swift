@@ -14,17 +14,25 @@ import Testing
         let port = ListeningSocket.port(of: socket)
         #expect(port != 0)
         #expect(Self.code { () throws(ApusError) in _ = try ListeningSocket.open(port: port) } == .portInUse)
-        #expect(Self.code { () throws(ApusError) in _ = try ListeningSocket.open(port: port, reusePort: true) } == .portInUse)
+        #expect(
+            Self.code { () throws(ApusError) in _ = try ListeningSocket.open(port: port, reusePort: true) }
+                == .portInUse)
         let second = try ListeningSocket.open(port: port, reusePort: true, joins: true)
         #expect(ListeningSocket.port(of: second) == port)
         #expect(ListeningSocket.port(of: socket) == port)
     }
 
     @Test func `addresses are numbers or localhost`() throws {
-        #expect(Self.code { () throws(ApusError) in _ = try ListeningSocket.open(address: "example.com", port: 0) } == .invalidArgument)
-        #expect(Self.code { () throws(ApusError) in _ = try ListeningSocket.open(address: "", port: 0) } == .invalidArgument)
+        #expect(
+            Self.code { () throws(ApusError) in _ = try ListeningSocket.open(address: "example.com", port: 0) }
+                == .invalidArgument)
+        #expect(
+            Self.code { () throws(ApusError) in _ = try ListeningSocket.open(address: "", port: 0) } == .invalidArgument
+        )
         // TEST-NET-1 belongs to nobody.
-        #expect(Self.code { () throws(ApusError) in _ = try ListeningSocket.open(address: "192.0.2.1", port: 0) } == .addressNotAllowed)
+        #expect(
+            Self.code { () throws(ApusError) in _ = try ListeningSocket.open(address: "192.0.2.1", port: 0) }
+                == .addressNotAllowed)
         let socket = try ListeningSocket.open(address: "localhost", port: 0)
         #expect(ListeningSocket.port(of: socket) != 0)
     }

@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct RequestPathTests {
     @Test(arguments: [
-        ("/", []), ("/a", ["a"]), ("/a/b", ["a", "b"]), ("/a/", ["a", ""]), ("/%41%c3%A9", ["A\u{E9}"]), ("/a%2525", ["a%25"]),
+        ("/", []), ("/a", ["a"]), ("/a/b", ["a", "b"]), ("/a/", ["a", ""]), ("/%41%c3%A9", ["A\u{E9}"]),
+        ("/a%2525", ["a%25"]),
         ("/a+b", ["a+b"]), ("/a.b/...", ["a.b", "..."]), ("/a%20b", ["a b"]), ("/a;b=c", ["a;b=c"]),
     ])
     func `a path is split first and decoded once`(raw: String, segments: [String]) throws {
@@ -11,10 +12,14 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", PathError.noSlash), ("a", .noSlash), ("//", .emptySegment), ("/a//b", .emptySegment), ("/.", .dotSegment), ("/a/../b", .dotSegment),
-        ("/%2e", .dotSegment), ("/a/.%2E/b", .dotSegment), ("/a%00", .forbiddenCharacter), ("/a%2fb", .forbiddenCharacter),
-        ("/a%2Fb", .forbiddenCharacter), ("/a%5Cb", .forbiddenCharacter), ("/a\\b", .forbiddenCharacter), ("/a%0a", .forbiddenCharacter),
-        ("/a%7F", .forbiddenCharacter), ("/a b", .forbiddenCharacter), ("/\u{E9}", .forbiddenCharacter), ("/%", .malformedEncoding),
+        ("", PathError.noSlash), ("a", .noSlash), ("//", .emptySegment), ("/a//b", .emptySegment), ("/.", .dotSegment),
+        ("/a/../b", .dotSegment),
+        ("/%2e", .dotSegment), ("/a/.%2E/b", .dotSegment), ("/a%00", .forbiddenCharacter),
+        ("/a%2fb", .forbiddenCharacter),
+        ("/a%2Fb", .forbiddenCharacter), ("/a%5Cb", .forbiddenCharacter), ("/a\\b", .forbiddenCharacter),
+        ("/a%0a", .forbiddenCharacter),
+        ("/a%7F", .forbiddenCharacter), ("/a b", .forbiddenCharacter), ("/\u{E9}", .forbiddenCharacter),
+        ("/%", .malformedEncoding),
         ("/%4", .malformedEncoding), ("/%4g", .malformedEncoding), ("/%C0%AF", .invalidUTF8), ("/%C0%80", .invalidUTF8),
         ("/%ED%A0%80", .invalidUTF8), ("/%FF", .invalidUTF8),
     ])
@@ -24,8 +29,12 @@ import Testing
     }
 
     @Test func `segments have a bound`() throws {
-        #expect(try RequestPath(parsing: String(repeating: "/a", count: RequestPath.segmentsMax)).segments.count == RequestPath.segmentsMax)
-        #expect(throws: PathError.tooManySegments) { try RequestPath(parsing: String(repeating: "/a", count: RequestPath.segmentsMax + 1)) }
+        #expect(
+            try RequestPath(parsing: String(repeating: "/a", count: RequestPath.segmentsMax)).segments.count
+                == RequestPath.segmentsMax)
+        #expect(throws: PathError.tooManySegments) {
+            try RequestPath(parsing: String(repeating: "/a", count: RequestPath.segmentsMax + 1))
+        }
     }
 }
 
@@ -72,7 +81,10 @@ import Testing
         #expect(MediaType(parsing: "text/plain;")?.essence == "text/plain")
     }
 
-    @Test(arguments: ["", "json", "a/", "/b", "a/b c", "a/b;c", "a/b;c=", "a/b;c=\"d", "a/b;c=\"d\\", "a/b;c=d;c=e", "a b/c", "a/b;c =d", "a/b,c/d"])
+    @Test(arguments: [
+        "", "json", "a/", "/b", "a/b c", "a/b;c", "a/b;c=", "a/b;c=\"d", "a/b;c=\"d\\", "a/b;c=d;c=e", "a b/c",
+        "a/b;c =d", "a/b,c/d",
+    ])
     func `what is no media type is refused`(text: String) { #expect(MediaType(parsing: text) == nil) }
 
     @Test func `parameters have a bound`() {
@@ -83,12 +95,15 @@ import Testing
 }
 
 @Suite struct AcceptHeaderTests {
-    @Test(arguments: [
-        (nil, "application/json"), ("*/*", "application/json"), ("text/event-stream", "text/event-stream"),
-        ("application/json;q=0.5, text/event-stream", "text/event-stream"), ("text/*", "text/event-stream"),
-        ("*/*;q=0.1, application/json;q=0", "text/event-stream"), ("text/event-stream;q=0.001", "text/event-stream"),
-        ("image/png", nil), ("application/json;q=0", nil), ("nonsense", "application/json"), ("a/b;q=2", "application/json"),
-    ] as [(String?, String?)])
+    @Test(
+        arguments: [
+            (nil, "application/json"), ("*/*", "application/json"), ("text/event-stream", "text/event-stream"),
+            ("application/json;q=0.5, text/event-stream", "text/event-stream"), ("text/*", "text/event-stream"),
+            ("*/*;q=0.1, application/json;q=0", "text/event-stream"),
+            ("text/event-stream;q=0.001", "text/event-stream"),
+            ("image/png", nil), ("application/json;q=0", nil), ("nonsense", "application/json"),
+            ("a/b;q=2", "application/json"),
+        ] as [(String?, String?)])
     func `the offer taken most gladly wins`(header: String?, offer: String?) {
         #expect(AcceptHeader(header).best(of: ["application/json", "text/event-stream"]) == offer)
     }
@@ -96,8 +111,10 @@ import Testing
 
 @Suite struct ServerSentEventTests {
     @Test(arguments: [
-        ("", "data: \n\n"), ("one", "data: one\n\n"), ("a\nb", "data: a\ndata: b\n\n"), ("a\r\nb", "data: a\ndata: b\n\n"),
-        ("a\rb", "data: a\ndata: b\n\n"), ("a\n\nb\n", "data: a\ndata: \ndata: b\ndata: \n\n"), ("a\n\r\nb", "data: a\ndata: \ndata: b\n\n"),
+        ("", "data: \n\n"), ("one", "data: one\n\n"), ("a\nb", "data: a\ndata: b\n\n"),
+        ("a\r\nb", "data: a\ndata: b\n\n"),
+        ("a\rb", "data: a\ndata: b\n\n"), ("a\n\nb\n", "data: a\ndata: \ndata: b\ndata: \n\n"),
+        ("a\n\r\nb", "data: a\ndata: \ndata: b\n\n"),
     ])
     func `each line of the data becomes a line of the event`(data: String, text: String) {
         #expect(String(decoding: ServerSentEvent.encode(data: Array(data.utf8)), as: UTF8.self) == text)

@@ -7,22 +7,51 @@ import Testing
     private static let chunks = "1\r\nx\r\n0\r\n\r\n"
 
     @Test(arguments: [
-        ("both lengths", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)", 400),
-        ("the length twice", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
-        ("two different lengths", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy", 400),
+        (
+            "both lengths",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)",
+            400
+        ),
+        (
+            "the length twice", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+            400
+        ),
+        (
+            "two different lengths",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy", 400
+        ),
         ("a list of lengths", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1, 1\r\n\r\nx", 400),
         ("a length with a sign", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\nx", 400),
         ("a negative length", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\nx", 400),
-        ("a length beyond all numbers", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n", 413),
-        ("the coding twice", "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)", 400),
+        (
+            "a length beyond all numbers",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n", 413
+        ),
+        (
+            "the coding twice",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)",
+            400
+        ),
         ("an unknown coding", "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-        ("a list of codings", "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n\(chunks)", 501),
-        ("a coding in HTTP/1.0", "POST / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)", 400),
+        (
+            "a list of codings",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n\(chunks)", 501
+        ),
+        (
+            "a coding in HTTP/1.0", "POST / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)",
+            400
+        ),
         ("two hosts", "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
         ("no host", "GET / HTTP/1.1\r\n\r\n", 400),
-        ("two authorizations", "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n", 400),
+        (
+            "two authorizations", "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: a\r\nAuthorization: b\r\n\r\n",
+            400
+        ),
         ("a name with a space before the colon", "GET / HTTP/1.1\r\nHost: localhost\r\nX-A : b\r\n\r\n", 400),
-        ("a length with a space before the colon", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length : 1\r\n\r\nx", 400),
+        (
+            "a length with a space before the colon",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length : 1\r\n\r\nx", 400
+        ),
         ("a name with a bracket", "GET / HTTP/1.1\r\nHost: localhost\r\nX(A: b\r\n\r\n", 400),
         ("a control character in a value", "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: b\u{1}c\r\n\r\n", 400),
         ("a delete character in a value", "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: b\u{7F}c\r\n\r\n", 400),
@@ -32,9 +61,15 @@ import Testing
         ("an unknown version", "GET / HTTP/1.2\r\nHost: localhost\r\n\r\n", 505),
         ("another host", "GET / HTTP/1.1\r\nHost: attacker.example\r\n\r\n", 421),
         ("another host with our port", "GET / HTTP/1.1\r\nHost: attacker.example:8787\r\n\r\n", 421),
-        ("another origin", "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: https://attacker.example\r\nContent-Length: 1\r\n\r\nx", 403),
+        (
+            "another origin",
+            "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: https://attacker.example\r\nContent-Length: 1\r\n\r\nx", 403
+        ),
         ("no origin by name", "POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\nContent-Length: 1\r\n\r\nx", 403),
-        ("the origin of another port", "POST / HTTP/1.1\r\nHost: localhost:1\r\nOrigin: http://localhost:2\r\nContent-Length: 1\r\n\r\nx", 403),
+        (
+            "the origin of another port",
+            "POST / HTTP/1.1\r\nHost: localhost:1\r\nOrigin: http://localhost:2\r\nContent-Length: 1\r\n\r\nx", 403
+        ),
     ])
     func `is refused before the handler runs`(what: String, head: String, status: Int) throws {
         let handled = Notes<String>()
@@ -58,11 +93,14 @@ import Testing
     /// None of these shows in what the library hands out.
     @Test(arguments: [
         "GET /a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: b\0c\r\n\r\n",
-        "GET / HTTP/1.1\r\nX-A: b\0c\r\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nX\0A: b\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nX-A: b\0c\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nX\0A: b\r\nHost: localhost\r\n\r\n",
         "GET / HTTP/1.1\r\nX-A: b\0\r\nHost: localhost\r\n\r\n", "GET /?a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "GET / HTTP/1.1\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\n\n",
+        "GET / HTTP/1.1\nHost: localhost\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\n\n",
         "GET / HTTP/1.1\r\nHost: localhost\nX-A: b\r\n\r\n", "GET / HTTP/1.1\nHost: localhost\n\n",
-        "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n c\r\n\r\n", "GET / HTTP/1.1\r\nX-A: b\r\n\tc\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n c\r\n\r\n",
+        "GET / HTTP/1.1\r\nX-A: b\r\n\tc\r\nHost: localhost\r\n\r\n",
         "GET / HTTP/1.1\r\nX-A:\r\n c\r\nHost: localhost\r\n\r\n",
     ])
     func `a NUL, a bare line feed and a folded line are refused`(head: String) throws {
@@ -85,7 +123,8 @@ import Testing
             let client = try RawClient(port: server.port)
             let long = String(repeating: "v", count: size == 1 ? 100 : 3_000)
             let lines = (0..<7).map { "X-\($0): \(long)\r\n" }.joined()
-            let head = "GET /path?q=%20&r HTTP/1.1\r\nHost:localhost\r\nEmpty:\r\nSpaces: \t b \t \r\nCookie: a=b; c=d\r\n\(lines)\r\n"
+            let head =
+                "GET /path?q=%20&r HTTP/1.1\r\nHost:localhost\r\nEmpty:\r\nSpaces: \t b \t \r\nCookie: a=b; c=d\r\n\(lines)\r\n"
             let bytes = Array(head.utf8)
             // Twice: the second begins where the first one left the library's buffer.
             for _ in 0..<2 {
@@ -102,10 +141,13 @@ import Testing
     }
 
     @Test func `our own pages may ask`() throws {
-        try withServer(configure: { $0.allowed.origins = ["https://console.example"] }, handler: { $0.respond(status: 200) }) { server in
+        try withServer(
+            configure: { $0.allowed.origins = ["https://console.example"] }, handler: { $0.respond(status: 200) }
+        ) { server in
             let client = try RawClient(port: server.port)
             for (host, origin) in [
-                ("localhost:8787", "http://localhost:8787"), ("LOCALHOST", "https://localhost"), ("127.0.0.1", "https://console.example"),
+                ("localhost:8787", "http://localhost:8787"), ("LOCALHOST", "https://localhost"),
+                ("127.0.0.1", "https://console.example"),
                 ("[::1]:1", "http://[::1]:1"),
             ] {
                 client.send("GET / HTTP/1.1\r\nHost: \(host)\r\nOrigin: \(origin)\r\n\r\n")
@@ -117,19 +159,26 @@ import Testing
     @Test func `a head over the limit is refused`() throws {
         try withServer(handler: { $0.respond(status: 200) }) { server in
             let client = try RawClient(port: server.port)
-            client.send("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + String(repeating: "a", count: Limits.HTTP.headBytes) + "\r\n\r\n")
+            client.send(
+                "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + String(repeating: "a", count: Limits.HTTP.headBytes)
+                    + "\r\n\r\n")
             let status = try? client.response().status
             #expect(status == nil || status == 431 || status == 413)
             let below = try RawClient(port: server.port)
-            below.send("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + String(repeating: "a", count: Limits.HTTP.headBytes / 2) + "\r\n\r\n")
+            below.send(
+                "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + String(repeating: "a", count: Limits.HTTP.headBytes / 2)
+                    + "\r\n\r\n")
             #expect(try below.response().status == 200)
         }
     }
 
     @Test func `a body at the limit passes and one byte more is refused`() throws {
-        try withServer(configure: { $0.bodyLimit = { _, path in path.hasPrefix("/big") ? 2_000 : 1_000 } }, handler: { exchange in
-            exchange.respond(status: 200, body: Array("\(exchange.body.count)".utf8))
-        }) { server in
+        try withServer(
+            configure: { $0.bodyLimit = { _, path in path.hasPrefix("/big") ? 2_000 : 1_000 } },
+            handler: { exchange in
+                exchange.respond(status: 200, body: Array("\(exchange.body.count)".utf8))
+            }
+        ) { server in
             let client = try RawClient(port: server.port)
             client.send(request("POST", "/", body: String(repeating: "a", count: 1_000)))
             #expect(try client.response().text == "1000")
@@ -145,10 +194,13 @@ import Testing
 
     @Test func `a body that outgrows the limit on its way costs the connection`() throws {
         let handled = Notes<Int>()
-        try withServer(configure: { $0.bodyLimit = { _, _ in 1_000 } }, handler: { exchange in
-            handled.add(exchange.body.count)
-            exchange.respond(status: 200)
-        }) { server in
+        try withServer(
+            configure: { $0.bodyLimit = { _, _ in 1_000 } },
+            handler: { exchange in
+                handled.add(exchange.body.count)
+                exchange.respond(status: 200)
+            }
+        ) { server in
             let client = try RawClient(port: server.port)
             client.send("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
             client.send("3e9\r\n" + String(repeating: "a", count: 1_001) + "\r\n0\r\n\r\n")
@@ -179,9 +231,13 @@ import Testing
     }
 
     @Test func `who may not ask is told so before the body is taken`() throws {
-        try withServer(configure: { configuration in
-            configuration.admit = { $0.header("Authorization") == nil ? Problem(.unauthenticated, "give a token") : nil }
-        }, handler: { $0.respond(status: 200) }) { server in
+        try withServer(
+            configure: { configuration in
+                configuration.admit = {
+                    $0.header("Authorization") == nil ? Problem(.unauthenticated, "give a token") : nil
+                }
+            }, handler: { $0.respond(status: 200) }
+        ) { server in
             let client = try RawClient(port: server.port)
             client.send(request("POST", "/", body: String(repeating: "a", count: 100_000)))
             let response = try client.response()
@@ -189,13 +245,19 @@ import Testing
             #expect(response.header("www-authenticate") == "Bearer")
             // Too much to be read for nothing: the answer comes at once.
             let large = try RawClient(port: server.port)
-            large.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(Limits.HTTP.discardedBytes + 1)\r\n\r\n")
+            large.send(
+                "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(Limits.HTTP.discardedBytes + 1)\r\n\r\n")
             #expect(try large.response().status == 401)
         }
     }
 
     @Test func `a client that is too slow is broken off`() throws {
-        try withServer(configure: { $0.pace.headMilliseconds = 0; $0.pace.bodyMilliseconds = 0 }, handler: { $0.respond(status: 200) }) { server in
+        try withServer(
+            configure: {
+                $0.pace.headMilliseconds = 0
+                $0.pace.bodyMilliseconds = 0
+            }, handler: { $0.respond(status: 200) }
+        ) { server in
             let head = try RawClient(port: server.port)
             head.send("GET / HT")
             #expect(head.rest().isEmpty)

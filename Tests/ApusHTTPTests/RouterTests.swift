@@ -17,7 +17,9 @@ import Testing
     }
 
     private static func found(_ method: String, _ path: String) throws -> (String, RouteParameters)? {
-        if case .found(let name, let parameters) = Self.router.match(method: method, path: try RequestPath(parsing: path)) {
+        if case .found(let name, let parameters) = Self.router.match(
+            method: method, path: try RequestPath(parsing: path))
+        {
             return (name, parameters)
         }
         return nil
@@ -27,7 +29,8 @@ import Testing
         ("GET", "/", "console"), ("GET", "/healthz", "health"), ("HEAD", "/healthz", "health"),
         ("POST", "/v1/topics/a.b/events", "publish"), ("POST", "/v1/namespaces/team/topics/t/events", "publish"),
         ("GET", "/v1/functions/builtin", "builtin"), ("DELETE", "/v1/functions/builtin", "delete"),
-        ("GET", "/v1/functions/other", "get"), ("PATCH", "/fn/a/b/c", "trigger"), ("GET", "/fn/", "trigger"), ("GET", "/fn", "trigger"),
+        ("GET", "/v1/functions/other", "get"), ("PATCH", "/fn/a/b/c", "trigger"), ("GET", "/fn/", "trigger"),
+        ("GET", "/fn", "trigger"),
     ])
     func `a request finds its route`(method: String, path: String, name: String) throws {
         #expect(try Self.found(method, path)?.0 == name)
@@ -41,7 +44,9 @@ import Testing
         #expect(try Self.found("GET", "/fn/embed/a%20b")?.1["path"] == "embed/a b")
     }
 
-    @Test(arguments: ["/v1", "/v1/topics", "/v1/topics/t/events/", "/v1/topics//events", "/healthz/", "/V1/topics/t/events"])
+    @Test(arguments: [
+        "/v1", "/v1/topics", "/v1/topics/t/events/", "/v1/topics//events", "/healthz/", "/V1/topics/t/events",
+    ])
     func `what has no route is not found`(path: String) throws {
         guard let path = try? RequestPath(parsing: path) else { return }
         guard case .notFound = Self.router.match(method: "GET", path: path) else {
@@ -62,13 +67,17 @@ import Testing
     @Test func `a server answers what has no route with a problem`() throws {
         try withServer(handler: { exchange in
             var router = Router<HTTPHandler>()
-            router.add("GET", "/a/{b}") { exchange, parameters in exchange.respond(status: 200, body: Array((parameters["b"] ?? "").utf8)) }
+            router.add("GET", "/a/{b}") { exchange, parameters in
+                exchange.respond(status: 200, body: Array((parameters["b"] ?? "").utf8))
+            }
             router.dispatch(exchange)
         }) { server in
             let client = try RawClient(port: server.port)
             for (method, path, status) in [
-                ("GET", "/a/x", 200), ("GET", "/b", 404), ("POST", "/a/x", 405), ("OPTIONS", "/a/x", 204), ("GET", "/a/..", 400),
-                ("GET", "/a/%2e%2E", 400), ("GET", "/a/%00", 400), ("GET", "/a/b%2Fc", 400), ("GET", "/a/%zz", 400), ("GET", "/a//b", 400),
+                ("GET", "/a/x", 200), ("GET", "/b", 404), ("POST", "/a/x", 405), ("OPTIONS", "/a/x", 204),
+                ("GET", "/a/..", 400),
+                ("GET", "/a/%2e%2E", 400), ("GET", "/a/%00", 400), ("GET", "/a/b%2Fc", 400), ("GET", "/a/%zz", 400),
+                ("GET", "/a//b", 400),
                 ("GET", "/a/%ff", 400),
             ] {
                 client.send(request(method, path))
@@ -100,8 +109,10 @@ import Testing
 
 @Suite struct OriginPolicyTests {
     @Test(arguments: [
-        ("localhost", "localhost"), ("localhost:80", "localhost"), ("[::1]", "[::1]"), ("[::1]:8787", "[::1]"), ("", ""), ("[", "["), ("[]", "[]"),
-        ("a:123456", "a:123456"), ("a:b", "a:b"), ("a:1:2", "a:1:2"), ("[::1]x", "[::1]x"), ("a:", "a"), ("[::1", "[::1"), ("\u{E9}:1", "\u{E9}"),
+        ("localhost", "localhost"), ("localhost:80", "localhost"), ("[::1]", "[::1]"), ("[::1]:8787", "[::1]"),
+        ("", ""), ("[", "["), ("[]", "[]"),
+        ("a:123456", "a:123456"), ("a:b", "a:b"), ("a:1:2", "a:1:2"), ("[::1]x", "[::1]x"), ("a:", "a"),
+        ("[::1", "[::1"), ("\u{E9}:1", "\u{E9}"),
     ])
     func `a host is told from its port`(host: String, name: String) {
         #expect(OriginPolicy.withoutPort(host) == name)

@@ -168,7 +168,8 @@ import Testing
         let written = 51
 
         unlink(scratch.path + "/filler")
-        _ = try LogFixture.write(log, LogBatch(urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: [1], value: [1])]))
+        _ = try LogFixture.write(
+            log, LogBatch(urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: [1], value: [1])]))
         _ = try LogFixture.write(log, batch)
         #expect(log.status.failure == nil)
         log.close()

@@ -23,7 +23,9 @@ import Testing
         }
 
         func exit(_ code: Int32?, signal: Int32? = nil, ticket: UInt64 = 7) async {
-            await self.bed.run { self.launcher.onExit?(LaunchTicket(rawValue: ticket), WorkerExit(code: code, signal: signal)) }
+            await self.bed.run {
+                self.launcher.onExit?(LaunchTicket(rawValue: ticket), WorkerExit(code: code, signal: signal))
+            }
         }
 
         func accept() async { await self.bed.run { self.launcher.accept(LaunchTicket(rawValue: 7)) } }
@@ -60,7 +62,8 @@ import Testing
         #expect(await build.bed.run { !FakeLauncher.isAbandoned(build.launcher.stdout) })
         await build.exit(0)
         try await build.bed.until("the end") { !build.results.isEmpty }
-        #expect(await build.bed.run { [build.launcher.stdout, build.launcher.stderr].allSatisfy(FakeLauncher.isAbandoned) })
+        #expect(
+            await build.bed.run { [build.launcher.stdout, build.launcher.stderr].allSatisfy(FakeLauncher.isAbandoned) })
         await build.close()
     }
 
@@ -100,7 +103,9 @@ import Testing
     @Test func tellsOnceWhyNothingWasLaunched() async {
         let build = await Case()
         await build.bed.run { build.launcher.refuse(ApusError(.noSlot, "no room")) }
-        let codes = await build.bed.run { build.results.map { if case .failure(let error) = $0 { error.code } else { ErrorCode.internal } } }
+        let codes = await build.bed.run {
+            build.results.map { if case .failure(let error) = $0 { error.code } else { ErrorCode.internal } }
+        }
         #expect(codes == [.noSlot])
         await build.exit(0)
         #expect(await build.bed.run { build.results.count } == 1)
@@ -123,9 +128,12 @@ import Testing
         await build.accept()
         await build.bed.run { build.run?.abandon() }
         await build.exit(0)
-        let codes = await build.bed.run { build.results.map { if case .failure(let error) = $0 { error.code } else { ErrorCode.internal } } }
+        let codes = await build.bed.run {
+            build.results.map { if case .failure(let error) = $0 { error.code } else { ErrorCode.internal } }
+        }
         #expect(codes == [.shuttingDown])
-        #expect(await build.bed.run { [build.launcher.stdout, build.launcher.stderr].allSatisfy(FakeLauncher.isAbandoned) })
+        #expect(
+            await build.bed.run { [build.launcher.stdout, build.launcher.stderr].allSatisfy(FakeLauncher.isAbandoned) })
         await build.close()
     }
 
@@ -134,7 +142,9 @@ import Testing
         await build.accept()
         await build.exit(0)
         // Everything happens on one loop, in order: the exit has been told, or it never will be.
-        #expect(await build.bed.run { build.results.count } == 1, "a deployment that builds dependencies would wait for ever")
+        #expect(
+            await build.bed.run { build.results.count } == 1,
+            "a deployment that builds dependencies would wait for ever")
         await build.close()
     }
 }

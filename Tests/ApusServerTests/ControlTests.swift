@@ -18,7 +18,8 @@ import Testing
         init(log: HeldLog = HeldLog(), journal: CInt = 2) throws {
             self.log = log
             try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
-            self.control = Control(log: log, journal: Log(descriptor: journal)) { [recorder] new, _ in recorder.add(new) }
+            self.control = Control(log: log, journal: Log(descriptor: journal)) { [recorder] new, _ in recorder.add(new)
+            }
             try self.control.replay()
         }
 
@@ -27,7 +28,9 @@ import Testing
         /// From now on what is written cannot be put into effect.
         func failToApply(_ error: ApusError) { self.recorder.fail(error) }
 
-        func deploy(_ yaml: String, bundle: Character = "a", ifMatch: UInt64? = nil, isDryRun: Bool = false) throws -> [ControlDecision.Outcome] {
+        func deploy(_ yaml: String, bundle: Character = "a", ifMatch: UInt64? = nil, isDryRun: Bool = false) throws
+            -> [ControlDecision.Outcome]
+        {
             let documents = try Manifest.parse(yaml, file: "test.yaml").map { manifest in
                 guard case .function = manifest else { return DeployDocument(manifest: manifest) }
                 return DeployDocument(manifest: manifest, bundle: String(repeating: bundle, count: 64))
@@ -106,11 +109,15 @@ import Testing
         let changed = try test.deploy(Self.function, bundle: "b")
         #expect(changed.map(\.action) == [.updated] && changed.map(\.generation) == [2])
         let price = try #require(ResourceName(.default, "price"))
-        expectRefusal(.conflict) { () throws(ApusError) in try test.control.perform(.deleteFunction(price, ifMatch: 1)).get() }
+        expectRefusal(.conflict) { () throws(ApusError) in
+            try test.control.perform(.deleteFunction(price, ifMatch: 1)).get()
+        }
         let deleted = try test.control.perform(.deleteFunction(price, ifMatch: 2)).get().outcomes
         #expect(deleted.map(\.action) == [.deleted])
         #expect(test.control.catalogue.functions.isEmpty)
-        expectRefusal(.functionNotFound) { () throws(ApusError) in try test.control.perform(.deleteFunction(price, ifMatch: nil)).get() }
+        expectRefusal(.functionNotFound) { () throws(ApusError) in
+            try test.control.perform(.deleteFunction(price, ifMatch: nil)).get()
+        }
         let again = try test.deploy(Self.function)
         #expect(again.map(\.action) == [.created])
         #expect(try #require(again.first).generation > 2)
@@ -120,7 +127,9 @@ import Testing
     @Test func deletesATopicWithItsRecordsOnlyWhenNoFunctionReadsIt() throws {
         let test = try Case()
         _ = try test.deploy(Self.topic + Self.function)
-        expectRefusal(.conflict) { () throws(ApusError) in try test.control.perform(.deleteTopic(.default, "orders", ifMatch: nil)).get() }
+        expectRefusal(.conflict) { () throws(ApusError) in
+            try test.control.perform(.deleteTopic(.default, "orders", ifMatch: nil)).get()
+        }
         let price = try #require(ResourceName(.default, "price"))
         _ = try test.control.perform(.deleteFunction(price, ifMatch: nil)).get()
         _ = try test.control.perform(.deleteTopic(.default, "orders", ifMatch: nil)).get()
@@ -154,7 +163,9 @@ import Testing
         _ = try test.deploy(Self.topic)
         let orders = try #require(TopicName(.default, "orders"))
         let append = LogBatch.Append(topic: orders, partition: 1, block: EventBlock.encode(Event(data: [1])))
-        let documents = try Manifest.parse(Self.function, file: "f").map { DeployDocument(manifest: $0, bundle: String(repeating: "a", count: 64)) }
+        let documents = try Manifest.parse(Self.function, file: "f").map {
+            DeployDocument(manifest: $0, bundle: String(repeating: "a", count: 64))
+        }
         _ = try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: false), appends: [append]).get()
         #expect(test.log.batches == [1, 2])
         #expect(try test.log.bounds(of: TopicPartition(orders, 1)).end == 1)
@@ -210,7 +221,9 @@ import Testing
         let documents = try Manifest.parse(Self.topic, file: "t").map { DeployDocument(manifest: $0) }
         let control = TopicPartition(.control, 0)
         #expect(try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: true)).get().position == nil)
-        #expect(try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: false)).get().position == RecordPlace(control, 0))
+        #expect(
+            try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: false)).get().position
+                == RecordPlace(control, 0))
         _ = try test.deploy(Self.function)
         let unchanged = try test.control.perform(.deploy(documents, ifMatch: nil, isDryRun: false)).get()
         #expect(unchanged.position == RecordPlace(control, 1), "whoever finds it there already must see it too")
@@ -221,7 +234,9 @@ import Testing
         let test = try Case()
         test.control.stop()
         let price = try #require(ResourceName(.default, "price"))
-        expectRefusal(.shuttingDown) { () throws(ApusError) in try test.control.perform(.deleteFunction(price, ifMatch: nil)).get() }
+        expectRefusal(.shuttingDown) { () throws(ApusError) in
+            try test.control.perform(.deleteFunction(price, ifMatch: nil)).get()
+        }
     }
 
     @Test func redrivesADeadLetterOnceWithTheRecordThatSaysSo() throws {
@@ -229,10 +244,14 @@ import Testing
         _ = try test.deploy(Self.topic + Self.function)
         let orders = try #require(TopicName(.default, "orders"))
         let reason = DeadLetterReason(
-            topic: "orders", partition: 1, offset: 5, attempts: 3, code: "function_failed", message: "boom", namespace: "default",
+            topic: "orders", partition: 1, offset: 5, attempts: 3, code: "function_failed", message: "boom",
+            namespace: "default",
             function: "price", trigger: "orders", time: .zero, revision: "r")
         var dead = Event(key: Array("k".utf8), data: Array("1e400".utf8))
-        dead.attributes = [Attribute("id", "7"), Attribute("mine", "kept", kind: .header), Attribute(InternalHeader.hops, "2", kind: .header)]
+        dead.attributes = [
+            Attribute("id", "7"), Attribute("mine", "kept", kind: .header),
+            Attribute(InternalHeader.hops, "2", kind: .header),
+        ]
         dead.attributes += reason.attributes
         let append = try Redrive(reason: reason, event: dead).append(test.control.catalogue, test.log)
         let id = DeadLetterID(logIdentity: 1, topic: .dead, partition: 0, offset: 9)
@@ -259,14 +278,21 @@ import Testing
         let test = try Case()
         _ = try test.deploy(Self.topic + Self.function)
         var reason = DeadLetterReason(
-            topic: "orders", partition: 7, offset: 5, attempts: 3, code: "c", message: "", namespace: "default", function: "price",
+            topic: "orders", partition: 7, offset: 5, attempts: 3, code: "c", message: "", namespace: "default",
+            function: "price",
             trigger: "orders", time: .zero, revision: "r")
         let catalogue = test.control.catalogue
-        #expect(try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log).partition == 1, "the last there is")
+        #expect(
+            try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log).partition == 1,
+            "the last there is")
         reason.trigger = "other"
-        expectRefusal(.conflict) { () throws(ApusError) in try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log) }
+        expectRefusal(.conflict) { () throws(ApusError) in
+            try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log)
+        }
         reason.function = "gone"
-        expectRefusal(.conflict) { () throws(ApusError) in try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log) }
+        expectRefusal(.conflict) { () throws(ApusError) in
+            try Redrive(reason: reason, event: Event(data: [])).append(catalogue, test.log)
+        }
         test.control.stop()
     }
 
@@ -274,7 +300,8 @@ import Testing
         let first = try Case()
         _ = try first.deploy(Self.topic + Self.function)
         let deployed = first.control.catalogue
-        let garbage = LogBatch.Append(topic: .control, partition: 0, block: EventBlock.encode(Event(key: [1], data: Array("{".utf8))))
+        let garbage = LogBatch.Append(
+            topic: .control, partition: 0, block: EventBlock.encode(Event(key: [1], data: Array("{".utf8))))
         first.log.submit(LogBatch(urgency: .settlement, appends: [garbage])) { _ in }
         first.control.stop()
 

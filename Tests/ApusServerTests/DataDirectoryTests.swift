@@ -14,7 +14,10 @@ struct DataDirectoryTests {
         guard let made = mkdtemp(&template) else { throw ApusError(.internal, "no folder in /tmp: \(errno)") }
         let folder = String(cString: made)
         defer {
-            for name in ["data/run/admin.token", "data/log.mdb", "data/bundles", "data/layers", "data/run", "data", "victim/file", "victim"] {
+            for name in [
+                "data/run/admin.token", "data/log.mdb", "data/bundles", "data/layers", "data/run", "data",
+                "victim/file", "victim",
+            ] {
                 if unlink("\(folder)/\(name)") != 0 { rmdir("\(folder)/\(name)") }
             }
             rmdir(folder)
@@ -55,7 +58,9 @@ struct DataDirectoryTests {
             try DataDirectory.prepare(data, user: Self.server, group: Self.server)
             for file in ["log.mdb", "run/admin.token"] { self.write("\(data)/\(file)", owner: Self.server) }
             try DataDirectory.prepare(data, user: Self.server + 2_048, group: Self.server + 2_048)
-            for file in ["log.mdb", "run/admin.token"] { #expect(self.status("\(data)/\(file)")?.st_uid == Self.server + 2_048) }
+            for file in ["log.mdb", "run/admin.token"] {
+                #expect(self.status("\(data)/\(file)")?.st_uid == Self.server + 2_048)
+            }
         }
     }
 
@@ -68,7 +73,9 @@ struct DataDirectoryTests {
             try DataDirectory.prepareFolder(data)
             chown(data, Self.server, Self.server)
             symlink(victim, "\(data)/run")
-            let error = #expect(throws: ApusError.self) { try DataDirectory.prepare(data, user: Self.server, group: Self.server) }
+            let error = #expect(throws: ApusError.self) {
+                try DataDirectory.prepare(data, user: Self.server, group: Self.server)
+            }
             #expect(error?.code == .dataDirectoryInvalid)
             let status = self.status(victim)
             #expect(status?.st_uid == 0 && status.map { $0.st_mode & 0o7777 } == 0o755)

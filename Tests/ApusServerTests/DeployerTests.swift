@@ -17,7 +17,8 @@ import Testing
         let entered = ResultSlot<Bool>()
 
         func layer(
-            for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String, progress: (String) -> Void
+            for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String,
+            progress: (String) -> Void
         ) throws(ApusError) -> String {
             let slot = ResultSlot<Bool>()
             let (isFirst, isAbandoned) = self.waiting.withLock { state in
@@ -89,7 +90,9 @@ import Testing
             )
         }
 
-        func deploy(_ names: [String], dependencies: Bool = false, waits: Bool = false) throws -> ResultSlot<Result<Control.Done, ApusError>> {
+        func deploy(_ names: [String], dependencies: Bool = false, waits: Bool = false) throws -> ResultSlot<
+            Result<Control.Done, ApusError>
+        > {
             let yaml = names.map { name in
                 """
                 ---
@@ -104,7 +107,9 @@ import Testing
 
                 """
             }.joined()
-            let documents = try Manifest.parse(yaml, file: "t.yaml").map { DeployRequest.Document(manifest: $0, bundle: self.bundle) }
+            let documents = try Manifest.parse(yaml, file: "t.yaml").map {
+                DeployRequest.Document(manifest: $0, bundle: self.bundle)
+            }
             var request = DeployRequest(documents: documents)
             request.waits = waits
             let slot = ResultSlot<Result<Control.Done, ApusError>>()

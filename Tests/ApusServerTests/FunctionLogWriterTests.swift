@@ -23,7 +23,9 @@ import Testing
         func append(_ lines: Range<Int>) async {
             guard let function = ResourceName(.default, "f") else { return }
             await self.bed.run {
-                for line in lines { self.writer?.append(LogLine(function: function, time: .zero, level: .info, text: "\(line)")) }
+                for line in lines {
+                    self.writer?.append(LogLine(function: function, time: .zero, level: .info, text: "\(line)"))
+                }
             }
         }
 
@@ -33,7 +35,11 @@ import Testing
         func lines() throws -> [Int] {
             var lines: [Int] = []
             _ = try self.log.read(TopicPartition(.logs, 0), from: 0, maxRecords: .max, maxBytes: .max) { _, block in
-                if let event = try? EventBlock.decode(block.bytes), let line = LogLine(event), let number = Int(line.text) { lines.append(number) }
+                if let event = try? EventBlock.decode(block.bytes), let line = LogLine(event),
+                    let number = Int(line.text)
+                {
+                    lines.append(number)
+                }
                 return true
             }
             return lines

@@ -8,7 +8,9 @@ import Testing
 
 @Suite struct InvocationAnswerTests {
     /// What a caller receives of an answer that this makes.
-    private static func answer(_ accept: String?, _ make: @escaping @Sendable (InvocationAnswer) -> Void) throws -> Result<HTTPResponse, ApusError> {
+    private static func answer(_ accept: String?, _ make: @escaping @Sendable (InvocationAnswer) -> Void) throws
+        -> Result<HTTPResponse, ApusError>
+    {
         let loop = EventLoop()
         let socket = try ListeningSocket.open(address: "127.0.0.1", port: 0)
         let port = ListeningSocket.port(of: socket)
@@ -20,7 +22,9 @@ import Testing
                 make(InvocationAnswer(exchange, invocation: InvocationID(high: 1, low: 2)) {})
             }
             listener = made
-            do throws(ApusError) { try made.listen(socket: OwnedDescriptor(adopting: descriptor)) } catch { return error }
+            do throws(ApusError) { try made.listen(socket: OwnedDescriptor(adopting: descriptor)) } catch {
+                return error
+            }
             return nil
         }
         if let failure { throw failure }
@@ -39,7 +43,9 @@ import Testing
     }
 
     private static func start(_ answer: InvocationAnswer, _ type: String) {
-        EventBlock.encode(Event(attributes: [Attribute("datacontenttype", type)], data: [])).withUnsafeBytes { answer.onStart($0) }
+        EventBlock.encode(Event(attributes: [Attribute("datacontenttype", type)], data: [])).withUnsafeBytes {
+            answer.onStart($0)
+        }
         Array("1".utf8).withUnsafeBytes { answer.onPart($0) }
     }
 
@@ -63,7 +69,8 @@ import Testing
     @Test func whatNoHeaderCanSayIsLeftOutAndTheResultArrives() throws {
         let event = Event(
             attributes: [
-                Attribute("id", "7 ä"), Attribute("bad name", "x"), Attribute("line\r\nbreak", "x"), Attribute("ünder", "x"),
+                Attribute("id", "7 ä"), Attribute("bad name", "x"), Attribute("line\r\nbreak", "x"),
+                Attribute("ünder", "x"),
                 Attribute("datacontenttype", "text/plain\r\nX: 1"), Attribute("own", "header", kind: .header),
             ],
             data: Array("result".utf8))
@@ -71,6 +78,7 @@ import Testing
         let response = try Self.answer(nil) { answer in block.withUnsafeBytes { answer.onResult($0) } }.get()
         #expect(response.status == 200 && response.body == Array("result".utf8))
         #expect(response.header("Content-Type") == "application/octet-stream")
-        #expect(response.headers.filter { $0.name.lowercased().hasPrefix("ce-") } == [HTTPHeader("ce-id", "7%20%C3%A4")])
+        #expect(
+            response.headers.filter { $0.name.lowercased().hasPrefix("ce-") } == [HTTPHeader("ce-id", "7%20%C3%A4")])
     }
 }

@@ -21,7 +21,8 @@ import Testing
             try self.log.createTopic(.logs, TopicConfiguration(partitions: 2))
             let projection = try Projection(path: "\(self.folder.path)/state.db", logIdentity: 1) { _ in 0 }
             if isStuck { try Self.lock(self.folder.path) }
-            self.follower = ProjectionFollower(log: self.log, thread: self.thread, projection: projection, loop: self.loop, journal: Log())
+            self.follower = ProjectionFollower(
+                log: self.log, thread: self.thread, projection: projection, loop: self.loop, journal: Log())
         }
 
         /// Takes away the table that log lines go to.
@@ -42,7 +43,10 @@ import Testing
             let function = try #require(ResourceName(.default, "f"))
             let line = LogLine(function: function, time: .zero, level: .info, text: text)
             self.log.submit(
-                LogBatch(urgency: .producer, appends: [LogBatch.Append(topic: .logs, partition: partition, block: EventBlock.encode(line.event))])
+                LogBatch(
+                    urgency: .producer,
+                    appends: [LogBatch.Append(topic: .logs, partition: partition, block: EventBlock.encode(line.event))]
+                )
             ) { _ in }
         }
 

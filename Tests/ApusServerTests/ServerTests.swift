@@ -24,7 +24,9 @@ import Testing
     @Test func answersAnUnknownPathAsAProblem() throws {
         let bed = try ServerBed()
         let answer = try bed.ask("GET", "/v1/nothing/here")
-        #expect(answer.status == 404 && answer.header("Content-Type") == Problem.mediaType && ServerBed.problem(answer) == "not_found")
+        #expect(
+            answer.status == 404 && answer.header("Content-Type") == Problem.mediaType
+                && ServerBed.problem(answer) == "not_found")
         bed.server.stop()
     }
 
@@ -37,7 +39,9 @@ import Testing
         #expect(answer.status == 503 && problems.count == 1 && problems[0].string?.contains("short of room") == true)
         bed.server.stop()
         #expect(Routes.problems(state: .serving, log: LogStatus(), projection: nil).isEmpty)
-        #expect(Routes.problems(state: .starting, log: LogStatus(failure: "disk"), projection: "apus.logs/1: gone").count == 3)
+        #expect(
+            Routes.problems(state: .starting, log: LogStatus(failure: "disk"), projection: "apus.logs/1: gone").count
+                == 3)
     }
 
     // MARK: reading what was written
@@ -87,10 +91,13 @@ import Testing
         _ = try bed.makeTopic("orders")
         _ = try bed.makeFunction("price", topic: "orders")
         let reason = DeadLetterReason(
-            topic: "orders", partition: 0, offset: 5, attempts: 3, code: "function_failed", message: "boom", namespace: "default",
+            topic: "orders", partition: 0, offset: 5, attempts: 3, code: "function_failed", message: "boom",
+            namespace: "default",
             function: "price", trigger: "orders", time: .zero, revision: "r")
         var event = Event(key: Array("k".utf8), data: Array(#"{"n":1e400,"n":2}"#.utf8))
-        event.attributes = [Attribute("id", "7"), Attribute("type", "t"), Attribute("datacontenttype", "application/json")] + reason.attributes
+        event.attributes =
+            [Attribute("id", "7"), Attribute("type", "t"), Attribute("datacontenttype", "application/json")]
+            + reason.attributes
         let place = try bed.append(.dead, event, partition: 3)
         let position = [HTTPHeader("Apus-Position", "apus.dead/3/\(place.offset)")]
         let list = try bed.ask("GET", "/v1/dead-letters", headers: position)
@@ -115,12 +122,18 @@ import Testing
         _ = try bed.makeTopic("orders", partitions: 8)
         let orders = try #require(TopicName(.default, "orders"))
         let data = [UInt8](repeating: 0x31, count: 900_000)
-        for partition in 0..<8 { for _ in 0..<3 { _ = try bed.append(orders, Event(data: data), partition: partition) } }
+        for partition in 0..<8 {
+            for _ in 0..<3 { _ = try bed.append(orders, Event(data: data), partition: partition) }
+        }
         let isPaused = Mutex(true)
-        let stream = bed.stream("GET", "/v1/topics/orders/events?from=earliest", headers: [ServerBed.events]) { isPaused.withLock { $0 } }
+        let stream = bed.stream("GET", "/v1/topics/orders/events?from=earliest", headers: [ServerBed.events]) {
+            isPaused.withLock { $0 }
+        }
         _ = try bed.append(orders, Event(data: data), partition: 0)
         isPaused.withLock { $0 = false }
-        func ids() -> [String] { stream.read.split(separator: "\n").filter { $0.hasPrefix("id: ") }.map { String($0.dropFirst(4)) } }
+        func ids() -> [String] {
+            stream.read.split(separator: "\n").filter { $0.hasPrefix("id: ") }.map { String($0.dropFirst(4)) }
+        }
         try ServerBed.until("all events") { ids().count == 25 }
         let seen = ids()
         for partition in 0..<8 {

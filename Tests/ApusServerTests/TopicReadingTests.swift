@@ -10,7 +10,9 @@ import Testing
     private struct Place: Hashable, Comparable {
         var partition: Int
         var offset: Offset
-        static func < (left: Place, right: Place) -> Bool { (left.partition, left.offset) < (right.partition, right.offset) }
+        static func < (left: Place, right: Place) -> Bool {
+            (left.partition, left.offset) < (right.partition, right.offset)
+        }
     }
 
     private let topic: TopicName
@@ -21,13 +23,18 @@ import Testing
         let slot = Mutex<Result<LogReceipt, ApusError>?>(nil)
         let block = EventBlock.encode(Event(key: [UInt8(partition)], data: [UInt8](repeating: 0x31, count: bytes)))
         // The log in memory answers before `submit` returns.
-        log.submit(LogBatch(urgency: .producer, appends: [LogBatch.Append(topic: self.topic, partition: partition, block: block)])) { result in
+        log.submit(
+            LogBatch(
+                urgency: .producer, appends: [LogBatch.Append(topic: self.topic, partition: partition, block: block)])
+        ) { result in
             slot.withLock { $0 = result }
         }
         _ = try #require(slot.withLock { $0 }).get()
     }
 
-    private func reading(_ partitions: Int, _ from: TopicReading.From = .position(.earliest), limit: Int) -> TopicReading {
+    private func reading(_ partitions: Int, _ from: TopicReading.From = .position(.earliest), limit: Int)
+        -> TopicReading
+    {
         TopicReading(topic: self.topic, partitions: Array(0..<partitions), from: from, limit: limit, headers: false)
     }
 
@@ -52,7 +59,8 @@ import Testing
         for _ in 0..<2_000 {
             let page = try reading.read(log)
             #expect(page.events.count <= reading.limit)
-            #expect(page.events.map(\.timestamp) == page.events.map(\.timestamp).sorted(), "a page is in the order of time")
+            #expect(
+                page.events.map(\.timestamp) == page.events.map(\.timestamp).sorted(), "a page is in the order of time")
             seen += page.events.map { Place(partition: $0.partition, offset: $0.offset) }
             reading.from = try Self.throughText(page.next)
             if page.isAtEnd, growths == 0 { break }
@@ -65,7 +73,9 @@ import Testing
         for partition in 0..<partitions {
             let end = try log.bounds(of: TopicPartition(self.topic, partition)).end
             all += (0..<end).map { Place(partition: partition, offset: $0) }
-            #expect(seen.filter { $0.partition == partition }.map(\.offset) == Array(0..<end), "partition \(partition), seed \(seed)")
+            #expect(
+                seen.filter { $0.partition == partition }.map(\.offset) == Array(0..<end),
+                "partition \(partition), seed \(seed)")
         }
         #expect(seen.sorted() == all)
     }
@@ -111,7 +121,9 @@ import Testing
             reading.from = try Self.throughText(page.next)
             if page.isAtEnd { break }
         }
-        #expect(seen.sorted() == (0..<partitions).flatMap { partition in (0..<2).map { Place(partition: partition, offset: $0) } })
+        #expect(
+            seen.sorted()
+                == (0..<partitions).flatMap { partition in (0..<2).map { Place(partition: partition, offset: $0) } })
     }
 
     @Test func startsWhereItIsTold() throws {
@@ -134,7 +146,9 @@ import Testing
         #expect(try offsets("1970-01-01T00:00:03Z") == [[2], [1, 2]])
     }
 
-    @Test(arguments: ["now", "-1", "0:", ":1", "0:-1", "0:1:2", "a:1", "0;1", "1e3", "", ",", "0:1,", ",0:1", "0:1,0:2", "-1:0"]) func refusesAPlaceItCannotRead(from: String) {
+    @Test(arguments: [
+        "now", "-1", "0:", ":1", "0:-1", "0:1:2", "a:1", "0;1", "1e3", "", ",", "0:1,", ",0:1", "0:1,0:2", "-1:0",
+    ]) func refusesAPlaceItCannotRead(from: String) {
         expectRefusal(.invalidArgument, from) { () throws(ApusError) in try TopicReading.From(from) }
     }
 

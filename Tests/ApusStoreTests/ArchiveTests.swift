@@ -150,7 +150,8 @@ import Testing
                     #expect(isInside && !entry.path.isEmpty, "seed \(seed), round \(round): \(entry.path)")
                 }
             } catch {
-                #expect([.bundleInvalid, .bundleTooLarge].contains(error.code), "seed \(seed), round \(round): \(error)")
+                #expect(
+                    [.bundleInvalid, .bundleTooLarge].contains(error.code), "seed \(seed), round \(round): \(error)")
             }
         }
     }

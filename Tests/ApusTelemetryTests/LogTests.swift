@@ -68,7 +68,9 @@ import Testing
         let pipe = Pipe()
         let log = Log(format: format, descriptor: pipe.writer)
         for character in ["a", "\u{20AC}", "\u{1}", "\""] {
-            log.info(String(repeating: character, count: 10_000), ["k": String(repeating: character, count: 10_000), "short": "1"])
+            log.info(
+                String(repeating: character, count: 10_000),
+                ["k": String(repeating: character, count: 10_000), "short": "1"])
             let lines = pipe.lines()
             #expect(lines.count == 1)
             let line = try #require(lines.first)
@@ -123,10 +125,12 @@ import Testing
         #expect(lines.allSatisfy { Set($0.suffix(50)).count == 1 })
     }
 
-    @Test(arguments: [
-        (0, "1970-01-01T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"), (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
-        (1_772_366_399_999_999, "2026-03-01T11:59:59.999Z"), (4_107_542_400_000_000, "2100-03-01T00:00:00.000Z"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "1970-01-01T00:00:00.000Z"), (-1, "1969-12-31T23:59:59.999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
+            (1_772_366_399_999_999, "2026-03-01T11:59:59.999Z"), (4_107_542_400_000_000, "2100-03-01T00:00:00.000Z"),
+        ] as [(Int64, String)])
     func `times are those of the calendar`(microseconds: Int64, text: String) {
         #expect(LogLine.time(microseconds) == text)
     }

@@ -3,11 +3,15 @@ import ApusTelemetry
 import Testing
 
 @Suite struct MetricsTests {
-    static let counter = MetricDescription("apus_deliveries_total", "Deliveries that settled.", .counter, labels: ["function"])
+    static let counter = MetricDescription(
+        "apus_deliveries_total", "Deliveries that settled.", .counter, labels: ["function"])
     static let gauge = MetricDescription("apus_workers", "Workers that run.", .gauge)
-    static let histogram = MetricDescription("apus_wait_seconds", "How long a delivery waited.", .histogram(bounds: [0.1, 1]), labels: ["f"])
+    static let histogram = MetricDescription(
+        "apus_wait_seconds", "How long a delivery waited.", .histogram(bounds: [0.1, 1]), labels: ["f"])
 
-    private static func text(_ metrics: Metrics) -> String { String(decoding: PrometheusText.write(metrics), as: UTF8.self) }
+    private static func text(_ metrics: Metrics) -> String {
+        String(decoding: PrometheusText.write(metrics), as: UTF8.self)
+    }
 
     @Test func `what is counted is written, sorted, with help and type`() {
         var metrics = Metrics()
@@ -42,7 +46,8 @@ import Testing
         #expect(
             lines == [
                 #"apus_wait_seconds_bucket{f="x",le="0.1"} 2"#, #"apus_wait_seconds_bucket{f="x",le="1"} 4"#,
-                #"apus_wait_seconds_bucket{f="x",le="+Inf"} 5"#, #"apus_wait_seconds_sum{f="x"} 8.65"#, #"apus_wait_seconds_count{f="x"} 5"#,
+                #"apus_wait_seconds_bucket{f="x",le="+Inf"} 5"#, #"apus_wait_seconds_sum{f="x"} 8.65"#,
+                #"apus_wait_seconds_count{f="x"} 5"#,
             ])
     }
 
@@ -71,13 +76,16 @@ import Testing
         var metrics = Metrics()
         for (index, value) in values.enumerated() { metrics.add(metrics.series(Self.counter, [value]), Double(index)) }
         let samples = try PrometheusReader.read(Self.text(metrics))
-        for (index, value) in values.enumerated() { #expect(samples["apus_deliveries_total|function=\(value)"] == Double(index)) }
+        for (index, value) in values.enumerated() {
+            #expect(samples["apus_deliveries_total|function=\(value)"] == Double(index))
+        }
         #expect(samples.count == values.count)
     }
 
     @Test func `numbers are written as the format knows them`() throws {
         for (value, text) in [
-            (0.0, "0"), (-0.5, "-0.5"), (1e-7, "1e-07"), (1e300, "1e+300"), (.infinity, "+Inf"), (-.infinity, "-Inf"), (.nan, "NaN"),
+            (0.0, "0"), (-0.5, "-0.5"), (1e-7, "1e-07"), (1e300, "1e+300"), (.infinity, "+Inf"), (-.infinity, "-Inf"),
+            (.nan, "NaN"),
             (9_007_199_254_740_991, "9007199254740991"),
         ] {
             var metrics = Metrics()
@@ -89,7 +97,9 @@ import Testing
 
     @Test func `series have a bound and what comes above it is counted together`() throws {
         var metrics = Metrics()
-        for number in 0..<Limits.Telemetry.seriesPerMetric + 5 { metrics.add(metrics.series(Self.counter, ["f\(number)"])) }
+        for number in 0..<Limits.Telemetry.seriesPerMetric + 5 {
+            metrics.add(metrics.series(Self.counter, ["f\(number)"]))
+        }
         var samples = try PrometheusReader.read(Self.text(metrics))
         #expect(samples.count == Limits.Telemetry.seriesPerMetric + 1)
         #expect(samples["apus_deliveries_total|function=other"] == 5)
@@ -120,10 +130,14 @@ enum PrometheusReader {
         guard text.isEmpty || text.unicodeScalars.last == "\n" else { throw Malformed(line: "no line feed at the end") }
         var samples: [String: Double] = [:]
         var types: Set<String> = []
-        for line in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map({ String($0) }) {
+        for line in text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map({
+            String($0)
+        }) {
             if line.hasPrefix("# TYPE ") {
                 let words = line.split(separator: " ")
-                guard words.count == 4, ["counter", "gauge", "histogram"].contains(words[3]) else { throw Malformed(line: line) }
+                guard words.count == 4, ["counter", "gauge", "histogram"].contains(words[3]) else {
+                    throw Malformed(line: line)
+                }
                 guard types.insert(String(words[2])).inserted else { throw Malformed(line: line) }
             } else if line.hasPrefix("# HELP ") {
                 guard line.split(separator: " ").count >= 4 else { throw Malformed(line: line) }
@@ -138,10 +152,14 @@ enum PrometheusReader {
 
     private static func sample(_ line: String) throws -> (String, Double) {
         var rest = Substring(line).unicodeScalars
-        func isNameScalar(_ scalar: Unicode.Scalar) -> Bool { scalar == "_" || (scalar.isASCII && scalar.properties.isAlphabetic) || ("0"..."9").contains(scalar) }
+        func isNameScalar(_ scalar: Unicode.Scalar) -> Bool {
+            scalar == "_" || (scalar.isASCII && scalar.properties.isAlphabetic) || ("0"..."9").contains(scalar)
+        }
         func name() throws -> String {
             let name = String(rest.prefix(while: isNameScalar))
-            guard let first = name.unicodeScalars.first, !("0"..."9").contains(first) else { throw Malformed(line: line) }
+            guard let first = name.unicodeScalars.first, !("0"..."9").contains(first) else {
+                throw Malformed(line: line)
+            }
             rest = rest.dropFirst(name.unicodeScalars.count)
             return name
         }

@@ -2,13 +2,16 @@ import ApusTestSupport
 import Glibc
 import Testing
 
-@Suite(.serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct BadInputTests {
     @Test func wrongInputIsAnErrorWithACodeAndTheServerStaysAlive() throws {
         let server = try TestServer()
         try server.start()
 
-        let broken = try server.write("broken", manifest: "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: Bad.Name}\nspec: {runtim: python3}\n")
+        let broken = try server.write(
+            "broken",
+            manifest: "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: Bad.Name}\nspec: {runtim: python3}\n")
         let manifest = server.apus("deploy", broken)
         #expect(manifest.status == 1)
         #expect(manifest.errors.contains("function.yaml:4:"), "\(manifest.errors)")
@@ -30,7 +33,8 @@ struct BadInputTests {
             #expect(result.errors.contains(text), "\(arguments): \(result.errors)")
         }
 
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         let large = String(repeating: "x", count: 2 << 20)
         try writeFile("\(server.folder)/large", large)
         let tooLarge = server.apus("publish", "in", "--data", "@\(server.folder)/large")
@@ -46,7 +50,8 @@ struct BadInputTests {
     @Test func aDeployOfUnknownTopicsOrAMissingHandlerChangesNothing() throws {
         let server = try TestServer()
         try server.start()
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         let before = server.apus("get", "functions", "--output", "json").output
         let unknownTopic = """
             apiVersion: apus.dev/v1
@@ -54,20 +59,23 @@ struct BadInputTests {
             metadata: {name: other}
             spec: {runtime: python3, handler: "main:handle", source: ., triggers: [{topic: missing}]}
             """
-        let refused = server.apus("deploy", try server.write("other", manifest: unknownTopic, files: ["main.py": Functions.echo]))
+        let refused = server.apus(
+            "deploy", try server.write("other", manifest: unknownTopic, files: ["main.py": Functions.echo]))
         #expect(refused.status != 0)
         #expect(refused.errors.contains("missing"), "\(refused.errors)")
         #expect(server.apus("get", "functions", "--output", "json").output == before)
 
         // Deploying the same content again is not an error and makes no new revision.
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         #expect(server.apus("get", "functions", "--output", "json").output == before)
     }
 
     @Test func aFailingBuildLeavesTheRunningRevisionAlone() throws {
         let server = try TestServer()
         try server.start()
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         let manifest = Functions.between("in", "out", extra: "  dependencies: requirements.txt")
         let folder = try server.write(
             "worker", manifest: manifest,
@@ -84,7 +92,8 @@ struct BadInputTests {
         let server = try TestServer()
         try server.start()
         let second = try ChildProcess(
-            "\(server.tree)/bin/apus", ["serve", "--data", "\(server.folder)/data2", "--listen", "127.0.0.1:\(server.port)"],
+            "\(server.tree)/bin/apus",
+            ["serve", "--data", "\(server.folder)/data2", "--listen", "127.0.0.1:\(server.port)"],
             in: server.folder
         )
         #expect(second.wait(seconds: 20) == 1)
@@ -116,7 +125,8 @@ struct BadInputTests {
     @Test func aFullLogRefusesProducersAndKeepsWhatItHas() throws {
         let server = try TestServer(arguments: ["--map-size", "16Mi"])
         try server.start()
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         let text = String(repeating: "x", count: 200_000)
         var refusal = ""
         var accepted = 0
@@ -135,10 +145,13 @@ struct BadInputTests {
     }
 
     @Test func aMissingRuntimeIsNamedWhereAFunctionIsDeployedAndCalled() throws {
-        let server = try TestServer(preparation: "touch /var/tmp/apus-no-python && mount --bind /var/tmp/apus-no-python $(readlink -f /usr/bin/python3)")
+        let server = try TestServer(
+            preparation:
+                "touch /var/tmp/apus-no-python && mount --bind /var/tmp/apus-no-python $(readlink -f /usr/bin/python3)")
         defer { unlink("/var/tmp/apus-no-python") }
         try server.start()
-        let folder = try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo])
+        let folder = try server.write(
+            "worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo])
         let deploy = server.apus("deploy", folder, "--wait")
         #expect(deploy.status == 1)
         #expect(deploy.errors.contains("runtime_missing"), "\(deploy.errors)")
@@ -150,13 +163,15 @@ struct BadInputTests {
     @Test func aFullDiskRefusesProducersAndKeepsWhatItHas() throws {
         let server = try TestServer()
         mkdir(server.data, 0o700)
-        try #require(mount("tmpfs", server.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
+        try #require(
+            mount("tmpfs", server.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
         defer {
             server.kill9()
             umount2(server.data, CInt(MNT_DETACH))
         }
         try server.start()
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         try writeFile("\(server.folder)/large.json", #"{"text": "\#(String(repeating: "x", count: 900_000))"}"#)
         var refusal = ""
         var accepted = 0

@@ -2,15 +2,19 @@ import ApusTestSupport
 import Glibc
 import Testing
 
-@Suite(.serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct MainJobTests {
     @Test func anEventTravelsFromTopicThroughFunctionToReplyTopic() throws {
         let server = try TestServer()
         try server.start()
-        let folder = try server.write("worker", manifest: Functions.between("documents", "results"), files: ["main.py": Functions.echo])
+        let folder = try server.write(
+            "worker", manifest: Functions.between("documents", "results"), files: ["main.py": Functions.echo])
         server.deploy(folder)
 
-        let events = (0..<20).map { #"{"key": "k\#($0 % 5)", "type": "t", "source": "/test", "id": "\#($0)", "data": {"text": "t\#($0)"}}"# }
+        let events = (0..<20).map {
+            #"{"key": "k\#($0 % 5)", "type": "t", "source": "/test", "id": "\#($0)", "data": {"text": "t\#($0)"}}"#
+        }
         try writeFile("\(server.folder)/events.ndjson", events.joined(separator: "\n"))
         let publish = server.apus("publish", "documents", "--file", "\(server.folder)/events.ndjson")
         #expect(publish.status == 0, "\(publish.errors)")
@@ -18,7 +22,9 @@ struct MainJobTests {
 
         let results = server.consume("results")
         for index in 0..<20 {
-            #expect(results.count(where: { $0.contains(#""text":"t\#(index)""#) || $0.contains(#""text": "t\#(index)""#) }) == 1)
+            #expect(
+                results.count(where: { $0.contains(#""text":"t\#(index)""#) || $0.contains(#""text": "t\#(index)""#) })
+                    == 1)
         }
         let logs = server.apus("logs", "worker")
         #expect(logs.output.contains("handling k1"), "\(logs.output)\(logs.errors)")
@@ -28,7 +34,8 @@ struct MainJobTests {
     @Test func aDirectInvocationAnswersTheCaller() throws {
         let server = try TestServer()
         try server.start()
-        server.deploy(try server.write("worker", manifest: Functions.between("a", "b"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("a", "b"), files: ["main.py": Functions.echo]))
         let result = server.apus("invoke", "worker", "--data", #"{"text": "hello"}"#)
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.output.contains("hello"))
@@ -47,7 +54,9 @@ struct MainJobTests {
             """
         server.deploy(try server.write("worker", manifest: Functions.between("a", "b"), files: ["main.py": code]))
         let streamed = server.apus("invoke", "worker", "--data", #"{"stream": true}"#)
-        #expect(streamed.output.contains("part 0") && streamed.output.contains("part 2"), "\(streamed.output)\(streamed.errors)")
+        #expect(
+            streamed.output.contains("part 0") && streamed.output.contains("part 2"),
+            "\(streamed.output)\(streamed.errors)")
         let large = server.apus("invoke", "worker", "--data", "{}")
         #expect(large.output.utf8.count > 3_000_000, "\(large.errors)")
     }
@@ -83,10 +92,11 @@ struct MainJobTests {
         server.deploy(try server.write("worker", manifest: manifest, files: ["main.py": code]))
         #expect(server.apus("publish", "in", "--key", "k", "--data", #"{"bad": true, "n": 7}"#).status == 0)
         var listing = ""
-        #expect(waitUntil(seconds: 20) {
-            listing = server.apus("dead", "list", "--output", "json").output
-            return listing.contains("function_failed")
-        }, "\(listing)")
+        #expect(
+            waitUntil(seconds: 20) {
+                listing = server.apus("dead", "list", "--output", "json").output
+                return listing.contains("function_failed")
+            }, "\(listing)")
         guard let id = listing.split(separator: "\"").drop(while: { $0 != "id" }).dropFirst(2).first else {
             Issue.record("no id in \(listing)")
             return
@@ -108,7 +118,8 @@ struct MainJobTests {
         server.deploy(try server.write("worker", manifest: manifest, files: ["main.py": Functions.echo]))
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "one"}"#).status == 0)
         #expect(server.apus("get", "instances").status == 0)
-        #expect(waitUntil(seconds: 20) { !server.apus("get", "instances", "--output", "json").output.contains("ready") })
+        #expect(
+            waitUntil(seconds: 20) { !server.apus("get", "instances", "--output", "json").output.contains("ready") })
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "two"}"#).output.contains("two"))
     }
 }

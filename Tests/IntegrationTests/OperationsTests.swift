@@ -3,18 +3,22 @@ import ApusTestSupport
 import Glibc
 import Testing
 
-@Suite(.serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct OperationsTests {
     @Test(arguments: [1, 3]) func theServerRunsWithOneOrSeveralShards(shards: Int) throws {
         let server = try TestServer(arguments: ["--shards", "\(shards)"])
         try server.start()
         for index in 0..<4 {
-            let manifest = Functions.between("in\(index)", "out\(index)").replacing("name: worker", with: "name: worker-\(index)")
+            let manifest = Functions.between("in\(index)", "out\(index)").replacing(
+                "name: worker", with: "name: worker-\(index)")
             server.deploy(try server.write("worker-\(index)", manifest: manifest, files: ["main.py": Functions.echo]))
         }
         for index in 0..<4 {
             #expect(server.apus("publish", "in\(index)", "--data", #"{"text": "t\#(index)"}"#).status == 0)
-            #expect(server.apus("invoke", "worker-\(index)", "--data", #"{"text": "d\#(index)"}"#).output.contains("d\(index)"))
+            #expect(
+                server.apus("invoke", "worker-\(index)", "--data", #"{"text": "d\#(index)"}"#).output.contains(
+                    "d\(index)"))
             #expect(waitUntil(seconds: 20) { server.consume("out\(index)").count == 1 })
         }
         #expect(server.terminate() == 0)
@@ -39,10 +43,13 @@ struct OperationsTests {
     @Test func stoppingLeavesNoProcessBehind() throws {
         let server = try TestServer()
         try server.start()
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "x"}"#).status == 0)
         guard let pid = server.process?.pid else { return }
-        let children = try String(decoding: readFile("/proc/\(pid)/task/\(pid)/children"), as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
+        let children = try String(decoding: readFile("/proc/\(pid)/task/\(pid)/children"), as: UTF8.self).split(
+            separator: " "
+        ).compactMap { pid_t($0) }
         #expect(!children.isEmpty)
         server.kill9()
         #expect(waitUntil(seconds: 10) { children.allSatisfy { kill($0, 0) != 0 } })

@@ -2,7 +2,8 @@ import ApusTestSupport
 import Glibc
 import Testing
 
-@Suite(.serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct RestartTests {
     /// `make soak` runs many more.
     static let seeds: [UInt64] = Array(1...(getenv("APUS_SOAK") == nil ? 3 : 60))
@@ -10,7 +11,8 @@ struct RestartTests {
     @Test func everythingIsFoundAgainWithoutTheProjection() throws {
         let server = try TestServer()
         try server.start()
-        server.deploy(try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
+        server.deploy(
+            try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
         let before = server.apus("get", "functions", "--output", "json").output
         #expect(server.terminate() == 0)
         for file in ["state.db", "state.db-wal", "state.db-shm"] { unlink("\(server.data)/\(file)") }

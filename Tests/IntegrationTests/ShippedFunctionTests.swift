@@ -4,7 +4,8 @@ import Glibc
 import Testing
 
 /// The shipped functions as a user deploys them, against reference results.
-@Suite(.serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct ShippedFunctionTests {
     private static let golden = "\(InstalledTree.packageRoot)/../shared/data/minilm-golden.json"
 
@@ -22,7 +23,9 @@ struct ShippedFunctionTests {
         let server = try TestServer()
         try server.start()
         let deploy = server.apus("deploy", "\(InstalledTree.packageRoot)/functions/embed-text", "--wait", seconds: 400)
-        if deploy.status != 0, deploy.errors.contains("Could not find a version") || deploy.errors.contains("connection") {
+        if deploy.status != 0,
+            deploy.errors.contains("Could not find a version") || deploy.errors.contains("connection")
+        {
             return print("skipped: the package index cannot be reached")
         }
         #expect(deploy.status == 0, "\(deploy.errors)")
@@ -32,7 +35,8 @@ struct ShippedFunctionTests {
         try #require(!texts.isEmpty && texts.count == references.count)
         for (text, reference) in zip(texts, references) {
             let body: JSONValue = ["text": text]
-            let result = server.apus("invoke", "embed-text", "--data", "-", input: String(decoding: body.encoded(), as: UTF8.self))
+            let result = server.apus(
+                "invoke", "embed-text", "--data", "-", input: String(decoding: body.encoded(), as: UTF8.self))
             let vector = (try JSONValue.parse(result.output)["vector"]?.array ?? []).compactMap(\.double)
             let expected = (reference.array ?? []).compactMap(\.double)
             #expect(Self.cosine(vector, expected) >= 0.9999, "\(text)")

@@ -118,7 +118,9 @@ extension SandboxTests {
             Attack("maps the page at zero", ["page-zero"], expect: .refused("EPERM")),
             Attack("opens a descriptor as high as its program's was", ["high-descriptor"], expect: .refused("EBADF")),
             Attack("raises a limit", ["raise-limit"], expect: .refused("EPERM")),
-            Attack("lowers the limit of dumps to where the host's handler starts", ["lower-core"], expect: .refused("ENOSYS")),
+            Attack(
+                "lowers the limit of dumps to where the host's handler starts", ["lower-core"],
+                expect: .refused("ENOSYS")),
             Attack("watches what others open", ["watch", "/usr/bin"], expect: .refused("ENOSYS")),
             Attack("arranges to outlive the nursery", ["outlive-parent"], expect: .refused("EPERM")),
             Attack("makes a socket that sends to any address", ["datagram-pair"], expect: .refused("ENOSYS")),

@@ -52,7 +52,8 @@ public final class HTTPClient {
         _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil
     ) throws(ApusError) -> HTTPResponse {
         let transfer = HTTPTransfer(bodyBytes: self.configuration.responseBytes, onChunk: nil)
-        try self.perform(method, url, headers, body, transfer, timeoutMilliseconds: self.configuration.timeoutMilliseconds)
+        try self.perform(
+            method, url, headers, body, transfer, timeoutMilliseconds: self.configuration.timeoutMilliseconds)
         return transfer.response
     }
 
@@ -61,7 +62,8 @@ public final class HTTPClient {
     /// Only the body of a success is handed on; that of an error is in the response that is returned.
     /// - Parameter onChunk: gets each part; false ends the transfer, which is then no error.
     public func stream(
-        _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil, onChunk: @escaping ([UInt8]) -> Bool
+        _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil,
+        onChunk: @escaping ([UInt8]) -> Bool
     ) throws(ApusError) -> HTTPResponse {
         let transfer = HTTPTransfer(bodyBytes: self.configuration.responseBytes, onChunk: onChunk)
         try self.perform(method, url, headers, body, transfer, timeoutMilliseconds: 0)
@@ -69,7 +71,8 @@ public final class HTTPClient {
     }
 
     private func perform(
-        _ method: String, _ url: String, _ headers: [HTTPHeader], _ body: [UInt8]?, _ transfer: HTTPTransfer, timeoutMilliseconds: Int
+        _ method: String, _ url: String, _ headers: [HTTPHeader], _ body: [UInt8]?, _ transfer: HTTPTransfer,
+        timeoutMilliseconds: Int
     ) throws(ApusError) {
         // Options go, connections stay.
         curl_easy_reset(self.handle)
@@ -113,7 +116,8 @@ public final class HTTPClient {
     }
 
     private func set(
-        _ method: String, hasBody: Bool, _ bytes: UnsafeRawBufferPointer, _ list: inout UnsafeMutablePointer<curl_slist>?
+        _ method: String, hasBody: Bool, _ bytes: UnsafeRawBufferPointer,
+        _ list: inout UnsafeMutablePointer<curl_slist>?
     ) {
         if method == "HEAD" { self.set(CURLOPT_NOBODY, 1) }
         if hasBody {
@@ -128,7 +132,9 @@ public final class HTTPClient {
             // Otherwise it calls every body a form. A type of the caller's comes before this and counts.
             if let longer = curl_slist_append(list, "Content-Type:") { list = longer }
         }
-        if method != "HEAD" { _ = method.withCString { apus_curl_set_string(self.handle, number(CURLOPT_CUSTOMREQUEST), $0) } }
+        if method != "HEAD" {
+            _ = method.withCString { apus_curl_set_string(self.handle, number(CURLOPT_CUSTOMREQUEST), $0) }
+        }
     }
 
     private func set(_ option: CURLoption, _ value: Int) { _ = apus_curl_set_long(self.handle, number(option), value) }
@@ -146,7 +152,8 @@ public final class HTTPClient {
                 header.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 })
             else {
                 curl_slist_free_all(list)
-                throw ApusError(.invalidArgument, "the header '\(header.name)' holds a character that no header may hold")
+                throw ApusError(
+                    .invalidArgument, "the header '\(header.name)' holds a character that no header may hold")
             }
             // A header without value is written with a semicolon, or libcurl would leave it out.
             let line = header.value.isEmpty ? "\(header.name);" : "\(header.name): \(header.value)"
@@ -168,9 +175,11 @@ public final class HTTPClient {
         case CURLE_OPERATION_TIMEDOUT where sent > 0:
             return ApusError(.deadlineExceeded, "no whole answer from \(url) in time: \(reason)")
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
-            return ApusError(.invalidArgument, "'\(url)' is no address of a server: give http://HOST:PORT or https://HOST:PORT")
+            return ApusError(
+                .invalidArgument, "'\(url)' is no address of a server: give http://HOST:PORT or https://HOST:PORT")
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_OPERATION_TIMEDOUT:
-            return ApusError(.serverUnreachable, "cannot reach \(url): \(reason); is the server running, and is the address right?")
+            return ApusError(
+                .serverUnreachable, "cannot reach \(url): \(reason); is the server running, and is the address right?")
         default:
             return ApusError(.serverUnreachable, "the connection to \(url) broke: \(reason)")
         }
@@ -230,15 +239,20 @@ final class HTTPTransfer {
 
 private func number(_ option: CURLoption) -> CInt { CInt(option.rawValue) }
 
-private func onBody(_ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?) -> Int {
+private func onBody(
+    _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
     guard let context else { return 0 }
     let transfer = Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue()
     // Any other number than that of the bytes ends the transfer.
     return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count)) ? size * count : 0
 }
 
-private func onHeaderLine(_ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?) -> Int {
+private func onHeaderLine(
+    _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
+) -> Int {
     guard let context else { return 0 }
-    Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue().takeLine(UnsafeRawBufferPointer(start: bytes, count: size * count))
+    Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue().takeLine(
+        UnsafeRawBufferPointer(start: bytes, count: size * count))
     return size * count
 }

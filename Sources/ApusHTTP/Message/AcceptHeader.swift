@@ -39,7 +39,9 @@ public struct AcceptHeader: Sendable, Equatable {
         guard let media = MediaType(parsing: offer) else { return 0 }
         var best: (precision: Int, quality: Int) = (-1, 0)
         for range in self.ranges {
-            guard let precision = range.precision(for: media.type, media.subtype), precision > best.precision else { continue }
+            guard let precision = range.precision(for: media.type, media.subtype), precision > best.precision else {
+                continue
+            }
             best = (precision, range.quality)
         }
         return best.quality
@@ -51,7 +53,8 @@ public struct AcceptHeader: Sendable, Equatable {
         repeat {
             scanner.skipSpace()
             if scanner.isAtEnd { break }
-            guard ranges.count < Self.rangesMax, let type = scanner.token(), scanner.take("/"), let subtype = scanner.token(),
+            guard ranges.count < Self.rangesMax, let type = scanner.token(), scanner.take("/"),
+                let subtype = scanner.token(),
                 let parameters = scanner.parameters(max: MediaType.parametersMax)
             else { return nil }
             let weight = parameters.first { $0.name == "q" }?.value
@@ -64,7 +67,9 @@ public struct AcceptHeader: Sendable, Equatable {
     /// `0.8` as 800; nil for what is no weight.
     private static func thousandths(_ text: String) -> Int? {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let whole = Int(parts[0]), (0...1).contains(whole), parts[0].utf8.count == 1 else { return nil }
+        guard parts.count <= 2, let whole = Int(parts[0]), (0...1).contains(whole), parts[0].utf8.count == 1 else {
+            return nil
+        }
         let fraction = parts.count == 2 ? parts[1] : ""
         guard fraction.utf8.count <= 3, fraction.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         let padded = Int(fraction + String(repeating: "0", count: 3 - fraction.utf8.count)) ?? 0

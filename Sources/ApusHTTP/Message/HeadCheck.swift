@@ -45,7 +45,9 @@ public struct HeadCheck: Sendable {
 
     /// Takes one header line.
     public mutating func add(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
-        if name.isEmpty || !name.allSatisfy(isTokenByte) { self.refuse("a header name holds a character that no name may hold") }
+        if name.isEmpty || !name.allSatisfy(isTokenByte) {
+            self.refuse("a header name holds a character that no name may hold")
+        }
         if value.contains(where: { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }) {
             self.refuse("a header value holds a control character")
         }
@@ -65,7 +67,9 @@ public struct HeadCheck: Sendable {
     public func refusal(version: String, target: String) -> Refusal? {
         guard version == "HTTP/1.1" || version == "HTTP/1.0" else { return .unknownVersion }
         if let malformed = self.malformed { return .malformed(malformed) }
-        for single in Single.all where self.count(single) > 1 { return .malformed("the header \(single.name) comes more than once") }
+        for single in Single.all where self.count(single) > 1 {
+            return .malformed("the header \(single.name) comes more than once")
+        }
         if self.count(.contentLength) > 0, self.count(.transferEncoding) > 0 {
             return .malformed("Content-Length and Transfer-Encoding exclude each other")
         }
@@ -74,7 +78,9 @@ public struct HeadCheck: Sendable {
             if !self.isChunked { return .unknownCoding }
         }
         if version == "HTTP/1.1", self.count(.host) == 0 { return .malformed("the header Host is missing") }
-        guard target.utf8.first == UInt8(ascii: "/") else { return .malformed("the request target must be a path that starts with /") }
+        guard target.utf8.first == UInt8(ascii: "/") else {
+            return .malformed("the request target must be a path that starts with /")
+        }
         guard target.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             return .malformed("the request target holds a character that must be percent-encoded")
         }

@@ -8,7 +8,9 @@ public struct MediaType: Sendable, Equatable {
     /// `type/subtype`, without parameters.
     public var essence: String { "\(self.type)/\(self.subtype)" }
     /// `application/json` and everything that ends in `+json`.
-    public var isJSON: Bool { self.essence == "application/json" || self.essence == "text/json" || self.subtype.hasSuffix("+json") }
+    public var isJSON: Bool {
+        self.essence == "application/json" || self.essence == "text/json" || self.subtype.hasSuffix("+json")
+    }
 
     public subscript(parameter: String) -> String? { self.parameters.first { $0.name == parameter }?.value }
 
@@ -56,7 +58,9 @@ struct FieldScanner {
         while !self.isAtEnd {
             if self.take("\"") { return String(validating: text, as: UTF8.self) }
             if self.take("\\"), self.isAtEnd { return nil }
-            guard self.bytes[self.at] >= 0x20 || self.bytes[self.at] == 0x09, self.bytes[self.at] != 0x7F else { return nil }
+            guard self.bytes[self.at] >= 0x20 || self.bytes[self.at] == 0x09, self.bytes[self.at] != 0x7F else {
+                return nil
+            }
             text.append(self.bytes[self.at])
             self.at += 1
         }

@@ -15,7 +15,9 @@ public enum PercentDecoding {
         var rest = text.makeIterator()
         while let byte = rest.next() {
             if byte == UInt8(ascii: "%") {
-                guard let high = rest.next().flatMap(nibble), let low = rest.next().flatMap(nibble) else { throw .malformed }
+                guard let high = rest.next().flatMap(nibble), let low = rest.next().flatMap(nibble) else {
+                    throw .malformed
+                }
                 bytes.append(high << 4 | low)
             } else {
                 bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)

@@ -53,7 +53,8 @@ public struct RequestPath: Sendable, Equatable {
         guard part.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw .forbiddenCharacter }
         let bytes: [UInt8]
         do { bytes = try PercentDecoding.bytes(of: part) } catch { throw .malformedEncoding }
-        guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") }) else {
+        guard bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") })
+        else {
             throw .forbiddenCharacter
         }
         guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalidUTF8 }

@@ -35,7 +35,8 @@ public struct RequestQuery: Sendable, Equatable {
     /// The first name that is none of these, or comes twice: so that a misspelt parameter is an error and not ignored.
     public func unexpected(besides known: Set<String>) -> String? {
         var seen: Set<String> = []
-        for parameter in self.parameters where !known.contains(parameter.name) || !seen.insert(parameter.name).inserted {
+        for parameter in self.parameters where !known.contains(parameter.name) || !seen.insert(parameter.name).inserted
+        {
             return parameter.name
         }
         return nil

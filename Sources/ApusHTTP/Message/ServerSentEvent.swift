@@ -5,7 +5,9 @@ public enum ServerSentEvent {
     public static let keepAlive: [UInt8] = Array(":\n\n".utf8)
 
     /// Headers of an answer that is such a stream.
-    public static let headers = [("Content-Type", mediaType), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no")]
+    public static let headers = [
+        ("Content-Type", mediaType), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"),
+    ]
 
     /// - Parameters:
     ///   - data: any text; each of its lines becomes a `data:` line, and the reader joins them again.

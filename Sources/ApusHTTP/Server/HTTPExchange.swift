@@ -86,7 +86,9 @@ public final class HTTPExchange {
 
     /// The value of a request header, whatever its case; nil once the exchange is over.
     public func header(_ name: String) -> String? {
-        guard self.phase != .gone, let value = MHD_lookup_connection_value(self.connection, .HEADER_KIND, name) else { return nil }
+        guard self.phase != .gone, let value = MHD_lookup_connection_value(self.connection, .HEADER_KIND, name) else {
+            return nil
+        }
         return String(cString: value)
     }
 
@@ -94,7 +96,9 @@ public final class HTTPExchange {
     public var headers: [HTTPHeader] {
         guard self.phase != .gone else { return [] }
         var headers: [HTTPHeader] = []
-        withUnsafeMutablePointer(to: &headers) { _ = MHD_get_connection_values_n(self.connection, .HEADER_KIND, collectHeader, $0) }
+        withUnsafeMutablePointer(to: &headers) {
+            _ = MHD_get_connection_values_n(self.connection, .HEADER_KIND, collectHeader, $0)
+        }
         return headers
     }
 
@@ -102,7 +106,8 @@ public final class HTTPExchange {
     public func respond(status: UInt32, headers: [(String, String)] = [], body: [UInt8] = []) {
         guard !self.isAnswered else { return }
         let response = body.withUnsafeBytes { bytes in
-            MHD_create_response_from_buffer(bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+            MHD_create_response_from_buffer(
+                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
         }
         self.give(response, status, headers)
     }
@@ -112,7 +117,9 @@ public final class HTTPExchange {
         guard !self.isAnswered else { return }
         self.isStreaming = true
         let context = Unmanaged.passUnretained(self).toOpaque()
-        self.give(MHD_create_response_from_callback(.max, Limits.HTTP.streamBlockBytes, produce, context, nil), status, headers)
+        self.give(
+            MHD_create_response_from_callback(.max, Limits.HTTP.streamBlockBytes, produce, context, nil), status,
+            headers)
     }
 
     /// Queues bytes of a streamed answer.

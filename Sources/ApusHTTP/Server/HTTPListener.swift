@@ -72,7 +72,9 @@ public final class HTTPListener {
     private var requestsInThisTurn = 0
 
     /// - Parameter onRequest: gets each request once its body is whole. It must not block: what touches a disk is answered later.
-    public init(loop: EventLoop, configuration: Configuration = Configuration(), onRequest: @escaping (HTTPExchange) -> Void) {
+    public init(
+        loop: EventLoop, configuration: Configuration = Configuration(), onRequest: @escaping (HTTPExchange) -> Void
+    ) {
         self.loop = loop
         self.configuration = configuration
         self.onRequest = onRequest
@@ -94,7 +96,8 @@ public final class HTTPListener {
         let flags = MHD_USE_EPOLL.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue | MHD_USE_TURBO.rawValue
         var options = daemonOptions(self.configuration, socket: socket.rawValue, context: context)
         guard let daemon = apus_http_start(flags, onAnswer, context, &options) else {
-            throw ApusError(.internal, "the HTTP library would not start on its socket: \(String(cString: strerror(errno)))")
+            throw ApusError(
+                .internal, "the HTTP library would not start on its socket: \(String(cString: strerror(errno)))")
         }
         // The library closes it, unless it is taken back first.
         _ = socket.release()
@@ -199,7 +202,9 @@ public final class HTTPListener {
         self.sweeper?.close()
         self.stopTimer?.close()
         self.idle?.close()
-        (self.readable, self.beforeWait, self.ticker, self.sweeper, self.stopTimer, self.idle) = (nil, nil, nil, nil, nil, nil)
+        (self.readable, self.beforeWait, self.ticker, self.sweeper, self.stopTimer, self.idle) = (
+            nil, nil, nil, nil, nil, nil
+        )
         self.toSettle = []
         let whenStopped = self.whenStopped
         self.whenStopped = nil
@@ -242,7 +247,8 @@ public final class HTTPListener {
     }
 
     private func watchDeparture(of exchange: HTTPExchange) {
-        exchange.watch = DescriptorWatch(self.loop, descriptor: apus_http_socket(exchange.connection)) { [unowned exchange] _ in
+        exchange.watch = DescriptorWatch(self.loop, descriptor: apus_http_socket(exchange.connection)) {
+            [unowned exchange] _ in
             self.departed(exchange)
         }
         exchange.watch?.watch(.disconnect)
@@ -285,7 +291,9 @@ public final class HTTPListener {
     }
 
     /// The head is whole. A response may be queued now, before the body, or after all of it.
-    fileprivate func begin(_ exchange: HTTPExchange, _ method: UnsafePointer<CChar>, _ version: UnsafePointer<CChar>) -> Bool {
+    fileprivate func begin(_ exchange: HTTPExchange, _ method: UnsafePointer<CChar>, _ version: UnsafePointer<CChar>)
+        -> Bool
+    {
         exchange.method = String(cString: method)
         connectionState(exchange.connection)?.phase = .receiving(since: self.now)
         connectionState(exchange.connection)?.received = 0
@@ -294,7 +302,9 @@ public final class HTTPListener {
             method: method, target: exchange.targetAddress, targetCount: exchange.target.utf8.count, version: version,
             versionCount: strlen(version))
         var lines = HeadLines(layout: layout)
-        withUnsafeMutablePointer(to: &lines) { _ = MHD_get_connection_values_n(exchange.connection, .HEADER_KIND, onHeader, $0) }
+        withUnsafeMutablePointer(to: &lines) {
+            _ = MHD_get_connection_values_n(exchange.connection, .HEADER_KIND, onHeader, $0)
+        }
         if !lines.layout.isWhole(count: apus_http_head_bytes(exchange.connection)) {
             lines.check.refuse("each line of the head ends in CR LF, is not folded and holds no NUL")
         }
@@ -305,7 +315,8 @@ public final class HTTPListener {
         }
         guard let problem = self.problem(with: exchange, head) else { return true }
         self.refuse(exchange, with: (problem.status, problem))
-        let mayDiscard = head.hasBody && (head.contentLength ?? 0) <= Limits.HTTP.discardedBytes && exchange.header("Expect") == nil
+        let mayDiscard =
+            head.hasBody && (head.contentLength ?? 0) <= Limits.HTTP.discardedBytes && exchange.header("Expect") == nil
         return mayDiscard ? true : exchange.queue()
     }
 
@@ -318,12 +329,15 @@ public final class HTTPListener {
     /// What speaks against taking this request's body in.
     private func problem(with exchange: HTTPExchange, _ head: HeadCheck) -> Problem? {
         let allowed = self.configuration.allowed
-        if let problem = allowed.problem(host: exchange.header("Host"), origin: exchange.header("Origin")) { return problem }
+        if let problem = allowed.problem(host: exchange.header("Host"), origin: exchange.header("Origin")) {
+            return problem
+        }
         if let problem = self.configuration.admit(exchange) { return problem }
         exchange.bodyLimit = self.configuration.bodyLimit(exchange.method, exchange.rawPath)
         let length = head.contentLength ?? 0
         if length > exchange.bodyLimit {
-            return Problem(.bodyTooLarge, "the body has \(length) bytes; at most \(exchange.bodyLimit) are allowed here")
+            return Problem(
+                .bodyTooLarge, "the body has \(length) bytes; at most \(exchange.bodyLimit) are allowed here")
         }
         guard self.bodiesHeld + length <= self.configuration.bodiesBytes else {
             return Problem(.overloaded, "the server holds as many request bodies as it may; try again later")
@@ -391,13 +405,17 @@ private struct HeadLines {
 
 // MARK: C callbacks are file-scope functions.
 
-private typealias LogCallback = @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer?
-private typealias UnescapeCallback = @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafeMutablePointer<CChar>?) -> Int
+private typealias LogCallback =
+    @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, OpaquePointer?) -> UnsafeMutableRawPointer?
+private typealias UnescapeCallback =
+    @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafeMutablePointer<CChar>?) -> Int
 
 private func daemonOptions(
     _ configuration: HTTPListener.Configuration, socket: CInt, context: UnsafeMutableRawPointer
 ) -> [MHD_OptionItem] {
-    func number(_ option: MHD_OPTION, _ value: Int) -> MHD_OptionItem { MHD_OptionItem(option: option, value: value, ptr_value: nil) }
+    func number(_ option: MHD_OPTION, _ value: Int) -> MHD_OptionItem {
+        MHD_OptionItem(option: option, value: value, ptr_value: nil)
+    }
     func callback(_ option: MHD_OPTION, _ function: UnsafeRawPointer) -> MHD_OptionItem {
         MHD_OptionItem(option: option, value: Int(bitPattern: function), ptr_value: context)
     }
@@ -409,8 +427,10 @@ private func daemonOptions(
         number(.STRICT_FOR_CLIENT, 1),
         callback(.UNESCAPE_CALLBACK, unsafeBitCast(leaveEscaped as UnescapeCallback, to: UnsafeRawPointer.self)),
         callback(.URI_LOG_CALLBACK, unsafeBitCast(onTarget as LogCallback, to: UnsafeRawPointer.self)),
-        callback(.NOTIFY_COMPLETED, unsafeBitCast(onCompleted as MHD_RequestCompletedCallback, to: UnsafeRawPointer.self)),
-        callback(.NOTIFY_CONNECTION, unsafeBitCast(onConnection as MHD_NotifyConnectionCallback, to: UnsafeRawPointer.self)),
+        callback(
+            .NOTIFY_COMPLETED, unsafeBitCast(onCompleted as MHD_RequestCompletedCallback, to: UnsafeRawPointer.self)),
+        callback(
+            .NOTIFY_CONNECTION, unsafeBitCast(onConnection as MHD_NotifyConnectionCallback, to: UnsafeRawPointer.self)),
         number(.END, 0),
     ]
 }
@@ -425,7 +445,8 @@ private func connectionState(_ connection: OpaquePointer) -> HTTPConnection? {
 }
 
 private func onConnection(
-    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
     _ code: MHD_ConnectionNotificationCode
 ) {
     guard let connection, let slot else { return }
@@ -449,7 +470,8 @@ private func onTarget(
 }
 
 private func onAnswer(
-    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ method: UnsafePointer<CChar>?,
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ path: UnsafePointer<CChar>?,
+    _ method: UnsafePointer<CChar>?,
     _ version: UnsafePointer<CChar>?, _ upload: UnsafePointer<CChar>?, _ size: UnsafeMutablePointer<Int>?,
     _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> MHD_Result {
@@ -461,19 +483,23 @@ private func onAnswer(
     let count = size.pointee
     if count > 0 {
         size.pointee = 0
-        return listener(context).receive(UnsafeRawBufferPointer(start: upload, count: count), for: exchange) ? .YES : .NO
+        return listener(context).receive(UnsafeRawBufferPointer(start: upload, count: count), for: exchange)
+            ? .YES : .NO
     }
     return listener(context).proceed(exchange) ? .YES : .NO
 }
 
 /// Paths stay as they were sent: the router splits first and decodes each segment once, so that rights are checked on what is
 /// served (the library would turn `admin%00.json` into `admin` and `a%2Fb` into `a/b`).
-private func leaveEscaped(_ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ text: UnsafeMutablePointer<CChar>?) -> Int {
+private func leaveEscaped(
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ text: UnsafeMutablePointer<CChar>?
+) -> Int {
     text.map { strlen($0) } ?? 0
 }
 
 private func onCompleted(
-    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?, _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+    _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,
+    _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
     _ code: MHD_RequestTerminationCode
 ) {
     guard let slot, let held = slot.pointee else { return }

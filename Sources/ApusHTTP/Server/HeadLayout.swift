@@ -10,7 +10,8 @@ struct HeadLayout {
     private(set) var isSound: Bool
 
     /// The request line: method, space, target, space, version.
-    init(method: UnsafePointer<CChar>, target: UInt, targetCount: Int, version: UnsafePointer<CChar>, versionCount: Int) {
+    init(method: UnsafePointer<CChar>, target: UInt, targetCount: Int, version: UnsafePointer<CChar>, versionCount: Int)
+    {
         self.start = UInt(bitPattern: method)
         let version = UInt(bitPattern: version)
         self.isSound = version == target &+ UInt(targetCount) &+ 1

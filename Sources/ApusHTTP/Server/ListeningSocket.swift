@@ -62,7 +62,9 @@ public enum ListeningSocket {
 
     private static func bound(address: String, port: UInt16, reusePort: Bool) throws(ApusError) -> OwnedDescriptor {
         guard let parsed = Self.parse(address) else {
-            throw ApusError(.invalidArgument, "'\(address)' is not an address to listen on: give an IPv4 or IPv6 address in numbers")
+            throw ApusError(
+                .invalidArgument, "'\(address)' is not an address to listen on: give an IPv4 or IPv6 address in numbers"
+            )
         }
         let family = if case .v4 = parsed { AF_INET } else { AF_INET6 }
         let type = CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
@@ -105,7 +107,9 @@ public enum ListeningSocket {
     private static func failure(_ address: String, _ port: UInt16, _ error: CInt) -> ApusError {
         let reason = String(cString: strerror(error))
         if error == EADDRINUSE {
-            return ApusError(.portInUse, "port \(port) on \(address) is in use: stop what listens there or choose another with --listen")
+            return ApusError(
+                .portInUse,
+                "port \(port) on \(address) is in use: stop what listens there or choose another with --listen")
         }
         return ApusError(.addressNotAllowed, "cannot listen on \(address), port \(port): \(reason)")
     }

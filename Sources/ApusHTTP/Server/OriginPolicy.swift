@@ -18,11 +18,15 @@ public struct OriginPolicy: Sendable {
     func problem(host: String?, origin: String?) -> Problem? {
         let host = (host ?? "").lowercased()
         guard self.hosts.contains(OriginPolicy.withoutPort(host)) else {
-            return Problem(.hostNotAllowed, "this server does not answer to the host '\(host.prefix(255))': add it to the allowed hosts")
+            return Problem(
+                .hostNotAllowed,
+                "this server does not answer to the host '\(host.prefix(255))': add it to the allowed hosts")
         }
         guard let origin = origin?.lowercased() else { return nil }
         if origin == "http://\(host)" || origin == "https://\(host)" || self.origins.contains(origin) { return nil }
-        return Problem(.forbidden, "pages of the origin '\(origin.prefix(255))' may not use this server: add it to the allowed origins")
+        return Problem(
+            .forbidden,
+            "pages of the origin '\(origin.prefix(255))' may not use this server: add it to the allowed origins")
     }
 
     /// `[::1]:80` is `[::1]`, `localhost:80` is `localhost`; what is neither stays whole and matches nothing.

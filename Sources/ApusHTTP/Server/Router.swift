@@ -67,7 +67,9 @@ public struct Router<Handler> {
         self.collect(0, path.segments[...], [], into: &found)
         for (node, values) in found {
             let handlers = self.nodes[node].handlers
-            guard let entry = handlers[method] ?? (method == "HEAD" ? handlers["GET"] : nil) ?? handlers["*"] else { continue }
+            guard let entry = handlers[method] ?? (method == "HEAD" ? handlers["GET"] : nil) ?? handlers["*"] else {
+                continue
+            }
             return .found(entry.handler, RouteParameters(names: entry.names, values: values))
         }
         var methods = Set(found.flatMap { self.nodes[$0.node].handlers.keys })
@@ -81,7 +83,9 @@ public struct Router<Handler> {
         _ node: Int, _ rest: ArraySlice<String>, _ values: [String], into found: inout [(node: Int, values: [String])]
     ) {
         if let segment = rest.first {
-            if let child = self.nodes[node].fixed[segment] { self.collect(child, rest.dropFirst(), values, into: &found) }
+            if let child = self.nodes[node].fixed[segment] {
+                self.collect(child, rest.dropFirst(), values, into: &found)
+            }
             if let child = self.nodes[node].parameter, !segment.isEmpty {
                 self.collect(child, rest.dropFirst(), values + [segment], into: &found)
             }
@@ -121,10 +125,12 @@ extension Router where Handler == HTTPHandler {
         case .methodNotAllowed(let methods):
             let allow = [("Allow", methods.joined(separator: ", "))]
             if exchange.method == "OPTIONS" { return exchange.respond(status: 204, headers: allow) }
-            let detail = "\(exchange.method.prefix(32)) does not exist for \(exchange.rawPath.prefix(255)): use \(methods.joined(separator: ", "))"
+            let detail =
+                "\(exchange.method.prefix(32)) does not exist for \(exchange.rawPath.prefix(255)): use \(methods.joined(separator: ", "))"
             exchange.respond(Problem(.methodNotAllowed, detail), headers: allow)
         case .notFound:
-            exchange.respond(Problem(.notFound, "nothing is at \(exchange.rawPath.prefix(255)): see /openapi.json for what is"))
+            exchange.respond(
+                Problem(.notFound, "nothing is at \(exchange.rawPath.prefix(255)): see /openapi.json for what is"))
         }
     }
 }

@@ -31,7 +31,9 @@ enum ArrayElements {
     /// The place of the quote that closes the string that opens at `start`.
     private static func lastOfString(_ text: [UInt8], from start: Int) -> Int {
         var index = start + 1
-        while index < text.count, text[index] != UInt8(ascii: "\"") { index += text[index] == UInt8(ascii: "\\") ? 2 : 1 }
+        while index < text.count, text[index] != UInt8(ascii: "\"") {
+            index += text[index] == UInt8(ascii: "\\") ? 2 : 1
+        }
         return index
     }
 

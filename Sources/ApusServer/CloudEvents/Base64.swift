@@ -20,10 +20,13 @@ enum Base64 {
             }
         }
         if count == 1 {
-            text.append(contentsOf: [Self.alphabet[Int(bits >> 2 & 63)], Self.alphabet[Int(bits << 4 & 63)], 0x3D, 0x3D])
+            text.append(contentsOf: [
+                Self.alphabet[Int(bits >> 2 & 63)], Self.alphabet[Int(bits << 4 & 63)], 0x3D, 0x3D,
+            ])
         } else if count == 2 {
             text.append(contentsOf: [
-                Self.alphabet[Int(bits >> 10 & 63)], Self.alphabet[Int(bits >> 4 & 63)], Self.alphabet[Int(bits << 2 & 63)], 0x3D,
+                Self.alphabet[Int(bits >> 10 & 63)], Self.alphabet[Int(bits >> 4 & 63)],
+                Self.alphabet[Int(bits << 2 & 63)], 0x3D,
             ])
         }
         return String(decoding: text, as: UTF8.self)

@@ -26,17 +26,25 @@ struct CloudEventContext {
     /// - Throws: `invalid_event`, or `event_too_large` for more than an event may have.
     mutating func add(_ name: String, _ value: String, kind: Attribute.Kind = .string) throws(ApusError) {
         guard Self.isName(name) else {
-            throw ApusError(.invalidEvent, "'\(name.prefix(64))' is no attribute's name: small letters a-z and digits are allowed, and not `data`")
+            throw ApusError(
+                .invalidEvent,
+                "'\(name.prefix(64))' is no attribute's name: small letters a-z and digits are allowed, and not `data`")
         }
         guard !Self.places.contains(name) else { return }
-        guard self[name] == nil else { throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' comes twice") }
+        guard self[name] == nil else {
+            throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' comes twice")
+        }
         if name == Self.keyName {
-            guard self.keyBytes == nil, let key = Base64.decode(value) else { throw ApusError(.invalidEvent, "the attribute \(name) is not one key in base64") }
+            guard self.keyBytes == nil, let key = Base64.decode(value) else {
+                throw ApusError(.invalidEvent, "the attribute \(name) is not one key in base64")
+            }
             self.keyBytes = key
             return
         }
         guard Self.isAllowed(value) else {
-            throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' has a control character or another that CloudEvents do not allow")
+            throw ApusError(
+                .invalidEvent,
+                "the attribute '\(name.prefix(64))' has a control character or another that CloudEvents do not allow")
         }
         if Self.texts.contains(name), kind != .string {
             throw ApusError(.invalidEvent, "the attribute '\(name)' must be text")
@@ -70,9 +78,11 @@ struct CloudEventContext {
         case .null: return
         case .string(let text): try self.add(name, text)
         case .boolean(let flag): try self.add(name, flag ? "true" : "false", kind: .boolean)
-        case .integer(let number) where Int32(exactly: number) != nil: try self.add(name, String(number), kind: .integer)
+        case .integer(let number) where Int32(exactly: number) != nil:
+            try self.add(name, String(number), kind: .integer)
         case .integer, .unsigned:
-            throw ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' is an integer beyond 32 bits: send it as text")
+            throw ApusError(
+                .invalidEvent, "the attribute '\(name.prefix(64))' is an integer beyond 32 bits: send it as text")
         default: throw Self.wrongType(name)
         }
     }
@@ -103,7 +113,8 @@ struct CloudEventContext {
     private static func isName(_ name: String) -> Bool {
         !name.isEmpty && name != "data"
             && name.utf8.allSatisfy { byte in
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
             }
     }
 

@@ -20,7 +20,9 @@ enum CloudEventDecoder {
     /// - Returns: nil when the media type is one of CloudEvents in a format that is not JSON.
     static func mode(contentType: String?) -> Mode? {
         let essence = Self.essence(contentType ?? "")
-        if essence.hasPrefix("application/cloudevents-batch") { return essence == "application/cloudevents-batch+json" ? .batched : nil }
+        if essence.hasPrefix("application/cloudevents-batch") {
+            return essence == "application/cloudevents-batch+json" ? .batched : nil
+        }
         if essence.hasPrefix("application/cloudevents") {
             return essence == "application/cloudevents+json" || essence == "application/cloudevents" ? .structured : nil
         }
@@ -40,17 +42,22 @@ enum CloudEventDecoder {
         let key = headers.first { $0.isNamed("Apus-Key") }.map { Array($0.value.utf8) }
         switch self.mode(contentType: contentType) {
         case .binary:
-            return [try Self.checked(try self.binary(headers, contentType: contentType, body: body, key: key, defaults))]
+            return [
+                try Self.checked(try self.binary(headers, contentType: contentType, body: body, key: key, defaults))
+            ]
         case .structured:
             return [try Self.checked(try self.structured(body[...], key: key))]
         case .batched:
             guard key == nil else {
-                throw ApusError(.invalidEvent, "Apus-Key names one key for a batch of events: give each event a partitionkey instead")
+                throw ApusError(
+                    .invalidEvent,
+                    "Apus-Key names one key for a batch of events: give each event a partitionkey instead")
             }
             return try self.batched(body)
         case nil:
             let type = (contentType ?? "").prefix(128)
-            throw ApusError(.unsupportedMediaType, "events are read as application/cloudevents+json or -batch+json, not as \(type)")
+            throw ApusError(
+                .unsupportedMediaType, "events are read as application/cloudevents+json or -batch+json, not as \(type)")
         }
     }
 
@@ -65,7 +72,8 @@ enum CloudEventDecoder {
         var events: [Event] = []
         for element in try Self.elements(body) {
             guard events.count < Limits.Server.eventsPerRequest else {
-                throw ApusError(.limitReached, "a batch holds at most \(Limits.Server.eventsPerRequest) events: send several")
+                throw ApusError(
+                    .limitReached, "a batch holds at most \(Limits.Server.eventsPerRequest) events: send several")
             }
             do throws(ApusError) {
                 events.append(try Self.checked(try self.structured(body[element], key: nil)))
@@ -113,7 +121,9 @@ enum CloudEventDecoder {
             try context.add(attribute, value)
         }
         if context.attributes.isEmpty {
-            for (name, value) in [("id", defaults.id), ("source", defaults.source), ("type", defaults.type)] { try context.add(name, value) }
+            for (name, value) in [("id", defaults.id), ("source", defaults.source), ("type", defaults.type)] {
+                try context.add(name, value)
+            }
         } else {
             try context.close()
         }
@@ -139,7 +149,9 @@ enum CloudEventDecoder {
             }
         }
         try context.close()
-        guard data == nil || encoded == nil else { throw ApusError(.invalidEvent, "an event has data or data_base64, not both") }
+        guard data == nil || encoded == nil else {
+            throw ApusError(.invalidEvent, "an event has data or data_base64, not both")
+        }
         // An event without data is a tombstone where it lands on a compacted topic.
         var event = Event(key: key ?? context.key, attributes: context.attributes, data: nil)
         if let encoded {
@@ -155,7 +167,9 @@ enum CloudEventDecoder {
     /// The members of the event itself have different names; what is in `data` is its producer's business.
     private static func members(of text: ArraySlice<UInt8>) throws(ApusError) -> [JSONChecker.Member] {
         let result = text.withUnsafeBytes { bytes -> Result<[JSONChecker.Member], JSONSyntaxError> in
-            do throws(JSONSyntaxError) { return .success(try JSONChecker.members(of: bytes, refusesDuplicates: false)) } catch {
+            do throws(JSONSyntaxError) {
+                return .success(try JSONChecker.members(of: bytes, refusesDuplicates: false))
+            } catch {
                 return .failure(error)
             }
         }
@@ -182,7 +196,9 @@ enum CloudEventDecoder {
     }
 
     private static func decoded(_ value: ArraySlice<UInt8>) throws(ApusError) -> [UInt8] {
-        guard value.first == UInt8(ascii: "\""), let text = try JSONValue.parse(Array(value)).string, let bytes = Base64.decode(text) else {
+        guard value.first == UInt8(ascii: "\""), let text = try JSONValue.parse(Array(value)).string,
+            let bytes = Base64.decode(text)
+        else {
             throw ApusError(.invalidEvent, "data_base64 is not base64 with its padding")
         }
         return bytes

@@ -6,7 +6,9 @@ internal import ApusStore
 /// Writes a record as a structured CloudEvent, with its place as extensions.
 enum CloudEventEncoder {
     /// What this encoder writes itself: an attribute of that name would make a second member.
-    private static let own: Set<String> = CloudEventContext.places.union([CloudEventContext.keyName, "specversion", "data", "data_base64"])
+    private static let own: Set<String> = CloudEventContext.places.union([
+        CloudEventContext.keyName, "specversion", "data", "data_base64",
+    ])
 
     /// Data nested deeper than this goes as base64: around it are the event and an array of events, which are bounded too.
     private static let dataDepth = Limits.JSON.depth - 2
@@ -61,7 +63,9 @@ enum CloudEventEncoder {
     private static func headers(_ event: Event, _ writer: inout JSONWriter) {
         writer.key("apusheaders")
         writer.beginObject()
-        for attribute in event.attributes where attribute.kind == .header { writer.member(attribute.name, attribute.text) }
+        for attribute in event.attributes where attribute.kind == .header {
+            writer.member(attribute.name, attribute.text)
+        }
         writer.endObject()
     }
 

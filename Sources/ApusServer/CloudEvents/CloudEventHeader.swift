@@ -12,7 +12,9 @@ enum CloudEventHeader {
     /// RFC 7230's quoted string, with a backslash before any character; other values as they are.
     private static func unquoted(_ value: String) -> String? {
         let bytes = Array(value.utf8)
-        guard bytes.count >= 2, bytes.first == UInt8(ascii: "\""), bytes.last == UInt8(ascii: "\"") else { return value }
+        guard bytes.count >= 2, bytes.first == UInt8(ascii: "\""), bytes.last == UInt8(ascii: "\"") else {
+            return value
+        }
         var plain: [UInt8] = []
         var rest = bytes[1..<bytes.count - 1]
         while let byte = rest.popFirst() {

@@ -22,7 +22,9 @@ final class BuildRun {
     /// Nobody else holds a run: it holds itself until its process has ended.
     private var keeper: BuildRun?
 
-    init(_ loop: EventLoop, _ launcher: any WorkerLauncher, _ completion: @escaping (Result<Outcome, ApusError>) -> Void) {
+    init(
+        _ loop: EventLoop, _ launcher: any WorkerLauncher, _ completion: @escaping (Result<Outcome, ApusError>) -> Void
+    ) {
         self.loop = loop
         self.launcher = launcher
         self.completion = completion
@@ -44,12 +46,16 @@ final class BuildRun {
     }
 
     /// Gives up waiting: the server stops, and the nursery ends the process.
-    func abandon() { self.finish(.failure(ApusError(.shuttingDown, "the server is stopping: deploy again when it is back"))) }
+    func abandon() {
+        self.finish(.failure(ApusError(.shuttingDown, "the server is stopping: deploy again when it is back")))
+    }
 
     private func started(_ worker: LaunchedWorker) {
         guard !self.isOver else {
             // Nobody waits for this process any more.
-            for descriptor in [worker.toWorker, worker.fromWorker, worker.descriptors, worker.stdout, worker.stderr] { _ = close(descriptor) }
+            for descriptor in [worker.toWorker, worker.fromWorker, worker.descriptors, worker.stdout, worker.stderr] {
+                _ = close(descriptor)
+            }
             return self.launcher.kill(worker.ticket)
         }
         self.ticket = worker.ticket

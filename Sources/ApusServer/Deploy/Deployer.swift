@@ -8,7 +8,8 @@ internal import Synchronization
 protocol LayerBuilding: Sendable {
     /// The key of the function's layer, built when it is not there yet; blocks until then.
     func layer(
-        for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String, progress: (String) -> Void
+        for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String,
+        progress: (String) -> Void
     ) throws(ApusError) -> String
     /// Makes the call under way, and every later one, end soon with `shutting_down`.
     func abandon()
@@ -64,7 +65,8 @@ final class Deployer: Sendable {
         guard !isQueued else { return }
         self.waiting.subtract(1, ordering: .relaxed)
         let isStopping = self.isStopping.load(ordering: .acquiring)
-        report(.failed(isStopping ? Self.stopping : ApusError(.overloaded, "too many deployments wait: try again later")))
+        report(
+            .failed(isStopping ? Self.stopping : ApusError(.overloaded, "too many deployments wait: try again later")))
     }
 
     /// Deployments that wait for the one under way.
@@ -118,10 +120,13 @@ final class Deployer: Sendable {
 
     private func bundle(of function: FunctionManifest, _ hash: String?) throws(ApusError) -> String {
         guard let hash else {
-            throw ApusError(.bundleNotFound, "\(function.name): no bundle was named: upload it to /v1/bundles and name its hash in `bundle`")
+            throw ApusError(
+                .bundleNotFound,
+                "\(function.name): no bundle was named: upload it to /v1/bundles and name its hash in `bundle`")
         }
         guard self.bundles.contains(hash) else {
-            throw ApusError(.bundleNotFound, "\(function.name): the server has no bundle \(hash): upload it to /v1/bundles first")
+            throw ApusError(
+                .bundleNotFound, "\(function.name): the server has no bundle \(hash): upload it to /v1/bundles first")
         }
         return hash
     }

@@ -15,7 +15,8 @@ extension Catalogue.Function {
     /// What a shard runs.
     var hostFunction: HostFunction {
         HostFunction(
-            name: self.name, revision: self.revision, launch: self.launch, initialization: self.initialization.encoded(), plan: self.plan,
+            name: self.name, revision: self.revision, launch: self.launch,
+            initialization: self.initialization.encoded(), plan: self.plan,
             triggers: self.triggers.map(\.hostTrigger), emits: self.emits
         )
     }
@@ -69,9 +70,12 @@ extension Catalogue.Function {
 extension Catalogue.Trigger {
     fileprivate var hostTrigger: HostTrigger {
         HostTrigger(
-            id: self.id, name: self.name, generation: self.deployment.generation, topic: self.topic, replyTo: self.manifest.replyTo,
+            id: self.id, name: self.name, generation: self.deployment.generation, topic: self.topic,
+            replyTo: self.manifest.replyTo,
             deadLetter: self.manifest.deadLetterTopic,
-            filter: SubscriptionFilter(self.manifest.filter.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }) ?? SubscriptionFilter(),
+            filter: SubscriptionFilter(
+                self.manifest.filter.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) })
+                ?? SubscriptionFilter(),
             starts: self.deployment.starts
         )
     }

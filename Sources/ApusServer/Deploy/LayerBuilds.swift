@@ -40,7 +40,8 @@ final class LayerBuilds: LayerBuilding {
     /// - Returns: the layer's key.
     /// - Throws: `build_failed` with pip's own words, or `bundle_invalid` when the requirements are not in the bundle.
     func layer(
-        for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String, progress: (String) -> Void
+        for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String,
+        progress: (String) -> Void
     ) throws(ApusError) -> String {
         let key = try self.key(function, dependencies, bundle)
         if access("\(self.dataDirectory)/layers/\(key)", F_OK) == 0 {
@@ -71,16 +72,21 @@ final class LayerBuilds: LayerBuilding {
         let path = "\(self.dataDirectory)/bundles/\(bundle)/\(dependencies.file)"
         guard let requirements = Self.contents(of: path) else {
             throw ApusError(
-                .bundleInvalid, "\(function.name): the bundle has no file \(dependencies.file): put it beside the code, or correct `dependencies`"
+                .bundleInvalid,
+                "\(function.name): the bundle has no file \(dependencies.file): put it beside the code, or correct `dependencies`"
             )
         }
-        var bytes = Array("\(function.namespace)\n\(self.interpreter)\n\(dependencies.resolves) \(dependencies.allowsBuild)\n".utf8)
+        var bytes = Array(
+            "\(function.namespace)\n\(self.interpreter)\n\(dependencies.resolves) \(dependencies.allowsBuild)\n".utf8)
         bytes.append(contentsOf: requirements)
         return Hex.encode(SHA256.hash(bytes))
     }
 
     private func fetchArguments(_ dependencies: FunctionManifest.Dependencies) -> [String] {
-        var arguments = ["download", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off", "--dest", "/out/wheels"]
+        var arguments = [
+            "download", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off",
+            "--dest", "/out/wheels",
+        ]
         if !dependencies.allowsBuild { arguments.append("--only-binary=:all:") }
         if !dependencies.resolves { arguments.append("--no-deps") }
         return arguments + ["-r", "/function/\(dependencies.file)"]
@@ -88,7 +94,8 @@ final class LayerBuilds: LayerBuilding {
 
     private func installArguments(_ dependencies: FunctionManifest.Dependencies) -> [String] {
         var arguments = [
-            "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off", "--no-index", "--find-links",
+            "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--progress-bar", "off",
+            "--no-index", "--find-links",
             "/out/wheels", "--target", "/out/site",
         ]
         if !dependencies.resolves { arguments.append("--no-deps") }
@@ -96,7 +103,8 @@ final class LayerBuilds: LayerBuilding {
     }
 
     private func run(
-        _ runtime: LaunchOrder.Runtime, _ key: String, _ bundle: String, _ arguments: [String], _ function: FunctionManifest,
+        _ runtime: LaunchOrder.Runtime, _ key: String, _ bundle: String, _ arguments: [String],
+        _ function: FunctionManifest,
         _ what: String
     ) throws(ApusError) {
         let order = LaunchOrder(
@@ -119,7 +127,9 @@ final class LayerBuilds: LayerBuilding {
             let reason =
                 outcome.exit.isOutOfMemory
                 ? "it ran out of memory" : outcome.exit.failedStage.map { "the sandbox failed at \($0)" } ?? "pip says"
-            throw ApusError(.buildFailed, "\(function.name): \(what) the dependencies failed; \(reason):\n\(Self.relevant(outcome.output))")
+            throw ApusError(
+                .buildFailed,
+                "\(function.name): \(what) the dependencies failed; \(reason):\n\(Self.relevant(outcome.output))")
         }
     }
 

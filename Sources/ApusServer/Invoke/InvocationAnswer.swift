@@ -37,7 +37,8 @@ final class InvocationAnswer: ResponseSink {
         self.onOver()
         guard let data = result.data else { return self.exchange.respond(status: 204, headers: self.headers) }
         let type = HeaderValue.contentType(result["datacontenttype"])
-        self.exchange.respond(status: 200, headers: self.headers + [("Content-Type", type)] + Self.attributeHeaders(result), body: data)
+        self.exchange.respond(
+            status: 200, headers: self.headers + [("Content-Type", type)] + Self.attributeHeaders(result), body: data)
     }
 
     func onStart(_ block: UnsafeRawBufferPointer) {
@@ -86,7 +87,8 @@ final class InvocationAnswer: ResponseSink {
     /// that no header can have are left out.
     static func attributeHeaders(_ event: Event) -> [(String, String)] {
         event.attributes.compactMap { attribute in
-            guard attribute.kind != .header, attribute.name != "datacontenttype", HeaderValue.isName(attribute.name) else { return nil }
+            guard attribute.kind != .header, attribute.name != "datacontenttype", HeaderValue.isName(attribute.name)
+            else { return nil }
             return ("ce-\(attribute.name)", HeaderValue.encode(attribute.text))
         }
     }
@@ -96,12 +98,15 @@ final class InvocationAnswer: ResponseSink {
 enum HeaderValue {
     /// Whether a header's name may hold it: letters, digits and what RFC 9110 allows beside them.
     static func isName(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-            default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"):
+                    true
+                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+                }
             }
-        }
     }
 
     /// A media type as it is; what is none would break the answer's head.

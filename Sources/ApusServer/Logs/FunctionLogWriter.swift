@@ -52,7 +52,11 @@ final class FunctionLogWriter {
         // SAFETY: the reference only travels to the log's thread and back; it is used on the loop alone.
         nonisolated(unsafe) let writer = self
         self.log.submit(batch) { [loop] result in
-            let isWritten = switch result { case .success: true; case .failure: false }
+            let isWritten =
+                switch result {
+                case .success: true
+                case .failure: false
+                }
             loop.post { writer.completed(count, isWritten) }
         }
     }

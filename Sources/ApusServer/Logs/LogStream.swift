@@ -20,7 +20,10 @@ final class LogStream: EndableStream, @unchecked Sendable {
     private var isOpen = true
     private var timer: LoopTimer?
 
-    init(_ exchange: HTTPExchange, _ runtime: ShardRuntime, _ server: Server, _ name: ResourceName, after: Int64?, limit: Int) {
+    init(
+        _ exchange: HTTPExchange, _ runtime: ShardRuntime, _ server: Server, _ name: ResourceName, after: Int64?,
+        limit: Int
+    ) {
         self.exchange = exchange
         self.runtime = runtime
         self.server = server
@@ -67,7 +70,8 @@ final class LogStream: EndableStream, @unchecked Sendable {
         // What the client has no room for is asked for again once it has.
         for row in rows where !self.isFull {
             self.after = row.sequence
-            self.isFull = !self.exchange.write(ServerSentEvent.encode(data: Routes.logJSON(row).encoded(), id: "\(row.sequence)"))
+            self.isFull = !self.exchange.write(
+                ServerSentEvent.encode(data: Routes.logJSON(row).encoded(), id: "\(row.sequence)"))
         }
         if self.after == nil { self.after = 0 }
     }

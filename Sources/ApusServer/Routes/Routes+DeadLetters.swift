@@ -10,7 +10,9 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let query = try self.query(exchange)
             if let name = query.unexpected(besides: ["function", "topic", "state", "after", "limit"]) {
-                throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: function, topic, state, after and limit are")
+                throw ApusError(
+                    .invalidArgument,
+                    "'\(name.prefix(64))' is no parameter here: function, topic, state, after and limit are")
             }
             var asked = DeadLetterQuery(namespace: try self.namespace(parameters))
             asked.function = query["function"]
@@ -19,12 +21,15 @@ extension Routes {
             asked.limit = try self.number(query, "limit", default: 100, in: 1...Limits.Projection.rowsPerQuery)
             if let state = query["state"] {
                 guard state == "all" || DeadLetterRow.State(rawValue: state) != nil else {
-                    throw ApusError(.invalidArgument, "state=\(state.prefix(32)): open, redriven, dropped or all is expected")
+                    throw ApusError(
+                        .invalidArgument, "state=\(state.prefix(32)): open, redriven, dropped or all is expected")
                 }
                 asked.state = DeadLetterRow.State(rawValue: state)
             }
             self.answerFromStore(exchange) { [asked] server throws(ApusError) in
-                let rows = try server.projection.query { (projection) throws(ApusError) in try projection.deadLetters(asked) }
+                let rows = try server.projection.query { (projection) throws(ApusError) in
+                    try projection.deadLetters(asked)
+                }
                 return StoreAnswer(["items": .array(rows.map(Self.json))])
             }
         }
@@ -42,7 +47,8 @@ extension Routes {
 
     /// Redriving appends the event again to the partition it came from, marked so that only its own trigger takes it, in one
     /// transaction with the record that says so. It keeps its key, and so its place behind what that key has waiting.
-    func decideDeadLetter(_ exchange: HTTPExchange, _ parameters: RouteParameters, _ fate: ControlRecord.DeadLetterFate) {
+    func decideDeadLetter(_ exchange: HTTPExchange, _ parameters: RouteParameters, _ fate: ControlRecord.DeadLetterFate)
+    {
         self.answer(exchange) { () throws(ApusError) in
             let id = try self.deadLetterID(parameters)
             let reply = self.reply(exchange)
@@ -66,7 +72,9 @@ extension Routes {
         }
     }
 
-    private static func redrive(_ row: DeadLetterRow, _ event: Event, _ server: Server) throws(ApusError) -> LogBatch.Append {
+    private static func redrive(_ row: DeadLetterRow, _ event: Event, _ server: Server) throws(ApusError)
+        -> LogBatch.Append
+    {
         try Redrive(reason: row.reason, event: event).append(server.control.catalogue, server.log)
     }
 
@@ -92,7 +100,9 @@ extension Routes {
         try server.log.records(at: [place]) { _, block in
             if let block { event = try? EventBlock.decode(block.bytes) }
         }
-        guard let event else { throw ApusError(.recordExpired, "retention has taken the dead letter \(id) from the log") }
+        guard let event else {
+            throw ApusError(.recordExpired, "retention has taken the dead letter \(id) from the log")
+        }
         return (row, event)
     }
 
@@ -107,11 +117,14 @@ extension Routes {
     private static func json(_ row: DeadLetterRow) -> JSONValue {
         let reason = row.reason
         var json: JSONValue = [
-            "id": .string(row.id.description), "state": .string(row.state.rawValue), "namespace": .string(reason.namespace),
+            "id": .string(row.id.description), "state": .string(row.state.rawValue),
+            "namespace": .string(reason.namespace),
             "function": .string(reason.function), "trigger": .string(reason.trigger), "topic": .string(reason.topic),
-            "partition": .number(reason.partition), "offset": .number(reason.offset), "attempts": .number(reason.attempts),
+            "partition": .number(reason.partition), "offset": .number(reason.offset),
+            "attempts": .number(reason.attempts),
             "code": .string(reason.code), "message": .string(reason.message), "detail": .string(reason.detail),
-            "time": .string(RFC3339.format(reason.time)), "revision": .string(reason.revision), "eventId": .string(row.eventID),
+            "time": .string(RFC3339.format(reason.time)), "revision": .string(reason.revision),
+            "eventId": .string(row.eventID),
             "eventType": .string(row.eventType), "sequence": .number(row.sequence),
         ]
         if let decided = row.decided { json["decided"] = .string(RFC3339.format(decided)) }

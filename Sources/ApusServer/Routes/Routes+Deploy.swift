@@ -9,7 +9,8 @@ internal import ApusStore
 extension Routes {
     func storeBundle(_ exchange: HTTPExchange) {
         guard let hash = exchange.header("Apus-Bundle") else {
-            return exchange.respond(Problem(.bundleInvalid, "the header Apus-Bundle with the archive's SHA-256 is missing"))
+            return exchange.respond(
+                Problem(.bundleInvalid, "the header Apus-Bundle with the archive's SHA-256 is missing"))
         }
         let reply = self.reply(exchange)
         let body = exchange.body
@@ -19,7 +20,8 @@ extension Routes {
                 let stored = try bundles.store(body, hash: hash)
                 let answer: JSONValue = ["bundle": .string(hash)]
                 reply.respond(
-                    status: stored == .created ? 201 : 200, headers: [("Content-Type", "application/json")], body: answer.encoded())
+                    status: stored == .created ? 201 : 200, headers: [("Content-Type", "application/json")],
+                    body: answer.encoded())
             } catch {
                 reply.respond(Problem(error))
             }
@@ -33,7 +35,8 @@ extension Routes {
             let request = try DeployRequest(
                 parsing: exchange.body, namespace: try self.namespace(parameters), isBound: parameters["ns"] != nil)
             let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
-            exchange.stream(status: 200, headers: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
+            exchange.stream(
+                status: 200, headers: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
             let reply = self.reply(exchange)
             self.server.deployer.deploy(order) { report in
                 let (line, isLast) = Self.line(report)
@@ -53,7 +56,8 @@ extension Routes {
             var result: JSONValue = ["result": .array(done.outcomes.map(\.json))]
             if let position = done.position { result["position"] = .string(LogPosition(position).description) }
             json = result
-        case .failed(let error): json = ["error": ["code": .string(error.code.rawValue), "message": .string(error.message)]]
+        case .failed(let error):
+            json = ["error": ["code": .string(error.code.rawValue), "message": .string(error.message)]]
         }
         if case .progress = report { return (json.encoded(), false) }
         return (json.encoded(), true)
@@ -66,11 +70,17 @@ extension Routes {
             let name = (kind == .function ? parameters["name"] : parameters["topic"]) ?? ""
             let document = try JSONValue.parse(exchange.body)
             guard document["kind"]?.string == kind.rawValue, document["metadata"]?["name"]?.string == name else {
-                throw ApusError(.invalidArgument, "the body must be the manifest of the \(kind.rawValue) '\(name.prefix(64))', as the path says")
+                throw ApusError(
+                    .invalidArgument,
+                    "the body must be the manifest of the \(kind.rawValue) '\(name.prefix(64))', as the path says")
             }
             let manifest: Manifest
-            do throws(ManifestErrors) { manifest = try Manifest(json: document, namespace: namespace) } catch { throw error.asApusError }
-            let request = DeployRequest(documents: [DeployRequest.Document(manifest: manifest, bundle: exchange.header("Apus-Bundle"))])
+            do throws(ManifestErrors) { manifest = try Manifest(json: document, namespace: namespace) } catch {
+                throw error.asApusError
+            }
+            let request = DeployRequest(documents: [
+                DeployRequest.Document(manifest: manifest, bundle: exchange.header("Apus-Bundle"))
+            ])
             let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
             let reply = self.reply(exchange)
             self.server.deployer.deploy(order) { report in
@@ -108,9 +118,11 @@ extension Routes {
     /// The generation that `If-Match` names, as `ETag` gave it; `"0"` for what must not be there.
     func ifMatch(_ exchange: HTTPExchange) throws(ApusError) -> UInt64? {
         guard let text = exchange.header("If-Match") else { return nil }
-        let digits = text.hasPrefix("\"") && text.hasSuffix("\"") && text.count >= 2 ? String(text.dropFirst().dropLast()) : text
+        let digits =
+            text.hasPrefix("\"") && text.hasSuffix("\"") && text.count >= 2 ? String(text.dropFirst().dropLast()) : text
         guard let generation = UInt64(digits) else {
-            throw ApusError(.invalidArgument, "If-Match: \(text.prefix(64)): a generation in quotes is expected, as ETag gives it")
+            throw ApusError(
+                .invalidArgument, "If-Match: \(text.prefix(64)): a generation in quotes is expected, as ETag gives it")
         }
         return generation
     }

@@ -16,16 +16,21 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let name = try self.function(parameters)
             // The head may have come before the end began, and the body after it.
-            if self.runtime.isStopping { throw ApusError(.shuttingDown, "the server is stopping: try again in a moment") }
+            if self.runtime.isStopping {
+                throw ApusError(.shuttingDown, "the server is stopping: try again in a moment")
+            }
             guard let entry = self.runtime.directory[name] else {
                 throw ApusError(.functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
             }
             if exchange.header("Prefer")?.contains("respond-async") ?? false {
-                throw ApusError(.notYetSupported, "asynchronous invocations are not yet supported: leave out `Prefer: respond-async`")
+                throw ApusError(
+                    .notYetSupported,
+                    "asynchronous invocations are not yet supported: leave out `Prefer: respond-async`")
             }
             let id = Self.invocationID()
             let defaults = CloudEventDecoder.Defaults(id: id.description, source: "/apus/http", type: "dev.apus.invoke")
-            let events = try CloudEventDecoder.events(headers: exchange.headers, body: exchange.body, defaults: defaults)
+            let events = try CloudEventDecoder.events(
+                headers: exchange.headers, body: exchange.body, defaults: defaults)
             guard events.count == 1 else { throw ApusError(.invalidEvent, "an invocation takes exactly one event") }
             let deadline = self.runtime.shard.now + entry.timeout + .seconds(Limits.Server.invocationSlackSeconds)
             self.run(EventBlock.encode(events[0]), id, entry, deadline, exchange)
@@ -34,7 +39,8 @@ extension Routes {
 
     /// An invocation of a function of this shard never leaves the thread; another's goes there and its answer comes back.
     private func run(
-        _ block: [UInt8], _ id: InvocationID, _ entry: FunctionDirectory.Entry, _ deadline: Timestamp, _ exchange: HTTPExchange
+        _ block: [UInt8], _ id: InvocationID, _ entry: FunctionDirectory.Entry, _ deadline: Timestamp,
+        _ exchange: HTTPExchange
     ) {
         let target = self.server.shards[entry.shard]
         let answer = InvocationAnswer(exchange, invocation: id) { exchange.onGone = nil }
@@ -49,7 +55,8 @@ extension Routes {
         // SAFETY: both are used on the target's loop only from here on.
         nonisolated(unsafe) let (relay, handle) = (sink, remote)
         target.loop.post {
-            handle.request = target.shard.invoke(entry.id, block: block, invocation: id, deadline: deadline, sink: relay)
+            handle.request = target.shard.invoke(
+                entry.id, block: block, invocation: id, deadline: deadline, sink: relay)
         }
         exchange.onGone = {
             nonisolated(unsafe) let handle = remote
@@ -71,7 +78,9 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let namespace = try self.namespace(parameters)
             self.answerFromStore(exchange) { server throws(ApusError) in
-                let rows = try server.projection.query { (projection) throws(ApusError) in try projection.functions(in: namespace) }
+                let rows = try server.projection.query { (projection) throws(ApusError) in
+                    try projection.functions(in: namespace)
+                }
                 return StoreAnswer(["items": .array(rows.map(Self.functionJSON))])
             }
         }
@@ -88,9 +97,12 @@ extension Routes {
                 let instances = target.shard.instances().filter { $0.function == name }.map(Self.instanceJSON)
                 reply.perform { exchange in
                     routes.answerFromStore(exchange) { server throws(ApusError) in
-                        let row = try server.projection.query { (projection) throws(ApusError) in try projection.function(name) }
+                        let row = try server.projection.query { (projection) throws(ApusError) in
+                            try projection.function(name)
+                        }
                         guard let row else {
-                            throw ApusError(.functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
+                            throw ApusError(
+                                .functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
                         }
                         var json = Self.functionJSON(row)
                         json["triggers"] = (try? JSONValue.parse(row.triggers)) ?? .null
@@ -106,7 +118,8 @@ extension Routes {
     private static func functionJSON(_ row: FunctionRow) -> JSONValue {
         [
             "name": .string(row.name), "namespace": .string(row.namespace), "generation": .number(row.generation),
-            "revision": .string(row.revision), "bundle": .string(row.bundle), "layer": row.layer.map { .string($0) } ?? .null,
+            "revision": .string(row.revision), "bundle": .string(row.bundle),
+            "layer": row.layer.map { .string($0) } ?? .null,
             "manifest": (try? JSONValue.parse(row.manifest)) ?? .null, "created": .string(RFC3339.format(row.created)),
             "updated": .string(RFC3339.format(row.updated)),
         ]
@@ -132,8 +145,10 @@ extension Routes {
                     retrying = state.pending.count
                 }
                 positions.append([
-                    "group": .string(trigger.group), "topic": .string(trigger.topic.onLog), "partition": .number(partition),
-                    "watermark": .number(watermark), "end": .number(bounds.end), "lag": .number(max(0, bounds.end - watermark)),
+                    "group": .string(trigger.group), "topic": .string(trigger.topic.onLog),
+                    "partition": .number(partition),
+                    "watermark": .number(watermark), "end": .number(bounds.end),
+                    "lag": .number(max(0, bounds.end - watermark)),
                     "retrying": .number(retrying),
                 ])
             }
@@ -145,17 +160,26 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let name = try self.function(parameters)
             self.answerFromStore(exchange) { server throws(ApusError) in
-                let rows = try server.projection.query { (projection) throws(ApusError) in try projection.revisions(of: name) }
-                guard !rows.isEmpty else { throw ApusError(.functionNotFound, "the function '\(name)' has no revision") }
+                let rows = try server.projection.query { (projection) throws(ApusError) in
+                    try projection.revisions(of: name)
+                }
+                guard !rows.isEmpty else {
+                    throw ApusError(.functionNotFound, "the function '\(name)' has no revision")
+                }
                 let items: [JSONValue] = rows.map {
-                    ["revision": .string($0.revision), "generation": .number($0.generation), "deployed": .string(RFC3339.format($0.deployed))]
+                    [
+                        "revision": .string($0.revision), "generation": .number($0.generation),
+                        "deployed": .string(RFC3339.format($0.deployed)),
+                    ]
                 }
                 return StoreAnswer(["items": .array(items)])
             }
         }
     }
 
-    func putFunction(_ exchange: HTTPExchange, _ parameters: RouteParameters) { self.put(exchange, parameters, kind: .function) }
+    func putFunction(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.put(exchange, parameters, kind: .function)
+    }
 
     func deleteFunction(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
@@ -176,7 +200,8 @@ extension Routes {
             if let name = query.unexpected(besides: ["after", "limit"]) {
                 throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: after and limit are")
             }
-            let after = query["after"] == nil ? nil : Int64(try self.number(query, "after", default: 0, in: 0...Int.max))
+            let after =
+                query["after"] == nil ? nil : Int64(try self.number(query, "after", default: 0, in: 0...Int.max))
             if exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false {
                 return LogStream(exchange, self.runtime, self.server, name, after: after, limit: limit).start()
             }
@@ -191,7 +216,8 @@ extension Routes {
 
     static func logJSON(_ row: LogRow) -> JSONValue {
         [
-            "sequence": .number(row.sequence), "time": .string(RFC3339.format(row.line.time)), "level": .string(row.line.level.name),
+            "sequence": .number(row.sequence), "time": .string(RFC3339.format(row.line.time)),
+            "level": .string(row.line.level.name),
             "text": .string(row.line.text), "revision": .string(row.line.revision), "worker": .number(row.line.worker),
             "invocation": .string(row.line.invocation),
         ]

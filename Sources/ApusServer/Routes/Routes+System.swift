@@ -13,7 +13,8 @@ internal import Synchronization
 extension Routes {
     func ready(_ exchange: HTTPExchange) {
         let problems = Self.problems(
-            state: self.server.state.withLock { $0 }, log: self.server.log.status, projection: self.server.projection.failure)
+            state: self.server.state.withLock { $0 }, log: self.server.log.status,
+            projection: self.server.projection.failure)
         let missing = self.server.report.lines.filter { !$0.isEnforced }
         let json: JSONValue = [
             "ready": .boolean(problems.isEmpty), "problems": .array(problems.map { .string($0) }),
@@ -41,8 +42,10 @@ extension Routes {
         let lines = self.server.report.lines
         let json: JSONValue = [
             "items": .array(
-                lines.map { ["name": .string($0.name), "enforced": .boolean($0.isEnforced), "detail": .string($0.detail)] }
-            ),
+                lines.map {
+                    ["name": .string($0.name), "enforced": .boolean($0.isEnforced), "detail": .string($0.detail)]
+                }
+            )
         ]
         exchange.respond(json: json.encoded())
     }
@@ -62,8 +65,10 @@ extension Routes {
     static func instanceJSON(_ instance: InstanceSnapshot) -> JSONValue {
         [
             "worker": .number(instance.worker.rawValue), "namespace": .string(instance.function.namespace.name),
-            "function": .string(instance.function.name), "revision": .string(instance.revision), "state": .string(instance.state.rawValue),
-            "since": .string(RFC3339.format(instance.since)), "inFlight": .number(instance.inFlight), "runtime": .string(instance.runtime),
+            "function": .string(instance.function.name), "revision": .string(instance.revision),
+            "state": .string(instance.state.rawValue),
+            "since": .string(RFC3339.format(instance.since)), "inFlight": .number(instance.inFlight),
+            "runtime": .string(instance.runtime),
             "missingLayers": .array(instance.missingLayers.map { .string($0) }),
         ]
     }

@@ -13,10 +13,13 @@ extension Routes {
     func publish(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let (topic, configuration) = try self.existingTopic(parameters)
-            let defaults = CloudEventDecoder.Defaults(id: Random.token(bytes: 16), source: "/apus/http", type: "dev.apus.event")
-            let events = try CloudEventDecoder.events(headers: exchange.headers, body: exchange.body, defaults: defaults)
+            let defaults = CloudEventDecoder.Defaults(
+                id: Random.token(bytes: 16), source: "/apus/http", type: "dev.apus.event")
+            let events = try CloudEventDecoder.events(
+                headers: exchange.headers, body: exchange.body, defaults: defaults)
             if configuration.isCompacted, let index = events.firstIndex(where: { $0.key == nil }) {
-                throw ApusError(.invalidEvent, "event \(index) has no key, and '\(topic)' is compacted: give each a partitionkey")
+                throw ApusError(
+                    .invalidEvent, "event \(index) has no key, and '\(topic)' is compacted: give each a partitionkey")
             }
             guard !events.isEmpty else { return exchange.respond(status: 202, json: Array(#"{"events":[]}"#.utf8)) }
             let appends = events.map { LogBatch.Append(topic: topic, block: EventBlock.encode($0)) }
@@ -58,14 +61,19 @@ extension Routes {
             let (topic, configuration) = try self.existingTopic(parameters)
             let query = try self.query(exchange)
             if let name = query.unexpected(besides: ["from", "partition", "limit", "headers"]) {
-                throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: from, partition, limit and headers are")
+                throw ApusError(
+                    .invalidArgument,
+                    "'\(name.prefix(64))' is no parameter here: from, partition, limit and headers are")
             }
             var reading = TopicReading(
                 topic: topic, partitions: Array(0..<configuration.partitions), from: .position(.earliest),
-                limit: try self.number(query, "limit", default: 100, in: 1...Limits.Server.eventsPerRead), headers: query["headers"] == "true"
+                limit: try self.number(query, "limit", default: 100, in: 1...Limits.Server.eventsPerRead),
+                headers: query["headers"] == "true"
             )
             if query["partition"] != nil {
-                reading.partitions = [try self.number(query, "partition", default: 0, in: 0...configuration.partitions - 1)]
+                reading.partitions = [
+                    try self.number(query, "partition", default: 0, in: 0...configuration.partitions - 1)
+                ]
             }
             let follows = exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false
             reading.from = try TopicReading.From(query["from"] ?? (follows ? "latest" : "earliest"))
@@ -92,7 +100,8 @@ extension Routes {
                 body.append(UInt8(ascii: "]"))
                 let next = page.next.sorted { $0.key < $1.key }.map { "\($0.key):\($0.value)" }.joined(separator: ",")
                 reply.respond(
-                    status: 200, headers: [("Content-Type", "application/cloudevents-batch+json"), ("Apus-Next", next)], body: body)
+                    status: 200,
+                    headers: [("Content-Type", "application/cloudevents-batch+json"), ("Apus-Next", next)], body: body)
             } catch {
                 reply.respond(Problem(error))
             }
@@ -106,8 +115,12 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let namespace = try self.namespace(parameters)
             self.answerFromStore(exchange) { server throws(ApusError) in
-                let rows = try server.projection.query { (projection) throws(ApusError) in try projection.topics(in: namespace) }
-                return StoreAnswer(["items": .array(try rows.map { (row) throws(ApusError) in try Self.topicJSON(row, server) })])
+                let rows = try server.projection.query { (projection) throws(ApusError) in
+                    try projection.topics(in: namespace)
+                }
+                return StoreAnswer([
+                    "items": .array(try rows.map { (row) throws(ApusError) in try Self.topicJSON(row, server) })
+                ])
             }
         }
     }
@@ -118,8 +131,12 @@ extension Routes {
             let namespace = try self.namespace(parameters)
             let name = topic.local?.name ?? topic.onLog
             self.answerFromStore(exchange) { server throws(ApusError) in
-                let row = try server.projection.query { (projection) throws(ApusError) in try projection.topic(namespace, name) }
-                guard let row else { throw ApusError(.topicNotFound, "the topic '\(topic)' does not exist: see `apus get topics`") }
+                let row = try server.projection.query { (projection) throws(ApusError) in
+                    try projection.topic(namespace, name)
+                }
+                guard let row else {
+                    throw ApusError(.topicNotFound, "the topic '\(topic)' does not exist: see `apus get topics`")
+                }
                 return StoreAnswer(try Self.topicJSON(row, server))
             }
         }
@@ -133,7 +150,9 @@ extension Routes {
         var partitions: [JSONValue] = []
         for partition in 0..<configuration.partitions {
             let bounds = try server.log.bounds(of: TopicPartition(topic, partition))
-            partitions.append(["partition": .number(partition), "start": .number(bounds.start), "end": .number(bounds.end)])
+            partitions.append([
+                "partition": .number(partition), "start": .number(bounds.start), "end": .number(bounds.end),
+            ])
         }
         return [
             "name": .string(row.name), "namespace": .string(row.namespace), "generation": .number(row.generation),
@@ -143,13 +162,16 @@ extension Routes {
         ]
     }
 
-    func putTopic(_ exchange: HTTPExchange, _ parameters: RouteParameters) { self.put(exchange, parameters, kind: .topic) }
+    func putTopic(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.put(exchange, parameters, kind: .topic)
+    }
 
     func deleteTopic(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let topic = try self.topic(parameters)
             let name = topic.local?.name ?? topic.onLog
-            self.command(.deleteTopic(try self.namespace(parameters), name, ifMatch: try self.ifMatch(exchange)), exchange)
+            self.command(
+                .deleteTopic(try self.namespace(parameters), name, ifMatch: try self.ifMatch(exchange)), exchange)
         }
     }
 }

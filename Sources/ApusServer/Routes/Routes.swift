@@ -35,7 +35,9 @@ struct Routes {
             server.token.matches(String(header.dropFirst(7)))
         else {
             return Problem(
-                .unauthenticated, "a token is needed: send `Authorization: Bearer …` with what run/admin.token of the data directory holds")
+                .unauthenticated,
+                "a token is needed: send `Authorization: Bearer …` with what run/admin.token of the data directory holds"
+            )
         }
         switch server.state.withLock({ $0 }) {
         case .stopping: return Problem(.shuttingDown, "the server is stopping: try again in a moment")
@@ -82,7 +84,8 @@ struct Routes {
     func namespace(_ parameters: RouteParameters) throws(ApusError) -> Namespace {
         guard let text = parameters["ns"] else { return .default }
         guard let namespace = Namespace(text) else {
-            throw ApusError(.invalidArgument, "'\(text.prefix(64))' is no namespace: 1 to 63 of a-z, 0-9 and hyphens are allowed")
+            throw ApusError(
+                .invalidArgument, "'\(text.prefix(64))' is no namespace: 1 to 63 of a-z, 0-9 and hyphens are allowed")
         }
         return namespace
     }
@@ -90,10 +93,14 @@ struct Routes {
     func topic(_ parameters: RouteParameters) throws(ApusError) -> TopicName {
         let text = parameters["topic"] ?? ""
         if TopicName.isReserved(text) {
-            throw ApusError(.reservedName, "the topic '\(text.prefix(64))' is the platform's own: names that begin with apus. or ns. are reserved")
+            throw ApusError(
+                .reservedName,
+                "the topic '\(text.prefix(64))' is the platform's own: names that begin with apus. or ns. are reserved")
         }
         guard let topic = TopicName(try self.namespace(parameters), text) else {
-            throw ApusError(.invalidArgument, "'\(text.prefix(64))' is no topic's name: letters, digits, '.', '_' and '-' are allowed")
+            throw ApusError(
+                .invalidArgument,
+                "'\(text.prefix(64))' is no topic's name: letters, digits, '.', '_' and '-' are allowed")
         }
         return topic
     }
@@ -102,7 +109,9 @@ struct Routes {
     func existingTopic(_ parameters: RouteParameters) throws(ApusError) -> (TopicName, TopicConfiguration) {
         let topic = try self.topic(parameters)
         guard let configuration = self.server.log.topic(topic) else {
-            throw ApusError(.topicNotFound, "the topic '\(topic)' does not exist: see `apus get topics`, or deploy a Topic of that name")
+            throw ApusError(
+                .topicNotFound,
+                "the topic '\(topic)' does not exist: see `apus get topics`, or deploy a Topic of that name")
         }
         return (topic, configuration)
     }
@@ -110,7 +119,9 @@ struct Routes {
     func function(_ parameters: RouteParameters) throws(ApusError) -> ResourceName {
         let text = parameters["name"] ?? ""
         guard let name = ResourceName(try self.namespace(parameters), text) else {
-            throw ApusError(.invalidArgument, "'\(text.prefix(64))' is no function's name: 1 to 63 of a-z, 0-9 and hyphens are allowed")
+            throw ApusError(
+                .invalidArgument,
+                "'\(text.prefix(64))' is no function's name: 1 to 63 of a-z, 0-9 and hyphens are allowed")
         }
         return name
     }
@@ -121,10 +132,14 @@ struct Routes {
         }
     }
 
-    func number(_ query: RequestQuery, _ name: String, default standard: Int, in range: ClosedRange<Int>) throws(ApusError) -> Int {
+    func number(_ query: RequestQuery, _ name: String, default standard: Int, in range: ClosedRange<Int>)
+        throws(ApusError) -> Int
+    {
         guard let text = query[name] else { return standard }
         guard let number = Int(text), range.contains(number) else {
-            throw ApusError(.invalidArgument, "\(name)=\(text.prefix(32)): a number from \(range.lowerBound) to \(range.upperBound) is expected")
+            throw ApusError(
+                .invalidArgument,
+                "\(name)=\(text.prefix(32)): a number from \(range.lowerBound) to \(range.upperBound) is expected")
         }
         return number
     }
@@ -136,21 +151,29 @@ struct Routes {
 
     /// Answers from the store thread: for what touches the projection, bundles or large JSON. A request that names an
     /// `Apus-Position` is answered once the projection has passed it.
-    func answerFromStore(_ exchange: HTTPExchange, _ body: @escaping @Sendable (Server) throws(ApusError) -> StoreAnswer) {
+    func answerFromStore(
+        _ exchange: HTTPExchange, _ body: @escaping @Sendable (Server) throws(ApusError) -> StoreAnswer
+    ) {
         self.answer(exchange) { () throws(ApusError) in
-            let position = try exchange.header(LogPosition.header).map { (text) throws(ApusError) in try LogPosition(parsing: text).place }
+            let position = try exchange.header(LogPosition.header).map { (text) throws(ApusError) in
+                try LogPosition(parsing: text).place
+            }
             let reply = self.reply(exchange)
             let server = self.server
             let work: @Sendable () -> Void = {
                 do throws(ApusError) {
                     let answer = try body(server)
-                    reply.respond(status: 200, headers: [("Content-Type", "application/json")] + answer.headers, body: answer.json)
+                    reply.respond(
+                        status: 200, headers: [("Content-Type", "application/json")] + answer.headers, body: answer.json
+                    )
                 } catch {
                     reply.respond(Problem(error))
                 }
             }
             guard let position else {
-                if !server.store.run(work) { throw ApusError(.overloaded, "too many queries wait: try again in a moment") }
+                if !server.store.run(work) {
+                    throw ApusError(.overloaded, "too many queries wait: try again in a moment")
+                }
                 return
             }
             server.projection.whenPassed(position) { error in
@@ -187,10 +210,14 @@ struct LogPosition: CustomStringConvertible {
             (0..<Limits.partitionsPerTopic).contains(partition), let offset = Offset(parts[2]), offset >= 0
         else {
             throw ApusError(
-                .invalidArgument, "\(Self.header): \(text.prefix(64)): a topic, a partition and an offset are expected, as a write gave it")
+                .invalidArgument,
+                "\(Self.header): \(text.prefix(64)): a topic, a partition and an offset are expected, as a write gave it"
+            )
         }
         self.place = RecordPlace(TopicPartition(topic, partition), offset)
     }
 
-    var description: String { "\(self.place.partition.topic.onLog)/\(self.place.partition.partition)/\(self.place.offset)" }
+    var description: String {
+        "\(self.place.partition.topic.onLog)/\(self.place.partition.partition)/\(self.place.offset)"
+    }
 }

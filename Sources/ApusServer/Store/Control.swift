@@ -29,7 +29,8 @@ final class Control: Sendable {
     /// Called on `thread` with what a write changed, before its caller is answered; gives what kept a change from taking effect.
     private let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
 
-    init(log: any EventLog, journal: Log, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?) {
+    init(log: any EventLog, journal: Log, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?)
+    {
         self.log = log
         self.journal = journal
         self.onChanges = onChanges
@@ -64,7 +65,9 @@ final class Control: Sendable {
 
     /// Performs a command and calls `completion` on the control thread.
     /// - Parameter appends: further records for the same transaction.
-    func perform(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ completion: @escaping @Sendable (Answer) -> Void) {
+    func perform(
+        _ command: ControlCommand, appends: [LogBatch.Append] = [], _ completion: @escaping @Sendable (Answer) -> Void
+    ) {
         let deadline = self.clock.now + .seconds(Limits.Server.controlSeconds)
         let isQueued = self.thread.run { completion(self.run(command, appends, deadline)) }
         guard !isQueued else { return }
@@ -85,7 +88,9 @@ final class Control: Sendable {
         guard !self.isStopping.load(ordering: .acquiring) else { return .failure(Self.stopping) }
         let id = self.nextCommand
         self.nextCommand += 1
-        do throws(ApusError) { try self.queue.submit(command, id: id, deadline: deadline) } catch { return .failure(error) }
+        do throws(ApusError) { try self.queue.submit(command, id: id, deadline: deadline) } catch {
+            return .failure(error)
+        }
         let action = self.queue.next(now: self.clock.now) { (place, position) throws(ApusError) in
             try self.resolve(place, position)
         }
@@ -114,7 +119,9 @@ final class Control: Sendable {
             for topic in created { self.delete(topic, because: "its deployment failed") }
             return .failure(error)
         }
-        guard let commit = self.queue.committed() else { return .failure(ApusError(.internal, "a control write was lost")) }
+        guard let commit = self.queue.committed() else {
+            return .failure(ApusError(.internal, "a control write was lost"))
+        }
         let catalogue = self.queue.catalogue
         self.snapshot.withLock { $0 = catalogue }
         let failure = self.onChanges(commit.changes, catalogue)

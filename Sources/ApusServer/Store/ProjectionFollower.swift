@@ -72,7 +72,9 @@ final class ProjectionFollower: Sendable {
     }
 
     /// Runs a query. On the store thread.
-    func query<Result>(_ body: (Projection) throws(ApusError) -> Result) throws(ApusError) -> Result { try body(self.projection) }
+    func query<Result>(_ body: (Projection) throws(ApusError) -> Result) throws(ApusError) -> Result {
+        try body(self.projection)
+    }
 
     /// Waits until the projection has passed a record.
     ///
@@ -139,7 +141,9 @@ final class ProjectionFollower: Sendable {
         do throws(ApusError) {
             let end = try self.log.bounds(of: place.partition).end
             guard place.offset < end else {
-                throw ApusError(.offsetOutOfRange, "\(place.partition) ends at \(end): there is no record \(place.offset) to wait for")
+                throw ApusError(
+                    .offsetOutOfRange,
+                    "\(place.partition) ends at \(end): there is no record \(place.offset) to wait for")
             }
         } catch { return completion(error) }
         self.catchUp(place.partition)
@@ -168,7 +172,9 @@ final class ProjectionFollower: Sendable {
         guard self.timer == nil else { return }
         let step = Limits.Server.projectionSweepMilliseconds
         // A full queue only puts the answer off to the next time.
-        let timer = LoopTimer(self.loop) { [thread = self.thread, weak self] in thread.run { [weak self] in self?.expire() } }
+        let timer = LoopTimer(self.loop) { [thread = self.thread, weak self] in
+            thread.run { [weak self] in self?.expire() }
+        }
         timer.start(milliseconds: step, repeating: step)
         self.timer = timer
     }
@@ -181,9 +187,13 @@ final class ProjectionFollower: Sendable {
     private func expire() {
         let now = self.clock.now
         // What can be shown by now is no failure.
-        for partition in Set(self.waiters.filter { $0.deadline <= now }.map(\.place.partition)) { self.catchUp(partition) }
+        for partition in Set(self.waiters.filter { $0.deadline <= now }.map(\.place.partition)) {
+            self.catchUp(partition)
+        }
         let seconds = Limits.Server.projectionWaitMilliseconds / 1_000
-        self.answer(ApusError(.expired, "the projection did not pass the position asked for within \(seconds) s: try again")) { $0.deadline <= now }
+        self.answer(
+            ApusError(.expired, "the projection did not pass the position asked for within \(seconds) s: try again")
+        ) { $0.deadline <= now }
     }
 
     /// Answers those who wait, now and from now on, with `shutting_down`. From any thread, while the store thread runs.

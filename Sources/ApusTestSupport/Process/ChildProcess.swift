@@ -42,7 +42,9 @@ public final class ChildProcess {
         var pid = pid_t()
         let code = posix_spawnp(&pid, executable, &actions, nil, argv, envp)
         unlink(inputPath)
-        guard code == 0 else { throw ApusError(.internal, "cannot start \(executable): \(String(cString: strerror(code)))") }
+        guard code == 0 else {
+            throw ApusError(.internal, "cannot start \(executable): \(String(cString: strerror(code)))")
+        }
         self.pid = pid
     }
 
@@ -99,14 +101,18 @@ public func currentEnvironment() -> [String: String] {
     var entry = environ
     while let text = entry.pointee {
         let line = String(cString: text)
-        if let equals = line.firstIndex(of: "=") { variables[String(line[..<equals])] = String(line[line.index(after: equals)...]) }
+        if let equals = line.firstIndex(of: "=") {
+            variables[String(line[..<equals])] = String(line[line.index(after: equals)...])
+        }
         entry += 1
     }
     return variables
 }
 
 public func readFile(_ path: String) throws -> [UInt8] {
-    guard let file = fopen(path, "rb") else { throw ApusError(.notFound, "cannot open \(path): \(String(cString: strerror(errno)))") }
+    guard let file = fopen(path, "rb") else {
+        throw ApusError(.notFound, "cannot open \(path): \(String(cString: strerror(errno)))")
+    }
     defer { fclose(file) }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 64 * 1024)
@@ -118,7 +124,9 @@ public func readFile(_ path: String) throws -> [UInt8] {
 }
 
 public func writeFile(_ path: String, _ bytes: [UInt8]) throws {
-    guard let file = fopen(path, "wb") else { throw ApusError(.internal, "cannot write \(path): \(String(cString: strerror(errno)))") }
+    guard let file = fopen(path, "wb") else {
+        throw ApusError(.internal, "cannot write \(path): \(String(cString: strerror(errno)))")
+    }
     defer { fclose(file) }
     guard fwrite(bytes, 1, bytes.count, file) == bytes.count else {
         throw ApusError(.internal, "cannot write \(path): \(String(cString: strerror(errno)))")

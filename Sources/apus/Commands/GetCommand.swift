@@ -27,7 +27,9 @@ extension Command {
             let answer = try client.call(APIRequest(.get, path)).json()
             return try context.show(answer) { GetCommand.table(kind, JSONLines.list(answer) ?? [], context) }
         }
-        guard kind != .instance else { throw UsageError("an instance has no name; 'apus get instances' lists all of them") }
+        guard kind != .instance else {
+            throw UsageError("an instance has no name; 'apus get instances' lists all of them")
+        }
         let answer = try client.call(APIRequest(.get, client.path(kind.plural, name))).json()
         try context.show(answer) { GetCommand.table(kind, [answer], context) }
     }
@@ -117,8 +119,10 @@ private enum GetCommand {
             var table = TextTable(["WORKER", "FUNCTION", "STATE", "IN FLIGHT", "SINCE", "RUNTIME", "REVISION"])
             for item in items {
                 table.add([
-                    item["worker"]?.unsigned.map(String.init) ?? "", item["function"]?.string ?? "", item["state"]?.string ?? "",
-                    item["inFlight"]?.int.map(String.init) ?? "", context.ago(item["since"]), item["runtime"]?.string ?? "",
+                    item["worker"]?.unsigned.map(String.init) ?? "", item["function"]?.string ?? "",
+                    item["state"]?.string ?? "",
+                    item["inFlight"]?.int.map(String.init) ?? "", context.ago(item["since"]),
+                    item["runtime"]?.string ?? "",
                     String((item["revision"]?.string ?? "").prefix(12)),
                 ])
             }

@@ -34,7 +34,9 @@ enum ResourceKind: String, CaseIterable {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard kind != .instance else { throw UsageError("an instance has no name; 'apus get instances' lists all of them") }
+        guard kind != .instance else {
+            throw UsageError("an instance has no name; 'apus get instances' lists all of them")
+        }
         return (kind, name)
     }
 }

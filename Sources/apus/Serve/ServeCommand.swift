@@ -15,7 +15,9 @@ extension Command {
                 .value("--listen", "ADDRESS:PORT", "where to listen; port 0 takes a free one (127.0.0.1:8787)"),
                 .value("--port-file", "FILE", "write the port there once the server is ready", values: .files),
                 .value("--shards", "N", "event loops, each with an engine of its own (1)"),
-                .value("--durability", "WHEN", "fsync: acknowledged events survive power loss; process: kill -9", values: .oneOf(["fsync", "process"])),
+                .value(
+                    "--durability", "WHEN", "fsync: acknowledged events survive power loss; process: kill -9",
+                    values: .oneOf(["fsync", "process"])),
                 .value("--map-size", "SIZE", "the most that the log may grow to, as 64Gi (64Gi)"),
                 .value("--drain", "SECONDS", "how long running work may go on after SIGTERM (5)"),
                 .value("--allow-host", "HOST", "another name under which clients may call", repeats: true),
@@ -24,7 +26,9 @@ extension Command {
             ],
             examples: [
                 .init("sudo apus serve", "Serve on 127.0.0.1:8787 with data in /var/lib/apus"),
-                .init("sudo apus serve --data $PWD/.apus --listen 127.0.0.1:0 --port-file port", "A server to try things on"),
+                .init(
+                    "sudo apus serve --data $PWD/.apus --listen 127.0.0.1:0 --port-file port",
+                    "A server to try things on"),
             ]
         )
     ) { context in

@@ -38,7 +38,9 @@ struct ServeOptions {
 
     /// `127.0.0.1:8787`, `[::1]:8787`.
     private static func address(_ text: String) throws(UsageError) -> (String, UInt16) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), colon != text.startIndex else {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
+            colon != text.startIndex
+        else {
             throw UsageError("--listen is '\(text)', but an address and a port are expected, as 127.0.0.1:8787")
         }
         let host = text[..<colon]

@@ -19,15 +19,19 @@ enum ServerProcess {
         let privileged = try Self.prepareAsRoot(options)
         let journal = Log(format: options.logFormat)
         let clock = SystemClock()
-        let log = try EmbeddedLog(directory: options.server.dataDirectory, configuration: options.log, clock: { clock.now })
+        let log = try EmbeddedLog(
+            directory: options.server.dataDirectory, configuration: options.log, clock: { clock.now })
         let server = try Server(
             options.server,
-            Server.Parts(log: log, journal: journal, sockets: privileged.sockets, channels: privileged.channels, report: privileged.report)
+            Server.Parts(
+                log: log, journal: journal, sockets: privileged.sockets, channels: privileged.channels,
+                report: privileged.report)
         ) {
             Self.end(because: journal)
         }
         Self.warn(privileged.report, journal)
-        journal.info("serving on http://\(options.server.address):\(privileged.port)", ["data": options.server.dataDirectory])
+        journal.info(
+            "serving on http://\(options.server.address):\(privileged.port)", ["data": options.server.dataDirectory])
         if let file = privileged.portFile {
             do throws(ApusError) { try Self.write(privileged.port, to: file) } catch {
                 server.stop()
@@ -54,7 +58,10 @@ enum ServerProcess {
     private static func prepareAsRoot(_ options: ServeOptions) throws(ApusError) -> Privileged {
         let configuration = options.server
         guard geteuid() == 0 else {
-            throw ApusError(.needsRoot, "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started")
+            throw ApusError(
+                .needsRoot,
+                "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started"
+            )
         }
         try Privileges.closeInherited()
         try configuration.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
@@ -72,12 +79,14 @@ enum ServerProcess {
         try DataDirectory.prepareFolder(configuration.dataDirectory)
         let nursery = try Nursery.start(
             Nursery.Configuration(
-                executable: files.nursery, dataDirectory: configuration.dataDirectory, runtimes: files.runtimes, profiles: files.profiles,
+                executable: files.nursery, dataDirectory: configuration.dataDirectory, runtimes: files.runtimes,
+                profiles: files.profiles,
                 // One line more than shards: builds have their own.
                 shards: configuration.shards + 1
             )
         )
-        try DataDirectory.prepare(configuration.dataDirectory, user: nursery.report.serverUser, group: nursery.report.serverGroup)
+        try DataDirectory.prepare(
+            configuration.dataDirectory, user: nursery.report.serverUser, group: nursery.report.serverGroup)
         try Privileges.drop(to: nursery.report)
         return Privileged(
             sockets: sockets, port: port, channels: nursery.channels, report: nursery.report,
@@ -100,7 +109,9 @@ enum ServerProcess {
     }
 
     private static func warn(_ report: HostReport, _ journal: Log) {
-        for line in report.lines where !line.isEnforced { journal.warning("isolation layer missing: \(line.name)", ["detail": line.detail]) }
+        for line in report.lines where !line.isEnforced {
+            journal.warning("isolation layer missing: \(line.name)", ["detail": line.detail])
+        }
     }
 
     private static func end(because journal: Log) {
@@ -113,7 +124,9 @@ enum ServerProcess {
         let text = Array("\(port)\n".utf8)
         defer { close(descriptor) }
         guard Glibc.write(descriptor, text, text.count) == text.count else {
-            throw ApusError(.invalidArgument, "cannot write the port file: \(String(cString: strerror(errno))); give another --port-file")
+            throw ApusError(
+                .invalidArgument,
+                "cannot write the port file: \(String(cString: strerror(errno))); give another --port-file")
         }
     }
 }

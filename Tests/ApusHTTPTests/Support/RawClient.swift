@@ -10,7 +10,9 @@ final class RawClient {
 
         func header(_ name: String) -> String? { self.headers.first { $0.0 == name.lowercased() }?.1 }
         var text: String { String(decoding: self.body, as: UTF8.self) }
-        static func == (left: Response, right: Response) -> Bool { left.status == right.status && left.body == right.body }
+        static func == (left: Response, right: Response) -> Bool {
+            left.status == right.status && left.body == right.body
+        }
     }
 
     private var descriptor: CInt
@@ -122,7 +124,9 @@ final class RawClient {
                 self.buffer.removeFirst(end + 1)
                 return String(decoding: line, as: UTF8.self)
             }
-            try #require(self.receive(), "the server closed before a whole line: \(String(decoding: self.buffer, as: UTF8.self))")
+            try #require(
+                self.receive(), "the server closed before a whole line: \(String(decoding: self.buffer, as: UTF8.self))"
+            )
         }
     }
 

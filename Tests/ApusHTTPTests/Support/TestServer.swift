@@ -24,7 +24,9 @@ final class TestServer: Sendable {
             configure(&configuration)
             let listener = HTTPListener(loop: self.loop, configuration: configuration) { handler($0) }
             self.listener = listener
-            do throws(ApusError) { try listener.listen(socket: OwnedDescriptor(adopting: descriptor)) } catch { return error }
+            do throws(ApusError) { try listener.listen(socket: OwnedDescriptor(adopting: descriptor)) } catch {
+                return error
+            }
             return nil
         }
         if let failure { throw failure }

@@ -10,7 +10,8 @@ import Testing
     }
 
     @Test func readsEachEventInOrder() throws {
-        let body = " [ \(Self.event(1, #","data":["]",",{",1e400]"#)) ,\n\(Self.event(2, #","partitionkey":"p""#)),\(Self.event(3)) ] "
+        let body =
+            " [ \(Self.event(1, #","data":["]",",{",1e400]"#)) ,\n\(Self.event(2, #","partitionkey":"p""#)),\(Self.event(3)) ] "
         let events = try Sent.batch(body)
         #expect(events.map { $0["id"] } == ["1", "2", "3"])
         #expect(text(events[0].data) == #"["]",",{",1e400]"#)
@@ -42,20 +43,26 @@ import Testing
     @Test func refusesAKeyForAllOfThem() {
         let headers = [HTTPHeader("Content-Type", "application/cloudevents-batch+json"), HTTPHeader("Apus-Key", "k")]
         expectRefusal(.invalidEvent) { () throws(ApusError) in
-            try CloudEventDecoder.events(headers: headers, body: Array("[\(Self.event(1))]".utf8), defaults: Sent.defaults)
+            try CloudEventDecoder.events(
+                headers: headers, body: Array("[\(Self.event(1))]".utf8), defaults: Sent.defaults)
         }
     }
 
     @Test func boundsTheNumberOfEvents() throws {
         func body(_ count: Int) -> String { "[\((0..<count).map { Self.event($0) }.joined(separator: ","))]" }
         #expect(try Sent.batch(body(Limits.Server.eventsPerRequest)).count == Limits.Server.eventsPerRequest)
-        expectRefusal(.limitReached) { () throws(ApusError) in try Sent.batch(body(Limits.Server.eventsPerRequest + 1)).count }
+        expectRefusal(.limitReached) { () throws(ApusError) in
+            try Sent.batch(body(Limits.Server.eventsPerRequest + 1)).count
+        }
     }
 
-    @Test(arguments: [
-        ("[]", []), ("[1]", ["1"]), (#" [ "a]\"," , {"b":[1,2]} ,[3],null ] "#, [#""a]\","  "#, #"{"b":[1,2]} "#, "[3]", "null "]),
-        (#"["\\",1]"#, [#""\\""#, "1"]), ("[[],[[]]]", ["[]", "[[]]"]),
-    ] as [(String, [String])]) func findsTheElementsOfAnArray(array: String, elements: [String]) {
+    @Test(
+        arguments: [
+            ("[]", []), ("[1]", ["1"]),
+            (#" [ "a]\"," , {"b":[1,2]} ,[3],null ] "#, [#""a]\","  "#, #"{"b":[1,2]} "#, "[3]", "null "]),
+            (#"["\\",1]"#, [#""\\""#, "1"]), ("[[],[[]]]", ["[]", "[[]]"]),
+        ] as [(String, [String])]) func findsTheElementsOfAnArray(array: String, elements: [String])
+    {
         let bytes = Array(array.utf8)
         let found = ArrayElements.ranges(of: bytes)?.map { String(decoding: bytes[$0], as: UTF8.self) }
         #expect(found?.map(trimmed) == elements.map(trimmed))

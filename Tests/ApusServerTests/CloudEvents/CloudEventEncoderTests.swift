@@ -6,17 +6,21 @@ import Testing
 
 @Suite struct CloudEventEncoderTests {
     private func json(_ event: Event, headers: Bool = false) -> String {
-        String(decoding: CloudEventEncoder.json(event, partition: 3, offset: 5_000_000_000, headers: headers), as: UTF8.self)
+        String(
+            decoding: CloudEventEncoder.json(event, partition: 3, offset: 5_000_000_000, headers: headers),
+            as: UTF8.self)
     }
 
     private let context = [
-        Attribute("id", "1"), Attribute("source", "/s"), Attribute("type", "t"), Attribute("time", "2026-01-31T12:00:00Z", kind: .timestamp),
+        Attribute("id", "1"), Attribute("source", "/s"), Attribute("type", "t"),
+        Attribute("time", "2026-01-31T12:00:00Z", kind: .timestamp),
     ]
     private let start = #"{"specversion":"1.0","id":"1","source":"/s","type":"t","time":"2026-01-31T12:00:00Z""#
 
     @Test func writesAttributesByTheirTypesAndThePlaceWithAllItsBits() {
         let more = [
-            Attribute("i", "-7", kind: .integer), Attribute("b", "true", kind: .boolean), Attribute("n", bytes: [0, 255], kind: .binary),
+            Attribute("i", "-7", kind: .integer), Attribute("b", "true", kind: .boolean),
+            Attribute("n", bytes: [0, 255], kind: .binary),
             Attribute("q", "\"\\\n"),
         ]
         #expect(
@@ -26,20 +30,29 @@ import Testing
 
     @Test func writesOthersThanItsTypeAsText() {
         let more = [Attribute("i", "many", kind: .integer), Attribute("b", "yes", kind: .boolean)]
-        #expect(self.json(Event(attributes: self.context + more, data: nil)).hasPrefix(self.start + #","i":"many","b":"yes","#))
+        #expect(
+            self.json(Event(attributes: self.context + more, data: nil)).hasPrefix(
+                self.start + #","i":"many","b":"yes","#))
     }
 
     @Test func givesARecordOfNoCloudEventsProducerWhatItLacks() {
         let record = Event(key: Array("k".utf8), data: [1], timestamp: Timestamp(milliseconds: 1_500))
         #expect(
-            self.json(record) == #"{"specversion":"1.0","id":"partition:3/offset:5000000000","source":"/apus","type":"dev.apus.record","#
-                + #""time":"1970-01-01T00:00:01.500Z","partitionkey":"k","apuspartition":3,"apusoffset":5000000000,"data_base64":"AQ=="}"#)
+            self.json(record)
+                == #"{"specversion":"1.0","id":"partition:3/offset:5000000000","source":"/apus","type":"dev.apus.record","#
+                + #""time":"1970-01-01T00:00:01.500Z","partitionkey":"k","apuspartition":3,"apusoffset":5000000000,"data_base64":"AQ=="}"#
+        )
     }
 
-    @Test(arguments: [
-        ("k", nil, #""partitionkey":"k","apusp"#), ("k", "k", #""partitionkey":"k","apusp"#), ("k", "p", #""partitionkey":"p","apuskey":"aw==","apusp"#),
-        ("", nil, #""apuskey":"","apusp"#), ("\n", nil, #""apuskey":"Cg==","apusp"#),
-    ] as [(String, String?, String)]) func writesTheKeySoThatItIsReadBack(key: String, partitionKey: String?, expected: String) throws {
+    @Test(
+        arguments: [
+            ("k", nil, #""partitionkey":"k","apusp"#), ("k", "k", #""partitionkey":"k","apusp"#),
+            ("k", "p", #""partitionkey":"p","apuskey":"aw==","apusp"#),
+            ("", nil, #""apuskey":"","apusp"#), ("\n", nil, #""apuskey":"Cg==","apusp"#),
+        ] as [(String, String?, String)]) func writesTheKeySoThatItIsReadBack(
+            key: String, partitionKey: String?, expected: String
+        ) throws
+    {
         let attributes = self.context + (partitionKey.map { [Attribute("partitionkey", $0)] } ?? [])
         let text = self.json(Event(key: Array(key.utf8), attributes: attributes, data: nil))
         #expect(text.contains(expected), "\(text)")
@@ -54,21 +67,28 @@ import Testing
     }
 
     @Test func writesNoMemberTwice() {
-        let own = ["data", "data_base64", "specversion", "apuspartition", "apusoffset", "apusheaders", "apuskey", "id"].map { Attribute($0, "x") }
+        let own = ["data", "data_base64", "specversion", "apuspartition", "apusoffset", "apusheaders", "apuskey", "id"]
+            .map { Attribute($0, "x") }
         let text = self.json(Event(attributes: self.context + own, data: Array("1".utf8)), headers: true)
-        #expect(text == self.start + #","apuspartition":3,"apusoffset":5000000000,"apusheaders":{},"data_base64":"MQ=="}"#)
+        #expect(
+            text == self.start + #","apuspartition":3,"apusoffset":5000000000,"apusheaders":{},"data_base64":"MQ=="}"#)
     }
 
     @Test func writesHeadersWhenAsked() {
-        let event = Event(attributes: self.context + [Attribute("Trace", "1", kind: .header), Attribute("id", "2", kind: .header)], data: nil)
+        let event = Event(
+            attributes: self.context + [Attribute("Trace", "1", kind: .header), Attribute("id", "2", kind: .header)],
+            data: nil)
         #expect(self.json(event).hasPrefix(self.start + #","apuspartition""#))
         #expect(self.json(event, headers: true).hasSuffix(#","apusheaders":{"Trace":"1","id":"2"}}"#))
     }
 
     @Test(arguments: [
-        ("application/json", #"{"a":1.10}"#, #""data":{"a":1.10}}"#), ("application/json", "{", #""data_base64":"ew=="}"#),
-        ("application/a+json; charset=utf-8", "1e400", #""data":1e400}"#), ("text/plain; charset=utf-8", "a\"", #""data":"a\""}"#),
-        ("text/json", "null", #""data":null}"#), ("application/xml", "<a/>", #""data_base64":"PGEvPg=="}"#), ("text/plain", "", #""data":""}"#),
+        ("application/json", #"{"a":1.10}"#, #""data":{"a":1.10}}"#),
+        ("application/json", "{", #""data_base64":"ew=="}"#),
+        ("application/a+json; charset=utf-8", "1e400", #""data":1e400}"#),
+        ("text/plain; charset=utf-8", "a\"", #""data":"a\""}"#),
+        ("text/json", "null", #""data":null}"#), ("application/xml", "<a/>", #""data_base64":"PGEvPg=="}"#),
+        ("text/plain", "", #""data":""}"#),
     ]) func writesDataByItsType(type: String, data: String, expected: String) {
         let event = Event(attributes: self.context + [Attribute("datacontenttype", type)], data: Array(data.utf8))
         #expect(self.json(event).hasSuffix(expected))
@@ -83,7 +103,8 @@ import Testing
         let depth = Limits.JSON.depth - 2
         for (levels, isJSON) in [(depth, true), (depth + 1, false)] {
             let data = String(repeating: "[", count: levels) + String(repeating: "]", count: levels)
-            let event = Event(attributes: self.context + [Attribute("datacontenttype", "application/json")], data: Array(data.utf8))
+            let event = Event(
+                attributes: self.context + [Attribute("datacontenttype", "application/json")], data: Array(data.utf8))
             let text = self.json(event)
             #expect(text.contains("data_base64") != isJSON)
             #expect(try Sent.batch("[\(text)]").map(\.data) == [Array(data.utf8)])

@@ -10,16 +10,29 @@ import Testing
 private struct RequestGenerator {
     var random: SeededGenerator
 
-    mutating func one<Element>(_ choices: [Element]) -> Element { choices[Int.random(in: choices.indices, using: &self.random)] }
+    mutating func one<Element>(_ choices: [Element]) -> Element {
+        choices[Int.random(in: choices.indices, using: &self.random)]
+    }
     mutating func happens(_ part: Int) -> Bool { Int.random(in: 0..<part, using: &self.random) == 0 }
 
     mutating func request() -> (headers: [HTTPHeader], body: [UInt8]) {
         var request: (headers: [HTTPHeader], body: [UInt8])
         switch Int.random(in: 0..<8, using: &self.random) {
         case 0..<3: request = self.binary()
-        case 3..<6: request = ([HTTPHeader("Content-Type", self.one(["application/cloudevents+json", "application/cloudevents+json; charset=UTF-8"]))], self.event())
+        case 3..<6:
+            request = (
+                [
+                    HTTPHeader(
+                        "Content-Type",
+                        self.one(["application/cloudevents+json", "application/cloudevents+json; charset=UTF-8"]))
+                ], self.event()
+            )
         case 6: request = ([HTTPHeader("Content-Type", "application/cloudevents-batch+json")], self.batch())
-        default: request = ([HTTPHeader("Content-Type", self.type())], self.random.bytes(Int.random(in: 0..<40, using: &self.random)))
+        default:
+            request = (
+                [HTTPHeader("Content-Type", self.type())],
+                self.random.bytes(Int.random(in: 0..<40, using: &self.random))
+            )
         }
         if self.happens(4) { self.damage(&request.body) }
         if self.happens(8) { request.headers.append(HTTPHeader("Apus-Key", self.value())) }
@@ -28,10 +41,17 @@ private struct RequestGenerator {
 
     private mutating func binary() -> (headers: [HTTPHeader], body: [UInt8]) {
         var headers: [HTTPHeader] = []
-        for (name, value) in Sent.required where !self.happens(30) { headers.append(HTTPHeader(name, self.happens(8) ? self.headerValue() : value)) }
-        for _ in 0..<Int.random(in: 0..<4, using: &self.random) { headers.append(HTTPHeader("ce-\(self.name())", self.headerValue())) }
+        for (name, value) in Sent.required where !self.happens(30) {
+            headers.append(HTTPHeader(name, self.happens(8) ? self.headerValue() : value))
+        }
+        for _ in 0..<Int.random(in: 0..<4, using: &self.random) {
+            headers.append(HTTPHeader("ce-\(self.name())", self.headerValue()))
+        }
         if !self.happens(3) { headers.append(HTTPHeader("content-type", self.type())) }
-        return (headers, self.happens(2) ? Array(self.json(3).utf8) : self.random.bytes(Int.random(in: 0..<20, using: &self.random)))
+        return (
+            headers,
+            self.happens(2) ? Array(self.json(3).utf8) : self.random.bytes(Int.random(in: 0..<20, using: &self.random))
+        )
     }
 
     private mutating func headerValue() -> String {
@@ -48,11 +68,15 @@ private struct RequestGenerator {
         for (name, value) in Sent.required where !self.happens(30) {
             members.append("\"\(name.dropFirst(3))\":\(self.happens(12) ? self.json(1) : "\"\(value)\"")")
         }
-        for _ in 0..<Int.random(in: 0..<4, using: &self.random) { members.append("\"\(self.name())\":\(self.scalar())") }
+        for _ in 0..<Int.random(in: 0..<4, using: &self.random) {
+            members.append("\"\(self.name())\":\(self.scalar())")
+        }
         if self.happens(3) { members.append("\"datacontenttype\":\"\(self.type())\"") }
         switch Int.random(in: 0..<4, using: &self.random) {
         case 0: break
-        case 1: members.append("\"data_base64\":\"\(Base64.encode(self.random.bytes(Int.random(in: 0..<9, using: &self.random))))\"")
+        case 1:
+            members.append(
+                "\"data_base64\":\"\(Base64.encode(self.random.bytes(Int.random(in: 0..<9, using: &self.random))))\"")
         default: members.append("\"data\":\(self.one(["", " ", "\n\t"]))\(self.json(4))\(self.one(["", " "]))")
         }
         members.shuffle(using: &self.random)
@@ -70,21 +94,30 @@ private struct RequestGenerator {
 
     private mutating func name() -> String {
         self.one([
-            "subject", "time", "dataschema", "partitionkey", "traceparent", "a", "b2", "apusoffset", "apuspartition", "apusheaders", "data",
+            "subject", "time", "dataschema", "partitionkey", "traceparent", "a", "b2", "apusoffset", "apuspartition",
+            "apusheaders", "data",
             "A", "x-y", "", "é", "datacontenttype", "id",
         ])
     }
 
     private mutating func type() -> String {
-        self.one(["application/json", "text/plain", "text/plain; charset=latin1", "application/a+json", "image/png", "text/json", "nonsense", ""])
+        self.one([
+            "application/json", "text/plain", "text/plain; charset=latin1", "application/a+json", "image/png",
+            "text/json", "nonsense", "",
+        ])
     }
 
     private mutating func value() -> String {
-        self.one(["a", "", "k 1", "€", "😀", "\"", "\\", "\"x\"", "2026-01-31T12:00:00Z", "2026-01-31", "%", "a\u{301}", "\u{7F}", "\u{FFFE}", "0", "text/plain"])
+        self.one([
+            "a", "", "k 1", "€", "😀", "\"", "\\", "\"x\"", "2026-01-31T12:00:00Z", "2026-01-31", "%", "a\u{301}",
+            "\u{7F}", "\u{FFFE}", "0", "text/plain",
+        ])
     }
 
     private mutating func scalar() -> String {
-        self.happens(3) ? self.json(1) : self.one([#""v""#, "7", "true", "null", "2147483648", "-1", #""€\u0041""#, #""2026-01-31T12:00:00Z""#])
+        self.happens(3)
+            ? self.json(1)
+            : self.one([#""v""#, "7", "true", "null", "2147483648", "-1", #""€\u0041""#, #""2026-01-31T12:00:00Z""#])
     }
 
     private mutating func json(_ depth: Int) -> String {
@@ -121,7 +154,9 @@ private struct RequestGenerator {
             do throws(ApusError) {
                 events = try CloudEventDecoder.events(headers: headers, body: body, defaults: Sent.defaults)
             } catch {
-                #expect([.invalidEvent, .invalidJSON, .eventTooLarge, .unsupportedMediaType].contains(error.code), "\(error)")
+                #expect(
+                    [.invalidEvent, .invalidJSON, .eventTooLarge, .unsupportedMediaType].contains(error.code),
+                    "\(error)")
                 continue
             }
             for event in events {
@@ -150,7 +185,10 @@ private struct RequestGenerator {
             let body = generator.bytes(Int.random(in: 0..<64, using: &generator))
             let type = ["application/cloudevents+json", "application/cloudevents-batch+json", "text/plain"][turn % 3]
             _ = try? CloudEventDecoder.events(
-                headers: [HTTPHeader("Content-Type", type), HTTPHeader("ce-a", String(decoding: body.prefix(8), as: UTF8.self))], body: body,
+                headers: [
+                    HTTPHeader("Content-Type", type),
+                    HTTPHeader("ce-a", String(decoding: body.prefix(8), as: UTF8.self)),
+                ], body: body,
                 defaults: Sent.defaults)
             _ = Base64.decode(String(decoding: body, as: UTF8.self))
         }

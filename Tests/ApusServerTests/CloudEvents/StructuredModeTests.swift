@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct StructuredModeTests {
     @Test(arguments: [
-        "1e400", "12345678901234567890123", "1.10", "-0", "1E+2", #"{"a" : 1,  "b":[ 1 ,2]}"#, #""\u00e9\ud83d\ude00é""#, "[]", "null", "true",
+        "1e400", "12345678901234567890123", "1.10", "-0", "1E+2", #"{"a" : 1,  "b":[ 1 ,2]}"#,
+        #""\u00e9\ud83d\ude00é""#, "[]", "null", "true",
         #"{"a":1,"a":2}"#, #""\ud800""#,
     ]) func passesDataOnByteForByte(json: String) throws {
         let event = try Sent.structured(#", "data" : \#(json) "#)
@@ -17,8 +18,12 @@ import Testing
 
     @Test func takesTheCharactersOfTextThatIsNoJSON() throws {
         #expect(text(try Sent.structured(#","data":"a\n\u20ac","datacontenttype":"text/plain""#).data) == "a\n€")
-        #expect(text(try Sent.structured(#","data":{"a":1.10},"datacontenttype":"application/xml""#).data) == #"{"a":1.10}"#)
-        expectRefusal(.invalidJSON) { () throws(ApusError) in try Sent.structured(#","data":"\ud800","datacontenttype":"text/plain""#) }
+        #expect(
+            text(try Sent.structured(#","data":{"a":1.10},"datacontenttype":"application/xml""#).data) == #"{"a":1.10}"#
+        )
+        expectRefusal(.invalidJSON) { () throws(ApusError) in
+            try Sent.structured(#","data":"\ud800","datacontenttype":"text/plain""#)
+        }
     }
 
     @Test func decodesBinaryData() throws {
@@ -29,9 +34,12 @@ import Testing
         #expect(untyped.data == [] && untyped["datacontenttype"] == nil)
     }
 
-    @Test(arguments: [#""A""#, #""AP8""#, #""AP8=\n""#, #""AP_-""#, #""====""#, #""A===""#, "7", "[]", "true", #""=AAA""#])
+    @Test(arguments: [
+        #""A""#, #""AP8""#, #""AP8=\n""#, #""AP_-""#, #""====""#, #""A===""#, "7", "[]", "true", #""=AAA""#,
+    ])
     func refusesWhatIsNotBase64(value: String) {
-        expectRefusal(.invalidEvent, value) { () throws(ApusError) in try Sent.structured(#","data_base64":\#(value)"#) }
+        expectRefusal(.invalidEvent, value) { () throws(ApusError) in try Sent.structured(#","data_base64":\#(value)"#)
+        }
     }
 
     @Test func refusesDataTwice() {
@@ -57,20 +65,26 @@ import Testing
 
     @Test func keepsTheTypesOfAttributes() throws {
         let event = try Sent.structured(
-            #","i":-2147483648,"j":2147483647,"yes":true,"no":false,"s":"x","time":"2026-01-31T12:00:00Z","dataschema":"a:b""#)
-        #expect(event.attributes.dropFirst(3) == [
-            Attribute("i", "-2147483648", kind: .integer), Attribute("j", "2147483647", kind: .integer),
-            Attribute("yes", "true", kind: .boolean), Attribute("no", "false", kind: .boolean), Attribute("s", "x"),
-            Attribute("time", "2026-01-31T12:00:00Z", kind: .timestamp), Attribute("dataschema", "a:b", kind: .uri),
-        ])
+            #","i":-2147483648,"j":2147483647,"yes":true,"no":false,"s":"x","time":"2026-01-31T12:00:00Z","dataschema":"a:b""#
+        )
+        #expect(
+            event.attributes.dropFirst(3) == [
+                Attribute("i", "-2147483648", kind: .integer), Attribute("j", "2147483647", kind: .integer),
+                Attribute("yes", "true", kind: .boolean), Attribute("no", "false", kind: .boolean), Attribute("s", "x"),
+                Attribute("time", "2026-01-31T12:00:00Z", kind: .timestamp), Attribute("dataschema", "a:b", kind: .uri),
+            ])
     }
 
-    @Test(arguments: ["2147483648", "-2147483649", "9223372036854775807", "18446744073709551615", "1.5", "1e2", "{}", "[]", "[1]"])
+    @Test(arguments: [
+        "2147483648", "-2147483649", "9223372036854775807", "18446744073709551615", "1.5", "1e2", "{}", "[]", "[1]",
+    ])
     func refusesAttributesOfOtherTypes(value: String) {
         expectRefusal(.invalidEvent, value) { () throws(ApusError) in try Sent.structured(#","ext":\#(value)"#) }
     }
 
-    @Test(arguments: ["id", "source", "type", "specversion"]) func refusesARequiredAttributeThatIsMissingEmptyOrNoText(name: String) {
+    @Test(arguments: ["id", "source", "type", "specversion"]) func refusesARequiredAttributeThatIsMissingEmptyOrNoText(
+        name: String
+    ) {
         let all = [("specversion", #""1.0""#), ("id", #""1""#), ("source", #""/s""#), ("type", #""t""#)]
         for value in [nil, #""""#, "1", "true", "null"] as [String?] {
             let members = all.compactMap { member, usual -> String? in
@@ -86,7 +100,8 @@ import Testing
         expectRefusal(.invalidEvent) { () throws(ApusError) in try Sent.structured(#","\#(name)":"x""#) }
     }
 
-    @Test(arguments: [#"\u0000"#, #"\n"#, "\u{7F}", "\u{85}", "\u{FFFF}", #"\ufdd0"#]) func refusesCharactersThatAreNotAllowed(character: String) {
+    @Test(arguments: [#"\u0000"#, #"\n"#, "\u{7F}", "\u{85}", "\u{FFFF}", #"\ufdd0"#])
+    func refusesCharactersThatAreNotAllowed(character: String) {
         expectRefusal(.invalidEvent) { () throws(ApusError) in try Sent.structured(#","subject":"a\#(character)""#) }
     }
 
@@ -97,13 +112,16 @@ import Testing
         expectRefusal(.invalidJSON) { () throws(ApusError) in try Sent.structured(#","id":"2""#) }
     }
 
-    @Test(arguments: ["", "[]", "1", "{", #"{"a":1}x"#, "{\"a\":\"\u{01}\"}", #"{"a":01}"#, "null"]) func refusesWhatIsNoJSONObject(body: String) {
+    @Test(arguments: ["", "[]", "1", "{", #"{"a":1}x"#, "{\"a\":\"\u{01}\"}", #"{"a":01}"#, "null"])
+    func refusesWhatIsNoJSONObject(body: String) {
         expectRefusal(.invalidJSON) { () throws(ApusError) in try Sent.structured(bytes: Array(body.utf8)) }
     }
 
     @Test func refusesTextThatIsNotUTF8AndNestingWithoutEnd() {
         expectRefusal(.invalidJSON) { () throws(ApusError) in
-            try Sent.structured(bytes: Array(#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":""#.utf8) + [0xC0, 0xA0] + Array(#""}"#.utf8))
+            try Sent.structured(
+                bytes: Array(#"{"specversion":"1.0","id":"1","source":"/s","type":"t","data":""#.utf8) + [0xC0, 0xA0]
+                    + Array(#""}"#.utf8))
         }
         let deep = String(repeating: "[", count: 100_000)
         expectRefusal(.invalidJSON) { () throws(ApusError) in try Sent.structured(#","data":\#(deep)"#) }
@@ -134,14 +152,22 @@ import Testing
 
     @Test func boundsTheNumberAndTheLengthOfAttributes() throws {
         func extensions(_ count: Int) -> String { (0..<count).map { #","x\#($0)":"1""# }.joined() }
-        #expect(try Sent.structured(extensions(Limits.attributesPerEvent - 3)).attributes.count == Limits.attributesPerEvent)
-        expectRefusal(.eventTooLarge) { () throws(ApusError) in try Sent.structured(extensions(Limits.attributesPerEvent - 2)).key as Any }
+        #expect(
+            try Sent.structured(extensions(Limits.attributesPerEvent - 3)).attributes.count == Limits.attributesPerEvent
+        )
+        expectRefusal(.eventTooLarge) { () throws(ApusError) in
+            try Sent.structured(extensions(Limits.attributesPerEvent - 2)).key as Any
+        }
         let name = String(repeating: "n", count: 255)
         #expect(try Sent.structured(#","\#(name)":"1""#)[name] == "1")
         expectRefusal(.eventTooLarge) { () throws(ApusError) in try Sent.structured(#","\#(name)n":"1""#) }
         let value = String(repeating: "v", count: 65_000)
         #expect(try Sent.structured(#","a":"\#(value)""#)["a"] == value)
-        expectRefusal(.eventTooLarge) { () throws(ApusError) in try Sent.structured(#","a":"\#(value)vvvvvvvvv","b":"\#(value)""#).key as Any }
-        expectRefusal(.eventTooLarge) { () throws(ApusError) in try Sent.structured(key: String(repeating: "k", count: Limits.keyBytes + 1)) }
+        expectRefusal(.eventTooLarge) { () throws(ApusError) in
+            try Sent.structured(#","a":"\#(value)vvvvvvvvv","b":"\#(value)""#).key as Any
+        }
+        expectRefusal(.eventTooLarge) { () throws(ApusError) in
+            try Sent.structured(key: String(repeating: "k", count: Limits.keyBytes + 1))
+        }
     }
 }

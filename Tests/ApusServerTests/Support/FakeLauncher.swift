@@ -31,7 +31,9 @@ final class FakeLauncher: WorkerLauncher {
         var ends: [(ours: CInt, theirs: CInt)] = []
         for _ in 0..<5 {
             var pair: [CInt] = [-1, -1]
-            guard pipe(&pair) == 0, pair.allSatisfy({ fcntl($0, F_SETFL, O_NONBLOCK) == 0 && fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else { return self.refuse(ApusError(.internal, "no pipe")) }
+            guard pipe(&pair) == 0,
+                pair.allSatisfy({ fcntl($0, F_SETFL, O_NONBLOCK) == 0 && fcntl($0, F_SETFD, FD_CLOEXEC) == 0 })
+            else { return self.refuse(ApusError(.internal, "no pipe")) }
             ends.append((pair[0], pair[1]))
         }
         (self.stdout, self.stderr) = (ends[3].theirs, ends[4].theirs)
@@ -41,13 +43,16 @@ final class FakeLauncher: WorkerLauncher {
         completion?(
             .success(
                 LaunchedWorker(
-                    ticket: ticket, toWorker: ends[0].ours, fromWorker: ends[1].ours, descriptors: ends[2].ours, stdout: ends[3].ours,
+                    ticket: ticket, toWorker: ends[0].ours, fromWorker: ends[1].ours, descriptors: ends[2].ours,
+                    stdout: ends[3].ours,
                     stderr: ends[4].ours)))
     }
 
     /// Writes as the process would; what the pipe does not take is lost.
     @discardableResult
-    static func write(_ bytes: [UInt8], to descriptor: CInt) -> Int { bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) } }
+    static func write(_ bytes: [UInt8], to descriptor: CInt) -> Int {
+        bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    }
 
     /// Bytes that wait in the pipe of the standard output.
     var waitingOutput: CInt {
@@ -62,5 +67,7 @@ final class FakeLauncher: WorkerLauncher {
         return Glibc.poll(&poll, 1, 0) == 1 && poll.revents & Int16(POLLERR) != 0
     }
 
-    func closeAll() { for descriptor in [self.stdout, self.stderr] + self.others where descriptor >= 0 { close(descriptor) } }
+    func closeAll() {
+        for descriptor in [self.stdout, self.stderr] + self.others where descriptor >= 0 { close(descriptor) }
+    }
 }

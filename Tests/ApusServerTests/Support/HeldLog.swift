@@ -46,23 +46,36 @@ final class HeldLog: EventLog {
 
     var identity: UInt64 { self.memory.identity }
     var status: LogStatus { self.memory.status }
-    func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) { try self.memory.createTopic(name, configuration) }
-    func alterTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) { try self.memory.alterTopic(name, configuration) }
+    func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
+        try self.memory.createTopic(name, configuration)
+    }
+    func alterTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
+        try self.memory.alterTopic(name, configuration)
+    }
     func deleteTopic(_ name: TopicName) throws(ApusError) { try self.memory.deleteTopic(name) }
     func topic(_ name: TopicName) -> TopicConfiguration? { self.memory.topic(name) }
     func topics() -> [TopicName] { self.memory.topics() }
-    func bounds(of partition: TopicPartition) throws(ApusError) -> OffsetBounds { try self.memory.bounds(of: partition) }
-    func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset { try self.memory.offset(of: partition, at: time) }
+    func bounds(of partition: TopicPartition) throws(ApusError) -> OffsetBounds {
+        try self.memory.bounds(of: partition)
+    }
+    func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
+        try self.memory.offset(of: partition, at: time)
+    }
     func read(
-        _ partition: TopicPartition, from start: Offset, maxRecords: Int, maxBytes: Int, _ body: (Offset, UnsafeRawBufferPointer) -> Bool
+        _ partition: TopicPartition, from start: Offset, maxRecords: Int, maxBytes: Int,
+        _ body: (Offset, UnsafeRawBufferPointer) -> Bool
     ) throws(ApusError) -> Offset {
         try self.memory.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes, body)
     }
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) {
         try self.memory.records(at: places, body)
     }
-    func follow(_ topic: TopicName, _ growth: @escaping @Sendable (Int, Offset) -> Void) -> FollowToken { self.memory.follow(topic, growth) }
+    func follow(_ topic: TopicName, _ growth: @escaping @Sendable (Int, Offset) -> Void) -> FollowToken {
+        self.memory.follow(topic, growth)
+    }
     func unfollow(_ token: FollowToken) { self.memory.unfollow(token) }
-    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] { try self.memory.ledger(prefix: prefix) }
+    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
+        try self.memory.ledger(prefix: prefix)
+    }
     func close() { self.memory.close() }
 }

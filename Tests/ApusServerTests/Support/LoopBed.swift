@@ -27,7 +27,8 @@ final class LoopBed: Sendable {
 
     /// Waits until a condition holds, asked on the loop; fails the test when it does not within the bound.
     func until(
-        _ what: String, seconds: Int64 = 30, location: SourceLocation = #_sourceLocation, _ condition: @escaping () -> Bool
+        _ what: String, seconds: Int64 = 30, location: SourceLocation = #_sourceLocation,
+        _ condition: @escaping () -> Bool
     ) async throws {
         let condition = Carried(condition)
         let isMet = await withCheckedContinuation { continuation in

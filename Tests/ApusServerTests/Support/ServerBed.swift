@@ -30,7 +30,10 @@ final class ServerBed: Sendable {
         var theirs: [CInt] = []
         for _ in 0...shards {
             var pair: [CInt] = [-1, -1]
-            guard socketpair(AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0, &pair) == 0
+            guard
+                socketpair(
+                    AF_UNIX, CInt(SOCK_SEQPACKET.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue),
+                    0, &pair) == 0
             else { throw Failed(what: "no socket pair") }
             ours.append(pair[0])
             theirs.append(pair[1])
@@ -39,7 +42,8 @@ final class ServerBed: Sendable {
         var sockets: [CInt] = []
         var port: UInt16 = 0
         for index in 0..<shards {
-            let socket = try ListeningSocket.open(address: "127.0.0.1", port: port, reusePort: shards > 1, joins: index > 0)
+            let socket = try ListeningSocket.open(
+                address: "127.0.0.1", port: port, reusePort: shards > 1, joins: index > 0)
             port = ListeningSocket.port(of: socket)
             sockets.append(socket.release())
         }
@@ -75,7 +79,8 @@ final class ServerBed: Sendable {
     ) throws -> HTTPResponse {
         let client = try HTTPClient()
         return try client.request(
-            method, "http://127.0.0.1:\(self.port)\(path)", headers: self.headers(headers, hasToken: hasToken), body: body.map { Array($0.utf8) })
+            method, "http://127.0.0.1:\(self.port)\(path)", headers: self.headers(headers, hasToken: hasToken),
+            body: body.map { Array($0.utf8) })
     }
 
     /// A streamed answer, read on a thread of its own.
@@ -85,13 +90,15 @@ final class ServerBed: Sendable {
         private let outcome = Mutex<Result<HTTPResponse, ApusError>?>(nil)
 
         init(
-            _ bed: ServerBed, _ method: String, _ path: String, headers: [HTTPHeader], body: String? = nil, isPaused: @escaping @Sendable () -> Bool
+            _ bed: ServerBed, _ method: String, _ path: String, headers: [HTTPHeader], body: String? = nil,
+            isPaused: @escaping @Sendable () -> Bool
         ) {
             let (url, headers) = ("http://127.0.0.1:\(bed.port)\(path)", bed.headers(headers, hasToken: true))
             self.thread.run {
                 do throws(ApusError) {
                     let client = try HTTPClient()
-                    let response = try client.stream(method, url, headers: headers, body: body.map { Array($0.utf8) }) { chunk in
+                    let response = try client.stream(method, url, headers: headers, body: body.map { Array($0.utf8) }) {
+                        chunk in
                         while isPaused() { usleep(1_000) }
                         self.take(chunk)
                         return true
@@ -105,7 +112,9 @@ final class ServerBed: Sendable {
 
         /// What was read; lines longer than a kibibyte, which are data, are left out.
         var read: String {
-            self.lines.withLock { $0.whole.map { $0 + "\n" }.joined() + String(decoding: $0.rest.prefix(1_024), as: UTF8.self) }
+            self.lines.withLock {
+                $0.whole.map { $0 + "\n" }.joined() + String(decoding: $0.rest.prefix(1_024), as: UTF8.self)
+            }
         }
 
         private func take(_ chunk: [UInt8]) {
@@ -124,7 +133,9 @@ final class ServerBed: Sendable {
 
         private static func lineEnd(_ chunk: [UInt8], _ start: Int) -> Int? {
             chunk.withUnsafeBytes { bytes in
-                guard let base = bytes.baseAddress, let found = memchr(base + start, 0x0A, bytes.count - start) else { return nil }
+                guard let base = bytes.baseAddress, let found = memchr(base + start, 0x0A, bytes.count - start) else {
+                    return nil
+                }
                 return UnsafeRawPointer(found) - base
             }
         }
@@ -141,7 +152,9 @@ final class ServerBed: Sendable {
     static let events = HTTPHeader("Accept", "text/event-stream")
 
     /// Waits until a condition holds; fails the test when it does not within the bound.
-    static func until(_ what: String, seconds: Int64 = 30, location: SourceLocation = #_sourceLocation, _ condition: () -> Bool) throws {
+    static func until(
+        _ what: String, seconds: Int64 = 30, location: SourceLocation = #_sourceLocation, _ condition: () -> Bool
+    ) throws {
         let deadline = SystemClock().now + .seconds(seconds)
         while !condition() {
             try #require(SystemClock().now < deadline, "not within \(seconds) s: \(what)", sourceLocation: location)
@@ -156,7 +169,9 @@ final class ServerBed: Sendable {
     func makeTopic(_ name: String, partitions: Int = 1) throws -> HTTPResponse {
         try self.ask(
             "PUT", "/v1/topics/\(name)",
-            body: #"{"apiVersion":"apus.dev/v1","kind":"Topic","metadata":{"name":"\#(name)"},"spec":{"partitions":\#(partitions)}}"#)
+            body:
+                #"{"apiVersion":"apus.dev/v1","kind":"Topic","metadata":{"name":"\#(name)"},"spec":{"partitions":\#(partitions)}}"#
+        )
     }
 
     /// A bundle that is there already, with these files.
@@ -166,7 +181,9 @@ final class ServerBed: Sendable {
         if access(folder, F_OK) != 0 { #expect(mkdir(folder, 0o700) == 0) }
         for (name, text) in files {
             let descriptor = open("\(folder)/\(name)", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-            guard descriptor >= 0, write(descriptor, Array(text.utf8), text.utf8.count) == text.utf8.count else { throw Failed(what: name) }
+            guard descriptor >= 0, write(descriptor, Array(text.utf8), text.utf8.count) == text.utf8.count else {
+                throw Failed(what: name)
+            }
             close(descriptor)
         }
         return hash
@@ -181,13 +198,16 @@ final class ServerBed: Sendable {
 
     func makeFunction(_ name: String, topic: String? = nil) throws -> HTTPResponse {
         try self.ask(
-            "PUT", "/v1/functions/\(name)", headers: [HTTPHeader("Apus-Bundle", try self.makeBundle())], body: Self.manifest(name, topic: topic))
+            "PUT", "/v1/functions/\(name)", headers: [HTTPHeader("Apus-Bundle", try self.makeBundle())],
+            body: Self.manifest(name, topic: topic))
     }
 
     func append(_ topic: TopicName, _ event: Event, partition: Int = 0) throws -> LogReceipt.Place {
         let slot = ResultSlot<Result<LogReceipt, ApusError>>()
         self.log.submit(
-            LogBatch(urgency: .producer, appends: [LogBatch.Append(topic: topic, partition: partition, block: EventBlock.encode(event))])
+            LogBatch(
+                urgency: .producer,
+                appends: [LogBatch.Append(topic: topic, partition: partition, block: EventBlock.encode(event))])
         ) { slot.fill($0) }
         return try #require(try slot.take().get().places.first)
     }

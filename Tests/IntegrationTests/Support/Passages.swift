@@ -12,14 +12,16 @@ enum Passages {
         var events: [String] = []
         for file in ["Apache-2.0", "Artistic", "GPL-3", "LGPL-2.1", "MPL-2.0", "GFDL-1.3"] {
             guard let bytes = try? readFile("\(self.folder)/\(file)") else { continue }
-            for paragraph in String(decoding: bytes, as: UTF8.self).split(separator: "\n\n") where paragraph.utf8.count > 80 {
-                let event = JSONValue.object(JSONObject([
-                    ("key", .string("\(file)#\(events.count)")),
-                    ("id", .string("p\(events.count)")),
-                    ("source", .string("/licences/\(file)")),
-                    ("type", .string("com.example.passage")),
-                    ("data", .object(JSONObject([("text", .string(String(paragraph)))]))),
-                ]))
+            for paragraph in String(decoding: bytes, as: UTF8.self).split(separator: "\n\n")
+            where paragraph.utf8.count > 80 {
+                let event = JSONValue.object(
+                    JSONObject([
+                        ("key", .string("\(file)#\(events.count)")),
+                        ("id", .string("p\(events.count)")),
+                        ("source", .string("/licences/\(file)")),
+                        ("type", .string("com.example.passage")),
+                        ("data", .object(JSONObject([("text", .string(String(paragraph)))]))),
+                    ]))
                 events.append(String(decoding: event.encoded(), as: UTF8.self))
                 if events.count == limit { return events }
             }

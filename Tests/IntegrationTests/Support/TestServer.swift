@@ -42,14 +42,20 @@ final class TestServer {
         let process =
             if let preparation = self.preparation {
                 try ChildProcess(
-                    "unshare", ["-m", "bash", "-c", "\(preparation) && exec \"$0\" \"$@\"", "\(self.tree)/bin/apus"] + arguments, in: self.folder)
+                    "unshare",
+                    ["-m", "bash", "-c", "\(preparation) && exec \"$0\" \"$@\"", "\(self.tree)/bin/apus"] + arguments,
+                    in: self.folder)
             } else {
                 try ChildProcess("\(self.tree)/bin/apus", arguments, in: self.folder)
             }
         self.process = process
         let isUp = try waitUntil(seconds: 30) {
-            guard process.isRunning else { throw ApusError(.notReady, "the server ended: \(process.errors)\(process.output)") }
-            guard let text = try? readFile(portFile), let port = UInt16(String(decoding: text, as: UTF8.self).filter(\.isNumber)) else {
+            guard process.isRunning else {
+                throw ApusError(.notReady, "the server ended: \(process.errors)\(process.output)")
+            }
+            guard let text = try? readFile(portFile),
+                let port = UInt16(String(decoding: text, as: UTF8.self).filter(\.isNumber))
+            else {
                 return false
             }
             self.port = port
