@@ -20,10 +20,5 @@ public struct InvocationID: Sendable, Hashable, CustomStringConvertible {
         self.init(high: high, low: low)
     }
 
-    public var description: String { Self.hex(self.high) + Self.hex(self.low) }
-
-    private static func hex(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    public var description: String { hexadecimal(self.high) + hexadecimal(self.low) }
 }

@@ -1,25 +1,6 @@
 internal import ApusCore
 internal import ApusEngine
 
-/// The names of the headers that a dead letter carries beside its event.
-public enum DeadLetterHeader {
-    public static let prefix = "apus-dead-"
-    public static let topic = "apus-dead-topic"
-    public static let partition = "apus-dead-partition"
-    public static let offset = "apus-dead-offset"
-    public static let attempts = "apus-dead-attempts"
-    public static let code = "apus-dead-code"
-    public static let message = "apus-dead-message"
-    /// `namespace/function`.
-    public static let function = "apus-dead-function"
-    public static let trigger = "apus-dead-trigger"
-    /// When it was given up, microseconds since 1970.
-    public static let time = "apus-dead-time"
-    public static let revision = "apus-dead-revision"
-    /// How many of the event's own attributes found no room beside these.
-    public static let omitted = "apus-dead-omitted"
-}
-
 /// What a dead letter says of the delivery that was given up.
 struct DeadLetterReason {
     var topic: TopicName

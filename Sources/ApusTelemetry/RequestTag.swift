@@ -1,13 +1,10 @@
+internal import ApusCore
+
 /// Names one request in answers and log lines: 32 hexadecimal digits.
 public struct RequestTag: Sendable, Hashable, CustomStringConvertible {
     public let high: UInt64
     public let low: UInt64
-    public var description: String { RequestTag.hex(self.high) + RequestTag.hex(self.low) }
-
-    private static func hex(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    public var description: String { hexadecimal(self.high) + hexadecimal(self.low) }
 }
 
 /// Gives out ids that no other process or thread gives out: random bits of its own and a counter, so that the next one costs an

@@ -51,7 +51,7 @@ extension Routes {
     {
         self.answer(exchange) { () throws(ApusError) in
             let id = try self.deadLetterID(parameters)
-            let reply = self.reply(exchange)
+            let reply = exchange.reply()
             let routes = self
             let isQueued = self.server.store.run {
                 do throws(ApusError) {

@@ -12,7 +12,7 @@ extension Routes {
             return exchange.respond(
                 Problem(.bundleInvalid, "the header Apus-Bundle with the archive's SHA-256 is missing"))
         }
-        let reply = self.reply(exchange)
+        let reply = exchange.reply()
         let body = exchange.body
         let bundles = self.server.bundles
         let isQueued = self.server.store.run {
@@ -37,7 +37,7 @@ extension Routes {
             let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
             exchange.stream(
                 status: 200, headers: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
-            let reply = self.reply(exchange)
+            let reply = exchange.reply()
             self.server.deployer.deploy(order) { report in
                 let (line, isLast) = Self.line(report)
                 reply.perform { exchange in
@@ -82,7 +82,7 @@ extension Routes {
                 DeployRequest.Document(manifest: manifest, bundle: exchange.header("Apus-Bundle"))
             ])
             let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
-            let reply = self.reply(exchange)
+            let reply = exchange.reply()
             self.server.deployer.deploy(order) { report in
                 switch report {
                 case .progress: break
@@ -95,7 +95,7 @@ extension Routes {
 
     /// Performs a control command off the loop and answers with its outcome.
     func command(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ exchange: HTTPExchange) {
-        let reply = self.reply(exchange)
+        let reply = exchange.reply()
         let projection = self.server.projection
         self.server.control.perform(command, appends: appends) { answer in
             switch answer {

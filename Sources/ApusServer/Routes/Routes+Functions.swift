@@ -92,7 +92,7 @@ extension Routes {
             // Its workers are known on its shard's loop only.
             let target = self.server.shards[FunctionDirectory.shard(of: name, among: self.server.shards.count)]
             let routes = self
-            let reply = self.reply(exchange)
+            let reply = exchange.reply()
             target.loop.post {
                 let instances = target.shard.instances().filter { $0.function == name }.map(Self.instanceJSON)
                 reply.perform { exchange in

@@ -17,7 +17,7 @@ extension Routes {
     }
 
     func metrics(_ exchange: HTTPExchange) {
-        let reply = self.reply(exchange)
+        let reply = exchange.reply()
         let server = self.server
         let gather = Gathering(server.shards.count) { (scrapes: [Scrape]) in
             let body = PrometheusText.write(Self.metrics(scrapes, server.log.status))

@@ -51,7 +51,7 @@ extension Routes {
     }
 
     func instances(_ exchange: HTTPExchange) {
-        let reply = self.reply(exchange)
+        let reply = exchange.reply()
         let gather = Gathering(self.server.shards.count) { (parts: [[InstanceSnapshot]]) in
             let items = parts.joined().sorted { ($0.function, $0.worker.rawValue) < ($1.function, $1.worker.rawValue) }
             let json: JSONValue = ["items": .array(items.map(Self.instanceJSON))]

@@ -23,7 +23,7 @@ extension Routes {
             }
             guard !events.isEmpty else { return exchange.respond(status: 202, json: Array(#"{"events":[]}"#.utf8)) }
             let appends = events.map { LogBatch.Append(topic: topic, block: EventBlock.encode($0)) }
-            let reply = self.reply(exchange)
+            let reply = exchange.reply()
             self.server.log.submit(LogBatch(urgency: .producer, appends: appends)) { result in
                 switch result {
                 case .failure(let error): reply.respond(Problem(error))
@@ -87,7 +87,7 @@ extension Routes {
     }
 
     private func readOnce(_ reading: TopicReading, _ exchange: HTTPExchange) {
-        let reply = self.reply(exchange)
+        let reply = exchange.reply()
         let log = self.server.log
         let isQueued = self.server.reader.run {
             do throws(ApusError) {

@@ -79,8 +79,6 @@ struct Routes {
 
     // MARK: what handlers share
 
-    func reply(_ exchange: HTTPExchange) -> HTTPReply { exchange.reply() }
-
     func namespace(_ parameters: RouteParameters) throws(ApusError) -> Namespace {
         guard let text = parameters["ns"] else { return .default }
         guard let namespace = Namespace(text) else {
@@ -158,7 +156,7 @@ struct Routes {
             let position = try exchange.header(LogPosition.header).map { (text) throws(ApusError) in
                 try LogPosition(parsing: text).place
             }
-            let reply = self.reply(exchange)
+            let reply = exchange.reply()
             let server = self.server
             let work: @Sendable () -> Void = {
                 do throws(ApusError) {

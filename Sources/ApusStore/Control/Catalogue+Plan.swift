@@ -46,8 +46,10 @@ extension Catalogue.Trigger {
     /// What the keys of its ledger entries begin with. It holds the generation that made the trigger, so that one that is deleted
     /// and made again finds nothing.
     public var ledgerPrefix: [UInt8] {
-        Array("\(self.function.namespace)/\(self.function.name)/\(self.name)/\(self.deployment.generation)/".utf8)
+        LedgerKey.prefix(function: self.function, trigger: self.name, generation: self.deployment.generation)
     }
 
-    public func ledgerKey(partition: Int) -> [UInt8] { self.ledgerPrefix + Array(String(partition).utf8) }
+    public func ledgerKey(partition: Int) -> [UInt8] {
+        LedgerKey.key(prefix: self.ledgerPrefix, partition: partition)
+    }
 }

@@ -30,9 +30,7 @@ public struct DeadLetterID: Sendable, Hashable, CustomStringConvertible {
     }
 
     public var description: String {
-        let digits = String(self.logIdentity, radix: 16)
-        return
-            "\(String(repeating: "0", count: 16 - digits.count))\(digits)-\(self.topic)-\(self.partition)-\(self.offset)"
+        "\(hexadecimal(self.logIdentity))-\(self.topic)-\(self.partition)-\(self.offset)"
     }
 
     private static func number(_ text: Substring) -> Int64? {

@@ -2,22 +2,6 @@ public import ApusCore
 
 /// What a dead letter says of itself, in headers beside the event it keeps whole.
 public struct DeadLetterReason: Sendable, Equatable {
-    /// The names of the headers; all start with `apus-dead-`.
-    public enum Header {
-        public static let topic = "apus-dead-topic"
-        public static let partition = "apus-dead-partition"
-        public static let offset = "apus-dead-offset"
-        public static let attempts = "apus-dead-attempts"
-        public static let code = "apus-dead-code"
-        public static let message = "apus-dead-message"
-        public static let detail = "apus-dead-detail"
-        public static let namespace = "apus-dead-namespace"
-        public static let function = "apus-dead-function"
-        public static let trigger = "apus-dead-trigger"
-        public static let time = "apus-dead-time"
-        public static let revision = "apus-dead-revision"
-    }
-
     /// Where the event came from.
     public var topic: String
     public var partition: Int
@@ -57,36 +41,36 @@ public struct DeadLetterReason: Sendable, Equatable {
     /// - Returns: nil when the record is none: some producer's own event on the same topic.
     public init?(_ event: Event) {
         var headers: [String: String] = [:]
-        for attribute in event.attributes where attribute.kind == .header && attribute.name.hasPrefix("apus-dead-") {
+        for attribute in event.attributes where attribute.kind == .header && attribute.name.hasPrefix(DeadLetterHeader.prefix) {
             headers[attribute.name] = attribute.text
         }
-        guard let topic = headers[Header.topic], let function = headers[Header.function],
-            let code = headers[Header.code],
-            let partition = headers[Header.partition].flatMap(Int.init),
-            let offset = headers[Header.offset].flatMap(Offset.init)
+        guard let topic = headers[DeadLetterHeader.topic], let function = headers[DeadLetterHeader.function],
+            let code = headers[DeadLetterHeader.code],
+            let partition = headers[DeadLetterHeader.partition].flatMap(Int.init),
+            let offset = headers[DeadLetterHeader.offset].flatMap(Offset.init)
         else { return nil }
         // A function outside `default` may be written with its namespace.
         let parts = function.split(separator: "/", maxSplits: 1)
         let (written, name) = parts.count == 2 ? (String(parts[0]), String(parts[1])) : ("default", function)
         self.init(
             topic: topic, partition: partition, offset: offset,
-            attempts: headers[Header.attempts].flatMap(Int.init) ?? 0, code: code,
-            message: headers[Header.message] ?? "", detail: headers[Header.detail] ?? "",
-            namespace: headers[Header.namespace] ?? written, function: name, trigger: headers[Header.trigger] ?? "",
-            time: headers[Header.time].flatMap(Int64.init).map(Timestamp.init(microseconds:)) ?? event.timestamp,
-            revision: headers[Header.revision] ?? ""
+            attempts: headers[DeadLetterHeader.attempts].flatMap(Int.init) ?? 0, code: code,
+            message: headers[DeadLetterHeader.message] ?? "", detail: headers[DeadLetterHeader.detail] ?? "",
+            namespace: headers[DeadLetterHeader.namespace] ?? written, function: name, trigger: headers[DeadLetterHeader.trigger] ?? "",
+            time: headers[DeadLetterHeader.time].flatMap(Int64.init).map(Timestamp.init(microseconds:)) ?? event.timestamp,
+            revision: headers[DeadLetterHeader.revision] ?? ""
         )
     }
 
     /// The headers to write beside the event.
     public var attributes: [Attribute] {
         [
-            (Header.topic, self.topic), (Header.partition, String(self.partition)),
-            (Header.offset, String(self.offset)),
-            (Header.attempts, String(self.attempts)), (Header.code, self.code), (Header.message, self.message),
-            (Header.detail, self.detail), (Header.namespace, self.namespace), (Header.function, self.function),
-            (Header.trigger, self.trigger), (Header.time, String(self.time.microseconds)),
-            (Header.revision, self.revision),
+            (DeadLetterHeader.topic, self.topic), (DeadLetterHeader.partition, String(self.partition)),
+            (DeadLetterHeader.offset, String(self.offset)),
+            (DeadLetterHeader.attempts, String(self.attempts)), (DeadLetterHeader.code, self.code), (DeadLetterHeader.message, self.message),
+            (DeadLetterHeader.detail, self.detail), (DeadLetterHeader.namespace, self.namespace), (DeadLetterHeader.function, self.function),
+            (DeadLetterHeader.trigger, self.trigger), (DeadLetterHeader.time, String(self.time.microseconds)),
+            (DeadLetterHeader.revision, self.revision),
         ].map { Attribute($0.0, $0.1, kind: .header) }
     }
 }

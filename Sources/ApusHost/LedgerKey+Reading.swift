@@ -1,19 +1,8 @@
 public import ApusCore
 internal import ApusEngine
 
-/// The keys of the ledger's entries on the log: `namespace/function/trigger/generation/partition`, ASCII.
-public enum LedgerKey {
-    /// The start of the keys of all partitions of a trigger.
-    public static func prefix(function: ResourceName, trigger: String, generation: UInt64) -> [UInt8] {
-        Array("\(function.namespace)/\(function.name)/\(trigger)/\(generation)/".utf8)
-    }
-
-    public static func key(prefix: [UInt8], partition: Int) -> [UInt8] {
-        var key = prefix
-        appendDecimal(partition, to: &key)
-        return key
-    }
-
+/// Reading back what was written under these keys.
+extension LedgerKey {
     /// The partition that a key of this prefix names.
     public static func partition(of key: [UInt8], prefix: [UInt8]) -> Int? {
         guard key.starts(with: prefix) else { return nil }
