@@ -6,6 +6,21 @@ internal import ApusStore
 
 /// Dead letters: listing, showing, redriving, dropping.
 extension Routes {
+    func addDeadLetters(to table: inout RouteTable) {
+        table.add(Operation("listDeadLetters", "GET", "/v1/dead-letters", "Deliveries given up on.", .read)) {
+            self.listDeadLetters($0, $1)
+        }
+        table.add(Operation("getDeadLetter", "GET", "/v1/dead-letters/{id}", "One, whole.", .read)) {
+            self.showDeadLetter($0, $1)
+        }
+        table.add(
+            Operation("redriveDeadLetter", "POST", "/v1/dead-letters/{id}/redrive", "Delivers one again.", .deploy)
+        ) { self.decideDeadLetter($0, $1, .redriven) }
+        table.add(Operation("dropDeadLetter", "DELETE", "/v1/dead-letters/{id}", "Drops one for good.", .deploy)) {
+            self.decideDeadLetter($0, $1, .dropped)
+        }
+    }
+
     func listDeadLetters(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let query = try self.query(exchange)

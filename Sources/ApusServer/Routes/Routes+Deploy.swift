@@ -7,6 +7,16 @@ internal import ApusStore
 
 /// Bundles, deployments, and single resources put and deleted.
 extension Routes {
+    func addDeploy(to table: inout RouteTable) {
+        table.add(
+            Operation(
+                "storeBundle", "POST", "/v1/bundles", "Stores a bundle under its hash.", .deploy, isNamespaced: false)
+        ) { exchange, _ in self.storeBundle(exchange) }
+        table.add(Operation("deploy", "POST", "/v1/deployments", "Deploys documents, all or none.", .deploy)) {
+            self.deploy($0, $1)
+        }
+    }
+
     func storeBundle(_ exchange: HTTPExchange) {
         guard let hash = exchange.header("Apus-Bundle") else {
             return exchange.respond(

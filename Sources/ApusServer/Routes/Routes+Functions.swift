@@ -10,6 +10,31 @@ internal import ApusStore
 
 /// Functions: what there is, what they print, and invoking them directly.
 extension Routes {
+    func addFunctions(to table: inout RouteTable) {
+        table.add(Operation("listFunctions", "GET", "/v1/functions", "The functions.", .read)) {
+            self.listFunctions($0, $1)
+        }
+        table.add(Operation("getFunction", "GET", "/v1/functions/{name}", "One function.", .read)) {
+            self.describeFunction($0, $1)
+        }
+        table.add(Operation("putFunction", "PUT", "/v1/functions/{name}", "Deploys one function.", .deploy)) {
+            self.putFunction($0, $1)
+        }
+        table.add(Operation("deleteFunction", "DELETE", "/v1/functions/{name}", "Deletes a function.", .deploy)) {
+            self.deleteFunction($0, $1)
+        }
+        table.add(
+            Operation("listRevisions", "GET", "/v1/functions/{name}/revisions", "A function's revisions.", .read)
+        ) { self.revisions($0, $1) }
+        table.add(
+            Operation(
+                "readLogs", "GET", "/v1/functions/{name}/logs", "What a function printed, or as it prints.", .read)
+        ) { self.logs($0, $1) }
+        table.add(Operation("invokeFunction", "POST", "/v1/functions/{name}/invoke", "Runs a function.", .call)) {
+            self.invoke($0, $1)
+        }
+    }
+
     // MARK: invoke
 
     func invoke(_ exchange: HTTPExchange, _ parameters: RouteParameters) {

@@ -11,6 +11,25 @@ internal import Synchronization
 
 /// The server itself: readiness, what the host enforces, workers.
 extension Routes {
+    func addSystem(to table: inout RouteTable) {
+        table.add(Operation("getHealth", "GET", "/healthz", "Whether the server's loop answers.", .open)) {
+            exchange, _ in
+            exchange.respond(json: Array(#"{"status":"ok"}"#.utf8))
+        }
+        table.add(Operation("getReadiness", "GET", "/readyz", "Whether it takes work, and why not.", .authenticated)) {
+            exchange, _ in self.ready(exchange)
+        }
+        table.add(Operation("getMetrics", "GET", "/metrics", "Metrics in Prometheus' text format.", .readServer)) {
+            exchange, _ in self.metrics(exchange)
+        }
+        table.add(Operation("listInstances", "GET", "/v1/instances", "Workers and their states.", .readServer)) {
+            exchange, _ in self.instances(exchange)
+        }
+        table.add(Operation("getDoctor", "GET", "/v1/doctor", "What this host enforces.", .readServer)) { exchange, _ in
+            self.doctor(exchange)
+        }
+    }
+
     func ready(_ exchange: HTTPExchange) {
         let problems = Self.problems(
             state: self.server.state.withLock { $0 }, log: self.server.log.status,

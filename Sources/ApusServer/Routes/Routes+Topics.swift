@@ -8,6 +8,25 @@ internal import ApusStore
 
 /// Topics: publishing and reading events, and the topics themselves.
 extension Routes {
+    func addTopics(to table: inout RouteTable) {
+        table.add(Operation("publishEvents", "POST", "/v1/topics/{topic}/events", "Publishes CloudEvents.", .publish)) {
+            self.publish($0, $1)
+        }
+        table.add(Operation("readEvents", "GET", "/v1/topics/{topic}/events", "Reads or follows a topic.", .read)) {
+            self.consume($0, $1)
+        }
+        table.add(Operation("listTopics", "GET", "/v1/topics", "The topics.", .read)) { self.listTopics($0, $1) }
+        table.add(Operation("getTopic", "GET", "/v1/topics/{topic}", "One topic.", .read)) {
+            self.describeTopic($0, $1)
+        }
+        table.add(Operation("putTopic", "PUT", "/v1/topics/{topic}", "Deploys one topic.", .deploy)) {
+            self.putTopic($0, $1)
+        }
+        table.add(Operation("deleteTopic", "DELETE", "/v1/topics/{topic}", "Deletes a topic.", .deploy)) {
+            self.deleteTopic($0, $1)
+        }
+    }
+
     // MARK: publish
 
     func publish(_ exchange: HTTPExchange, _ parameters: RouteParameters) {

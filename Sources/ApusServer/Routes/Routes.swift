@@ -24,7 +24,7 @@ struct Routes {
         }
         let server = self.server
         configuration.admit = { Self.admit($0, server) }
-        let router = self.router()
+        let router = self.table().router
         return HTTPListener(loop: self.runtime.loop, configuration: configuration) { router.dispatch($0) }
     }
 
@@ -45,37 +45,19 @@ struct Routes {
         }
     }
 
-    private func router() -> Router<HTTPHandler> {
-        var router = Router<HTTPHandler>()
-        router.add("GET", "/healthz") { exchange, _ in exchange.respond(json: Array(#"{"status":"ok"}"#.utf8)) }
-        router.add("GET", "/readyz") { exchange, _ in self.ready(exchange) }
-        router.add("GET", "/metrics") { exchange, _ in self.metrics(exchange) }
-        router.add("GET", "/v1/instances") { exchange, _ in self.instances(exchange) }
-        router.add("GET", "/v1/doctor") { exchange, _ in self.doctor(exchange) }
-        router.add("POST", "/v1/bundles") { exchange, _ in self.storeBundle(exchange) }
-        router.addNamespaced("POST", "/v1/deployments") { self.deploy($0, $1) }
-
-        router.addNamespaced("POST", "/v1/topics/{topic}/events") { self.publish($0, $1) }
-        router.addNamespaced("GET", "/v1/topics/{topic}/events") { self.consume($0, $1) }
-        router.addNamespaced("GET", "/v1/topics") { self.listTopics($0, $1) }
-        router.addNamespaced("GET", "/v1/topics/{topic}") { self.describeTopic($0, $1) }
-        router.addNamespaced("PUT", "/v1/topics/{topic}") { self.putTopic($0, $1) }
-        router.addNamespaced("DELETE", "/v1/topics/{topic}") { self.deleteTopic($0, $1) }
-
-        router.addNamespaced("GET", "/v1/functions") { self.listFunctions($0, $1) }
-        router.addNamespaced("GET", "/v1/functions/{name}") { self.describeFunction($0, $1) }
-        router.addNamespaced("PUT", "/v1/functions/{name}") { self.putFunction($0, $1) }
-        router.addNamespaced("DELETE", "/v1/functions/{name}") { self.deleteFunction($0, $1) }
-        router.addNamespaced("GET", "/v1/functions/{name}/revisions") { self.revisions($0, $1) }
-        router.addNamespaced("GET", "/v1/functions/{name}/logs") { self.logs($0, $1) }
-        router.addNamespaced("POST", "/v1/functions/{name}/invoke") { self.invoke($0, $1) }
-
-        router.addNamespaced("GET", "/v1/dead-letters") { self.listDeadLetters($0, $1) }
-        router.addNamespaced("GET", "/v1/dead-letters/{id}") { self.showDeadLetter($0, $1) }
-        router.addNamespaced("POST", "/v1/dead-letters/{id}/redrive") { self.decideDeadLetter($0, $1, .redriven) }
-        router.addNamespaced("DELETE", "/v1/dead-letters/{id}") { self.decideDeadLetter($0, $1, .dropped) }
-        return router
+    /// Every operation there is, each group beside its handlers.
+    private func table() -> RouteTable {
+        var table = RouteTable()
+        self.addSystem(to: &table)
+        self.addDeploy(to: &table)
+        self.addTopics(to: &table)
+        self.addFunctions(to: &table)
+        self.addDeadLetters(to: &table)
+        return table
     }
+
+    /// Who is calling.
+    func principal(of exchange: HTTPExchange) -> Principal { .administrator }
 
     // MARK: what handlers share
 

@@ -1,0 +1,23 @@
+internal import ApusCore
+internal import ApusStore
+
+/// Takes invocations that outlive their caller: of `Prefer: respond-async`, of schedules, of tasks.
+protocol InvocationAccepting: Sendable {
+    /// Appends an invocation to its function's queue, with whatever else must become durable in the same transaction.
+    /// - Parameters:
+    ///   - event: what the function gets; its id and source are the caller's.
+    ///   - principal: who asked, as the state says it.
+    ///   - along: other records of the same transaction, as the next firing of a schedule.
+    ///   - completion: called once, from any thread, when the log has it or refused it: `function_not_found`, `queue_full`, `log_full`, …
+    func accept(
+        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append],
+        completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
+    )
+}
+
+/// An invocation that is durable and will run.
+struct AcceptedInvocation: Sendable, Equatable {
+    var id: InvocationID
+    /// Where its state is.
+    var position: RecordPlace
+}
