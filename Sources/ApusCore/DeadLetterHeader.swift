@@ -16,6 +16,8 @@ public enum DeadLetterHeader {
     /// When it was given up, microseconds since 1970.
     public static let time = "apus-dead-time"
     public static let revision = "apus-dead-revision"
+    /// The id that it had before the log was restored from a backup: it keeps it.
+    public static let restoredID = "apus-dead-id"
     /// How many of the event's own attributes found no room beside these.
     public static let omitted = "apus-dead-omitted"
 }

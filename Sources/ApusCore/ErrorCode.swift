@@ -58,6 +58,8 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case limitReached = "limit_reached"
     case dataDirectoryInUse = "data_directory_in_use"
     case dataDirectoryInvalid = "data_directory_invalid"
+    case backupInvalid = "backup_invalid"
+    case backupFormat = "backup_format"
     case offsetOutOfRange = "offset_out_of_range"
 
     // The machine.

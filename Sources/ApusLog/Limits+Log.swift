@@ -47,6 +47,10 @@ extension Limits {
         public static let tombstoneTime = TimeSpan.seconds(86_400)
         /// A file of at most so many bytes is walked whole at each start; a larger one after an unclean start only.
         public static let checkedAtOpenBytes = 64 << 20
+        /// A copy that stands still for so long is ended.
+        public static let copyStallMilliseconds: Int64 = 60_000
+        /// A copy that takes longer is ended.
+        public static let copyMilliseconds: Int64 = 6 * 3_600_000
         /// Reads that may wait for the reader thread.
         public static let readAheadWaiting = 4_096
         /// How long closing waits for reads under way.

@@ -41,6 +41,8 @@ extension Limits {
         static let invocationSlackSeconds: Int64 = 30
         /// How long a deploy or deletion may wait for those before it.
         static let controlSeconds: Int64 = 60
+        /// How often a backup whose client takes nothing is looked at.
+        static let backupCheckMilliseconds: UInt64 = 1_000
         /// Deployments that wait for the one under way.
         static let waitingDeployments = 64
         /// Events of one publishing request.

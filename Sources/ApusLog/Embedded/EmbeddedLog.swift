@@ -104,11 +104,14 @@ public final class EmbeddedLog: EventLog {
             guard let format = try LogTables.format(transaction) else {
                 throw LMDBFailure(MDB_CORRUPTED, "read the log's format")
             }
-            guard format <= LogTables.format else { throw LMDBFailure(MDB_VERSION_MISMATCH, "read the log's format") }
+            guard (1...LogTables.format).contains(format) else {
+                throw LMDBFailure(MDB_VERSION_MISMATCH, "read the log's format")
+            }
+            try LogMigration.run(from: format, transaction)
         }
         let tables = try LogTables(transaction)
+        try tables.set("format", LogTables.format, transaction)
         if isNew {
-            try tables.set("format", LogTables.format, transaction)
             try tables.set("identity", UInt64.random(in: 1...UInt64.max), transaction)
             try tables.set("nextTable", UInt32(0), transaction)
         }
@@ -202,6 +205,13 @@ public final class EmbeddedLog: EventLog {
     }
 
     func give(_ reader: Reader) { self.readers.give(reader) }
+
+    /// Runs `work` on the writer's thread, between two commits.
+    /// - Returns: false when the log is closing; `work` will not run then.
+    func perform(_ work: @escaping @Sendable (LogWriter) -> Void) -> Bool { self.writer.perform(work) }
+
+    /// Lets the writer look at what changed beside its queue.
+    func nudgeWriter() { _ = self.perform { $0.checkHold() } }
 
     func partition(_ place: TopicPartition) throws(ApusError) -> Partition { try self.directory.partition(place) }
     var ledgerTable: MDB_dbi { self.tables.ledger }

@@ -29,6 +29,8 @@ public struct EmbeddedLogConfiguration: Sendable {
     public var maintenanceStepRecords = Limits.Log.maintenanceStepRecords
     /// How long a tombstone stays on a compacted topic without a retention time of its own.
     public var tombstoneTime = Limits.Log.tombstoneTime
+    /// A copy that goes no step further for so long is ended: what it makes the log keep costs room.
+    public var copyStall = TimeSpan.milliseconds(Limits.Log.copyStallMilliseconds)
     /// How often `process` durability brings everything to the disk.
     public var syncInterval = TimeSpan.seconds(1)
     /// Names this start of the machine: when it changed without a clean close, the file is checked whole.

@@ -3,9 +3,9 @@ internal import CLMDB
 
 /// The tables that every log has, and what stands in them.
 struct LogTables {
-    static let fixedCount = 6
+    static let fixedCount = 7
     /// Grows when an older server could misread what is written.
-    static let format: UInt32 = 1
+    static let format: UInt32 = 2
 
     /// `format`, `identity`, `nextTable`.
     let meta: MDB_dbi
@@ -18,6 +18,8 @@ struct LogTables {
     let spares: MDB_dbi
     /// ``Tombstone`` to the digest of its key.
     let tombstones: MDB_dbi
+    /// ``Superseded``, with nothing of interest as value.
+    let superseded: MDB_dbi
 
     enum SpareState: UInt8 {
         /// Still holds records of its topic.
@@ -33,6 +35,7 @@ struct LogTables {
         self.states = try transaction.openTable("states", flags: MDB_CREATE | MDB_INTEGERKEY)
         self.spares = try transaction.openTable("spares", flags: MDB_CREATE | MDB_INTEGERKEY)
         self.tombstones = try transaction.openTable("tombstones", flags: MDB_CREATE)
+        self.superseded = try transaction.openTable("superseded", flags: MDB_CREATE)
     }
 
     /// Whether nothing was ever written to the file.

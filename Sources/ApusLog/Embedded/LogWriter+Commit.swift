@@ -203,10 +203,7 @@ extension LogWriter {
         let digest = block.withUnsafeBytes { KeyDigest.of(UnsafeRawBufferPointer(rebasing: $0[key])) }
         if let known = try transaction.get(index.handle, digest), known.count == 8 {
             let predecessor = Int64(littleEndian: known.loadUnaligned(as: Int64.self))
-            if let old = try transaction.record(partition.records.handle, predecessor) {
-                partition.working.bytes -= Int64(old.count)
-                _ = try transaction.deleteRecord(partition.records.handle, predecessor)
-            }
+            try self.dismiss(predecessor, of: partition, transaction)
         }
         var place: [UInt8] = []
         place.appendLittleEndian(offset)

@@ -23,6 +23,10 @@ struct MaintenanceState {
     /// No tombstone is older.
     var oldestTombstone: Int64?
     var areTombstonesDue = false
+    /// Records that were superseded while a copy needed them wait for their end; true at a start, which does not know.
+    var areSupersededDue = true
+    /// A copy is under way: what it may need is not touched.
+    var isHolding = false
     /// Records of one step; smaller after a step that failed for want of pages.
     var stepRecords: Int
     private let stepRecordsMax: Int
@@ -40,7 +44,11 @@ struct MaintenanceState {
         self.stepRecordsMax = max(1, stepRecords)
     }
 
-    var hasWork: Bool { !self.isPaused && (!self.topics.isEmpty || !self.emptying.isEmpty || self.areTombstonesDue) }
+    var hasWork: Bool {
+        guard !self.isPaused else { return false }
+        return !self.topics.isEmpty
+            || (!self.isHolding && (!self.emptying.isEmpty || self.areTombstonesDue || self.areSupersededDue))
+    }
 
     mutating func add(_ topic: TopicName) {
         if !self.topics.contains(topic) { self.topics.append(topic) }
@@ -68,7 +76,8 @@ extension LogWriter {
 
     /// A topic got records: its size may be over its bound now.
     func noteGrowth(of name: TopicName) {
-        guard let topic = self.directory[name], let bound = topic.configuration.retentionBytes, topic.bytes > bound
+        guard let topic = self.directory[name], let bound = topic.configuration.retentionBytes, topic.bytes > bound,
+            !self.isHeld(topic)
         else { return }
         self.maintenance.add(name)
     }
@@ -76,10 +85,12 @@ extension LogWriter {
     /// Looks for what time made due.
     func tick() {
         self.maintenance.resume()
+        self.checkHold()
         let now = self.clock().microseconds
         for topic in self.directory.all {
             if let time = topic.configuration.retentionTime,
-                topic.partitions.contains(where: { $0.oldest.map { $0 < now - time.microseconds } ?? false })
+                topic.partitions.contains(where: { $0.oldest.map { $0 < now - time.microseconds } ?? false }),
+                !self.isHeld(topic)
             {
                 self.maintenance.add(topic.name)
             }
@@ -94,7 +105,11 @@ extension LogWriter {
     func maintainOnce() {
         do throws(LMDBFailure) {
             if let name = self.maintenance.takeTopic() {
-                if let topic = self.directory[name], try self.retain(topic) { self.maintenance.add(name) }
+                if let topic = self.directory[name], !self.isHeld(topic), try self.retain(topic) {
+                    self.maintenance.add(name)
+                }
+            } else if self.maintenance.areSupersededDue {
+                self.maintenance.areSupersededDue = try self.buryStep()
             } else if self.maintenance.areTombstonesDue {
                 self.maintenance.areTombstonesDue = try self.buryTombstones()
             } else if let table = self.maintenance.emptying.first {
@@ -177,7 +192,7 @@ extension LogWriter {
         partition.working.start = offset + 1
     }
 
-    private static func digest(of record: UnsafeRawBufferPointer) -> [UInt8]? {
+    static func digest(of record: UnsafeRawBufferPointer) -> [UInt8]? {
         guard let layout = try? EventLayout(parsing: RawSpan(_unsafeBytes: record)), let key = layout.key else {
             return nil
         }
@@ -213,10 +228,7 @@ extension LogWriter {
             due.append((tombstone, Array(value)))
             return true
         }
-        let partitions = Dictionary(
-            self.directory.all.flatMap(\.partitions).filter { $0.index != nil }.map { ($0.records.identifier, $0) },
-            uniquingKeysWith: { first, _ in first }
-        )
+        let partitions = self.compactedPartitions
         for (tombstone, digest) in due {
             _ = try transaction.delete(self.tables.tombstones, tombstone.encoded)
             guard let partition = partitions[tombstone.table], let index = partition.index,

@@ -25,6 +25,8 @@ final class LogWriter: @unchecked Sendable {
     var touched: [Partition] = []
     var lastTopic: Topic?
     var maintenance: MaintenanceState
+    /// What a copy under way needs.
+    var hold: CopyHold?
     private var nextMeasurement: Int64 = 0
     private var nextTick: Int64 = 0
 
@@ -89,6 +91,18 @@ final class LogWriter: @unchecked Sendable {
         try answer.get()
     }
 
+    /// Runs `work` on the thread, between two commits.
+    /// - Returns: false when the log is closing; `work` will not run then.
+    func perform(_ work: @escaping @Sendable (LogWriter) -> Void) -> Bool {
+        let (isQueued, mustWake) = self.inbox.withLock { inbox in
+            let isQueued = inbox.add(work)
+            defer { inbox.isWriterWaiting = false }
+            return (isQueued, inbox.isWriterWaiting)
+        }
+        if mustWake { self.inbox.signal() }
+        return isQueued
+    }
+
     /// Waits for what is queued, then ends the thread.
     func close() {
         self.inbox.withLock { $0.isClosing = true }
@@ -151,6 +165,9 @@ final class LogWriter: @unchecked Sendable {
                 let answer = self.execute(command)
                 reply.withLock { $0 = answer }
                 reply.signal()
+            case .work(let work):
+                flush()
+                work(self)
             case .refusal(let error, let completion):
                 completion(.failure(error))
             }
@@ -217,6 +234,7 @@ final class LogWriter: @unchecked Sendable {
         } catch {
             // All readers are in use: the last measurement, less what was spent since, holds until the next.
         }
+        if self.room.isShort { self.checkHold() }
         self.shared.withLock { status in
             status.roomBytes = self.room.room
             status.capacityBytes = self.room.capacity

@@ -86,6 +86,21 @@ final class Reader: @unchecked Sendable {
         return (found, value.bytes)
     }
 
+    /// All entries of a table keyed by bytes.
+    func entries(_ table: MDB_dbi) throws(LMDBFailure) -> [(key: [UInt8], value: [UInt8])] {
+        let cursor = try self.cursor(table)
+        var entries: [(key: [UInt8], value: [UInt8])] = []
+        var key = MDB_val()
+        var value = MDB_val()
+        var rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
+        while rc == MDB_SUCCESS {
+            entries.append((Array(key.bytes), Array(value.bytes)))
+            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+        }
+        if rc != MDB_NOTFOUND { try check(rc, "read a table") }
+        return entries
+    }
+
     /// Bytes of the pages that LMDB keeps to be used again: table 0 holds lists of them, each with its length first.
     func freePages() throws(LMDBFailure) -> Int {
         var opened: OpaquePointer?

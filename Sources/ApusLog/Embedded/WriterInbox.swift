@@ -19,6 +19,8 @@ enum TopicCommand: Sendable {
 enum WriterRequest: Sendable {
     case batch(Submission)
     case command(TopicCommand, Monitor<Result<Void, ApusError>?>)
+    /// Something else that must not meet a commit half done.
+    case work(@Sendable (LogWriter) -> Void)
     /// Refused before the writer; its completion is still called from the writer's thread.
     case refusal(ApusError, Completion)
 }
@@ -87,6 +89,12 @@ struct WriterInbox: Sendable {
     mutating func add(_ command: TopicCommand, _ reply: Monitor<Result<Void, ApusError>?>) -> Bool {
         if self.isClosing { return false }
         self.requests.append(.command(command, reply))
+        return true
+    }
+
+    mutating func add(_ work: @escaping @Sendable (LogWriter) -> Void) -> Bool {
+        if self.isClosing { return false }
+        self.requests.append(.work(work))
         return true
     }
 

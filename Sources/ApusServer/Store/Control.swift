@@ -84,6 +84,22 @@ final class Control: Sendable {
         return slot.take()
     }
 
+    /// Runs `body` between two writes with what is deployed then: nothing is decided or written meanwhile. Short, and never waits
+    /// for another command. From a thread that may block, never from a loop.
+    /// - Throws: `overloaded` when too much waits, `shutting_down`.
+    func exclusively<Value: Sendable>(
+        _ body: @escaping @Sendable (Catalogue) throws(ApusError) -> Value
+    ) throws(ApusError) -> Value {
+        let slot = ResultSlot<Result<Value, ApusError>>()
+        let isQueued = self.thread.run {
+            let result: Result<Value, ApusError>
+            do throws(ApusError) { result = .success(try body(self.queue.catalogue)) } catch { result = .failure(error) }
+            slot.fill(result)
+        }
+        guard isQueued else { throw self.isStopping.load(ordering: .acquiring) ? Self.stopping : Self.overloaded }
+        return try slot.take().get()
+    }
+
     private func run(_ command: ControlCommand, _ appends: [LogBatch.Append], _ deadline: Timestamp) -> Answer {
         guard !self.isStopping.load(ordering: .acquiring) else { return .failure(Self.stopping) }
         let id = self.nextCommand

@@ -66,6 +66,26 @@ public struct BundleStore: Sendable {
         }
     }
 
+    /// A bundle as an archive again, made of its folder: the same files, though perhaps not the bytes that were sent.
+    /// - Throws: `bundle_not_found`, what the disk says.
+    public func archive(_ hash: String) throws(ApusError) -> [UInt8] {
+        guard self.contains(hash) else {
+            throw ApusError(.bundleNotFound, "the bundle \(hash) is not on this server any more: deploy its function again")
+        }
+        return try Bundler().archive(self.path(of: hash))
+    }
+
+    /// Takes a bundle out of a backup, whose checksums vouch for it: its hash is that of the bytes that were sent once.
+    /// - Throws: `bundle_invalid` when the archive is malformed, `disk_full`.
+    public func restore(_ archive: [UInt8], as hash: String) throws(ApusError) {
+        guard BundleHash.isWellFormed(hash) else {
+            throw ApusError(.bundleInvalid, "'\(hash.prefix(80))' is no content hash")
+        }
+        let partial = "\(self.folder)/\(Self.partialPrefix)\(hash)"
+        try self.unpack(try Archive.decode(archive), into: partial)
+        _ = try self.publish(partial, as: hash)
+    }
+
     /// Deletes a bundle. Harmless when it is not there. The caller knows that no revision names it.
     public func remove(_ hash: String) throws(ApusError) {
         guard self.contains(hash) else { return }

@@ -29,6 +29,13 @@ public struct Bundler: Sendable {
             archive: archive, hash: BundleHash.of(archive), files: walk.entries.count { $0.kind != .directory })
     }
 
+    /// A folder as it is, nothing left out.
+    func archive(_ folder: String) throws(ApusError) -> [UInt8] {
+        var walk = Walk(folder: folder, rules: .none)
+        try walk.visit("")
+        return try Archive.encode(walk.entries)
+    }
+
     private static func rules(of folder: String) throws(ApusError) -> IgnoreRules {
         let path = "\(folder)/.apusignore"
         guard access(path, F_OK) == 0 else { return try IgnoreRules() }

@@ -20,6 +20,11 @@ public struct IgnoreRules: Sendable, Equatable {
 
     private var rules: [Rule] = []
 
+    /// Leaves nothing out.
+    static let none = IgnoreRules(rules: [])
+
+    private init(rules: [Rule]) { self.rules = rules }
+
     /// - Throws: `bundle_invalid` with the line of a pattern that cannot be understood.
     public init(_ text: String = "", file: String = ".apusignore") throws(ApusError) {
         for pattern in Self.defaults {
