@@ -1,4 +1,5 @@
 public import ApusCore
+internal import ApusStore
 public import Glibc
 
 /// The server's folder: made as root with mode 0700 and given to the server's own user.
@@ -26,6 +27,8 @@ public enum DataDirectory {
         if previous != user {
             // Another user's server may have run here before: its files stay readable to the one that runs now.
             for file in Self.files { try Self.hand(file: file, of: top, in: path, from: previous, to: user, group) }
+            // So that retention can remove them, also after a restore by root.
+            try Self.handTree("bundles", of: top, in: path, from: owners, to: user, group, depth: 0)
         }
         guard fchown(top, user, group) == 0 else { throw Self.failure(path) }
     }
@@ -111,6 +114,55 @@ public enum DataDirectory {
             )
         }
         guard fchown(descriptor, user, group) == 0 else { throw Self.failure("\(path)/\(file)") }
+    }
+
+    /// Hands on what lies in a folder: folders and regular files with one name, of the one before only.
+    private static func handTree(
+        _ name: String, of folder: CInt, in path: String, from owners: [uid_t], to user: uid_t, _ group: gid_t,
+        depth: Int
+    ) throws(ApusError) {
+        let place = "\(path)/\(name)"
+        guard depth <= Limits.Bundle.depth + 2 else {
+            throw ApusError(.dataDirectoryInvalid, "\(place) is too deep: move it away")
+        }
+        let descriptor = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.failure(place) }
+        guard let directory = fdopendir(descriptor) else {
+            close(descriptor)
+            throw Self.failure(place)
+        }
+        defer { closedir(directory) }
+        try Self.handOne(descriptor, place, owners, user, group)
+        while let entry = readdir(directory) {
+            let child = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
+            }
+            if child == "." || child == ".." { continue }
+            if entry.pointee.d_type == UInt8(DT_DIR) {
+                try Self.handTree(child, of: descriptor, in: place, from: owners, to: user, group, depth: depth + 1)
+                continue
+            }
+            let file = openat(descriptor, child, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+            guard file >= 0 else { throw Self.failure("\(place)/\(child)") }
+            defer { close(file) }
+            try Self.handOne(file, "\(place)/\(child)", owners, user, group)
+        }
+    }
+
+    private static func handOne(
+        _ descriptor: CInt, _ path: String, _ owners: [uid_t], _ user: uid_t, _ group: gid_t
+    ) throws(ApusError) {
+        let status = try Self.status(descriptor, path)
+        guard status.st_uid != user else { return }
+        let isFolder = status.st_mode & S_IFMT == S_IFDIR
+        guard isFolder || (status.st_mode & S_IFMT == S_IFREG && status.st_nlink == 1),
+            owners.contains(status.st_uid) || Self.blockUsers.contains(status.st_uid)
+        else {
+            throw ApusError(
+                .dataDirectoryInvalid, "\(path) is not the server's: move it away, or `chown -R` the folder to one user"
+            )
+        }
+        guard fchown(descriptor, user, group) == 0 else { throw Self.failure(path) }
     }
 
     private static func failure(_ path: String) -> ApusError {

@@ -41,6 +41,22 @@ extension Limits {
         static let invocationSlackSeconds: Int64 = 30
         /// How long a deploy or deletion may wait for those before it.
         static let controlSeconds: Int64 = 60
+        /// How often everything is swept, how long after the start for the first time, and how often that is looked at.
+        static let sweepSeconds: Int64 = 600
+        static let firstSweepSeconds: Int64 = 60
+        static let sweepTickMilliseconds: UInt64 = 30_000
+        /// Those who wait for a sweep that they asked for.
+        static let sweepRequests = 64
+        /// Steps of one kind in one round; what is left waits for the next round.
+        static let sweepStepsPerRound = 1_000
+        /// What one step takes: folders, rows, records of the control topic.
+        static let sweepFolders = 64
+        static let sweepRows = 5_000
+        static let sweepFates = 200
+        /// What an interrupted upload left is removed after this; one under way is younger.
+        static let leftoverSeconds: Int64 = 3_600
+        /// How long the revisions of a deleted function can be looked at.
+        static let deletedRevisionsSeconds: Int64 = 30 * 86_400
         /// How often a backup whose client takes nothing is looked at.
         static let backupCheckMilliseconds: UInt64 = 1_000
         /// Deployments that wait for the one under way.

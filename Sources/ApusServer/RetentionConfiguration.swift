@@ -14,6 +14,8 @@ public struct RetentionConfiguration: Sendable, Equatable {
     /// Bundles and dependency layers that no kept revision names, from the moment that was first so.
     public var bundlesUnused = TimeSpan.seconds(86_400)
     public var layersUnused = TimeSpan.seconds(7 * 86_400)
+    /// Bytes of the disk that layers may take before unused ones go early.
+    public var layersBytes: Int64 = 20 << 30
     /// Records of who did what.
     public var audit = TimeSpan.seconds(365 * 86_400)
 

@@ -41,6 +41,11 @@ public final class Server: Sendable {
     let reader: WorkThread
     let projection: ProjectionFollower
     let control: Control
+    /// What deployments and backups under way need of `bundles/` and `layers/`.
+    let usage = FolderUsage()
+    /// Makes backups, one after the other.
+    let backups = WorkThread()
+    let sweeper: Sweeper
     let deployer: Deployer
     let shards: [ShardRuntime]
     let state = Mutex(State.starting)
@@ -69,7 +74,7 @@ public final class Server: Sendable {
         self.bundles = try BundleStore(folder: "\(data)/bundles")
         self.store = WorkThread()
         self.reader = WorkThread()
-        try Self.createControlTopics(log)
+        try Self.createControlTopics(log, configuration.retention)
         let projection = try Projection(path: "\(data)/state.db", logIdentity: log.identity) { place in
             (try? log.bounds(of: place))?.end
         }
@@ -82,7 +87,10 @@ public final class Server: Sendable {
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
         self.projection = follower
         let journal = parts.journal
-        self.control = Control(log: log, journal: journal) { changes, catalogue in
+        self.control = Control(
+            log: log, journal: journal,
+            fateOf: { (id, place) throws(ApusError) in try follower.fate(of: id, after: place) }
+        ) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
             return Self.apply(changes, catalogue, to: shards, journal)
         }
@@ -95,17 +103,34 @@ public final class Server: Sendable {
             },
             whenPassed: { place, completion in follower.whenPassed(place, completion) }
         )
-        self.deployer = Deployer(bundles: self.bundles, layers: layers, control: self.control, hooks: hooks)
+        self.deployer = Deployer(
+            bundles: self.bundles, layers: layers, control: self.control, usage: self.usage, hooks: hooks)
+        self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
         try self.control.replay()
         try self.open(parts)
     }
 
     /// The control topics this version knows.
-    private static func createControlTopics(_ log: any EventLog) throws(ApusError) {
+    private static func createControlTopics(_ log: any EventLog, _ retention: RetentionConfiguration) throws(ApusError)
+    {
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
-        try log.createTopic(.dead, TopicConfiguration(partitions: 16, retentionTime: .seconds(30 * 86_400)))
-        try log.createTopic(
-            .logs, TopicConfiguration(partitions: 16, retentionTime: .seconds(7 * 86_400), retentionBytes: 1 << 30))
+        try Self.ensure(.dead, TopicConfiguration(partitions: 16, retentionTime: retention.dead), log)
+        try Self.ensure(
+            .logs,
+            TopicConfiguration(
+                partitions: 16, retentionTime: retention.logsTime, retentionBytes: retention.logsBytes),
+            log)
+    }
+
+    /// What is kept may change from start to start.
+    private static func ensure(_ topic: TopicName, _ configuration: TopicConfiguration, _ log: any EventLog)
+        throws(ApusError)
+    {
+        if log.topic(topic) == nil {
+            try log.createTopic(topic, configuration)
+        } else if log.topic(topic) != configuration {
+            try log.alterTopic(topic, configuration)
+        }
     }
 
     private static func makeShards(
@@ -174,6 +199,7 @@ public final class Server: Sendable {
             try result.get()
         }
         self.state.withLock { $0 = .serving }
+        self.sweeper.start(SweepSteps(server: self))
     }
 
     // MARK: what is deployed
@@ -232,6 +258,7 @@ public final class Server: Sendable {
         self.state.withLock { $0 = .stopping }
         let until = self.clock.now + .seconds(self.configuration.drainSeconds)
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
+        self.sweeper.stop()
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
         self.deployer.stop()
@@ -242,6 +269,7 @@ public final class Server: Sendable {
             return slot
         }
         for slot in done { _ = slot.take() }
+        self.backups.stop()
         let projection = self.projection
         self.store.run { projection.stop() }
         self.store.stop()

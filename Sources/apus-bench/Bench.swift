@@ -9,6 +9,7 @@ struct Bench {
         ("log", { try LogBench.run($0) }),
         ("dispatch", { try DispatchBench.run($0) }),
         ("sandbox", { try SandboxBench.run($0) }),
+        ("idle", { try IdleBench.run($0) }),
     ]
 
     static func main() {

@@ -14,12 +14,16 @@ import Testing
         let log: HeldLog
         let control: Control
         private let recorder = Recorder()
+        let fates = Fates()
 
         init(log: HeldLog = HeldLog(), journal: CInt = 2) throws {
             self.log = log
             try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
-            self.control = Control(log: log, journal: Log(descriptor: journal)) { [recorder] new, _ in recorder.add(new)
-            }
+            let fates = self.fates
+            self.control = Control(
+                log: log, journal: Log(descriptor: journal),
+                fateOf: { (id, place) throws(ApusError) in fates.fate(of: id, after: place) }
+            ) { [recorder] new, _ in recorder.add(new) }
             try self.control.replay()
         }
 
@@ -39,6 +43,19 @@ import Testing
         }
 
         var records: Offset { (try? self.log.bounds(of: TopicPartition(.control, 0)).end) ?? -1 }
+    }
+
+    /// What the projection would say, and what it was asked to have seen.
+    private final class Fates: Sendable {
+        private let known = Mutex<[DeadLetterID: ControlRecord.DeadLetterFate]>([:])
+        let asked = Mutex<[RecordPlace?]>([])
+
+        func decide(_ id: DeadLetterID, _ fate: ControlRecord.DeadLetterFate) { self.known.withLock { $0[id] = fate } }
+
+        func fate(of id: DeadLetterID, after place: RecordPlace?) -> ControlRecord.DeadLetterFate? {
+            self.asked.withLock { $0.append(place) }
+            return self.known.withLock { $0[id] }
+        }
     }
 
     private final class Recorder: Sendable {
@@ -258,7 +275,12 @@ import Testing
         let command = ControlCommand.decideFate(id, .default, .redriven)
         #expect(try test.control.perform(command, appends: [append]).get().outcomes.map(\.action) == [.redriven])
         #expect(test.log.batches == [2, 2], "fate and event are one transaction")
+        test.fates.decide(id, .redriven)
         expectRefusal(.conflict) { () throws(ApusError) in try test.control.perform(command, appends: [append]).get() }
+        let control = TopicPartition(.control, 0)
+        #expect(
+            test.fates.asked.withLock { $0 } == [RecordPlace(control, 1), RecordPlace(control, 2)],
+            "what is asked has seen every write before")
         #expect(test.log.batches == [2, 2])
 
         var redriven: [Event] = []

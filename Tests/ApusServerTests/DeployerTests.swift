@@ -74,7 +74,9 @@ import Testing
 
         init() throws {
             try self.log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
-            self.control = Control(log: self.log, journal: Log()) { _, _ in nil }
+            self.control = Control(
+                log: self.log, journal: Log(), fateOf: { _, _ throws(ApusError) in nil }
+            ) { _, _ in nil }
             let bundles = try BundleStore(folder: "\(self.folder.path)/bundles")
             #expect(mkdir("\(self.folder.path)/bundles/\(self.bundle)", 0o700) == 0)
             let starts = self.starts

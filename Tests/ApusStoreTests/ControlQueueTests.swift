@@ -168,11 +168,10 @@ import Testing
         )
     }
 
-    @Test mutating func aFateIsDecidedOnce() throws {
+    @Test mutating func aFateIsDecidedAndForgotten() throws {
         let id = DeadLetterID(logIdentity: 1, topic: .dead, partition: 0, offset: 3)
         #expect(try self.control.run(.decideFate(id, .default, .redriven)).map(\.action) == [.redriven])
-        var copy = self.control
-        #expect(self.code { _ = try copy.run(.decideFate(id, .default, .dropped)) } == .conflict)
+        #expect(try self.control.run(.forgetFates([ForgottenFate(id: id, namespace: .default)])).isEmpty)
     }
 
     @Test func oneWriteIsUnderWayAtATime() throws {

@@ -31,7 +31,10 @@ import Testing
             kind: .fate, namespace: .default, name: "0000000000000001-a-0-1", generation: 1, time: .zero,
             content: .fate(.redriven)
         )
-        return [Self.function, topic, deleted, fate]
+        let forgotten = ControlRecord(
+            kind: .fate, namespace: .default, name: "0000000000000001-a-0-1", generation: 0, time: .zero,
+            content: .deleted)
+        return [Self.function, topic, deleted, fate, forgotten]
     }
 
     @Test(arguments: all) func aRecordReadsBackAsWritten(_ record: ControlRecord) throws {
@@ -41,6 +44,7 @@ import Testing
     @Test func aTombstoneForgetsAFateAndNothingElse() throws {
         let fate = Event(key: Array("Fate/default/x".utf8), data: nil)
         #expect(try ControlRecord(fate).isDeleted)
+        #expect(try ControlRecord(fate).event.data == nil, "compaction lets go of it in the end")
         #expect(throws: ApusError.self) { try ControlRecord(Event(key: Array("Function/default/x".utf8), data: nil)) }
     }
 

@@ -202,8 +202,75 @@ import Testing
     @Test func whatRetentionTookIsForgotten() throws {
         let projection = try self.open()
         try projection.apply(self.dead, (0..<5).map { ($0, self.deadLetter("a", offset: $0)) }, next: 5)
-        try projection.expireDeadLetters(self.dead, before: 3)
+        #expect(try projection.countDeadLetters(self.dead, before: 3) == 3)
+        #expect(try projection.expireDeadLetters(self.dead, before: 3, limit: 2) == 2)
+        #expect(try projection.expireDeadLetters(self.dead, before: 3, limit: 2) == 1)
         #expect(try projection.deadLetters(DeadLetterQuery(state: nil)).map(\.id.offset) == [3, 4])
+        #expect(try projection.deadLetterPartitions() == [self.dead])
+    }
+
+    @Test func fatesOfDeadLettersThatAreGoneAreFoundAStepAtATime() throws {
+        let projection = try self.open()
+        let ids = (0..<5).map { DeadLetterID(logIdentity: 7, topic: .dead, partition: 2, offset: $0) }
+        let fates = ids.enumerated().map { index, id in
+            let record = ControlRecord(
+                kind: .fate, namespace: .default, name: id.description, generation: 1, time: .zero,
+                content: .fate(.dropped))
+            return (offset: Offset(index), event: record.event)
+        }
+        try projection.apply(self.control, fates, next: 5)
+        try projection.apply(self.dead, [(3, self.deadLetter("a", offset: 40))], next: 4)
+        let first = try projection.orphanedFates(after: "", limit: 3)
+        #expect(first.map(\.id.offset) == [0, 1, 2])
+        #expect(try projection.orphanedFates(after: first[2].id.description, limit: 3).map(\.id.offset) == [4])
+        #expect(try projection.fate(of: ids[3]) == .dropped)
+        let forgotten = ControlRecord(
+            kind: .fate, namespace: .default, name: ids[0].description, generation: 1, time: .zero, content: .deleted)
+        try projection.apply(self.control, [(5, forgotten.event)], next: 6)
+        #expect(try projection.fate(of: ids[0]) == nil)
+        #expect(try projection.count(.fates) == 4)
+    }
+
+    @Test func aRestoredDeadLetterIsKnownByItsOldIdAndFoundAtItsPlace() throws {
+        let projection = try self.open()
+        let old = DeadLetterID(logIdentity: 99, topic: .dead, partition: 2, offset: 4)
+        var event = self.deadLetter("a", offset: 40)
+        event.attributes.append(Attribute(DeadLetterHeader.restoredID, old.description, kind: .header))
+        try projection.apply(self.dead, [(4, event)], next: 5)
+        let row = try #require(try projection.deadLetter(old))
+        #expect(row.place == RecordPlace(self.dead, 4))
+    }
+
+    @Test func oldLogLinesAndRevisionsOfDeletedFunctionsGoAStepAtATime() throws {
+        let projection = try self.open()
+        let name = try #require(ResourceName(.default, "f"))
+        let logs = TopicPartition(.logs, 0)
+        let lines = (0..<5).map { index in
+            let line = LogLine(
+                function: name, time: Timestamp(microseconds: Int64(index)), level: .info, text: "\(index)")
+            return (offset: Offset(index), event: line.event)
+        }
+        try projection.apply(logs, lines, next: 5)
+        let cutoff = Timestamp(microseconds: 3)
+        #expect(try projection.removeLogs(before: cutoff, limit: 2, isDryRun: true) == 2)
+        #expect(try projection.removeLogs(before: cutoff, limit: 2, isDryRun: false) == 2)
+        #expect(try projection.removeLogs(before: cutoff, limit: 2, isDryRun: false) == 1)
+        #expect(try projection.logs(of: name, limit: 10).map(\.line.text) == ["3", "4"])
+
+        let function = ControlRecordTests.function
+        try projection.apply(self.control, [(0, function.event)], next: 1)
+        let later = function.time + .seconds(1)
+        #expect(try projection.removeRevisions(deployedBefore: later, limit: 9, isDryRun: false) == 0, "it is deployed")
+        #expect(try projection.bundlesInUse().count == 1)
+        var deleted = function
+        deleted.generation += 1
+        deleted.content = .deleted
+        try projection.apply(self.control, [(1, deleted.event)], next: 2)
+        #expect(
+            try projection.removeRevisions(deployedBefore: function.time, limit: 9, isDryRun: false) == 0, "it is young"
+        )
+        #expect(try projection.removeRevisions(deployedBefore: later, limit: 9, isDryRun: false) == 1)
+        #expect(try projection.bundlesInUse().isEmpty)
     }
 
     @Test(arguments: [

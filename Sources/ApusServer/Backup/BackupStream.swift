@@ -188,27 +188,18 @@ extension Server {
             let copy = try log.beginCopy()
             let deployed = catalogue.functions.values.map(\.bundle)
             let hashes = kept.union(deployed).filter { self.bundles.contains($0) }.sorted()
-            self.usage.pin(bundles: hashes)
+            self.usage.backupBegins(bundles: hashes)
             return (copy, hashes)
         }
     }
 
     func endBackup(_ copy: any LogCopy) {
         copy.end()
-        self.usage.unpinBackup()
+        self.usage.backupEnds()
     }
 
     /// The bundles of revisions that can be gone back to.
     func keptBundles() throws(ApusError) -> Set<String> {
-        let slot = ResultSlot<Result<Set<String>, ApusError>>()
-        let isQueued = self.store.run {
-            do throws(ApusError) {
-                slot.fill(.success(try self.projection.query { (projection) throws(ApusError) in
-                    try projection.bundlesInUse()
-                }))
-            } catch { slot.fill(.failure(error)) }
-        }
-        guard isQueued else { throw ApusError(.overloaded, "too many queries wait: try again in a moment") }
-        return try slot.take().get()
+        try self.projection.queryAndWait { (projection) throws(ApusError) in try projection.bundlesInUse() }
     }
 }

@@ -37,6 +37,7 @@ final class Deployer: Sendable {
     private let layers: any LayerBuilding
     private let control: Control
     private let hooks: Hooks
+    private let usage: FolderUsage
     private let isStopping = Atomic(false)
     private let waiting = Atomic(0)
 
@@ -48,7 +49,11 @@ final class Deployer: Sendable {
         var whenPassed: @Sendable (RecordPlace, _ completion: @escaping @Sendable (ApusError?) -> Void) -> Void
     }
 
-    init(bundles: BundleStore, layers: any LayerBuilding, control: Control, hooks: Hooks) {
+    init(
+        bundles: BundleStore, layers: any LayerBuilding, control: Control, usage: FolderUsage = FolderUsage(),
+        hooks: Hooks
+    ) {
+        self.usage = usage
         self.bundles = bundles
         self.layers = layers
         self.control = control
@@ -81,6 +86,10 @@ final class Deployer: Sendable {
     private func perform(_ order: Order, _ report: (Report) -> Void) throws(ApusError) -> Control.Done {
         try self.checkRunning()
         let request = order.request
+        // From before they are looked for until a record names them: no sweep takes them in between.
+        let named = request.documents.compactMap(\.bundle)
+        self.usage.deploymentBegins(bundles: named)
+        defer { self.usage.deploymentEnds(bundles: named) }
         report(.progress(stage: "checking", message: "\(request.documents.count) documents"))
         var documents: [DeployDocument] = []
         for document in request.documents {

@@ -101,7 +101,7 @@ extension Routes {
             for member in members { writer.member(member.name, member.value) }
         }
         writer.key("event")
-        writer.raw(CloudEventEncoder.json(event, partition: row.id.partition, offset: row.id.offset))
+        writer.raw(CloudEventEncoder.json(event, partition: row.place.partition.partition, offset: row.place.offset))
         writer.endObject()
         return writer.bytes
     }
@@ -111,8 +111,7 @@ extension Routes {
         let row = try server.projection.query { (projection) throws(ApusError) in try projection.deadLetter(id) }
         guard let row else { throw unknown }
         var event: Event?
-        let place = RecordPlace(TopicPartition(id.topic, id.partition), id.offset)
-        try server.log.records(at: [place]) { _, block in
+        try server.log.records(at: [row.place]) { _, block in
             if let block { event = try? EventBlock.decode(block.bytes) }
         }
         guard let event else {

@@ -20,7 +20,9 @@ extension Routes {
         let reply = exchange.reply()
         let server = self.server
         let gather = Gathering(server.shards.count) { (scrapes: [Scrape]) in
-            let body = PrometheusText.write(Self.metrics(scrapes, server.log.status))
+            var metrics = Self.metrics(scrapes, server.log.status)
+            Self.retention(server.sweeper.status, into: &metrics)
+            let body = PrometheusText.write(metrics)
             reply.respond(status: 200, headers: [("Content-Type", PrometheusText.mediaType)], body: body)
         }
         for runtime in server.shards {

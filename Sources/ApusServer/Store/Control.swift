@@ -28,11 +28,18 @@ final class Control: Sendable {
     private let isStopping = Atomic(false)
     /// Called on `thread` with what a write changed, before its caller is answered; gives what kept a change from taking effect.
     private let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
+    private let fateOf: FateOf
 
-    init(log: any EventLog, journal: Log, onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?)
-    {
+    /// What was decided about a dead letter, once every record up to the place has been seen. Blocks, within a bound.
+    typealias FateOf = @Sendable (DeadLetterID, RecordPlace?) throws(ApusError) -> ControlRecord.DeadLetterFate?
+
+    init(
+        log: any EventLog, journal: Log, fateOf: @escaping FateOf,
+        onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
+    ) {
         self.log = log
         self.journal = journal
+        self.fateOf = fateOf
         self.onChanges = onChanges
     }
 
@@ -93,7 +100,9 @@ final class Control: Sendable {
         let slot = ResultSlot<Result<Value, ApusError>>()
         let isQueued = self.thread.run {
             let result: Result<Value, ApusError>
-            do throws(ApusError) { result = .success(try body(self.queue.catalogue)) } catch { result = .failure(error) }
+            do throws(ApusError) { result = .success(try body(self.queue.catalogue)) } catch {
+                result = .failure(error)
+            }
             slot.fill(result)
         }
         guard isQueued else { throw self.isStopping.load(ordering: .acquiring) ? Self.stopping : Self.overloaded }
@@ -104,7 +113,10 @@ final class Control: Sendable {
         guard !self.isStopping.load(ordering: .acquiring) else { return .failure(Self.stopping) }
         let id = self.nextCommand
         self.nextCommand += 1
-        do throws(ApusError) { try self.queue.submit(command, id: id, deadline: deadline) } catch {
+        do throws(ApusError) {
+            if case .decideFate(let id, _, _) = command { try self.checkOpen(id) }
+            try self.queue.submit(command, id: id, deadline: deadline)
+        } catch {
             return .failure(error)
         }
         let action = self.queue.next(now: self.clock.now) { (place, position) throws(ApusError) in
@@ -115,6 +127,14 @@ final class Control: Sendable {
         case .write(_, let decision): return self.write(decision, appends)
         case nil: return .failure(ApusError(.internal, "a control command was lost"))
         }
+    }
+
+    /// Nothing is written between this and the decision, so that each dead letter is decided once.
+    private func checkOpen(_ id: DeadLetterID) throws(ApusError) {
+        let last = try self.log.bounds(of: TopicPartition(.control, 0)).end - 1
+        let place = last < 0 ? nil : RecordPlace(TopicPartition(.control, 0), last)
+        guard let fate = try self.fateOf(id, place) else { return }
+        throw ApusError(.conflict, "the dead letter '\(id)' was \(fate.rawValue) already")
     }
 
     private func write(_ decision: ControlDecision, _ appends: [LogBatch.Append]) -> Answer {

@@ -91,6 +91,31 @@ final class ProjectionFollower: Sendable {
         if !isQueued { completion(ApusError(.overloaded, "too many queries wait: try again in a moment")) }
     }
 
+    /// What was decided about a dead letter, once the projection has passed a place. From a thread that may block, never from the
+    /// store thread.
+    func fate(of id: DeadLetterID, after place: RecordPlace?) throws(ApusError) -> ControlRecord.DeadLetterFate? {
+        if let place {
+            let passed = ResultSlot<ApusError?>()
+            self.whenPassed(place) { passed.fill($0) }
+            if let error = passed.take() { throw error }
+        }
+        return try self.queryAndWait { (projection) throws(ApusError) in try projection.fate(of: id) }
+    }
+
+    /// Runs a query on the store thread and waits for it. From a thread that may block, never from the store thread.
+    func queryAndWait<Value: Sendable>(
+        _ body: @escaping @Sendable (Projection) throws(ApusError) -> Value
+    ) throws(ApusError) -> Value {
+        let slot = ResultSlot<Result<Value, ApusError>>()
+        let isQueued = self.thread.run {
+            let result: Result<Value, ApusError>
+            do throws(ApusError) { result = .success(try self.query(body)) } catch { result = .failure(error) }
+            slot.fill(result)
+        }
+        guard isQueued else { throw ApusError(.overloaded, "too many queries wait: try again in a moment") }
+        return try slot.take().get()
+    }
+
     private func enqueue(_ place: TopicPartition) {
         let isNew = self.queued.withLock { $0.insert(place).inserted }
         guard isNew else { return }

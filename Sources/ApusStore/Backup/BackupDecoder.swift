@@ -33,8 +33,7 @@ public struct BackupDecoder: Sendable {
         guard available > 0 else { return nil }
         guard !self.isEnded else { throw self.invalid("bytes follow its end") }
         guard available >= BackupFormat.blockHeadBytes else { return nil }
-        let span = self.bytes.span.bytes
-        let length = Int(span.littleEndian(at: self.at, as: UInt32.self))
+        let length = Int(self.bytes.span.bytes.littleEndian(at: self.at, as: UInt32.self))
         guard length <= Limits.Backup.blockBytes, let kind = BackupFormat.Kind(rawValue: self.bytes[self.at + 4]),
             self.bytes[self.at + 5..<self.at + 8].allSatisfy({ $0 == 0 })
         else { throw self.invalid("there is no such block") }
@@ -64,7 +63,8 @@ public struct BackupDecoder: Sendable {
         if self.isStarted { return true }
         let known = min(self.bytes.count, BackupFormat.magic.count)
         guard self.bytes[..<known].elementsEqual(BackupFormat.magic[..<known]) else {
-            throw ApusError(.backupInvalid, "this is no backup: it does not begin as one; give a file that `apus backup` wrote")
+            throw ApusError(
+                .backupInvalid, "this is no backup: it does not begin as one; give a file that `apus backup` wrote")
         }
         guard self.bytes.count >= BackupFormat.startBytes else { return false }
         let version = self.bytes.span.bytes.littleEndian(at: BackupFormat.magic.count, as: UInt32.self)
@@ -171,7 +171,8 @@ public struct BackupDecoder: Sendable {
             guard let length = reader.bytes(1)?.first, let name = reader.bytes(Int(length)) else { return nil }
             var entries: [(key: [UInt8], value: [UInt8])] = []
             while !reader.isAtEnd {
-                guard let keyCount = reader.number(), let valueCount = reader.number(), let key = reader.bytes(keyCount),
+                guard let keyCount = reader.number(), let valueCount = reader.number(),
+                    let key = reader.bytes(keyCount),
                     let value = reader.bytes(valueCount)
                 else { return nil }
                 entries.append((key, value))

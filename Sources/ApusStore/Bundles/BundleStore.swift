@@ -11,7 +11,7 @@ public struct BundleStore: Sendable {
 
     /// The folder `bundles` of the data directory.
     public let folder: String
-    private static let partialPrefix = ".partial-"
+    static let partialPrefix = ".partial-"
 
     /// Makes the folder when it is missing and removes what an interrupted unpacking left.
     /// - Throws: `data_directory_invalid`.
@@ -54,7 +54,11 @@ public struct BundleStore: Sendable {
                 .bundleInvalid,
                 "the bundle's hash is \(actual), not \(hash): it was changed or cut on its way; send it again")
         }
-        if self.contains(hash) { return .existed }
+        if self.contains(hash) {
+            // Sent again, it is about to be used again.
+            try FileTree.touch(self.path(of: hash))
+            return .existed
+        }
         let entries = try Archive.decode(archive)
         let partial = "\(self.folder)/\(Self.partialPrefix)\(hash)-\(getpid())-\(UInt64.random(in: .min ... .max))"
         do {
@@ -70,7 +74,8 @@ public struct BundleStore: Sendable {
     /// - Throws: `bundle_not_found`, what the disk says.
     public func archive(_ hash: String) throws(ApusError) -> [UInt8] {
         guard self.contains(hash) else {
-            throw ApusError(.bundleNotFound, "the bundle \(hash) is not on this server any more: deploy its function again")
+            throw ApusError(
+                .bundleNotFound, "the bundle \(hash) is not on this server any more: deploy its function again")
         }
         return try Bundler().archive(self.path(of: hash))
     }
@@ -88,12 +93,11 @@ public struct BundleStore: Sendable {
 
     /// Deletes a bundle. Harmless when it is not there. The caller knows that no revision names it.
     public func remove(_ hash: String) throws(ApusError) {
-        guard self.contains(hash) else { return }
-        // Renamed first: a crash in the middle must not leave half a bundle under its hash.
-        let partial = "\(self.folder)/\(Self.partialPrefix)\(hash)-\(getpid())-\(UInt64.random(in: .min ... .max))"
-        guard rename(self.path(of: hash), partial) == 0 else { throw FileTree.failure("rename", self.path(of: hash)) }
-        try FileTree.remove(partial)
+        if let retired = try self.kept.retire(hash) { try self.kept.remove(retired) }
     }
+
+    /// The same folder, as retention sees it.
+    public var kept: KeptFolders { KeptFolders(folder: self.folder) }
 
     private func unpack(_ entries: [ArchiveEntry], into folder: String) throws(ApusError) {
         var made: Set<String> = []

@@ -46,6 +46,8 @@ enum FileTree {
     /// Removes a file, or a directory with all in it. Harmless when it is not there. Links are removed, not followed.
     static func remove(_ path: String) throws(ApusError) {
         if Self.isDirectory(path) {
+            // A sealed folder is its owner's, but nobody's to write.
+            _ = chmod(path, 0o700)
             for name in try Self.names(in: path) { try Self.remove("\(path)/\(name)") }
             guard rmdir(path) == 0 else { throw Self.failure("rmdir", path) }
             return
@@ -89,6 +91,30 @@ enum FileTree {
             bytes.append(contentsOf: chunk[..<count])
         }
         return bytes
+    }
+
+    /// When something was made or last marked as used.
+    static func changed(_ path: String) throws(ApusError) -> Timestamp {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw Self.failure("stat", path) }
+        return Timestamp(
+            microseconds: Int64(status.st_mtim.tv_sec) * 1_000_000 + Int64(status.st_mtim.tv_nsec) / 1_000)
+    }
+
+    /// Marks as used now.
+    static func touch(_ path: String) throws(ApusError) {
+        guard utimensat(AT_FDCWD, path, nil, AT_SYMLINK_NOFOLLOW) == 0 else { throw Self.failure("utimensat", path) }
+    }
+
+    /// Bytes of the disk that a file or folder takes with all in it.
+    static func bytes(_ path: String) throws(ApusError) -> Int64 {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw Self.failure("stat", path) }
+        var total = Int64(status.st_blocks) * 512
+        if status.st_mode & S_IFMT == S_IFDIR {
+            for name in try Self.names(in: path) { total += try Self.bytes("\(path)/\(name)") }
+        }
+        return total
     }
 
     /// Makes what was created or renamed in a directory survive a power loss.

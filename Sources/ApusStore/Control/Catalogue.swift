@@ -61,7 +61,6 @@ public struct Catalogue: Sendable {
 
     public private(set) var functions: [ResourceName: Function] = [:]
     public private(set) var topics: [TopicName: Topic] = [:]
-    public private(set) var fates: [DeadLetterID: ControlRecord.DeadLetterFate] = [:]
     private var names: [FunctionID: ResourceName] = [:]
     /// By key of the record; kept through deletions.
     private var generations: [String: UInt64] = [:]
@@ -87,7 +86,7 @@ public struct Catalogue: Sendable {
     /// Applies the next record of the log.
     /// - Throws: `log_damaged` when its manifest cannot be understood; the catalogue is unchanged then.
     public mutating func apply(_ record: ControlRecord) throws(ApusError) -> Change {
-        if record.kind == .fate { return self.applyFate(record) }
+        if record.kind == .fate { return Self.fate(record) }
         // Compaction keeps the order of the newest records, so that an older generation never follows; a copied log might.
         guard record.generation > self.generations[record.key] ?? 0 else { return .none }
         let change: Change
@@ -145,13 +144,9 @@ public struct Catalogue: Sendable {
         return .functionRemoved(function)
     }
 
-    private mutating func applyFate(_ record: ControlRecord) -> Change {
-        guard let id = DeadLetterID(record.name) else { return .none }
-        guard case .fate(let fate) = record.content else {
-            self.fates[id] = nil
-            return .none
-        }
-        self.fates[id] = fate
+    /// Fates are as many as dead letters were: the projection keeps them, and whoever decides one asks it.
+    private static func fate(_ record: ControlRecord) -> Change {
+        guard let id = DeadLetterID(record.name), case .fate(let fate) = record.content else { return .none }
         return .fateDecided(id, fate)
     }
 

@@ -15,7 +15,8 @@ struct ControlDecider {
         case .deploy(let documents, let ifMatch, _): try self.deploy(documents, ifMatch)
         case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
         case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
-        case .decideFate(let id, let namespace, let fate): try self.decideFate(id, namespace, fate)
+        case .decideFate(let id, let namespace, let fate): self.decideFate(id, namespace, fate)
+        case .forgetFates(let fates): self.forgetFates(fates)
         }
     }
 
@@ -229,11 +230,8 @@ struct ControlDecider {
 
     private func decideFate(
         _ id: DeadLetterID, _ namespace: Namespace, _ fate: ControlRecord.DeadLetterFate
-    ) throws(ApusError) -> ControlDecision {
-        if let known = self.catalogue.fates[id] {
-            throw ApusError(.conflict, "the dead letter '\(id)' was \(known.rawValue) already")
-        }
-        return ControlDecision(
+    ) -> ControlDecision {
+        ControlDecision(
             records: [
                 ControlRecord(
                     kind: .fate, namespace: namespace, name: id.description, generation: 1, time: self.now,
@@ -248,6 +246,15 @@ struct ControlDecider {
                 )
             ]
         )
+    }
+
+    private func forgetFates(_ fates: [ForgottenFate]) -> ControlDecision {
+        ControlDecision(
+            records: fates.map { fate in
+                ControlRecord(
+                    kind: .fate, namespace: fate.namespace, name: fate.id.description, generation: 1, time: self.now,
+                    content: .deleted)
+            })
     }
 
     /// A name that was deleted has a generation and yet is not there: for `If-Match` it counts as 0.

@@ -25,8 +25,21 @@ public enum ControlCommand: Sendable, Equatable {
     case deleteFunction(ResourceName, ifMatch: UInt64?)
     /// By its namespace and its name there.
     case deleteTopic(Namespace, String, ifMatch: UInt64?)
-    /// What becomes of a dead letter, which the caller found.
+    /// What becomes of a dead letter, which the caller found and for which nothing was decided yet.
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
+    /// What was decided about dead letters that are gone.
+    case forgetFates([ForgottenFate])
+}
+
+/// A fate that nobody can ask for any more.
+public struct ForgottenFate: Sendable, Equatable {
+    public var id: DeadLetterID
+    public var namespace: Namespace
+
+    public init(id: DeadLetterID, namespace: Namespace) {
+        self.id = id
+        self.namespace = namespace
+    }
 }
 
 /// What a command comes to: what to write, and what to answer once it is written.

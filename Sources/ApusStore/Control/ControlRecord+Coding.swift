@@ -19,7 +19,10 @@ extension ControlRecord {
 
     /// The record for the log.
     public var event: Event {
-        var event = Event(key: Array(self.key.utf8), data: self.json.encoded(), timestamp: self.time)
+        // What is known of a fate that is deleted need not be known for ever: a tombstone, and retention takes even that.
+        let isForgotten = self.kind == .fate && self.isDeleted
+        var event = Event(
+            key: Array(self.key.utf8), data: isForgotten ? nil : self.json.encoded(), timestamp: self.time)
         event["type"] = "dev.apus.control.\(self.kind.rawValue.lowercased())"
         event["source"] = "apus"
         event["id"] = "\(self.key)/\(self.generation)"

@@ -41,7 +41,8 @@ public struct DeadLetterReason: Sendable, Equatable {
     /// - Returns: nil when the record is none: some producer's own event on the same topic.
     public init?(_ event: Event) {
         var headers: [String: String] = [:]
-        for attribute in event.attributes where attribute.kind == .header && attribute.name.hasPrefix(DeadLetterHeader.prefix) {
+        for attribute in event.attributes
+        where attribute.kind == .header && attribute.name.hasPrefix(DeadLetterHeader.prefix) {
             headers[attribute.name] = attribute.text
         }
         guard let topic = headers[DeadLetterHeader.topic], let function = headers[DeadLetterHeader.function],
@@ -56,10 +57,19 @@ public struct DeadLetterReason: Sendable, Equatable {
             topic: topic, partition: partition, offset: offset,
             attempts: headers[DeadLetterHeader.attempts].flatMap(Int.init) ?? 0, code: code,
             message: headers[DeadLetterHeader.message] ?? "", detail: headers[DeadLetterHeader.detail] ?? "",
-            namespace: headers[DeadLetterHeader.namespace] ?? written, function: name, trigger: headers[DeadLetterHeader.trigger] ?? "",
-            time: headers[DeadLetterHeader.time].flatMap(Int64.init).map(Timestamp.init(microseconds:)) ?? event.timestamp,
+            namespace: headers[DeadLetterHeader.namespace] ?? written, function: name,
+            trigger: headers[DeadLetterHeader.trigger] ?? "",
+            time: headers[DeadLetterHeader.time].flatMap(Int64.init).map(Timestamp.init(microseconds:))
+                ?? event.timestamp,
             revision: headers[DeadLetterHeader.revision] ?? ""
         )
+    }
+
+    /// The id that a dead letter brought out of a backup.
+    static func restoredID(_ event: Event) -> DeadLetterID? {
+        event.attributes.first { $0.kind == .header && $0.name == DeadLetterHeader.restoredID }.flatMap {
+            DeadLetterID($0.text)
+        }
     }
 
     /// The headers to write beside the event.
@@ -67,8 +77,10 @@ public struct DeadLetterReason: Sendable, Equatable {
         [
             (DeadLetterHeader.topic, self.topic), (DeadLetterHeader.partition, String(self.partition)),
             (DeadLetterHeader.offset, String(self.offset)),
-            (DeadLetterHeader.attempts, String(self.attempts)), (DeadLetterHeader.code, self.code), (DeadLetterHeader.message, self.message),
-            (DeadLetterHeader.detail, self.detail), (DeadLetterHeader.namespace, self.namespace), (DeadLetterHeader.function, self.function),
+            (DeadLetterHeader.attempts, String(self.attempts)), (DeadLetterHeader.code, self.code),
+            (DeadLetterHeader.message, self.message),
+            (DeadLetterHeader.detail, self.detail), (DeadLetterHeader.namespace, self.namespace),
+            (DeadLetterHeader.function, self.function),
             (DeadLetterHeader.trigger, self.trigger), (DeadLetterHeader.time, String(self.time.microseconds)),
             (DeadLetterHeader.revision, self.revision),
         ].map { Attribute($0.0, $0.1, kind: .header) }

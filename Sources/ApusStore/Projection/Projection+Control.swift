@@ -57,8 +57,13 @@ extension Projection {
                 .text(Self.text(manifest)), .integer(record.time.microseconds),
             ])
         case .fate(let fate):
-            try self.database.prepare("INSERT OR REPLACE INTO fates (id, state, decided) VALUES (?, ?, ?)")
-                .run([.text(record.name), .text(fate.rawValue), .integer(record.time.microseconds)])
+            try self.database.prepare(
+                "INSERT OR REPLACE INTO fates (id, namespace, state, decided) VALUES (?, ?, ?, ?)"
+            )
+            .run([
+                .text(record.name), .text(record.namespace.name), .text(fate.rawValue),
+                .integer(record.time.microseconds),
+            ])
         case .deleted:
             switch record.kind {
             case .function: try self.delete("functions", record)

@@ -8,8 +8,8 @@ enum ProjectionDeadLetters {
         ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     static let select = """
-        SELECT d.id, source_topic, source_partition, source_offset, namespace, function, "trigger", revision, attempts, code, message,
-            detail, event_id, event_type, given_up, sequence, f.state, f.decided
+        SELECT d.id, source_topic, source_partition, source_offset, d.namespace, function, "trigger", revision, attempts, code, message,
+            detail, event_id, event_type, given_up, sequence, f.state, f.decided, topic, partition, "offset"
         FROM dead_letters d LEFT JOIN fates f ON f.id = d.id
         """
 }
@@ -47,7 +47,7 @@ extension Projection {
     public func deadLetters(_ query: DeadLetterQuery) throws(ApusError) -> [DeadLetterRow] {
         let sql =
             ProjectionDeadLetters.select + """
-                 WHERE namespace = ?1 AND sequence > ?2 AND (?3 IS NULL OR function = ?3) AND (?4 IS NULL OR topic = ?4 OR source_topic = ?4)
+                 WHERE d.namespace = ?1 AND sequence > ?2 AND (?3 IS NULL OR function = ?3) AND (?4 IS NULL OR topic = ?4 OR source_topic = ?4)
                     AND (?5 IS NULL OR ifnull(f.state, 'open') = ?5)
                 ORDER BY sequence LIMIT ?6
                 """
@@ -70,23 +70,31 @@ extension Projection {
         return Int(try self.database.prepare(sql).first { $0.integer(0) } ?? 0)
     }
 
-    /// Forgets dead letters that retention took from the log: those of a partition before `offset`.
-    public func expireDeadLetters(_ partition: TopicPartition, before offset: Offset) throws(ApusError) {
-        let place: [SQLValue] = [.text(partition.topic.onLog), .integer(Int64(partition.partition)), .integer(offset)]
-        try self.database.transaction { () throws(ApusError) in
-            let gone = "topic = ? AND partition = ? AND \"offset\" < ?"
-            try self.database.prepare("DELETE FROM fates WHERE id IN (SELECT id FROM dead_letters WHERE \(gone))").run(
-                place)
-            try self.database.prepare("DELETE FROM dead_letters WHERE \(gone)").run(place)
+    /// Forgets dead letters that retention took from the log: those of a partition before `offset`. Their fates stay until the
+    /// control topic forgets them.
+    /// - Returns: how many, at most `limit`.
+    public func expireDeadLetters(_ partition: TopicPartition, before offset: Offset, limit: Int) throws(ApusError)
+        -> Int
+    {
+        let values: [SQLValue] = [
+            .text(partition.topic.onLog), .integer(Int64(partition.partition)), .integer(offset),
+            .integer(Int64(limit)),
+        ]
+        let due = "SELECT sequence FROM dead_letters WHERE topic = ? AND partition = ? AND \"offset\" < ? LIMIT ?"
+        return try self.database.transaction { () throws(ApusError) in
+            try self.database.prepare("DELETE FROM dead_letters WHERE sequence IN (\(due))").run(values)
+            return self.database.changes
         }
     }
 
     func addDeadLetter(_ event: Event, at partition: TopicPartition, _ offset: Offset) throws(ApusError) {
         // A topic that also takes ordinary events holds records that are no dead letters.
         guard let reason = DeadLetterReason(event) else { return }
-        let id = DeadLetterID(
-            logIdentity: self.logIdentity, topic: partition.topic, partition: partition.partition, offset: offset
-        )
+        // One that came out of a backup is known by the id it had before.
+        let id =
+            DeadLetterReason.restoredID(event)
+            ?? DeadLetterID(
+                logIdentity: self.logIdentity, topic: partition.topic, partition: partition.partition, offset: offset)
         let limit = Limits.Projection.messageBytes
         try self.insertDeadLetter.run([
             .text(id.description), .text(partition.topic.onLog), .integer(Int64(partition.partition)), .integer(offset),
@@ -99,7 +107,7 @@ extension Projection {
     }
 
     private static func deadLetter(_ row: Row) throws(ApusError) -> DeadLetterRow? {
-        guard let id = DeadLetterID(row.text(0)) else { return nil }
+        guard let id = DeadLetterID(row.text(0)), let topic = TopicName(onLog: row.text(18)) else { return nil }
         let reason = DeadLetterReason(
             topic: row.text(1), partition: Int(row.integer(2)), offset: row.integer(3), attempts: Int(row.integer(8)),
             code: row.text(9),
@@ -108,7 +116,8 @@ extension Projection {
             time: Timestamp(microseconds: row.integer(14)), revision: row.text(7)
         )
         return DeadLetterRow(
-            id: id, reason: reason, state: row.optionalText(16).flatMap(DeadLetterRow.State.init(rawValue:)) ?? .open,
+            id: id, place: RecordPlace(TopicPartition(topic, Int(row.integer(19))), row.integer(20)), reason: reason,
+            state: row.optionalText(16).flatMap(DeadLetterRow.State.init(rawValue:)) ?? .open,
             decided: row.optionalInteger(17).map(Timestamp.init(microseconds:)), eventID: row.text(12),
             eventType: row.text(13),
             sequence: row.integer(15)

@@ -38,11 +38,13 @@ public struct TopicRow: Sendable, Equatable {
     public var updated: Timestamp
 }
 
-/// A dead letter without its event, which is on the log at ``DeadLetterID``.
+/// A dead letter without its event, which is on the log at ``place``.
 public struct DeadLetterRow: Sendable, Equatable {
     public enum State: String, Sendable, Hashable, CaseIterable { case open, redriven, dropped }
 
     public var id: DeadLetterID
+    /// Where its record is; the place that the id names unless the log was restored.
+    public var place: RecordPlace
     public var reason: DeadLetterReason
     public var state: State
     /// When it was redriven or dropped.

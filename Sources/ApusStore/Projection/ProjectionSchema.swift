@@ -1,7 +1,7 @@
 /// The tables of the projection. Another version throws the file away; there is nothing to migrate, since all of it can be
 /// made again.
 enum ProjectionSchema {
-    static let version: Int64 = 1
+    static let version: Int64 = 2
 
     static let sql = """
         CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -21,7 +21,9 @@ enum ProjectionSchema {
             namespace TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL, manifest TEXT NOT NULL,
             created INTEGER NOT NULL, updated INTEGER NOT NULL, PRIMARY KEY (namespace, name)
         ) WITHOUT ROWID;
-        CREATE TABLE fates (id TEXT PRIMARY KEY, state TEXT NOT NULL, decided INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE fates (
+            id TEXT PRIMARY KEY, namespace TEXT NOT NULL, state TEXT NOT NULL, decided INTEGER NOT NULL
+        ) WITHOUT ROWID;
         CREATE TABLE dead_letters (
             sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
             topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
@@ -36,6 +38,7 @@ enum ProjectionSchema {
             sequence INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL, function TEXT NOT NULL, revision TEXT NOT NULL,
             worker INTEGER NOT NULL, invocation TEXT NOT NULL, written INTEGER NOT NULL, level INTEGER NOT NULL, text TEXT NOT NULL
         );
+        CREATE INDEX logs_by_time ON logs (written);
         CREATE INDEX logs_by_function ON logs (namespace, function, sequence);
         """
 }

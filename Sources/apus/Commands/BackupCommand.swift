@@ -1,0 +1,87 @@
+internal import ApusCore
+internal import ApusStore
+internal import Glibc
+
+extension Command {
+    static let backup = Command(
+        CommandDescription(
+            name: "backup", summary: "copy everything that must last, while the server serves",
+            details: """
+                Events, positions, what is deployed and the bundles of its functions, as they are at one moment. The admin token is
+                not in it; dependency layers are built again. The file appears under its name once it is whole and on the disk.
+                """,
+            positionals: [
+                PositionalDescription(
+                    name: "TARGET", summary: "a file, a folder for a file named by the time, or - for standard output",
+                    values: .files)
+            ],
+            options: [.flag("--force", "replace the file when it is there")],
+            examples: [
+                .init("apus backup /backups", "A file of today's in /backups"),
+                .init("apus backup now.backup --force", "This file, whatever it held"),
+                .init("apus backup - | zstd > now.backup.zst", "Compressed on its way"),
+            ]
+        )
+    ) { context in
+        let target = try BackupTarget(
+            context.arguments["TARGET"] ?? "", isForced: context.arguments.has("--force"), context.terminal)
+        let client = try context.client()
+        var decoder = BackupDecoder()
+        var progress = BackupProgress(context.terminal)
+        do {
+            try client.stream(APIRequest(.get, "/v1/backup")) { chunk in
+                decoder.append(chunk)
+                while let part = try decoder.next() { if case .failure(let error) = part { throw error } }
+                try target.write(chunk)
+                progress.show(decoder.counts)
+                return true
+            }
+            try decoder.finish()
+            try target.finish()
+        } catch {
+            progress.end()
+            target.abandon()
+            throw error
+        }
+        progress.end()
+        let counts = decoder.counts
+        guard !target.isStandardOutput else { return }
+        try context.show(counts.json(file: target.path)) { "\(target.path): \(counts.text)\n" }
+    }
+
+    static let restore = Command(
+        CommandDescription(
+            name: "restore", summary: "fill an empty data directory from a backup",
+            details: """
+                No server runs meanwhile. The backup is checked while it is read, and what was there stays as it was when anything is
+                wrong with it. The restored log has an identity of its own; dead letters keep their ids.
+                """,
+            positionals: [
+                PositionalDescription(name: "FILE", summary: "the backup, or - for standard input", values: .files)
+            ],
+            options: [
+                .value("--data", "FOLDER", "the data directory to fill (APUS_DATA; /var/lib/apus)", values: .files),
+                .flag("--verify", "only check the backup"),
+            ],
+            examples: [
+                .init("apus restore now.backup --verify", "Is this backup whole?"),
+                .init("sudo apus restore now.backup --data /var/lib/apus", "Before the first start on a new machine"),
+            ]
+        )
+    ) { context in
+        let source = try BackupSource(context.arguments["FILE"] ?? "", context.terminal)
+        let counts: BackupCounts
+        var folder: String?
+        if context.arguments.has("--verify") {
+            counts = try RestoreRun.verify(source, BackupProgress(context.terminal))
+        } else {
+            let data = context.arguments["--data"] ?? context.environment["APUS_DATA"] ?? "/var/lib/apus"
+            counts = try RestoreRun.restore(source, into: data, BackupProgress(context.terminal))
+            folder = data
+        }
+        try context.show(counts.json(file: folder ?? source.path)) {
+            folder.map { "restored into \($0): \(counts.text); start the server with --data \($0)\n" }
+                ?? "\(source.path) is whole: \(counts.text)\n"
+        }
+    }
+}
