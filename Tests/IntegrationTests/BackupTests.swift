@@ -88,7 +88,8 @@ struct BackupTests {
         let dead = try Self.deadLetters(server)
 
         let producer = try Self.producer(server)
-        #expect(waitUntil(seconds: 60) { Self.acknowledged(server) >= 30 })
+        #expect(waitUntil(seconds: 60) { Self.acknowledged(server) >= 30 || !producer.isRunning })
+        try #require(producer.isRunning, "\(producer.errors)\(producer.output)")
         let before = Self.acknowledged(server)
         let file = "\(server.folder)/now.backup"
         let backup = server.apus("backup", file, "--output", "json")

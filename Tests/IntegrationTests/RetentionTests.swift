@@ -56,7 +56,7 @@ struct RetentionTests {
         let server = try TestServer()
         mkdir(server.data, 0o700)
         try #require(
-            mount("tmpfs", server.data, "tmpfs", 0, "size=64m") == 0, "a small file system could not be mounted")
+            mount("tmpfs", server.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
         defer {
             server.kill9()
             umount2(server.data, CInt(MNT_DETACH))
@@ -68,7 +68,7 @@ struct RetentionTests {
         #expect(server.apus("invoke", "worker", "--data", #"{"text": "before"}"#).output.contains("before"))
         // Takes every block there is.
         let filler = "\(server.data)/filler"
-        _ = try ChildProcess("dd", ["if=/dev/zero", "of=\(filler)", "bs=64k", "count=2000"], in: "/var/tmp").wait(
+        _ = try ChildProcess("dd", ["if=/dev/zero", "of=\(filler)", "bs=64k", "count=8000"], in: "/var/tmp").wait(
             seconds: 30)
         try writeFile("\(folder)/other.py", String(repeating: "# more\n", count: 40_000))
         let deploy = server.apus("deploy", folder)

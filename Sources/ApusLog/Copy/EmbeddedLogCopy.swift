@@ -151,9 +151,10 @@ extension LogWriter {
     }
 
     /// Looks whether the copy under way is over, or must be; what waited for its end may go on then.
-    func checkHold() {
+    /// - Parameter isShort: somebody was refused for want of room.
+    func checkHold(isShort: Bool = false) {
         guard let hold = self.hold else { return }
-        hold.check(now: Self.monotonicMilliseconds(), isShort: self.room.isShort)
+        hold.check(now: Self.monotonicMilliseconds(), isShort: isShort || self.room.isShort)
         guard hold.isOver else { return }
         self.hold = nil
         self.maintenance.isHolding = false

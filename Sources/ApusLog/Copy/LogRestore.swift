@@ -41,6 +41,8 @@ public final class LogRestore {
         self.copiedIdentity = identity
     }
 
+    deinit { self.close() }
+
     /// The next topic of the copy.
     /// - Throws: `backup_invalid` for one that no log could hold.
     public func add(_ topic: LogCopyTopic) throws(ApusError) {
@@ -130,7 +132,7 @@ public final class LogRestore {
         unlink("\(self.environment.path)-lock")
     }
 
-    /// Ends without a log.
+    /// Ends without a log. The transaction goes before the environment that it is of.
     public func close() {
         self.transaction = nil
         self.environment.close()

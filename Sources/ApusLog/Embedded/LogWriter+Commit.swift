@@ -73,6 +73,7 @@ extension LogWriter {
             return .failure(error)
         }
         guard self.room.allows(batch.urgency, cost: cost + self.commitCost, hasAppends: !batch.appends.isEmpty) else {
+            self.checkHold(isShort: true)
             return .failure(self.room.refusal)
         }
         self.room.spend(cost)
