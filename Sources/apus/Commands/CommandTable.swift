@@ -1,13 +1,13 @@
 /// Every command there is.
 enum CommandTable {
     static let all: [Command] = [
-        .serve, .deploy, .dev, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .schema, .doctor,
+        .serve, .initialize, .deploy, .dev, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .schema, .doctor,
         .completion, .complete, .version, .help,
     ]
 
     /// Known names that a later version brings.
     static let notYetAvailable = [
-        "agent", "approvals", "audit", "backup", "console", "cost", "devices", "init", "mcp",
+        "agent", "approvals", "audit", "backup", "console", "cost", "devices", "mcp",
         "pause", "replay",
         "restore", "resume", "rollback", "secret", "simulate", "token", "tools", "top", "warm",
     ]
