@@ -2,25 +2,51 @@ internal import ApusCore
 internal import ApusJSON
 
 extension DocumentChecker {
-    mutating func triggers(_ spec: Checked, _ namespace: Namespace) -> [TriggerManifest] {
-        guard let triggers = spec["triggers"] else { return [] }
+    /// A function's triggers by their kind, each in the manifest's order.
+    struct Triggers {
+        var topics: [TriggerManifest] = []
+        var schedules: [ScheduleTriggerManifest] = []
+    }
+
+    mutating func triggers(_ spec: Checked, _ namespace: Namespace) -> Triggers {
+        var triggers = Triggers()
         var names: Set<String> = []
-        return triggers.list.compactMap { trigger in
+        for (index, trigger) in (spec["triggers"]?.list ?? []).enumerated() {
             self.checkFit(trigger)
-            guard let topicField = trigger["topic"], let topic = self.topicName(topicField, namespace) else {
-                return nil
+            if let field = trigger["topic"], let topic = self.topicName(field, namespace) {
+                let name = self.name(trigger, field)
+                if let name { self.checkDistinct(name, trigger, field, &names) }
+                let isTable = trigger["table"]?.boolean ?? false
+                var found =
+                    isTable
+                    ? self.table(trigger, name ?? "", topic) : self.topicTrigger(trigger, name ?? "", topic, namespace)
+                found.place.index = index
+                triggers.topics.append(found)
+            } else if let field = trigger["schedule"] {
+                let name = trigger["name"]?.text ?? "schedule"
+                self.checkDistinct(name, trigger, field, &names)
+                if let found = self.schedule(trigger, field, name) { triggers.schedules.append(found) }
             }
-            let name = self.name(trigger, topicField)
-            if let name, !names.insert(name).inserted {
-                self.checker.fail(
-                    trigger["name"]?.location ?? topicField.location,
-                    "a second trigger is named `\(name)`, expected names that differ: give this one a `name` of its own"
-                )
-            }
-            let isTable = trigger["table"]?.boolean ?? false
-            return isTable
-                ? self.table(trigger, name ?? "", topic) : self.topicTrigger(trigger, name ?? "", topic, namespace)
         }
+        return triggers
+    }
+
+    private mutating func checkDistinct(
+        _ name: String, _ trigger: Checked, _ field: Checked, _ names: inout Set<String>
+    ) {
+        guard !names.insert(name).inserted else { return }
+        self.checker.fail(
+            trigger["name"]?.location ?? field.location,
+            "a second trigger is named `\(name)`, expected names that differ: give this one a `name` of its own")
+    }
+
+    /// A cron line alone is in UTC.
+    private func schedule(_ trigger: Checked, _ field: Checked, _ name: String) -> ScheduleTriggerManifest? {
+        guard let text = field.text ?? field["cron"]?.text, let cron = try? CronSchedule(text) else { return nil }
+        return ScheduleTriggerManifest(
+            name: name, cron: cron, zone: field["zone"]?.text ?? "UTC",
+            missed: field["missed"]?.text.flatMap { ScheduleTriggerManifest.Missed(rawValue: $0) } ?? .once,
+            isPaused: trigger["paused"]?.boolean ?? false)
     }
 
     /// Fields that the file gives, without those whose default was filled in.

@@ -24,6 +24,8 @@ extension Limits {
         public static let triggers = 64
         public static let filterTerms = 32
         public static let emits = 64
+        /// A cron line.
+        public static let cronBytes = 256
         public static let concurrency = 256
         public static let batchSize = 1_024
         public static let workers = 1_000

@@ -63,6 +63,7 @@ final class ShardRuntime: @unchecked Sendable {
         if self.isStopping {
             return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back"))
         }
+        if entry.isPaused { return completion(function.isPausedError) }
         if self.shard.warm(entry.id) { return completion(nil) }
         self.starts.wait(for: function, self.loop, completion)
     }

@@ -54,6 +54,8 @@ struct Routes {
         self.addTopics(to: &table)
         self.addFunctions(to: &table)
         self.addDeadLetters(to: &table)
+        self.addOperate(to: &table)
+        self.addSchedules(to: &table)
         return table
     }
 

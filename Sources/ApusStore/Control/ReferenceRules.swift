@@ -23,7 +23,8 @@ struct ReferenceRules {
                 )
             )
         }
-        for (index, trigger) in function.triggers.enumerated() {
+        for trigger in function.triggers {
+            let index = trigger.place.index
             if trigger.isTable, let topic = self.topics[trigger.topic], !topic.isCompacted {
                 problems.append(
                     Problem(
