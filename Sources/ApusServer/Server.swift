@@ -212,8 +212,12 @@ public final class Server: Sendable {
                 timeout: function.manifest.timeout
             )
         }
+        let triggers = HTTPTriggerTable(catalogue)
         for runtime in shards {
-            runtime.loop.runAndWait { [directory] in runtime.directory = directory }
+            runtime.loop.runAndWait { [directory, triggers] in
+                runtime.directory = directory
+                runtime.triggers = triggers
+            }
         }
         return first
     }

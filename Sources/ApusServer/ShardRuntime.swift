@@ -17,6 +17,8 @@ final class ShardRuntime: @unchecked Sendable {
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
+    /// Which of them answer requests below `/fn`.
+    var triggers = HTTPTriggerTable()
     var listener: HTTPListener?
     private(set) var isStopping = false
     /// Streams that only their client or the server's end completes.
