@@ -39,6 +39,12 @@ extension Limits {
         static let eventsPerRead = 10_000
         /// What a synchronous invocation without a deadline of its own gets beyond the function's timeout: queueing and start.
         static let invocationSlackSeconds: Int64 = 30
+        /// Headers that a function may give its answer, and their bytes: names and values.
+        static let answerHeaders = 64
+        static let answerHeaderBytes = 8 * 1024
+        /// All headers of an answer together, as the attributes of an event make them: the library writes them into a buffer of
+        /// ``Limits/HTTP/headBytes``.
+        static let eventHeaderBytes = 16 * 1024
         /// How long a deploy or deletion may wait for those before it.
         static let controlSeconds: Int64 = 60
         /// How often everything is swept, how long after the start for the first time, and how often that is looked at.
@@ -55,8 +61,6 @@ extension Limits {
         static let sweepFates = 200
         /// What an interrupted upload left is removed after this; one under way is younger.
         static let leftoverSeconds: Int64 = 3_600
-        /// How long the revisions of a deleted function can be looked at.
-        static let deletedRevisionsSeconds: Int64 = 30 * 86_400
         /// How often a backup whose client takes nothing is looked at.
         static let backupCheckMilliseconds: UInt64 = 1_000
         /// Deployments that wait for the one under way.

@@ -241,7 +241,7 @@ import Testing
         #expect(row.place == RecordPlace(self.dead, 4))
     }
 
-    @Test func oldLogLinesAndRevisionsOfDeletedFunctionsGoAStepAtATime() throws {
+    @Test func oldLogLinesGoAStepAtATime() throws {
         let projection = try self.open()
         let name = try #require(ResourceName(.default, "f"))
         let logs = TopicPartition(.logs, 0)
@@ -256,21 +256,6 @@ import Testing
         #expect(try projection.removeLogs(before: cutoff, limit: 2, isDryRun: false) == 2)
         #expect(try projection.removeLogs(before: cutoff, limit: 2, isDryRun: false) == 1)
         #expect(try projection.logs(of: name, limit: 10).map(\.line.text) == ["3", "4"])
-
-        let function = ControlRecordTests.function
-        try projection.apply(self.control, [(0, function.event)], next: 1)
-        let later = function.time + .seconds(1)
-        #expect(try projection.removeRevisions(deployedBefore: later, limit: 9, isDryRun: false) == 0, "it is deployed")
-        #expect(try projection.bundlesInUse().count == 1)
-        var deleted = function
-        deleted.generation += 1
-        deleted.content = .deleted
-        try projection.apply(self.control, [(1, deleted.event)], next: 2)
-        #expect(
-            try projection.removeRevisions(deployedBefore: function.time, limit: 9, isDryRun: false) == 0, "it is young"
-        )
-        #expect(try projection.removeRevisions(deployedBefore: later, limit: 9, isDryRun: false) == 1)
-        #expect(try projection.bundlesInUse().isEmpty)
     }
 
     @Test(arguments: [

@@ -47,7 +47,7 @@ struct BackupTests {
             i=0
             while :; do
               "$1/bin/apus" publish in --data "{\\"text\\": \\"t$i\\"}" --key "k$((i % 7))" >/dev/null || exit 1
-              echo "$i" >> acknowledged
+              echo "$i" >> "$2/acknowledged"
               "$1/bin/apus" publish state --data "{\\"text\\": \\"$i\\"}" --key "s$((i % 5))" >/dev/null || exit 1
               i=$((i + 1))
             done
@@ -56,7 +56,7 @@ struct BackupTests {
         environment["APUS_SERVER"] = server.url
         environment["APUS_DATA"] = server.data
         return try ChildProcess(
-            "bash", ["-c", script, "bash", server.tree], environment: environment, in: server.folder)
+            "bash", ["-c", script, "bash", server.tree, server.folder], environment: environment, in: server.folder)
     }
 
     private static func acknowledged(_ server: TestServer) -> Int {

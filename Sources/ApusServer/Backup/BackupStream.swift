@@ -182,12 +182,9 @@ extension Server {
         guard let log = self.log as? any CopyableLog else {
             throw ApusError(.notYetSupported, "this event log cannot be copied while it serves: use its own tools")
         }
-        // Before anything is looked at: what is there now is not swept any more.
-        let kept = try self.keptBundles()
         return try self.control.exclusively { (catalogue) throws(ApusError) in
             let copy = try log.beginCopy()
-            let deployed = catalogue.functions.values.map(\.bundle)
-            let hashes = kept.union(deployed).filter { self.bundles.contains($0) }.sorted()
+            let hashes = catalogue.bundlesInUse.filter { self.bundles.contains($0) }.sorted()
             self.usage.backupBegins(bundles: hashes)
             return (copy, hashes)
         }
@@ -196,10 +193,5 @@ extension Server {
     func endBackup(_ copy: any LogCopy) {
         copy.end()
         self.usage.backupEnds()
-    }
-
-    /// The bundles of revisions that can be gone back to.
-    func keptBundles() throws(ApusError) -> Set<String> {
-        try self.projection.queryAndWait { (projection) throws(ApusError) in try projection.bundlesInUse() }
     }
 }

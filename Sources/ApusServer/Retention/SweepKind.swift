@@ -6,8 +6,6 @@ enum SweepKind: String, Sendable, Hashable, CaseIterable {
     case layers
     /// What interrupted uploads and removals left.
     case uploads
-    /// Revisions of functions that were deleted long ago.
-    case revisions
     /// What queries know of dead letters that the log has no more.
     case deadLetters = "dead-letters"
     /// What was decided about dead letters that are gone.

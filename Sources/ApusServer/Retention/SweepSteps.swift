@@ -18,7 +18,6 @@ final class SweepSteps: SweepPerforming {
         case .bundles: try self.bundles(isDryRun, now)
         case .layers: try self.layers(isDryRun, now)
         case .uploads: try self.uploads(isDryRun, now)
-        case .revisions: try self.revisions(isDryRun, now)
         case .deadLetters: try self.deadLetters(isDryRun)
         case .fates: try self.fates(isDryRun)
         case .logs: try self.logs(isDryRun, now)
@@ -28,22 +27,16 @@ final class SweepSteps: SweepPerforming {
     // MARK: folders
 
     private func bundles(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
-        let revisions = try self.server.projection.queryAndWait { (projection) throws(ApusError) in
-            try projection.bundlesInUse()
-        }
         let (bundles, usage, grace) = (self.server.bundles.kept, self.server.usage, self.retention.bundlesUnused)
         let sweep = FolderSweep(bundles, grace: grace, isDryRun: isDryRun, now: now)
         let retired = try self.server.control.exclusively { (catalogue) throws(ApusError) in
-            let used = revisions.union(catalogue.functions.values.map(\.bundle))
+            let used = catalogue.bundlesInUse
             return try sweep.retire { used.contains($0) || usage.needsBundle($0) }
         }
         return try sweep.remove(retired)
     }
 
     private func layers(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
-        let revisions = try self.server.projection.queryAndWait { (projection) throws(ApusError) in
-            try projection.layersInUse()
-        }
         let layers = KeptFolders(folder: "\(self.server.configuration.dataDirectory)/layers")
         let sizes = try self.sizes(layers)
         let usage = self.server.usage
@@ -51,7 +44,7 @@ final class SweepSteps: SweepPerforming {
         sweep.sizes = sizes
         sweep.quota = self.retention.layersBytes
         let retired = try self.server.control.exclusively { [sweep] (catalogue) throws(ApusError) in
-            let used = revisions.union(catalogue.functions.values.compactMap(\.layer))
+            let used = catalogue.layersInUse
             return try sweep.retire { used.contains($0) || usage.mayNeedLayers }
         }
         return try sweep.remove(retired)
@@ -85,15 +78,6 @@ final class SweepSteps: SweepPerforming {
     }
 
     // MARK: rows
-
-    private func revisions(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
-        let cutoff = now + .seconds(-Limits.Server.deletedRevisionsSeconds)
-        let limit = Limits.Server.sweepRows
-        return try self.server.projection.queryAndWait { (projection) throws(ApusError) in
-            let removed = try projection.removeRevisions(deployedBefore: cutoff, limit: limit, isDryRun: isDryRun)
-            return SweepStep(removed: removed, kept: try projection.count(.revisions), hasMore: removed == limit)
-        }
-    }
 
     private func logs(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
         let cutoff = now + TimeSpan(microseconds: -self.retention.logsTime.microseconds)

@@ -29,6 +29,12 @@ public enum ControlCommand: Sendable, Equatable {
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
     /// What was decided about dead letters that are gone.
     case forgetFates([ForgottenFate])
+    /// Deploys a revision that is kept once more.
+    /// - Parameter revision: the start of its name; nil for the one before.
+    case rollback(ResourceName, revision: String?, ifMatch: UInt64?)
+    /// Nothing of it is begun until it is resumed.
+    case pause(PauseTarget, principal: String)
+    case resume(PauseTarget)
 }
 
 /// A fate that nobody can ask for any more.
@@ -55,7 +61,9 @@ public struct ControlDecision: Sendable, Equatable {
 
     /// What became of one document or name.
     public struct Outcome: Sendable, Equatable {
-        public enum Action: String, Sendable, Hashable { case created, updated, unchanged, deleted, redriven, dropped }
+        public enum Action: String, Sendable, Hashable {
+            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed
+        }
 
         public var kind: ControlRecord.Kind
         public var namespace: Namespace

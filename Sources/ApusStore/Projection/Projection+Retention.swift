@@ -2,22 +2,6 @@ public import ApusCore
 
 /// What retention asks of the projection and removes from it, each step bounded.
 extension Projection {
-    /// The bundles of deployed functions and of kept revisions.
-    public func bundlesInUse() throws(ApusError) -> Set<String> {
-        Set(
-            try self.database.prepare("SELECT bundle FROM functions UNION SELECT bundle FROM revisions").all([]) {
-                $0.text(0)
-            })
-    }
-
-    /// The dependency layers of deployed functions and of kept revisions.
-    public func layersInUse() throws(ApusError) -> Set<String> {
-        let sql = """
-            SELECT layer FROM functions WHERE layer IS NOT NULL UNION SELECT layer FROM revisions WHERE layer IS NOT NULL
-            """
-        return Set(try self.database.prepare(sql).all([]) { $0.text(0) })
-    }
-
     public func fate(of id: DeadLetterID) throws(ApusError) -> ControlRecord.DeadLetterFate? {
         try self.database.prepare("SELECT state FROM fates WHERE id = ?").first([.text(id.description)]) {
             ControlRecord.DeadLetterFate(rawValue: $0.text(0))
@@ -63,21 +47,6 @@ extension Projection {
             "logs", "sequence", due, [.integer(time.microseconds), .integer(Int64(limit))], isDryRun: isDryRun)
     }
 
-    /// Removes revisions of functions that are not deployed and were last deployed before a time.
-    /// - Returns: how many, at most `limit`.
-    public func removeRevisions(deployedBefore time: Timestamp, limit: Int, isDryRun: Bool) throws(ApusError) -> Int {
-        let due = """
-            SELECT r.namespace || '/' || r.name || '/' || r.revision FROM revisions r
-            LEFT JOIN functions f ON f.namespace = r.namespace AND f.name = r.name
-            WHERE f.name IS NULL AND NOT EXISTS (
-                SELECT 1 FROM revisions n WHERE n.namespace = r.namespace AND n.name = r.name AND n.deployed >= ?
-            ) LIMIT ?
-            """
-        return try self.remove(
-            "revisions", "namespace || '/' || name || '/' || revision", due,
-            [.integer(time.microseconds), .integer(Int64(limit))], isDryRun: isDryRun)
-    }
-
     private func remove(_ table: String, _ key: String, _ due: String, _ values: [SQLValue], isDryRun: Bool)
         throws(ApusError) -> Int
     {
@@ -97,7 +66,6 @@ extension Projection {
 
 /// The tables of the projection that retention counts.
 public enum RetainedTable: String, Sendable, CaseIterable {
-    case revisions
     case deadLetters = "dead_letters"
     case fates
     case logs

@@ -19,7 +19,7 @@ extension Command {
             examples: [
                 .init("apus backup /backups", "A file of today's in /backups"),
                 .init("apus backup now.backup --force", "This file, whatever it held"),
-                .init("apus backup - | zstd > now.backup.zst", "Compressed on its way"),
+                .init("apus backup -", "To standard output, to compress or send it on its way"),
             ]
         )
     ) { context in
