@@ -79,7 +79,9 @@ enum DeadLetterRecord {
         let size = EventBlock.headBytes + (key?.count ?? 0) + attributes.count + data.count
         return [UInt8](unsafeUninitializedCapacity: size) { target, count in
             var writer = BlockWriter(UnsafeMutableRawBufferPointer(target))
-            writer.head(keyCount: key?.count, attributes: attributes.count, data: data.count, isNull: isNull)
+            writer.head(
+                keyCount: key?.count, attributes: attributes.count, data: data.count, isNull: isNull,
+                isSampled: block.map(EventBlock.isSampled) ?? false)
             if let block, let key { writer.append(block, key) }
             writer.append(attributes)
             if let block { writer.append(block, data) }

@@ -27,6 +27,7 @@ final class FunctionState {
 final class TriggerState {
     private(set) var trigger: HostTrigger
     private(set) var functionName: ResourceName
+    let function: FunctionID
     private(set) var revision: String
     private(set) var template: OutputTemplate
     private(set) var isTable: Bool
@@ -44,6 +45,7 @@ final class TriggerState {
     init(_ trigger: HostTrigger, of function: HostFunction, plan: TriggerPlan, isCompacted: Bool, logIdentity: UInt64) {
         self.trigger = trigger
         self.functionName = function.name
+        self.function = function.plan.function
         self.revision = function.revision
         self.template = OutputTemplate(function: function.name, topic: trigger.topic)
         self.isTable = plan.kind == .table
