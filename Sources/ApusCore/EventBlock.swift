@@ -17,7 +17,7 @@ public enum EventBlock {
     /// So that dispatch sees with one look whether an event is traced; all others pay nothing for it.
     public static let sampledFlag: UInt32 = 2
     static let traceparent = "traceparent"
-    static let attributeHeadBytes = 4
+    public static let attributeHeadBytes = 4
 
     public static func attributesSize(_ attributes: [Attribute]) -> Int {
         attributes.reduce(0) { $0 + Self.attributeHeadBytes + $1.name.utf8.count + $1.value.count }
@@ -59,17 +59,25 @@ public enum EventBlock {
     /// Appends the encoded event. The caller has checked the limits.
     public static func append(_ event: Event, to bytes: inout [UInt8]) {
         bytes.reserveCapacity(bytes.count + Self.size(of: event))
+<<<<<<< HEAD
         bytes.appendLittleEndian(event.timestamp.microseconds)
         bytes.appendLittleEndian(event.key.map { UInt32($0.count) } ?? Self.noKey)
         bytes.appendLittleEndian(UInt32(Self.attributesSize(event.attributes)))
         bytes.appendLittleEndian(UInt32(event.data?.count ?? 0))
         bytes.appendLittleEndian(
             (event.data == nil ? Self.nullDataFlag : 0) | (Self.isSampled(event.attributes) ? Self.sampledFlag : 0))
+=======
+        Self.appendHead(
+            timestamp: event.timestamp, key: event.key?.count, attributes: Self.attributesSize(event.attributes),
+            data: event.data?.count ?? 0, isNull: event.data == nil, isSampled: Self.isSampled(event.attributes),
+            to: &bytes)
+>>>>>>> main
         if let key = event.key { bytes.append(contentsOf: key) }
         Self.append(event.attributes, to: &bytes)
         if let data = event.data { bytes.append(contentsOf: data) }
     }
 
+<<<<<<< HEAD
     /// Whether a block says that its event is part of a trace that is recorded.
     public static func isSampled(_ block: UnsafeRawBufferPointer) -> Bool {
         block.count >= Self.headBytes && block.bytes.littleEndian(at: 20, as: UInt32.self) & Self.sampledFlag != 0
@@ -77,14 +85,27 @@ public enum EventBlock {
 
     /// The last of the flags in the value of a `traceparent`: an odd digit means recorded. Who acts on it reads the
     /// value with care; this only says where it is worth a look.
-    public static func isSampled(traceparent value: [UInt8]) -> Bool {
+    public static func isSampled(traceparent value: some RandomAccessCollection<UInt8>) -> Bool {
         guard value.count >= 55 else { return false }
+        let last = value[value.index(value.startIndex, offsetBy: 54)]
         // Odd digits have odd bytes, odd letters even ones.
-        return (value[54] <= UInt8(ascii: "9")) == (value[54] & 1 == 1)
+        return (last <= UInt8(ascii: "9")) == (last & 1 == 1)
     }
 
     private static func isSampled(_ attributes: [Attribute]) -> Bool {
         attributes.contains { Self.isSampled(traceparent: $0.value) && $0.name == Self.traceparent }
+=======
+    /// The fixed part in front: lengths of what follows.
+    public static func appendHead(
+        timestamp: Timestamp = .zero, key: Int?, attributes: Int, data: Int, isNull: Bool, isSampled: Bool = false,
+        to bytes: inout [UInt8]
+    ) {
+        bytes.appendLittleEndian(timestamp.microseconds)
+        bytes.appendLittleEndian(key.map { UInt32($0) } ?? Self.noKey)
+        bytes.appendLittleEndian(UInt32(attributes))
+        bytes.appendLittleEndian(UInt32(data))
+        bytes.appendLittleEndian((isNull ? Self.nullDataFlag : 0) | (isSampled ? Self.sampledFlag : 0))
+>>>>>>> main
     }
 
     public static func append(_ attributes: [Attribute], to bytes: inout [UInt8]) {

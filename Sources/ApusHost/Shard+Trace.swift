@@ -10,11 +10,11 @@ extension Shard {
         guard self.configuration.tracer != nil, !(item.trigger?.isTable ?? false), let event = EventTrace(block),
             event.context.isSampled, let parent = self.parent(of: item, event, now: now),
             let index = item.channel.attempts.index(of: item.dispatch.stream.rawValue)
-        else { return EventTrace.rewritten(block, nil) }
+        else { return EventTrace.rewritten(block, nil, isMarked: false) }
         let context = TraceContext(trace: event.context.trace, span: .random(), isSampled: true)
         item.channel.extras(at: index).trace = AttemptTrace(context: context, parent: parent, state: event.state)
         item.channel.attempts[index].source?.hop = context.bytes
-        return EventTrace.rewritten(block, context)
+        return EventTrace.rewritten(block, context, isMarked: false)
     }
 
     /// A delivery has a span of its own above its attempts; a direct invocation's is its caller's.
