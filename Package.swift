@@ -131,7 +131,8 @@ let package = Package(
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
         tests("ApusLogTests", ["ApusLog", "CLMDB"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
-        tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims", "echo-native"]),
+        tests(
+            "ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "ApusTelemetry", "CShims", "echo-native"]),
         tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
         tests(
             "ApusServerTests",

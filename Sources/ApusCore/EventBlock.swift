@@ -59,25 +59,15 @@ public enum EventBlock {
     /// Appends the encoded event. The caller has checked the limits.
     public static func append(_ event: Event, to bytes: inout [UInt8]) {
         bytes.reserveCapacity(bytes.count + Self.size(of: event))
-<<<<<<< HEAD
-        bytes.appendLittleEndian(event.timestamp.microseconds)
-        bytes.appendLittleEndian(event.key.map { UInt32($0.count) } ?? Self.noKey)
-        bytes.appendLittleEndian(UInt32(Self.attributesSize(event.attributes)))
-        bytes.appendLittleEndian(UInt32(event.data?.count ?? 0))
-        bytes.appendLittleEndian(
-            (event.data == nil ? Self.nullDataFlag : 0) | (Self.isSampled(event.attributes) ? Self.sampledFlag : 0))
-=======
         Self.appendHead(
             timestamp: event.timestamp, key: event.key?.count, attributes: Self.attributesSize(event.attributes),
             data: event.data?.count ?? 0, isNull: event.data == nil, isSampled: Self.isSampled(event.attributes),
             to: &bytes)
->>>>>>> main
         if let key = event.key { bytes.append(contentsOf: key) }
         Self.append(event.attributes, to: &bytes)
         if let data = event.data { bytes.append(contentsOf: data) }
     }
 
-<<<<<<< HEAD
     /// Whether a block says that its event is part of a trace that is recorded.
     public static func isSampled(_ block: UnsafeRawBufferPointer) -> Bool {
         block.count >= Self.headBytes && block.bytes.littleEndian(at: 20, as: UInt32.self) & Self.sampledFlag != 0
@@ -94,7 +84,8 @@ public enum EventBlock {
 
     private static func isSampled(_ attributes: [Attribute]) -> Bool {
         attributes.contains { Self.isSampled(traceparent: $0.value) && $0.name == Self.traceparent }
-=======
+    }
+
     /// The fixed part in front: lengths of what follows.
     public static func appendHead(
         timestamp: Timestamp = .zero, key: Int?, attributes: Int, data: Int, isNull: Bool, isSampled: Bool = false,
@@ -105,7 +96,6 @@ public enum EventBlock {
         bytes.appendLittleEndian(UInt32(attributes))
         bytes.appendLittleEndian(UInt32(data))
         bytes.appendLittleEndian((isNull ? Self.nullDataFlag : 0) | (isSampled ? Self.sampledFlag : 0))
->>>>>>> main
     }
 
     public static func append(_ attributes: [Attribute], to bytes: inout [UInt8]) {

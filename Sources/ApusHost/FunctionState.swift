@@ -76,8 +76,8 @@ final class TriggerState {
 }
 
 /// A 64-bit hash of a record's key, never 0. Two keys of one hash wait for each other, which harms nobody.
-enum KeyHash {
-    static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+public enum KeyHash {
+    public static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         var hash: UInt64 = 0x9E37_79B9_7F4A_7C15 ^ UInt64(bytes.count)
         var at = 0
         while at + 8 <= bytes.count {

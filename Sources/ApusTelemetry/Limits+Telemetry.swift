@@ -5,6 +5,8 @@ extension Limits {
     public enum Telemetry {
         /// Series of one metric: what comes with further label values is counted together under `other`.
         public static let seriesPerMetric = 1_000
+        /// The same for histograms with a label of a function: each is two dozen lines of a scrape.
+        public static let histogramsPerMetric = 200
         /// Of a label's value; the rest is cut off.
         public static let labelBytes = 128
         /// A log line: what a pipe takes whole or not at all, so that lines of several threads never mix.

@@ -29,6 +29,8 @@ final class InvocationAnswer: ResponseSink {
         self.onOver = onOver
     }
 
+    func onTiming(_ timing: AttemptTiming) { if !self.exchange.isAnswered { self.exchange.add(timing) } }
+
     func onResult(_ block: UnsafeRawBufferPointer) {
         let result: Event
         do { result = try EventBlock.decode(block.bytes) } catch {

@@ -7,6 +7,7 @@ internal import ApusJSON
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
+internal import ApusTelemetry
 
 /// Functions: what there is, what they print, and invoking them directly.
 extension Routes {
@@ -54,10 +55,16 @@ extension Routes {
             }
             let id = Self.invocationID()
             let defaults = CloudEventDecoder.Defaults(id: id.description, source: "/apus/http", type: "dev.apus.invoke")
-            let events = try CloudEventDecoder.events(
+            var events = try CloudEventDecoder.events(
                 headers: exchange.headers, body: exchange.body, defaults: defaults)
             guard events.count == 1 else { throw ApusError(.invalidEvent, "an invocation takes exactly one event") }
             let deadline = self.runtime.shard.now + entry.timeout + .seconds(Limits.Server.invocationSlackSeconds)
+            self.trace(
+                &events[0], exchange, "POST /v1/functions/{name}/invoke",
+                [
+                    Span.Attribute("faas.invoked_name", name.name), Span.Attribute("apus.namespace", name.namespace.name),
+                    Span.Attribute("faas.invocation_id", id.description),
+                ])
             self.run(EventBlock.encode(events[0]), id, entry, deadline, exchange)
         }
     }
@@ -244,7 +251,7 @@ extension Routes {
             "sequence": .number(row.sequence), "time": .string(RFC3339.format(row.line.time)),
             "level": .string(row.line.level.name),
             "text": .string(row.line.text), "revision": .string(row.line.revision), "worker": .number(row.line.worker),
-            "invocation": .string(row.line.invocation),
+            "invocation": .string(row.line.invocation), "trace": .string(row.line.trace),
         ]
     }
 }

@@ -25,7 +25,10 @@ struct Routes {
         }
         let server = self.server
         configuration.admit = { Self.admit($0, server) }
-        let router = self.table().router
+        let table = self.table()
+        let router = table.router
+        self.runtime.operations = table.operations.map(\.id)
+        configuration.onAnswer = { [runtime, journal = server.journal] in runtime.answered($0, journal) }
         return HTTPListener(loop: self.runtime.loop, configuration: configuration) { router.dispatch($0) }
     }
 
@@ -54,6 +57,7 @@ struct Routes {
         self.addTopics(to: &table)
         self.addFunctions(to: &table)
         self.addDeadLetters(to: &table)
+        self.addObserve(to: &table)
         return table
     }
 

@@ -1,4 +1,4 @@
-public import ApusCore
+internal import ApusCore
 
 /// An event's trace as its record says it.
 ///
