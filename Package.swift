@@ -132,7 +132,8 @@ let package = Package(
         tests("ApusLogTests", ["ApusLog", "CLMDB"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests(
-            "ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "ApusTelemetry", "CShims", "echo-native"]),
+            "ApusHostTests",
+            ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "ApusTelemetry", "CShims", "echo-native"]),
         tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
         tests(
             "ApusServerTests",
@@ -145,7 +146,7 @@ let package = Package(
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
-        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "CShims"]),
+        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "ApusLoop", "CShims"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -34,6 +34,12 @@ public struct AttemptTiming: Sendable, Equatable {
         self.committing = committing
     }
 
+    /// From its arrival to its outcome.
+    public var total: TimeSpan {
+        TimeSpan(
+            microseconds: self.queued.microseconds &+ self.starting.microseconds &+ self.running.microseconds)
+    }
+
     /// - Parameters:
     ///   - arrived: when what the attempt runs came to be.
     ///   - started: when its worker was ordered; `ready` when it was ready.
@@ -44,13 +50,7 @@ public struct AttemptTiming: Sendable, Equatable {
         let isCold = ready > arrived
         let starting = isCold ? max(.zero, ready - max(arrived, started)) : .zero
         self.init(
-            queued: max(.zero, dispatched - arrived - starting), startTier: isCold ? .cold : isWoken ? .woken : .ready,
+            queued: max(.zero, dispatched - (arrived + starting)), startTier: isCold ? .cold : isWoken ? .woken : .ready,
             starting: starting, running: max(.zero, ended - dispatched))
-    }
-}
-
-extension TimeSpan {
-    static func - (left: TimeSpan, right: TimeSpan) -> TimeSpan {
-        TimeSpan(microseconds: left.microseconds - right.microseconds)
     }
 }

@@ -56,16 +56,18 @@ enum DeadLetterRecord {
         let room = Limits.attributesBytes - headers.count - 64
         var kept: [UInt8] = []
         var omitted = 0
-        let isWhole = (try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
-            let isOld = kind == Attribute.Kind.header.rawValue && block[name].starts(with: DeadLetterHeader.prefix.utf8)
-            if isOld { return true }
-            if kept.count + 4 + name.count + value.count <= room {
-                kept += block[name.lowerBound - 4..<value.upperBound]
-            } else {
-                omitted += 1
-            }
-            return true
-        }) != nil
+        let isWhole =
+            (try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
+                let isOld =
+                    kind == Attribute.Kind.header.rawValue && block[name].starts(with: DeadLetterHeader.prefix.utf8)
+                if isOld { return true }
+                if kept.count + 4 + name.count + value.count <= room {
+                    kept += block[name.lowerBound - 4..<value.upperBound]
+                } else {
+                    omitted += 1
+                }
+                return true
+            }) != nil
         if omitted > 0 || !isWhole {
             EventBlock.append([Attribute(DeadLetterHeader.omitted, "\(max(omitted, 1))", kind: .header)], to: &headers)
         }

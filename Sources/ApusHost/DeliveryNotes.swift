@@ -15,7 +15,7 @@ struct DeliveryNotes {
 
     /// Whether a success that nothing else speaks for is noted.
     mutating func takesSuccess(_ timing: AttemptTiming, now: Timestamp) -> Bool {
-        if timing.queued + timing.starting + timing.running >= Limits.Host.slowDelivery { return true }
+        if timing.total >= Limits.Host.slowDelivery { return true }
         if now >= self.windowEnd {
             self.windowEnd = now + .seconds(1)
             self.leftInWindow = Limits.Host.notedSuccessesPerSecond
@@ -26,8 +26,9 @@ struct DeliveryNotes {
     }
 
     /// An attempt failed, and what comes of it is told later.
-    mutating func failed(_ work: Work, _ note: @autoclosure () -> DeliveryNote, _ attempt: AttemptNote, _ failure: Failure)
-    {
+    mutating func failed(
+        _ work: Work, _ note: @autoclosure () -> DeliveryNote, _ attempt: AttemptNote, _ failure: Failure
+    ) {
         guard self.open.count < Limits.Host.openNotes || self.open[work] != nil else { return }
         var note = self.open[work] ?? note()
         note.state = .retrying
@@ -79,10 +80,4 @@ struct DeliveryNotes {
     }
 
     private func slot(_ sequence: UInt64) -> Int { Int(truncatingIfNeeded: (sequence - 1) % UInt64(Limits.Host.notes)) }
-}
-
-extension TimeSpan {
-    static func + (left: TimeSpan, right: TimeSpan) -> TimeSpan {
-        TimeSpan(microseconds: left.microseconds &+ right.microseconds)
-    }
 }

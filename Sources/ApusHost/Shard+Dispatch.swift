@@ -96,7 +96,13 @@ extension Shard {
 
     private func reportGone(_ item: QueuedDispatch, now: Timestamp) {
         self.statistics.recordsGone += 1
-        self.engine.recordGone(item.dispatch.stream, isSuperseded: self.isSuperseded(item), now: now)
+        let isSuperseded = self.isSuperseded(item)
+        if isSuperseded, case .delivery(let delivery) = item.dispatch.work {
+            // It settles as skipped: what its earlier attempts left is over.
+            _ = self.notes.take(item.dispatch.work)
+            self.finishTrace(of: delivery, nil, at: now)
+        }
+        self.engine.recordGone(item.dispatch.stream, isSuperseded: isSuperseded, now: now)
     }
 
     /// Compaction took a record that still lies within the partition; retention takes them from its start.
@@ -210,7 +216,11 @@ extension Shard {
         do {
             let places = records.compactMap { item in item.trigger?.place(item.partition, item.offset) }
             try self.log.records(at: places) { index, block in
-                if let block { add(records[index], block, Self.appendedAt(block)) } else { missing.append(records[index]) }
+                if let block {
+                    add(records[index], block, Self.appendedAt(block))
+                } else {
+                    missing.append(records[index])
+                }
             }
         } catch {
             self.failUnread(records, error, now: now)

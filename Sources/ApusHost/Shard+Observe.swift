@@ -27,7 +27,7 @@ extension Shard {
         if case .tableRecord = attempt.work { return timing }
         channel.activity.finished(timing, isFirst: attempt.number <= 1, hasFailed: failure != nil, now: now)
         var note: UInt64?
-        if failure != nil || self.notes.hasOpen || self.notes.takesSuccess(timing, now: now) {
+        if failure != nil || verdict == .ignore || self.notes.hasOpen || self.notes.takesSuccess(timing, now: now) {
             note = self.note(attempt, on: channel, timing, verdict, failure, now: now)
         }
         if let trace = attempt.extras?.trace {
@@ -57,7 +57,15 @@ extension Shard {
         case .retry:
             if let failure { self.notes.failed(attempt.work, self.note(of: attempt, on: channel), last, failure) }
             return nil
-        case .fed, .ignore: return nil
+        case .ignore:
+            // Past its deadline when it answered: it counts as failed, and what comes of it the engine says next.
+            guard case .delivery(let delivery) = attempt.work, self.triggers[delivery.trigger] != nil else { return nil }
+            var late = last
+            late.code = .deadlineExceeded
+            let failure = Failure(.deadlineExceeded, "the handler answered after its deadline")
+            self.notes.failed(attempt.work, self.note(of: attempt, on: channel), late, failure)
+            return nil
+        case .fed: return nil
         }
         var note = self.notes.take(attempt.work) ?? self.note(of: attempt, on: channel)
         note.state = state
@@ -152,7 +160,9 @@ extension Shard {
     /// Where a direct invocation runs. A search, for what is rare.
     private func attempt(of id: RequestID) -> (WorkerChannel, Attempt)? {
         for channel in self.channels.values {
-            if let attempt = channel.attempts.all.first(where: { $0.work == .request(id) }) { return (channel, attempt) }
+            if let attempt = channel.attempts.all.first(where: { $0.work == .request(id) }) {
+                return (channel, attempt)
+            }
         }
         return nil
     }
@@ -235,6 +245,12 @@ public struct ActivitySnapshot: Sendable {
     public var counts: ActivityCounts
     /// In no order; those of other times hold what their second was.
     public var seconds: [ActivitySecond]
+
+    public init(function: ResourceName, counts: ActivityCounts, seconds: [ActivitySecond]) {
+        self.function = function
+        self.counts = counts
+        self.seconds = seconds
+    }
 }
 
 /// A topic trigger and what its deliveries are doing.

@@ -109,22 +109,21 @@ import Testing
     @Test func aBusyReceiverIsAskedAgainEverLaterAndThenNoMore() {
         var schedule = ExportSchedule()
         let now = Timestamp(microseconds: 1_000_000)
-        #expect(schedule.answered(.accepted, now: now) == .next)
-        #expect(schedule.answered(.refused, now: now) == .drop)
-        #expect(schedule.answered(.busy(retryAfter: nil), now: now) == .again(now + .seconds(1)))
-        #expect(schedule.answered(.busy(retryAfter: nil), now: now) == .again(now + .seconds(2)))
-        #expect(schedule.answered(.busy(retryAfter: .seconds(10)), now: now) == .again(now + .seconds(10)))
-        #expect(
-            schedule.answered(.busy(retryAfter: .seconds(9_999)), now: now)
-                == .again(now + Limits.Telemetry.exportBackoffMax))
-        #expect(schedule.answered(.busy(retryAfter: nil), now: now) == .again(now + .seconds(16)))
-        #expect(schedule.answered(.busy(retryAfter: nil), now: now) == .drop, "the \(Limits.Telemetry.exportAttempts)th")
-        #expect(schedule.answered(.busy(retryAfter: nil), now: now) == .again(now + .seconds(1)), "the next batch is new")
+        func say(_ answer: ExportSchedule.Answer) -> ExportSchedule.Action { schedule.answered(answer, now: now) }
+        #expect(say(.accepted) == .next)
+        #expect(say(.refused) == .drop)
+        #expect(say(.busy(retryAfter: nil)) == .again(now + .seconds(1)))
+        #expect(say(.busy(retryAfter: nil)) == .again(now + .seconds(2)))
+        #expect(say(.busy(retryAfter: .seconds(10))) == .again(now + .seconds(10)))
+        #expect(say(.busy(retryAfter: .seconds(9_999))) == .again(now + Limits.Telemetry.exportBackoffMax))
+        #expect(say(.busy(retryAfter: nil)) == .again(now + .seconds(16)))
+        #expect(say(.busy(retryAfter: nil)) == .drop, "the \(Limits.Telemetry.exportAttempts)th")
+        #expect(say(.busy(retryAfter: nil)) == .again(now + .seconds(1)), "the next batch is new")
     }
 
     @Test func theProcessKnowsWhatItUses() {
         let usage = ProcessUsage.read()
-        #expect(usage.cpuSeconds > 0 && usage.residentBytes > 1 << 20 && usage.virtualBytes > usage.residentBytes)
+        #expect(usage.cpuSeconds > 0 && usage.residentBytes > 1e6 && usage.virtualBytes > usage.residentBytes)
         #expect(usage.openDescriptors > 2 && usage.maxDescriptors >= usage.openDescriptors && usage.threads >= 1)
     }
 }

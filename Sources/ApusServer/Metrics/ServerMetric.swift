@@ -39,7 +39,8 @@ enum ServerMetric {
 
     // Where time goes.
     static let queued = MetricDescription(
-        "apus_queued_seconds", "What first attempts waited for a worker, from append or call to dispatch, starts apart.",
+        "apus_queued_seconds",
+        "What first attempts waited for a worker, from append or call to dispatch, starts apart.",
         seconds, labels: function, seriesMax: Limits.Telemetry.histogramsPerMetric)
     static let starting = MetricDescription(
         "apus_starting_seconds", "What workers took from their order to being ready: cold starts.", seconds,
@@ -113,7 +114,8 @@ enum ServerMetric {
     static let threads = MetricDescription("process_threads", "Threads.", .gauge)
     static let startTime = MetricDescription(
         "process_start_time_seconds", "When the server started, in seconds since 1970.", .gauge)
-    static let build = MetricDescription("apus_build_info", "1, with the version as label.", .gauge, labels: ["version"])
+    static let build = MetricDescription(
+        "apus_build_info", "1, with the version as label.", .gauge, labels: ["version"])
     static let functions = MetricDescription("apus_functions", "Functions that are deployed.", .gauge)
 
     static let all: [MetricDescription] = [

@@ -62,7 +62,8 @@ extension Routes {
             self.trace(
                 &events[0], exchange, "POST /v1/functions/{name}/invoke",
                 [
-                    Span.Attribute("faas.invoked_name", name.name), Span.Attribute("apus.namespace", name.namespace.name),
+                    Span.Attribute("faas.invoked_name", name.name),
+                    Span.Attribute("apus.namespace", name.namespace.name),
                     Span.Attribute("faas.invocation_id", id.description),
                 ])
             self.run(EventBlock.encode(events[0]), id, entry, deadline, exchange)

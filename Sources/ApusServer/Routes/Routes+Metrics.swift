@@ -41,7 +41,8 @@ extension Server {
     func scrape(functions: Int) -> ServerScrape {
         ServerScrape(
             log: self.log.status, appended: self.log.appended().sorted { $0.topic < $1.topic },
-            spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt, version: self.configuration.version,
+            spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt,
+            version: self.configuration.version,
             functions: functions)
     }
 }

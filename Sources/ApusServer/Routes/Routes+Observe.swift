@@ -62,13 +62,16 @@ extension Routes {
                 throw ApusError(
                     .invalidArgument, "'\(text.prefix(64))' is no id of a delivery: 32 hexadecimal digits are expected")
             }
-            self.deliveries(exchange, 1) { $0.function.namespace == namespace && $0.invocation == id } answer: { found, log in
+            self.deliveries(exchange, 1) {
+                $0.function.namespace == namespace && $0.invocation == id
+            } answer: { found, log in
                 guard let delivery = found.first else {
                     return .failure(
                         ApusError(
                             .notFound,
                             "no recent delivery '\(id)' is known here: of those that went well and quickly only "
-                                + "\(Limits.Host.notedSuccessesPerSecond) a second are kept, and none across a restart"))
+                                + "\(Limits.Host.notedSuccessesPerSecond) a second are kept, and none across a restart")
+                    )
                 }
                 return .success(delivery.json(log))
             }

@@ -112,7 +112,7 @@ final class OTLPExporter: @unchecked Sendable {
         let body = OTLPTraces.encode(self.batch, resource: self.resource, version: self.version)
         do throws(ApusError) {
             let response = try client.request("POST", self.url, headers: self.headers, body: body)
-            let answer = Self.answer(response)
+            let answer = Self.answer(status: response.status, retryAfter: response.header("Retry-After"))
             if answer == .accepted { self.noteRejected(response.body) }
             return (answer, "HTTP status \(response.status)")
         } catch {
@@ -121,10 +121,10 @@ final class OTLPExporter: @unchecked Sendable {
     }
 
     /// As the OTLP specification says which statuses mean that the same batch may be sent again.
-    static func answer(_ response: HTTPResponse) -> ExportSchedule.Answer {
-        if response.isSuccess { return .accepted }
-        guard [429, 502, 503, 504].contains(response.status) else { return .refused }
-        let seconds = response.header("Retry-After").flatMap { UInt16($0) }
+    static func answer(status: Int, retryAfter: String?) -> ExportSchedule.Answer {
+        if (200..<300).contains(status) { return .accepted }
+        guard [429, 502, 503, 504].contains(status) else { return .refused }
+        let seconds = retryAfter.flatMap { UInt16($0) }
         return .busy(retryAfter: seconds.map { .seconds(Int64($0)) })
     }
 

@@ -40,7 +40,8 @@ extension Routes {
     /// Decides on the trace of a request that brings one event, and puts the event into it.
     /// - Parameter name: the span's: `POST /v1/functions/{name}/invoke`.
     func trace(
-        _ event: inout Event, _ exchange: HTTPExchange, _ name: String, _ attributes: @autoclosure () -> [Span.Attribute]
+        _ event: inout Event, _ exchange: HTTPExchange, _ name: String,
+        _ attributes: @autoclosure () -> [Span.Attribute]
     ) {
         let origin = event[TraceContext.header].flatMap { TraceContext($0) }
         let decision = self.decide(exchange, origin: origin)
@@ -49,7 +50,9 @@ extension Routes {
         let room = Limits.attributesPerEvent - event.attributes.count
         guard room >= 2, EventBlock.attributesSize(event.attributes) < Limits.attributesBytes - 1_024 else { return }
         event.attributes.append(Attribute(TraceContext.header, carried.context.description, kind: .header))
-        if let state = carried.state { event.attributes.append(Attribute(TraceContext.stateHeader, state, kind: .header)) }
+        if let state = carried.state {
+            event.attributes.append(Attribute(TraceContext.stateHeader, state, kind: .header))
+        }
         let links = origin.map { $0.trace == carried.context.trace ? [] : [$0] } ?? []
         self.record(decision, links, exchange, name, attributes())
     }
@@ -91,7 +94,9 @@ extension Routes {
         _ decision: TraceDecision, _ links: [TraceContext], _ exchange: HTTPExchange, _ name: String,
         _ attributes: [Span.Attribute]
     ) {
-        guard case .record(let context, let parent, let state) = decision, let tracer = self.server.tracer else { return }
+        guard case .record(let context, let parent, let state) = decision, let tracer = self.server.tracer else {
+            return
+        }
         exchange.add(header: "traceresponse", context.description)
         let shard = self.runtime.shard
         let (method, route) = (exchange.method, name.split(separator: " ").last.map(String.init) ?? name)

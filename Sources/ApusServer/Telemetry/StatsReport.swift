@@ -71,7 +71,8 @@ struct StatsReport: Sendable {
                     "succeeded": .number(function.counts.succeeded), "failed": .number(function.counts.failed),
                     "deadLettered": .number(function.counts.deadLettered),
                 ],
-                "queued": Self.distribution(function.counts.queued), "running": Self.distribution(function.counts.running),
+                "queued": Self.distribution(function.counts.queued),
+                "running": Self.distribution(function.counts.running),
                 "coldStarts": Self.distribution(function.counts.starting),
             ]
             return (succeeded.reduce(0, +) + failed.reduce(0, +), function.function.name, json)

@@ -18,15 +18,16 @@ public struct EventTrace: Sendable, Equatable {
         var hop: TraceContext?
         var origin: TraceContext?
         var state: String?
-        let isWhole = (try? EventLayout(parsing: block.bytes).forEachAttribute(in: block.bytes) { name, kind, value in
-            let isHeader = kind == Attribute.Kind.header.rawValue
-            if name.count == Self.parentName.count, block[name].elementsEqual(Self.parentName) {
-                if isHeader { hop = TraceContext(block[value]) } else { origin = TraceContext(block[value]) }
-            } else if isHeader, name.count == Self.stateName.count, block[name].elementsEqual(Self.stateName) {
-                state = TraceState.checked(String(decoding: block[value], as: UTF8.self))
-            }
-            return true
-        }) != nil
+        let isWhole =
+            (try? EventLayout(parsing: block.bytes).forEachAttribute(in: block.bytes) { name, kind, value in
+                let isHeader = kind == Attribute.Kind.header.rawValue
+                if name.count == Self.parentName.count, block[name].elementsEqual(Self.parentName) {
+                    if isHeader { hop = TraceContext(block[value]) } else { origin = TraceContext(block[value]) }
+                } else if isHeader, name.count == Self.stateName.count, block[name].elementsEqual(Self.stateName) {
+                    state = TraceState.checked(String(decoding: block[value], as: UTF8.self))
+                }
+                return true
+            }) != nil
         guard isWhole, let context = hop ?? origin else { return nil }
         self.context = context
         self.origin = hop == nil ? nil : origin
@@ -47,18 +48,19 @@ public struct EventTrace: Sendable, Equatable {
         var attributes: [UInt8] = []
         attributes.reserveCapacity(layout.attributes.count + 80 + (state?.utf8.count ?? 0))
         var count = 0
-        let isWhole = (try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
-            let isHeader = kind == Attribute.Kind.header.rawValue
-            let isOld =
-                isHeader
-                && (block[name].elementsEqual(Self.parentName)
-                    || (state != nil && block[name].elementsEqual(Self.stateName)))
-            if !isOld {
-                attributes += block[name.lowerBound - EventBlock.attributeHeadBytes..<value.upperBound]
-                count += 1
-            }
-            return true
-        }) != nil
+        let isWhole =
+            (try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
+                let isHeader = kind == Attribute.Kind.header.rawValue
+                let isOld =
+                    isHeader
+                    && (block[name].elementsEqual(Self.parentName)
+                        || (state != nil && block[name].elementsEqual(Self.stateName)))
+                if !isOld {
+                    attributes += block[name.lowerBound - EventBlock.attributeHeadBytes..<value.upperBound]
+                    count += 1
+                }
+                return true
+            }) != nil
         var added = [Attribute(TraceContext.header, bytes: context.bytes, kind: .header)]
         if let state { added.append(Attribute(TraceContext.stateHeader, state, kind: .header)) }
         EventBlock.append(added, to: &attributes)
