@@ -56,6 +56,7 @@ struct Routes {
     private func table() -> RouteTable {
         var table = RouteTable()
         self.addSystem(to: &table)
+        self.addConsole(to: &table)
         self.addDeploy(to: &table)
         self.addTopics(to: &table)
         self.addCloudEvents(to: &table)
