@@ -61,6 +61,9 @@ let package = Package(
             path: "Sources/System/CSimdJSON",
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]
         ),
+        .target(
+            name: "ConsoleAssets", exclude: ["page.html", "style.css", "core.js", "views.js", "main.js", "icon.svg"],
+            cSettings: cSettings),
         .target(name: "CShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
 
         library("ApusCore", []),
@@ -81,10 +84,10 @@ let package = Package(
             [
                 "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop",
                 "ApusHTTP", "ApusHost",
-                "ApusSandbox", "ApusStore", "CShims",
+                "ApusSandbox", "ApusStore", "ConsoleAssets", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusLoop", "CShims"]),
+        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLoop", "CShims"]),
 
         .executableTarget(
             name: "apus",

@@ -19,6 +19,8 @@ final class ShardRuntime: @unchecked Sendable {
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
+    /// Which of them answer requests below `/fn`.
+    var triggers = HTTPTriggerTable()
     var listener: HTTPListener?
     /// How long requests took, and what their operations are called, by their place in the table.
     var durations = RequestDurations()
@@ -72,6 +74,7 @@ final class ShardRuntime: @unchecked Sendable {
         if self.isStopping {
             return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back"))
         }
+        if entry.isPaused { return completion(function.isPausedError) }
         if self.shard.warm(entry.id) { return completion(nil) }
         self.starts.wait(for: function, self.loop, completion)
     }

@@ -32,6 +32,8 @@ public final class HTTPExchange {
     /// What follows the first question mark, as it was sent.
     public let rawQuery: String?
     public internal(set) var body: [UInt8] = []
+    /// It was admitted without a proof of who asks.
+    public var isAnonymous = false
     /// Which operation it asks for; -1 until the server's table has found it.
     public var operation = -1
     /// Called once, when the head of the answer is given.

@@ -28,6 +28,8 @@ struct ServerScrape: Sendable {
     var startedAt: Timestamp
     var version: String
     var functions: Int
+    /// What other parts of the server count.
+    var others: [(MetricDescription, Double)]
 }
 
 /// Turns what was counted into metrics.
@@ -136,5 +138,6 @@ struct MetricsScrape {
         self.add(ServerMetric.startTime, Double(server.startedAt.microseconds) / 1e6)
         self.add(ServerMetric.build, 1, [server.version])
         self.add(ServerMetric.functions, Double(server.functions))
+        for (metric, value) in server.others { self.add(metric, value) }
     }
 }

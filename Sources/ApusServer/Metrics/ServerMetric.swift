@@ -97,6 +97,15 @@ enum ServerMetric {
     static let topicBytes = MetricDescription(
         "apus_topic_bytes_total", "Bytes of records appended to a topic since the start.", .counter, labels: topic)
 
+    // Schedules.
+    static let schedules = MetricDescription("apus_schedules", "Scheduled triggers.", .gauge)
+    static let scheduleFired = MetricDescription(
+        "apus_schedule_fired_total", "Firings that became invocations.", .counter)
+    static let scheduleSkipped = MetricDescription(
+        "apus_schedule_skipped_total", "Times that were missed and left out.", .counter)
+    static let scheduleRefused = MetricDescription(
+        "apus_schedule_refused_total", "Attempts to fire that were refused; each is tried again.", .counter)
+
     // Telemetry itself.
     static let spans = MetricDescription(
         "apus_spans_total", "Spans by what became of them: `exported` or `dropped`.", .counter, labels: ["result"])
@@ -122,7 +131,8 @@ enum ServerMetric {
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
         workers, instances, started, startsFailed, protocolErrors, linesDropped, httpRequests, httpRefused, httpDropped,
-        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes, spans,
+        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes, schedules,
+        scheduleFired, scheduleSkipped, scheduleRefused, spans,
         tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
     ]
 

@@ -11,13 +11,17 @@ extension Routes {
         let server = self.server
         let functions = self.runtime.directory.count
         let gather = Gathering(server.shards.count) { (shards: [ShardScrape]) in
-            // Text for a thousand functions takes longer than a loop may be held up.
-            let isQueued = server.store.run {
-                let scrape = MetricsScrape(shards, server.scrape(functions: functions))
-                let body = PrometheusText.write(scrape.metrics)
-                reply.respond(status: 200, headers: [("Content-Type", PrometheusText.mediaType)], body: body)
+            // The clock of schedules lives on the first loop.
+            server.shards[0].loop.post {
+                let schedules = Self.scheduleMetrics(server.schedules)
+                // Text for a thousand functions takes longer than a loop may be held up.
+                let isQueued = server.store.run {
+                    let scrape = MetricsScrape(shards, server.scrape(functions: functions, schedules))
+                    let body = PrometheusText.write(scrape.metrics)
+                    reply.respond(status: 200, headers: [("Content-Type", PrometheusText.mediaType)], body: body)
+                }
+                if !isQueued { reply.respond(Problem(.overloaded, "too many queries wait: try again in a moment")) }
             }
-            if !isQueued { reply.respond(Problem(.overloaded, "too many queries wait: try again in a moment")) }
         }
         for runtime in server.shards { runtime.loop.post { gather.add(runtime.scrape()) } }
     }
@@ -38,11 +42,11 @@ extension ShardRuntime {
 
 extension Server {
     /// Not on a loop: it reads `/proc`.
-    func scrape(functions: Int) -> ServerScrape {
+    func scrape(functions: Int, _ schedules: [(MetricDescription, Double)]) -> ServerScrape {
         ServerScrape(
             log: self.log.status, appended: self.log.appended().sorted { $0.topic < $1.topic },
             spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt,
             version: self.configuration.version,
-            functions: functions)
+            functions: functions, others: schedules)
     }
 }

@@ -46,7 +46,9 @@ extension Routes {
         let origin = event[TraceContext.header].flatMap { TraceContext($0) }
         let decision = self.decide(exchange, origin: origin)
         guard let carried = decision.carried else { return }
-        event.attributes.removeAll { $0.kind == .header && $0.name == TraceContext.header }
+        event.attributes.removeAll {
+            $0.kind == .header && ($0.name == TraceContext.header || $0.name == TraceContext.stateHeader)
+        }
         let room = Limits.attributesPerEvent - event.attributes.count
         guard room >= 2, EventBlock.attributesSize(event.attributes) < Limits.attributesBytes - 1_024 else { return }
         event.attributes.append(Attribute(TraceContext.header, carried.context.description, kind: .header))
@@ -82,8 +84,12 @@ extension Routes {
     }
 
     private func decide(_ exchange: HTTPExchange, origin: TraceContext?) -> TraceDecision {
-        let incoming = exchange.header(TraceContext.header).flatMap { TraceContext($0) }
+        var incoming = exchange.header(TraceContext.header).flatMap { TraceContext($0) }
         let tracer = self.server.tracer
+        // Whoever has no token may take part in a trace, but not have everything recorded.
+        if exchange.isAnonymous, incoming?.isSampled ?? false, let tracer, !tracer.startsTrace() {
+            incoming?.isSampled = false
+        }
         guard incoming != nil || tracer != nil else { return .none }
         let state = incoming == nil ? nil : exchange.header(TraceContext.stateHeader).flatMap { TraceState.checked($0) }
         return .of(incoming: incoming, origin: origin, state: state, startsTrace: tracer.map { $0.startsTrace })
