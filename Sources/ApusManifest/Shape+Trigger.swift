@@ -6,7 +6,7 @@ extension Shape {
     static let trigger = ObjectShape(
         [
             Field("topic", .text(.topic), "The topic whose events it gets."),
-            Field("http", .object(Self.http), "A path under `/fn` whose requests it answers.", .later),
+            Field("http", .object(Self.http), "A path under `/fn` whose requests it answers."),
             Field(
                 "schedule", .scalarOr(.text(.cron), .object(Self.schedule)),
                 "When it runs by the clock: a cron line in UTC, or one with its time zone."),
@@ -53,6 +53,9 @@ extension Shape {
         "table", "filter", "order", "from", "replyTo", "retry", "deadLetter", "onExhausted", "delivery", "dedup",
     ]
 
+    /// The fields that mean something for an HTTP trigger.
+    static let httpFields: Set<String> = ["http", "name"]
+
     private static let filter = ObjectShape(
         [Field("sql", .text(.any), "A CESQL expression.", .later)],
         others: (key: .attribute, value: .scalarText(.any), max: Limits.Manifest.filterTerms))
@@ -71,7 +74,8 @@ extension Shape {
         Field("path", .text(.urlPath), "The path, with names in braces for its variable parts.", required: true),
         Field(
             "methods",
-            .list(.choice(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map { Choice($0) }), max: 7),
+            .list(
+                .choice(HTTPTriggerManifest.allMethods.map { Choice($0) }), max: HTTPTriggerManifest.allMethods.count),
             "The methods it answers.", standard: ["POST"]),
         Field(
             "auth", .choice([Choice("required"), Choice("public")]), "Whether callers need a token.",

@@ -12,6 +12,8 @@ struct ShapeChecker {
         self.errors.append(ManifestError(code, location, message))
     }
 
+    mutating func noteTrigger(_ name: String, _ path: String) { self.locations.noteTrigger(name, path) }
+
     mutating func refuse(_ location: SourceLocation?, _ what: String) {
         self.fail(location, "\(what) is not yet supported", .notYetSupported)
     }

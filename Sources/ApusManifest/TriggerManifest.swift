@@ -30,17 +30,7 @@ public struct TriggerManifest: Sendable, Equatable {
     public var deadLetter: TopicName?
     public var onExhausted: OnExhausted
     public var isPaused: Bool
-    /// Where it stands in the manifest's list; no part of equality.
-    public var place = TriggerPlace()
 
     /// Where dead letters go.
     public var deadLetterTopic: TopicName { self.deadLetter ?? .dead }
-}
-
-/// The index of a trigger in its manifest's list, triggers of all kinds counted: for messages about its fields. It is no part of what
-/// the manifest says.
-public struct TriggerPlace: Sendable, Equatable {
-    public var index = 0
-
-    public static func == (left: TriggerPlace, right: TriggerPlace) -> Bool { true }
 }

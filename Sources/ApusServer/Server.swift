@@ -221,8 +221,12 @@ public final class Server: Sendable {
                 pausedTriggers: function.pausedTriggers
             )
         }
+        let triggers = HTTPTriggerTable(catalogue)
         for runtime in shards {
-            runtime.loop.runAndWait { [directory] in runtime.directory = directory }
+            runtime.loop.runAndWait { [directory, triggers] in
+                runtime.directory = directory
+                runtime.triggers = triggers
+            }
         }
         return first
     }

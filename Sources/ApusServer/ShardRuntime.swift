@@ -18,6 +18,8 @@ final class ShardRuntime: @unchecked Sendable {
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
+    /// Which of them answer requests below `/fn`.
+    var triggers = HTTPTriggerTable()
     var listener: HTTPListener?
     /// For what is read on this loop; it keeps its memory from one text to the next.
     let parser = JSONParser()

@@ -32,6 +32,8 @@ public final class HTTPExchange {
     /// What follows the first question mark, as it was sent.
     public let rawQuery: String?
     public internal(set) var body: [UInt8] = []
+    /// It was admitted without a proof of who asks.
+    public var isAnonymous = false
     /// Called once when the client leaves before the answer is complete.
     public var onGone: (() -> Void)?
     /// Called when ``write(_:)`` had said to wait and what was written has left.

@@ -59,11 +59,22 @@ struct ControlDecider {
         var problems: [ReferenceRules.Problem] = []
         for case .function(let function) in documents.map(\.manifest) { problems += rules.problems(of: function) }
         if let error = ReferenceRules.error(problems) { throw error }
+        try self.checkHTTPTriggers(documents)
         for document in documents {
             guard case .function(let function) = document.manifest else { continue }
             try self.deploy(function, document, known, added, into: &decision)
         }
         return decision
+    }
+
+    private func checkHTTPTriggers(_ documents: [DeployDocument]) throws(ApusError) {
+        var after = self.catalogue.functions.mapValues(\.manifest)
+        var deployed: [FunctionManifest] = []
+        for case .function(let function) in documents.map(\.manifest) {
+            after[function.name] = function
+            deployed.append(function)
+        }
+        try HTTPTriggerRules(functions: Array(after.values)).check(deployed)
     }
 
     private func deploy(_ topic: TopicManifest, into decision: inout ControlDecision) throws(ApusError) {

@@ -1,13 +1,46 @@
 /// Every command there is.
 enum CommandTable {
     static let all: [Command] = [
-        .serve, .deploy, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .pause, .resume,
-        .rollback, .warm, .schema, .doctor, .completion, .complete, .version, .help,
+        .serve,
+        .initialize,
+        .deploy,
+        .dev,
+        .delete,
+        .get,
+        .describe,
+        .invoke,
+        .publish,
+        .consume,
+        .dead,
+        .logs,
+        .schema,
+        .doctor,
+        .completion,
+        .complete,
+        .pause,
+        .resume,
+        .rollback,
+        .warm,
+        .version,
+        .help,
     ]
 
     /// Known names that a later version brings.
     static let notYetAvailable = [
-        "agent", "approvals", "audit", "backup", "console", "cost", "dev", "devices", "init", "mcp", "replay",
-        "restore", "secret", "simulate", "token", "tools", "top",
+        "agent",
+        "approvals",
+        "audit",
+        "backup",
+        "console",
+        "cost",
+        "devices",
+        "mcp",
+        "replay",
+        "restore",
+        "secret",
+        "simulate",
+        "token",
+        "tools",
+        "top",
     ]
 }

@@ -123,7 +123,7 @@ class Response:
         content_type = self.content_type or default
         raw = encode_attributes({"datacontenttype": content_type} if content_type else {})
         parts = [raw, _attribute(_STATUS, wire.HEADER_KIND, str(self.status).encode())]
-        parts += [_attribute(name.lower(), wire.HEADER_KIND, value.encode("latin-1"))
+        parts += [_attribute(name.lower(), wire.HEADER_KIND, value.encode("ascii"))
                   for name, value in self.headers if name.lower() != "content-type"]
         return b"".join(parts)
 
@@ -151,5 +151,5 @@ def _check_header(name, value):
         raise ValueError(f"{name!r} is no name of a header")
     if name.lower().startswith("apus-"):
         raise ValueError(f"the header {name} is the platform's: names that begin with apus- are reserved")
-    if any((ord(letter) < 32 and letter != "\t") or not ord(letter) < 256 or ord(letter) == 127 for letter in value):
-        raise ValueError(f"the header {name} holds a character that no header may hold")
+    if any(not 32 <= ord(letter) < 127 and letter != "\t" for letter in value):
+        raise ValueError(f"the header {name} holds a character that no header may hold: encode what is not ASCII")
