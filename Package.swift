@@ -139,7 +139,7 @@ let package = Package(
         tests(
             "ApusServerTests",
             [
-                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLoop", "ApusManifest", "ApusSandbox",
+                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLog", "ApusLoop", "ApusManifest", "ApusSandbox",
                 "ApusStore", "ApusTelemetry",
                 "CShims", "CSQLite",
             ]
