@@ -26,7 +26,7 @@ extension DocumentChecker {
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
             batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers.topics,
-            httpTriggers: triggers.http, emits: emits,
+            httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)
     }
 

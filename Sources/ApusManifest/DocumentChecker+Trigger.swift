@@ -6,6 +6,7 @@ extension DocumentChecker {
     struct Triggers {
         var topics: [TriggerManifest] = []
         var http: [HTTPTriggerManifest] = []
+        var schedules: [ScheduleTriggerManifest] = []
     }
 
     mutating func triggers(_ spec: Checked, _ namespace: Namespace) -> Triggers {
@@ -17,6 +18,8 @@ extension DocumentChecker {
             let name = self.distinctName(trigger, &names)
             if let http = trigger["http"] {
                 if let made = self.httpTrigger(http, name) { triggers.http.append(made) }
+            } else if let schedule = trigger["schedule"] {
+                if let made = self.schedule(trigger, schedule, name ?? "") { triggers.schedules.append(made) }
             } else if let topic = self.topicName(trigger["topic"], namespace) {
                 let isTable = trigger["table"]?.boolean ?? false
                 triggers.topics.append(
@@ -41,6 +44,15 @@ extension DocumentChecker {
         }
         self.checker.noteTrigger(name, trigger.path)
         return name
+    }
+
+    /// A cron line alone is in UTC.
+    private func schedule(_ trigger: Checked, _ field: Checked, _ name: String) -> ScheduleTriggerManifest? {
+        guard let text = field.text ?? field["cron"]?.text, let cron = try? CronSchedule(text) else { return nil }
+        return ScheduleTriggerManifest(
+            name: name, cron: cron, zone: field["zone"]?.text ?? "UTC",
+            missed: field["missed"]?.text.flatMap { ScheduleTriggerManifest.Missed(rawValue: $0) } ?? .once,
+            isPaused: trigger["paused"]?.boolean ?? false)
     }
 
     /// Fields that the file gives, without those whose default was filled in.
@@ -84,6 +96,7 @@ extension DocumentChecker {
         // A name that was found wrong has been told.
         guard trigger["name"] == nil else { return nil }
         if trigger["http"] != nil { return "http" }
+        if trigger["schedule"] != nil { return "schedule" }
         guard let topic = trigger["topic"], let text = topic.text else { return nil }
         let name = String(text.map { $0 == "." ? "-" : $0 })
         guard isLabel(name) else {

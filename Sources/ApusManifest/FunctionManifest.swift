@@ -57,9 +57,10 @@ public struct FunctionManifest: Sendable, Equatable {
     public var resources: Resources
     public var scale: Scale
     public var profile: Profile
-    /// Those of topics.
+    /// Those on topics, tables included.
     public var triggers: [TriggerManifest]
     public var httpTriggers: [HTTPTriggerManifest]
+    public var scheduleTriggers: [ScheduleTriggerManifest]
     /// The topics that `context.emit` may write as the manifest lists them; nil when it lists none. See ``emitTopics``.
     public var emits: [TopicName]?
     /// Where the fields stand in the file; no part of equality and of the JSON form.
@@ -75,6 +76,16 @@ public struct FunctionManifest: Sendable, Equatable {
 
     /// The handler of a native function: the binary's path in the bundle, then its arguments, split at spaces.
     public var command: [String] { self.handler.split(separator: " ").map(String.init) }
+
+    /// The names of all triggers, of whatever kind.
+    public var triggerNames: [String] {
+        self.triggers.map(\.name) + self.httpTriggers.map(\.name) + self.scheduleTriggers.map(\.name)
+    }
+
+    /// The names of the triggers that say themselves that they are paused.
+    public var pausedTriggers: [String] {
+        self.triggers.filter(\.isPaused).map(\.name) + self.scheduleTriggers.filter(\.isPaused).map(\.name)
+    }
 
     /// Topics that must exist, each with the path of the field that names it. A dead-letter topic counts too.
     public var referencedTopics: [(topic: TopicName, path: String)] {

@@ -7,7 +7,9 @@ extension Shape {
         [
             Field("topic", .text(.topic), "The topic whose events it gets."),
             Field("http", .object(Self.http), "A path under `/fn` whose requests it answers."),
-            Field("schedule", .scalarOr(.text(.cron), .object(Self.schedule)), "When it runs by the clock.", .later),
+            Field(
+                "schedule", .scalarOr(.text(.cron), .object(Self.schedule)),
+                "When it runs by the clock: a cron line in UTC, or one with its time zone."),
             Field(
                 "name", .text(.label),
                 "Identity of the trigger's position; default: the topic with . as -, or http, or schedule."),
@@ -81,11 +83,13 @@ extension Shape {
     ])
 
     private static let schedule = ObjectShape([
-        Field("cron", .text(.cron), "Minute, hour, day of month, month, day of week.", required: true),
-        Field("zone", .text(.zone), "The time zone.", standard: "UTC"),
+        Field(
+            "cron", .text(.cron), "Minute, hour, day of month, month, day of week; or @hourly, @daily and so on.",
+            required: true),
+        Field("zone", .text(.zone), "The time zone, such as Europe/Paris.", standard: "UTC"),
         Field(
             "missed", .choice([Choice("skip"), Choice("once"), Choice("all")]),
-            "What becomes of firings while the server was down.",
+            "What becomes of times that passed while the server was down or the function paused.",
             standard: "once"),
     ])
 }

@@ -44,6 +44,7 @@ extension Routes {
         let entry = try self.entry(call.function)
         let preferences = try InvocationPreferences(headers)
         if preferences.respondsAsync { return try self.accept(call, event, exchange) }
+        if entry.isPaused { throw call.function.isPausedError }
         let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)
         self.run(EventBlock.encode(event), call, entry, deadline, exchange)
     }

@@ -41,7 +41,8 @@ extension Routes {
                 let rows = try server.projection.query { (projection) throws(ApusError) in
                     try projection.functions(in: namespace)
                 }
-                return StoreAnswer(["items": .array(rows.map(Self.functionJSON))])
+                let catalogue = server.control.catalogue
+                return StoreAnswer(["items": .array(rows.map { Self.functionJSON($0, catalogue) })])
             }
         }
     }
@@ -64,9 +65,11 @@ extension Routes {
                             throw ApusError(
                                 .functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
                         }
-                        var json = Self.functionJSON(row)
+                        let catalogue = server.control.catalogue
+                        var json = Self.functionJSON(row, catalogue)
                         json["triggers"] = (try? JSONValue.parse(row.triggers)) ?? .null
                         json["positions"] = try Self.positions(of: name, server)
+                        json["pauses"] = Self.pausesJSON(catalogue.functions[name])
                         json["instances"] = .array(instances)
                         return StoreAnswer(json, headers: [("ETag", "\"\(row.generation)\"")])
                     }
@@ -75,14 +78,32 @@ extension Routes {
         }
     }
 
-    private static func functionJSON(_ row: FunctionRow) -> JSONValue {
-        [
+    private static func functionJSON(_ row: FunctionRow, _ catalogue: Catalogue) -> JSONValue {
+        let name = Namespace(row.namespace).flatMap { ResourceName($0, row.name) }
+        let function = name.flatMap { catalogue.functions[$0] }
+        return [
             "name": .string(row.name), "namespace": .string(row.namespace), "generation": .number(row.generation),
             "revision": .string(row.revision), "bundle": .string(row.bundle),
             "layer": row.layer.map { .string($0) } ?? .null,
             "manifest": (try? JSONValue.parse(row.manifest)) ?? .null, "created": .string(RFC3339.format(row.created)),
-            "updated": .string(RFC3339.format(row.updated)),
+            "updated": .string(RFC3339.format(row.updated)), "paused": .boolean(function?.isPaused ?? false),
+            "pausedTriggers": .array((function?.pausedTriggers.sorted() ?? []).map { .string($0) }),
         ]
+    }
+
+    /// Who paused what, and since when; what a manifest pauses has nobody.
+    private static func pausesJSON(_ function: Catalogue.Function?) -> JSONValue {
+        guard let function else { return [] }
+        func row(_ trigger: String?, _ pause: Pauses.Pause?) -> JSONValue {
+            [
+                "trigger": trigger.map { .string($0) } ?? .null, "by": .string(pause?.principal ?? "manifest"),
+                "since": .string(RFC3339.format(pause?.since ?? function.updated)),
+            ]
+        }
+        let whole = function.pauses.function.map { [row(nil, $0)] } ?? []
+        let named = function.pauses.triggers.sorted { $0.key < $1.key }.map { row($0.key, $0.value) }
+        let byManifest = function.manifest.pausedTriggers.filter { function.pauses.triggers[$0] == nil }
+        return .array(whole + named + byManifest.map { row($0, nil) })
     }
 
     /// Watermark and lag of each trigger's partitions, as its group shows them.
@@ -126,10 +147,13 @@ extension Routes {
                 guard !rows.isEmpty else {
                     throw ApusError(.functionNotFound, "the function '\(name)' has no revision")
                 }
-                let items: [JSONValue] = rows.map {
+                let kept = server.control.catalogue.revisions(of: name).map(\.revision)
+                let items: [JSONValue] = rows.map { row in
                     [
-                        "revision": .string($0.revision), "generation": .number($0.generation),
-                        "deployed": .string(RFC3339.format($0.deployed)),
+                        "revision": .string(row.revision), "generation": .number(row.generation),
+                        "deployed": .string(RFC3339.format(row.deployed)), "bundle": .string(row.bundle),
+                        "layer": row.layer.map { .string($0) } ?? .null, "current": .boolean(kept.first == row.revision),
+                        "kept": .boolean(kept.contains(row.revision)),
                     ]
                 }
                 return StoreAnswer(["items": .array(items)])

@@ -19,6 +19,7 @@ struct Routes {
     func listener() -> HTTPListener {
         var configuration = HTTPListener.Configuration()
         configuration.allowed.hosts.formUnion(self.server.configuration.allowedHosts)
+        configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
             method == "POST" && path == "/v1/bundles" ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
         }
@@ -63,6 +64,8 @@ struct Routes {
         self.addInvoke(to: &table)
         self.addHTTPTriggers(to: &table)
         self.addDeadLetters(to: &table)
+        self.addOperate(to: &table)
+        self.addSchedules(to: &table)
         return table
     }
 
