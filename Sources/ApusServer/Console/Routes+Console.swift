@@ -6,8 +6,7 @@ extension Routes {
     func addConsole(to table: inout RouteTable) {
         guard self.server.configuration.isConsoleEnabled else { return }
         for asset in ConsoleAsset.all() {
-            let id = asset.path == "/" ? "getConsole" : "getConsoleFile" + asset.path.filter(\.isLetter).capitalized
-            table.add(Operation(id, "GET", asset.path, "A file of the console.", .open)) { exchange, _ in
+            table.add(Operation(asset.operation, "GET", asset.path, "A file of the console.", .open)) { exchange, _ in
                 Self.serve(asset, exchange)
             }
         }

@@ -35,8 +35,9 @@ struct Routes {
     /// Decided on the head, before a body is read.
     private static func admit(_ exchange: HTTPExchange, _ server: Server, _ runtime: ShardRuntime) -> Problem? {
         if exchange.rawPath == "/healthz" { return nil }
-        exchange.isAnonymous = runtime.triggers.isOpen(method: exchange.method, rawPath: exchange.rawPath)
-        guard exchange.isAnonymous || Self.hasToken(exchange, server) else {
+        let isKnown = Self.hasToken(exchange, server)
+        exchange.isAnonymous = !isKnown
+        guard isKnown || runtime.triggers.isOpen(method: exchange.method, rawPath: exchange.rawPath) else {
             return Problem(
                 .unauthenticated,
                 "a token is needed: send `Authorization: Bearer …` with what run/admin.token of the data directory holds"
