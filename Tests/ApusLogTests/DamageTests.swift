@@ -101,7 +101,7 @@ import Testing
     @Test func aNewerFormatIsRefusedAndLeftAlone() throws {
         let scratch = ScratchDirectory("newer")
         try DamageTests.makeLog(scratch.path)
-        try DamageTests.edit(scratch.path, "meta", "format", [2, 0, 0, 0])
+        try DamageTests.edit(scratch.path, "meta", "format", [UInt8(LogTables.format + 1), 0, 0, 0])
         let before = try LogFixture.readFile(scratch.path + "/log.mdb")
         #expect(DamageTests.open(scratch.path) == .logFormat)
         #expect(try LogFixture.readFile(scratch.path + "/log.mdb") == before)

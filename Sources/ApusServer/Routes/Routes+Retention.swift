@@ -51,24 +51,17 @@ extension Routes {
 
     /// What retention holds and did, for `/metrics`.
     static func retention(_ status: [SweepKind: SweepStatus], into metrics: inout Metrics) {
-        func describe(_ name: String, _ help: String, _ kind: MetricDescription.Kind) -> MetricDescription {
-            MetricDescription(name, help, kind, labels: ["kind"])
-        }
-        let removed = describe("apus_retention_removed_total", "What retention removed.", .counter)
-        let bytes = describe("apus_retention_removed_bytes_total", "Bytes of the disk that it gave back.", .counter)
-        let failures = describe("apus_retention_failures_total", "Sweeps that failed.", .counter)
-        let kept = describe("apus_retention_kept", "What is left.", .gauge)
-        let keptBytes = describe("apus_retention_kept_bytes", "Bytes of the disk it takes, where known.", .gauge)
-        let last = describe("apus_retention_last_sweep_seconds", "When it was last swept, Unix time.", .gauge)
         for kind in SweepKind.allCases {
             guard let status = status[kind] else { continue }
             let labels = [kind.rawValue]
-            metrics.add(metrics.series(removed, labels), Double(status.removed))
-            metrics.add(metrics.series(bytes, labels), Double(status.removedBytes))
-            metrics.add(metrics.series(failures, labels), Double(status.failures))
-            metrics.set(metrics.series(kept, labels), Double(status.kept))
-            metrics.set(metrics.series(keptBytes, labels), Double(status.keptBytes))
-            if let time = status.lastSweep { metrics.set(metrics.series(last, labels), Double(time) / 1e6) }
+            metrics.add(metrics.series(ServerMetric.swept, labels), Double(status.removed))
+            metrics.add(metrics.series(ServerMetric.sweptBytes, labels), Double(status.removedBytes))
+            metrics.add(metrics.series(ServerMetric.sweepsFailed, labels), Double(status.failures))
+            metrics.set(metrics.series(ServerMetric.kept, labels), Double(status.kept))
+            metrics.set(metrics.series(ServerMetric.keptBytes, labels), Double(status.keptBytes))
+            if let time = status.lastSweep {
+                metrics.set(metrics.series(ServerMetric.lastSweep, labels), Double(time) / 1e6)
+            }
         }
     }
 }

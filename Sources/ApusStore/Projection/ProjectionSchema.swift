@@ -36,7 +36,7 @@ enum ProjectionSchema {
         CREATE INDEX dead_letters_by_place ON dead_letters (topic, partition, "offset");
         CREATE TABLE logs (
             sequence INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL, function TEXT NOT NULL, revision TEXT NOT NULL,
-            worker INTEGER NOT NULL, invocation TEXT NOT NULL, written INTEGER NOT NULL, level INTEGER NOT NULL, text TEXT NOT NULL
+            worker INTEGER NOT NULL, invocation TEXT NOT NULL, trace TEXT NOT NULL, written INTEGER NOT NULL, level INTEGER NOT NULL, text TEXT NOT NULL
         );
         CREATE INDEX logs_by_time ON logs (written);
         CREATE INDEX logs_by_function ON logs (namespace, function, sequence);
