@@ -6,6 +6,7 @@ internal import ApusJSON
 internal import ApusLoop
 internal import ApusSandbox
 internal import ApusStore
+internal import ApusTelemetry
 
 /// One shard with everything that lives on its loop: engine and workers, listener, log lines.
 final class ShardRuntime: @unchecked Sendable {
@@ -21,8 +22,14 @@ final class ShardRuntime: @unchecked Sendable {
     /// Which of them answer requests below `/fn`.
     var triggers = HTTPTriggerTable()
     var listener: HTTPListener?
+    /// How long requests took, and what their operations are called, by their place in the table.
+    var durations = RequestDurations()
+    var operations: [String] = []
+    var tags = RequestTagGenerator()
     /// For what is read on this loop; it keeps its memory from one text to the next.
     let parser = JSONParser()
+    /// Of the shard that samples what is appended to topics.
+    var rateTimer: LoopTimer?
     private(set) var isStopping = false
     /// Streams that only their client or the server's end completes.
     private var streams: [ObjectIdentifier: any EndableStream] = [:]
@@ -30,6 +37,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
+        tracer: Tracer?,
         onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) {
         self.index = index
@@ -47,6 +55,7 @@ final class ShardRuntime: @unchecked Sendable {
                     if !reader.run(work) { work() }
                 },
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
+                tracer: tracer,
                 onReady: { name, _ in starts.ready(name) },
                 onStartFailed: { name, failure in starts.failed(name, failure) }
             )
@@ -90,6 +99,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// Stops within a bound. `completion` is called once, on the loop, when nothing of the shard is left on it.
     func stop(until: Timestamp, _ completion: @escaping () -> Void) {
         self.endWaiting()
+        self.rateTimer?.close()
+        self.rateTimer = nil
         // They would keep their connections, and so the listener, until the time is up.
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
@@ -166,7 +177,7 @@ extension ApusStore.LogLine {
         self.init(
             function: line.function, time: line.time, level: line.level, text: text, revision: line.revision,
             worker: line.worker.rawValue,
-            invocation: line.invocation?.description ?? ""
+            invocation: line.invocation?.description ?? "", trace: line.trace?.description ?? ""
         )
     }
 }

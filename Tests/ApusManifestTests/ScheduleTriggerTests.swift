@@ -82,7 +82,7 @@ import Testing
                 == true)
         #expect(
             self.errors("    - {schedule: '@daily', replyTo: results}") == [
-                "f.yaml:8:38: `spec.triggers[0].replyTo` means nothing without a topic, expected a trigger with `topic`"
+                "f.yaml:8:37: `spec.triggers[0].replyTo` means nothing without a topic, expected a trigger with `topic`"
             ])
     }
 }

@@ -25,7 +25,10 @@ struct Routes {
         }
         let (server, runtime) = (self.server, self.runtime)
         configuration.admit = { Self.admit($0, server, runtime) }
-        let router = self.table().router
+        let table = self.table()
+        let router = table.router
+        runtime.operations = table.operations.map(\.id)
+        configuration.onAnswer = { runtime.answered($0, server.journal) }
         return HTTPListener(loop: self.runtime.loop, configuration: configuration) { router.dispatch($0) }
     }
 
@@ -57,6 +60,7 @@ struct Routes {
     private func table() -> RouteTable {
         var table = RouteTable()
         self.addSystem(to: &table)
+        self.addConsole(to: &table)
         self.addDeploy(to: &table)
         self.addTopics(to: &table)
         self.addCloudEvents(to: &table)
@@ -64,6 +68,7 @@ struct Routes {
         self.addInvoke(to: &table)
         self.addHTTPTriggers(to: &table)
         self.addDeadLetters(to: &table)
+        self.addObserve(to: &table)
         self.addOperate(to: &table)
         self.addSchedules(to: &table)
         return table

@@ -79,7 +79,7 @@ struct PythonZones {
                 else:
                     # What the clock shows, minute by minute; `passed` is the latest that it has shown or skipped.
                     passed = None
-                    for t, local in minutes(zone, start - 200000, end):
+                    for t, local in minutes(zone, start - 216000, end):
                         if passed is None:
                             passed = local
                             continue

@@ -30,6 +30,8 @@ struct ScheduleBed {
     var held: [ScheduleMachine.Firing] = []
     var other: [ScheduleMachine.Action] = []
     var plans: [SchedulePlan] = []
+    private var waiting: [ScheduleMachine.Action] = []
+    private var isPerforming = false
     var fate: (ScheduleMachine.Firing) -> Fate = { _ in .accepted }
 
     /// 2026-07-28 12:00 UTC.
@@ -104,8 +106,16 @@ struct ScheduleBed {
         }
     }
 
+    /// What a report brings comes after what is there already: a queue, since thousands may follow one another.
     private mutating func perform(_ actions: [ScheduleMachine.Action]) {
-        for action in actions {
+        self.waiting += actions
+        guard !self.isPerforming else { return }
+        self.isPerforming = true
+        defer { self.isPerforming = false }
+        var next = 0
+        while next < self.waiting.count {
+            let action = self.waiting[next]
+            next += 1
             switch action {
             case .fire(let firing):
                 switch self.fate(firing) {
@@ -125,6 +135,7 @@ struct ScheduleBed {
             case .skipped, .clockWentBack: self.other.append(action)
             }
         }
+        self.waiting = []
     }
 
     private mutating func keep(_ firing: ScheduleMachine.Firing) {

@@ -85,7 +85,7 @@ import Testing
         bed.jump(TimeSpan.seconds(365 * 86_400))
         #expect(bed.other == [.skipped(try ScheduleBed.key("f"), count: Limits.Schedules.counted, isMore: true)])
         bed.pass(.seconds(60))
-        #expect(bed.minutes.last == 365 * 1_440 + 1)
+        #expect(bed.minutes.last == Int64(365 * 1_440 + 1))
     }
 
     // MARK: refusals
@@ -302,6 +302,7 @@ import Testing
         bed.kill()
         bed.pass(.seconds(3 * 3_600))
         let fired = Dictionary(grouping: bed.fired, by: \.key).mapValues { $0.map(\.due) }
+        var whole = 0
         for plan in plans {
             var expected: [Timestamp] = []
             var next = plan.clock.next(after: plan.since)
@@ -309,8 +310,14 @@ import Testing
                 expected.append(time)
                 next = plan.clock.next(after: time)
             }
-            #expect(fired[plan.key] ?? [] == expected, "seed \(seed), \(plan.key), \(plan.clock.cron)")
+            let found = fired[plan.key] ?? []
+            // A long row of misfortunes may end in times left out, which are counted; no time fires twice or out of order.
+            let skipped = Int(bed.records[plan.key]?.skipped ?? 0)
+            #expect(found.count == expected.count - skipped, "seed \(seed), \(plan.key), \(plan.clock.cron)")
+            #expect(zip(found, found.dropFirst()).allSatisfy { $0 < $1 } && Set(found).isSubset(of: expected))
+            if skipped == 0 { whole += 1 }
         }
+        #expect(whole >= 80)
     }
 
     @Test func thousandsOfSchedulesFireAtMidnightAndCostNothingBetween() throws {
