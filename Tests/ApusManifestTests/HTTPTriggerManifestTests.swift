@@ -83,7 +83,7 @@ import Testing
         let found = errors(
             function("triggers:\n- http: {path: \"/a/{x}\"}\n- {name: b, http: {path: \"/a/{y}\", methods: [GET, POST]}}"))
         #expect(found.count == 1, "\(found)")
-        #expect(found.first?.hasPrefix("f.yaml:9:26: `spec.triggers[1].http`: POST /a/{y} is taken already") == true, "\(found)")
+        #expect(found.first?.hasPrefix("f.yaml:9:28: `spec.triggers[1].http`: POST /a/{y} is taken already") == true, "\(found)")
     }
 
     @Test(
