@@ -18,6 +18,10 @@ final class ShardRuntime: @unchecked Sendable {
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
     var listener: HTTPListener?
+    /// Who holds which token.
+    var principals = PrincipalDirectory()
+    var refusals = RefusalJournal()
+    private var streamWatch: LoopTimer?
     private(set) var isStopping = false
     /// Streams that only their client or the server's end completes.
     private var streams: [ObjectIdentifier: any EndableStream] = [:]
@@ -49,6 +53,8 @@ final class ShardRuntime: @unchecked Sendable {
         self.starts = starts
     }
 
+    var now: Timestamp { self.shard.now }
+
     /// Shared with the shard's callbacks, which are made before `self` is whole.
     private let starts: StartWatch
 
@@ -73,6 +79,13 @@ final class ShardRuntime: @unchecked Sendable {
 
     func closed(_ stream: any EndableStream) { self.streams[ObjectIdentifier(stream)] = nil }
 
+    /// Calls `sweep` now and then, until the end.
+    func watchStreams(_ sweep: @escaping () -> Void) {
+        let timer = LoopTimer(self.loop, onFire: sweep)
+        timer.start(milliseconds: Limits.Access.sweepMilliseconds, repeating: Limits.Access.sweepMilliseconds)
+        self.streamWatch = timer
+    }
+
     // MARK: the end
 
     /// Nothing waits for a start any more. Before ``stop(until:_:)``, so that deployments can end.
@@ -88,6 +101,8 @@ final class ShardRuntime: @unchecked Sendable {
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
         let stop = RuntimeStop(self.loop, afterMilliseconds: milliseconds + Limits.Server.killMilliseconds) {
+            self.streamWatch?.close()
+            self.streamWatch = nil
             self.logs.close {
                 self.nursery.close()
                 completion()

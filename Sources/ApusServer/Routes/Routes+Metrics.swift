@@ -11,6 +11,7 @@ extension Routes {
         var shard: ShardStatistics
         var listener: HTTPListener.Statistics
         var connections: Int
+        var refusals: RefusalJournal
         var attemptsInFlight: Int
         var workers: Int
         var logLinesDropped: UInt64
@@ -29,7 +30,7 @@ extension Routes {
                     Scrape(
                         shard: runtime.shard.statistics,
                         listener: runtime.listener?.statistics ?? HTTPListener.Statistics(),
-                        connections: runtime.listener?.connectionCount ?? 0,
+                        connections: runtime.listener?.connectionCount ?? 0, refusals: runtime.refusals,
                         attemptsInFlight: runtime.shard.attemptsInFlight, workers: runtime.shard.instances().count,
                         logLinesDropped: runtime.logs.dropped
                     )
@@ -74,6 +75,12 @@ extension Routes {
         sum("apus_http_requests_total", "Requests that were read.", .counter) { Double($0.listener.requests) }
         sum("apus_http_refused_total", "Requests refused before their handler ran.", .counter) {
             Double($0.listener.refused)
+        }
+        sum("apus_http_unauthenticated_total", "Requests without a token that holds.", .counter) {
+            Double($0.refusals.unauthenticated)
+        }
+        sum("apus_http_forbidden_total", "Requests whose token lacks the role.", .counter) {
+            Double($0.refusals.forbidden)
         }
         sum("apus_http_connections_total", "Connections that were accepted.", .counter) {
             Double($0.listener.connections)

@@ -49,6 +49,8 @@ public struct Catalogue: Sendable {
         case topicApplied(Topic, previous: Topic?)
         case topicRemoved(Topic)
         case fateDecided(DeadLetterID, ControlRecord.DeadLetterFate)
+        /// A token was made or revoked.
+        case principalApplied(ResourceName)
         /// The record said nothing new: the deletion of what is not there, an older generation.
         case none
     }
@@ -62,6 +64,8 @@ public struct Catalogue: Sendable {
     public private(set) var functions: [ResourceName: Function] = [:]
     public private(set) var topics: [TopicName: Topic] = [:]
     public private(set) var fates: [DeadLetterID: ControlRecord.DeadLetterFate] = [:]
+    /// Revoked and expired ones too.
+    public private(set) var principals: [ResourceName: PrincipalDeployment] = [:]
     private var names: [FunctionID: ResourceName] = [:]
     /// By key of the record; kept through deletions.
     private var generations: [String: UInt64] = [:]
@@ -97,6 +101,10 @@ public struct Catalogue: Sendable {
             guard case .topic(let manifest) = try Self.manifest(manifest, record) else { throw Self.mismatch(record) }
             let topic = Topic(generation: record.generation, manifest: manifest, updated: record.time)
             change = .topicApplied(topic, previous: self.topics.updateValue(topic, forKey: topic.name))
+        case (.principal, .principal(let principal)):
+            guard let name = ResourceName(record.namespace, record.name) else { throw Self.mismatch(record) }
+            self.principals[name] = principal
+            change = .principalApplied(name)
         case (.function, .deleted): change = self.removeFunction(record)
         case (.topic, .deleted):
             let name = TopicName(record.namespace, record.name)

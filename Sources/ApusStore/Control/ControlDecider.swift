@@ -16,6 +16,8 @@ struct ControlDecider {
         case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
         case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
         case .decideFate(let id, let namespace, let fate): try self.decideFate(id, namespace, fate)
+        case .createPrincipal(let name, let principal): try self.createPrincipal(name, principal)
+        case .revokePrincipal(let name): try self.revokePrincipal(name)
         }
     }
 
@@ -258,7 +260,7 @@ struct ControlDecider {
             switch kind {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
-            case .fate: false
+            case .fate, .principal: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
         guard current == ifMatch else {

@@ -27,6 +27,9 @@ public enum ControlCommand: Sendable, Equatable {
     case deleteTopic(Namespace, String, ifMatch: UInt64?)
     /// What becomes of a dead letter, which the caller found.
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
+    /// A principal that is new, or whose token of before is worth nothing any more.
+    case createPrincipal(ResourceName, PrincipalDeployment)
+    case revokePrincipal(ResourceName)
 }
 
 /// What a command comes to: what to write, and what to answer once it is written.
@@ -42,7 +45,9 @@ public struct ControlDecision: Sendable, Equatable {
 
     /// What became of one document or name.
     public struct Outcome: Sendable, Equatable {
-        public enum Action: String, Sendable, Hashable { case created, updated, unchanged, deleted, redriven, dropped }
+        public enum Action: String, Sendable, Hashable, CaseIterable {
+            case created, updated, unchanged, deleted, redriven, dropped, revoked
+        }
 
         public var kind: ControlRecord.Kind
         public var namespace: Namespace

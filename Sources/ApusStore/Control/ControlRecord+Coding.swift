@@ -38,6 +38,7 @@ extension ControlRecord {
         case .deleted: object["deleted"] = true
         case .topic(let manifest): object["manifest"] = manifest
         case .fate(let fate): object["fate"] = .string(fate.rawValue)
+        case .principal(let principal): principal.write(into: &object)
         case .function(let function):
             object["revision"] = .string(function.revision)
             object["bundle"] = .string(function.bundle)
@@ -100,6 +101,7 @@ extension ControlRecord {
                 throw .badMember("fate")
             }
             return .fate(fate)
+        case .principal: return .principal(try PrincipalDeployment(json))
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .topic(manifest: manifest)

@@ -11,12 +11,15 @@ public struct ControlRecord: Sendable, Equatable {
         case topic = "Topic"
         /// What became of a dead letter; its name is the dead letter's id.
         case fate = "Fate"
+        /// Whoever holds a token.
+        case principal = "Principal"
     }
 
     public enum Content: Sendable, Equatable {
         case function(FunctionDeployment)
         case topic(manifest: JSONValue)
         case fate(DeadLetterFate)
+        case principal(PrincipalDeployment)
         case deleted
     }
 

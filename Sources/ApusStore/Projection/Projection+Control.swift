@@ -59,10 +59,13 @@ extension Projection {
         case .fate(let fate):
             try self.database.prepare("INSERT OR REPLACE INTO fates (id, state, decided) VALUES (?, ?, ?)")
                 .run([.text(record.name), .text(fate.rawValue), .integer(record.time.microseconds)])
+        // Lists of them are made from the catalogue.
+        case .principal: break
         case .deleted:
             switch record.kind {
             case .function: try self.delete("functions", record)
             case .topic: try self.delete("topics", record)
+            case .principal: break
             case .fate: try self.database.prepare("DELETE FROM fates WHERE id = ?").run([.text(record.name)])
             }
         }
