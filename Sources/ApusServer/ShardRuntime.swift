@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHTTP
 internal import ApusHost
+internal import ApusJSON
 internal import ApusLoop
 internal import ApusSandbox
 internal import ApusStore
@@ -22,6 +23,8 @@ final class ShardRuntime: @unchecked Sendable {
     var principals = PrincipalDirectory()
     var refusals = RefusalJournal()
     private var streamWatch: LoopTimer?
+    /// For what is read on this loop; it keeps its memory from one text to the next.
+    let parser = JSONParser()
     private(set) var isStopping = false
     /// Streams that only their client or the server's end completes.
     private var streams: [ObjectIdentifier: any EndableStream] = [:]

@@ -158,9 +158,10 @@ extension Routes {
         exchange.respond(status: 204, headers: [("Set-Cookie", "\(self.cookie("")); Max-Age=0")])
     }
 
-    /// Behind a proxy that ends TLS the browser is told to keep the cookie from plain HTTP.
+    /// Where TLS ends here or in a proxy in front, the browser is told to keep the cookie from plain HTTP.
     private func cookie(_ id: String) -> String {
-        let secure = self.server.configuration.isBehindProxy ? "; Secure" : ""
+        let configuration = self.server.configuration
+        let secure = configuration.certificate != nil || configuration.isBehindProxy ? "; Secure" : ""
         return "\(PresentedCredential.cookie)=\(id); HttpOnly; SameSite=Strict; Path=/\(secure)"
     }
 }

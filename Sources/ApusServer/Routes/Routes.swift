@@ -29,6 +29,7 @@ struct Routes {
     func listener() -> HTTPListener {
         var configuration = HTTPListener.Configuration()
         configuration.allowed.hosts.formUnion(self.server.configuration.allowedHosts)
+        configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
             method == "POST" && Self.takesBundles(path) ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
         }

@@ -1,13 +1,13 @@
 /// Every command there is.
 enum CommandTable {
     static let all: [Command] = [
-        .serve, .deploy, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .token, .console,
-        .schema, .doctor, .version, .help,
+        .serve, .initialize, .deploy, .dev, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .token,
+        .console, .schema, .doctor, .completion, .complete, .version, .help,
     ]
 
     /// Known names that a later version brings.
     static let notYetAvailable = [
-        "agent", "approvals", "audit", "backup", "completion", "cost", "dev", "devices", "init", "mcp",
+        "agent", "approvals", "audit", "backup", "cost", "devices", "mcp",
         "pause", "replay",
         "restore", "resume", "rollback", "secret", "simulate", "tools", "top", "warm",
     ]
