@@ -9,7 +9,11 @@ import Testing
         let parts = token.text.split(separator: "_")
         #expect(parts.count == 3 && parts[0] == "apus" && parts[1] == token.id)
         #expect(token.id.utf8.count == 8 && parts[2].utf8.count == 49)
-        #expect(token.text.utf8.dropFirst(5).allSatisfy { $0 == UInt8(ascii: "_") || Character(UnicodeScalar($0)).isLetter || Character(UnicodeScalar($0)).isNumber })
+        #expect(
+            token.text.utf8.dropFirst(5).allSatisfy {
+                $0 == UInt8(ascii: "_") || Character(UnicodeScalar($0)).isLetter
+                    || Character(UnicodeScalar($0)).isNumber
+            })
         #expect(AccessToken.isWellFormed(token.text))
         #expect(Set((0..<100).map { _ in AccessToken.make().text }).count == 100)
     }

@@ -30,9 +30,10 @@ struct Gate {
     {
         let requirement: Result<Requirement, ApusError>
         do throws(ApusError) {
-            requirement = .success(try found.map { (found) throws(ApusError) in
-                try found.0.requirement(exchange, found.1)
-            } ?? Requirement(.authenticated))
+            requirement = .success(
+                try found.map { (found) throws(ApusError) in
+                    try found.0.requirement(exchange, found.1)
+                } ?? Requirement(.authenticated))
         } catch { requirement = .failure(error) }
         if case .success(let requirement) = requirement, requirement.access == .open {
             // A token is not needed, but one that holds says who asks.

@@ -6,7 +6,9 @@ extension OperationDescription {
     static let access: [String: OperationDescription] = [
         "listTokens": OperationDescription(
             "Expired and revoked ones too.",
-            answers: [Answer(200, "The tokens made in the namespace, by name.", [.json(Schema.items(Schema.named("Token")))])],
+            answers: [
+                Answer(200, "The tokens made in the namespace, by name.", [.json(Schema.items(Schema.named("Token")))])
+            ],
             codes: positionCodes),
         "createToken": OperationDescription(
             """
@@ -51,5 +53,8 @@ extension OperationDescription {
                     pattern: "^(\(Role.allCases.map(\.rawValue).joined(separator: "|")))(@(\\*|[a-z0-9]+))?$"),
             ],
         ],
-        optional: ["expiresIn": Schema.said(Schema.text("30d", pattern: "^[1-9][0-9]{0,2}[hd]$"), "From 1s to 3650d; without it for ever")])
+        optional: [
+            "expiresIn": Schema.said(
+                Schema.text("30d", pattern: "^[1-9][0-9]{0,2}[hd]$"), "From 1s to 3650d; without it for ever")
+        ])
 }

@@ -15,7 +15,9 @@ extension OperationDescription {
                 .query("limit", Schema.integer(1...1_000, default: 100), "How many at most."), position,
             ],
             answers: [
-                Answer(200, "Dead letters without their events, oldest first.", [.json(Schema.items(Schema.named("DeadLetter")))])
+                Answer(
+                    200, "Dead letters without their events, oldest first.",
+                    [.json(Schema.items(Schema.named("DeadLetter")))])
             ],
             codes: positionCodes),
         "getDeadLetter": OperationDescription(

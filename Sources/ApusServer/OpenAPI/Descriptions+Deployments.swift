@@ -9,7 +9,7 @@ extension OperationDescription {
             parameters: [
                 .header("Apus-Bundle", Schema.hash, "The hash of the archive, in hexadecimal.", isRequired: true)
             ],
-            body: [Content("application/x-tar")],
+            body: [Content("application/octet-stream")],
             answers: [
                 Answer(201, "It is stored.", [.json(Schema.object(["bundle": Schema.hash]))]),
                 Answer(200, "It was there already.", [.json(Schema.object(["bundle": Schema.hash]))]),
@@ -44,7 +44,12 @@ extension OperationDescription {
 
     private static let deployExample: JSONValue = [
         "documents": [
-            ["manifest": ["apiVersion": "apus.dev/v1", "kind": "Topic", "metadata": ["name": "documents"], "spec": ["partitions": 4]]]
+            [
+                "manifest": [
+                    "apiVersion": "apus.dev/v1", "kind": "Topic", "metadata": ["name": "documents"],
+                    "spec": ["partitions": 4],
+                ]
+            ]
         ],
         "dryRun": true,
     ]

@@ -7,10 +7,13 @@ extension OperationDescription {
         "Apus-Position", Schema.text("apus.control/0/0"),
         "The answer waits until it shows the write that answered with this position, for at most 5 s.")
     /// The errors of reads that wait for a position.
-    static let positionCodes: [ErrorCode] = [.offsetOutOfRange, .expired, .topicNotFound, .projectionFailed, .logFailed]
+    static let positionCodes: [ErrorCode] = [
+        .offsetOutOfRange, .expired, .topicNotFound, .projectionFailed, .logFailed,
+    ]
 
     static let ifMatch = Parameter.header(
-        "If-Match", Schema.text("\"3\""), "The generation, as `ETag` gave it, that must not have changed since; `\"0\"` for none.")
+        "If-Match", Schema.text("\"3\""),
+        "The generation, as `ETag` gave it, that must not have changed since; `\"0\"` for none.")
     static let positioned = [(name: "Apus-Position", summary: "Where the write is: for a read that must show it.")]
     /// The errors of writes to what is deployed.
     static let controlCodes: [ErrorCode] = [
@@ -20,7 +23,9 @@ extension OperationDescription {
     static let functions: [String: OperationDescription] = [
         "listFunctions": OperationDescription(
             parameters: [position],
-            answers: [Answer(200, "The functions of the namespace, by name.", [.json(Schema.items(Schema.named("Function")))])],
+            answers: [
+                Answer(200, "The functions of the namespace, by name.", [.json(Schema.items(Schema.named("Function")))])
+            ],
             codes: positionCodes),
         "getFunction": OperationDescription(
             "With the positions of its triggers and the workers that exist now.", parameters: [position],
@@ -44,7 +49,10 @@ extension OperationDescription {
             codes: controlCodes + [.functionNotFound]),
         "listRevisions": OperationDescription(
             parameters: [position],
-            answers: [Answer(200, "The revisions that are kept, newest first.", [.json(Schema.items(Schema.named("Revision")))])],
+            answers: [
+                Answer(
+                    200, "The revisions that are kept, newest first.", [.json(Schema.items(Schema.named("Revision")))])
+            ],
             codes: positionCodes + [.functionNotFound]),
         "readLogs": OperationDescription(
             "With `Accept: text/event-stream` the newest lines and then each as it comes, an event a line, until the client leaves.",

@@ -18,7 +18,12 @@ extension OperationDescription {
             answers: [
                 Answer(
                     200, "Each layer of isolation.",
-                    [.json(Schema.items(Schema.object(["name": Schema.text, "enforced": Schema.boolean, "detail": Schema.text])))])
+                    [
+                        .json(
+                            Schema.items(
+                                Schema.object(["name": Schema.text, "enforced": Schema.boolean, "detail": Schema.text]))
+                        )
+                    ])
             ]),
         "getOpenAPI": OperationDescription(
             "The same for every server of this version; `apus schema --openapi` prints it without one.",

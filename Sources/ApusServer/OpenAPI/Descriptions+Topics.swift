@@ -44,7 +44,9 @@ extension OperationDescription {
             isEndless: true),
         "listTopics": OperationDescription(
             parameters: [position],
-            answers: [Answer(200, "The topics of the namespace, by name.", [.json(Schema.items(Schema.named("Topic")))])],
+            answers: [
+                Answer(200, "The topics of the namespace, by name.", [.json(Schema.items(Schema.named("Topic")))])
+            ],
             codes: positionCodes),
         "getTopic": OperationDescription(
             parameters: [position], answers: [Answer(200, "The topic.", [.json(Schema.named("Topic"))])],

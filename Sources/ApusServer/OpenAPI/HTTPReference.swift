@@ -14,11 +14,13 @@ struct HTTPReference {
             text += "\n## \(group.name)\n\n| request | what it does | who may |\n|---|---|---|\n"
             for operation in members {
                 let line = "\(operation.method) \(operation.path)"
-                text += "| [`\(line)`](#\(operation.id.lowercased())) | \(operation.summary) | \(operation.access.sentence) |\n"
+                text +=
+                    "| [`\(line)`](#\(operation.id.lowercased())) | \(operation.summary) | \(operation.access.sentence) |\n"
             }
             for operation in members { text += self.section(operation) }
         }
-        text += "\n## Forms\n\nMembers marked `?` may be missing. More members may come; do not fail on those you do not know.\n"
+        text +=
+            "\n## Forms\n\nMembers marked `?` may be missing. More members may come; do not fail on those you do not know.\n"
         for (name, schema) in Schema.components where name != "Manifest" { text += Self.form(name, schema) }
         return text
     }
@@ -43,14 +45,16 @@ struct HTTPReference {
 
     private func section(_ operation: Operation) -> String {
         let description = OperationDescription.of(operation) ?? OperationDescription(answers: [])
-        var text = "\n<a id=\"\(operation.id.lowercased())\"></a>\n### \(operation.method) \(operation.path)\n\n\(operation.summary)"
+        var text =
+            "\n<a id=\"\(operation.id.lowercased())\"></a>\n### \(operation.method) \(operation.path)\n\n\(operation.summary)"
         text += description.details.isEmpty ? "\n" : " \(description.details)\n"
         text += "\nWho may: \(operation.access.sentence).\n"
         if !description.parameters.isEmpty {
             text += "\n| parameter | in | meaning |\n|---|---|---|\n"
             for parameter in description.parameters {
                 let name = parameter.isRequired ? "`\(parameter.name)`" : "`\(parameter.name)`?"
-                text += "| \(name) | \(parameter.place.rawValue) | \(parameter.summary)\(Self.bounds(parameter.schema)) |\n"
+                text +=
+                    "| \(name) | \(parameter.place.rawValue) | \(parameter.summary)\(Self.bounds(parameter.schema)) |\n"
             }
         }
         if !description.body.isEmpty {
@@ -93,7 +97,8 @@ struct HTTPReference {
         var text = "\n### \(name)\n\n| member | form | meaning |\n|---|---|---|\n"
         for member in schema["properties"]?.object ?? JSONObject() {
             let mark = required.contains(member.name) ? "" : "?"
-            text += "| `\(member.name)`\(mark) | \(Self.type(member.value)) | \(member.value["description"]?.string ?? "") |\n"
+            text +=
+                "| `\(member.name)`\(mark) | \(Self.type(member.value)) | \(member.value["description"]?.string ?? "") |\n"
         }
         return text
     }

@@ -34,7 +34,8 @@ struct OpenAPIDocument {
             "openapi": "3.1.0",
             "info": [
                 "title": "Apus", "version": "v1",
-                "description": .string(Self.introduction), "license": ["name": "Apache-2.0", "identifier": "Apache-2.0"],
+                "description": .string(Self.introduction),
+                "license": ["name": "Apache-2.0", "identifier": "Apache-2.0"],
             ],
             "servers": [["url": "/"]],
             "security": [["token": []], ["session": []]],
@@ -145,7 +146,8 @@ struct OpenAPIDocument {
                 ]
             ]
             // A status may be an answer and an error, as 503 is of a server that is not ready.
-            var response = json[String(status)] ?? ["description": .string(codes.map(\.rawValue).joined(separator: ", "))]
+            var response =
+                json[String(status)] ?? ["description": .string(codes.map(\.rawValue).joined(separator: ", "))]
             var content = response["content"] ?? [:]
             content[Problem.mediaType] = problem
             response["content"] = content

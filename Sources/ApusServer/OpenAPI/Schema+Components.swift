@@ -39,7 +39,8 @@ extension Schema {
     private static let functionMembers: JSONObject = [
         "name": label, "namespace": label, "generation": count,
         "revision": said(hash, "The hash of manifest, bundle and layer"), "bundle": hash,
-        "layer": said(orNull(text), "The key of its dependencies"), "manifest": said(orNull(["type": "object"]), "As it was deployed"),
+        "layer": said(orNull(text), "The key of its dependencies"),
+        "manifest": said(orNull(["type": "object"]), "As it was deployed"),
         "created": time, "updated": time,
     ]
     private static let function = object(functionMembers)

@@ -38,7 +38,8 @@ public struct AccessToken: Sendable, Equatable {
         let bodyCount = prefix.count + Self.idCharacters + 1 + Self.secretCharacters
         guard bytes.count == bodyCount + Self.checksumCharacters, bytes.starts(with: prefix) else { return false }
         guard bytes[prefix.count + Self.idCharacters] == UInt8(ascii: "_") else { return false }
-        return Self.checksum(String(decoding: bytes[..<bodyCount], as: UTF8.self)).utf8.elementsEqual(bytes[bodyCount...])
+        return Self.checksum(String(decoding: bytes[..<bodyCount], as: UTF8.self)).utf8.elementsEqual(
+            bytes[bodyCount...])
     }
 
     private static func checksum(_ body: String) -> String {

@@ -113,7 +113,8 @@ import Testing
         let bed = try TokenBed()
         // The head announces more than is ever sent: only an answer on the head can come.
         let client = try #require(
-            try? RawRequest(port: bed.bed.port, "POST /v1/bundles HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000000\r\n\r\n"))
+            try? RawRequest(
+                port: bed.bed.port, "POST /v1/bundles HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000000\r\n\r\n"))
         #expect(client.answer.hasPrefix("HTTP/1.1 401"))
         bed.bed.server.stop()
     }

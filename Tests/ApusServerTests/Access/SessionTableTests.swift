@@ -49,7 +49,8 @@ import Testing
 
     @Test mutating func oneTokenHasSoManyCodesAndSessionsTheOldestFallAway() throws {
         for index in 0...Limits.Access.loginsPerToken {
-            try self.table.add(code: self.hash("c\(index)"), for: self.token, now: Timestamp(milliseconds: Int64(index)))
+            try self.table.add(
+                code: self.hash("c\(index)"), for: self.token, now: Timestamp(milliseconds: Int64(index)))
         }
         #expect(self.table.codeCount == Limits.Access.loginsPerToken)
         #expect(try self.table.redeem(self.hash("c0"), as: self.hash("s"), now: self.second(1)) == nil)

@@ -11,7 +11,8 @@ import Testing
 
     @Test func aTokenIsShownOnceAndWorksOnEveryShardAtOnce() throws {
         let bed = try TokenBed(shards: 3)
-        let made = try bed.create(#"{"name":"ci","roles":["deployer","reader@team"],"expiresIn":"30d"}"#, with: bed.bed.token)
+        let made = try bed.create(
+            #"{"name":"ci","roles":["deployer","reader@team"],"expiresIn":"30d"}"#, with: bed.bed.token)
         let answer = try self.json(made)
         #expect(made.status == 201 && made.header("Cache-Control") == "no-store")
         #expect(answer["roles"] == ["deployer@default", "reader@team"] && answer["state"] == "active")
@@ -45,8 +46,11 @@ import Testing
         let bed = try TokenBed()
         let admin = try bed.token("team-admin", ["admin@team", "reader@search"])
         #expect(try bed.create(#"{"name":"a","roles":["deployer"]}"#, in: "team", with: admin).status == 201)
-        #expect(try bed.create(#"{"name":"b","roles":["admin","reader@search"]}"#, in: "team", with: admin).status == 201)
-        for roles in [#"["reader@*"]"#, #"["reader@default"]"#, #"["deployer@search"]"#, #"["reader","caller@default"]"#] {
+        #expect(
+            try bed.create(#"{"name":"b","roles":["admin","reader@search"]}"#, in: "team", with: admin).status == 201)
+        for roles in [
+            #"["reader@*"]"#, #"["reader@default"]"#, #"["deployer@search"]"#, #"["reader","caller@default"]"#,
+        ] {
             let refused = try bed.create(#"{"name":"c","roles":\#(roles)}"#, in: "team", with: admin)
             #expect(refused.status == 403 && ServerBed.problem(refused) == "forbidden", "\(roles)")
         }
@@ -118,8 +122,10 @@ import Testing
             content: .principal(principal))
         _ = try queue.follow(try ControlRecord(record.event))
         let directory = PrincipalDirectory(admin: TokenHash(of: "a"), queue.catalogue.principals)
-        #expect(directory.find(TokenHash(of: "t"), now: .zero) == .holds(
-            Principal(name: name.description, roles: principal.roles)))
+        #expect(
+            directory.find(TokenHash(of: "t"), now: .zero)
+                == .holds(
+                    Principal(name: name.description, roles: principal.roles)))
         #expect(directory.find(TokenHash(of: "a"), now: .zero) == .holds(.administrator))
         #expect(directory.find(TokenHash(of: "x"), now: .zero) == .unknown)
     }
