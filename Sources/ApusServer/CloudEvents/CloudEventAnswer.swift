@@ -71,7 +71,7 @@ struct CloudEventAnswer {
 
     private static func inJSON(_ json: [UInt8], _ mode: Mode) -> CloudEventAnswer {
         CloudEventAnswer(
-            contentType: mode.mediaType ?? Problem.mediaType, headers: [],
+            contentType: mode.mediaType ?? "application/json", headers: [],
             body: mode == .batched ? [UInt8(ascii: "[")] + json + [UInt8(ascii: "]")] : json)
     }
 

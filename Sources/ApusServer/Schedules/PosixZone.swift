@@ -1,6 +1,7 @@
 internal import ApusManifest
 
-/// The rule at the end of a time zone file: `CET-1CEST,M3.5.0,M10.5.0/3`. It says what holds after the file's last change, for ever.
+/// The rule at the end of a time zone file: `CET-1CEST,M3.5.0,M10.5.0/3`. It says what holds after the file's last
+/// change, for ever.
 struct PosixZone: Sendable, Equatable {
     /// A day of the year and a time on it, by the clock that holds until then.
     struct Moment: Sendable, Equatable {

@@ -3,7 +3,8 @@ internal import ApusJSON
 internal import ApusStore
 
 extension ScheduleMachine.Firing {
-    /// What the function gets. The id is made from the trigger and the time it stands for, so that a repetition would show.
+    /// What the function gets. The id is made from the trigger and the time it stands for, so that a repetition would
+    /// show.
     func event(now: Timestamp) -> Event {
         let due = RFC3339.format(self.due)
         let data: JSONValue = [

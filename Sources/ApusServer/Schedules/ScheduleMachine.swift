@@ -3,11 +3,13 @@ internal import ApusManifest
 
 /// Decides when scheduled triggers fire. No I/O and no clock: `now` is wall time, and may jump either way.
 ///
-/// A firing is one transaction: the invocation together with the state that follows. Until that is durable the state is the old
+/// A firing is one transaction: the invocation together with the state that follows. Until that is durable the state is
+/// the old
 /// one, so that a server that is killed at any moment fires what it had not written, and nothing twice.
 struct ScheduleMachine {
     enum Action: Sendable, Equatable {
-        /// Append the invocation and the state that follows it; then report ``accepted(_:_:now:)`` or ``refused(_:now:)``.
+        /// Append the invocation and the state that follows it; then report ``accepted(_:_:now:)`` or
+        /// ``refused(_:now:)``.
         case fire(Firing)
         /// Append the state.
         case keep(ScheduleState)

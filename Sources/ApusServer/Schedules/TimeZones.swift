@@ -3,7 +3,8 @@ internal import ApusManifest
 internal import Glibc
 internal import Synchronization
 
-/// The time zones of this machine, read from Debian's `tzdata` and kept for the life of the process. Calls read files: never from a
+/// The time zones of this machine, read from Debian's `tzdata` and kept for the life of the process. Calls read files:
+/// never from a
 /// loop.
 final class TimeZones: Sendable {
     private let folder: String

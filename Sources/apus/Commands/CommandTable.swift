@@ -24,6 +24,8 @@ enum CommandTable {
         .resume,
         .rollback,
         .warm,
+        .token,
+        .console,
         .version,
         .help,
     ]
@@ -33,14 +35,12 @@ enum CommandTable {
         "agent",
         "approvals",
         "audit",
-        "console",
         "cost",
         "devices",
         "mcp",
         "replay",
         "secret",
         "simulate",
-        "token",
         "tools",
         "top",
     ]

@@ -318,7 +318,8 @@ import Testing
                 next = plan.clock.next(after: time)
             }
             let found = fired[plan.key] ?? []
-            // A long row of misfortunes may end in times left out, which are counted; no time fires twice or out of order.
+            // A long row of misfortunes may end in times left out, which are counted; no time fires twice or out of
+            // order.
             let skipped = Int(bed.records[plan.key]?.skipped ?? 0)
             #expect(found.count == expected.count - skipped, "seed \(seed), \(plan.key), \(plan.clock.cron)")
             #expect(zip(found, found.dropFirst()).allSatisfy { $0 < $1 } && Set(found).isSubset(of: expected))

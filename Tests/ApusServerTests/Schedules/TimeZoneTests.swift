@@ -8,7 +8,8 @@ import Testing
 @Suite struct TimeZoneTests {
     private let zones = TimeZones()
 
-    /// With several kinds of odd changes: by half an hour, below UTC's day, twice a year in Ramadan, a day left out, DST in winter.
+    /// With several kinds of odd changes: by half an hour, below UTC's day, twice a year in Ramadan, a day left out,
+    /// DST in winter.
     static let names = [
         "Europe/Paris", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Casablanca",
         "Pacific/Apia", "Europe/Dublin", "Asia/Kathmandu", "America/St_Johns", "Pacific/Chatham", "Asia/Tehran",
