@@ -94,7 +94,8 @@ extension OperationDescription {
     /// Descriptions by the id of their operation, in groups as the reference shows them.
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
         ("Functions", functions), ("Topics and events", topics), ("Dead letters", deadLetters),
-        ("Deployments", deployments), ("Tokens and logins", access), ("The server", system),
+        ("Deployments", deployments), ("Tokens and logins", access), ("Backup and retention", retention),
+        ("The server", system),
     ]
 
     static func of(_ operation: Operation) -> OperationDescription? {
