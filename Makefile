@@ -10,7 +10,7 @@ help:
 	@echo "make bench            all benchmarks, each beside its floor"
 	@echo "make soak             simulator and kill tests with many more seeds"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
-	@echo "make install          bin/apus and libexec/apus below PREFIX=$(PREFIX)"
+	@echo "make install          bin, libexec, a systemd unit and completions below PREFIX=$(PREFIX) (and DESTDIR)"
 
 packages:
 	@scripts/packages build
@@ -23,6 +23,7 @@ demo: release
 	@scripts/demo
 
 test: packages
+	@scripts/packages test || echo "apus: some peers of tests cannot be installed; these tests say so and skip"
 	@scripts/test $(SUITES)
 
 bench: release
@@ -35,7 +36,8 @@ soak: packages
 	@APUS_SOAK=1 APUS_SEEDS=20000 scripts/test build simulation integration
 
 install: release
-	@scripts/install $(PREFIX)
+	@DESTDIR='$(DESTDIR)' scripts/install '$(PREFIX)'
+	@[ -n '$(DESTDIR)' ] || echo "Next: systemd-sysusers && systemd-tmpfiles --create apus.conf && systemctl daemon-reload && systemctl enable --now apus"
 
 clean:
 	rm -rf .build .build-fuzz

@@ -20,6 +20,8 @@ public struct ServerConfiguration: Sendable {
     public var certificate: HTTPCertificate?
     public var telemetry = TelemetryConfiguration()
     public var retention = RetentionConfiguration()
+    /// Open connections of one shard; more wait in the kernel's queue.
+    public var connections = Limits.HTTP.connections
     /// Whether `/` serves the console.
     public var isConsoleEnabled = true
     /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.

@@ -40,10 +40,6 @@ extension Routes {
     func invoke(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let name = try self.function(parameters)
-            // The head may have come before the end began, and the body after it.
-            if self.runtime.isStopping {
-                throw ApusError(.shuttingDown, "the server is stopping: try again in a moment")
-            }
             guard let entry = self.runtime.directory[name] else {
                 throw ApusError(.functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
             }

@@ -19,6 +19,7 @@ struct Routes {
     func listener() -> HTTPListener {
         var configuration = HTTPListener.Configuration()
         configuration.allowed.hosts.formUnion(self.server.configuration.allowedHosts)
+        configuration.connections = self.server.configuration.connections
         configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
             method == "POST" && path == "/v1/bundles" ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
@@ -26,8 +27,17 @@ struct Routes {
         let server = self.server
         configuration.admit = { Self.admit($0, server) }
         let router = self.table().router
-        return HTTPListener(loop: self.runtime.loop, configuration: configuration) { router.dispatch($0) }
+        let runtime = self.runtime
+        return HTTPListener(loop: runtime.loop, configuration: configuration) { exchange in
+            // The head may have been let in before the end began. What handlers reach for may be gone by now.
+            guard !runtime.isStopping || exchange.rawPath == "/healthz" else {
+                return exchange.respond(Self.stopping, headers: [("Retry-After", "1")])
+            }
+            router.dispatch(exchange)
+        }
     }
+
+    private static let stopping = Problem(.shuttingDown, "the server is stopping: try again in a moment")
 
     /// Decided on the head, before a body is read.
     private static func admit(_ exchange: HTTPExchange, _ server: Server) -> Problem? {
@@ -41,7 +51,7 @@ struct Routes {
             )
         }
         switch server.state.withLock({ $0 }) {
-        case .stopping: return Problem(.shuttingDown, "the server is stopping: try again in a moment")
+        case .stopping: return Self.stopping
         case .starting, .serving: return nil
         }
     }

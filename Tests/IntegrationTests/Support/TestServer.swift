@@ -67,6 +67,41 @@ final class TestServer {
         }
     }
 
+    /// Starts another server that takes this one's place, and waits until this one is gone.
+    /// - Throws: what the new one said when it did not come to that.
+    func upgrade() throws {
+        let old = self.process
+        let portFile = "\(self.folder)/port"
+        unlink(portFile)
+        let arguments =
+            ["serve", "--upgrade", "--data", self.data, "--listen", "127.0.0.1:\(self.port)", "--port-file", portFile]
+            + self.extra
+        let new = try ChildProcess("\(self.tree)/bin/apus", arguments, in: self.folder)
+        let isServing = try waitUntil(seconds: 30) {
+            guard new.isRunning else { throw ApusError(.notReady, "the successor ended: \(new.errors)") }
+            return (try? readFile(portFile))?.contains(0x0A) ?? false
+        }
+        self.process = new
+        guard isServing, old?.wait(seconds: 90) == 0 else {
+            throw ApusError(.notReady, "no upgrade: \(old?.errors ?? "") \(new.errors)")
+        }
+    }
+
+    /// The process that serves this data directory, found by what it holds open: a successor in the background is nobody's child.
+    func successor() throws -> pid_t {
+        guard let directory = opendir("/proc") else { throw ApusError(.internal, "no /proc") }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard let pid = pid_t(name), let words = try? readFile("/proc/\(pid)/cmdline") else { continue }
+            let line = words.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            if line.first == "\(self.tree)/bin/apus", line.contains(self.data) { return pid }
+        }
+        throw ApusError(.notFound, "nobody serves \(self.data)")
+    }
+
     func kill9() {
         self.process?.signal(SIGKILL)
         _ = self.process?.wait(seconds: 10)
