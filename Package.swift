@@ -84,7 +84,7 @@ let package = Package(
                 "ApusSandbox", "ApusStore", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusLoop", "CShims"]),
+        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLoop", "CShims"]),
 
         .executableTarget(
             name: "apus",

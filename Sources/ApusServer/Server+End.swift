@@ -42,6 +42,7 @@ extension Server {
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
+        self.schedules.stop()
         self.deployer.stop()
         self.control.stop()
         let done = self.shards.map { runtime in

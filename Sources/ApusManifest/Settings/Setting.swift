@@ -87,6 +87,7 @@ public struct SettingValue: Sendable {
         switch kind {
         case .span: self.span.description
         case .bytes: Quantity.text(bytes: self.integer)
+        case .fraction where self.fraction == self.fraction.rounded(): "\(Int(self.fraction))"
         default: self.written
         }
     }

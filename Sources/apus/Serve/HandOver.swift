@@ -104,12 +104,12 @@ final class HandOver {
             guard peer.user == 0 || peer.user == geteuid() else {
                 return try line.send(.refused("user \(peer.user) may not upgrade this server: root may"))
             }
-            if case .offered(_, let process, _) = self.state {
-                return try line.send(.refused("another upgrade is under way, by process \(process): wait for its end"))
-            }
-            // Sent together with the connection, or at once after it.
+            // Sent at once after the connection. Read in any case: what is closed with something unread is a reset to the other end.
             guard case .hello? = try line.receive(milliseconds: Limits.Serve.lingerStepMilliseconds)?.message else {
                 return
+            }
+            if case .offered(_, let process, _) = self.state {
+                return try line.send(.refused("another upgrade is under way, by process \(process): wait for its end"))
             }
             try line.send(.offer(self.offer), descriptors: self.sockets)
             self.state = .offered(line, process: peer.process, since: Self.now)

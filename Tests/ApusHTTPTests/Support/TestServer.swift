@@ -54,7 +54,12 @@ final class TestServer: Sendable {
         return signal
     }
 
-    func handOver() { self.loop.post { self.listener?.handOver() } }
+    func handOver() {
+        _ = self.onLoop {
+            self.listener?.handOver()
+            return true
+        }
+    }
 
     /// Begins a stop that keeps idle connections for their next request.
     func beginLinger(withinMilliseconds milliseconds: UInt64) -> Signal<Bool> {
