@@ -4,6 +4,12 @@ internal import Synchronization
 
 /// The end of a server: for good, or so that another one goes on in its place.
 extension Server {
+    /// Why it is not ready, a sentence each, as `/readyz` says; empty when it is.
+    public var problems: [String] {
+        Routes.problems(
+            state: self.state.withLock { $0 }, log: self.log.status, projection: self.projection.failure)
+    }
+
     /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
     public func stop() {
         self.settle(drainSeconds: self.configuration.drainSeconds, keepsListeners: false)

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define DESCRIPTORS_MAX 64
@@ -44,12 +45,25 @@ int apus_notify(const char *path, const char *text) {
     return sent < 0 ? -error : 0;
 }
 
-static void await_child(int report, pid_t child, const char *notify) {
+// All of it, or less at the end.
+static size_t read_all(int descriptor, void *bytes, size_t size) {
+    size_t done = 0;
+    while (done < size) {
+        ssize_t length = read(descriptor, (char *)bytes + done, size - done);
+        if (length < 0 && errno == EINTR) continue;
+        if (length <= 0) break;
+        done += (size_t)length;
+    }
+    return done;
+}
+
+static void await_server(int report, const char *notify) {
+    pid_t server = 0;
     unsigned char code = 1;
-    while (read(report, &code, 1) < 0 && errno == EINTR) continue;
+    if (read_all(report, &server, sizeof server) != sizeof server || read_all(report, &code, 1) != 1) _exit(1);
     if (code == 0 && notify != NULL) {
         char text[64];
-        snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", (int)child);
+        snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", (int)server);
         apus_notify(notify, text);
     }
     _exit(code);
@@ -58,19 +72,27 @@ static void await_child(int report, pid_t child, const char *notify) {
 int apus_continue_in_background(const char *notify) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
-    pid_t child = fork();
-    if (child < 0) {
+    pid_t middle = fork();
+    if (middle < 0) {
         int error = errno;
         close(ends[0]);
         close(ends[1]);
         return -error;
     }
-    if (child > 0) {
+    if (middle > 0) {
         close(ends[1]);
-        await_child(ends[0], child, notify);
+        int status;
+        while (waitpid(middle, &status, 0) < 0 && errno == EINTR) continue;
+        await_server(ends[0], notify);
     }
     close(ends[0]);
     setsid();
+    // The one in the middle ends at once, so that the server is its supervisor's child before that hears of it: systemd does not wait
+    // for the end of a main process that is another one's child, and would kill it where it should let it stop.
+    pid_t server = fork();
+    if (server != 0) _exit(server < 0 ? 1 : 0);
+    server = getpid();
+    if (write(ends[1], &server, sizeof server) != sizeof server) _exit(1);
     return ends[1];
 }
 

@@ -23,7 +23,10 @@ struct UpgradeTests {
         let stop = "\(server.folder)/stop"
         let load = try ChildProcess(
             "/usr/bin/python3",
-            ["\(InstalledTree.packageRoot)/Tests/IntegrationTests/Support/load.py", "\(server.port)", try self.token(server), stop],
+            [
+                "\(InstalledTree.packageRoot)/Tests/Peers/upgrade_load.py", "\(server.port)", try self.token(server),
+                stop,
+            ],
             in: server.folder)
         for _ in 0..<3 {
             let before = server.consume("out").count
@@ -101,7 +104,11 @@ struct UpgradeTests {
             #expect(server.apus("get", "functions").status == 0)
         }
         let starved = try ChildProcess(
-            "/bin/sh", ["-c", "ulimit -n 64; exec \(server.tree)/bin/apus serve --upgrade --data \(server.data) --listen 127.0.0.1:0"],
+            "/bin/sh",
+            [
+                "-c",
+                "ulimit -n 64; exec \(server.tree)/bin/apus serve --upgrade --data \(server.data) --listen 127.0.0.1:0",
+            ],
             in: server.folder)
         #expect(starved.wait(seconds: 30) == 1)
         #expect(starved.errors.contains("[sandbox_unavailable]"), "\(starved.errors)")

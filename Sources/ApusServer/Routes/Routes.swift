@@ -27,7 +27,6 @@ struct Routes {
         let (server, runtime) = (self.server, self.runtime)
         configuration.admit = { Self.admit($0, server, runtime) }
         let router = self.table().router
-        let runtime = self.runtime
         return HTTPListener(loop: runtime.loop, configuration: configuration) { exchange in
             // The head may have been let in before the end began. What handlers reach for may be gone by now.
             guard !runtime.isStopping || exchange.rawPath == "/healthz" else {

@@ -13,9 +13,9 @@ int apus_next_signal(int descriptor);
 /// Sends one datagram to the supervisor at `path` (an abstract address begins with @). 0 or -errno.
 int apus_notify(const char *path, const char *text);
 
-/// Goes on in a child of its own session. There it returns the descriptor on which to report: one byte, 0 once all is well. The
+/// Goes on in a process of its own session, which belongs to whoever adopts orphans. There it returns the descriptor on which to report: one byte, 0 once all is well. The
 /// parent waits for that byte and ends with it as exit code, with 1 when the child ended before; it never returns. -errno when there
-/// is no child. To be called before any thread exists. `notify` is the supervisor's address, or NULL: it is told of the new main
+/// is no process. To be called before any thread exists. `notify` is the supervisor's address, or NULL: it is told of the new main
 /// process by the parent, the one that it knows.
 int apus_continue_in_background(const char *notify);
 

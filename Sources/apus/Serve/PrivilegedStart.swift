@@ -39,6 +39,7 @@ struct PrivilegedStart {
             (self.sockets, self.port) = try Self.listen(configuration)
             try DataDirectory.prepareFolder(configuration.dataDirectory)
         }
+        if options.isUpgrade { try ServiceGroup.leaveControl() }
         let nursery = try Nursery.start(
             Nursery.Configuration(
                 executable: files.nursery, dataDirectory: configuration.dataDirectory, runtimes: files.runtimes,

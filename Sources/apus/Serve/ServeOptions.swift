@@ -28,6 +28,8 @@ struct ServeOptions {
     /// Return once the server serves.
     var isInBackground = false
 
+    init() {}
+
     /// - Throws: `configuration_invalid` with all that is wrong.
     init(_ arguments: ParsedArguments, _ environment: [String: String]) throws {
         try Configuration(arguments, environment).apply(to: &self)

@@ -39,6 +39,7 @@ enum ServerProcess {
             Self.end(because: journal)
         }
         Self.announce(configuration, start, journal)
+        for problem in server.problems { journal.warning("not ready: \(problem)") }
         do throws(ApusError) {
             if let file = start.portFile { try Self.write(start.port, to: file) }
         } catch {

@@ -33,6 +33,12 @@ def call(*words):
     return result.stdout
 
 
+def get(path):
+    token = open("/var/lib/apus/run/admin.token").read().strip()
+    request = urllib.request.Request(f"http://127.0.0.1:8787{path}", headers={"Authorization": f"Bearer {token}"})
+    return urllib.request.urlopen(request, timeout=10).read().decode()
+
+
 def gone(process):
     for _ in range(2000):
         if not os.path.exists(f"/proc/{process}"):
@@ -56,10 +62,9 @@ try:
     open("/tmp/hello/main.py", "w").write("def hello(event, context):\n    return {'hello': event.data['name']}\n")
     call("deploy", "/tmp/hello", "--wait")
     assert json.loads(call("invoke", "hello", "--data", '{"name": "unit"}')) == {"hello": "unit"}
-    ready = json.load(urllib.request.urlopen(urllib.request.Request(
-        "http://127.0.0.1:8787/readyz",
-        headers={"Authorization": "Bearer " + open("/var/lib/apus/run/admin.token").read().strip()})))
-    assert ready["ready"] is True, ready
+    ready = json.loads(get("/readyz"))
+    assert ready["ready"] is True and ready["functions"] == 1, ready
+    assert "\napus_requests_total 1\n" in get("/metrics")
     print("invoked", flush=True)
 
     reload = subprocess.run(shlex.split(unit["ExecReload"]), env=environment, timeout=60, capture_output=True, text=True)
