@@ -11,7 +11,7 @@ help:
 	@echo "make soak             simulator and kill tests with many more seeds"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
 	@echo "make reference        docs/reference/http.md, made again from the code"
-	@echo "make install          bin/apus and libexec/apus below PREFIX=$(PREFIX)"
+	@echo "make install          bin, libexec, a systemd unit and completions below PREFIX=$(PREFIX) (and DESTDIR)"
 
 packages:
 	@scripts/packages build
@@ -24,6 +24,7 @@ demo: release
 	@scripts/demo
 
 test: packages
+	@scripts/packages test || echo "apus: some peers of tests cannot be installed; these tests say so and skip"
 	@scripts/test $(SUITES)
 
 bench: release
@@ -41,7 +42,8 @@ reference: packages
 	@.build/debug/apus schema --reference > docs/reference/http.md
 
 install: release
-	@scripts/install $(PREFIX)
+	@DESTDIR='$(DESTDIR)' scripts/install '$(PREFIX)'
+	@[ -n '$(DESTDIR)' ] || echo "Next: systemd-sysusers && systemd-tmpfiles --create apus.conf && systemctl daemon-reload && systemctl enable --now apus"
 
 clean:
 	rm -rf .build .build-fuzz

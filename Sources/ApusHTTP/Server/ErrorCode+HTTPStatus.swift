@@ -24,7 +24,8 @@ extension ErrorCode {
         .logFull: 507, .diskFull: 507, .logDamaged: 500, .logFormat: 500, .logFailed: 500, .limitReached: 507,
         .dataDirectoryInUse: 500, .dataDirectoryInvalid: 500, .offsetOutOfRange: 416,
 
-        .portInUse: 500, .addressNotAllowed: 500, .needsRoot: 500, .runtimeMissing: 503, .sandboxUnavailable: 503,
+        .configurationInvalid: 500, .portInUse: 500, .addressNotAllowed: 500, .needsRoot: 500, .runtimeMissing: 503,
+        .sandboxUnavailable: 503,
         .noSlot: 503, .buildFailed: 422, .bundleInvalid: 422, .bundleTooLarge: 413, .projectionFailed: 500,
 
         .internal: 500,
