@@ -62,6 +62,19 @@ extension Limits {
         static let eventsPerRequest = 10_000
         /// Events that a follower of a topic gets in one step.
         static let eventsPerStreamStep = 256
+        /// How often what was appended to topics is looked at, and how many such seconds are kept.
+        static let rateMilliseconds: UInt64 = 1_000
+        static let rateSeconds = 256
+        /// Topics whose rates are kept.
+        static let ratedTopics = 1_000
+        /// Seconds that one answer of `/v1/stats` may show; the current one is not over.
+        static let statsSeconds = 240
+        /// Functions, triggers and topics that one answer of `/v1/stats` may show, the busiest first.
+        static let statsItems = 500
+        /// Recent deliveries in one answer.
+        static let deliveriesPerRead = 500
+        /// Of an attribute shown with a recent delivery.
+        static let shownAttributeCharacters = 256
         /// How often a quiet stream says that it lives.
         static let keepAliveMilliseconds: UInt64 = 15_000
         /// How often a follower of logs is given new lines.

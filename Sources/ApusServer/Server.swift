@@ -44,6 +44,11 @@ public final class Server: Sendable {
     let deployer: Deployer
     let schedules: ScheduleRunner
     let shards: [ShardRuntime]
+    /// Takes spans; nil when no receiver is configured.
+    let tracer: Tracer?
+    private let exporter: OTLPExporter?
+    let topicRates = TopicRates()
+    let startedAt: Timestamp
     let state = Mutex(State.starting)
 
     enum State: Sendable {
@@ -77,7 +82,11 @@ public final class Server: Sendable {
         if let remade = projection.remade {
             parts.journal.info("the projection is made again from the log (\(remade))")
         }
-        let shards = try Self.makeShards(configuration, parts, self.reader, onNurseryDeath)
+        let tracer = configuration.telemetry.endpoint.map { _ in Tracer(sample: configuration.telemetry.sample) }
+        self.tracer = tracer
+        self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
+        self.startedAt = SystemClock().now
+        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, onNurseryDeath)
         self.shards = shards
         let follower = ProjectionFollower(
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
@@ -116,7 +125,7 @@ public final class Server: Sendable {
     }
 
     private static func makeShards(
-        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
+        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
         _ onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
@@ -128,7 +137,7 @@ public final class Server: Sendable {
                     return .success(
                         try ShardRuntime(
                             index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            onNurseryDeath: onNurseryDeath
+                            tracer: tracer, onNurseryDeath: onNurseryDeath
                         )
                     )
                 } catch { return .failure(error) }
@@ -181,7 +190,26 @@ public final class Server: Sendable {
             }
             try result.get()
         }
+        self.sampleRates()
         self.state.withLock { $0 = .serving }
+    }
+
+    /// The first shard's loop looks once a second at what was appended.
+    private func sampleRates() {
+        let (runtime, log, rates) = (self.shards[0], self.log, self.topicRates)
+        runtime.loop.runAndWait {
+            let timer = LoopTimer(runtime.loop) { rates.sample(log.appended(), now: runtime.shard.now) }
+            timer.start(milliseconds: 0, repeating: Limits.Server.rateMilliseconds)
+            runtime.rateTimer = timer
+        }
+    }
+
+    private static func makeExporter(_ configuration: ServerConfiguration, _ tracer: Tracer?, _ journal: Log)
+        throws(ApusError) -> OTLPExporter?
+    {
+        guard let tracer, let endpoint = configuration.telemetry.endpoint else { return nil }
+        return try OTLPExporter(
+            tracer, configuration.telemetry, endpoint: endpoint, version: configuration.version, journal: journal)
     }
 
     // MARK: what is deployed

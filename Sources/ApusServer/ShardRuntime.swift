@@ -6,6 +6,7 @@ internal import ApusJSON
 internal import ApusLoop
 internal import ApusSandbox
 internal import ApusStore
+internal import ApusTelemetry
 
 /// One shard with everything that lives on its loop: engine and workers, listener, log lines.
 final class ShardRuntime: @unchecked Sendable {
@@ -21,8 +22,14 @@ final class ShardRuntime: @unchecked Sendable {
     /// Which of them answer requests below `/fn`.
     var triggers = HTTPTriggerTable()
     var listener: HTTPListener?
+    /// How long requests took, and what their operations are called, by their place in the table.
+    var durations = RequestDurations()
+    var operations: [String] = []
+    var tags = RequestTagGenerator()
     /// For what is read on this loop; it keeps its memory from one text to the next.
     let parser = JSONParser()
+    /// Of the shard that samples what is appended to topics.
+    var rateTimer: LoopTimer?
     private(set) var isStopping = false
     private var handOverTimer: LoopTimer?
     /// Streams that only their client or the server's end completes.
@@ -31,6 +38,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
+        tracer: Tracer?,
         onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) {
         self.index = index
@@ -48,6 +56,7 @@ final class ShardRuntime: @unchecked Sendable {
                     if !reader.run(work) { work() }
                 },
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
+                tracer: tracer,
                 onReady: { name, _ in starts.ready(name) },
                 onStartFailed: { name, failure in starts.failed(name, failure) }
             )
@@ -115,6 +124,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// - Parameter keepsListener: who is connected is still answered, with `shutting_down`.
     func stop(until: Timestamp, keepsListener: Bool = false, _ completion: @escaping () -> Void) {
         self.endWaiting()
+        self.rateTimer?.close()
+        self.rateTimer = nil
         // They would keep their connections, and so the listener, until the time is up.
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
@@ -191,7 +202,7 @@ extension ApusStore.LogLine {
         self.init(
             function: line.function, time: line.time, level: line.level, text: text, revision: line.revision,
             worker: line.worker.rawValue,
-            invocation: line.invocation?.description ?? ""
+            invocation: line.invocation?.description ?? "", trace: line.trace?.description ?? ""
         )
     }
 }

@@ -25,6 +25,8 @@ public final class HTTPListener {
         public var allowed = OriginPolicy()
         /// Looks at a request before its body is taken in; a problem is its answer. For authentication.
         public var admit: (HTTPExchange) -> Problem? = { _ in nil }
+        /// Called with each request whose answer begins, refusals included. For metrics; it may add headers.
+        public var onAnswer: ((HTTPExchange) -> Void)?
         /// Ends TLS; nil speaks plain HTTP.
         public var certificate: HTTPCertificate?
         public init() {}
@@ -333,6 +335,7 @@ public final class HTTPListener {
         -> Bool
     {
         exchange.method = String(cString: method)
+        exchange.begunAt = HTTPExchange.monotonic
         connectionState(exchange.connection)?.phase = .receiving(since: self.now)
         connectionState(exchange.connection)?.received = 0
         self.statistics.requests += 1

@@ -70,7 +70,9 @@ public struct Router<Handler> {
     }
 
     /// A HEAD is a GET whose body the library leaves out.
-    public func match(method: String, path: RequestPath) -> Match { self.match(method: method, segments: path.segments) }
+    public func match(method: String, path: RequestPath) -> Match {
+        self.match(method: method, segments: path.segments)
+    }
 
     /// - Parameter segments: of a path, decoded.
     public func match(method: String, segments: [String]) -> Match {

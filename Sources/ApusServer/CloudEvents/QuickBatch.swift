@@ -62,10 +62,12 @@ struct QuickBatch {
         var hasVersion = false
         var required = 0
         var hasType = false
+        var isSampled = false
 
         mutating func reset() {
             self.attributes.removeAll(keepingCapacity: true)
             (self.key, self.data, self.hasVersion, self.required, self.hasType) = (nil, nil, false, 0, false)
+            self.isSampled = false
         }
     }
 
@@ -85,7 +87,7 @@ struct QuickBatch {
             scratch.data = value
             return true
         }
-        guard self.isPlainName(name), let value = self.plainString() else { return false }
+        guard self.isPlainName(name), let value = self.plainString(), !value.isEmpty else { return false }
         if self.equals(name, "specversion") {
             guard !scratch.hasVersion, self.equals(value, "1.0") else { return false }
             scratch.hasVersion = true
@@ -97,14 +99,17 @@ struct QuickBatch {
         var kind = Attribute.Kind.string
         switch name.count {
         case 2 where self.equals(name, "id"), 4 where self.equals(name, "type"):
-            scratch.required += value.isEmpty ? 0 : 1
+            scratch.required += 1
         case 6 where self.equals(name, "source"):
             kind = .uriReference
-            scratch.required += value.isEmpty ? 0 : 1
+            guard self.isReference(value) else { return false }
+            scratch.required += 1
         case 4 where self.equals(name, "time"):
             kind = .timestamp
             guard self.isTime(value) else { return false }
-        case 10 where self.equals(name, "dataschema"): kind = .uri
+        case 10 where self.equals(name, "dataschema"): return false
+        case 11 where self.equals(name, "traceparent"):
+            scratch.isSampled = EventBlock.isSampled(traceparent: self.bytes[value])
         case 12 where self.equals(name, "partitionkey"): scratch.key = value
         case 15 where self.equals(name, "datacontenttype"):
             // Text of another type is the string's characters, which escapes may hide.
@@ -114,6 +119,19 @@ struct QuickBatch {
         }
         scratch.attributes.append(Member(name: name, value: value, kind: kind))
         return true
+    }
+
+    /// A path of plain characters is a reference as it stands; others are looked at with care.
+    private func isReference(_ value: Range<Int>) -> Bool {
+        let isPlain = self.bytes[value].allSatisfy { byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "/"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"), UInt8(ascii: "~"):
+                true
+            default: false
+            }
+        }
+        return isPlain || URIReference.isWellFormed(String(decoding: self.bytes[value], as: UTF8.self))
     }
 
     /// The one form that clocks print; others are for the other decoder.
@@ -140,7 +158,8 @@ struct QuickBatch {
         var block: [UInt8] = []
         block.reserveCapacity(size)
         EventBlock.appendHead(
-            key: scratch.key?.count, attributes: attributesSize, data: data, isNull: scratch.data == nil, to: &block)
+            key: scratch.key?.count, attributes: attributesSize, data: data, isNull: scratch.data == nil,
+            isSampled: scratch.isSampled, to: &block)
         if let key = scratch.key { block.append(contentsOf: self.bytes[key]) }
         for member in scratch.attributes {
             block.append(UInt8(member.name.count))

@@ -50,6 +50,9 @@ extension Routes {
         _ trigger: HTTPTriggerTable.Trigger, _ target: HTTPTriggerTable.Target, _ parameters: RouteParameters,
         _ exchange: HTTPExchange
     ) throws(ApusError) {
+        if self.runtime.directory[trigger.function]?.pausedTriggers.contains(trigger.name) ?? false {
+            throw trigger.function.isPausedError
+        }
         let call = InvocationCall(
             function: trigger.function, id: .random(), way: .trigger(isAnonymous: exchange.isAnonymous))
         let headers = exchange.headers

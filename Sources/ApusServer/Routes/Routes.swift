@@ -26,7 +26,10 @@ struct Routes {
         }
         let (server, runtime) = (self.server, self.runtime)
         configuration.admit = { Self.admit($0, server, runtime) }
-        let router = self.table().router
+        let table = self.table()
+        let router = table.router
+        runtime.operations = table.operations.map(\.id)
+        configuration.onAnswer = { runtime.answered($0, server.journal) }
         return HTTPListener(loop: runtime.loop, configuration: configuration) { exchange in
             // The head may have been let in before the end began. What handlers reach for may be gone by now.
             guard !runtime.isStopping || exchange.rawPath == "/healthz" else {
@@ -41,8 +44,9 @@ struct Routes {
     /// Decided on the head, before a body is read.
     private static func admit(_ exchange: HTTPExchange, _ server: Server, _ runtime: ShardRuntime) -> Problem? {
         if exchange.rawPath == "/healthz" { return nil }
-        exchange.isAnonymous = runtime.triggers.isOpen(method: exchange.method, rawPath: exchange.rawPath)
-        guard exchange.isAnonymous || Self.hasToken(exchange, server) else {
+        let isKnown = Self.hasToken(exchange, server)
+        exchange.isAnonymous = !isKnown
+        guard isKnown || runtime.triggers.isOpen(method: exchange.method, rawPath: exchange.rawPath) else {
             return Problem(
                 .unauthenticated,
                 "a token is needed: send `Authorization: Bearer …` with what run/admin.token of the data directory holds"
@@ -65,6 +69,7 @@ struct Routes {
     private func table() -> RouteTable {
         var table = RouteTable()
         self.addSystem(to: &table)
+        self.addConsole(to: &table)
         self.addDeploy(to: &table)
         self.addTopics(to: &table)
         self.addCloudEvents(to: &table)
@@ -72,6 +77,7 @@ struct Routes {
         self.addInvoke(to: &table)
         self.addHTTPTriggers(to: &table)
         self.addDeadLetters(to: &table)
+        self.addObserve(to: &table)
         self.addOperate(to: &table)
         self.addSchedules(to: &table)
         return table

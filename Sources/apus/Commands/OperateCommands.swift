@@ -36,7 +36,7 @@ extension Command {
             name: "rollback", summary: "return to an earlier revision of a function",
             details: """
                 The revision's code, dependencies and manifest are deployed once more, as a new generation. Triggers that both
-                have keep their positions. The newest ten revisions are kept.
+                have keep their positions. The newest ten revisions are kept: see `apus get revisions NAME`.
                 """,
             positionals: [
                 PositionalDescription(name: "NAME", summary: "the function", values: .functions),
@@ -45,7 +45,6 @@ extension Command {
             ],
             options: [.value("--if-generation", "NUMBER", "only while it is at this generation")],
             examples: [
-                .init("apus get revisions embed-text", "Which revisions are kept?"),
                 .init("apus rollback embed-text", "Return to the one before"),
                 .init("apus rollback embed-text 3f9a21c0", "Return to this one"),
             ]
@@ -67,7 +66,8 @@ private struct OperateCommand {
     let context: CommandContext
     private var name: String { self.context.arguments["NAME"] ?? "" }
 
-    private func post(_ verb: String, _ body: JSONValue, headers: [(name: String, value: String)] = []) throws -> JSONValue
+    private func post(_ verb: String, _ body: JSONValue, headers: [(name: String, value: String)] = []) throws
+        -> JSONValue
     {
         let client = try self.context.client()
         var request = APIRequest(.post, client.path("functions", self.name, verb), json: body)

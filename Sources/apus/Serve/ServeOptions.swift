@@ -35,6 +35,7 @@ struct ServeOptions {
         try Configuration(arguments, environment).apply(to: &self)
         try self.checkTogether()
         self.server.buildEnvironment = Self.buildEnvironment(environment)
+        self.server.version = Version.text
         self.portFile = arguments["--port-file"].map(ConfigurationPath.fromHere)
         self.isUpgrade = arguments.has("--upgrade")
         self.isInBackground = arguments.has("--background")

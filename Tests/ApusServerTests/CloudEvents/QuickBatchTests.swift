@@ -23,7 +23,7 @@ struct QuickBatchTests {
         let text = #"""
              [ {"specversion":"1.0","id":"1","source":"/s","type":"t","partitionkey":"k","time":"2026-01-31T12:00:00.5Z", "data" : {"a":["}",2,{"\"":1.10}]} },
              {"type":"t","source":"s","id":"2","specversion":"1.0","datacontenttype":"application/json","data":1e400x},
-             {"type":"t","source":"s","id":"3","specversion":"1.0","subject":"","data":null},{"type":"t","source":"s","id":"4","specversion":"1.0"}]
+             {"type":"t","source":"s","id":"3","specversion":"1.0","subject":"s","data":null},{"type":"t","source":"s","id":"4","specversion":"1.0"}]
             """#.replacing("1e400x", with: "-12.50")
         let quick = try #require(QuickBatch.events(Array(text.utf8), JSONParser()))
         #expect(quick.count == 4)

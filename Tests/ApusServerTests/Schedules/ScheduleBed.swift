@@ -5,7 +5,8 @@ import Testing
 
 @testable import ApusServer
 
-/// A schedule machine with a log that keeps what it was given, in virtual time. A kill leaves the log and makes a new machine.
+/// A schedule machine with a log that keeps what it was given, in virtual time. A kill leaves the log and makes a new
+/// machine.
 struct ScheduleBed {
     enum Fate {
         /// Durable, and reported.
@@ -30,6 +31,8 @@ struct ScheduleBed {
     var held: [ScheduleMachine.Firing] = []
     var other: [ScheduleMachine.Action] = []
     var plans: [SchedulePlan] = []
+    private var waiting: [ScheduleMachine.Action] = []
+    private var isPerforming = false
     var fate: (ScheduleMachine.Firing) -> Fate = { _ in .accepted }
 
     /// 2026-07-28 12:00 UTC.
@@ -104,8 +107,16 @@ struct ScheduleBed {
         }
     }
 
+    /// What a report brings comes after what is there already: a queue, since thousands may follow one another.
     private mutating func perform(_ actions: [ScheduleMachine.Action]) {
-        for action in actions {
+        self.waiting += actions
+        guard !self.isPerforming else { return }
+        self.isPerforming = true
+        defer { self.isPerforming = false }
+        var next = 0
+        while next < self.waiting.count {
+            let action = self.waiting[next]
+            next += 1
             switch action {
             case .fire(let firing):
                 switch self.fate(firing) {
@@ -125,6 +136,7 @@ struct ScheduleBed {
             case .skipped, .clockWentBack: self.other.append(action)
             }
         }
+        self.waiting = []
     }
 
     private mutating func keep(_ firing: ScheduleMachine.Firing) {

@@ -68,7 +68,11 @@ import Testing
         // Made up for is counted in a row: a firing in time begins a new one.
         bed.pass(.seconds(60))
         bed.jump(.seconds(180))
-        #expect(bed.minutes.suffix(3) == [Int64(Limits.Schedules.madeUp) + 12, Int64(Limits.Schedules.madeUp) + 13, Int64(Limits.Schedules.madeUp) + 14])
+        #expect(
+            bed.minutes.suffix(3) == [
+                Int64(Limits.Schedules.madeUp) + 12, Int64(Limits.Schedules.madeUp) + 13,
+                Int64(Limits.Schedules.madeUp) + 14,
+            ])
         // The bound holds across restarts.
         bed.fate = { _ in .heldDurable }
         for _ in 0..<2 * Limits.Schedules.madeUp {
@@ -85,7 +89,7 @@ import Testing
         bed.jump(TimeSpan.seconds(365 * 86_400))
         #expect(bed.other == [.skipped(try ScheduleBed.key("f"), count: Limits.Schedules.counted, isMore: true)])
         bed.pass(.seconds(60))
-        #expect(bed.minutes.last == 365 * 1_440 + 1)
+        #expect(bed.minutes.last == Int64(365 * 1_440 + 1))
     }
 
     // MARK: refusals
@@ -108,7 +112,8 @@ import Testing
         #expect(tries == [1, 2, 4, 8, 16, 32, 60, 60, 60])
         // Decided in time, so that it is no missed one, however late it gets through.
         bed.report(try bed.takeHeld(), isAccepted: true)
-        #expect(bed.machine.counters.refused == 9 && bed.machine.counters.fired == 1 && bed.machine.counters.skipped == 0)
+        #expect(
+            bed.machine.counters.refused == 9 && bed.machine.counters.fired == 1 && bed.machine.counters.skipped == 0)
         bed.fate = { _ in .accepted }
         bed.pass(self.hour)
         #expect(bed.minutes == [120])
@@ -290,7 +295,9 @@ import Testing
             case 3:
                 // Those not reported: durable ones were written, the others not.
                 for firing in bed.held.shuffled(using: &random) {
-                    let isDurable = bed.fired.contains { $0.ticket == firing.ticket && $0.key == firing.key && $0.due == firing.due }
+                    let isDurable = bed.fired.contains {
+                        $0.ticket == firing.ticket && $0.key == firing.key && $0.due == firing.due
+                    }
                     bed.report(firing, isAccepted: isDurable)
                 }
                 bed.held = []
@@ -302,6 +309,7 @@ import Testing
         bed.kill()
         bed.pass(.seconds(3 * 3_600))
         let fired = Dictionary(grouping: bed.fired, by: \.key).mapValues { $0.map(\.due) }
+        var whole = 0
         for plan in plans {
             var expected: [Timestamp] = []
             var next = plan.clock.next(after: plan.since)
@@ -309,8 +317,15 @@ import Testing
                 expected.append(time)
                 next = plan.clock.next(after: time)
             }
-            #expect(fired[plan.key] ?? [] == expected, "seed \(seed), \(plan.key), \(plan.clock.cron)")
+            let found = fired[plan.key] ?? []
+            // A long row of misfortunes may end in times left out, which are counted; no time fires twice or out of
+            // order.
+            let skipped = Int(bed.records[plan.key]?.skipped ?? 0)
+            #expect(found.count == expected.count - skipped, "seed \(seed), \(plan.key), \(plan.clock.cron)")
+            #expect(zip(found, found.dropFirst()).allSatisfy { $0 < $1 } && Set(found).isSubset(of: expected))
+            if skipped == 0 { whole += 1 }
         }
+        #expect(whole >= 80)
     }
 
     @Test func thousandsOfSchedulesFireAtMidnightAndCostNothingBetween() throws {
@@ -334,7 +349,8 @@ import Testing
         var state = ScheduleState(key: try ScheduleBed.key("f"), generation: 7, position: ScheduleBed.noon)
         #expect(ScheduleState(state.event) == state)
         state.next = ScheduleBed.noon + .seconds(60)
-        state.last = ScheduleState.Last(due: ScheduleBed.noon, fired: ScheduleBed.noon + .seconds(1), invocation: InvocationID(high: 1, low: 2))
+        state.last = ScheduleState.Last(
+            due: ScheduleBed.noon, fired: ScheduleBed.noon + .seconds(1), invocation: InvocationID(high: 1, low: 2))
         (state.madeUp, state.fired, state.skipped) = (3, 4, 5)
         #expect(ScheduleState(state.event) == state)
         for key in ["a/b", "a/b/c/d", "A/b/c", "a//c", ""] {
@@ -354,7 +370,8 @@ import Testing
         let firing = try #require(bed.fired.first)
         let event = firing.event(now: bed.now)
         #expect(event["id"] == "default/f/schedule/2026-07-28T12:20:00Z" && event["type"] == "dev.apus.schedule")
-        #expect(event["source"] == "/apus/schedules/default/f/schedule" && event["scheduledtime"] == "2026-07-28T12:20:00Z")
+        #expect(
+            event["source"] == "/apus/schedules/default/f/schedule" && event["scheduledtime"] == "2026-07-28T12:20:00Z")
         #expect(event["trigger"] == "schedule" && event["missed"] == "3")
         #expect(text(event.data) == #"{"scheduledTime":"2026-07-28T12:20:00Z","trigger":"schedule","missed":3}"#)
         #expect(throws: Never.self) { try EventBlock.check(event) }

@@ -21,11 +21,11 @@ final class TestServer {
     /// What the command line trusts, where the server ends TLS.
     var authorities: String?
 
-    init(arguments: [String] = [], environment: [String: String] = [:], preparation: String? = nil) throws {
-        self.variables = environment
+    init(arguments: [String] = [], variables: [String: String] = [:], preparation: String? = nil) throws {
         self.tree = try InstalledTree.path.get()
         self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         self.extra = arguments
+        self.variables = variables
         self.preparation = preparation
         mkdir(self.folder, 0o755)
     }
