@@ -14,7 +14,11 @@ extension Server {
     public func stop() {
         self.settle(drainSeconds: self.configuration.drainSeconds, keepsListeners: false)
         for runtime in self.shards { runtime.loop.stop() }
+        self.endTelemetry()
     }
+
+    /// Last: what the end itself brought is told too.
+    public func endTelemetry() { self.exporter?.stop() }
 
     /// Lets go of the log and of every sandbox for the server that takes over. That one holds the listening sockets already: who
     /// connects from now on waits for it. Connections that there are get one more answer each, which closes them.

@@ -32,7 +32,7 @@ struct ObservabilityTests {
         let receiver = try SpanReceiver(refusals: 1)
         defer { receiver.close() }
         let server = try TestServer(
-            environment: ["APUS_TELEMETRY_OTLP_ENDPOINT": "http://127.0.0.1:\(receiver.port)"])
+            variables: ["APUS_TELEMETRY_OTLP_ENDPOINT": "http://127.0.0.1:\(receiver.port)"])
         try server.start()
         server.deploy(
             try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Self.traced]))
@@ -92,7 +92,7 @@ struct ObservabilityTests {
         let receiver = try SpanReceiver()
         defer { receiver.close() }
         let server = try TestServer(
-            environment: ["APUS_TELEMETRY_OTLP_ENDPOINT": "http://127.0.0.1:\(receiver.port)"])
+            variables: ["APUS_TELEMETRY_OTLP_ENDPOINT": "http://127.0.0.1:\(receiver.port)"])
         try server.start()
         #expect(server.apus("get", "topics").status == 0)
         server.deploy(
@@ -105,7 +105,7 @@ struct ObservabilityTests {
     }
 
     @Test func aReceiverThatIsGoneHoldsUpNothing() throws {
-        let server = try TestServer(environment: ["APUS_TELEMETRY_OTLP_ENDPOINT": "http://127.0.0.1:9"])
+        let server = try TestServer(variables: ["APUS_TELEMETRY_OTLP_ENDPOINT": "http://127.0.0.1:9"])
         try server.start()
         server.deploy(
             try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))

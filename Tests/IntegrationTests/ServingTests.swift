@@ -58,7 +58,7 @@ struct ServingTests {
     }
 
     @Test func theLogFileTurnsOverBySizeAndIsOpenedAnewOnSIGHUP() throws {
-        let server = try TestServer(arguments: ["--log-format", "json"], environment: ["APUS_LOG_MAX_SIZE": "64Ki"])
+        let server = try TestServer(arguments: ["--log-format", "json"], variables: ["APUS_LOG_MAX_SIZE": "64Ki"])
         let file = "\(server.folder)/logs/apus.log"
         server.variables["APUS_LOG_FILE"] = file
         try server.start()

@@ -89,6 +89,7 @@ enum ServerProcess {
             }
             journal.info("another server goes on; this one closes the connections it has left")
             lingering.wait(signals)
+            server.endTelemetry()
             // Loops still run: nothing may run the process's exit handlers under them.
             _exit(0)
         }

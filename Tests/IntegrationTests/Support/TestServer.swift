@@ -21,8 +21,8 @@ final class TestServer {
     /// What the command line trusts, where the server ends TLS.
     var authorities: String?
 
-    init(arguments: [String] = [], environment: [String: String] = [:], preparation: String? = nil) throws {
-        self.variables = environment
+    init(arguments: [String] = [], variables: [String: String] = [:], preparation: String? = nil) throws {
+        self.variables = variables
         self.tree = try InstalledTree.path.get()
         self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         self.extra = arguments
