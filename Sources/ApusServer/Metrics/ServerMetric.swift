@@ -136,7 +136,8 @@ enum ServerMetric {
         requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
         workers, instances, started, startsFailed, protocolErrors, linesDropped, httpRequests, httpRefused, httpDropped,
         unauthenticated, forbidden,
-        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes, schedules,
+        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,
+        schedules,
         scheduleFired, scheduleSkipped, scheduleRefused, spans,
         tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
     ]
