@@ -196,12 +196,12 @@ func function(_ lines: String) -> String {
             "16:5: `spec.sandbox.network`", "19:16: `spec.triggers[0].filter.sql`",
             "20:17: `spec.triggers[0].delivery: exactly-once`",
             "21:7: `spec.triggers[0].dedup`", "22:7: `spec.triggers[1].http`", "23:7: `spec.triggers[2].schedule`",
-            "24:7: `spec.triggers[3].schedule`", "25:3: `spec.tool`", "31:3: `spec.build`",
+            "24:7: `spec.triggers[3].schedule`", "25:3: `spec.tool`",
         ]
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
     }
 
-    @Test(arguments: ["node", "exec", "mcp", "http"])
+    @Test(arguments: ["node", "mcp", "http"])
     func runtimesToComeAreRefused(runtime: String) {
         let text = Samples.smallest.replacing("runtime: python3", with: "runtime: \(runtime)")
         #expect(errors(text) == ["f.yaml:4:17: `spec.runtime: \(runtime)` is not yet supported"])
