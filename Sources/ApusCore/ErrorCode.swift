@@ -24,6 +24,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case topicNotFound = "topic_not_found"
     case deadLetterNotFound = "dead_letter_not_found"
     case bundleNotFound = "bundle_not_found"
+    case revisionNotFound = "revision_not_found"
     case alreadyExists = "already_exists"
     case conflict = "conflict"
 
@@ -47,6 +48,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case shuttingDown = "shutting_down"
     case notReady = "not_ready"
     case expired = "expired"
+    case functionPaused = "function_paused"
     case serverUnreachable = "server_unreachable"
 
     // The event log and the data directory.

@@ -13,7 +13,7 @@ public enum EventBlock {
     public static let headBytes = 24
     static let noKey: UInt32 = 0xFFFF_FFFF
     public static let nullDataFlag: UInt32 = 1
-    static let attributeHeadBytes = 4
+    public static let attributeHeadBytes = 4
 
     public static func attributesSize(_ attributes: [Attribute]) -> Int {
         attributes.reduce(0) { $0 + Self.attributeHeadBytes + $1.name.utf8.count + $1.value.count }
@@ -55,14 +55,23 @@ public enum EventBlock {
     /// Appends the encoded event. The caller has checked the limits.
     public static func append(_ event: Event, to bytes: inout [UInt8]) {
         bytes.reserveCapacity(bytes.count + Self.size(of: event))
-        bytes.appendLittleEndian(event.timestamp.microseconds)
-        bytes.appendLittleEndian(event.key.map { UInt32($0.count) } ?? Self.noKey)
-        bytes.appendLittleEndian(UInt32(Self.attributesSize(event.attributes)))
-        bytes.appendLittleEndian(UInt32(event.data?.count ?? 0))
-        bytes.appendLittleEndian(event.data == nil ? Self.nullDataFlag : 0)
+        Self.appendHead(
+            timestamp: event.timestamp, key: event.key?.count, attributes: Self.attributesSize(event.attributes),
+            data: event.data?.count ?? 0, isNull: event.data == nil, to: &bytes)
         if let key = event.key { bytes.append(contentsOf: key) }
         Self.append(event.attributes, to: &bytes)
         if let data = event.data { bytes.append(contentsOf: data) }
+    }
+
+    /// The fixed part in front: lengths of what follows.
+    public static func appendHead(
+        timestamp: Timestamp = .zero, key: Int?, attributes: Int, data: Int, isNull: Bool, to bytes: inout [UInt8]
+    ) {
+        bytes.appendLittleEndian(timestamp.microseconds)
+        bytes.appendLittleEndian(key.map { UInt32($0) } ?? Self.noKey)
+        bytes.appendLittleEndian(UInt32(attributes))
+        bytes.appendLittleEndian(UInt32(data))
+        bytes.appendLittleEndian(isNull ? Self.nullDataFlag : 0)
     }
 
     public static func append(_ attributes: [Attribute], to bytes: inout [UInt8]) {

@@ -5,7 +5,7 @@ public struct Event: Sendable {
     /// What the event says of itself, without `specversion`, which is always `1.0`.
     public let attributes: [String: String]
     /// Headers of the record that are no attributes; one may come more than once.
-    public let headers: [(name: String, value: [UInt8])]
+    public let headers: [Header]
     /// The key, as Kafka has it; see ``key``.
     public let keyBytes: [UInt8]?
     /// Nil is null data: on a compacted topic, the key is deleted.
@@ -15,12 +15,27 @@ public struct Event: Sendable {
     /// The event is a record of a table: keep what it says; what is returned is ignored.
     public let isTable: Bool
 
+    public struct Header: Sendable, Equatable {
+        public var name: String
+        public var value: [UInt8]
+        public var text: String { String(decoding: self.value, as: UTF8.self) }
+
+        public init(_ name: String, _ text: String) { self.init(name, bytes: Array(text.utf8)) }
+        init(_ name: String, bytes: [UInt8]) {
+            self.name = name
+            self.value = bytes
+        }
+    }
+
     public struct Place: Sendable, Equatable {
         public let trigger: String
         public let topic: String
         public let partition: Int
         public let offset: Int64
     }
+
+    /// The request, for an event of an HTTP trigger.
+    public var http: HTTPRequest? { HTTPRequest(self.headers) }
 
     public var id: String? { self.attributes["id"] }
     public var source: String? { self.attributes["source"] }

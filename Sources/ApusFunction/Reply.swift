@@ -7,6 +7,10 @@ public struct Reply: Sendable, Equatable {
     /// CloudEvents attributes of its own, as `type`; what is not given the platform fills in.
     public var attributes: [String: String]
     public var key: String?
+    /// Headers of the answer to an HTTP trigger; they count when ``status`` is set.
+    public var headers: [Event.Header] = []
+    /// The status of the answer to an HTTP trigger, from 200 to 599; nil is 200, or 204 for nothing.
+    public var status: Int?
 
     public init(data: [UInt8]?, contentType: String? = nil, attributes: [String: String] = [:], key: String? = nil) {
         self.data = data
@@ -51,7 +55,11 @@ public struct Reply: Sendable, Equatable {
     /// As an event block.
     func block() throws -> [UInt8] {
         var bytes: [UInt8] = []
-        let attributes = self.attributes.sorted { $0.key < $1.key }.map { Attribute($0.key, $0.value) }
+        var attributes = self.attributes.sorted { $0.key < $1.key }.map { Attribute($0.key, $0.value) }
+        if let status = self.status {
+            attributes.append(Attribute("apus-http-status", "\(status)", kind: .header))
+            attributes += self.headers.map { Attribute($0.name, bytes: $0.value, kind: .header) }
+        }
         let event = ApusCore.Event(key: self.key.map { Array($0.utf8) }, attributes: attributes, data: self.data)
         guard attributes.count <= ApusCore.Limits.attributesPerEvent,
             attributes.allSatisfy({ (1...255).contains($0.name.utf8.count) && $0.value.count <= 0xFFFF }),

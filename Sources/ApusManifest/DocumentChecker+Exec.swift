@@ -19,7 +19,8 @@ extension DocumentChecker {
         }
         if let batch = spec["batch"] {
             self.checker.fail(
-                batch.location, "`spec.batch` is for handlers that take lists, expected none: exec runs a process for each event")
+                batch.location,
+                "`spec.batch` is for handlers that take lists, expected none: exec runs a process for each event")
         }
         for trigger in spec["triggers"]?.list ?? [] {
             guard let table = trigger["table"], table.boolean == true else { continue }

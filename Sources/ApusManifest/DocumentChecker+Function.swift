@@ -22,11 +22,13 @@ extension DocumentChecker {
         return FunctionManifest(
             name: name, labels: document["metadata"]?["labels"]?.texts ?? [:], about: spec["description"]?.text,
             runtime: runtime,
-            handler: handler, source: spec["source"]?.text ?? ".", build: spec["build"]?.text, dependencies: dependencies,
+            handler: handler, source: spec["source"]?.text ?? ".", build: spec["build"]?.text,
+            dependencies: dependencies,
             environment: spec["env"]?.texts ?? [:],
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
             batch: self.batch(spec),
-            resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers, emits: emits,
+            resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers.topics,
+            httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)
     }
 
@@ -77,7 +79,8 @@ extension DocumentChecker {
             for prefix in runtime == .exec ? ["APUS_", "CE_"] : ["APUS_"] where name.hasPrefix(prefix) {
                 self.checker.fail(
                     value.location,
-                    "`\(value.path)` is a reserved name, expected one that does not start with \(prefix)", .reservedName)
+                    "`\(value.path)` is a reserved name, expected one that does not start with \(prefix)", .reservedName
+                )
             }
         }
         if bytes > Limits.Manifest.environmentBytes {

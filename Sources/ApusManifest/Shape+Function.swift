@@ -48,7 +48,8 @@ extension Shape {
                 "Topics that `context.emit` may write; default: only the reply topics of its triggers."),
             Field(
                 "build", .text(.handler),
-                "A command that makes the binary: run by `apus deploy`, in the manifest's folder, before it bundles the source."),
+                "A command that makes the binary: run by `apus deploy`, in the manifest's folder, before it bundles the source."
+            ),
         ], atMostOneOf: [["tool", "prompt", "resource"]])
 
     private static let dependencies = ObjectShape([

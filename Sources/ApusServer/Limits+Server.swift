@@ -39,6 +39,12 @@ extension Limits {
         static let eventsPerRead = 10_000
         /// What a synchronous invocation without a deadline of its own gets beyond the function's timeout: queueing and start.
         static let invocationSlackSeconds: Int64 = 30
+        /// Headers that a function may give its answer, and their bytes: names and values.
+        static let answerHeaders = 64
+        static let answerHeaderBytes = 8 * 1024
+        /// All headers of an answer together, as the attributes of an event make them: the library writes them into a buffer of
+        /// ``Limits/HTTP/headBytes``.
+        static let eventHeaderBytes = 16 * 1024
         /// How long a deploy or deletion may wait for those before it.
         static let controlSeconds: Int64 = 60
         /// Deployments that wait for the one under way.

@@ -42,6 +42,7 @@ public final class Server: Sendable {
     let projection: ProjectionFollower
     let control: Control
     let deployer: Deployer
+    let schedules: ScheduleRunner
     let shards: [ShardRuntime]
     let state = Mutex(State.starting)
 
@@ -82,8 +83,13 @@ public final class Server: Sendable {
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
         self.projection = follower
         let journal = parts.journal
+        let zones = TimeZones()
+        let schedules = ScheduleRunner(
+            loop: shards[0].loop, log: log, accepting: NoInvocations(), zones: zones, journal: journal)
+        self.schedules = schedules
         self.control = Control(log: log, journal: journal) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
+            schedules.apply(changes)
             return Self.apply(changes, catalogue, to: shards, journal)
         }
         let buildLoop = EventLoop()
@@ -93,7 +99,7 @@ public final class Server: Sendable {
                 let runtime = shards[FunctionDirectory.shard(of: name, among: shards.count)]
                 runtime.loop.post { runtime.warm(name, completion) }
             },
-            whenPassed: { place, completion in follower.whenPassed(place, completion) }
+            whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones
         )
         self.deployer = Deployer(bundles: self.bundles, layers: layers, control: self.control, hooks: hooks)
         try self.control.replay()
@@ -103,6 +109,7 @@ public final class Server: Sendable {
     /// The control topics this version knows.
     private static func createControlTopics(_ log: any EventLog) throws(ApusError) {
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
+        try log.createTopic(.schedule, TopicConfiguration(partitions: 1, isCompacted: true))
         try log.createTopic(.dead, TopicConfiguration(partitions: 16, retentionTime: .seconds(30 * 86_400)))
         try log.createTopic(
             .logs, TopicConfiguration(partitions: 16, retentionTime: .seconds(7 * 86_400), retentionBytes: 1 << 30))
@@ -162,6 +169,7 @@ public final class Server: Sendable {
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.journal)
         self.projection.follow(Self.deadLetterTopics(catalogue).union([.control, .logs, .dead]))
+        try self.schedules.start(catalogue)
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
                 do throws(ApusError) {
@@ -209,11 +217,16 @@ public final class Server: Sendable {
         for function in catalogue.functions.values {
             directory[function.name] = FunctionDirectory.Entry(
                 id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count),
-                timeout: function.manifest.timeout
+                timeout: function.manifest.timeout, isPaused: function.isPaused,
+                pausedTriggers: function.pausedTriggers
             )
         }
+        let triggers = HTTPTriggerTable(catalogue)
         for runtime in shards {
-            runtime.loop.runAndWait { [directory] in runtime.directory = directory }
+            runtime.loop.runAndWait { [directory, triggers] in
+                runtime.directory = directory
+                runtime.triggers = triggers
+            }
         }
         return first
     }
@@ -234,6 +247,7 @@ public final class Server: Sendable {
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
+        self.schedules.stop()
         self.deployer.stop()
         self.control.stop()
         let done = self.shards.map { runtime in

@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHTTP
 internal import ApusHost
+internal import ApusJSON
 internal import ApusLoop
 internal import ApusSandbox
 internal import ApusStore
@@ -17,7 +18,11 @@ final class ShardRuntime: @unchecked Sendable {
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
+    /// Which of them answer requests below `/fn`.
+    var triggers = HTTPTriggerTable()
     var listener: HTTPListener?
+    /// For what is read on this loop; it keeps its memory from one text to the next.
+    let parser = JSONParser()
     private(set) var isStopping = false
     /// Streams that only their client or the server's end completes.
     private var streams: [ObjectIdentifier: any EndableStream] = [:]
@@ -60,6 +65,7 @@ final class ShardRuntime: @unchecked Sendable {
         if self.isStopping {
             return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back"))
         }
+        if entry.isPaused { return completion(function.isPausedError) }
         if self.shard.warm(entry.id) { return completion(nil) }
         self.starts.wait(for: function, self.loop, completion)
     }

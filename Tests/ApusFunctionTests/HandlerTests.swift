@@ -70,12 +70,14 @@ private struct Batched: BatchFunctionHandler {
     }
 
     @Test func whatCannotStartSaysWhy() async throws {
-        try await SessionBed.run(Unstartable.function { try Unstartable() }, isReady: false) { (bed: SessionBed) async throws in
+        try await SessionBed.run(Unstartable.function { try Unstartable() }, isReady: false) {
+            (bed: SessionBed) async throws in
             let failure = try await bed.failure()
             #expect(failure.code == "start_failed" && failure.message.contains("no model"))
         }
         let batch = SessionBed.initialization.replacing("null", with: #"{"maxSize": 4}"#)
-        try await SessionBed.run(Hooked.function { Hooked() }, initialization: batch, isReady: false) { (bed: SessionBed) async throws in
+        try await SessionBed.run(Hooked.function { Hooked() }, initialization: batch, isReady: false) {
+            (bed: SessionBed) async throws in
             #expect(try await bed.failure().message.contains("BatchFunctionHandler"))
         }
         try await SessionBed.run(Batched.function { Batched() }, isReady: false) { (bed: SessionBed) async throws in
@@ -106,7 +108,8 @@ private struct Batched: BatchFunctionHandler {
 
     @Test func eachEventOfABatchIsAnswered() async throws {
         let batch = SessionBed.initialization.replacing("null", with: #"{"maxSize": 4}"#)
-        try await SessionBed.run(Batched.function { Batched() }, initialization: batch) { (bed: SessionBed) async throws in
+        try await SessionBed.run(Batched.function { Batched() }, initialization: batch) {
+            (bed: SessionBed) async throws in
             var payload: [UInt8] = [4, 0, 0, 0, 0, 0, 0, 0]
             for (stream, data) in [(11, "1"), (12, "-1"), (13, #""no number""#), (14, "4")] {
                 let item = SessionBed.head() + SessionBed.block(data)
@@ -128,6 +131,30 @@ private struct Batched: BatchFunctionHandler {
                     }
             }
             #expect(answers == [11: "10", 12: "function_rejected", 13: "invalid_json", 14: "40"])
+        }
+    }
+
+    @Test func theRequestOfAnHTTPTriggerIsThereAndItsAnswerIsChosen() async throws {
+        let function = Function(event: { event, _ in
+            guard let request = event.http else { return .text("no request") }
+            #expect(request.method == "POST" && request.path == "/embed/7" && request.query == nil)
+            #expect(request.parameters == ["id": "7"] && request["User-Agent"] == "curl/8")
+            var reply = Reply.text("gone")
+            reply.status = 410
+            reply.headers = [Event.Header("x-reason", "moved")]
+            return reply
+        })
+        try await SessionBed.run(function) { (bed: SessionBed) async throws in
+            let headers = [
+                ("apus-http-method", "POST"), ("apus-http-path", "/embed/7"), ("apus-http-param-id", "7"),
+                ("user-agent", "curl/8"),
+            ].map { Attribute($0.0, $0.1, kind: .header) }
+            bed.send(.invoke, SessionBed.head() + SessionBed.block("x", type: "text/plain", headers), stream: 1)
+            let result = try await bed.result()
+            #expect(result.attributes.contains(Attribute("apus-http-status", "410", kind: .header)))
+            #expect(result.attributes.contains(Attribute("x-reason", "moved", kind: .header)))
+            bed.invoke(2, "x", type: "text/plain")
+            #expect(try await bed.text() == "no request")
         }
     }
 

@@ -24,7 +24,8 @@ import Testing
 
     @Test func codableTypesComeBack() throws {
         let value = Everything(
-            bool: true, int: -5, small: -128, big: .max, double: 1e300, float: 0.1, text: "a\"\\\n\u{1}é😀", kind: .large,
+            bool: true, int: -5, small: -128, big: .max, double: 1e300, float: 0.1, text: "a\"\\\n\u{1}é😀",
+            kind: .large,
             shapes: [.circle(radius: 1.5), .square(3), .none], inner: ["x": .init(list: [1, nil, 3])], missing: nil,
             any: ["k": [1, 2.5, nil, true]])
         let bytes = try JSON.encode(value)
@@ -50,8 +51,10 @@ import Testing
     }
 
     @Test(arguments: [
-        "", " ", "{", "[", "[1,]", "{\"a\":1,}", "{a:1}", "nul", "truee", "01", "-", "1.", ".5", "1e", "+1", "\"", "\"\\x\"",
-        "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\u{1}\"", "[1] 2", "1e999", "'a'", "{\"a\" 1}", "[1 2]", "NaN", "\"\\u12g4\"",
+        "", " ", "{", "[", "[1,]", "{\"a\":1,}", "{a:1}", "nul", "truee", "01", "-", "1.", ".5", "1e", "+1", "\"",
+        "\"\\x\"",
+        "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\u{1}\"", "[1] 2", "1e999", "'a'", "{\"a\" 1}", "[1 2]", "NaN",
+        "\"\\u12g4\"",
     ])
     func textThatIsNoJSONIsRefused(text: String) {
         #expect(throws: JSONSyntaxError.self) { try JSON(parsing: text) }

@@ -195,7 +195,9 @@ final class SessionBed: Sendable {
     static func event(_ block: [UInt8]) throws -> ApusCore.Event { try EventBlock.decode(block.span.bytes) }
     static func error(_ payload: [UInt8]) throws -> ErrorPayload { try ErrorPayload(parsing: payload.span.bytes) }
     static func log(_ payload: [UInt8]) throws -> LogPayload { try LogPayload(parsing: payload.span.bytes) }
-    static func progress(_ payload: [UInt8]) throws -> ProgressPayload { try ProgressPayload(parsing: payload.span.bytes) }
+    static func progress(_ payload: [UInt8]) throws -> ProgressPayload {
+        try ProgressPayload(parsing: payload.span.bytes)
+    }
     static func emit(_ payload: [UInt8]) throws -> EmitLayout { try EmitLayout(parsing: payload.span.bytes) }
     static func hello(_ payload: [UInt8]) throws -> HelloPayload { try HelloPayload(parsing: payload.span.bytes) }
 

@@ -51,7 +51,8 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
     @Test func dataThatIsNoInputIsRejectedBeforeTheHandler() async throws {
         try await SessionBed.run(Self.greet) { (bed: SessionBed) async throws in
             for (data, part) in [
-                ("{", "no JSON"), (#"{"age": 3}"#, "'name' is missing"), (#"{"name": 3}"#, "expected a string, found a number at .name"),
+                ("{", "no JSON"), (#"{"age": 3}"#, "'name' is missing"),
+                (#"{"name": 3}"#, "expected a string, found a number at .name"),
                 (#"{"name": "x", "age": 1.5}"#, "does not fit"),
             ] {
                 bed.invoke(1, data)
@@ -65,7 +66,8 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
     }
 
     @Test func textAndBytesComeAsTheyAre() async throws {
-        try await SessionBed.run(Function { (text: String, _: Context) in Array(text.uppercased().utf8) }) { (bed: SessionBed) async throws in
+        try await SessionBed.run(Function { (text: String, _: Context) in Array(text.uppercased().utf8) }) {
+            (bed: SessionBed) async throws in
             bed.invoke(1, "plain", type: "text/plain")
             let result = try await bed.result()
             #expect(result.data == Array("PLAIN".utf8))
@@ -73,7 +75,8 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
             bed.invoke(2, #""quoted""#)
             #expect(try await bed.text() == "QUOTED")
         }
-        try await SessionBed.run(Function { (bytes: [UInt8], _: Context) in bytes.count }) { (bed: SessionBed) async throws in
+        try await SessionBed.run(Function { (bytes: [UInt8], _: Context) in bytes.count }) {
+            (bed: SessionBed) async throws in
             bed.invoke(1, "12345", type: "application/octet-stream")
             #expect(try await bed.text() == "5")
         }
@@ -222,7 +225,9 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
             #expect(try SessionBed.event(head.payload)["datacontenttype"] == "application/x-ndjson")
             for index in 0..<3 {
                 let part = try await bed.next()
-                #expect(part.header.flags == .more && String(decoding: part.payload, as: UTF8.self) == "{\"part\":\(index)}\n")
+                #expect(
+                    part.header.flags == .more
+                        && String(decoding: part.payload, as: UTF8.self) == "{\"part\":\(index)}\n")
             }
             let end = try await bed.next()
             #expect(end.type == .data && end.header.flags.isEmpty && end.payload.isEmpty)

@@ -13,7 +13,8 @@ import Testing
     private func writeBuilt(_ build: String, handler: String = "./run") {
         _ = self.fixture.write(
             "built/manifest.yaml",
-            "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: built}\nspec: {runtime: exec, handler: \(handler), build: '\(build)'}\n")
+            "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: built}\nspec: {runtime: exec, handler: \(handler), build: '\(build)'}\n"
+        )
     }
 
     private func answerDeploys() {

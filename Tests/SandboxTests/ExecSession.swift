@@ -20,7 +20,8 @@ final class ExecSession {
     init(_ worker: LaunchedWorker) throws {
         self.worker = worker
         guard try self.next().header.type == .hello else { throw ApusError(.protocolError, "no HELLO") }
-        let configuration = #"{"function": "f", "namespace": "default", "handler": "sh -s", "concurrency": 1, "path": "/function"}"#
+        let configuration =
+            #"{"function": "f", "namespace": "default", "handler": "sh -s", "concurrency": 1, "path": "/function"}"#
         self.send(.initialize, Array(configuration.utf8))
         guard try self.next().header.type == .ready, try self.next().header.type == .credit else {
             throw ApusError(.protocolError, "no READY")

@@ -49,7 +49,8 @@ extension SandboxTests {
                 ("/usr/bin/python3 -c 'import os; os.setuid(0)'", "PermissionError"),
                 ("mount -t tmpfs x /tmp", ""), ("unshare -n true", "not permitted"),
                 // The worker's own memory and pipes: undumpable, so that /proc hides it from the same user.
-                ("cat /proc/1/environ", "No such file"), ("echo x > /proc/1/fd/4", "nonexistent"), ("head -c 1 /proc/1/mem", "No such file"),
+                ("cat /proc/1/environ", "No such file"), ("echo x > /proc/1/fd/4", "nonexistent"),
+                ("head -c 1 /proc/1/mem", "No such file"),
                 ("kill -9 1; echo it is still there >&2; exit 1", "still there"),
             ])
         func refuses(_ command: String, _ part: String) async throws {

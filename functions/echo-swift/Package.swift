@@ -8,6 +8,8 @@ let package = Package(
         .executableTarget(
             name: "echo-swift", dependencies: [.product(name: "ApusFunction", package: "apus")],
             // What nothing refers to is left out: two thirds of the program.
-            linkerSettings: [.unsafeFlags(["-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))])
+            linkerSettings: [
+                .unsafeFlags(["-Xlinker", "--gc-sections", "-Xlinker", "-s"], .when(configuration: .release))
+            ])
     ]
 )

@@ -85,9 +85,10 @@ public struct Function: Sendable {
 
     /// Speaks with the platform on descriptors 3, 4 and 5 until the worker is to end, and then ends the process.
     public func run() async -> Never {
-        guard Descriptors.isOpen(3), Descriptors.isOpen(4) else {
+        guard Descriptors.isPipe(3), Descriptors.isPipe(4) else {
             Descriptors.say(
-                "apus: this program is a function: deploy it with `apus deploy FOLDER`, and call it with `apus invoke NAME`")
+                "apus: this program is a function: deploy it with `apus deploy FOLDER`, and call it with `apus invoke NAME`"
+            )
             Descriptors.leave(64)
         }
         let session = Session(self, input: 3, output: 4, ancillary: 5)

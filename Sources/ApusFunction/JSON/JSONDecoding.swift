@@ -150,7 +150,8 @@ private struct Unkeyed: UnkeyedDecodingContainer {
     private func here(_ type: Any.Type) throws -> JSONDecoding {
         guard !self.isAtEnd else {
             throw DecodingError.valueNotFound(
-                type, .init(codingPath: self.codingPath, debugDescription: "the array has \(self.elements.count) elements"))
+                type,
+                .init(codingPath: self.codingPath, debugDescription: "the array has \(self.elements.count) elements"))
         }
         return self.decoder.inside(self.elements[self.currentIndex], IndexKey(self.currentIndex))
     }

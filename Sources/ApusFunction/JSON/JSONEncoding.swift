@@ -41,7 +41,9 @@ final class JSONEncoding: Encoder {
         Unkeyed(elements: Elements(self.slot), codingPath: self.codingPath)
     }
 
-    func singleValueContainer() -> any SingleValueEncodingContainer { Single(slot: self.slot, codingPath: self.codingPath) }
+    func singleValueContainer() -> any SingleValueEncodingContainer {
+        Single(slot: self.slot, codingPath: self.codingPath)
+    }
 }
 
 private final class Members {
@@ -53,7 +55,8 @@ private final class Members {
         slot.container = { [self] in
             var all: [JSON.Member] = []
             if case .object(let earlier) = before?() { all = earlier }
-            return .object(all + self.members.compactMap { member in member.slot.finish().map { .init(member.name, $0) } })
+            return .object(
+                all + self.members.compactMap { member in member.slot.finish().map { .init(member.name, $0) } })
         }
     }
 

@@ -1,12 +1,16 @@
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+    internal import Musl
 #endif
 
 /// The few calls to the system, blocking: the session has a thread for its reading.
 enum Descriptors {
-    static func isOpen(_ descriptor: CInt) -> Bool { fcntl(descriptor, F_GETFD) >= 0 }
+    /// Whether somebody gave us this pipe: what the concurrency runtime opened for itself may have the same number.
+    static func isPipe(_ descriptor: CInt) -> Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO
+    }
 
     /// - Returns: bytes read; 0 at the end, also of a broken pipe.
     static func read(_ descriptor: CInt, into buffer: UnsafeMutableRawBufferPointer) -> Int {
@@ -21,7 +25,9 @@ enum Descriptors {
         guard descriptor >= 0 else { return false }
         var written = 0
         while written < bytes.count {
-            let count = bytes.withUnsafeBytes { systemWrite(descriptor, UnsafeRawBufferPointer(rebasing: $0[written...])) }
+            let count = bytes.withUnsafeBytes {
+                systemWrite(descriptor, UnsafeRawBufferPointer(rebasing: $0[written...]))
+            }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return false }
             written += count
@@ -38,7 +44,9 @@ enum Descriptors {
         var bytes = [UInt8](repeating: 0, count: count)
         var at = 0
         while at < count {
-            let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress?.advanced(by: at), count - at, off_t(at)) }
+            let got = bytes.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress?.advanced(by: at), count - at, off_t(at))
+            }
             guard got > 0 else { return nil }
             at += got
         }

@@ -79,7 +79,8 @@ final class Session: Sendable {
             }
             self.end(0)
         } catch {
-            Descriptors.say("apus: the server broke the worker protocol: \((error as? Violation)?.reason ?? "\(error)")")
+            Descriptors.say(
+                "apus: the server broke the worker protocol: \((error as? Violation)?.reason ?? "\(error)")")
             self.end(70)
         }
     }
@@ -103,7 +104,9 @@ final class Session: Sendable {
         case .cancel: self.cancel(header.stream)
         case .sleep, .wake: self.hook(header.type)
         case .invoke, .batch, .data:
-            guard let caller, self.state.withLock({ $0.loaded != nil }) else { throw Violation(reason: "work before READY") }
+            guard let caller, self.state.withLock({ $0.loaded != nil }) else {
+                throw Violation(reason: "work before READY")
+            }
             let items = try arrivals.frame(header, payload)
             if !items.isEmpty { try self.start(items.map { try caller.call($0) }, caller.configuration) }
         default:
@@ -242,7 +245,8 @@ final class Session: Sendable {
             try await body(call.event, call.exchange, call.context)
         } catch {
             guard !call.exchange.isAnswered else {
-                return call.exchange.log(.error, "after its answer the handler failed: \(ErrorPayload.of(error).message)")
+                return call.exchange.log(
+                    .error, "after its answer the handler failed: \(ErrorPayload.of(error).message)")
             }
             call.exchange.fail(.of(error))
         }
@@ -274,9 +278,11 @@ private struct Caller {
         else { throw Violation(reason: "an event that cannot be read") }
         let exchange = Exchange(stream: item.stream, isItem: item.isItem, outgoing: self.outgoing)
         let named = Dictionary(
-            attributes.filter { $0.kind != .header }.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first })
+            attributes.filter { $0.kind != .header }.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first }
+        )
         let event = Event(
-            attributes: named, headers: attributes.filter { $0.kind == .header }.map { ($0.name, $0.value) },
+            attributes: named,
+            headers: attributes.filter { $0.kind == .header }.map { Event.Header($0.name, bytes: $0.value) },
             keyBytes: layout.key.map { copy(bytes, $0) }, data: layout.isNull ? nil : copy(bytes, layout.data),
             place: self.place(item.head), isTable: item.isTable)
         let context = Context(

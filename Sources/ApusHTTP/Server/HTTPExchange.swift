@@ -27,7 +27,13 @@ public final class HTTPExchange {
     public internal(set) var method = ""
     /// The path and the query as they were sent, undecoded.
     public let target: String
+    /// The path as it was sent, without the query.
+    public let rawPath: String
+    /// What follows the first question mark, as it was sent.
+    public let rawQuery: String?
     public internal(set) var body: [UInt8] = []
+    /// It was admitted without a proof of who asks.
+    public var isAnonymous = false
     /// Called once when the client leaves before the answer is complete.
     public var onGone: (() -> Void)?
     /// Called when ``write(_:)`` had said to wait and what was written has left.
@@ -61,7 +67,11 @@ public final class HTTPExchange {
 
     init(connection: OpaquePointer, target: UnsafePointer<CChar>, listener: HTTPListener) {
         self.connection = connection
-        self.target = String(cString: target)
+        let text = String(cString: target)
+        self.target = text
+        let mark = text.utf8.firstIndex(of: UInt8(ascii: "?"))
+        self.rawPath = mark.map { String(text[..<$0]) } ?? text
+        self.rawQuery = mark.map { String(text[text.utf8.index(after: $0)...]) }
         self.targetAddress = UInt(bitPattern: target)
         self.listener = listener
         self.loop = listener.loop
@@ -71,12 +81,6 @@ public final class HTTPExchange {
         if let response = self.response { MHD_destroy_response(response) }
     }
 
-    /// The path as it was sent, without the query.
-    public var rawPath: String { self.target.firstIndex(of: "?").map { String(self.target[..<$0]) } ?? self.target }
-    /// What follows the first question mark, as it was sent.
-    public var rawQuery: String? {
-        self.target.firstIndex(of: "?").map { String(self.target[self.target.index(after: $0)...]) }
-    }
     /// The client left or the answer is complete: nothing can be read or written any more.
     public var isGone: Bool { self.phase == .gone }
     /// A streamed answer was broken off, by ``abort()`` or because its writer did not wait.

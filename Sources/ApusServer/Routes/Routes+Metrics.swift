@@ -20,8 +20,16 @@ extension Routes {
         let reply = exchange.reply()
         let server = self.server
         let gather = Gathering(server.shards.count) { (scrapes: [Scrape]) in
-            let body = PrometheusText.write(Self.metrics(scrapes, server.log.status))
-            reply.respond(status: 200, headers: [("Content-Type", PrometheusText.mediaType)], body: body)
+            let scrapes = scrapes
+            server.shards[0].loop.post {
+                var metrics = Self.metrics(scrapes, server.log.status)
+                for row in Self.scheduleMetrics(server.schedules) {
+                    let series = metrics.series(MetricDescription(row.name, row.help, row.kind))
+                    metrics.add(series, row.value)
+                }
+                let body = PrometheusText.write(metrics)
+                reply.respond(status: 200, headers: [("Content-Type", PrometheusText.mediaType)], body: body)
+            }
         }
         for runtime in server.shards {
             runtime.loop.post {

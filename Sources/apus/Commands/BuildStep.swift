@@ -7,6 +7,8 @@ struct BuildStep {
     let function: FunctionManifest
     /// The manifest's folder: the command runs in it.
     let folder: String
+    /// The folder that is bundled.
+    let source: String
 
     /// The program that must be in the bundle, relative to the source; nil for a module, and for a command found on PATH.
     var program: String? {
@@ -16,10 +18,6 @@ struct BuildStep {
         case .native: return first
         case .exec: return first.contains("/") && !first.hasPrefix("/") ? first : nil
         }
-    }
-
-    var source: String {
-        self.function.source == "." ? self.folder : "\(self.folder)/\(self.function.source)"
     }
 
     /// Runs the command through `/bin/sh`; all it prints goes to standard error, so that the deploy's own output stays clean.
@@ -42,8 +40,11 @@ struct BuildStep {
         let path = "\(self.source)/\(program)"
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            let hint = self.function.build == nil ? "build it first, or say how under spec.build" : "does spec.build make it there?"
-            throw ApusError(.bundleInvalid, "'\(path)', which spec.handler of \(self.function.name) names, is no file: \(hint)")
+            let hint =
+                self.function.build == nil
+                ? "build it first, or say how under spec.build" : "does spec.build make it there?"
+            throw ApusError(
+                .bundleInvalid, "'\(path)', which spec.handler of \(self.function.name) names, is no file: \(hint)")
         }
         guard status.st_mode & 0o100 != 0 else {
             throw ApusError(.bundleInvalid, "'\(path)' may not be executed: chmod +x it")
@@ -62,7 +63,8 @@ struct BuildStep {
         var process: pid_t = 0
         let error = posix_spawn(&process, "/bin/sh", &actions, nil, &arguments, environ)
         guard error == 0 else {
-            throw ApusError(.buildFailed, "/bin/sh cannot be started in '\(self.folder)': \(String(cString: strerror(error)))")
+            throw ApusError(
+                .buildFailed, "/bin/sh cannot be started in '\(self.folder)': \(String(cString: strerror(error)))")
         }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0 {

@@ -1,11 +1,15 @@
 internal import ApusCore
 
-/// The kinds that `get`, `describe` and `delete` know.
+/// The kinds that `get` knows; `describe` and `delete` know functions and topics.
 enum ResourceKind: String, CaseIterable {
     case function
     case topic
     /// A worker and its state; of the whole server, and only to be looked at.
     case instance
+    /// A scheduled trigger; only to be looked at.
+    case schedule
+    /// A revision of one function; only to be looked at.
+    case revision
 
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
@@ -20,6 +24,8 @@ enum ResourceKind: String, CaseIterable {
         case "function", "functions", "fn": self = .function
         case "topic", "topics": self = .topic
         case "instance", "instances": self = .instance
+        case "schedule", "schedules": self = .schedule
+        case "revision", "revisions": self = .revision
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
@@ -34,8 +40,8 @@ enum ResourceKind: String, CaseIterable {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard kind != .instance else {
-            throw UsageError("an instance has no name; 'apus get instances' lists all of them")
+        guard kind == .function || kind == .topic else {
+            throw UsageError("expected a function or a topic: 'apus get \(kind.plural)' shows the \(kind.plural)")
         }
         return (kind, name)
     }

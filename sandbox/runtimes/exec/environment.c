@@ -10,7 +10,7 @@
 
 #define VARIABLES_MAX 768
 // Key and attributes at their bounds, with names and a copy of the trace.
-#define TEXT_BYTES (KEY_BYTES + ATTRIBUTES_BYTES + ATTRIBUTES_MAX * 16 + 8192)
+#define TEXT_BYTES (KEY_BYTES + ATTRIBUTES_BYTES + ATTRIBUTES_MAX * 32 + 8192)
 #define HEADER_KIND 128
 #define TRACE_BYTES_MAX 256u
 
@@ -33,7 +33,7 @@ static void add(const char *prefix, const char *name, size_t name_bytes, const u
     char *at = text + used;
     memcpy(at, prefix, prefix_bytes);
     for (size_t index = 0; index < name_bytes; index++) {
-        char letter = name[index];
+        char letter = name[index] == '-' ? '_' : name[index];
         at[prefix_bytes + index] = letter >= 'a' && letter <= 'z' ? (char)(letter - 'a' + 'A') : letter;
     }
     at[prefix_bytes + name_bytes] = '=';
@@ -65,7 +65,34 @@ static bool is_name(const char *name, size_t length) {
     return length > 0;
 }
 
+static bool starts_with(const char *name, size_t length, const char *prefix) {
+    return length > strlen(prefix) && memcmp(name, prefix, strlen(prefix)) == 0;
+}
+
+// A header of a record is nobody's variable, but those of a request are: `-` becomes `_`. Never as HTTP_*, which programs
+// take for settings (HTTP_PROXY).
+static void add_header(const char *name, size_t name_bytes, const unsigned char *value, size_t value_bytes,
+                       bool is_request) {
+    for (size_t index = 0; index < name_bytes; index++) {
+        if (name[index] != '-' && !is_name(name + index, 1)) return;
+    }
+    if (starts_with(name, name_bytes, "apus-http-")) {
+        add("", name, name_bytes, value, value_bytes);
+    } else if (is_request && name_bytes > 0) {
+        add("APUS_HTTP_HEADER_", name, name_bytes, value, value_bytes);
+    }
+}
+
+static bool is_request(const struct invocation *of) {
+    const unsigned char *at = of->input + of->key, *end = at + of->attributes;
+    for (; end - at >= 4; at += 4 + at[0] + get16(at + 2)) {
+        if (at[1] == HEADER_KIND && at[0] == 16 && memcmp(at + 4, "apus-http-method", 16) == 0) return true;
+    }
+    return false;
+}
+
 static void add_attributes(const struct invocation *of) {
+    bool has_request = is_request(of);
     const unsigned char *at = of->input + of->key, *end = at + of->attributes;
     while (end - at >= 4) {
         size_t name_bytes = at[0], value_bytes = get16(at + 2);
@@ -73,6 +100,7 @@ static void add_attributes(const struct invocation *of) {
         const char *name = (const char *)at + 4;
         const unsigned char *value = at + 4 + name_bytes;
         at = value + value_bytes;
+        if (kind == HEADER_KIND) add_header(name, name_bytes, value, value_bytes, has_request);
         if (kind == HEADER_KIND || !is_name(name, name_bytes)) continue;
         // The key is the record's own, whatever an attribute says.
         if (of->has_key && name_bytes == 12 && memcmp(name, "partitionkey", 12) == 0) continue;

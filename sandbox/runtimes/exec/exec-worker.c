@@ -109,6 +109,17 @@ static int watch(struct pollfd *polled, int count, int descriptor, short events)
     return count + 1;
 }
 
+// What was held up by a full buffer can go on since it was flushed: nothing else would wake us for it.
+static bool is_held_up_no_more(void) {
+    if (outgoing_room() < FRAME_BYTES) return false;
+    if (filled >= HEADER_BYTES && filled >= HEADER_BYTES + get32(incoming)) return true;
+    for (int index = 0; index < CONCURRENCY_MAX; index++) {
+        const struct invocation *of = &invocations[index];
+        if (of->state == INVOCATION_ANSWERING || (of->state == INVOCATION_RUNNING && of->has_exited)) return true;
+    }
+    return false;
+}
+
 // Waits for whatever can go on. What the server does not take holds up what would be written to it.
 static bool wait_for_work(int signals, bool *has_server) {
     struct pollfd polled[POLLED_MAX];
@@ -125,7 +136,7 @@ static bool wait_for_work(int signals, bool *has_server) {
         count = watch(polled, count, of->reply, POLLIN);
         if (has_room) count = watch(polled, count, of->errors, POLLIN);
     }
-    int timeout = check_times();
+    int timeout = is_held_up_no_more() ? 0 : check_times();
     if (poll(polled, (nfds_t)count, timeout) < 0 && errno != EINTR) violation("poll failed");
     *has_server = server >= 0 && polled[server].revents != 0;
     return polled[0].revents != 0;

@@ -8,6 +8,8 @@
 
 #define DEFAULT_TYPE "text/plain; charset=utf-8"
 #define TYPE_NAME "datacontenttype"
+#define HEADER_PREFIX "apus-http-"
+#define HEADER_KIND 128
 
 static bool is_name(const unsigned char *name, size_t length) {
     for (size_t index = 0; index < length; index++) {
@@ -28,7 +30,7 @@ static void remove_attribute(struct reply *reply, const unsigned char *name, siz
     for (uint32_t at = 0; at < reply->attribute_bytes;) {
         unsigned char *each = reply->attributes + at;
         uint32_t all = 4u + each[0] + get16(each + 2);
-        if (each[0] == name_bytes && memcmp(each + 4, name, name_bytes) == 0) {
+        if (each[1] == 0 && each[0] == name_bytes && memcmp(each + 4, name, name_bytes) == 0) {
             memmove(each, each + all, reply->attribute_bytes - at - all);
             reply->attribute_bytes -= all;
             return;
@@ -37,13 +39,13 @@ static void remove_attribute(struct reply *reply, const unsigned char *name, siz
     }
 }
 
-static bool add_attribute(struct reply *reply, const unsigned char *name, size_t name_bytes,
+static bool add_attribute(struct reply *reply, int kind, const unsigned char *name, size_t name_bytes,
                           const unsigned char *value, size_t value_bytes) {
     size_t all = 4 + name_bytes + value_bytes;
     if (all > sizeof reply->attributes - reply->attribute_bytes) return false;
     unsigned char *at = reply->attributes + reply->attribute_bytes;
     at[0] = (unsigned char)name_bytes;
-    at[1] = 0;
+    at[1] = (unsigned char)kind;
     put16(at + 2, (uint16_t)value_bytes);
     memcpy(at + 4, name, name_bytes);
     if (value_bytes > 0) memcpy(at + 4 + name_bytes, value, value_bytes);
@@ -51,10 +53,28 @@ static bool add_attribute(struct reply *reply, const unsigned char *name, size_t
     return true;
 }
 
+// `apus-http-status=404` and `apus-http-header-location=/x`: for the answer to an HTTP trigger. The server checks them.
+static const char *read_header(struct reply *reply, const unsigned char *name, size_t name_bytes,
+                               const unsigned char *value, size_t value_bytes) {
+    static const char prefix[] = HEADER_PREFIX "header-";
+    if (name_bytes > 255 || !is_value(value, value_bytes)) return "the value is too long or holds control characters";
+    for (size_t index = 0; index < name_bytes; index++) {
+        if (name[index] != '-' && !is_name(name + index, 1)) return "a header's name has lower-case letters, digits and '-'";
+    }
+    if (name_bytes > sizeof prefix - 1 && memcmp(name, prefix, sizeof prefix - 1) == 0) {
+        name += sizeof prefix - 1;
+        name_bytes -= sizeof prefix - 1;
+    }
+    return add_attribute(reply, HEADER_KIND, name, name_bytes, value, value_bytes) ? NULL
+                                                                                   : "the attributes take too much room";
+}
+
 static const char *read_line(struct reply *reply, const unsigned char *line, size_t length) {
     const unsigned char *equals = memchr(line, '=', length);
     if (equals == NULL) return "expected name=value";
     size_t name_bytes = (size_t)(equals - line), value_bytes = length - name_bytes - 1;
+    if (name_bytes > sizeof HEADER_PREFIX - 1 && memcmp(line, HEADER_PREFIX, sizeof HEADER_PREFIX - 1) == 0)
+        return read_header(reply, line, name_bytes, equals + 1, value_bytes);
     if (!is_name(line, name_bytes)) return "a name has lower-case letters and digits only";
     if (!is_value(equals + 1, value_bytes)) return "the value is too long or holds control characters";
     if (name_bytes == 11 && memcmp(line, "specversion", 11) == 0) return "specversion is always 1.0";
@@ -65,14 +85,14 @@ static const char *read_line(struct reply *reply, const unsigned char *line, siz
         return NULL;
     }
     remove_attribute(reply, line, name_bytes);
-    return add_attribute(reply, line, name_bytes, equals + 1, value_bytes) ? NULL : "the attributes take too much room";
+    return add_attribute(reply, 0, line, name_bytes, equals + 1, value_bytes) ? NULL : "the attributes take too much room";
 }
 
 bool read_reply_lines(struct reply *reply, const unsigned char *text, uint32_t length, char *why, size_t why_bytes) {
     reply->attribute_bytes = 0;
     reply->has_key = false;
     // The first attribute, so that a line of the process replaces it.
-    add_attribute(reply, (const unsigned char *)TYPE_NAME, strlen(TYPE_NAME), (const unsigned char *)DEFAULT_TYPE,
+    add_attribute(reply, 0, (const unsigned char *)TYPE_NAME, strlen(TYPE_NAME), (const unsigned char *)DEFAULT_TYPE,
                   strlen(DEFAULT_TYPE));
     uint32_t at = 0, number = 0;
     while (at < length) {

@@ -12,7 +12,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = os.path.dirname(HERE)
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 # The frames are those of the tests of the worker for Python: one encoder for both.
 _spec = importlib.util.spec_from_file_location("wire", os.path.join(SOURCES, "..", "python", "tests", "fake_server.py"))
@@ -38,7 +38,7 @@ def worker():
 class ExecWorker:
     """One worker with a bundle of its own. `files` maps names to texts; scripts become executable."""
 
-    def __init__(self, files, handler, environment=None, initialize=True, **configuration):
+    def __init__(self, files, handler, environment=None, initialize=True, pipe_bytes=None, **configuration):
         self.folder = tempfile.TemporaryDirectory()
         for name, text in files.items():
             path = os.path.join(self.folder.name, name)
@@ -61,6 +61,8 @@ class ExecWorker:
                                         env=variables, preexec_fn=place, close_fds=False)
         os.close(to_worker)
         os.close(from_worker)
+        if pipe_bytes:
+            fcntl.fcntl(self.from_worker, 1031, pipe_bytes)  # F_SETPIPE_SZ, as the nursery's pipes have
         os.set_blocking(self.to_worker, False)
         self.buffer = b""
         self.logs = []
