@@ -144,7 +144,9 @@ let package = Package(
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
         tests("ApusLogTests", ["ApusLog", "CLMDB"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
-        tests("ApusHostTests", ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "CShims", "echo-native"]),
+        tests(
+            "ApusHostTests",
+            ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "ApusTelemetry", "CShims", "echo-native"]),
         tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
         tests(
             "ApusServerTests",
@@ -158,7 +160,7 @@ let package = Package(
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims", "exec-worker"]),
-        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "CShims"], exclude: ["Peers"]),
+        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "ApusLoop", "CShims"], exclude: ["Peers"]),
     ],
     cxxLanguageStandard: .cxx17
 )

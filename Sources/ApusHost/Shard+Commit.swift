@@ -16,6 +16,7 @@ extension Shard {
                 self.engine.ledgerCommitted(now: now)
                 return
             }
+            self.settlementsBegin()
             let answer = CommitAnswer()
             self.log.submit(batch) { [loop = self.loop, weak self] result in
                 // A log in memory answers on the spot; the answer is then taken below, without a detour.
@@ -44,6 +45,7 @@ extension Shard {
             if let since = self.commits.inFlightSince { self.statistics.committing.record(now - since) }
             self.commits.succeeded()
             self.engine.ledgerCommitted(now: now)
+            self.settlementsEnd(now: now)
         case .failure:
             self.statistics.commitsFailed += 1
             self.commits.failed(now: now)

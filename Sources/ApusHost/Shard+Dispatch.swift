@@ -77,7 +77,7 @@ extension Shard {
                     gone.append(item)
                     return
                 }
-                self.writeInvoke(item, block, now: now)
+                self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now)
             }
         } catch {
             self.failUnread(queued, error, now: now)
@@ -96,7 +96,13 @@ extension Shard {
 
     private func reportGone(_ item: QueuedDispatch, now: Timestamp) {
         self.statistics.recordsGone += 1
-        self.engine.recordGone(item.dispatch.stream, isSuperseded: self.isSuperseded(item), now: now)
+        let isSuperseded = self.isSuperseded(item)
+        if isSuperseded, case .delivery(let delivery) = item.dispatch.work {
+            // It settles as skipped: what its earlier attempts left is over.
+            _ = self.notes.take(item.dispatch.work)
+            self.finishTrace(of: delivery, nil, at: now)
+        }
+        self.engine.recordGone(item.dispatch.stream, isSuperseded: isSuperseded, now: now)
     }
 
     /// Compaction took a record that still lies within the partition; retention takes them from its start.
@@ -115,15 +121,22 @@ extension Shard {
                 self.engine.outcome(item.dispatch.stream, .rejected(failure), now: now), failure: failure)
             return
         }
-        request.block.withUnsafeBytes { self.writeInvoke(item, $0, now: now) }
+        request.block.withUnsafeBytes { self.writeInvoke(item, $0, arrivedAt: request.arrivedAt, now: now) }
     }
 
     // MARK: one event
 
-    private func writeInvoke(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) {
+    private func writeInvoke(
+        _ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, arrivedAt: Timestamp, now: Timestamp
+    ) {
+        self.begin(item, block, isItem: false, arrivedAt: arrivedAt, now: now)
+        guard EventBlock.isSampled(block) else { return self.writeBegun(item, block) }
+        self.traced(item, block, now: now).withUnsafeBytes { self.writeBegun(item, $0) }
+    }
+
+    private func writeBegun(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer) {
         let channel = item.channel
         let isTable = item.trigger?.isTable ?? false
-        self.begin(item, block, isItem: false, now: now)
         let header = FrameHeader(
             .invoke, flags: isTable ? .table : [], stream: item.dispatch.stream.rawValue,
             deadline: item.dispatch.deadline)
@@ -132,22 +145,32 @@ extension Shard {
         self.statistics.bytesToWorkers += UInt64(block.count)
     }
 
+    /// When the log took a record.
+    private static func appendedAt(_ block: UnsafeRawBufferPointer) -> Timestamp {
+        guard block.count >= EventBlock.headBytes else { return .zero }
+        return Timestamp(microseconds: block.bytes.littleEndian(at: 0, as: Int64.self))
+    }
+
     /// Notes an attempt as under way.
-    private func begin(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, isItem: Bool, now: Timestamp) {
+    private func begin(
+        _ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, isItem: Bool, arrivedAt: Timestamp, now: Timestamp
+    ) {
         let channel = item.channel
-        if channel.machine.wake() { channel.send(.wake) }
+        if channel.machine.wake() {
+            channel.send(.wake)
+            channel.wokenAt = now
+        }
         if channel.attempts.isEmpty { channel.becameBusy(now: now) }
+        // What a later attempt waited before is the trigger's backoff; the start of a worker that has done nothing yet is not.
+        let waitedSince = item.dispatch.attempt <= 1 ? arrivedAt : channel.hasWorked ? now : min(now, channel.startedAt)
+        channel.hasWorked = true
         let hasOutputs = item.trigger?.hasOutputs ?? !channel.function.function.emits.isEmpty
         channel.attempts.insert(
             Attempt(
                 stream: item.dispatch.stream.rawValue, work: item.dispatch.work, number: item.dispatch.attempt,
-                dispatchedAt: now,
+                dispatchedAt: now, arrivedAt: waitedSince, appendedAt: arrivedAt,
                 isItem: isItem, trigger: item.trigger, source: hasOutputs ? SourceContext(block) : nil))
         self.statistics.dispatched += 1
-        if item.trigger != nil, block.count >= EventBlock.headBytes {
-            let appended = Timestamp(microseconds: block.bytes.littleEndian(at: 0, as: Int64.self))
-            self.statistics.queued.record(now - appended)
-        }
     }
 
     private func head(of item: QueuedDispatch) -> InvokeHead {
@@ -170,31 +193,41 @@ extension Shard {
         guard let channel = queued.first?.channel else { return }
         var frame = BatchFrame(channel: channel)
         var gone: [QueuedDispatch] = []
-        let add = { (item: QueuedDispatch, block: UnsafeRawBufferPointer) in
+        let add = { (item: QueuedDispatch, block: UnsafeRawBufferPointer, arrivedAt: Timestamp) in
             guard frame.fits(block) else {
                 gone.append(item)
                 return
             }
-            self.begin(item, block, isItem: true, now: now)
-            frame.append(item.dispatch.stream, self.head(of: item), block, deadline: item.dispatch.deadline)
+            self.begin(item, block, isItem: true, arrivedAt: arrivedAt, now: now)
             self.statistics.bytesToWorkers += UInt64(block.count)
+            guard EventBlock.isSampled(block) else {
+                return frame.append(item.dispatch.stream, self.head(of: item), block, deadline: item.dispatch.deadline)
+            }
+            self.traced(item, block, now: now).withUnsafeBytes {
+                frame.append(item.dispatch.stream, self.head(of: item), $0, deadline: item.dispatch.deadline)
+            }
         }
         for item in queued {
             guard case .request(let id) = item.dispatch.work, let request = self.requests[id] else { continue }
-            request.block.withUnsafeBytes { add(item, $0) }
+            request.block.withUnsafeBytes { add(item, $0, request.arrivedAt) }
         }
         let records = queued.filter { $0.trigger != nil }
         var missing: [QueuedDispatch] = []
         do {
             let places = records.compactMap { item in item.trigger?.place(item.partition, item.offset) }
             try self.log.records(at: places) { index, block in
-                if let block { add(records[index], block) } else { missing.append(records[index]) }
+                if let block {
+                    add(records[index], block, Self.appendedAt(block))
+                } else {
+                    missing.append(records[index])
+                }
             }
         } catch {
             self.failUnread(records, error, now: now)
         }
         frame.finish()
         self.mustFlush(channel)
+        self.linkBatch(queued, on: channel)
         for item in missing { self.reportGone(item, now: now) }
         for item in gone {
             let failure = Failure(.internal, "the event did not fit the batch it was put in")

@@ -28,10 +28,15 @@ extension Shard {
         case .nothing:
             break
         case .initialize:
+            channel.greetedAt = now
             channel.send(.initialize, payload: channel.function.function.initialization)
             self.mustFlush(channel)
         case .ready:
             channel.hasBeenReady = true
+            channel.readyAt = now
+            channel.activity.started(in: now - channel.startedAt)
+            self.statistics.launching.record(channel.greetedAt - channel.startedAt)
+            self.statistics.loading.record(now - channel.greetedAt)
             channel.becameIdle(now: now)
             self.engine.workerReady(channel.worker, now: now)
             self.configuration.onReady(channel.function.function.name, now - channel.startedAt)
@@ -152,6 +157,8 @@ extension Shard {
         let layout = try EventLayout(parsing: payload.bytes)
         guard layout.data.count == layout.dataCount, layout.dataCount == 0, !layout.isNull else { throw .malformed }
         if case .request(let request) = channel.attempts[index].work {
+            let timing = self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now)
+            self.requests[request]?.sink.onTiming(timing)
             self.requests[request]?.sink.onStart(payload)
         } else {
             extras.result = Array(payload)
@@ -191,6 +198,11 @@ extension Shard {
     ) throws(FrameError) {
         extras.partBytes += payload.count
         if extras.partBytes > Limits.resultBytes {
+            // Nobody wants the rest: a stream without an end stops here instead of at its timeout.
+            if extras.override == nil, !isLast {
+                channel.send(.cancel, stream: channel.attempts[index].stream)
+                self.mustFlush(channel)
+            }
             self.refuse(channel, index, self.tooLarge(extras.partBytes))
         } else if case .request(let request) = channel.attempts[index].work {
             if !payload.isEmpty { self.requests[request]?.sink.onPart(payload) }

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusHTTP
 
 extension Limits {
     /// Bounds of the server's own work.
@@ -21,6 +22,14 @@ extension Limits {
         static let stopStepMilliseconds: UInt64 = 100
         /// How long answers may still be on their way once the drain of the shards has used up its time.
         static let answerGraceMilliseconds: UInt64 = 500
+        /// How long connections that another server will replace are served on before this one drains: enough for a client in
+        /// the middle of its work to be answered and told to connect anew.
+        static let handOverMilliseconds: Int64 = 250
+        static let handOverStepMilliseconds: UInt64 = 5
+        /// How long running work may take to finish before another server takes over.
+        static let handOverDrainSeconds: Int64 = 5
+        /// How long connections without a request are kept for their next one after that. As long as any idle connection is kept.
+        static let lingerMilliseconds = UInt64(Limits.HTTP.idleSeconds) * 1_000
         /// How long log lines are gathered.
         static let logGatherMilliseconds: UInt64 = 50
         /// Records that the follower of a control topic reads at once.
@@ -53,6 +62,19 @@ extension Limits {
         static let eventsPerRequest = 10_000
         /// Events that a follower of a topic gets in one step.
         static let eventsPerStreamStep = 256
+        /// How often what was appended to topics is looked at, and how many such seconds are kept.
+        static let rateMilliseconds: UInt64 = 1_000
+        static let rateSeconds = 256
+        /// Topics whose rates are kept.
+        static let ratedTopics = 1_000
+        /// Seconds that one answer of `/v1/stats` may show; the current one is not over.
+        static let statsSeconds = 240
+        /// Functions, triggers and topics that one answer of `/v1/stats` may show, the busiest first.
+        static let statsItems = 500
+        /// Recent deliveries in one answer.
+        static let deliveriesPerRead = 500
+        /// Of an attribute shown with a recent delivery.
+        static let shownAttributeCharacters = 256
         /// How often a quiet stream says that it lives.
         static let keepAliveMilliseconds: UInt64 = 15_000
         /// How often a follower of logs is given new lines.

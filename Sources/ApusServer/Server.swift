@@ -35,7 +35,9 @@ public final class Server: Sendable {
     let journal: Log
     let report: HostReport
     let clock = SystemClock()
-    let token: AdminToken
+    /// The hash of the token in `run/admin.token`.
+    let adminToken: TokenHash
+    let sessions = Sessions()
     let bundles: BundleStore
     let store: WorkThread
     let reader: WorkThread
@@ -44,6 +46,11 @@ public final class Server: Sendable {
     let deployer: Deployer
     let schedules: ScheduleRunner
     let shards: [ShardRuntime]
+    /// Takes spans; nil when no receiver is configured.
+    let tracer: Tracer?
+    let exporter: OTLPExporter?
+    let topicRates = TopicRates()
+    let startedAt: Timestamp
     let state = Mutex(State.starting)
 
     enum State: Sendable {
@@ -66,7 +73,7 @@ public final class Server: Sendable {
         self.log = log
         self.journal = parts.journal
         self.report = parts.report
-        self.token = try AdminToken.load(in: "\(data)/run")
+        self.adminToken = try AdminToken.load(in: "\(data)/run").hash
         self.bundles = try BundleStore(folder: "\(data)/bundles")
         self.store = WorkThread()
         self.reader = WorkThread()
@@ -77,7 +84,11 @@ public final class Server: Sendable {
         if let remade = projection.remade {
             parts.journal.info("the projection is made again from the log (\(remade))")
         }
-        let shards = try Self.makeShards(configuration, parts, self.reader, onNurseryDeath)
+        let tracer = configuration.telemetry.endpoint.map { _ in Tracer(sample: configuration.telemetry.sample) }
+        self.tracer = tracer
+        self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
+        self.startedAt = SystemClock().now
+        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, onNurseryDeath)
         self.shards = shards
         let follower = ProjectionFollower(
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
@@ -87,9 +98,12 @@ public final class Server: Sendable {
         let schedules = ScheduleRunner(
             loop: shards[0].loop, log: log, accepting: NoInvocations(), zones: zones, journal: journal)
         self.schedules = schedules
+        let adminToken = self.adminToken
         self.control = Control(log: log, journal: journal) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
             schedules.apply(changes)
+            let isAboutTokens = changes.contains { if case .principalApplied = $0 { true } else { false } }
+            if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
             return Self.apply(changes, catalogue, to: shards, journal)
         }
         let buildLoop = EventLoop()
@@ -116,7 +130,7 @@ public final class Server: Sendable {
     }
 
     private static func makeShards(
-        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
+        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
         _ onNurseryDeath: @escaping @Sendable () -> Void
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
@@ -128,7 +142,7 @@ public final class Server: Sendable {
                     return .success(
                         try ShardRuntime(
                             index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            onNurseryDeath: onNurseryDeath
+                            tracer: tracer, onNurseryDeath: onNurseryDeath
                         )
                     )
                 } catch { return .failure(error) }
@@ -168,6 +182,7 @@ public final class Server: Sendable {
         }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.journal)
+        Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         self.projection.follow(Self.deadLetterTopics(catalogue).union([.control, .logs, .dead]))
         try self.schedules.start(catalogue)
         for (shard, socket) in zip(self.shards, parts.sockets) {
@@ -181,7 +196,26 @@ public final class Server: Sendable {
             }
             try result.get()
         }
+        self.sampleRates()
         self.state.withLock { $0 = .serving }
+    }
+
+    /// The first shard's loop looks once a second at what was appended.
+    private func sampleRates() {
+        let (runtime, log, rates) = (self.shards[0], self.log, self.topicRates)
+        runtime.loop.runAndWait {
+            let timer = LoopTimer(runtime.loop) { rates.sample(log.appended(), now: runtime.shard.now) }
+            timer.start(milliseconds: 0, repeating: Limits.Server.rateMilliseconds)
+            runtime.rateTimer = timer
+        }
+    }
+
+    private static func makeExporter(_ configuration: ServerConfiguration, _ tracer: Tracer?, _ journal: Log)
+        throws(ApusError) -> OTLPExporter?
+    {
+        guard let tracer, let endpoint = configuration.telemetry.endpoint else { return nil }
+        return try OTLPExporter(
+            tracer, configuration.telemetry, endpoint: endpoint, version: configuration.version, journal: journal)
     }
 
     // MARK: what is deployed
@@ -210,7 +244,7 @@ public final class Server: Sendable {
             case .functionRemoved(let function):
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
                 runtime.loop.runAndWait { runtime.shard.remove(function.id, forgettingPositions: true) }
-            case .topicApplied, .topicRemoved, .fateDecided, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .none: break
             }
         }
         var directory = FunctionDirectory()
@@ -231,37 +265,15 @@ public final class Server: Sendable {
         return first
     }
 
+    /// From then on no loop admits a token that was revoked.
+    private static func apply(_ directory: PrincipalDirectory, to shards: [ShardRuntime]) {
+        for runtime in shards { runtime.loop.runAndWait { runtime.principals = directory } }
+    }
+
     private static func deadLetterTopics(_ catalogue: Catalogue) -> Set<TopicName> {
         Set(
             catalogue.functions.values.flatMap {
                 $0.triggers.filter { !$0.manifest.isTable }.map(\.manifest.deadLetterTopic)
             })
-    }
-
-    // MARK: the end
-
-    /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
-    public func stop() {
-        self.state.withLock { $0 = .stopping }
-        let until = self.clock.now + .seconds(self.configuration.drainSeconds)
-        // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
-        self.projection.endWaiting()
-        for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
-        self.schedules.stop()
-        self.deployer.stop()
-        self.control.stop()
-        let done = self.shards.map { runtime in
-            let slot = ResultSlot<Bool>()
-            runtime.loop.post { runtime.stop(until: until) { slot.fill(true) } }
-            return slot
-        }
-        for slot in done { _ = slot.take() }
-        let projection = self.projection
-        self.store.run { projection.stop() }
-        self.store.stop()
-        self.reader.stop()
-        // Writes under way are answered to the loops, which must be there to hear it.
-        self.log.close()
-        for runtime in self.shards { runtime.loop.stop() }
     }
 }

@@ -1,4 +1,4 @@
-internal import ApusCore
+public import ApusCore
 internal import CHTTPD
 internal import CShims
 internal import ApusLoop
@@ -34,6 +34,16 @@ public final class HTTPExchange {
     public internal(set) var body: [UInt8] = []
     /// It was admitted without a proof of who asks.
     public var isAnonymous = false
+    /// Which operation it asks for; -1 until the server's table has found it.
+    public var operation = -1
+    /// Called once, when the head of the answer is given.
+    public var onAnswered: ((HTTPExchange) -> Void)?
+    /// When its head was whole, in microseconds of the monotonic clock.
+    var begunAt: Int64 = 0
+    /// Headers of the answer beside those it is given with.
+    private var added: [(String, String)] = []
+    /// What the one who admitted the request knows of it, for its handler.
+    public var admission: AnyObject?
     /// Called once when the client leaves before the answer is complete.
     public var onGone: (() -> Void)?
     /// Called when ``write(_:)`` had said to wait and what was written has left.
@@ -52,13 +62,14 @@ public final class HTTPExchange {
     var discarded = 0
     /// An answer that the library does not have yet.
     private var response: OpaquePointer?
-    private(set) var status: UInt32 = 0
+    public private(set) var status: UInt32 = 0
     private var output: [UInt8] = []
     private var sent = 0
     private var mustDrain = false
     private var isEnded = false
     private var isAborted = false
     private var isStreaming = false
+    private var isEventStream = false
     let connection: OpaquePointer
     /// Where the target lay in the library's buffer when its line was read; for comparison only.
     let targetAddress: UInt
@@ -96,6 +107,18 @@ public final class HTTPExchange {
         return String(cString: value)
     }
 
+    /// How long ago the head of the request was whole.
+    public var elapsed: TimeSpan { TimeSpan(microseconds: Self.monotonic - self.begunAt) }
+
+    static var monotonic: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+    }
+
+    /// Adds a header to the answer that follows.
+    public func add(header name: String, _ value: String) { self.added.append((name, value)) }
+
     /// All request headers in the order they were sent; empty once the exchange is over.
     public var headers: [HTTPHeader] {
         guard self.phase != .gone else { return [] }
@@ -120,6 +143,8 @@ public final class HTTPExchange {
     public func stream(status: UInt32, headers: [(String, String)]) {
         guard !self.isAnswered else { return }
         self.isStreaming = true
+        self.isEventStream = headers.contains { $0.0 == "Content-Type" && $0.1.hasPrefix(ServerSentEvent.mediaType) }
+        self.listener.streaming.insert(self)
         let context = Unmanaged.passUnretained(self).toOpaque()
         self.give(
             MHD_create_response_from_callback(.max, Limits.HTTP.streamBlockBytes, produce, context, nil), status,
@@ -159,14 +184,40 @@ public final class HTTPExchange {
         self.listener.settleSoon(self)
     }
 
+    /// Ends a streamed answer although its writer would go on: the client may not read it any more. The writer hears of it as
+    /// of a client that left.
+    /// - Parameter last: an event to end a stream of events with. Other answers, and a client that has not taken what came before,
+    ///   are broken off.
+    public func cutShort(saying last: [UInt8]) {
+        guard self.phase != .gone, self.isStreaming, !self.isEnded else { return }
+        if self.isEventStream, self.sent == self.output.count {
+            _ = self.write(last)
+            self.end()
+        } else {
+            self.abort()
+        }
+        let onGone = self.onGone
+        self.onGone = nil
+        self.onDrained = nil
+        onGone?()
+    }
+
     /// A way to answer from another thread.
     public func reply() -> HTTPReply { HTTPReply(to: self, on: self.loop) }
 
     private func give(_ response: OpaquePointer?, _ status: UInt32, _ headers: [(String, String)]) {
         self.response = response
         self.status = status
+        self.listener.configuration.onAnswer?(self)
+        if let onAnswered = self.onAnswered {
+            self.onAnswered = nil
+            onAnswered(self)
+        }
         var isSound = response != nil
         for (name, value) in headers where isSound { isSound = MHD_add_response_header(response, name, value) == .YES }
+        for (name, value) in self.added where isSound {
+            isSound = MHD_add_response_header(response, name, value) == .YES
+        }
         if isSound, self.listener.isStopping { _ = MHD_add_response_header(response, "Connection", "close") }
         if !isSound { self.replaceByInternalError() }
         self.listener.settleSoon(self)
@@ -223,6 +274,7 @@ public final class HTTPExchange {
     func leave(wasComplete: Bool) {
         guard self.phase != .gone else { return }
         self.phase = .gone
+        self.listener.streaming.remove(self)
         let onGone = self.onGone
         self.onGone = nil
         self.onDrained = nil

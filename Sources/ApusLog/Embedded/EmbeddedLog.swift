@@ -14,6 +14,8 @@ internal import Synchronization
 /// a key.
 public final class EmbeddedLog: EventLog {
     public static let fileName = "log.mdb"
+    /// The newest format that this version writes and reads.
+    public static var format: UInt32 { LogTables.format }
 
     public let identity: UInt64
     private let configuration: EmbeddedLogConfiguration
@@ -184,6 +186,15 @@ public final class EmbeddedLog: EventLog {
     public func unfollow(_ token: FollowToken) { self.writer.followers.remove(token) }
 
     public var status: LogStatus { self.writer.status }
+
+    public func appended() -> [TopicAppended] {
+        self.directory.all.compactMap { topic in
+            let records = topic.partitions.reduce(0) { $0 + $1.appendedRecords.load(ordering: .relaxed) }
+            guard records > 0 else { return nil }
+            let bytes = topic.partitions.reduce(0) { $0 + $1.appendedBytes.load(ordering: .relaxed) }
+            return TopicAppended(topic: topic.name, records: records, bytes: bytes)
+        }
+    }
 
     // MARK: what the reading methods share
 

@@ -62,10 +62,12 @@ struct QuickBatch {
         var hasVersion = false
         var required = 0
         var hasType = false
+        var isSampled = false
 
         mutating func reset() {
             self.attributes.removeAll(keepingCapacity: true)
             (self.key, self.data, self.hasVersion, self.required, self.hasType) = (nil, nil, false, 0, false)
+            self.isSampled = false
         }
     }
 
@@ -106,6 +108,8 @@ struct QuickBatch {
             kind = .timestamp
             guard self.isTime(value) else { return false }
         case 10 where self.equals(name, "dataschema"): return false
+        case 11 where self.equals(name, "traceparent"):
+            scratch.isSampled = EventBlock.isSampled(traceparent: self.bytes[value])
         case 12 where self.equals(name, "partitionkey"): scratch.key = value
         case 15 where self.equals(name, "datacontenttype"):
             // Text of another type is the string's characters, which escapes may hide.
@@ -154,7 +158,8 @@ struct QuickBatch {
         var block: [UInt8] = []
         block.reserveCapacity(size)
         EventBlock.appendHead(
-            key: scratch.key?.count, attributes: attributesSize, data: data, isNull: scratch.data == nil, to: &block)
+            key: scratch.key?.count, attributes: attributesSize, data: data, isNull: scratch.data == nil,
+            isSampled: scratch.isSampled, to: &block)
         if let key = scratch.key { block.append(contentsOf: self.bytes[key]) }
         for member in scratch.attributes {
             block.append(UInt8(member.name.count))

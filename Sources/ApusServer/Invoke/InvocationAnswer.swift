@@ -27,6 +27,11 @@ final class InvocationAnswer: ResponseSink {
         onOver?()
     }
 
+    /// Who has no token is not told how a function is run.
+    func onTiming(_ timing: AttemptTiming) {
+        if !self.exchange.isAnswered, !self.exchange.isAnonymous { self.exchange.add(timing) }
+    }
+
     // MARK: whole results
 
     func onResult(_ block: UnsafeRawBufferPointer) {

@@ -3,6 +3,7 @@ internal import ApusEngine
 internal import ApusHTTP
 internal import ApusHost
 internal import ApusLoop
+internal import ApusTelemetry
 
 /// Running a function for a caller that waits, whichever way it came.
 extension Routes {
@@ -27,10 +28,6 @@ extension Routes {
     }
 
     private func entry(_ function: ResourceName) throws(ApusError) -> FunctionDirectory.Entry {
-        // The head may have come before the end began, and the body after it.
-        if self.runtime.isStopping {
-            throw ApusError(.shuttingDown, "the server is stopping: try again in a moment")
-        }
         guard let entry = self.runtime.directory[function] else {
             throw ApusError(.functionNotFound, "the function '\(function)' is not deployed: see `apus get functions`")
         }
@@ -43,6 +40,14 @@ extension Routes {
     {
         let entry = try self.entry(call.function)
         let preferences = try InvocationPreferences(headers)
+        var event = event
+        self.trace(
+            &event, exchange, call.isTrigger ? "\(exchange.method) /fn/{path}" : "POST /v1/functions/{name}/invoke",
+            [
+                Span.Attribute("faas.invoked_name", call.function.name),
+                Span.Attribute("apus.namespace", call.function.namespace.name),
+                Span.Attribute("faas.invocation_id", call.id.description),
+            ])
         if preferences.respondsAsync { return try self.accept(call, event, exchange) }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)

@@ -7,6 +7,7 @@ internal import ApusJSON
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
+internal import ApusTelemetry
 
 /// Functions: what there is, what they print, and invoking them directly.
 extension Routes {
@@ -203,7 +204,7 @@ extension Routes {
             "sequence": .number(row.sequence), "time": .string(RFC3339.format(row.line.time)),
             "level": .string(row.line.level.name),
             "text": .string(row.line.text), "revision": .string(row.line.revision), "worker": .number(row.line.worker),
-            "invocation": .string(row.line.invocation),
+            "invocation": .string(row.line.invocation), "trace": .string(row.line.trace),
         ]
     }
 }

@@ -21,7 +21,9 @@ extension Routes {
             let catalogue = self.server.control.catalogue
             let reply = exchange.reply()
             self.server.shards[0].loop.post {
-                let rows = runner.snapshot().filter { $0.key.function.namespace == namespace }.sorted { $0.key < $1.key }
+                let rows = runner.snapshot().filter { $0.key.function.namespace == namespace }.sorted {
+                    $0.key < $1.key
+                }
                 let items = rows.compactMap { Self.scheduleJSON($0, catalogue) }
                 let json: JSONValue = ["items": .array(items)]
                 reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
@@ -53,16 +55,12 @@ extension Routes {
     }
 
     /// What schedules have counted, for `/metrics`. On the loop of the first shard.
-    static func scheduleMetrics(_ runner: ScheduleRunner) -> [(name: String, help: String, kind: MetricDescription.Kind, value: Double)] {
+    static func scheduleMetrics(_ runner: ScheduleRunner) -> [(MetricDescription, Double)] {
         let (counters, counts) = (runner.counters, runner.counts)
         return [
-            ("apus_schedules", "Scheduled triggers.", .gauge, Double(counts.triggers)),
-            ("apus_schedule_fired_total", "Firings that became invocations.", .counter, Double(counters.fired)),
-            ("apus_schedule_skipped_total", "Times that were missed and left out.", .counter, Double(counters.skipped)),
-            (
-                "apus_schedule_refused_total", "Attempts to fire that were refused; each is tried again.", .counter,
-                Double(counters.refused)
-            ),
+            (ServerMetric.schedules, Double(counts.triggers)), (ServerMetric.scheduleFired, Double(counters.fired)),
+            (ServerMetric.scheduleSkipped, Double(counters.skipped)),
+            (ServerMetric.scheduleRefused, Double(counters.refused)),
         ]
     }
 }

@@ -5,6 +5,7 @@ internal import ApusJSON
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
+internal import ApusTelemetry
 
 /// Topics: publishing and reading events, and the topics themselves.
 extension Routes {
@@ -32,12 +33,14 @@ extension Routes {
     func publish(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let (topic, configuration) = try self.existingTopic(parameters)
-            let events = try self.publishedEvents(exchange)
+            var events = try self.publishedEvents(exchange)
             if configuration.isCompacted, let index = events.firstIndex(where: { !$0.hasKey }) {
                 throw ApusError(
                     .invalidEvent, "event \(index) has no key, and '\(topic)' is compacted: give each a partitionkey")
             }
             guard !events.isEmpty else { return exchange.respond(status: 202, json: Array(#"{"events":[]}"#.utf8)) }
+            let count = events.count
+            self.trace(&events, exchange, "POST /v1/topics/{topic}/events", Self.publishAttributes(topic, count))
             let appends = events.map { LogBatch.Append(topic: topic, block: $0.block) }
             let reply = exchange.reply()
             self.server.log.submit(LogBatch(urgency: .producer, appends: appends)) { result in
@@ -47,6 +50,15 @@ extension Routes {
                 }
             }
         }
+    }
+
+    private static func publishAttributes(_ topic: TopicName, _ count: Int) -> [Span.Attribute] {
+        [
+            Span.Attribute("messaging.system", "apus"), Span.Attribute("messaging.operation.type", "send"),
+            Span.Attribute("messaging.operation.name", "publish"),
+            Span.Attribute("messaging.destination.name", topic.onLog),
+            Span.Attribute("messaging.batch.message_count", count),
+        ]
     }
 
     /// The blocks of a request's events. Batches of plain events, which is what busy producers send, are read in one pass.
