@@ -1,7 +1,8 @@
 # The two commands to know: `make demo` and `make test`. Both install the Debian packages they need, and say so.
 SHELL := /bin/bash
 PREFIX ?= /usr/local
-RELEASE := swift build -c release --static-swift-stdlib
+# The flag that Package.swift may not give to what authors depend on.
+RELEASE := swift build -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
 
 .PHONY: help demo test bench fuzz install release clean packages reference soak
 help:
