@@ -33,11 +33,15 @@ extension Shard {
         if let trace = attempt.extras?.trace {
             self.trace(trace, of: attempt, on: channel, timing, failure, now: now)
         }
-        if note != nil || attempt.extras?.trace != nil, case .publish(let delivery, _) = verdict {
-            self.settlements.append(
-                Settlement(outcomeAt: now, trace: self.openTraces.removeValue(forKey: delivery), note: note))
+        switch verdict {
+        case .publish(let delivery, _) where note != nil || attempt.extras?.trace != nil:
+            let trace = self.openTraces.removeValue(forKey: delivery)
+            self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: note))
+        // Its trace ends with its dead letter.
+        case .deadLetter: self.settlements.append(Settlement(outcomeAt: now, trace: nil, note: note))
+        case .drop(let delivery, _): self.finishTrace(of: delivery, failure, at: now)
+        default: break
         }
-        if case .drop(let delivery, _) = verdict { self.finishTrace(of: delivery, failure, at: now) }
         return timing
     }
 

@@ -53,7 +53,7 @@ public final class Server: Sendable {
     let shards: [ShardRuntime]
     /// Takes spans; nil when no receiver is configured.
     let tracer: Tracer?
-    private let exporter: OTLPExporter?
+    let exporter: OTLPExporter?
     let topicRates = TopicRates()
     let startedAt: Timestamp
     let state = Mutex(State.starting)
@@ -301,36 +301,5 @@ public final class Server: Sendable {
             catalogue.functions.values.flatMap {
                 $0.triggers.filter { !$0.manifest.isTable }.map(\.manifest.deadLetterTopic)
             })
-    }
-
-    // MARK: the end
-
-    /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
-    public func stop() {
-        self.state.withLock { $0 = .stopping }
-        let until = self.clock.now + .seconds(self.configuration.drainSeconds)
-        // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
-        self.sweeper.stop()
-        self.projection.endWaiting()
-        for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
-        self.schedules.stop()
-        self.deployer.stop()
-        self.control.stop()
-        let done = self.shards.map { runtime in
-            let slot = ResultSlot<Bool>()
-            runtime.loop.post { runtime.stop(until: until) { slot.fill(true) } }
-            return slot
-        }
-        for slot in done { _ = slot.take() }
-        self.backups.stop()
-        let projection = self.projection
-        self.store.run { projection.stop() }
-        self.store.stop()
-        self.reader.stop()
-        // Writes under way are answered to the loops, which must be there to hear it.
-        self.log.close()
-        for runtime in self.shards { runtime.loop.stop() }
-        // Last: what the end itself brought is told too.
-        self.exporter?.stop()
     }
 }

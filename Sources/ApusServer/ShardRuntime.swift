@@ -35,6 +35,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// Of the shard that samples what is appended to topics.
     var rateTimer: LoopTimer?
     private(set) var isStopping = false
+    private var handOverTimer: LoopTimer?
     /// Streams that only their client or the server's end completes.
     private var streams: [ObjectIdentifier: any EndableStream] = [:]
 
@@ -109,8 +110,32 @@ final class ShardRuntime: @unchecked Sendable {
         self.starts.close()
     }
 
+    /// Lets new connections wait for the server that takes over, and serves those there are until they have closed or a short time
+    /// is over. `completion` is called once, on the loop.
+    func handOver(_ completion: @escaping () -> Void) {
+        guard let listener = self.listener else { return completion() }
+        listener.handOver()
+        for stream in Array(self.streams.values) { stream.end() }
+        let until = self.shard.now + .milliseconds(Limits.Server.handOverMilliseconds)
+        self.handOverTimer = LoopTimer(self.loop) {
+            guard listener.connectionCount == 0 || self.shard.now >= until else { return }
+            self.handOverTimer?.close()
+            self.handOverTimer = nil
+            completion()
+        }
+        let step = Limits.Server.handOverStepMilliseconds
+        self.handOverTimer?.start(milliseconds: step, repeating: step)
+    }
+
+    /// Answers who still has a connection, one request each, until none is left or the time is up.
+    func linger(milliseconds: UInt64, _ completion: @escaping () -> Void) {
+        guard let listener = self.listener else { return completion() }
+        listener.stop(withinMilliseconds: milliseconds, closesIdle: false, whenDone: completion)
+    }
+
     /// Stops within a bound. `completion` is called once, on the loop, when nothing of the shard is left on it.
-    func stop(until: Timestamp, _ completion: @escaping () -> Void) {
+    /// - Parameter keepsListener: who is connected is still answered, with `shutting_down`.
+    func stop(until: Timestamp, keepsListener: Bool = false, _ completion: @escaping () -> Void) {
         self.endWaiting()
         self.rateTimer?.close()
         self.rateTimer = nil
@@ -128,7 +153,7 @@ final class ShardRuntime: @unchecked Sendable {
         // Closing the line ends every sandbox and fails every launch that waits: nothing is left for the drain to wait for.
         stop.onLate = { self.nursery.close() }
         self.shard.drain(until: until) { stop.drained() }
-        guard let listener = self.listener else { return stop.listenerStopped() }
+        guard !keepsListener, let listener = self.listener else { return stop.listenerStopped() }
         listener.stop(withinMilliseconds: milliseconds + Limits.Server.answerGraceMilliseconds) {
             stop.listenerStopped()
         }

@@ -25,7 +25,8 @@ extension ErrorCode {
         .dataDirectoryInUse: 500, .dataDirectoryInvalid: 500, .backupInvalid: 422, .backupFormat: 422,
         .offsetOutOfRange: 416,
 
-        .portInUse: 500, .addressNotAllowed: 500, .needsRoot: 500, .runtimeMissing: 503, .sandboxUnavailable: 503,
+        .configurationInvalid: 500, .portInUse: 500, .addressNotAllowed: 500, .needsRoot: 500, .runtimeMissing: 503,
+        .sandboxUnavailable: 503,
         .noSlot: 503, .buildFailed: 422, .bundleInvalid: 422, .bundleTooLarge: 413, .projectionFailed: 500,
 
         .internal: 500,

@@ -34,9 +34,7 @@ extension Routes {
     }
 
     func ready(_ exchange: HTTPExchange) {
-        let problems = Self.problems(
-            state: self.server.state.withLock { $0 }, log: self.server.log.status,
-            projection: self.server.projection.failure)
+        let problems = self.server.problems
         let missing = self.server.report.lines.filter { !$0.isEnforced }
         let json: JSONValue = [
             "ready": .boolean(problems.isEmpty), "problems": .array(problems.map { .string($0) }),

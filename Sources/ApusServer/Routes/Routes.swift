@@ -29,6 +29,7 @@ struct Routes {
     func listener() -> HTTPListener {
         var configuration = HTTPListener.Configuration()
         configuration.allowed.hosts.formUnion(self.server.configuration.allowedHosts)
+        configuration.connections = self.server.configuration.connections
         configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
             method == "POST" && Self.takesBundles(path) ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
@@ -41,13 +42,19 @@ struct Routes {
         let gate = Gate(server: self.server, runtime: self.runtime, router: router)
         configuration.admit = { gate.admit($0) }
         self.runtime.watchStreams { gate.sweep() }
-        return HTTPListener(loop: self.runtime.loop, configuration: configuration) { exchange in
+        return HTTPListener(loop: runtime.loop, configuration: configuration) { exchange in
+            // The head may have been let in before the end began. What handlers reach for may be gone by now.
+            guard !runtime.isStopping || exchange.rawPath == "/healthz" else {
+                return exchange.respond(Self.stopping, headers: [("Retry-After", "1")])
+            }
             guard let (route, parameters) = (exchange.admission as? Admission)?.route else {
                 return router.refuse(exchange)
             }
             route.handler(exchange, parameters)
         }
     }
+
+    private static let stopping = Problem(.shuttingDown, "the server is stopping: try again in a moment")
 
     private static func takesBundles(_ path: String) -> Bool {
         path == "/v1/bundles" || (path.hasPrefix("/v1/namespaces/") && path.hasSuffix("/bundles"))
