@@ -144,7 +144,7 @@ let package = Package(
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
-        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "CShims"]),
+        tests("IntegrationTests", ["ApusEngine", "ApusJSON", "ApusHTTP", "ApusLog", "ApusLoop", "CShims"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -153,7 +153,7 @@ extension Shard {
         if !channel.attempts.isEmpty || !channel.hasBeenReady {
             self.log(failure, of: channel.attempts.only, by: channel, now: self.now)
         }
-        _ = channel.attempts.removeAll()
+        for attempt in channel.attempts.removeAll() { self.paused(attempt) }
         channel.close()
         if channel.hasBeenReady {
             self.engine.workerExited(channel.worker, failure, now: self.now)

@@ -13,6 +13,8 @@ public struct ShardConfiguration {
     public var onReady: (ResourceName, TimeSpan) -> Void
     /// Called when a start failed, with the failure that its caller sees.
     public var onStartFailed: (ResourceName, Failure) -> Void
+    /// Called when terminal states of accepted invocations are durable: their function and how many.
+    public var onInvocationsEnded: (ResourceName, Int) -> Void
     /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
     /// before the loop waits for it; 0 never.
     public var yields: Int
@@ -21,7 +23,8 @@ public struct ShardConfiguration {
         engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 1,
         readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
         onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },
-        onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in }, yields: Int = 1
+        onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in },
+        onInvocationsEnded: @escaping (ResourceName, Int) -> Void = { _, _ in }, yields: Int = 1
     ) {
         self.engine = engine
         self.seed = seed
@@ -29,6 +32,7 @@ public struct ShardConfiguration {
         self.logSink = logSink
         self.onReady = onReady
         self.onStartFailed = onStartFailed
+        self.onInvocationsEnded = onInvocationsEnded
         self.yields = yields
     }
 }

@@ -25,7 +25,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        onNurseryDeath: @escaping @Sendable () -> Void
+        onNurseryDeath: @escaping @Sendable () -> Void,
+        onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
     ) throws(ApusError) {
         self.index = index
         self.loop = loop
@@ -43,7 +44,8 @@ final class ShardRuntime: @unchecked Sendable {
                 },
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
                 onReady: { name, _ in starts.ready(name) },
-                onStartFailed: { name, failure in starts.failed(name, failure) }
+                onStartFailed: { name, failure in starts.failed(name, failure) },
+                onInvocationsEnded: onInvocationsEnded
             )
         )
         self.starts = starts

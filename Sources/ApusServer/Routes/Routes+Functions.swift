@@ -47,16 +47,12 @@ extension Routes {
             guard let entry = self.runtime.directory[name] else {
                 throw ApusError(.functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
             }
-            if exchange.header("Prefer")?.contains("respond-async") ?? false {
-                throw ApusError(
-                    .notYetSupported,
-                    "asynchronous invocations are not yet supported: leave out `Prefer: respond-async`")
-            }
             let id = Self.invocationID()
             let defaults = CloudEventDecoder.Defaults(id: id.description, source: "/apus/http", type: "dev.apus.invoke")
             let events = try CloudEventDecoder.events(
                 headers: exchange.headers, body: exchange.body, defaults: defaults)
             guard events.count == 1 else { throw ApusError(.invalidEvent, "an invocation takes exactly one event") }
+            if Self.prefersAsync(exchange) { return self.acceptInvocation(exchange, name, events[0]) }
             let deadline = self.runtime.shard.now + entry.timeout + .seconds(Limits.Server.invocationSlackSeconds)
             self.run(EventBlock.encode(events[0]), id, entry, deadline, exchange)
         }

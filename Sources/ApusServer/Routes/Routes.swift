@@ -53,6 +53,7 @@ struct Routes {
         self.addTopics(to: &table)
         self.addFunctions(to: &table)
         self.addDeadLetters(to: &table)
+        self.addInvocations(to: &table)
         return table
     }
 

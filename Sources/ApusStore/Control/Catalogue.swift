@@ -18,6 +18,8 @@ public struct Catalogue: Sendable {
         public let manifest: FunctionManifest
         /// In the manifest's order, which is that of INIT's list.
         public let triggers: [Trigger]
+        /// See ``FunctionDeployment/origin``.
+        public let origin: UInt64
         public let updated: Timestamp
 
         public var name: ResourceName { self.manifest.name }
@@ -125,7 +127,7 @@ public struct Catalogue: Sendable {
             id: previous?.id ?? FunctionID(rawValue: self.nextFunction), generation: record.generation,
             revision: deployment.revision,
             bundle: deployment.bundle, layer: deployment.layer, manifest: manifest, triggers: triggers,
-            updated: record.time
+            origin: deployment.origin, updated: record.time
         )
         if previous == nil { self.nextFunction += 1 }
         self.forgetTriggers(of: previous, keeping: triggers)

@@ -144,7 +144,8 @@ struct ControlDecider {
                 kind: .function, namespace: name.namespace, name: name.name, generation: generation + 1, time: self.now,
                 content: .function(
                     FunctionDeployment(
-                        manifest: json, revision: revision, bundle: bundle, layer: document.layer, triggers: triggers)
+                        manifest: json, revision: revision, bundle: bundle, layer: document.layer, triggers: triggers,
+                        origin: previous?.origin ?? generation + 1)
                 )
             )
         )

@@ -55,13 +55,20 @@ public struct FunctionDeployment: Sendable, Equatable {
     public var layer: String?
     /// The triggers on topics, tables included, in the manifest's order.
     public var triggers: [TriggerDeployment]
+    /// The generation in which the function was made, since it was last deleted: names its queue of invocations. 0 for records
+    /// from before there were queues.
+    public var origin: UInt64
 
-    public init(manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment]) {
+    public init(
+        manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment],
+        origin: UInt64
+    ) {
         self.manifest = manifest
         self.revision = revision
         self.bundle = bundle
         self.layer = layer
         self.triggers = triggers
+        self.origin = origin
     }
 }
 

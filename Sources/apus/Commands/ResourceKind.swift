@@ -6,12 +6,14 @@ enum ResourceKind: String, CaseIterable {
     case topic
     /// A worker and its state; of the whole server, and only to be looked at.
     case instance
+    /// Asynchronous; deleting one cancels it.
+    case invocation
 
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
 
     /// Kinds of the design that a later version brings.
-    static let notYetAvailable = ["tool-servers", "agents", "devices", "invocations", "upstreams"]
+    static let notYetAvailable = ["tool-servers", "agents", "devices", "upstreams"]
 
     /// - Parameter word: `function`, `functions`, `fn`, …
     /// - Throws: `not_yet_supported`, or usage with a guess.
@@ -20,6 +22,7 @@ enum ResourceKind: String, CaseIterable {
         case "function", "functions", "fn": self = .function
         case "topic", "topics": self = .topic
         case "instance", "instances": self = .instance
+        case "invocation", "invocations": self = .invocation
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
