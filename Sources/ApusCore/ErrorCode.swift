@@ -25,6 +25,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case deadLetterNotFound = "dead_letter_not_found"
     case bundleNotFound = "bundle_not_found"
     case invocationNotFound = "invocation_not_found"
+    case revisionNotFound = "revision_not_found"
     case alreadyExists = "already_exists"
     case conflict = "conflict"
 
@@ -48,6 +49,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case shuttingDown = "shutting_down"
     case notReady = "not_ready"
     case expired = "expired"
+    case functionPaused = "function_paused"
     case serverUnreachable = "server_unreachable"
 
     // The event log and the data directory.

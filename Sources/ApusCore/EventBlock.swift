@@ -5,7 +5,8 @@
 ///     8   u32  length of the key, 0xFFFF_FFFF for none
 ///     12  u32  length of the attributes
 ///     16  u32  length of the data, all of it, also when it follows in DATA frames or by descriptor
-///     20  u32  flags: bit 0 the data is null (a tombstone)
+///     20  u32  flags: bit 0 the data is null (a tombstone); bit 1 the event is part of a trace that is recorded: on the log
+///              only, workers see 0
 ///     24       key, attributes, data
 ///
 /// Attributes are, each: u8 length of the name, u8 kind, u16 length of the value, name, value. All little-endian.
@@ -13,7 +14,10 @@ public enum EventBlock {
     public static let headBytes = 24
     static let noKey: UInt32 = 0xFFFF_FFFF
     public static let nullDataFlag: UInt32 = 1
-    static let attributeHeadBytes = 4
+    /// So that dispatch sees with one look whether an event is traced; all others pay nothing for it.
+    public static let sampledFlag: UInt32 = 2
+    static let traceparent = "traceparent"
+    public static let attributeHeadBytes = 4
 
     public static func attributesSize(_ attributes: [Attribute]) -> Int {
         attributes.reduce(0) { $0 + Self.attributeHeadBytes + $1.name.utf8.count + $1.value.count }
@@ -55,14 +59,43 @@ public enum EventBlock {
     /// Appends the encoded event. The caller has checked the limits.
     public static func append(_ event: Event, to bytes: inout [UInt8]) {
         bytes.reserveCapacity(bytes.count + Self.size(of: event))
-        bytes.appendLittleEndian(event.timestamp.microseconds)
-        bytes.appendLittleEndian(event.key.map { UInt32($0.count) } ?? Self.noKey)
-        bytes.appendLittleEndian(UInt32(Self.attributesSize(event.attributes)))
-        bytes.appendLittleEndian(UInt32(event.data?.count ?? 0))
-        bytes.appendLittleEndian(event.data == nil ? Self.nullDataFlag : 0)
+        Self.appendHead(
+            timestamp: event.timestamp, key: event.key?.count, attributes: Self.attributesSize(event.attributes),
+            data: event.data?.count ?? 0, isNull: event.data == nil, isSampled: Self.isSampled(event.attributes),
+            to: &bytes)
         if let key = event.key { bytes.append(contentsOf: key) }
         Self.append(event.attributes, to: &bytes)
         if let data = event.data { bytes.append(contentsOf: data) }
+    }
+
+    /// Whether a block says that its event is part of a trace that is recorded.
+    public static func isSampled(_ block: UnsafeRawBufferPointer) -> Bool {
+        block.count >= Self.headBytes && block.bytes.littleEndian(at: 20, as: UInt32.self) & Self.sampledFlag != 0
+    }
+
+    /// The last of the flags in the value of a `traceparent`: an odd digit means recorded. Who acts on it reads the
+    /// value with care; this only says where it is worth a look.
+    public static func isSampled(traceparent value: some RandomAccessCollection<UInt8>) -> Bool {
+        guard value.count >= 55 else { return false }
+        let last = value[value.index(value.startIndex, offsetBy: 54)]
+        // Odd digits have odd bytes, odd letters even ones.
+        return (last <= UInt8(ascii: "9")) == (last & 1 == 1)
+    }
+
+    private static func isSampled(_ attributes: [Attribute]) -> Bool {
+        attributes.contains { Self.isSampled(traceparent: $0.value) && $0.name == Self.traceparent }
+    }
+
+    /// The fixed part in front: lengths of what follows.
+    public static func appendHead(
+        timestamp: Timestamp = .zero, key: Int?, attributes: Int, data: Int, isNull: Bool, isSampled: Bool = false,
+        to bytes: inout [UInt8]
+    ) {
+        bytes.appendLittleEndian(timestamp.microseconds)
+        bytes.appendLittleEndian(key.map { UInt32($0) } ?? Self.noKey)
+        bytes.appendLittleEndian(UInt32(attributes))
+        bytes.appendLittleEndian(UInt32(data))
+        bytes.appendLittleEndian((isNull ? Self.nullDataFlag : 0) | (isSampled ? Self.sampledFlag : 0))
     }
 
     public static func append(_ attributes: [Attribute], to bytes: inout [UInt8]) {
@@ -113,7 +146,7 @@ public struct EventLayout: Sendable, Equatable {
         let attributesLength = Int(bytes.littleEndian(at: 12, as: UInt32.self))
         let dataLength = Int(bytes.littleEndian(at: 16, as: UInt32.self))
         let flags = bytes.littleEndian(at: 20, as: UInt32.self)
-        guard flags & ~EventBlock.nullDataFlag == 0 else { throw .malformed }
+        guard flags & ~(EventBlock.nullDataFlag | EventBlock.sampledFlag) == 0 else { throw .malformed }
         let keyCount = keyLength == EventBlock.noKey ? 0 : Int(keyLength)
         guard keyCount <= Limits.keyBytes, attributesLength <= Limits.attributesBytes, dataLength <= Limits.resultBytes
         else {

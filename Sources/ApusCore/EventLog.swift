@@ -59,8 +59,27 @@ public protocol EventLog: AnyObject, Sendable {
     // MARK: state
 
     var status: LogStatus { get }
+    /// What was appended to each topic since the log was opened; topics to which nothing was may be left out.
+    func appended() -> [TopicAppended]
     /// Waits for what is queued, then closes. No call may follow.
     func close()
+}
+
+extension EventLog {
+    public func appended() -> [TopicAppended] { [] }
+}
+
+/// What was appended to one topic.
+public struct TopicAppended: Sendable, Equatable {
+    public var topic: TopicName
+    public var records: Int64
+    public var bytes: Int64
+
+    public init(topic: TopicName, records: Int64, bytes: Int64) {
+        self.topic = topic
+        self.records = records
+        self.bytes = bytes
+    }
 }
 
 public struct FollowToken: Sendable, Hashable {

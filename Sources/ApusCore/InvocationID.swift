@@ -20,5 +20,11 @@ public struct InvocationID: Sendable, Hashable, CustomStringConvertible {
         self.init(high: high, low: low)
     }
 
-    public var description: String { hexadecimal(self.high) + hexadecimal(self.low) }
+    public var description: String {
+        String(unsafeUninitializedCapacity: 32) { digits in
+            writeHexadecimal(self.high, to: UnsafeMutableBufferPointer(rebasing: digits[..<16]))
+            writeHexadecimal(self.low, to: UnsafeMutableBufferPointer(rebasing: digits[16..<32]))
+            return 32
+        }
+    }
 }

@@ -58,6 +58,7 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     public static let control = TopicName(unchecked: "apus.control")
     public static let dead = TopicName(unchecked: "apus.dead")
     public static let logs = TopicName(unchecked: "apus.logs")
+    public static let schedule = TopicName(unchecked: "apus.schedule")
     public static let invocations = TopicName(unchecked: "apus.invocations")
 
     private static let invokePrefix = "apus.invoke."

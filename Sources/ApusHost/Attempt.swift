@@ -7,6 +7,10 @@ struct Attempt {
     var work: Work
     var number: Int
     var dispatchedAt: Timestamp
+    /// When what it runs came to be: its record was appended, or its caller called.
+    var arrivedAt: Timestamp
+    /// The same, also for a later attempt, whose wait is counted from another moment.
+    var appendedAt: Timestamp
     /// One of a BATCH: answered by ITEM_RESULT instead of RESULT or ERROR.
     var isItem: Bool
     /// The trigger of a delivery; nil for a direct invocation.
@@ -19,7 +23,8 @@ struct Attempt {
     /// A slot of the table without an attempt.
     static var none: Attempt {
         Attempt(
-            stream: 0, work: .request(RequestID(rawValue: 0)), number: 0, dispatchedAt: .zero, isItem: false,
+            stream: 0, work: .request(RequestID(rawValue: 0)), number: 0, dispatchedAt: .zero, arrivedAt: .zero,
+            appendedAt: .zero, isItem: false,
             trigger: nil,
             source: nil)
     }
@@ -58,6 +63,8 @@ final class AttemptExtras {
     /// The attempt's outcome whatever its final frame says: a bound was passed, or something was asked for that cannot
     /// be given.
     var override: Failure?
+    /// The attempt's place in a trace that is recorded.
+    var trace: AttemptTrace?
 
     struct OpenEmit {
         /// Nil when it was refused.
@@ -70,10 +77,15 @@ final class AttemptExtras {
 /// What the outputs of a delivery take over from its event.
 final class SourceContext {
     private(set) var key: [UInt8]?
+    /// The attribute: where the event's trace began. It goes from event to event unchanged.
     private(set) var traceparent: [UInt8]?
+    /// The header: the last hop of the trace. A traced attempt puts itself there.
+    var hop: [UInt8]?
+    private(set) var state: [UInt8]?
     private(set) var hops = 0
 
     static let traceparentName = Array("traceparent".utf8)
+    static let stateName = Array("tracestate".utf8)
     static let hopsName = Array(InternalHeader.hops.utf8)
 
     /// Reads what outputs need from an ``EventBlock``; a block that cannot be read gives nothing, and its attempt
@@ -82,10 +94,13 @@ final class SourceContext {
         guard let layout = try? EventLayout(parsing: block.bytes) else { return }
         self.key = layout.key.map { Array(block[$0]) }
         try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
-            if block[name].elementsEqual(Self.traceparentName), kind != Attribute.Kind.header.rawValue {
-                self.traceparent = Array(block[value])
-            } else if kind == Attribute.Kind.header.rawValue, block[name].elementsEqual(Self.hopsName) {
+            let isHeader = kind == Attribute.Kind.header.rawValue
+            if name.count == Self.traceparentName.count, block[name].elementsEqual(Self.traceparentName) {
+                if isHeader { self.hop = Array(block[value]) } else { self.traceparent = Array(block[value]) }
+            } else if isHeader, block[name].elementsEqual(Self.hopsName) {
                 self.hops = decimal(block[value]) ?? Limits.hops
+            } else if isHeader, block[name].elementsEqual(Self.stateName) {
+                self.state = Array(block[value])
             }
             return true
         }

@@ -67,6 +67,9 @@ struct AttemptTable {
         return attempts
     }
 
+    /// A copy, in no order: for what is rare.
+    var all: [Attempt] { self.slots.filter { $0.stream != 0 } }
+
     /// The only attempt, when there is exactly one.
     var only: Attempt? { self.count == 1 ? self.slots.first { $0.stream != 0 } : nil }
 

@@ -56,16 +56,18 @@ enum DeadLetterRecord {
         let room = Limits.attributesBytes - headers.count - 64
         var kept: [UInt8] = []
         var omitted = 0
-        let isWhole = (try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
-            let isOld = kind == Attribute.Kind.header.rawValue && block[name].starts(with: DeadLetterHeader.prefix.utf8)
-            if isOld { return true }
-            if kept.count + 4 + name.count + value.count <= room {
-                kept += block[name.lowerBound - 4..<value.upperBound]
-            } else {
-                omitted += 1
-            }
-            return true
-        }) != nil
+        let isWhole =
+            (try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
+                let isOld =
+                    kind == Attribute.Kind.header.rawValue && block[name].starts(with: DeadLetterHeader.prefix.utf8)
+                if isOld { return true }
+                if kept.count + 4 + name.count + value.count <= room {
+                    kept += block[name.lowerBound - 4..<value.upperBound]
+                } else {
+                    omitted += 1
+                }
+                return true
+            }) != nil
         if omitted > 0 || !isWhole {
             EventBlock.append([Attribute(DeadLetterHeader.omitted, "\(max(omitted, 1))", kind: .header)], to: &headers)
         }
@@ -79,7 +81,9 @@ enum DeadLetterRecord {
         let size = EventBlock.headBytes + (key?.count ?? 0) + attributes.count + data.count
         return [UInt8](unsafeUninitializedCapacity: size) { target, count in
             var writer = BlockWriter(UnsafeMutableRawBufferPointer(target))
-            writer.head(keyCount: key?.count, attributes: attributes.count, data: data.count, isNull: isNull)
+            writer.head(
+                keyCount: key?.count, attributes: attributes.count, data: data.count, isNull: isNull,
+                isSampled: block.map(EventBlock.isSampled) ?? false)
             if let block, let key { writer.append(block, key) }
             writer.append(attributes)
             if let block { writer.append(block, data) }

@@ -29,6 +29,7 @@ final class FunctionState {
 final class TriggerState {
     private(set) var trigger: HostTrigger
     private(set) var functionName: ResourceName
+    let function: FunctionID
     private(set) var revision: String
     private(set) var template: OutputTemplate
     private(set) var isTable: Bool
@@ -48,6 +49,7 @@ final class TriggerState {
     init(_ trigger: HostTrigger, of function: HostFunction, plan: TriggerPlan, isCompacted: Bool, logIdentity: UInt64) {
         self.trigger = trigger
         self.functionName = function.name
+        self.function = function.plan.function
         self.revision = function.revision
         self.template = OutputTemplate(function: function.name, topic: trigger.topic)
         self.isTable = plan.kind == .table
@@ -79,8 +81,8 @@ final class TriggerState {
 }
 
 /// A 64-bit hash of a record's key, never 0. Two keys of one hash wait for each other, which harms nobody.
-enum KeyHash {
-    static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+public enum KeyHash {
+    public static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
         var hash: UInt64 = 0x9E37_79B9_7F4A_7C15 ^ UInt64(bytes.count)
         var at = 0
         while at + 8 <= bytes.count {

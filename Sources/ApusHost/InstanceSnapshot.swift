@@ -3,7 +3,7 @@ public import ApusEngine
 
 /// One worker as `GET /v1/instances` shows it.
 public struct InstanceSnapshot: Sendable, Equatable {
-    public enum State: String, Sendable { case starting, ready, busy, sleeping, draining, stopped }
+    public enum State: String, Sendable, CaseIterable { case starting, ready, busy, sleeping, draining, stopped }
 
     public var worker: WorkerID
     public var function: ResourceName

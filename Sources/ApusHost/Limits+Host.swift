@@ -48,6 +48,21 @@ extension Limits {
         /// Records' bytes passed over by one fetch.
         public static let fetchBytes = 4 << 20
 
+        /// Recent deliveries and direct invocations of one shard that are kept for people.
+        public static let notes = 1_024
+        /// Deliveries that wait for another attempt and whose attempts are remembered until then.
+        public static let openNotes = 1_024
+        /// Of what went well and quickly, so many a second are kept; all that failed or was slow is.
+        public static let notedSuccessesPerSecond = 50
+        /// What takes longer, from its arrival to its outcome, is slow.
+        public static let slowDelivery = TimeSpan.seconds(1)
+        /// A failure's message among recent deliveries.
+        public static let noteBytes = 512
+        /// How many seconds back a function's rates go; a power of two.
+        public static let activitySeconds = 256
+        /// Traced deliveries that are under way; what comes above is not traced, and counted.
+        public static let openTraces = 4_096
+
         /// A failure's message and detail in a dead letter, in an answer and in a state.
         public static let messageBytes = 4 * 1024
         public static let detailBytes = 16 * 1024

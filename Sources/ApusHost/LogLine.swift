@@ -1,5 +1,6 @@
 public import ApusCore
 public import ApusEngine
+public import ApusTelemetry
 
 /// One line that a function printed or logged. Bytes are as they came: escaping control bytes is the reader's business.
 public struct LogLine: Sendable, Equatable {
@@ -15,6 +16,8 @@ public struct LogLine: Sendable, Equatable {
     /// Lines of this worker that were dropped since the one before.
     public var droppedBefore: Int
     public var time: Timestamp
+    /// Of the attempt, when its trace is recorded.
+    public var trace: TraceID?
 }
 
 /// Called on the shard's loop for each line.

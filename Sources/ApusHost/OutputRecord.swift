@@ -84,6 +84,8 @@ enum OutputRecord {
         var hasSource = false
         var hasType = false
         var hasTraceparent = false
+        /// The handler placed its output in a trace by itself.
+        var hop: Range<Int>?
         var count = 0
         /// Attributes that only Apus may write, as ranges of the block.
         var foreign: [Range<Int>] = []
@@ -106,6 +108,16 @@ enum OutputRecord {
         if !contents.hasTraceparent, let traceparent = source?.traceparent {
             Self.append(name: SourceContext.traceparentName, kind: .string, value: traceparent, to: &added)
         }
+        var isSampled = false
+        if let own = contents.hop {
+            isSampled = EventBlock.isSampled(traceparent: Array(block[own]))
+        } else if let hop = source?.hop {
+            isSampled = EventBlock.isSampled(traceparent: hop)
+            Self.append(name: SourceContext.traceparentName, kind: .header, value: hop, to: &added)
+            if let state = source?.state {
+                Self.append(name: SourceContext.stateName, kind: .header, value: state, to: &added)
+            }
+        }
         var digits: [UInt8] = []
         appendDecimal(hops, to: &digits)
         Self.append(name: SourceContext.hopsName, kind: .header, value: digits, to: &added)
@@ -119,7 +131,9 @@ enum OutputRecord {
         }
         return [UInt8](unsafeUninitializedCapacity: size) { target, count in
             var writer = BlockWriter(UnsafeMutableRawBufferPointer(target))
-            writer.head(keyCount: key?.count, attributes: attributes, data: layout.data.count, isNull: layout.isNull)
+            writer.head(
+                keyCount: key?.count, attributes: attributes, data: layout.data.count, isNull: layout.isNull,
+                isSampled: isSampled)
             if let key { writer.append(key) }
             var at = layout.attributes.lowerBound
             for foreign in contents.foreign {
@@ -156,6 +170,8 @@ enum OutputRecord {
                 if kind == .header {
                     if text.starts(with: Self.internalPrefix) {
                         contents.foreign.append(name.lowerBound - 4..<value.upperBound)
+                    } else if name.count == 11, text.elementsEqual(SourceContext.traceparentName) {
+                        contents.hop = value
                     }
                     return true
                 }
@@ -183,12 +199,12 @@ struct BlockWriter {
 
     init(_ target: UnsafeMutableRawBufferPointer) { self.target = target }
 
-    mutating func head(keyCount: Int?, attributes: Int, data: Int, isNull: Bool) {
+    mutating func head(keyCount: Int?, attributes: Int, data: Int, isNull: Bool, isSampled: Bool = false) {
         self.store(Int64(0))
         self.store(keyCount.map { UInt32($0) } ?? 0xFFFF_FFFF)
         self.store(UInt32(attributes))
         self.store(UInt32(data))
-        self.store(isNull ? EventBlock.nullDataFlag : 0)
+        self.store((isNull ? EventBlock.nullDataFlag : 0) | (isSampled ? EventBlock.sampledFlag : 0))
     }
 
     mutating func append(_ bytes: [UInt8]) {

@@ -13,10 +13,13 @@ public protocol ResponseSink: AnyObject {
     func onPart(_ bytes: UnsafeRawBufferPointer)
     func onEnd()
     func onFailure(_ failure: Failure)
+    /// Where the time went, before the result, the start of a streamed one, or the failure of an attempt.
+    func onTiming(_ timing: AttemptTiming)
     /// How far the handler says it is.
     func onProgress(_ progress: ProgressPayload)
 }
 
 extension ResponseSink {
+    public func onTiming(_ timing: AttemptTiming) {}
     public func onProgress(_ progress: ProgressPayload) {}
 }

@@ -16,6 +16,7 @@ extension Shard {
                 self.engine.ledgerCommitted(now: now)
                 return
             }
+            self.settlementsBegin()
             let answer = CommitAnswer()
             self.log.submit(batch) { [loop = self.loop, weak self] result in
                 // A log in memory answers on the spot; the answer is then taken below, without a detour.
@@ -45,6 +46,7 @@ extension Shard {
             let ended = self.commits.succeeded()
             self.engine.ledgerCommitted(now: now)
             for (trigger, count) in ended { self.invocationsEnded(trigger, count, now: now) }
+            self.settlementsEnd(now: now)
         case .failure:
             self.statistics.commitsFailed += 1
             self.commits.failed(now: now)

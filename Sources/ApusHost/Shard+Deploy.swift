@@ -86,6 +86,7 @@ extension Shard {
     /// - Parameter forgettingPositions: the ledger of its triggers is deleted as well.
     public func remove(_ function: FunctionID, forgettingPositions: Bool) {
         guard let state = self.functions.removeValue(forKey: function) else { return }
+        self.activities.removeValue(forKey: function)
         self.engine.remove(function, now: self.now)
         for trigger in state.triggers { self.forget(trigger, forgettingPosition: forgettingPositions) }
         self.requestTurn()
@@ -103,6 +104,8 @@ extension Shard {
     private func forget(_ trigger: TriggerState, forgettingPosition: Bool) {
         let id = trigger.trigger.id
         self.triggers.removeValue(forKey: id)
+        self.notes.forget(id)
+        self.forgetTraces(of: id)
         self.lastTrigger = nil
         self.retired.append(trigger)
         if var topic = self.followed[trigger.trigger.topic] {

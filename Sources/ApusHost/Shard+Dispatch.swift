@@ -81,7 +81,7 @@ extension Shard {
                 if let failure = self.refusal(of: item, block, now: now) {
                     refused.append((item, failure))
                 } else {
-                    self.writeInvoke(item, block, now: now)
+                    self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now)
                 }
             }
         } catch {
@@ -108,7 +108,13 @@ extension Shard {
 
     private func reportGone(_ item: QueuedDispatch, now: Timestamp) {
         self.statistics.recordsGone += 1
-        self.engine.recordGone(item.dispatch.stream, isSuperseded: self.isSuperseded(item), now: now)
+        let isSuperseded = self.isSuperseded(item)
+        if isSuperseded, case .delivery(let delivery) = item.dispatch.work {
+            // It settles as skipped: what its earlier attempts left is over.
+            _ = self.notes.take(item.dispatch.work)
+            self.finishTrace(of: delivery, nil, at: now)
+        }
+        self.engine.recordGone(item.dispatch.stream, isSuperseded: isSuperseded, now: now)
     }
 
     /// Compaction took a record that still lies within the partition; retention takes them from its start.
@@ -127,15 +133,22 @@ extension Shard {
                 self.engine.outcome(item.dispatch.stream, .rejected(failure), now: now), failure: failure)
             return
         }
-        request.block.withUnsafeBytes { self.writeInvoke(item, $0, now: now) }
+        request.block.withUnsafeBytes { self.writeInvoke(item, $0, arrivedAt: request.arrivedAt, now: now) }
     }
 
     // MARK: one event
 
-    private func writeInvoke(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) {
+    private func writeInvoke(
+        _ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, arrivedAt: Timestamp, now: Timestamp
+    ) {
+        self.begin(item, block, isItem: false, arrivedAt: arrivedAt, now: now)
+        guard EventBlock.isSampled(block) else { return self.writeBegun(item, block) }
+        self.traced(item, block, now: now).withUnsafeBytes { self.writeBegun(item, $0) }
+    }
+
+    private func writeBegun(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer) {
         let channel = item.channel
         let isTable = item.trigger?.isTable ?? false
-        self.begin(item, block, isItem: false, now: now)
         let header = FrameHeader(
             .invoke, flags: isTable ? .table : [], stream: item.dispatch.stream.rawValue,
             deadline: item.dispatch.deadline)
@@ -144,24 +157,34 @@ extension Shard {
         self.statistics.bytesToWorkers += UInt64(block.count)
     }
 
+    /// When the log took a record.
+    private static func appendedAt(_ block: UnsafeRawBufferPointer) -> Timestamp {
+        guard block.count >= EventBlock.headBytes else { return .zero }
+        return Timestamp(microseconds: block.bytes.littleEndian(at: 0, as: Int64.self))
+    }
+
     /// Notes an attempt as under way.
-    private func begin(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, isItem: Bool, now: Timestamp) {
+    private func begin(
+        _ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, isItem: Bool, arrivedAt: Timestamp, now: Timestamp
+    ) {
         let channel = item.channel
-        if channel.machine.wake() { channel.send(.wake) }
+        if channel.machine.wake() {
+            channel.send(.wake)
+            channel.wokenAt = now
+        }
         if channel.attempts.isEmpty { channel.becameBusy(now: now) }
+        // What a later attempt waited before is the trigger's backoff; the start of a worker that has done nothing yet is not.
+        let waitedSince = item.dispatch.attempt <= 1 ? arrivedAt : channel.hasWorked ? now : min(now, channel.startedAt)
+        channel.hasWorked = true
         let hasOutputs = item.trigger?.hasOutputs ?? !channel.function.function.emits.isEmpty
         channel.attempts.insert(
             Attempt(
                 stream: item.dispatch.stream.rawValue, work: item.dispatch.work, number: item.dispatch.attempt,
-                dispatchedAt: now,
+                dispatchedAt: now, arrivedAt: waitedSince, appendedAt: arrivedAt,
                 isItem: isItem, trigger: item.trigger, source: hasOutputs ? SourceContext(block) : nil))
         self.statistics.dispatched += 1
         item.trigger?.invocations?.began(
             item.offset, block, attempt: item.dispatch.attempt, revision: channel.function.function.revision, now: now)
-        if item.trigger != nil, block.count >= EventBlock.headBytes {
-            let appended = Timestamp(microseconds: block.bytes.littleEndian(at: 0, as: Int64.self))
-            self.statistics.queued.record(now - appended)
-        }
     }
 
     private func head(of item: QueuedDispatch) -> InvokeHead {
@@ -189,18 +212,23 @@ extension Shard {
         guard let channel = queued.first?.channel else { return }
         var frame = BatchFrame(channel: channel)
         var gone: [QueuedDispatch] = []
-        let add = { (item: QueuedDispatch, block: UnsafeRawBufferPointer) in
+        let add = { (item: QueuedDispatch, block: UnsafeRawBufferPointer, arrivedAt: Timestamp) in
             guard frame.fits(block) else {
                 gone.append(item)
                 return
             }
-            self.begin(item, block, isItem: true, now: now)
-            frame.append(item.dispatch.stream, self.head(of: item), block, deadline: item.dispatch.deadline)
+            self.begin(item, block, isItem: true, arrivedAt: arrivedAt, now: now)
             self.statistics.bytesToWorkers += UInt64(block.count)
+            guard EventBlock.isSampled(block) else {
+                return frame.append(item.dispatch.stream, self.head(of: item), block, deadline: item.dispatch.deadline)
+            }
+            self.traced(item, block, now: now).withUnsafeBytes {
+                frame.append(item.dispatch.stream, self.head(of: item), $0, deadline: item.dispatch.deadline)
+            }
         }
         for item in queued {
             guard case .request(let id) = item.dispatch.work, let request = self.requests[id] else { continue }
-            request.block.withUnsafeBytes { add(item, $0) }
+            request.block.withUnsafeBytes { add(item, $0, request.arrivedAt) }
         }
         let records = queued.filter { $0.trigger != nil }
         var missing: [QueuedDispatch] = []
@@ -212,7 +240,7 @@ extension Shard {
                 if let failure = self.refusal(of: records[index], block, now: now) {
                     refused.append((records[index], failure))
                 } else {
-                    add(records[index], block)
+                    add(records[index], block, Self.appendedAt(block))
                 }
             }
         } catch {
@@ -220,6 +248,7 @@ extension Shard {
         }
         frame.finish()
         self.mustFlush(channel)
+        self.linkBatch(queued, on: channel)
         for item in missing { self.reportGone(item, now: now) }
         for (item, failure) in refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
         for item in gone {

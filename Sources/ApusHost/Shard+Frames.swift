@@ -28,10 +28,15 @@ extension Shard {
         case .nothing:
             break
         case .initialize:
+            channel.greetedAt = now
             channel.send(.initialize, payload: channel.function.function.initialization)
             self.mustFlush(channel)
         case .ready:
             channel.hasBeenReady = true
+            channel.readyAt = now
+            channel.activity.started(in: now - channel.startedAt)
+            self.statistics.launching.record(channel.greetedAt - channel.startedAt)
+            self.statistics.loading.record(now - channel.greetedAt)
             channel.becameIdle(now: now)
             self.engine.workerReady(channel.worker, now: now)
             self.configuration.onReady(channel.function.function.name, now - channel.startedAt)
@@ -155,6 +160,8 @@ extension Shard {
         let layout = try EventLayout(parsing: payload.bytes)
         guard layout.data.count == layout.dataCount, layout.dataCount == 0, !layout.isNull else { throw .malformed }
         if case .request(let request) = channel.attempts[index].work {
+            let timing = self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now)
+            self.requests[request]?.sink.onTiming(timing)
             self.requests[request]?.sink.onStart(payload)
         } else {
             extras.result = Array(payload)

@@ -34,7 +34,7 @@ extension Shard {
             if trigger.invocations != nil {
                 guard
                     let record = try self.succeededRecord(
-                        delivery, trigger, channel.attempts[index], block, now: now)
+                        delivery, trigger, channel.attempts[index], on: channel, block, now: now)
                 else {
                     self.refuse(channel, index, self.resultTooLarge(block.count))
                     return self.finishRefused(channel, at: index, now: now)
@@ -53,11 +53,12 @@ extension Shard {
         let attempt = self.close(channel, at: index, now: now)
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
         self.statistics.succeeded += 1
+        let timing = self.concluded(attempt, on: channel, verdict, nil, now: now)
         switch verdict {
         case .publish(let delivery, _):
             self.publish(delivery, outputs, now: now)
         case .answer(let request):
-            self.answer(request, block, emits: outputs)
+            self.answer(request, block, emits: outputs, timing)
         default:
             self.perform(verdict, failure: nil)
         }
@@ -84,6 +85,7 @@ extension Shard {
         let attempt = self.close(channel, at: index, now: now)
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
         self.statistics.succeeded += 1
+        _ = self.concluded(attempt, on: channel, verdict, nil, now: now)
         guard case .answer(let request) = verdict else { return self.perform(verdict, failure: nil) }
         self.answerEnd(request, emits: attempt.extras?.emits ?? [])
     }
@@ -132,22 +134,24 @@ extension Shard {
         self.log(failure, of: channel.attempts[index], by: channel, now: now)
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
-        self.perform(self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now), failure: failure)
+        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now)
+        let timing = self.concluded(attempt, on: channel, verdict, failure, now: now)
+        if case .answer(let request) = verdict { self.requests[request]?.sink.onTiming(timing) }
+        self.perform(verdict, failure: failure)
     }
 
     private func close(_ channel: WorkerChannel, at index: Int, now: Timestamp) -> Attempt {
         let attempt = channel.attempts.remove(at: index)
-        self.paused(attempt)
+        self.paused(attempt, on: channel, now: now)
         if channel.attempts.isEmpty { channel.becameIdle(now: now) }
         channel.budget.beginAttempt()
-        self.statistics.running.record(now - attempt.dispatchedAt)
         return attempt
     }
 
     /// An attempt of an accepted invocation is over, whatever follows.
-    func paused(_ attempt: Attempt) {
-        guard case .delivery(let delivery) = attempt.work else { return }
-        attempt.trigger?.invocations?.paused(delivery.offset)
+    func paused(_ attempt: Attempt, on channel: WorkerChannel, now: Timestamp) {
+        guard let lane = attempt.trigger?.invocations, case .delivery(let delivery) = attempt.work else { return }
+        lane.paused(delivery.offset, self.timing(of: attempt, on: channel, now: now))
     }
 
     /// Acts on a verdict that needs no result.
@@ -231,6 +235,11 @@ extension Shard {
         let record = DeadLetterRecord.build(block, reason: reason)
         self.commits.append([LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)], now: now)
         self.statistics.deadLettered += 1
+        self.activities[trigger.function]?.deadLettered()
         self.engine.written(lost.delivery)
+        if !self.openTraces.isEmpty, var trace = self.openTraces.removeValue(forKey: lost.delivery) {
+            trace.failure = lost.failure
+            self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: nil))
+        }
     }
 }

@@ -8,6 +8,7 @@ struct PendingRequest {
     var block: [UInt8]
     var invocation: InvocationID
     var sink: any ResponseSink
+    var arrivedAt: Timestamp
 }
 
 extension Shard {
@@ -23,12 +24,14 @@ extension Shard {
         let request = RequestID(rawValue: self.nextRequest)
         self.nextRequest += 1
         self.statistics.requests += 1
-        self.requests[request] = PendingRequest(function: function, block: block, invocation: invocation, sink: sink)
+        let now = self.now
+        self.requests[request] = PendingRequest(
+            function: function, block: block, invocation: invocation, sink: sink, arrivedAt: now)
         if self.functions[function] == nil {
             let failure = Failure(.functionNotFound, "the function is not deployed here")
             self.loop.post { [weak self] in self?.requests.removeValue(forKey: request)?.sink.onFailure(failure) }
         } else {
-            self.engine.invoke(request, function: function, bytes: block.count, deadline: deadline, now: self.now)
+            self.engine.invoke(request, function: function, bytes: block.count, deadline: deadline, now: now)
             self.requestTurn()
         }
         return request
@@ -36,8 +39,10 @@ extension Shard {
 
     /// The caller has left: its attempt is cancelled, and its sink hears nothing more. Harmless when it was answered.
     public func abandon(_ request: RequestID) {
-        guard self.requests.removeValue(forKey: request) != nil else { return }
-        self.engine.abandon(request, now: self.now)
+        guard let pending = self.requests.removeValue(forKey: request) else { return }
+        let now = self.now
+        self.noteUnanswered(request, pending, Failure(.cancelled, "the caller left"), .cancelled, now: now)
+        self.engine.abandon(request, now: now)
         self.requestTurn()
     }
 
@@ -49,11 +54,21 @@ extension Shard {
     }
 
     /// Answers with a whole result; what was emitted is durable first.
-    func answer(_ request: RequestID, _ block: UnsafeRawBufferPointer, emits: [LogBatch.Append]) {
+    func answer(
+        _ request: RequestID, _ block: UnsafeRawBufferPointer, emits: [LogBatch.Append], _ timing: AttemptTiming
+    ) {
         guard let pending = self.requests.removeValue(forKey: request) else { return }
-        guard !emits.isEmpty else { return pending.sink.onResult(block) }
+        var timing = timing
+        guard !emits.isEmpty else {
+            timing.committing = .zero
+            pending.sink.onTiming(timing)
+            return pending.sink.onResult(block)
+        }
         let copy = Array(block)
+        let submitted = self.now
         self.emit(emits) { failure in
+            timing.committing = self.now - submitted
+            pending.sink.onTiming(timing)
             if let failure { return pending.sink.onFailure(failure) }
             copy.withUnsafeBytes { pending.sink.onResult($0) }
         }

@@ -1,6 +1,7 @@
 internal import ApusCore
 public import ApusEngine
 internal import ApusLoop
+internal import ApusTelemetry
 
 extension Shard {
     // MARK: starting
@@ -27,6 +28,7 @@ extension Shard {
             self.reportStartFailure(channel, Failure(error.code, error.message))
         case .success(let launched):
             self.workers[launched.ticket] = channel
+            channel.launchedAt = self.now
             let isWatched = channel.adopt(launched, loop: self.loop)
             if !isWatched, channel.fatal == nil {
                 channel.fatal = Failure(
@@ -153,7 +155,11 @@ extension Shard {
         if !channel.attempts.isEmpty || !channel.hasBeenReady {
             self.log(failure, of: channel.attempts.only, by: channel, now: self.now)
         }
-        for attempt in channel.attempts.removeAll() { self.paused(attempt) }
+        let now = self.now
+        for attempt in channel.attempts.removeAll() {
+            self.paused(attempt, on: channel, now: now)
+            self.lost(attempt, on: channel, failure, now: now)
+        }
         channel.close()
         if channel.hasBeenReady {
             self.engine.workerExited(channel.worker, failure, now: self.now)
@@ -255,10 +261,10 @@ extension Shard {
                 worker: channel.worker,
                 invocation: attempt.map { self.invocation(of: $0) }, level: level, text: text, isCut: isCut,
                 droppedBefore: dropped,
-                time: now))
+                time: now, trace: attempt?.extras?.trace?.context.trace))
     }
 
-    private func invocation(of attempt: Attempt) -> InvocationID {
+    func invocation(of attempt: Attempt) -> InvocationID {
         switch attempt.work {
         case .delivery(let delivery), .tableRecord(let delivery):
             attempt.trigger?.invocation(partition: delivery.partition, offset: delivery.offset)

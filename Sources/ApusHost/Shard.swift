@@ -27,6 +27,13 @@ public final class Shard: @unchecked Sendable {
     var requests: [RequestID: PendingRequest] = [:]
     var nextRequest: UInt64 = 1
 
+    var activities: [FunctionID: FunctionActivity] = [:]
+    var notes = DeliveryNotes()
+    var openTraces: [Delivery: DeliveryTrace] = [:]
+    /// What the next write settles and the one under way, where somebody wants to hear of it.
+    var settlements: [Settlement] = []
+    var settling: [Settlement] = []
+
     var commits = CommitPipeline()
     var lostDeliveries: [LostDelivery] = []
     /// Told when the write under way is over.
@@ -156,11 +163,16 @@ public final class Shard: @unchecked Sendable {
             self.flushDispatches(now: now)
             self.kill(worker, reason)
         case .fail(let request, let failure):
-            self.requests.removeValue(forKey: request)?.sink.onFailure(failure)
+            guard let pending = self.requests.removeValue(forKey: request) else { return }
+            self.noteUnanswered(request, pending, failure, .failed, now: now)
+            pending.sink.onFailure(failure)
         case .deadLetter(let delivery, let attempts, let failure):
+            self.noteGivenUp(delivery, attempts: attempts, failure, .deadLettered, now: now)
             self.lostDeliveries.append(LostDelivery(delivery: delivery, attempts: attempts, failure: failure))
-        case .dropped(_, _, _):
+        case .dropped(let delivery, let attempts, let failure):
             self.statistics.dropped += 1
+            self.noteGivenUp(delivery, attempts: attempts, failure, .dropped, now: now)
+            self.finishTrace(of: delivery, failure, at: now)
         }
     }
 

@@ -1,5 +1,6 @@
 public import ApusCore
 public import ApusEngine
+public import ApusTelemetry
 
 /// What a shard is given beside its loop, its log and its launcher.
 public struct ShardConfiguration {
@@ -9,6 +10,8 @@ public struct ShardConfiguration {
     /// Runs work on a thread that may wait for pages of the log. Without it, old records are read on the loop as well.
     public var readAhead: ((@escaping @Sendable () -> Void) -> Void)?
     public var logSink: LogSink
+    /// Takes the spans of traces that are recorded; nil passes traces on and records none.
+    public var tracer: Tracer?
     /// Called when a worker becomes ready: its function and how long its start took.
     public var onReady: (ResourceName, TimeSpan) -> Void
     /// Called when a start failed, with the failure that its caller sees.
@@ -22,6 +25,7 @@ public struct ShardConfiguration {
     public init(
         engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 1,
         readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
+        tracer: Tracer? = nil,
         onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },
         onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in },
         onInvocationsEnded: @escaping (ResourceName, Int) -> Void = { _, _ in }, yields: Int = 1
@@ -30,6 +34,7 @@ public struct ShardConfiguration {
         self.seed = seed
         self.readAhead = readAhead
         self.logSink = logSink
+        self.tracer = tracer
         self.onReady = onReady
         self.onStartFailed = onStartFailed
         self.onInvocationsEnded = onInvocationsEnded

@@ -23,6 +23,17 @@ final class WorkerChannel {
     var ticket: LaunchTicket?
     var missingLayers: [String] = []
     var hasBeenReady = false
+    let activity: FunctionActivity
+    /// When its process was there, when it said HELLO, and when it was ready; zero before.
+    var launchedAt = Timestamp.zero
+    var greetedAt = Timestamp.zero
+    var readyAt = Timestamp.zero
+    /// When it was last woken for work.
+    var wokenAt = Timestamp.zero
+    /// It was given work once.
+    var hasWorked = false
+    /// A trace shows how it was started.
+    var isStartTraced = false
     var stateSince: Timestamp
     var idleSince: Timestamp
     /// Since when a part of a frame waits for its rest.
@@ -41,6 +52,7 @@ final class WorkerChannel {
     init(_ worker: WorkerID, _ function: FunctionState, shard: Shard, now: Timestamp) {
         self.worker = worker
         self.function = function
+        self.activity = shard.activity(of: function.function.plan.function)
         self.shard = shard
         self.startedAt = now
         self.stateSince = now

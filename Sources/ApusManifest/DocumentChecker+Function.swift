@@ -25,7 +25,8 @@ extension DocumentChecker {
             environment: spec["env"]?.texts ?? [:],
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
             batch: self.batch(spec),
-            resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers, emits: emits,
+            resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers.topics,
+            httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)
     }
 

@@ -2,25 +2,57 @@ internal import ApusCore
 internal import ApusJSON
 
 extension DocumentChecker {
-    mutating func triggers(_ spec: Checked, _ namespace: Namespace) -> [TriggerManifest] {
-        guard let triggers = spec["triggers"] else { return [] }
+    /// The triggers of a function, each kind in the order of the file.
+    struct Triggers {
+        var topics: [TriggerManifest] = []
+        var http: [HTTPTriggerManifest] = []
+        var schedules: [ScheduleTriggerManifest] = []
+    }
+
+    mutating func triggers(_ spec: Checked, _ namespace: Namespace) -> Triggers {
+        var triggers = Triggers()
+        guard let field = spec["triggers"] else { return triggers }
         var names: Set<String> = []
-        return triggers.list.compactMap { trigger in
+        for trigger in field.list {
             self.checkFit(trigger)
-            guard let topicField = trigger["topic"], let topic = self.topicName(topicField, namespace) else {
-                return nil
+            let name = self.distinctName(trigger, &names)
+            if let http = trigger["http"] {
+                if let made = self.httpTrigger(http, name) { triggers.http.append(made) }
+            } else if let schedule = trigger["schedule"] {
+                if let made = self.schedule(trigger, schedule, name ?? "") { triggers.schedules.append(made) }
+            } else if let topic = self.topicName(trigger["topic"], namespace) {
+                let isTable = trigger["table"]?.boolean ?? false
+                triggers.topics.append(
+                    isTable
+                        ? self.table(trigger, name ?? "", topic)
+                        : self.topicTrigger(trigger, name ?? "", topic, namespace))
             }
-            let name = self.name(trigger, topicField)
-            if let name, !names.insert(name).inserted {
-                self.checker.fail(
-                    trigger["name"]?.location ?? topicField.location,
-                    "a second trigger is named `\(name)`, expected names that differ: give this one a `name` of its own"
-                )
-            }
-            let isTable = trigger["table"]?.boolean ?? false
-            return isTable
-                ? self.table(trigger, name ?? "", topic) : self.topicTrigger(trigger, name ?? "", topic, namespace)
         }
+        self.checkDistinct(triggers.http)
+        return triggers
+    }
+
+    /// The trigger's name; nil when it has none that may stand.
+    private mutating func distinctName(_ trigger: Checked, _ names: inout Set<String>) -> String? {
+        guard let name = self.name(trigger) else { return nil }
+        guard names.insert(name).inserted else {
+            self.checker.fail(
+                trigger["name"]?.location ?? trigger["topic"]?.location ?? trigger.location,
+                "a second trigger is named `\(name)`, expected names that differ: give this one a `name` of its own"
+            )
+            return nil
+        }
+        self.checker.noteTrigger(name, trigger.path)
+        return name
+    }
+
+    /// A cron line alone is in UTC.
+    private func schedule(_ trigger: Checked, _ field: Checked, _ name: String) -> ScheduleTriggerManifest? {
+        guard let text = field.text ?? field["cron"]?.text, let cron = try? CronSchedule(text) else { return nil }
+        return ScheduleTriggerManifest(
+            name: name, cron: cron, zone: field["zone"]?.text ?? "UTC",
+            missed: field["missed"]?.text.flatMap { ScheduleTriggerManifest.Missed(rawValue: $0) } ?? .once,
+            isPaused: trigger["paused"]?.boolean ?? false)
     }
 
     /// Fields that the file gives, without those whose default was filled in.
@@ -52,14 +84,20 @@ extension DocumentChecker {
             {
                 self.checker.fail(
                     field.location, "`\(field.path)` means nothing without a topic, expected a trigger with `topic`")
+            } else if !isTopic, trigger["http"] != nil, trigger["schedule"] == nil, !Shape.httpFields.contains(name) {
+                self.checker.fail(
+                    field.location, "`\(field.path)` means nothing with `http`, expected only http and name")
             }
         }
     }
 
-    private mutating func name(_ trigger: Checked, _ topic: Checked) -> String? {
+    private mutating func name(_ trigger: Checked) -> String? {
         if let name = trigger["name"]?.text { return name }
         // A name that was found wrong has been told.
-        guard let text = topic.text, trigger["name"] == nil else { return nil }
+        guard trigger["name"] == nil else { return nil }
+        if trigger["http"] != nil { return "http" }
+        if trigger["schedule"] != nil { return "schedule" }
+        guard let topic = trigger["topic"], let text = topic.text else { return nil }
         let name = String(text.map { $0 == "." ? "-" : $0 })
         guard isLabel(name) else {
             self.checker.fail(

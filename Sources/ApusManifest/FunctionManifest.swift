@@ -57,7 +57,10 @@ public struct FunctionManifest: Sendable, Equatable {
     public var resources: Resources
     public var scale: Scale
     public var profile: Profile
+    /// Those on topics, tables included.
     public var triggers: [TriggerManifest]
+    public var httpTriggers: [HTTPTriggerManifest]
+    public var scheduleTriggers: [ScheduleTriggerManifest]
     /// The topics that `context.emit` may write as the manifest lists them; nil when it lists none. See ``emitTopics``.
     public var emits: [TopicName]?
     /// Where the fields stand in the file; no part of equality and of the JSON form.
@@ -68,16 +71,30 @@ public struct FunctionManifest: Sendable, Equatable {
     /// The topics that `context.emit` may write: those listed, or else the reply topics.
     public var emitTopics: Set<TopicName> { Set(self.emits ?? self.triggers.compactMap(\.replyTo)) }
 
+    /// The path of a trigger's field in the document: `spec.triggers[1]`.
+    public func path(ofTrigger name: String) -> String { self.locations.path(ofTrigger: name) ?? "spec.triggers" }
+
     /// The handler of a native function: the binary's path in the bundle, then its arguments, split at spaces.
     public var command: [String] { self.handler.split(separator: " ").map(String.init) }
+
+    /// The names of all triggers, of whatever kind.
+    public var triggerNames: [String] {
+        self.triggers.map(\.name) + self.httpTriggers.map(\.name) + self.scheduleTriggers.map(\.name)
+    }
+
+    /// The names of the triggers that say themselves that they are paused.
+    public var pausedTriggers: [String] {
+        self.triggers.filter(\.isPaused).map(\.name) + self.scheduleTriggers.filter(\.isPaused).map(\.name)
+    }
 
     /// Topics that must exist, each with the path of the field that names it. A dead-letter topic counts too.
     public var referencedTopics: [(topic: TopicName, path: String)] {
         var topics: [(topic: TopicName, path: String)] = []
-        for (index, trigger) in self.triggers.enumerated() {
-            topics.append((trigger.topic, "spec.triggers[\(index)].topic"))
-            if let replyTo = trigger.replyTo { topics.append((replyTo, "spec.triggers[\(index)].replyTo")) }
-            if let deadLetter = trigger.deadLetter { topics.append((deadLetter, "spec.triggers[\(index)].deadLetter")) }
+        for trigger in self.triggers {
+            let path = self.path(ofTrigger: trigger.name)
+            topics.append((trigger.topic, "\(path).topic"))
+            if let replyTo = trigger.replyTo { topics.append((replyTo, "\(path).replyTo")) }
+            if let deadLetter = trigger.deadLetter { topics.append((deadLetter, "\(path).deadLetter")) }
         }
         for (index, topic) in (self.emits ?? []).enumerated() { topics.append((topic, "spec.emits[\(index)]")) }
         return topics

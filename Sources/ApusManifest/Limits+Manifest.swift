@@ -23,7 +23,11 @@ extension Limits {
         public static let environmentBytes = 12 * 1024
         public static let triggers = 64
         public static let filterTerms = 32
+        /// Segments in the path of an HTTP trigger.
+        public static let pathSegments = 32
         public static let emits = 64
+        /// A cron line.
+        public static let cronBytes = 256
         public static let concurrency = 256
         public static let batchSize = 1_024
         public static let workers = 1_000

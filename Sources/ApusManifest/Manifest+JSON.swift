@@ -54,7 +54,8 @@ extension FunctionManifest {
             "idle": .string(self.scale.idle.description),
         ]
         spec["sandbox"] = ["profile": .string(self.profile.rawValue), "isolation": "standard", "network": "none"]
-        spec["triggers"] = .array(self.triggers.map(\.json))
+        spec["triggers"] = .array(
+            self.triggers.map(\.json) + self.httpTriggers.map(\.json) + self.scheduleTriggers.map(\.json))
         if let emits = self.emits { spec["emits"] = .array(emits.map { .local($0) }) }
         return Manifest.document(Manifest.function(self).identity, self.labels, spec)
     }
@@ -85,6 +86,28 @@ extension TriggerManifest {
         trigger["delivery"] = "at-least-once"
         trigger["paused"] = .boolean(self.isPaused)
         return trigger
+    }
+}
+
+extension ScheduleTriggerManifest {
+    fileprivate var json: JSONValue {
+        [
+            "schedule": [
+                "cron": .string(self.cron.description), "zone": .string(self.zone),
+                "missed": .string(self.missed.rawValue),
+            ],
+            "name": .string(self.name), "paused": .boolean(self.isPaused),
+        ]
+    }
+}
+
+extension HTTPTriggerManifest {
+    fileprivate var json: JSONValue {
+        let http: JSONValue = [
+            "path": .string(self.path.description), "methods": .array(self.methods.map { .string($0) }),
+            "auth": .string(self.authentication.rawValue),
+        ]
+        return ["http": http, "name": .string(self.name)]
     }
 }
 

@@ -75,7 +75,7 @@ enum Moment {
     }
 
     /// Days since 1970-01-01; years begin in March, so that the leap day is the last.
-    private static func dayNumber(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
+    static func dayNumber(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
         let year = month <= 2 ? year - 1 : year
         let era = year / 400
         let ofEra = year - era * 400
@@ -83,7 +83,7 @@ enum Moment {
         return era * 146_097 + ofEra * 365 + ofEra / 4 - ofEra / 100 + ofYear - 719_468
     }
 
-    private static func date(_ number: Int64) -> (year: Int64, month: Int64, day: Int64) {
+    static func date(_ number: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let days = number + 719_468
         let era = (days >= 0 ? days : days - 146_096) / 146_097
         let ofEra = days - era * 146_097

@@ -1,4 +1,12 @@
-internal import ApusCore
+public import ApusCore
+
+extension TimeSpan {
+    /// A whole number and a unit, as manifests write it: `500ms`, `30s`. Nil for anything else.
+    public init?(_ text: String) {
+        guard let span = Quantity.span(text) else { return nil }
+        self = span
+    }
+}
 
 /// The texts of manifests that stand for amounts: `30s`, `512Mi`, `500m`.
 enum Quantity {

@@ -6,8 +6,10 @@ extension Shape {
     static let trigger = ObjectShape(
         [
             Field("topic", .text(.topic), "The topic whose events it gets."),
-            Field("http", .object(Self.http), "A path under `/fn` whose requests it answers.", .later),
-            Field("schedule", .scalarOr(.text(.cron), .object(Self.schedule)), "When it runs by the clock.", .later),
+            Field("http", .object(Self.http), "A path under `/fn` whose requests it answers."),
+            Field(
+                "schedule", .scalarOr(.text(.cron), .object(Self.schedule)),
+                "When it runs by the clock: a cron line in UTC, or one with its time zone."),
             Field(
                 "name", .text(.label),
                 "Identity of the trigger's position; default: the topic with . as -, or http, or schedule."),
@@ -51,6 +53,9 @@ extension Shape {
         "table", "filter", "order", "from", "replyTo", "retry", "deadLetter", "onExhausted", "delivery", "dedup",
     ]
 
+    /// The fields that mean something for an HTTP trigger.
+    static let httpFields: Set<String> = ["http", "name"]
+
     private static let filter = ObjectShape(
         [Field("sql", .text(.any), "A CESQL expression.", .later)],
         others: (key: .attribute, value: .scalarText(.any), max: Limits.Manifest.filterTerms))
@@ -69,7 +74,8 @@ extension Shape {
         Field("path", .text(.urlPath), "The path, with names in braces for its variable parts.", required: true),
         Field(
             "methods",
-            .list(.choice(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map { Choice($0) }), max: 7),
+            .list(
+                .choice(HTTPTriggerManifest.allMethods.map { Choice($0) }), max: HTTPTriggerManifest.allMethods.count),
             "The methods it answers.", standard: ["POST"]),
         Field(
             "auth", .choice([Choice("required"), Choice("public")]), "Whether callers need a token.",
@@ -77,11 +83,13 @@ extension Shape {
     ])
 
     private static let schedule = ObjectShape([
-        Field("cron", .text(.cron), "Minute, hour, day of month, month, day of week.", required: true),
-        Field("zone", .text(.zone), "The time zone.", standard: "UTC"),
+        Field(
+            "cron", .text(.cron), "Minute, hour, day of month, month, day of week; or @hourly, @daily and so on.",
+            required: true),
+        Field("zone", .text(.zone), "The time zone, such as Europe/Paris.", standard: "UTC"),
         Field(
             "missed", .choice([Choice("skip"), Choice("once"), Choice("all")]),
-            "What becomes of firings while the server was down.",
+            "What becomes of times that passed while the server was down or the function paused.",
             standard: "once"),
     ])
 }

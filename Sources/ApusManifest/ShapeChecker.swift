@@ -12,6 +12,8 @@ struct ShapeChecker {
         self.errors.append(ManifestError(code, location, message))
     }
 
+    mutating func noteTrigger(_ name: String, _ path: String) { self.locations.noteTrigger(name, path) }
+
     mutating func refuse(_ location: SourceLocation?, _ what: String) {
         self.fail(location, "\(what) is not yet supported", .notYetSupported)
     }
@@ -70,7 +72,11 @@ struct ShapeChecker {
             let isQuotable = node.isScalar && !node.isNull
             return self.wrong(node, path, isQuotable ? "text: put it in quotes" : rule.expected)
         }
-        guard rule.isMet(by: text) else { return self.wrong(node, path, rule.expected) }
+        guard rule.isMet(by: text) else {
+            guard let reason = rule.reason(against: text) else { return self.wrong(node, path, rule.expected) }
+            self.fail(node.location, "`\(path)` is `\(YAMLNode.shorten(text))`: \(reason)")
+            return nil
+        }
         if rule == .topic, TopicName.isReserved(text) {
             self.fail(
                 node.location,

@@ -21,12 +21,18 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
 /// It is no part of what the manifest says: manifests are equal whatever these are, and the JSON form carries none.
 public struct SourceLocations: Sendable, Equatable {
     private var places: [String: SourceLocation] = [:]
+    private var triggers: [String: String] = [:]
 
     init() {}
 
     mutating func note(_ path: String, _ location: SourceLocation?) {
         if let location { self.places[path] = location }
     }
+
+    mutating func noteTrigger(_ name: String, _ path: String) { self.triggers[name] = path }
+
+    /// The path of a trigger, `spec.triggers[1]`: the manifest keeps those of each kind in a list of their own.
+    public func path(ofTrigger name: String) -> String? { self.triggers[name] }
 
     /// The place of a field such as `spec.triggers[0].topic`, or of the nearest that holds it; nil for a manifest that
     /// came as JSON.

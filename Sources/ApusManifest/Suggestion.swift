@@ -1,12 +1,12 @@
 /// Guesses which known name was meant.
-enum Suggestion {
+public enum Suggestion {
     /// `, did you mean "timeout"?`, or nothing when no known name is near.
     static func hint(for name: String, among known: [String]) -> String {
         self.nearest(to: name, among: known).map { ", did you mean `\($0)`?" } ?? ""
     }
 
     /// The known name with the fewest edits, when these are few for its length.
-    static func nearest(to name: String, among known: [String]) -> String? {
+    public static func nearest(to name: String, among known: [String]) -> String? {
         guard name.utf8.count <= 64 else { return nil }
         let plain = self.plain(name)
         let ranked = known.map { (name: $0, edits: self.edits(plain, self.plain($0))) }

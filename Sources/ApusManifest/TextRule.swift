@@ -21,7 +21,7 @@ enum TextRule: CaseIterable {
         case .handler: "text of at most \(Limits.Manifest.handlerBytes) bytes without control characters"
         case .labelKey: "1 to 128 of letters, digits, `.`, `_`, `-` and `/`"
         case .moment: "a moment such as 2026-07-28T12:00:00Z"
-        case .cron: "five fields such as */5 * * * *"
+        case .cron: "a cron line such as */5 * * * *"
         case .zone: "a time zone such as Europe/Paris"
         case .toolName: "1 to 128 of letters, digits, `_`, `-` and `.`"
         case .urlPath: "a path such as /embed/{id}"
@@ -43,7 +43,7 @@ enum TextRule: CaseIterable {
         case .path: "^[^/]"
         case .labelKey: "^[A-Za-z0-9._/-]{1,128}$"
         case .moment: Moment.pattern
-        case .cron: "^\\S+( +\\S+){4}$"
+        case .cron: "^\\s*(@[A-Za-z]+|\\S+(\\s+\\S+){4})\\s*$"
         case .zone: "^[A-Za-z0-9_+/-]{1,64}$"
         case .toolName: "^[A-Za-z0-9_.-]{1,128}$"
         case .urlPath: "^/"
@@ -67,7 +67,7 @@ enum TextRule: CaseIterable {
             (1...Limits.Manifest.pathBytes).contains(text.utf8.count) && !text.hasPrefix("/") && Self.isPrintable(text)
         case .labelKey: self.consists(text, 1...128, "._-/")
         case .moment: Moment.parse(text) != nil
-        case .cron: Cron.isValid(text)
+        case .cron: self.reason(against: text) == nil
         case .zone: self.consists(text, 1...64, "_+-/")
         case .toolName: self.consists(text, 1...128, "_-.")
         case .urlPath:
@@ -78,6 +78,13 @@ enum TextRule: CaseIterable {
         case .sha256: text.utf8.count == 64 && text.utf8.allSatisfy(Self.isHexDigit)
         case .hostAndPort: self.isHostAndPort(text)
         }
+    }
+
+    /// What exactly is wrong with a text that does not meet the rule, where that can be told.
+    func reason(against text: String) -> String? {
+        guard self == .cron else { return nil }
+        do throws(CronError) { _ = try CronSchedule(text) } catch { return error.message }
+        return nil
     }
 
     private func consists(_ text: String, _ counts: ClosedRange<Int>, _ others: String) -> Bool {

@@ -35,6 +35,21 @@ public struct InstalledFiles: Sendable {
         )
     }
 
+    /// The folder of the package that functions in Swift are built with: `share/apus/sdk` of an installation, or the checkout.
+    /// - Throws: `runtime_missing`.
+    public static func sdk() throws(ApusError) -> String {
+        let folder = Self.parent(try Self.executable())
+        let installed = "\(Self.parent(folder))/share/apus/sdk"
+        if Self.exists("\(installed)/Package.swift") { return installed }
+        var root = folder
+        while root != "/" && !root.isEmpty {
+            if Self.exists("\(root)/sandbox/profiles"), Self.exists("\(root)/Package.swift") { return root }
+            root = Self.parent(root)
+        }
+        throw ApusError(
+            .runtimeMissing, "there is no share/apus/sdk beside \(folder): install apus with `make install PREFIX=…`")
+    }
+
     private static func executable() throws(ApusError) -> String {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink("/proc/self/exe", &buffer, buffer.count)

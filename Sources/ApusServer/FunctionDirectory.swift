@@ -7,6 +7,9 @@ struct FunctionDirectory: Sendable {
         var id: FunctionID
         var shard: Int
         var timeout: TimeSpan
+        var isPaused = false
+        /// Those that bring nothing: all when the function is paused.
+        var pausedTriggers: Set<String> = []
     }
 
     private var entries: [ResourceName: Entry] = [:]
@@ -22,5 +25,12 @@ struct FunctionDirectory: Sendable {
     static func shard(of name: ResourceName, among count: Int) -> Int {
         let text = Array("\(name.namespace)/\(name.name)".utf8)
         return text.withUnsafeBytes { Murmur2.partition(of: $0, among: count) }
+    }
+}
+
+extension ResourceName {
+    /// What is answered to those who would begin something of a function that is paused.
+    var isPausedError: ApusError {
+        ApusError(.functionPaused, "the function '\(self)' is paused: `apus resume \(self.name)` lets it run again")
     }
 }

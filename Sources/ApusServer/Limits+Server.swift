@@ -39,6 +39,12 @@ extension Limits {
         static let eventsPerRead = 10_000
         /// What a synchronous invocation without a deadline of its own gets beyond the function's timeout: queueing and start.
         static let invocationSlackSeconds: Int64 = 30
+        /// Headers that a function may give its answer, and their bytes: names and values.
+        static let answerHeaders = 64
+        static let answerHeaderBytes = 8 * 1024
+        /// All headers of an answer together, as the attributes of an event make them: the library writes them into a buffer of
+        /// ``Limits/HTTP/headBytes``.
+        static let eventHeaderBytes = 16 * 1024
         /// How long a deploy or deletion may wait for those before it.
         static let controlSeconds: Int64 = 60
         /// Deployments that wait for the one under way.
@@ -47,6 +53,19 @@ extension Limits {
         static let eventsPerRequest = 10_000
         /// Events that a follower of a topic gets in one step.
         static let eventsPerStreamStep = 256
+        /// How often what was appended to topics is looked at, and how many such seconds are kept.
+        static let rateMilliseconds: UInt64 = 1_000
+        static let rateSeconds = 256
+        /// Topics whose rates are kept.
+        static let ratedTopics = 1_000
+        /// Seconds that one answer of `/v1/stats` may show; the current one is not over.
+        static let statsSeconds = 240
+        /// Functions, triggers and topics that one answer of `/v1/stats` may show, the busiest first.
+        static let statsItems = 500
+        /// Recent deliveries in one answer.
+        static let deliveriesPerRead = 500
+        /// Of an attribute shown with a recent delivery.
+        static let shownAttributeCharacters = 256
         /// How often a quiet stream says that it lives.
         static let keepAliveMilliseconds: UInt64 = 15_000
         /// How often a follower of logs is given new lines.

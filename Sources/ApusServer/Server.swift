@@ -43,7 +43,13 @@ public final class Server: Sendable {
     let control: Control
     let invocations: InvocationQueue
     let deployer: Deployer
+    let schedules: ScheduleRunner
     let shards: [ShardRuntime]
+    /// Takes spans; nil when no receiver is configured.
+    let tracer: Tracer?
+    private let exporter: OTLPExporter?
+    let topicRates = TopicRates()
+    let startedAt: Timestamp
     let state = Mutex(State.starting)
 
     enum State: Sendable {
@@ -77,8 +83,12 @@ public final class Server: Sendable {
         if let remade = projection.remade {
             parts.journal.info("the projection is made again from the log (\(remade))")
         }
+        let tracer = configuration.telemetry.endpoint.map { _ in Tracer(sample: configuration.telemetry.sample) }
+        self.tracer = tracer
+        self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
+        self.startedAt = SystemClock().now
         let ended = InvocationsEnded()
-        let shards = try Self.makeShards(configuration, parts, self.reader, onNurseryDeath, ended)
+        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, onNurseryDeath, ended)
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
         self.invocations = invocations
@@ -87,8 +97,13 @@ public final class Server: Sendable {
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
         self.projection = follower
         let journal = parts.journal
+        let zones = TimeZones()
+        let schedules = ScheduleRunner(
+            loop: shards[0].loop, log: log, accepting: invocations, zones: zones, journal: journal)
+        self.schedules = schedules
         self.control = Control(log: log, journal: journal) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
+            schedules.apply(changes)
             return Self.apply(changes, catalogue, to: shards, invocations, journal)
         }
         invocations.bind(projection: follower) { [control = self.control] in control.exclusively($0) }
@@ -99,7 +114,7 @@ public final class Server: Sendable {
                 let runtime = shards[FunctionDirectory.shard(of: name, among: shards.count)]
                 runtime.loop.post { runtime.warm(name, completion) }
             },
-            whenPassed: { place, completion in follower.whenPassed(place, completion) }
+            whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones
         )
         self.deployer = Deployer(bundles: self.bundles, layers: layers, control: self.control, hooks: hooks)
         try self.control.replay()
@@ -111,13 +126,14 @@ public final class Server: Sendable {
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
         try log.createTopic(
             .invocations, TopicConfiguration(partitions: Limits.Invocations.partitions, isCompacted: true))
+        try log.createTopic(.schedule, TopicConfiguration(partitions: 1, isCompacted: true))
         try log.createTopic(.dead, TopicConfiguration(partitions: 16, retentionTime: .seconds(30 * 86_400)))
         try log.createTopic(
             .logs, TopicConfiguration(partitions: 16, retentionTime: .seconds(7 * 86_400), retentionBytes: 1 << 30))
     }
 
     private static func makeShards(
-        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
+        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
         _ onNurseryDeath: @escaping @Sendable () -> Void, _ ended: InvocationsEnded
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
@@ -129,7 +145,8 @@ public final class Server: Sendable {
                     return .success(
                         try ShardRuntime(
                             index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            onNurseryDeath: onNurseryDeath, onInvocationsEnded: { ended.tell($0, $1) }
+                            tracer: tracer, onNurseryDeath: onNurseryDeath,
+                            onInvocationsEnded: { ended.tell($0, $1) }
                         )
                     )
                 } catch { return .failure(error) }
@@ -172,6 +189,7 @@ public final class Server: Sendable {
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
         self.projection.follow(
             Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
+        try self.schedules.start(catalogue)
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
                 do throws(ApusError) {
@@ -183,7 +201,26 @@ public final class Server: Sendable {
             }
             try result.get()
         }
+        self.sampleRates()
         self.state.withLock { $0 = .serving }
+    }
+
+    /// The first shard's loop looks once a second at what was appended.
+    private func sampleRates() {
+        let (runtime, log, rates) = (self.shards[0], self.log, self.topicRates)
+        runtime.loop.runAndWait {
+            let timer = LoopTimer(runtime.loop) { rates.sample(log.appended(), now: runtime.shard.now) }
+            timer.start(milliseconds: 0, repeating: Limits.Server.rateMilliseconds)
+            runtime.rateTimer = timer
+        }
+    }
+
+    private static func makeExporter(_ configuration: ServerConfiguration, _ tracer: Tracer?, _ journal: Log)
+        throws(ApusError) -> OTLPExporter?
+    {
+        guard let tracer, let endpoint = configuration.telemetry.endpoint else { return nil }
+        return try OTLPExporter(
+            tracer, configuration.telemetry, endpoint: endpoint, version: configuration.version, journal: journal)
     }
 
     // MARK: what is deployed
@@ -226,11 +263,16 @@ public final class Server: Sendable {
         for function in catalogue.functions.values {
             directory[function.name] = FunctionDirectory.Entry(
                 id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count),
-                timeout: function.manifest.timeout
+                timeout: function.manifest.timeout, isPaused: function.isPaused,
+                pausedTriggers: function.pausedTriggers
             )
         }
+        let triggers = HTTPTriggerTable(catalogue)
         for runtime in shards {
-            runtime.loop.runAndWait { [directory] in runtime.directory = directory }
+            runtime.loop.runAndWait { [directory, triggers] in
+                runtime.directory = directory
+                runtime.triggers = triggers
+            }
         }
         return first
     }
@@ -262,6 +304,7 @@ public final class Server: Sendable {
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
+        self.schedules.stop()
         self.deployer.stop()
         self.control.stop()
         let done = self.shards.map { runtime in
@@ -277,5 +320,7 @@ public final class Server: Sendable {
         // Writes under way are answered to the loops, which must be there to hear it.
         self.log.close()
         for runtime in self.shards { runtime.loop.stop() }
+        // Last: what the end itself brought is told too.
+        self.exporter?.stop()
     }
 }

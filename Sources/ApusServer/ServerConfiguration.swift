@@ -1,4 +1,5 @@
 public import ApusCore
+public import ApusHTTP
 
 /// What a server is told: every field has a default that suits one machine.
 public struct ServerConfiguration: Sendable {
@@ -17,6 +18,14 @@ public struct ServerConfiguration: Sendable {
     public var isBehindProxy = false
     /// Asynchronous invocations of one function that may be open; above it callers get `queue_full`.
     public var invocationsPerFunction = Limits.Invocations.openPerFunction
+    /// Ends TLS here; nil serves plain HTTP.
+    public var certificate: HTTPCertificate?
+    public var telemetry = TelemetryConfiguration()
+    /// Of this build, as metrics and traces say it.
+    public var version = "0"
+    public var retention = RetentionConfiguration()
+    /// Whether `/` serves the console.
+    public var isConsoleEnabled = true
     /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.
     public var buildEnvironment: [String] = []
 
@@ -27,11 +36,11 @@ public struct ServerConfiguration: Sendable {
         guard (1...Limits.shards).contains(self.shards) else {
             throw ApusError(.invalidArgument, "--shards \(self.shards): give 1 to \(Limits.shards)")
         }
-        guard isLoopback || self.isBehindProxy else {
+        guard isLoopback || self.isBehindProxy || self.certificate != nil else {
             throw ApusError(
                 .addressNotAllowed,
-                "\(self.address) can be reached from other machines and this server does not end TLS: "
-                    + "listen on 127.0.0.1, or put a TLS proxy in front and say --behind-proxy"
+                "\(self.address) can be reached from other machines and nothing encrypts what they send: listen on 127.0.0.1, "
+                    + "give --tls-cert and --tls-key, or put a TLS proxy in front and say --behind-proxy"
             )
         }
     }

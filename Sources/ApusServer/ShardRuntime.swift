@@ -2,9 +2,11 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHTTP
 internal import ApusHost
+internal import ApusJSON
 internal import ApusLoop
 internal import ApusSandbox
 internal import ApusStore
+internal import ApusTelemetry
 
 /// One shard with everything that lives on its loop: engine and workers, listener, log lines.
 final class ShardRuntime: @unchecked Sendable {
@@ -17,7 +19,17 @@ final class ShardRuntime: @unchecked Sendable {
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
+    /// Which of them answer requests below `/fn`.
+    var triggers = HTTPTriggerTable()
     var listener: HTTPListener?
+    /// How long requests took, and what their operations are called, by their place in the table.
+    var durations = RequestDurations()
+    var operations: [String] = []
+    var tags = RequestTagGenerator()
+    /// For what is read on this loop; it keeps its memory from one text to the next.
+    let parser = JSONParser()
+    /// Of the shard that samples what is appended to topics.
+    var rateTimer: LoopTimer?
     private(set) var isStopping = false
     /// Streams that only their client or the server's end completes.
     private var streams: [ObjectIdentifier: any EndableStream] = [:]
@@ -25,7 +37,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        onNurseryDeath: @escaping @Sendable () -> Void,
+        tracer: Tracer?, onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
     ) throws(ApusError) {
         self.index = index
@@ -43,6 +55,7 @@ final class ShardRuntime: @unchecked Sendable {
                     if !reader.run(work) { work() }
                 },
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
+                tracer: tracer,
                 onReady: { name, _ in starts.ready(name) },
                 onStartFailed: { name, failure in starts.failed(name, failure) },
                 onInvocationsEnded: onInvocationsEnded
@@ -62,6 +75,7 @@ final class ShardRuntime: @unchecked Sendable {
         if self.isStopping {
             return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back"))
         }
+        if entry.isPaused { return completion(function.isPausedError) }
         if self.shard.warm(entry.id) { return completion(nil) }
         self.starts.wait(for: function, self.loop, completion)
     }
@@ -86,6 +100,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// Stops within a bound. `completion` is called once, on the loop, when nothing of the shard is left on it.
     func stop(until: Timestamp, _ completion: @escaping () -> Void) {
         self.endWaiting()
+        self.rateTimer?.close()
+        self.rateTimer = nil
         // They would keep their connections, and so the listener, until the time is up.
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
@@ -162,7 +178,7 @@ extension ApusStore.LogLine {
         self.init(
             function: line.function, time: line.time, level: line.level, text: text, revision: line.revision,
             worker: line.worker.rawValue,
-            invocation: line.invocation?.description ?? ""
+            invocation: line.invocation?.description ?? "", trace: line.trace?.description ?? ""
         )
     }
 }

@@ -9,6 +9,8 @@ extension Limits {
         public static let documentsPerDeploy = 256
         /// Functions deployed at once on one log.
         public static let functions = 10_000
+        /// Revisions kept of one function, the newest included: those that it can return to.
+        public static let revisionsPerFunction = 10
         /// Topics at once on one log.
         public static let topics = 10_000
     }

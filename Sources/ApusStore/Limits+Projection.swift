@@ -9,7 +9,7 @@ extension Limits {
         public static let logLines = 100_000
         /// Bytes kept of one line; the rest is cut.
         public static let logLineBytes = 8 * 1024
-        /// Revisions kept of one function; the oldest go.
+        /// Revisions shown of one function; the oldest go. Not fewer than can be returned to.
         public static let revisionsPerFunction = 20
         /// Rows of one answer.
         public static let rowsPerQuery = 1_000

@@ -1,4 +1,4 @@
-internal import ApusCore
+public import ApusCore
 
 /// What a metric is called and how it is read. Names follow Prometheus: `apus_deliveries_total`, units last.
 public struct MetricDescription: Sendable, Equatable {
@@ -17,8 +17,13 @@ public struct MetricDescription: Sendable, Equatable {
     public let kind: Kind
     /// Names of the labels; each series has a value for each.
     public let labels: [String]
+    /// Series with values of their own; what comes above shares one named `other`.
+    public let seriesMax: Int
 
-    public init(_ name: String, _ help: String, _ kind: Kind, labels: [String] = []) {
+    public init(
+        _ name: String, _ help: String, _ kind: Kind, labels: [String] = [],
+        seriesMax: Int = Limits.Telemetry.seriesPerMetric
+    ) {
         precondition(
             MetricDescription.isName(name) && labels.allSatisfy(MetricDescription.isName), "letters, digits and _ only")
         if case .histogram(let bounds) = kind {
@@ -29,6 +34,7 @@ public struct MetricDescription: Sendable, Equatable {
         self.help = help
         self.kind = kind
         self.labels = labels
+        self.seriesMax = seriesMax
     }
 
     private static func isName(_ name: String) -> Bool {
@@ -79,7 +85,7 @@ public struct Metrics: Sendable {
         let metric = self.metric(description)
         let labels = labels.map(Metrics.cut)
         if let index = self.byLabels[Key(metric: metric, labels: labels)] { return MetricSeries(index: index) }
-        let isFull = self.seriesCounts[metric] >= Limits.Telemetry.seriesPerMetric
+        let isFull = self.seriesCounts[metric] >= description.seriesMax
         let kept = isFull ? labels.map { _ in "other" } : labels
         if isFull, let index = self.byLabels[Key(metric: metric, labels: kept)] { return MetricSeries(index: index) }
         var counts: [UInt64] = []
@@ -105,15 +111,22 @@ public struct Metrics: Sendable {
         self.series[series.index].value += value
     }
 
+    /// Adds what was counted elsewhere in the same bounds.
+    /// - Parameter counts: of each bound its own, the last above all.
+    public mutating func add(_ series: MetricSeries, counts: [UInt64], sum: Double) {
+        precondition(counts.count == self.series[series.index].counts.count, "a histogram's bounds are fixed")
+        for (bucket, count) in counts.enumerated() { self.series[series.index].counts[bucket] += count }
+        self.series[series.index].value += sum
+    }
+
     /// The number of a counter or gauge, the sum of a histogram.
     public func value(_ series: MetricSeries) -> Double { self.series[series.index].value }
 
     /// Adds what another shard counted.
     public mutating func merge(_ other: Metrics) {
         for theirs in other.series {
-            let ours = self.series(other.metrics[theirs.metric], theirs.labels).index
-            self.series[ours].value += theirs.value
-            for (bucket, count) in theirs.counts.enumerated() { self.series[ours].counts[bucket] += count }
+            let ours = self.series(other.metrics[theirs.metric], theirs.labels)
+            self.add(ours, counts: theirs.counts, sum: theirs.value)
         }
     }
 

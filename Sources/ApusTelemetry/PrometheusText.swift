@@ -61,7 +61,7 @@ public enum PrometheusText {
 }
 
 extension MetricDescription.Kind {
-    var word: String {
+    public var word: String {
         switch self {
         case .counter: "counter"
         case .gauge: "gauge"

@@ -9,10 +9,12 @@ struct Bench {
         ("log", { try LogBench.run($0) }),
         ("dispatch", { try DispatchBench.run($0) }),
         ("sandbox", { try SandboxBench.run($0) }),
+        ("http", { try HTTPBench.run($0) }),
     ]
 
     static func main() {
         let arguments = Array(CommandLine.arguments.dropFirst())
+        if arguments.first == "http-floor" { Bench.serveFloor(arguments) }
         guard let name = arguments.first, let benchmark = Bench.benchmarks.first(where: { $0.name == name }) else {
             let names = Bench.benchmarks.map(\.name).joined(separator: " | ")
             Bench.fail("usage: apus-bench \(names) [--json] [--rounds N] [--directory PATH]", code: 2)
@@ -22,6 +24,13 @@ struct Bench {
             let report = try benchmark.run(options)
             print(options.isJSON ? report.json : report.table)
         } catch {
+            Bench.fail("apus-bench: \(error)", code: 1)
+        }
+    }
+
+    /// The other process of ``HTTPBench``.
+    private static func serveFloor(_ arguments: [String]) -> Never {
+        do { try HTTPBenchFloor.serve(BenchOptions(Array(arguments.dropFirst()))) } catch {
             Bench.fail("apus-bench: \(error)", code: 1)
         }
     }

@@ -6,9 +6,13 @@ struct Apus {
     static func main() {
         // A reader that leaves is seen as an error of the write, and ends the command quietly.
         signal(SIGPIPE, SIG_IGN)
+        let environment = Self.environment()
         let tool = CommandLineTool(
-            commands: CommandTable.all, notYetAvailable: CommandTable.notYetAvailable, environment: Self.environment(),
-            terminal: SystemTerminal(), connect: { server throws(ApusError) in try HTTPTransport(server: server) }
+            commands: CommandTable.all, notYetAvailable: CommandTable.notYetAvailable, environment: environment,
+            terminal: SystemTerminal(),
+            connect: { server throws(ApusError) in
+                try HTTPTransport(server: server, authorities: environment["APUS_CA"])
+            }
         )
         exit(tool.run(Array(CommandLine.arguments.dropFirst())))
     }

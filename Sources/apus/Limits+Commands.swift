@@ -21,6 +21,8 @@ extension Limits {
         static let pageEvents = 500
         /// Partitions of a topic.
         static let partitions = partitionsPerTopic
+        /// Folders that `apus dev` watches below one source.
+        static let watchedFolders = 4_096
         /// Rows of one list.
         static let listRows = 1_000
         /// How long one request waits for an asynchronous invocation; then another does.

@@ -2,6 +2,7 @@ import ApusCore
 import ApusEngine
 import ApusHost
 import ApusLoop
+import ApusTelemetry
 import ApusTestSupport
 import Glibc
 import Synchronization
@@ -18,7 +19,7 @@ final class Bed: @unchecked Sendable {
 
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
-        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil
+        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, tracer: Tracer? = nil
     ) async throws {
         let readAhead = Carried(readAhead)
         let clock = SystemClock()
@@ -30,7 +31,7 @@ final class Bed: @unchecked Sendable {
                 loop: self.loop, log: self.log, launcher: launcher,
                 configuration: ShardConfiguration(
                     engine: engine, seed: seed, readAhead: readAhead.value,
-                    logSink: { [unowned self] in self.lines.append($0) },
+                    logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
                     onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) }))
         }
     }

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusJSON
+import ApusTestSupport
 import Testing
 
 @testable import ApusManifest

@@ -106,8 +106,6 @@ enum Samples {
               delivery: exactly-once
               dedup: {window: 1h}
             - http: {path: "/embed/{id}", methods: [POST], auth: required}
-            - schedule: {cron: "*/5 * * * *", zone: Europe/Paris, missed: once}
-            - schedule: "0 6 * jan-mar mon"
           tool:
             name: embed_text
             input: {type: object, properties: {text: {type: string}}, required: [text]}

@@ -145,16 +145,4 @@ import Testing
             #expect(Moment.parse(Moment.text(moment)) == moment, "\(Moment.text(moment))")
         }
     }
-
-    @Test func cronLinesAreChecked() {
-        for text in ["* * * * *", "*/5 0-6 1,15 jan-mar mon-fri", "59 23 31 12 7", "0 0 1 1 0/2"] {
-            #expect(Cron.isValid(text), "\(text)")
-        }
-        for text in [
-            "", "* * * *", "* * * * * *", "60 * * * *", "5-1 * * * *", "*/0 * * * *", "a * * * *", "1- * * * *",
-            "1,, * * * *",
-        ] {
-            #expect(!Cron.isValid(text), "\(text)")
-        }
-    }
 }

@@ -8,9 +8,12 @@ import Testing
 
 @Suite struct InvocationAnswerTests {
     /// What a caller receives of an answer that this makes.
-    private static func answer(_ accept: String?, _ make: @escaping @Sendable (InvocationAnswer) -> Void) throws
+    private static func answer(
+        _ accept: String?, _ way: InvocationCall.Way = .direct, _ make: @escaping @Sendable (InvocationAnswer) -> Void) throws
         -> Result<HTTPResponse, ApusError>
     {
+        let function = try #require(ResourceName(.default, "worker"))
+        let call = InvocationCall(function: function, id: InvocationID(high: 1, low: 2), way: way)
         let loop = EventLoop()
         let socket = try ListeningSocket.open(address: "127.0.0.1", port: 0)
         let port = ListeningSocket.port(of: socket)
@@ -19,7 +22,7 @@ import Testing
         nonisolated(unsafe) var listener: HTTPListener?
         let failure = loop.runAndWait { () -> ApusError? in
             let made = HTTPListener(loop: loop) { exchange in
-                make(InvocationAnswer(exchange, invocation: InvocationID(high: 1, low: 2)) {})
+                make(InvocationAnswer(exchange, call) {})
             }
             listener = made
             do throws(ApusError) { try made.listen(socket: OwnedDescriptor(adopting: descriptor)) } catch {
@@ -79,6 +82,72 @@ import Testing
         #expect(response.status == 200 && response.body == Array("result".utf8))
         #expect(response.header("Content-Type") == "application/octet-stream")
         #expect(
-            response.headers.filter { $0.name.lowercased().hasPrefix("ce-") } == [HTTPHeader("ce-id", "7%20%C3%A4")])
+            response.headers.filter { $0.name.lowercased().hasPrefix("ce-") } == [
+                HTTPHeader("ce-specversion", "1.0"), HTTPHeader("ce-id", "7%20%C3%A4"),
+                HTTPHeader("ce-source", "/apus/default/worker"), HTTPHeader("ce-type", "dev.apus.result"),
+            ])
+    }
+
+    private static func whole(_ event: Event, _ accept: String? = nil, _ way: InvocationCall.Way = .direct) throws
+        -> HTTPResponse
+    {
+        let block = EventBlock.encode(event)
+        return try self.answer(accept, way) { answer in block.withUnsafeBytes { answer.onResult($0) } }.get()
+    }
+
+    private static let json = Attribute("datacontenttype", "application/json")
+    private static func status(_ text: String) -> Attribute { Attribute("apus-http-status", text, kind: .header) }
+
+    @Test func aPlainResultIsPlainUnlessTheCallerWantsAnEvent() throws {
+        let result = Event(attributes: [Self.json], data: Array("[1]".utf8))
+        for accept in [nil, "*/*", "application/json", "text/html", "application/cloudevents+json;q=0.5, */*"] {
+            let plain = try Self.whole(result, accept)
+            #expect(plain.status == 200 && plain.body == Array("[1]".utf8), "\(accept ?? "")")
+            #expect(!plain.headers.contains { $0.name.lowercased().hasPrefix("ce-") })
+        }
+        let structured = try Self.whole(result, "application/cloudevents+json")
+        #expect(structured.header("Content-Type") == "application/cloudevents+json")
+        let event = try Sent.structured(bytes: structured.body)
+        #expect(event["source"] == "/apus/default/worker" && event.data == Array("[1]".utf8))
+        let batched = try Self.whole(result, "application/cloudevents-batch+json")
+        #expect(try Sent.batch(String(decoding: batched.body, as: UTF8.self)) == [event])
+        #expect(try Self.whole(Event(data: nil)).status == 204)
+    }
+
+    @Test func attributesThatNoHeadCanHoldAreAskedForAsJSON() throws {
+        let long = Event(attributes: [Attribute("ext", String(repeating: "x", count: 20_000))], data: [1])
+        #expect(try Self.whole(long).status == 502)
+        #expect(try Self.whole(long, "application/cloudevents+json").status == 200)
+    }
+
+    @Test func aFunctionChoosesTheAnswerOfItsTriggerAndOfNothingElse() throws {
+        let attributes = [
+            Self.json, Self.status("201"), Attribute("location", "/x", kind: .header),
+            Attribute("set-cookie", "a=1", kind: .header), Attribute("set-cookie", "b=2", kind: .header),
+        ]
+        let result = Event(attributes: attributes, data: Array("1".utf8))
+        let answer = try Self.whole(result, nil, .trigger(isAnonymous: false))
+        #expect(answer.status == 201 && answer.header("location") == "/x")
+        #expect(answer.headers.filter { $0.isNamed("set-cookie") }.map(\.value) == ["a=1", "b=2"])
+        #expect(answer.header("Content-Security-Policy")?.hasPrefix("sandbox") == true)
+        let direct = try Self.whole(result)
+        #expect(direct.status == 200 && direct.header("location") == nil)
+        let none = try Self.whole(
+            Event(attributes: [Self.json, Self.status("204")], data: [1]), nil, .trigger(isAnonymous: false))
+        #expect(none.status == 204 && none.body.isEmpty)
+    }
+
+    @Test func whoHasNoTokenIsNotToldHowAFunctionFailed() throws {
+        for (isAnonymous, isTold) in [(true, false), (false, true)] {
+            let answer = try Self.answer(nil, .trigger(isAnonymous: isAnonymous)) { answer in
+                answer.onFailure(Failure(.functionFailed, "key sesame is wrong", detail: "line 7"))
+            }.get()
+            let text = String(decoding: answer.body, as: UTF8.self)
+            #expect(answer.status == 502 && text.contains("sesame") == isTold && text.contains("line 7") == isTold)
+        }
+        let rejected = try Self.answer(nil, .trigger(isAnonymous: true)) { answer in
+            answer.onFailure(Failure(.functionRejected, "too long"))
+        }.get()
+        #expect(rejected.status == 422 && String(decoding: rejected.body, as: UTF8.self).contains("too long"))
     }
 }

@@ -142,8 +142,8 @@ import Testing
         #expect(self.fixture.run("get", "functions") == 0)
         #expect(
             self.fixture.terminal.text == """
-                NAME        RUNTIME  TRIGGERS   GENERATION  REVISION      UPDATED
-                embed-text  python3  documents  3           0123456789ab  3m ago
+                NAME        RUNTIME  TRIGGERS   STATE   GENERATION  REVISION      UPDATED
+                embed-text  python3  documents  active  3           0123456789ab  3m ago
 
                 """)
     }

@@ -25,6 +25,8 @@ public final class HTTPClient {
         public var stallSeconds = 0
         /// What is kept of a body that is not streamed.
         public var responseBytes = Limits.HTTP.bundleBytes
+        /// A file with the certificates of authorities that are trusted instead of the system's; nil trusts the system's.
+        public var authorities: String?
         public init() {}
     }
 
@@ -111,6 +113,9 @@ public final class HTTPClient {
             self.set(CURLOPT_LOW_SPEED_LIMIT, 1)
             self.set(CURLOPT_LOW_SPEED_TIME, self.configuration.stallSeconds)
         }
+        if let authorities = self.configuration.authorities {
+            _ = authorities.withCString { apus_curl_set_string(self.handle, number(CURLOPT_CAINFO), $0) }
+        }
         // A proxy from the environment cannot reach this machine's loopback, and must not see its tokens.
         if HTTPClient.isLoopback(url) { _ = apus_curl_set_string(self.handle, number(CURLOPT_NOPROXY), "*") }
     }
@@ -177,6 +182,10 @@ public final class HTTPClient {
         case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL:
             return ApusError(
                 .invalidArgument, "'\(url)' is no address of a server: give http://HOST:PORT or https://HOST:PORT")
+        case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE:
+            return ApusError(
+                .serverUnreachable,
+                "\(url) is not trusted: \(reason); if it is yours, set APUS_CA to the file of the authority that signed it")
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_OPERATION_TIMEDOUT:
             return ApusError(
                 .serverUnreachable, "cannot reach \(url): \(reason); is the server running, and is the address right?")

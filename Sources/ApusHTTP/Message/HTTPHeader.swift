@@ -9,5 +9,10 @@ public struct HTTPHeader: Sendable, Equatable {
     }
 
     /// Names compare without case.
-    public func isNamed(_ name: String) -> Bool { self.name.lowercased() == name.lowercased() }
+    public func isNamed(_ name: String) -> Bool {
+        let (left, right) = (self.name.utf8, name.utf8)
+        return left.count == right.count && zip(left, right).allSatisfy { Self.lowercased($0) == Self.lowercased($1) }
+    }
+
+    private static func lowercased(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
 }

@@ -12,6 +12,12 @@ public struct MediaType: Sendable, Equatable {
         self.essence == "application/json" || self.essence == "text/json" || self.subtype.hasSuffix("+json")
     }
 
+    /// No other character set is named than UTF-8 or its part ASCII.
+    public var isUTF8: Bool {
+        guard let charset = self["charset"]?.lowercased() else { return true }
+        return ["utf-8", "utf8", "us-ascii"].contains(charset)
+    }
+
     public subscript(parameter: String) -> String? { self.parameters.first { $0.name == parameter }?.value }
 
     /// - Returns: nil when the text is no media type.

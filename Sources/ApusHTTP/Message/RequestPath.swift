@@ -50,6 +50,10 @@ public struct RequestPath: Sendable, Equatable {
     }
 
     private static func segment(_ part: Substring.UTF8View) throws(PathError) -> String {
+        // What nearly all segments are made of stands for itself.
+        if part.allSatisfy({ isPlain($0) }), !part.allSatisfy({ $0 == UInt8(ascii: ".") }) || part.isEmpty {
+            return String(Substring(part))
+        }
         guard part.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw .forbiddenCharacter }
         let bytes: [UInt8]
         do { bytes = try PercentDecoding.bytes(of: part) } catch { throw .malformedEncoding }
@@ -60,5 +64,15 @@ public struct RequestPath: Sendable, Equatable {
         guard let text = String(validating: bytes, as: UTF8.self) else { throw .invalidUTF8 }
         guard text != ".", text != ".." else { throw .dotSegment }
         return text
+    }
+}
+
+/// RFC 3986's unreserved characters.
+private func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+        UInt8(ascii: "~"):
+        true
+    default: false
     }
 }

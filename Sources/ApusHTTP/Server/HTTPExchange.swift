@@ -1,4 +1,4 @@
-internal import ApusCore
+public import ApusCore
 internal import CHTTPD
 internal import CShims
 internal import ApusLoop
@@ -27,7 +27,21 @@ public final class HTTPExchange {
     public internal(set) var method = ""
     /// The path and the query as they were sent, undecoded.
     public let target: String
+    /// The path as it was sent, without the query.
+    public let rawPath: String
+    /// What follows the first question mark, as it was sent.
+    public let rawQuery: String?
     public internal(set) var body: [UInt8] = []
+    /// It was admitted without a proof of who asks.
+    public var isAnonymous = false
+    /// Which operation it asks for; -1 until the server's table has found it.
+    public var operation = -1
+    /// Called once, when the head of the answer is given.
+    public var onAnswered: ((HTTPExchange) -> Void)?
+    /// When its head was whole, in microseconds of the monotonic clock.
+    var begunAt: Int64 = 0
+    /// Headers of the answer beside those it is given with.
+    private var added: [(String, String)] = []
     /// Called once when the client leaves before the answer is complete.
     public var onGone: (() -> Void)?
     /// Called when ``write(_:)`` had said to wait and what was written has left.
@@ -46,7 +60,7 @@ public final class HTTPExchange {
     var discarded = 0
     /// An answer that the library does not have yet.
     private var response: OpaquePointer?
-    private(set) var status: UInt32 = 0
+    public private(set) var status: UInt32 = 0
     private var output: [UInt8] = []
     private var sent = 0
     private var mustDrain = false
@@ -61,7 +75,11 @@ public final class HTTPExchange {
 
     init(connection: OpaquePointer, target: UnsafePointer<CChar>, listener: HTTPListener) {
         self.connection = connection
-        self.target = String(cString: target)
+        let text = String(cString: target)
+        self.target = text
+        let mark = text.utf8.firstIndex(of: UInt8(ascii: "?"))
+        self.rawPath = mark.map { String(text[..<$0]) } ?? text
+        self.rawQuery = mark.map { String(text[text.utf8.index(after: $0)...]) }
         self.targetAddress = UInt(bitPattern: target)
         self.listener = listener
         self.loop = listener.loop
@@ -71,12 +89,6 @@ public final class HTTPExchange {
         if let response = self.response { MHD_destroy_response(response) }
     }
 
-    /// The path as it was sent, without the query.
-    public var rawPath: String { self.target.firstIndex(of: "?").map { String(self.target[..<$0]) } ?? self.target }
-    /// What follows the first question mark, as it was sent.
-    public var rawQuery: String? {
-        self.target.firstIndex(of: "?").map { String(self.target[self.target.index(after: $0)...]) }
-    }
     /// The client left or the answer is complete: nothing can be read or written any more.
     public var isGone: Bool { self.phase == .gone }
     /// A streamed answer was broken off, by ``abort()`` or because its writer did not wait.
@@ -91,6 +103,18 @@ public final class HTTPExchange {
         }
         return String(cString: value)
     }
+
+    /// How long ago the head of the request was whole.
+    public var elapsed: TimeSpan { TimeSpan(microseconds: Self.monotonic - self.begunAt) }
+
+    static var monotonic: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+    }
+
+    /// Adds a header to the answer that follows.
+    public func add(header name: String, _ value: String) { self.added.append((name, value)) }
 
     /// All request headers in the order they were sent; empty once the exchange is over.
     public var headers: [HTTPHeader] {
@@ -161,8 +185,16 @@ public final class HTTPExchange {
     private func give(_ response: OpaquePointer?, _ status: UInt32, _ headers: [(String, String)]) {
         self.response = response
         self.status = status
+        self.listener.configuration.onAnswer?(self)
+        if let onAnswered = self.onAnswered {
+            self.onAnswered = nil
+            onAnswered(self)
+        }
         var isSound = response != nil
         for (name, value) in headers where isSound { isSound = MHD_add_response_header(response, name, value) == .YES }
+        for (name, value) in self.added where isSound {
+            isSound = MHD_add_response_header(response, name, value) == .YES
+        }
         if isSound, self.listener.isStopping { _ = MHD_add_response_header(response, "Connection", "close") }
         if !isSound { self.replaceByInternalError() }
         self.listener.settleSoon(self)

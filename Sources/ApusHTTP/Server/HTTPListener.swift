@@ -25,6 +25,10 @@ public final class HTTPListener {
         public var allowed = OriginPolicy()
         /// Looks at a request before its body is taken in; a problem is its answer. For authentication.
         public var admit: (HTTPExchange) -> Problem? = { _ in nil }
+        /// Called with each request whose answer begins, refusals included. For metrics; it may add headers.
+        public var onAnswer: ((HTTPExchange) -> Void)?
+        /// Ends TLS; nil speaks plain HTTP.
+        public var certificate: HTTPCertificate?
         public init() {}
     }
 
@@ -55,6 +59,8 @@ public final class HTTPListener {
     private let onRequest: (HTTPExchange) -> Void
     private var state = State.fresh
     private var daemon: OpaquePointer?
+    /// The library keeps pointers into them.
+    private var credentials: TLSCredentials?
     private var readable: DescriptorWatch?
     private var beforeWait: TurnHook?
     private var ticker: LoopTimer?
@@ -93,11 +99,17 @@ public final class HTTPListener {
     public func listen(socket: consuming OwnedDescriptor) throws(ApusError) {
         precondition(self.daemon == nil && self.loop.isCurrent)
         let context = Unmanaged.passUnretained(self).toOpaque()
-        let flags = MHD_USE_EPOLL.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue | MHD_USE_TURBO.rawValue
-        var options = daemonOptions(self.configuration, socket: socket.rawValue, context: context)
+        var flags = MHD_USE_EPOLL.rawValue | MHD_ALLOW_SUSPEND_RESUME.rawValue
+        // With TLS the library sends what it holds back itself; its shortcut around epoll does not know of bytes that GnuTLS holds.
+        flags |= self.configuration.certificate == nil ? MHD_USE_TURBO.rawValue : MHD_USE_TLS.rawValue
+        self.credentials = self.configuration.certificate.map(TLSCredentials.init)
+        var options = daemonOptions(
+            self.configuration, self.credentials, socket: socket.rawValue, context: context)
         guard let daemon = apus_http_start(flags, onAnswer, context, &options) else {
+            let hint =
+                self.credentials == nil ? "" : "; is the certificate the key's, and was the library built with TLS?"
             throw ApusError(
-                .internal, "the HTTP library would not start on its socket: \(String(cString: strerror(errno)))")
+                .internal, "the HTTP library would not start on its socket: \(String(cString: strerror(errno)))\(hint)")
         }
         // The library closes it, unless it is taken back first.
         _ = socket.release()
@@ -295,6 +307,7 @@ public final class HTTPListener {
         -> Bool
     {
         exchange.method = String(cString: method)
+        exchange.begunAt = HTTPExchange.monotonic
         connectionState(exchange.connection)?.phase = .receiving(since: self.now)
         connectionState(exchange.connection)?.received = 0
         self.statistics.requests += 1
@@ -397,6 +410,33 @@ public final class HTTPListener {
     }
 }
 
+/// A certificate as the library wants it: texts that stay where they are as long as its listener lives.
+private final class TLSCredentials {
+    let chain: UnsafeMutablePointer<CChar>
+    let key: UnsafeMutablePointer<CChar>
+    /// What GnuTLS calls secure today, without the versions that browsers have given up.
+    let priorities: UnsafeMutablePointer<CChar>
+
+    init(_ certificate: HTTPCertificate) {
+        func text(_ bytes: some Sequence<UInt8>) -> UnsafeMutablePointer<CChar> {
+            let bytes = Array(bytes)
+            let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
+            for (index, byte) in bytes.enumerated() { copy[index] = CChar(bitPattern: byte) }
+            copy[bytes.count] = 0
+            return copy
+        }
+        self.chain = text(certificate.chain)
+        self.key = text(certificate.key)
+        self.priorities = text("SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2".utf8)
+    }
+
+    deinit {
+        // A freed key must not wait in memory for somebody to find it.
+        explicit_bzero(self.key, strlen(self.key))
+        for text in [self.chain, self.key, self.priorities] { text.deallocate() }
+    }
+}
+
 /// What is gathered while the library walks the header lines.
 private struct HeadLines {
     var check = HeadCheck()
@@ -411,7 +451,8 @@ private typealias UnescapeCallback =
     @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafeMutablePointer<CChar>?) -> Int
 
 private func daemonOptions(
-    _ configuration: HTTPListener.Configuration, socket: CInt, context: UnsafeMutableRawPointer
+    _ configuration: HTTPListener.Configuration, _ credentials: TLSCredentials?, socket: CInt,
+    context: UnsafeMutableRawPointer
 ) -> [MHD_OptionItem] {
     func number(_ option: MHD_OPTION, _ value: Int) -> MHD_OptionItem {
         MHD_OptionItem(option: option, value: value, ptr_value: nil)
@@ -419,7 +460,16 @@ private func daemonOptions(
     func callback(_ option: MHD_OPTION, _ function: UnsafeRawPointer) -> MHD_OptionItem {
         MHD_OptionItem(option: option, value: Int(bitPattern: function), ptr_value: context)
     }
-    return [
+    func text(_ option: MHD_OPTION, _ text: UnsafeMutablePointer<CChar>) -> MHD_OptionItem {
+        MHD_OptionItem(option: option, value: 0, ptr_value: text)
+    }
+    let tls = credentials.map {
+        [
+            text(.HTTPS_MEM_CERT, $0.chain), text(.HTTPS_MEM_KEY, $0.key),
+            text(.HTTPS_PRIORITIES, $0.priorities),
+        ]
+    }
+    return (tls ?? []) + [
         number(.LISTEN_SOCKET, Int(socket)),
         number(.CONNECTION_LIMIT, configuration.connections),
         number(.CONNECTION_MEMORY_LIMIT, Limits.HTTP.headBytes),

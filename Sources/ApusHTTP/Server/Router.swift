@@ -14,7 +14,7 @@ public struct Router<Handler> {
         case notFound
     }
 
-    private struct Node {
+    fileprivate struct Node {
         var fixed: [String: Int] = [:]
         var parameter: Int?
         var rest: Int?
@@ -28,6 +28,13 @@ public struct Router<Handler> {
     /// Adds a route. A pattern that is none, or that is there already, is a mistake of the program.
     /// - Parameter method: `*` takes every method that has no route of its own.
     public mutating func add(_ method: String, _ pattern: String, _ handler: Handler) {
+        precondition(self.insert(method, pattern, handler), "the route \(method) \(pattern) is there already")
+    }
+
+    /// Adds a route where there is none for these requests yet.
+    /// - Returns: whether it was added.
+    @discardableResult
+    public mutating func insert(_ method: String, _ pattern: String, _ handler: Handler) -> Bool {
         precondition(pattern.hasPrefix("/"), "a pattern starts with /")
         var names: [String] = []
         var node = 0
@@ -42,8 +49,9 @@ public struct Router<Handler> {
             names.append(String(part.dropFirst().dropLast(isRest ? 4 : 1)))
             node = self.child(of: node, isRest ? \.rest : \.parameter)
         }
-        precondition(self.nodes[node].handlers[method] == nil, "the route \(method) \(pattern) is there already")
+        guard self.nodes[node].handlers[method] == nil else { return false }
         self.nodes[node].handlers[method] = (handler, names)
+        return true
     }
 
     /// Adds a route for the default namespace and the same below `/v1/namespaces/{ns}/`.
@@ -62,9 +70,12 @@ public struct Router<Handler> {
     }
 
     /// A HEAD is a GET whose body the library leaves out.
-    public func match(method: String, path: RequestPath) -> Match {
+    public func match(method: String, path: RequestPath) -> Match { self.match(method: method, segments: path.segments) }
+
+    /// - Parameter segments: of a path, decoded.
+    public func match(method: String, segments: [String]) -> Match {
         var found: [(node: Int, values: [String])] = []
-        self.collect(0, path.segments[...], [], into: &found)
+        self.collect(0, segments[...], [], into: &found)
         for (node, values) in found {
             let handlers = self.nodes[node].handlers
             guard let entry = handlers[method] ?? (method == "HEAD" ? handlers["GET"] : nil) ?? handlers["*"] else {
@@ -77,8 +88,7 @@ public struct Router<Handler> {
         return methods.isEmpty ? .notFound : .methodNotAllowed(methods.sorted())
     }
 
-    /// All nodes with handlers that the path leads to, the best first. Bounded: a path branches at most twice per segment where
-    /// patterns overlap, and patterns are ours.
+    /// All nodes with handlers that the path leads to, the best first. Bounded by the nodes there are: each is reached by one way.
     private func collect(
         _ node: Int, _ rest: ArraySlice<String>, _ values: [String], into found: inout [(node: Int, values: [String])]
     ) {
@@ -96,10 +106,16 @@ public struct Router<Handler> {
     }
 }
 
+extension Router: Sendable where Handler: Sendable {}
+extension Router.Node: Sendable where Handler: Sendable {}
+
 /// What the parameters of a pattern stood for, decoded.
 public struct RouteParameters: Sendable, Equatable {
     let names: [String]
     let values: [String]
+
+    /// In the order of the pattern.
+    public var all: [(name: String, value: String)] { zip(self.names, self.values).map { ($0, $1) } }
 
     public init(names: [String], values: [String]) {
         self.names = names

@@ -37,6 +37,8 @@ final class InvocationLane {
         var isRunning = true
         var revision: String
         var progress: ProgressPayload?
+        /// Of its last attempt that is over.
+        var timing: AttemptTiming?
         /// Something changed that no record says.
         var isNews = true
         /// When the last record was written.
@@ -78,8 +80,9 @@ final class InvocationLane {
     }
 
     /// An attempt is over; the invocation may have another.
-    func paused(_ offset: Offset) {
+    func paused(_ offset: Offset, _ timing: AttemptTiming) {
         guard self.begun[offset]?.isRunning == true else { return }
+        self.begun[offset]?.timing = timing
         self.begun[offset]?.isRunning = false
         self.begun[offset]?.isNews = true
     }

@@ -15,11 +15,13 @@ public struct InvocationReport: Sendable {
     public var revision: String
     public var failure: Failure?
     public var progress: ProgressPayload?
+    /// Where the time of the last attempt went.
+    public var timing: AttemptTiming?
 
     public init(
         id: InvocationID, function: ResourceName, state: InvocationState, principal: String, queued: Timestamp,
         started: Timestamp? = nil, finished: Timestamp? = nil, attempts: Int, revision: String,
-        failure: Failure? = nil, progress: ProgressPayload? = nil
+        failure: Failure? = nil, progress: ProgressPayload? = nil, timing: AttemptTiming? = nil
     ) {
         self.id = id
         self.function = function
@@ -32,6 +34,7 @@ public struct InvocationReport: Sendable {
         self.revision = revision
         self.failure = failure
         self.progress = progress
+        self.timing = timing
     }
 
     /// One that will not run any more, from its record on the queue.
@@ -93,6 +96,11 @@ public struct InvocationReport: Sendable {
             if !failure.detail.isEmpty {
                 add(InvocationHeader.detail, clipped(failure.detail, to: Limits.Host.detailBytes))
             }
+        }
+        if let timing = self.timing {
+            let times = "\"queued\":\(timing.queued.microseconds),\"start\":\"\(timing.startTier.rawValue)\","
+            let rest = "\"starting\":\(timing.starting.microseconds),\"running\":\(timing.running.microseconds)"
+            add(InvocationHeader.timing, "{\(times)\(rest)}")
         }
         if let progress = self.progress {
             let message = clipped(progress.message, to: Limits.Host.messageBytes)

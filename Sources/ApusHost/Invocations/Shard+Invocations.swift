@@ -8,11 +8,12 @@ extension Shard {
     /// The terminal state of one that succeeded.
     /// - Returns: nil when the result is too large to be kept.
     func succeededRecord(
-        _ delivery: Delivery, _ trigger: TriggerState, _ attempt: Attempt, _ block: UnsafeRawBufferPointer,
-        now: Timestamp
+        _ delivery: Delivery, _ trigger: TriggerState, _ attempt: Attempt, on channel: WorkerChannel,
+        _ block: UnsafeRawBufferPointer, now: Timestamp
     ) throws(FrameError) -> LogBatch.Append? {
         var report = self.report(delivery, trigger, .succeeded, attempts: attempt.number, record: nil)
         report.started = report.started ?? attempt.dispatchedAt
+        report.timing = self.timing(of: attempt, on: channel, now: now)
         report.finished = now
         return try report.append(result: block, isLines: attempt.extras?.isLines ?? false)
     }
@@ -31,6 +32,7 @@ extension Shard {
             }
         var report = self.report(lost.delivery, trigger, state, attempts: lost.attempts, record: block)
         report.failure = lost.failure
+        report.timing = trigger.invocations?.begun[lost.delivery.offset]?.timing
         report.finished = now
         self.commits.append([report.append], now: now, owner: trigger.trigger.id, endsInvocation: true)
         _ = lane.ended(lost.delivery.offset)

@@ -189,6 +189,15 @@ public final class EmbeddedLog: EventLog {
 
     public var status: LogStatus { self.writer.status }
 
+    public func appended() -> [TopicAppended] {
+        self.directory.all.compactMap { topic in
+            let records = topic.partitions.reduce(0) { $0 + $1.appendedRecords.load(ordering: .relaxed) }
+            guard records > 0 else { return nil }
+            let bytes = topic.partitions.reduce(0) { $0 + $1.appendedBytes.load(ordering: .relaxed) }
+            return TopicAppended(topic: topic.name, records: records, bytes: bytes)
+        }
+    }
+
     // MARK: what the reading methods share
 
     /// A reader whose snapshot is of this partition's topic, and no later owner of its table.

@@ -185,6 +185,7 @@ extension LogWriter {
             place.storeBytes(of: time.microseconds.littleEndian, as: Int64.self)
             partition.working.end = offset + 1
             partition.working.bytes += Int64(count)
+            partition.workingBytes += Int64(count)
             partition.working.lastTimestamp = time.microseconds
             if partition.oldest == nil, partition.working.start == offset { partition.oldest = time.microseconds }
             batch.places[index].offset = offset

@@ -69,10 +69,14 @@ final class Partition: @unchecked Sendable {
     let end: Atomic<Int64>
     /// True before the table can be given to another topic.
     let isDeleted = Atomic<Bool>(false)
+    /// Since the log was opened.
+    let appendedRecords = Atomic<Int64>(0)
+    let appendedBytes = Atomic<Int64>(0)
 
     // SAFETY: the writer thread's alone.
     var committed: PartitionState
     var working: PartitionState
+    var workingBytes: Int64 = 0
     var isTouched = false
     /// No record is older; nil when unknown.
     var oldest: Int64?
@@ -93,6 +97,9 @@ final class Partition: @unchecked Sendable {
     /// The writer committed what it noted.
     func publish() {
         self.isTouched = false
+        self.appendedRecords.add(self.working.end - self.committed.end, ordering: .relaxed)
+        self.appendedBytes.add(self.workingBytes, ordering: .relaxed)
+        self.workingBytes = 0
         self.committed = self.working
         self.start.store(self.committed.start, ordering: .releasing)
         self.end.store(self.committed.end, ordering: .releasing)
@@ -101,6 +108,7 @@ final class Partition: @unchecked Sendable {
     /// The transaction was aborted.
     func forget() {
         self.isTouched = false
+        self.workingBytes = 0
         self.working = self.committed
         // What was learnt of the oldest record may be of one that is not there after all: the next step of retention
         // looks again.

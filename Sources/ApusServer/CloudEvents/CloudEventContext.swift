@@ -46,13 +46,7 @@ struct CloudEventContext {
                 .invalidEvent,
                 "the attribute '\(name.prefix(64))' has a control character or another that CloudEvents do not allow")
         }
-        if Self.texts.contains(name), kind != .string {
-            throw ApusError(.invalidEvent, "the attribute '\(name)' must be text")
-        }
-        // A time of day is part of it: 2026-01-31T12:00:00Z is the shortest.
-        if name == "time", value.utf8.count < 20 || RFC3339.parse(value) == nil {
-            throw ApusError(.invalidEvent, "the attribute time is not an RFC 3339 time: \(value.prefix(64))")
-        }
+        if Self.defined.contains(name) { try Self.check(name, value, kind) }
         // One more for `specversion`, which is not kept.
         guard self.attributes.count <= Limits.attributesPerEvent else {
             throw ApusError(.eventTooLarge, "the event has more than \(Limits.attributesPerEvent) attributes")
@@ -101,8 +95,8 @@ struct CloudEventContext {
         self.attributes.removeAll { $0.name == "specversion" }
     }
 
-    /// The attributes that CloudEvents define, which are all text.
-    private static let texts: Set<String> = [
+    /// The attributes that CloudEvents define, which are all text, and none of them empty.
+    static let defined: Set<String> = [
         "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema",
     ]
 
@@ -110,7 +104,28 @@ struct CloudEventContext {
         ApusError(.invalidEvent, "the attribute '\(name.prefix(64))' is neither text, integer nor Boolean")
     }
 
-    private static func isName(_ name: String) -> Bool {
+    private static func check(_ name: String, _ value: String, _ kind: Attribute.Kind) throws(ApusError) {
+        guard kind == .string else { throw ApusError(.invalidEvent, "the attribute '\(name)' must be text") }
+        guard !value.isEmpty else {
+            throw ApusError(.invalidEvent, "the attribute '\(name)' is empty: give it a value, or leave it out")
+        }
+        switch name {
+        case "time":
+            // A time of day is part of it: 2026-01-31T12:00:00Z is the shortest.
+            if value.utf8.count < 20 || RFC3339.parse(value) == nil {
+                throw ApusError(.invalidEvent, "the attribute time is not an RFC 3339 time: \(value.prefix(64))")
+            }
+        case "source", "dataschema":
+            guard URIReference.isWellFormed(value), name == "source" || URIReference.hasScheme(value) else {
+                let expected = name == "source" ? "a URI or a reference to one" : "a URI with its scheme"
+                throw ApusError(
+                    .invalidEvent, "the attribute \(name) is not \(expected): \(value.prefix(64))")
+            }
+        default: break
+        }
+    }
+
+    static func isName(_ name: String) -> Bool {
         !name.isEmpty && name != "data"
             && name.utf8.allSatisfy { byte in
                 (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)

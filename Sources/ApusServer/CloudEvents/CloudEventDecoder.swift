@@ -38,9 +38,15 @@ enum CloudEventDecoder {
 
     /// - Throws: `invalid_event`, `invalid_json`, `unsupported_media_type`, `event_too_large` or `limit_reached`.
     static func events(headers: [HTTPHeader], body: [UInt8], defaults: Defaults) throws(ApusError) -> [Event] {
-        let contentType = headers.first { $0.isNamed("Content-Type") }?.value
-        let key = headers.first { $0.isNamed("Apus-Key") }.map { Array($0.value.utf8) }
-        switch self.mode(contentType: contentType) {
+        // A header without a value is none.
+        let contentType = headers.first { $0.isNamed("Content-Type") }.flatMap { $0.value.isEmpty ? nil : $0.value }
+        let key = try self.key(headers)
+        let mode = self.mode(contentType: contentType)
+        if mode != .binary, let contentType, MediaType(parsing: contentType)?.isUTF8 == false {
+            throw ApusError(
+                .unsupportedMediaType, "JSON is read as UTF-8, not as \(contentType.prefix(128))")
+        }
+        switch mode {
         case .binary:
             return [
                 try Self.checked(try self.binary(headers, contentType: contentType, body: body, key: key, defaults))
@@ -59,6 +65,14 @@ enum CloudEventDecoder {
             throw ApusError(
                 .unsupportedMediaType, "events are read as application/cloudevents+json or -batch+json, not as \(type)")
         }
+    }
+
+    private static func key(_ headers: [HTTPHeader]) throws(ApusError) -> [UInt8]? {
+        guard let header = headers.first(where: { $0.isNamed("Apus-Key") }) else { return nil }
+        guard !header.value.unicodeScalars.contains(CloudEventHeader.replacement) else {
+            throw ApusError(.invalidEvent, "Apus-Key is not UTF-8: send such a key as the attribute apuskey, in base64")
+        }
+        return Array(header.value.utf8)
     }
 
     private static func checked(_ event: Event) throws(ApusError) -> Event {
@@ -127,7 +141,12 @@ enum CloudEventDecoder {
         } else {
             try context.close()
         }
-        if let contentType { context.attributes.append(Attribute("datacontenttype", contentType)) }
+        if let contentType {
+            guard CloudEventContext.isAllowed(contentType),
+                !contentType.unicodeScalars.contains(CloudEventHeader.replacement)
+            else { throw ApusError(.invalidEvent, "Content-Type holds a character that no media type has") }
+            context.attributes.append(Attribute("datacontenttype", contentType))
+        }
         // Without a type an empty body is no data; with one it is data of no bytes.
         let data = body.isEmpty && contentType == nil ? nil : body
         return Event(key: key ?? context.key, attributes: context.attributes, data: data)
@@ -149,6 +168,7 @@ enum CloudEventDecoder {
             }
         }
         try context.close()
+        if encoded != nil, let plain = data, Self.isNull(plain) { data = nil }
         guard data == nil || encoded == nil else {
             throw ApusError(.invalidEvent, "an event has data or data_base64, not both")
         }

@@ -2,10 +2,13 @@ internal import ApusHTTP
 
 /// Values of CloudEvents headers on the way in.
 enum CloudEventHeader {
+    /// What stands for bytes of a header that are no UTF-8. Who means the character itself sends it encoded.
+    static let replacement: Unicode.Scalar = "\u{FFFD}"
+
     /// Undoes the quotes that older senders write, then percent-decodes exactly once.
     /// - Returns: nil for a broken escape, and for bytes that are no UTF-8 or a longer form of it than needed.
     static func text(_ value: String) -> String? {
-        guard let plain = self.unquoted(value) else { return nil }
+        guard !value.unicodeScalars.contains(self.replacement), let plain = self.unquoted(value) else { return nil }
         return try? PercentDecoding.text(of: plain[...].utf8)
     }
 

@@ -46,6 +46,8 @@ final class Deployer: Sendable {
         var probe: @Sendable (ResourceName, _ completion: @escaping @Sendable (ApusError?) -> Void) -> Void
         /// Waits until queries show the record.
         var whenPassed: @Sendable (RecordPlace, _ completion: @escaping @Sendable (ApusError?) -> Void) -> Void
+        /// Those that schedules may name.
+        var zones = TimeZones()
     }
 
     init(bundles: BundleStore, layers: any LayerBuilding, control: Control, hooks: Hooks) {
@@ -88,6 +90,7 @@ final class Deployer: Sendable {
                 documents.append(DeployDocument(manifest: document.manifest))
                 continue
             }
+            try self.hooks.zones.check(function)
             // What would happen can be told without the bundle.
             let bundle = request.isDryRun ? document.bundle : try self.bundle(of: function, document.bundle)
             documents.append(DeployDocument(manifest: document.manifest, bundle: bundle))
@@ -141,7 +144,8 @@ final class Deployer: Sendable {
             self.hooks.probe(function.name) { slot.fill($0) }
             starts.append(slot)
         }
-        for slot in starts { if let failure = slot.take() { throw failure } }
+        // One that is paused is deployed as it should be.
+        for slot in starts { if let failure = slot.take(), failure.code != .functionPaused { throw failure } }
     }
 
     /// Gives up the build under way, answers what waits with `shutting_down`, ends.

@@ -18,6 +18,12 @@ final class RelayedSink: ResponseSink {
     func onStart(_ block: UnsafeRawBufferPointer) { self.relay(block) { $0.onStart($1) } }
     func onPart(_ bytes: UnsafeRawBufferPointer) { self.relay(bytes) { $0.onPart($1) } }
 
+    func onTiming(_ timing: AttemptTiming) {
+        // SAFETY: used on `loop` only, inside `post`.
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onTiming(timing) }
+    }
+
     func onEnd() {
         // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target

@@ -33,7 +33,12 @@ struct RouteTable {
     private(set) var router = Router<HTTPHandler>()
 
     mutating func add(_ operation: Operation, _ handler: @escaping HTTPHandler) {
+        let place = self.operations.count
         self.operations.append(operation)
+        let handler: HTTPHandler = { exchange, parameters in
+            exchange.operation = place
+            handler(exchange, parameters)
+        }
         if operation.isNamespaced {
             self.router.addNamespaced(operation.method, operation.path, handler)
         } else {

@@ -7,6 +7,7 @@ internal import ApusJSON
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
+internal import ApusTelemetry
 
 /// Functions: what there is, what they print, and invoking them directly.
 extension Routes {
@@ -30,67 +31,6 @@ extension Routes {
             Operation(
                 "readLogs", "GET", "/v1/functions/{name}/logs", "What a function printed, or as it prints.", .read)
         ) { self.logs($0, $1) }
-        table.add(Operation("invokeFunction", "POST", "/v1/functions/{name}/invoke", "Runs a function.", .call)) {
-            self.invoke($0, $1)
-        }
-    }
-
-    // MARK: invoke
-
-    func invoke(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
-        self.answer(exchange) { () throws(ApusError) in
-            let name = try self.function(parameters)
-            // The head may have come before the end began, and the body after it.
-            if self.runtime.isStopping {
-                throw ApusError(.shuttingDown, "the server is stopping: try again in a moment")
-            }
-            guard let entry = self.runtime.directory[name] else {
-                throw ApusError(.functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
-            }
-            let id = Self.invocationID()
-            let defaults = CloudEventDecoder.Defaults(id: id.description, source: "/apus/http", type: "dev.apus.invoke")
-            let events = try CloudEventDecoder.events(
-                headers: exchange.headers, body: exchange.body, defaults: defaults)
-            guard events.count == 1 else { throw ApusError(.invalidEvent, "an invocation takes exactly one event") }
-            if Self.prefersAsync(exchange) { return self.acceptInvocation(exchange, name, events[0]) }
-            let deadline = self.runtime.shard.now + entry.timeout + .seconds(Limits.Server.invocationSlackSeconds)
-            self.run(EventBlock.encode(events[0]), id, entry, deadline, exchange)
-        }
-    }
-
-    /// An invocation of a function of this shard never leaves the thread; another's goes there and its answer comes back.
-    private func run(
-        _ block: [UInt8], _ id: InvocationID, _ entry: FunctionDirectory.Entry, _ deadline: Timestamp,
-        _ exchange: HTTPExchange
-    ) {
-        let target = self.server.shards[entry.shard]
-        let answer = InvocationAnswer(exchange, invocation: id) { exchange.onGone = nil }
-        if target === self.runtime {
-            let shard = self.runtime.shard
-            let request = shard.invoke(entry.id, block: block, invocation: id, deadline: deadline, sink: answer)
-            exchange.onGone = { shard.abandon(request) }
-            return
-        }
-        let sink = RelayedSink(to: answer, on: self.runtime.loop)
-        let remote = RemoteRequest()
-        // SAFETY: both are used on the target's loop only from here on.
-        nonisolated(unsafe) let (relay, handle) = (sink, remote)
-        target.loop.post {
-            handle.request = target.shard.invoke(
-                entry.id, block: block, invocation: id, deadline: deadline, sink: relay)
-        }
-        exchange.onGone = {
-            nonisolated(unsafe) let handle = remote
-            target.loop.post { if let request = handle.request { target.shard.abandon(request) } }
-        }
-    }
-
-    /// A request that runs on another shard: known there a hop later.
-    private final class RemoteRequest { var request: RequestID? }
-
-    private static func invocationID() -> InvocationID {
-        var generator = SystemRandomNumberGenerator()
-        return InvocationID(high: generator.next(), low: generator.next())
     }
 
     // MARK: what there is
@@ -102,7 +42,8 @@ extension Routes {
                 let rows = try server.projection.query { (projection) throws(ApusError) in
                     try projection.functions(in: namespace)
                 }
-                return StoreAnswer(["items": .array(rows.map(Self.functionJSON))])
+                let catalogue = server.control.catalogue
+                return StoreAnswer(["items": .array(rows.map { Self.functionJSON($0, catalogue) })])
             }
         }
     }
@@ -125,9 +66,11 @@ extension Routes {
                             throw ApusError(
                                 .functionNotFound, "the function '\(name)' is not deployed: see `apus get functions`")
                         }
-                        var json = Self.functionJSON(row)
+                        let catalogue = server.control.catalogue
+                        var json = Self.functionJSON(row, catalogue)
                         json["triggers"] = (try? JSONValue.parse(row.triggers)) ?? .null
                         json["positions"] = try Self.positions(of: name, server)
+                        json["pauses"] = Self.pausesJSON(catalogue.functions[name])
                         json["instances"] = .array(instances)
                         return StoreAnswer(json, headers: [("ETag", "\"\(row.generation)\"")])
                     }
@@ -136,14 +79,32 @@ extension Routes {
         }
     }
 
-    private static func functionJSON(_ row: FunctionRow) -> JSONValue {
-        [
+    private static func functionJSON(_ row: FunctionRow, _ catalogue: Catalogue) -> JSONValue {
+        let name = Namespace(row.namespace).flatMap { ResourceName($0, row.name) }
+        let function = name.flatMap { catalogue.functions[$0] }
+        return [
             "name": .string(row.name), "namespace": .string(row.namespace), "generation": .number(row.generation),
             "revision": .string(row.revision), "bundle": .string(row.bundle),
             "layer": row.layer.map { .string($0) } ?? .null,
             "manifest": (try? JSONValue.parse(row.manifest)) ?? .null, "created": .string(RFC3339.format(row.created)),
-            "updated": .string(RFC3339.format(row.updated)),
+            "updated": .string(RFC3339.format(row.updated)), "paused": .boolean(function?.isPaused ?? false),
+            "pausedTriggers": .array((function?.pausedTriggers.sorted() ?? []).map { .string($0) }),
         ]
+    }
+
+    /// Who paused what, and since when; what a manifest pauses has nobody.
+    private static func pausesJSON(_ function: Catalogue.Function?) -> JSONValue {
+        guard let function else { return [] }
+        func row(_ trigger: String?, _ pause: Pauses.Pause?) -> JSONValue {
+            [
+                "trigger": trigger.map { .string($0) } ?? .null, "by": .string(pause?.principal ?? "manifest"),
+                "since": .string(RFC3339.format(pause?.since ?? function.updated)),
+            ]
+        }
+        let whole = function.pauses.function.map { [row(nil, $0)] } ?? []
+        let named = function.pauses.triggers.sorted { $0.key < $1.key }.map { row($0.key, $0.value) }
+        let byManifest = function.manifest.pausedTriggers.filter { function.pauses.triggers[$0] == nil }
+        return .array(whole + named + byManifest.map { row($0, nil) })
     }
 
     /// Watermark and lag of each trigger's partitions, as its group shows them.
@@ -187,10 +148,13 @@ extension Routes {
                 guard !rows.isEmpty else {
                     throw ApusError(.functionNotFound, "the function '\(name)' has no revision")
                 }
-                let items: [JSONValue] = rows.map {
+                let kept = server.control.catalogue.revisions(of: name).map(\.revision)
+                let items: [JSONValue] = rows.map { row in
                     [
-                        "revision": .string($0.revision), "generation": .number($0.generation),
-                        "deployed": .string(RFC3339.format($0.deployed)),
+                        "revision": .string(row.revision), "generation": .number(row.generation),
+                        "deployed": .string(RFC3339.format(row.deployed)), "bundle": .string(row.bundle),
+                        "layer": row.layer.map { .string($0) } ?? .null, "current": .boolean(kept.first == row.revision),
+                        "kept": .boolean(kept.contains(row.revision)),
                     ]
                 }
                 return StoreAnswer(["items": .array(items)])
@@ -240,7 +204,7 @@ extension Routes {
             "sequence": .number(row.sequence), "time": .string(RFC3339.format(row.line.time)),
             "level": .string(row.line.level.name),
             "text": .string(row.line.text), "revision": .string(row.line.revision), "worker": .number(row.line.worker),
-            "invocation": .string(row.line.invocation),
+            "invocation": .string(row.line.invocation), "trace": .string(row.line.trace),
         ]
     }
 }

@@ -26,14 +26,6 @@ extension Routes {
 
     // MARK: accepting
 
-    /// Whether the caller would rather not wait for the outcome.
-    static func prefersAsync(_ exchange: HTTPExchange) -> Bool {
-        guard let header = exchange.header("Prefer") else { return false }
-        return header.split(whereSeparator: { $0 == "," || $0 == ";" }).contains {
-            $0.filter { $0 != " " && $0 != "\t" }.lowercased() == "respond-async"
-        }
-    }
-
     /// Answers 202 once the invocation is durable.
     func acceptInvocation(_ exchange: HTTPExchange, _ name: ResourceName, _ event: Event) {
         let reply = exchange.reply()
@@ -182,17 +174,19 @@ extension Routes {
     func getInvocationResult(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let reply = exchange.reply()
-            let log = self.server.log
+            let (log, accept) = (self.server.log, AcceptHeader(exchange.header("Accept")))
             try self.lookup(exchange, parameters).run { result in
                 do throws(ApusError) {
-                    try Self.answerResult(try result.get(), log, reply)
+                    try Self.answerResult(try result.get(), log, accept, reply)
                 } catch { reply.respond(Problem(error)) }
             }
         }
     }
 
     /// On the store thread: the result comes from the log.
-    private static func answerResult(_ row: InvocationRow, _ log: any EventLog, _ reply: HTTPReply) throws(ApusError) {
+    private static func answerResult(
+        _ row: InvocationRow, _ log: any EventLog, _ accept: AcceptHeader, _ reply: HTTPReply
+    ) throws(ApusError) {
         let headers = [("Apus-Invocation", row.id.description)]
         guard row.state.isTerminal else {
             throw ApusError(
@@ -208,15 +202,19 @@ extension Routes {
         try log.records(at: [row.place]) { _, block in
             if let block { found = try? EventBlock.decode(block.bytes) }
         }
-        guard let event = found else {
+        guard var result = found, let namespace = Namespace(row.namespace),
+            let function = ResourceName(namespace, row.function)
+        else {
             throw ApusError(.recordExpired, "the result of the invocation \(row.id) is not kept any more")
         }
-        guard row.result?.bytes != nil, let data = event.data else {
-            return reply.respond(status: 204, headers: headers)
-        }
-        let type = HeaderValue.contentType(event["datacontenttype"])
-        let attributes = InvocationAnswer.attributeHeaders(event)
-        reply.respond(status: 200, headers: headers + [("Content-Type", type)] + attributes, body: data)
+        result.key = nil
+        result.attributes.removeAll { $0.kind == .header }
+        if row.result?.bytes == nil { result.data = nil }
+        let call = InvocationCall(function: function, id: row.id, way: .direct)
+        let answer = try CloudEventAnswer.of(result, call, accept: accept)
+        guard let body = answer.body else { return reply.respond(status: 204, headers: headers + answer.headers) }
+        reply.respond(
+            status: 200, headers: headers + [("Content-Type", answer.contentType)] + answer.headers, body: body)
     }
 
     // MARK: cancelling

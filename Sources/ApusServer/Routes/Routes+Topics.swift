@@ -5,6 +5,7 @@ internal import ApusJSON
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
+internal import ApusTelemetry
 
 /// Topics: publishing and reading events, and the topics themselves.
 extension Routes {
@@ -32,16 +33,15 @@ extension Routes {
     func publish(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let (topic, configuration) = try self.existingTopic(parameters)
-            let defaults = CloudEventDecoder.Defaults(
-                id: Random.token(bytes: 16), source: "/apus/http", type: "dev.apus.event")
-            let events = try CloudEventDecoder.events(
-                headers: exchange.headers, body: exchange.body, defaults: defaults)
-            if configuration.isCompacted, let index = events.firstIndex(where: { $0.key == nil }) {
+            var events = try self.publishedEvents(exchange)
+            if configuration.isCompacted, let index = events.firstIndex(where: { !$0.hasKey }) {
                 throw ApusError(
                     .invalidEvent, "event \(index) has no key, and '\(topic)' is compacted: give each a partitionkey")
             }
             guard !events.isEmpty else { return exchange.respond(status: 202, json: Array(#"{"events":[]}"#.utf8)) }
-            let appends = events.map { LogBatch.Append(topic: topic, block: EventBlock.encode($0)) }
+            let count = events.count
+            self.trace(&events, exchange, "POST /v1/topics/{topic}/events", Self.publishAttributes(topic, count))
+            let appends = events.map { LogBatch.Append(topic: topic, block: $0.block) }
             let reply = exchange.reply()
             self.server.log.submit(LogBatch(urgency: .producer, appends: appends)) { result in
                 switch result {
@@ -50,6 +50,28 @@ extension Routes {
                 }
             }
         }
+    }
+
+    private static func publishAttributes(_ topic: TopicName, _ count: Int) -> [Span.Attribute] {
+        [
+            Span.Attribute("messaging.system", "apus"), Span.Attribute("messaging.operation.type", "send"),
+            Span.Attribute("messaging.operation.name", "publish"),
+            Span.Attribute("messaging.destination.name", topic.onLog),
+            Span.Attribute("messaging.batch.message_count", count),
+        ]
+    }
+
+    /// The blocks of a request's events. Batches of plain events, which is what busy producers send, are read in one pass.
+    private func publishedEvents(_ exchange: HTTPExchange) throws(ApusError) -> [QuickBatch.Event] {
+        if exchange.header("Content-Type") == "application/cloudevents-batch+json", exchange.header("Apus-Key") == nil,
+            let events = QuickBatch.events(exchange.body, self.runtime.parser)
+        {
+            return events
+        }
+        let defaults = CloudEventDecoder.Defaults(
+            id: Random.token(bytes: 16), source: "/apus/http", type: "dev.apus.event")
+        let events = try CloudEventDecoder.events(headers: exchange.headers, body: exchange.body, defaults: defaults)
+        return events.map { QuickBatch.Event(block: EventBlock.encode($0), hasKey: $0.key != nil) }
     }
 
     private static func acknowledge(_ receipt: LogReceipt, _ topic: TopicName, _ reply: HTTPReply) {

@@ -19,21 +19,25 @@ struct Routes {
     func listener() -> HTTPListener {
         var configuration = HTTPListener.Configuration()
         configuration.allowed.hosts.formUnion(self.server.configuration.allowedHosts)
+        configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
             method == "POST" && path == "/v1/bundles" ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
         }
-        let server = self.server
-        configuration.admit = { Self.admit($0, server) }
-        let router = self.table().router
+        let (server, runtime) = (self.server, self.runtime)
+        configuration.admit = { Self.admit($0, server, runtime) }
+        let table = self.table()
+        let router = table.router
+        runtime.operations = table.operations.map(\.id)
+        configuration.onAnswer = { runtime.answered($0, server.journal) }
         return HTTPListener(loop: self.runtime.loop, configuration: configuration) { router.dispatch($0) }
     }
 
     /// Decided on the head, before a body is read.
-    private static func admit(_ exchange: HTTPExchange, _ server: Server) -> Problem? {
+    private static func admit(_ exchange: HTTPExchange, _ server: Server, _ runtime: ShardRuntime) -> Problem? {
         if exchange.rawPath == "/healthz" { return nil }
-        guard let header = exchange.header("Authorization"), header.prefix(7).lowercased() == "bearer ",
-            server.token.matches(String(header.dropFirst(7)))
-        else {
+        let isKnown = Self.hasToken(exchange, server)
+        exchange.isAnonymous = !isKnown
+        guard isKnown || runtime.triggers.isOpen(method: exchange.method, rawPath: exchange.rawPath) else {
             return Problem(
                 .unauthenticated,
                 "a token is needed: send `Authorization: Bearer …` with what run/admin.token of the data directory holds"
@@ -45,15 +49,29 @@ struct Routes {
         }
     }
 
+    private static func hasToken(_ exchange: HTTPExchange, _ server: Server) -> Bool {
+        guard let header = exchange.header("Authorization"), header.prefix(7).lowercased() == "bearer " else {
+            return false
+        }
+        return server.token.matches(String(header.dropFirst(7)))
+    }
+
     /// Every operation there is, each group beside its handlers.
     private func table() -> RouteTable {
         var table = RouteTable()
         self.addSystem(to: &table)
+        self.addConsole(to: &table)
         self.addDeploy(to: &table)
         self.addTopics(to: &table)
+        self.addCloudEvents(to: &table)
         self.addFunctions(to: &table)
+        self.addInvoke(to: &table)
+        self.addHTTPTriggers(to: &table)
         self.addDeadLetters(to: &table)
         self.addInvocations(to: &table)
+        self.addObserve(to: &table)
+        self.addOperate(to: &table)
+        self.addSchedules(to: &table)
         return table
     }
 

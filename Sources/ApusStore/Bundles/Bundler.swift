@@ -29,7 +29,9 @@ public struct Bundler: Sendable {
             archive: archive, hash: BundleHash.of(archive), files: walk.entries.count { $0.kind != .directory })
     }
 
-    private static func rules(of folder: String) throws(ApusError) -> IgnoreRules {
+    /// What a source folder leaves out.
+    /// - Throws: `bundle_invalid` when its `.apusignore` cannot be understood.
+    public static func rules(of folder: String) throws(ApusError) -> IgnoreRules {
         let path = "\(folder)/.apusignore"
         guard access(path, F_OK) == 0 else { return try IgnoreRules() }
         let bytes = try FileTree.read(path, limit: Limits.Bundle.ignoreFileBytes)

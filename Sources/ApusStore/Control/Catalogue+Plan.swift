@@ -11,7 +11,10 @@ extension Catalogue.Function {
             batch: self.manifest.batch.map { BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait) },
             scale: ScalePlan(
                 min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
-            triggers: self.triggers.map { $0.plan(emits: !self.manifest.emitTopics.isEmpty) }
+            triggers: self.triggers.map {
+                $0.plan(emits: !self.manifest.emitTopics.isEmpty, isPaused: self.isPaused($0.name))
+            },
+            isPaused: self.isPaused
         )
     }
 }
@@ -22,7 +25,7 @@ extension Catalogue.Function {
 }
 
 extension Catalogue.Trigger {
-    func plan(emits: Bool) -> TriggerPlan {
+    func plan(emits: Bool, isPaused: Bool) -> TriggerPlan {
         let order: DeliveryOrder =
             switch self.manifest.order {
             case .key: .key
@@ -40,7 +43,7 @@ extension Catalogue.Trigger {
             trigger: self.id, kind: self.manifest.isTable ? .table : .topic, order: order,
             retry: RetryPlan(attempts: retry.attempts, initial: retry.initial, max: retry.max),
             onExhausted: onExhausted,
-            isPaused: self.manifest.isPaused,
+            isPaused: isPaused,
             hasOutputs: !self.manifest.isTable && (emits || self.manifest.replyTo != nil)
         )
     }

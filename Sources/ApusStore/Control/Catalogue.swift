@@ -18,6 +18,8 @@ public struct Catalogue: Sendable {
         public let manifest: FunctionManifest
         /// In the manifest's order, which is that of INIT's list.
         public let triggers: [Trigger]
+        public let schedules: [Schedule]
+        public internal(set) var pauses: Pauses
         /// See ``FunctionDeployment/origin``.
         public let origin: UInt64
         public let updated: Timestamp
@@ -35,6 +37,14 @@ public struct Catalogue: Sendable {
         public var topic: TopicName { self.manifest.topic }
     }
 
+    /// A scheduled trigger.
+    public struct Schedule: Sendable, Equatable {
+        public let manifest: ScheduleTriggerManifest
+        public let deployment: ScheduleDeployment
+
+        public var name: String { self.manifest.name }
+    }
+
     public struct Topic: Sendable, Equatable {
         public let generation: UInt64
         public let manifest: TopicManifest
@@ -45,7 +55,8 @@ public struct Catalogue: Sendable {
 
     /// What a record changed: what those who hold plans and topics have to do.
     public enum Change: Sendable, Equatable {
-        /// New, or a new generation of the previous one. Triggers of the previous one that are not in it are gone.
+        /// New, or a new generation of the previous one, or the same one paused or resumed. Triggers of the previous one that are
+        /// not in it are gone.
         case functionApplied(Function, previous: Function?)
         case functionRemoved(Function)
         case topicApplied(Topic, previous: Topic?)
@@ -64,6 +75,9 @@ public struct Catalogue: Sendable {
     public private(set) var functions: [ResourceName: Function] = [:]
     public private(set) var topics: [TopicName: Topic] = [:]
     public private(set) var fates: [DeadLetterID: ControlRecord.DeadLetterFate] = [:]
+    /// Earlier revisions; one may be the same as the function's newest, which was returned to.
+    private(set) var kept: [ResourceName: [KeptRevision]] = [:]
+    private var pauses: [ResourceName: Pauses] = [:]
     private var names: [FunctionID: ResourceName] = [:]
     /// By key of the record; kept through deletions.
     private var generations: [String: UInt64] = [:]
@@ -90,6 +104,7 @@ public struct Catalogue: Sendable {
     /// - Throws: `log_damaged` when its manifest cannot be understood; the catalogue is unchanged then.
     public mutating func apply(_ record: ControlRecord) throws(ApusError) -> Change {
         if record.kind == .fate { return self.applyFate(record) }
+        if record.kind == .revision { return try self.applyRevision(record) }
         // Compaction keeps the order of the newest records, so that an older generation never follows; a copied log might.
         guard record.generation > self.generations[record.key] ?? 0 else { return .none }
         let change: Change
@@ -99,6 +114,9 @@ public struct Catalogue: Sendable {
             guard case .topic(let manifest) = try Self.manifest(manifest, record) else { throw Self.mismatch(record) }
             let topic = Topic(generation: record.generation, manifest: manifest, updated: record.time)
             change = .topicApplied(topic, previous: self.topics.updateValue(topic, forKey: topic.name))
+        case (.pause, .pause(let principal)):
+            change = try self.apply(Pauses.Pause(principal: principal, since: record.time), record)
+        case (.pause, .deleted): change = try self.apply(nil, record)
         case (.function, .deleted): change = self.removeFunction(record)
         case (.topic, .deleted):
             let name = TopicName(record.namespace, record.name)
@@ -112,7 +130,8 @@ public struct Catalogue: Sendable {
     private mutating func apply(_ deployment: FunctionDeployment, _ record: ControlRecord) throws(ApusError) -> Change {
         guard case .function(let manifest) = try Self.manifest(deployment.manifest, record),
             manifest.triggers.count == deployment.triggers.count,
-            zip(manifest.triggers, deployment.triggers).allSatisfy({ $0.name == $1.name && $0.topic == $1.topic })
+            zip(manifest.triggers, deployment.triggers).allSatisfy({ $0.name == $1.name && $0.topic == $1.topic }),
+            manifest.scheduleTriggers.map(\.name) == deployment.schedules.map(\.name)
         else { throw Self.mismatch(record) }
         let name = manifest.name
         let previous = self.functions[name]
@@ -127,7 +146,10 @@ public struct Catalogue: Sendable {
             id: previous?.id ?? FunctionID(rawValue: self.nextFunction), generation: record.generation,
             revision: deployment.revision,
             bundle: deployment.bundle, layer: deployment.layer, manifest: manifest, triggers: triggers,
-            origin: deployment.origin, updated: record.time
+            schedules: zip(manifest.scheduleTriggers, deployment.schedules).map {
+                Schedule(manifest: $0, deployment: $1)
+            },
+            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, updated: record.time
         )
         if previous == nil { self.nextFunction += 1 }
         self.forgetTriggers(of: previous, keeping: triggers)
@@ -144,7 +166,34 @@ public struct Catalogue: Sendable {
         }
         self.names[function.id] = nil
         self.forgetTriggers(of: function, keeping: [])
+        self.kept[name] = nil
         return .functionRemoved(function)
+    }
+
+    private mutating func applyRevision(_ record: ControlRecord) throws(ApusError) -> Change {
+        guard let (name, revision) = KeptRevision.parse(recordName: record.name, record.namespace) else {
+            throw Self.mismatch(record)
+        }
+        var list = (self.kept[name] ?? []).filter { $0.revision != revision }
+        if case .revision(let kept) = record.content {
+            guard kept.revision == revision else { throw Self.mismatch(record) }
+            list.append(kept)
+        }
+        self.kept[name] = list.isEmpty ? nil : list
+        return .none
+    }
+
+    /// A pause may come before its function: compaction keeps the order of the newest records, and a deploy is newer.
+    private mutating func apply(_ pause: Pauses.Pause?, _ record: ControlRecord) throws(ApusError) -> Change {
+        guard let target = PauseTarget(record.namespace, recordName: record.name) else { throw Self.mismatch(record) }
+        var pauses = self.pauses[target.function] ?? Pauses()
+        pauses[target.trigger] = pause
+        self.pauses[target.function] = pauses.isEmpty ? nil : pauses
+        guard let previous = self.functions[target.function] else { return .none }
+        var function = previous
+        function.pauses = pauses
+        self.functions[target.function] = function
+        return .functionApplied(function, previous: previous)
     }
 
     private mutating func applyFate(_ record: ControlRecord) -> Change {

@@ -16,6 +16,9 @@ struct ControlDecider {
         case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
         case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
         case .decideFate(let id, let namespace, let fate): try self.decideFate(id, namespace, fate)
+        case .rollback(let name, let revision, let ifMatch): try self.rollback(name, revision, ifMatch)
+        case .pause(let target, let principal): try self.pause(target, principal)
+        case .resume(let target): try self.resume(target)
         }
     }
 
@@ -56,11 +59,22 @@ struct ControlDecider {
         var problems: [ReferenceRules.Problem] = []
         for case .function(let function) in documents.map(\.manifest) { problems += rules.problems(of: function) }
         if let error = ReferenceRules.error(problems) { throw error }
+        try self.checkHTTPTriggers(documents)
         for document in documents {
             guard case .function(let function) = document.manifest else { continue }
             try self.deploy(function, document, known, added, into: &decision)
         }
         return decision
+    }
+
+    private func checkHTTPTriggers(_ documents: [DeployDocument]) throws(ApusError) {
+        var after = self.catalogue.functions.mapValues(\.manifest)
+        var deployed: [FunctionManifest] = []
+        for case .function(let function) in documents.map(\.manifest) {
+            after[function.name] = function
+            deployed.append(function)
+        }
+        try HTTPTriggerRules(functions: Array(after.values)).check(deployed)
     }
 
     private func deploy(_ topic: TopicManifest, into decision: inout ControlDecision) throws(ApusError) {
@@ -114,20 +128,29 @@ struct ControlDecider {
             throw ApusError(
                 .bundleNotFound, "the function '\(name)' comes without a bundle: send its source to /v1/bundles first")
         }
-        let previous = self.catalogue.functions[name]
-        guard previous != nil || self.catalogue.functions.count < Limits.Control.functions else {
+        guard self.catalogue.functions[name] != nil || self.catalogue.functions.count < Limits.Control.functions else {
             throw ApusError(
                 .limitReached,
                 "\(Limits.Control.functions) functions are deployed, no more are possible: delete some first")
         }
-        let json = Manifest.function(function).toJSON()
-        let revision = Self.revision(manifest: json, bundle: bundle, layer: document.layer)
+        let revision = Self.revision(
+            manifest: Manifest.function(function).toJSON(), bundle: bundle, layer: document.layer)
+        let made = MadeRevision(revision: revision, bundle: bundle, layer: document.layer)
+        try self.deploy(function, made, topics, added, into: &decision)
+    }
+
+    func deploy(
+        _ function: FunctionManifest, _ made: MadeRevision, _ topics: [TopicName: TopicConfiguration],
+        _ added: Set<TopicName>, into decision: inout ControlDecision
+    ) throws(ApusError) {
+        let name = function.name
+        let previous = self.catalogue.functions[name]
         let generation = self.catalogue.generation(.function, name.namespace, name.name)
         var outcome = ControlDecision.Outcome(
             kind: .function, namespace: name.namespace, name: name.name, action: .unchanged, generation: generation,
-            revision: revision
+            revision: made.revision
         )
-        if let previous, previous.revision == revision {
+        if let previous, previous.revision == made.revision {
             decision.outcomes.append(outcome)
             return
         }
@@ -139,16 +162,30 @@ struct ControlDecider {
         outcome.action = previous == nil ? .created : .updated
         outcome.generation = generation + 1
         decision.outcomes.append(outcome)
+        decision.records += self.keep(previous, besides: made.revision)
+        decision.records += self.endPauses(of: previous, keeping: Set(function.triggerNames))
         decision.records.append(
             ControlRecord(
                 kind: .function, namespace: name.namespace, name: name.name, generation: generation + 1, time: self.now,
                 content: .function(
                     FunctionDeployment(
-                        manifest: json, revision: revision, bundle: bundle, layer: document.layer, triggers: triggers,
+                        manifest: Manifest.function(function).toJSON(), revision: made.revision, bundle: made.bundle,
+                        layer: made.layer, triggers: triggers,
+                        schedules: function.scheduleTriggers.map { self.deploy($0, previous, generation + 1) },
                         origin: previous?.origin ?? generation + 1)
                 )
             )
         )
+    }
+
+    /// A schedule that stays, by its name, line and zone, goes on where it is.
+    private func deploy(
+        _ trigger: ScheduleTriggerManifest, _ previous: Catalogue.Function?, _ generation: UInt64
+    ) -> ScheduleDeployment {
+        let kept = previous?.schedules.first {
+            $0.name == trigger.name && $0.manifest.cron == trigger.cron && $0.manifest.zone == trigger.zone
+        }
+        return kept?.deployment ?? ScheduleDeployment(name: trigger.name, generation: generation, since: self.now)
     }
 
     /// A trigger that stays, by its name and topic, keeps its generation and so its position.
@@ -189,7 +226,9 @@ struct ControlDecider {
                 .functionNotFound, "there is no function '\(name)'; 'apus get functions' lists those that are")
         }
         if let ifMatch { try self.check(ifMatch, .function, name.namespace, name.name) }
-        return self.deletion(.function, name.namespace, name.name)
+        var decision = self.deletion(.function, name.namespace, name.name)
+        decision.records += self.endPauses(of: self.catalogue.functions[name]) + self.forgetRevisions(of: name)
+        return decision
     }
 
     private func deleteTopic(_ namespace: Namespace, _ name: String, _ ifMatch: UInt64?) throws(ApusError)
@@ -252,14 +291,14 @@ struct ControlDecider {
     }
 
     /// A name that was deleted has a generation and yet is not there: for `If-Match` it counts as 0.
-    private func check(_ ifMatch: UInt64, _ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String)
+    func check(_ ifMatch: UInt64, _ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String)
         throws(ApusError)
     {
         let isThere =
             switch kind {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
-            case .fate: false
+            case .fate, .revision, .pause: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
         guard current == ifMatch else {

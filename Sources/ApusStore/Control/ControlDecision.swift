@@ -27,6 +27,12 @@ public enum ControlCommand: Sendable, Equatable {
     case deleteTopic(Namespace, String, ifMatch: UInt64?)
     /// What becomes of a dead letter, which the caller found.
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
+    /// Deploys a revision that is kept once more.
+    /// - Parameter revision: the start of its name; nil for the one before.
+    case rollback(ResourceName, revision: String?, ifMatch: UInt64?)
+    /// Nothing of it is begun until it is resumed.
+    case pause(PauseTarget, principal: String)
+    case resume(PauseTarget)
 }
 
 /// What a command comes to: what to write, and what to answer once it is written.
@@ -42,7 +48,9 @@ public struct ControlDecision: Sendable, Equatable {
 
     /// What became of one document or name.
     public struct Outcome: Sendable, Equatable {
-        public enum Action: String, Sendable, Hashable { case created, updated, unchanged, deleted, redriven, dropped }
+        public enum Action: String, Sendable, Hashable {
+            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed
+        }
 
         public var kind: ControlRecord.Kind
         public var namespace: Namespace

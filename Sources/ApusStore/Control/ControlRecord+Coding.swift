@@ -19,7 +19,9 @@ extension ControlRecord {
 
     /// The record for the log.
     public var event: Event {
-        var event = Event(key: Array(self.key.utf8), data: self.json.encoded(), timestamp: self.time)
+        let isTombstone = self.kind == .revision && self.isDeleted
+        var event = Event(
+            key: Array(self.key.utf8), data: isTombstone ? nil : self.json.encoded(), timestamp: self.time)
         event["type"] = "dev.apus.control.\(self.kind.rawValue.lowercased())"
         event["source"] = "apus"
         event["id"] = "\(self.key)/\(self.generation)"
@@ -38,7 +40,14 @@ extension ControlRecord {
         case .deleted: object["deleted"] = true
         case .topic(let manifest): object["manifest"] = manifest
         case .fate(let fate): object["fate"] = .string(fate.rawValue)
+        case .pause(let principal): object["principal"] = .string(principal)
+        case .revision(let kept):
+            object["revision"] = .string(kept.revision)
+            object["bundle"] = .string(kept.bundle)
+            object["layer"] = kept.layer.map { .string($0) } ?? .null
+            object["manifest"] = kept.json
         case .function(let function):
+            if !function.schedules.isEmpty { object["schedules"] = .array(function.schedules.map(\.json)) }
             object["revision"] = .string(function.revision)
             object["bundle"] = .string(function.bundle)
             object["layer"] = function.layer.map { .string($0) } ?? .null
@@ -70,8 +79,9 @@ extension ControlRecord {
         guard let kind = Kind(rawValue: String(parts[0])) else { throw .unknownKind(String(parts[0])) }
         let name = String(parts[2])
         guard let data = event.data else {
-            // Only fates are forgotten by a tombstone: once the dead letter itself is gone.
-            guard kind == .fate else { throw .badMember("data") }
+            // Fates are forgotten once the dead letter itself is gone, revisions once they can no longer be returned to. All else
+            // has generations that only grow.
+            guard kind == .fate || kind == .revision else { throw .badMember("data") }
             self.init(
                 kind: kind, namespace: namespace, name: name, generation: 0, time: event.timestamp, content: .deleted)
             return
@@ -89,11 +99,13 @@ extension ControlRecord {
         guard let time = json["time"]?.integer else { throw .badMember("time") }
         self.init(
             kind: kind, namespace: namespace, name: name, generation: generation, time: Timestamp(microseconds: time),
-            content: try Self.content(kind, json)
+            content: try Self.content(kind, json, generation, Timestamp(microseconds: time))
         )
     }
 
-    private static func content(_ kind: Kind, _ json: JSONValue) throws(ControlRecordError) -> Content {
+    private static func content(_ kind: Kind, _ json: JSONValue, _ generation: UInt64, _ time: Timestamp)
+        throws(ControlRecordError) -> Content
+    {
         if json["deleted"]?.boolean == true { return .deleted }
         switch kind {
         case .fate:
@@ -101,6 +113,17 @@ extension ControlRecord {
                 throw .badMember("fate")
             }
             return .fate(fate)
+        case .pause:
+            guard let principal = json["principal"]?.string else { throw .badMember("principal") }
+            return .pause(principal: principal)
+        case .revision:
+            guard let manifest = json["manifest"] else { throw .badMember("manifest") }
+            guard let revision = json["revision"]?.string else { throw .badMember("revision") }
+            guard let bundle = json["bundle"]?.string else { throw .badMember("bundle") }
+            return .revision(
+                KeptRevision(
+                    revision: revision, generation: generation, bundle: bundle, layer: json["layer"]?.string,
+                    manifest: String(decoding: manifest.encoded(), as: UTF8.self), deployed: time))
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .topic(manifest: manifest)
@@ -111,10 +134,12 @@ extension ControlRecord {
             guard let list = json["triggers"]?.array else { throw .badMember("triggers") }
             var triggers: [TriggerDeployment] = []
             for trigger in list { triggers.append(try TriggerDeployment(trigger)) }
+            var schedules: [ScheduleDeployment] = []
+            for schedule in json["schedules"]?.array ?? [] { schedules.append(try ScheduleDeployment(schedule)) }
             return .function(
                 FunctionDeployment(
                     manifest: manifest, revision: revision, bundle: bundle, layer: json["layer"]?.string,
-                    triggers: triggers, origin: json["origin"]?.unsigned ?? 0
+                    triggers: triggers, schedules: schedules, origin: json["origin"]?.unsigned ?? 0
                 )
             )
         }
@@ -143,5 +168,21 @@ extension TriggerDeployment {
             offsets.append(offset)
         }
         self.init(name: name, topic: topic, isTable: isTable, generation: generation, starts: offsets)
+    }
+}
+
+extension ScheduleDeployment {
+    var json: JSONValue {
+        [
+            "name": .string(self.name), "generation": .number(self.generation),
+            "since": .integer(self.since.microseconds),
+        ]
+    }
+
+    init(_ json: JSONValue) throws(ControlRecordError) {
+        guard let name = json["name"]?.string else { throw .badMember("schedules.name") }
+        guard let generation = json["generation"]?.unsigned else { throw .badMember("schedules.generation") }
+        guard let since = json["since"]?.integer else { throw .badMember("schedules.since") }
+        self.init(name: name, generation: generation, since: Timestamp(microseconds: since))
     }
 }

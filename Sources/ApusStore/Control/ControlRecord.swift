@@ -11,12 +11,18 @@ public struct ControlRecord: Sendable, Equatable {
         case topic = "Topic"
         /// What became of a dead letter; its name is the dead letter's id.
         case fate = "Fate"
+        /// An earlier revision of a function; its name is `function/revision`. Let go by a tombstone.
+        case revision = "Revision"
+        /// Work that is not to be begun; its name is `function`, or `function/trigger`.
+        case pause = "Pause"
     }
 
     public enum Content: Sendable, Equatable {
         case function(FunctionDeployment)
         case topic(manifest: JSONValue)
         case fate(DeadLetterFate)
+        case revision(KeptRevision)
+        case pause(principal: String)
         case deleted
     }
 
@@ -25,7 +31,7 @@ public struct ControlRecord: Sendable, Equatable {
 
     public var kind: Kind
     public var namespace: Namespace
-    /// A label, or a topic's name in its namespace, or a dead letter's id.
+    /// A label, or a topic's name in its namespace, or what ``Kind`` says.
     public var name: String
     public var generation: UInt64
     public var time: Timestamp
@@ -55,19 +61,22 @@ public struct FunctionDeployment: Sendable, Equatable {
     public var layer: String?
     /// The triggers on topics, tables included, in the manifest's order.
     public var triggers: [TriggerDeployment]
+    /// The scheduled triggers, in the manifest's order.
+    public var schedules: [ScheduleDeployment]
     /// The generation in which the function was made, since it was last deleted: names its queue of invocations. 0 for records
     /// from before there were queues.
     public var origin: UInt64
 
     public init(
         manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment],
-        origin: UInt64
+        schedules: [ScheduleDeployment] = [], origin: UInt64
     ) {
         self.manifest = manifest
         self.revision = revision
         self.bundle = bundle
         self.layer = layer
         self.triggers = triggers
+        self.schedules = schedules
         self.origin = origin
     }
 }
@@ -92,5 +101,19 @@ public struct TriggerDeployment: Sendable, Equatable {
 
     public func start(of partition: Int) -> Offset {
         self.starts.indices.contains(partition) ? self.starts[partition] : 0
+    }
+}
+
+/// A scheduled trigger, with what makes it: when it was made, so that nothing earlier is due.
+public struct ScheduleDeployment: Sendable, Equatable {
+    public var name: String
+    /// The function's generation that made this schedule: one of another line or zone is another one.
+    public var generation: UInt64
+    public var since: Timestamp
+
+    public init(name: String, generation: UInt64, since: Timestamp) {
+        self.name = name
+        self.generation = generation
+        self.since = since
     }
 }

@@ -23,12 +23,13 @@ struct ReferenceRules {
                 )
             )
         }
-        for (index, trigger) in function.triggers.enumerated() {
+        for trigger in function.triggers {
+            let path = function.path(ofTrigger: trigger.name)
             if trigger.isTable, let topic = self.topics[trigger.topic], !topic.isCompacted {
                 problems.append(
                     Problem(
                         code: .manifestInvalid,
-                        message: self.place(function, "spec.triggers[\(index)].topic")
+                        message: self.place(function, "\(path).topic")
                             + "the topic '\(Self.shown(trigger.topic))' cannot be a table: it is not compacted (spec: {compact: true})"
                     )
                 )
@@ -37,7 +38,7 @@ struct ReferenceRules {
                 problems.append(
                     Problem(
                         code: .manifestInvalid,
-                        message: self.place(function, "spec.triggers[\(index)].deadLetter")
+                        message: self.place(function, "\(path).deadLetter")
                             + "the topic '\(Self.shown(deadLetter))' is compacted and would lose dead letters; name one that is not"
                     )
                 )

@@ -8,6 +8,7 @@ public struct LogLine: Sendable, Equatable {
         public static let worker = "apus-log-worker"
         public static let invocation = "apus-log-invocation"
         public static let level = "apus-log-level"
+        public static let trace = "apus-log-trace"
     }
 
     public var function: ResourceName
@@ -19,11 +20,13 @@ public struct LogLine: Sendable, Equatable {
     public var worker: UInt64
     /// The attempt it belongs to; empty for what a worker printed outside one.
     public var invocation: String
+    /// The trace of the attempt, 32 hexadecimal digits; empty when none is recorded.
+    public var trace: String
 
     public init(
         function: ResourceName, time: Timestamp, level: LogPayload.Level, text: String, revision: String = "",
         worker: UInt64 = 0,
-        invocation: String = ""
+        invocation: String = "", trace: String = ""
     ) {
         self.function = function
         self.time = time
@@ -32,6 +35,7 @@ public struct LogLine: Sendable, Equatable {
         self.revision = revision
         self.worker = worker
         self.invocation = invocation
+        self.trace = trace
     }
 
     /// The record for `apus.logs`; its key is the function, so that one function's lines keep their order. The log stamps the time.
@@ -43,7 +47,7 @@ public struct LogLine: Sendable, Equatable {
                 Attribute(Header.worker, String(self.worker), kind: .header),
                 Attribute(Header.invocation, self.invocation, kind: .header),
                 Attribute(Header.level, String(self.level.rawValue), kind: .header),
-            ],
+            ] + (self.trace.isEmpty ? [] : [Attribute(Header.trace, self.trace, kind: .header)]),
             data: Array(self.text.utf8), timestamp: self.time
         )
     }
@@ -62,7 +66,8 @@ public struct LogLine: Sendable, Equatable {
             function: name, time: event.timestamp,
             level: header(Header.level).flatMap(UInt8.init).flatMap(LogPayload.Level.init(rawValue:)) ?? .info,
             text: String(decoding: data, as: UTF8.self), revision: header(Header.revision) ?? "",
-            worker: header(Header.worker).flatMap(UInt64.init) ?? 0, invocation: header(Header.invocation) ?? ""
+            worker: header(Header.worker).flatMap(UInt64.init) ?? 0, invocation: header(Header.invocation) ?? "",
+            trace: header(Header.trace) ?? ""
         )
     }
 }

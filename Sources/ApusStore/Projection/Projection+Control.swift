@@ -15,7 +15,7 @@ extension Projection {
             Self.values(name), Self.function)
     }
 
-    /// The revisions kept of a function, newest first; those of a deleted function too.
+    /// The revisions known of a function, newest first.
     public func revisions(of name: ResourceName) throws(ApusError) -> [RevisionRow] {
         let sql = """
             SELECT revision, generation, bundle, layer, manifest, deployed FROM revisions
@@ -59,9 +59,23 @@ extension Projection {
         case .fate(let fate):
             try self.database.prepare("INSERT OR REPLACE INTO fates (id, state, decided) VALUES (?, ?, ?)")
                 .run([.text(record.name), .text(fate.rawValue), .integer(record.time.microseconds)])
+        case .revision(let kept):
+            try self.add(
+                kept, namespace: record.namespace.name,
+                name: String(record.name.prefix { $0 != "/" }))
+        // The catalogue shows it.
+        case .pause: break
         case .deleted:
             switch record.kind {
-            case .function: try self.delete("functions", record)
+            case .pause: break
+            case .revision:
+                let parts = record.name.split(separator: "/").map(String.init)
+                guard parts.count == 2 else { break }
+                try self.database.prepare("DELETE FROM revisions WHERE namespace = ? AND name = ? AND revision = ?")
+                    .run([.text(record.namespace.name), .text(parts[0]), .text(parts[1])])
+            case .function:
+                try self.delete("functions", record)
+                try self.delete("revisions", record)
             case .topic: try self.delete("topics", record)
             case .fate: try self.database.prepare("DELETE FROM fates WHERE id = ?").run([.text(record.name)])
             }
@@ -84,22 +98,28 @@ extension Projection {
                 .text(manifest),
                 .text(Self.text(.array(function.triggers.map(\.json)))), .integer(record.time.microseconds),
             ])
-        let revision = """
-            INSERT OR REPLACE INTO revisions (namespace, name, revision, generation, bundle, layer, manifest, deployed)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-            """
-        try self.database.prepare(revision).run(
-            name + [
-                .text(function.revision), generation, .text(function.bundle), .optional(function.layer),
-                .text(manifest),
-                .integer(record.time.microseconds),
-            ])
+        try self.add(
+            KeptRevision(
+                revision: function.revision, generation: record.generation, bundle: function.bundle,
+                layer: function.layer, manifest: manifest, deployed: record.time),
+            namespace: record.namespace.name, name: record.name)
         let old = """
             DELETE FROM revisions WHERE namespace = ?1 AND name = ?2 AND generation <= (
                 SELECT generation FROM revisions WHERE namespace = ?1 AND name = ?2 ORDER BY generation DESC LIMIT 1 OFFSET ?3
             )
             """
         try self.database.prepare(old).run(name + [.integer(Int64(Limits.Projection.revisionsPerFunction))])
+    }
+
+    private func add(_ kept: KeptRevision, namespace: String, name: String) throws(ApusError) {
+        let sql = """
+            INSERT OR REPLACE INTO revisions (namespace, name, revision, generation, bundle, layer, manifest, deployed)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            """
+        try self.database.prepare(sql).run([
+            .text(namespace), .text(name), .text(kept.revision), .integer(Int64(bitPattern: kept.generation)),
+            .text(kept.bundle), .optional(kept.layer), .text(kept.manifest), .integer(kept.deployed.microseconds),
+        ])
     }
 
     private func delete(_ table: String, _ record: ControlRecord) throws(ApusError) {

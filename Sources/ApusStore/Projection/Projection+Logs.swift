@@ -2,7 +2,8 @@ public import ApusCore
 
 enum ProjectionLogs {
     static let insert = """
-        INSERT INTO logs (namespace, function, revision, worker, invocation, written, level, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO logs (namespace, function, revision, worker, invocation, trace, written, level, text)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
 }
 
@@ -13,7 +14,7 @@ extension Projection {
     public func logs(of function: ResourceName, after: Int64? = nil, limit: Int) throws(ApusError) -> [LogRow] {
         let order = after == nil ? "DESC" : "ASC"
         let sql = """
-            SELECT sequence, revision, worker, invocation, written, level, text FROM logs
+            SELECT sequence, revision, worker, invocation, written, level, text, trace FROM logs
             WHERE namespace = ? AND function = ? AND sequence > ? ORDER BY sequence \(order) LIMIT ?
             """
         let values: [SQLValue] = [
@@ -27,7 +28,8 @@ extension Projection {
                     function: function, time: Timestamp(microseconds: row.integer(4)),
                     level: LogPayload.Level(rawValue: UInt8(truncatingIfNeeded: row.integer(5))) ?? .info,
                     text: row.text(6),
-                    revision: row.text(1), worker: UInt64(bitPattern: row.integer(2)), invocation: row.text(3)
+                    revision: row.text(1), worker: UInt64(bitPattern: row.integer(2)), invocation: row.text(3),
+                    trace: row.text(7)
                 )
             )
         }
@@ -37,7 +39,7 @@ extension Projection {
     func add(_ line: LogLine) throws(ApusError) {
         try self.insertLog.run([
             .text(line.function.namespace.name), .text(line.function.name), .text(line.revision),
-            .integer(Int64(bitPattern: line.worker)), .text(line.invocation), .integer(line.time.microseconds),
+            .integer(Int64(bitPattern: line.worker)), .text(line.invocation), .text(line.trace), .integer(line.time.microseconds),
             .integer(Int64(line.level.rawValue)), .text(cut(line.text, Limits.Projection.logLineBytes)),
         ])
     }

@@ -1,7 +1,7 @@
 /// The tables of the projection. Another version throws the file away; there is nothing to migrate, since all of it can be
 /// made again.
 enum ProjectionSchema {
-    static let version: Int64 = 2
+    static let version: Int64 = 3
 
     static let sql = """
         CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -34,7 +34,7 @@ enum ProjectionSchema {
         CREATE INDEX dead_letters_by_place ON dead_letters (topic, partition, "offset");
         CREATE TABLE logs (
             sequence INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL, function TEXT NOT NULL, revision TEXT NOT NULL,
-            worker INTEGER NOT NULL, invocation TEXT NOT NULL, written INTEGER NOT NULL, level INTEGER NOT NULL, text TEXT NOT NULL
+            worker INTEGER NOT NULL, invocation TEXT NOT NULL, trace TEXT NOT NULL, written INTEGER NOT NULL, level INTEGER NOT NULL, text TEXT NOT NULL
         );
         CREATE INDEX logs_by_function ON logs (namespace, function, sequence);
         CREATE TABLE invocations (

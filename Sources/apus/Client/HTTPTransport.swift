@@ -6,8 +6,11 @@ final class HTTPTransport: Transport {
     private let client: HTTPClient
     private let server: ServerAddress
 
-    init(server: ServerAddress) throws(ApusError) {
-        self.client = try HTTPClient()
+    /// - Parameter authorities: a file of certificates to trust instead of the system's.
+    init(server: ServerAddress, authorities: String? = nil) throws(ApusError) {
+        var configuration = HTTPClient.Configuration()
+        configuration.authorities = authorities
+        self.client = try HTTPClient(configuration: configuration)
         self.server = server
     }
 

@@ -1,14 +1,46 @@
 /// Every command there is.
 enum CommandTable {
     static let all: [Command] = [
-        .serve, .deploy, .delete, .get, .describe, .invoke, .publish, .consume, .dead, .logs, .schema, .doctor,
-        .version, .help,
+        .serve,
+        .initialize,
+        .deploy,
+        .dev,
+        .delete,
+        .get,
+        .describe,
+        .invoke,
+        .publish,
+        .consume,
+        .dead,
+        .logs,
+        .schema,
+        .doctor,
+        .completion,
+        .complete,
+        .pause,
+        .resume,
+        .rollback,
+        .warm,
+        .version,
+        .help,
     ]
 
     /// Known names that a later version brings.
     static let notYetAvailable = [
-        "agent", "approvals", "audit", "backup", "completion", "console", "cost", "dev", "devices", "init", "mcp",
-        "pause", "replay",
-        "restore", "resume", "rollback", "secret", "simulate", "token", "tools", "top", "warm",
+        "agent",
+        "approvals",
+        "audit",
+        "backup",
+        "console",
+        "cost",
+        "devices",
+        "mcp",
+        "replay",
+        "restore",
+        "secret",
+        "simulate",
+        "token",
+        "tools",
+        "top",
     ]
 }

@@ -34,61 +34,9 @@ private struct DeployCommand {
 
     func run() throws {
         let isDryRun = self.context.arguments.has("--dry-run")
-        let found = try ManifestFiles(namespace: try self.context.namespace()).read(self.context.arguments.all("PATH"))
-        var documents: [DeployRequest.Document] = []
-        var bundles: [Bundler.Bundle] = []
-        for item in found {
-            guard case .function(let function) = item.manifest else {
-                documents.append(.init(manifest: item.manifest))
-                continue
-            }
-            let source = function.source == "." ? item.folder : "\(item.folder)/\(function.source)"
-            let bundle = try Bundler().bundle(source)
-            self.context.note(
-                "packed \(function.name): \(bundle.files) files, \(bundle.archive.count) bytes, \(bundle.hash.prefix(12))"
-            )
-            bundles.append(bundle)
-            documents.append(.init(manifest: item.manifest, bundle: bundle.hash))
-        }
-        let client = try self.context.client()
-        var sent: Set<String> = []
-        if !isDryRun {
-            for bundle in bundles where sent.insert(bundle.hash).inserted { try self.send(bundle, client) }
-        }
-        let request = DeployRequest(
-            documents: documents, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"))
-        try self.show(try self.deploy(request, client), isDryRun)
-    }
-
-    private func send(_ bundle: Bundler.Bundle, _ client: APIClient) throws(ApusError) {
-        let headers = [("Content-Type", "application/x-tar"), ("Apus-Bundle", bundle.hash)]
-        let response = try client.call(
-            APIRequest(.post, client.path("bundles"), headers: headers, body: bundle.archive))
-        self.context.note("bundle \(bundle.hash.prefix(12)) \(response.status == 201 ? "sent" : "is there already")")
-    }
-
-    /// - Returns: the result, the answer's last line.
-    private func deploy(_ request: DeployRequest, _ client: APIClient) throws -> JSONValue {
-        var result: JSONValue?
-        let context = self.context
-        try JSONLines.read(client, APIRequest(.post, client.path("deployments"), json: request.json)) { line in
-            if let error = line["error"] {
-                let code = error["code"]?.string ?? ""
-                throw ApusError(
-                    ErrorCode(rawValue: code) ?? .internal, error["message"]?.string ?? "the deploy failed (\(code))")
-            }
-            if let value = line["result"] {
-                result = value
-            } else if let message = line["message"]?.string {
-                context.note(line["stage"]?.string.map { "\($0): \(message)" } ?? message)
-            }
-        }
-        guard let result else {
-            throw ApusError(
-                .serverUnreachable,
-                "\(client.server) broke off before the deploy ended; 'apus get functions' says what is deployed")
-        }
-        return result
+        let deployment = Deployment(
+            context: self.context, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"))
+        try self.show(try deployment.run(self.context.arguments.all("PATH")), isDryRun)
     }
 
     private func show(_ result: JSONValue, _ isDryRun: Bool) throws {

@@ -4,12 +4,13 @@ internal import ApusJSON
 extension Command {
     static let get = Command(
         CommandDescription(
-            name: "get", summary: "list functions, topics, instances or invocations, or show one",
+            name: "get", summary: "list functions, topics, instances, schedules, revisions or invocations, or show one",
             positionals: [
                 PositionalDescription(
-                    name: "KIND", summary: "functions, topics, instances or invocations", values: .anything
+                    name: "KIND", summary: "functions, topics, instances, schedules, revisions or invocations",
+                    values: .anything
                 ),
-                PositionalDescription(name: "NAME", summary: "one of them", isOptional: true, values: .functions),
+                PositionalDescription(name: "NAME", summary: "one of them; for revisions the function", isOptional: true, values: .functions),
             ],
             options: [
                 .value("--function", "NAME", "invocations of this function only", values: .functions),
@@ -24,11 +25,14 @@ extension Command {
                 .init("apus get function embed-text --output yaml", "One function, whole"),
                 .init("apus get instances", "The workers that exist now, and what they do"),
                 .init("apus get invocations --state failed", "Asynchronous invocations, the newest first"),
+                .init("apus get schedules", "What fires next, and what fired last"),
+                .init("apus get revisions embed-text", "The revisions that 'apus rollback' can return to"),
             ]
         )
     ) { context in
         let kind = try ResourceKind(context.arguments["KIND"] ?? "")
         let client = try context.client()
+        if kind == .revision { return try GetCommand.revisions(client, context) }
         guard let name = context.arguments["NAME"] else {
             // Workers belong to the whole server, not to a namespace.
             let path = kind == .instance ? "/v1/instances" : client.path(kind.plural)
@@ -38,6 +42,7 @@ extension Command {
         guard kind != .instance else {
             throw UsageError("an instance has no name; 'apus get instances' lists all of them")
         }
+        if kind == .schedule { return try GetCommand.schedules(client, of: name, context) }
         let answer = try client.call(APIRequest(.get, client.path(kind.plural, name))).json()
         try context.show(answer) { GetCommand.table(kind, [answer], context) }
     }
@@ -113,17 +118,39 @@ private enum GetCommand {
         return query
     }
 
+    private static func state(_ function: JSONValue) -> String {
+        if function["paused"]?.boolean == true { return "paused" }
+        return function["pausedTriggers"]?.array?.isEmpty ?? true ? "active" : "partly paused"
+    }
+
+    /// The scheduled triggers of one function.
+    static func schedules(_ client: APIClient, of name: String, _ context: CommandContext) throws {
+        let all = try client.call(APIRequest(.get, client.path("schedules"))).json()
+        let items = (JSONLines.list(all) ?? []).filter { $0["function"]?.string == name }
+        try context.show(["items": .array(items)]) { self.table(.schedule, items, context) }
+    }
+
+    static func revisions(_ client: APIClient, _ context: CommandContext) throws {
+        guard let name = context.arguments["NAME"] else {
+            throw UsageError("NAME is missing: revisions are those of a function, as in 'apus get revisions embed-text'")
+        }
+        let answer = try client.call(APIRequest(.get, client.path("functions", name, "revisions"))).json()
+        try context.show(answer) { self.table(.revision, JSONLines.list(answer) ?? [], context) }
+    }
+
     static func table(_ kind: ResourceKind, _ items: [JSONValue], _ context: CommandContext) -> String {
         if items.isEmpty { return "no \(kind.plural)\n" }
         switch kind {
         case .function:
-            var table = TextTable(["NAME", "RUNTIME", "TRIGGERS", "GENERATION", "REVISION", "UPDATED"])
+            var table = TextTable(["NAME", "RUNTIME", "TRIGGERS", "STATE", "GENERATION", "REVISION", "UPDATED"])
             for item in items {
                 let spec = item["manifest"]?["spec"]
-                let triggers = (spec?["triggers"]?.array ?? []).compactMap { $0["topic"]?.string }
+                let triggers = (spec?["triggers"]?.array ?? []).compactMap {
+                    $0["topic"]?.string ?? $0["schedule"]?["cron"]?.string.map { "cron \($0)" }
+                }
                 table.add([
                     item["name"]?.string ?? "", spec?["runtime"]?.string ?? "",
-                    triggers.isEmpty ? "-" : triggers.joined(separator: ","),
+                    triggers.isEmpty ? "-" : triggers.joined(separator: ","), self.state(item),
                     item["generation"]?.unsigned.map(String.init) ?? "",
                     String((item["revision"]?.string ?? "").prefix(12)),
                     context.ago(item["updated"]),
@@ -157,6 +184,8 @@ private enum GetCommand {
                 ])
             }
             return table.render(width: context.terminal.width)
+        case .schedule: return self.schedules(items, context)
+        case .revision: return self.revisions(items, context)
         case .instance:
             var table = TextTable(["WORKER", "FUNCTION", "STATE", "IN FLIGHT", "SINCE", "RUNTIME", "REVISION"])
             for item in items {
@@ -170,5 +199,31 @@ private enum GetCommand {
             }
             return table.render(width: context.terminal.width)
         }
+    }
+
+    private static func schedules(_ items: [JSONValue], _ context: CommandContext) -> String {
+        var table = TextTable(["FUNCTION", "TRIGGER", "CRON", "ZONE", "MISSED", "STATE", "NEXT", "LAST", "INVOCATION"])
+        for item in items {
+            let isPaused = item["paused"]?.boolean == true
+            table.add([
+                item["function"]?.string ?? "", item["trigger"]?.string ?? "", item["cron"]?.string ?? "",
+                item["zone"]?.string ?? "", item["missed"]?.string ?? "",
+                isPaused ? "paused" : item["problem"]?.string ?? "active", item["next"]?.string ?? "-",
+                item["last"]?["scheduled"]?.string ?? "-", item["last"]?["invocation"]?.string ?? "-",
+            ])
+        }
+        return table.render(width: context.terminal.width)
+    }
+
+    private static func revisions(_ items: [JSONValue], _ context: CommandContext) -> String {
+        var table = TextTable(["REVISION", "GENERATION", "STATE", "DEPLOYED"])
+        for item in items {
+            let state = item["current"]?.boolean == true ? "runs" : item["kept"]?.boolean == true ? "kept" : "gone"
+            table.add([
+                String((item["revision"]?.string ?? "").prefix(12)), item["generation"]?.unsigned.map(String.init) ?? "",
+                state, context.ago(item["deployed"]),
+            ])
+        }
+        return table.render(width: context.terminal.width)
     }
 }

@@ -9,6 +9,11 @@ struct ManifestFiles {
         var manifest: Manifest
         /// The folder of the manifest's file, which `source` is relative to.
         var folder: String
+
+        /// The folder that is bundled.
+        func source(of function: FunctionManifest) -> String {
+            function.source == "." ? self.folder : "\(self.folder)/\(function.source)"
+        }
     }
 
     /// For documents that name no namespace.

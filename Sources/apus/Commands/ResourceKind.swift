@@ -1,6 +1,6 @@
 internal import ApusCore
 
-/// The kinds that `get`, `describe` and `delete` know.
+/// The kinds that `get` knows; `describe` and `delete` know functions and topics.
 enum ResourceKind: String, CaseIterable {
     case function
     case topic
@@ -8,6 +8,10 @@ enum ResourceKind: String, CaseIterable {
     case instance
     /// Asynchronous; deleting one cancels it.
     case invocation
+    /// A scheduled trigger; only to be looked at.
+    case schedule
+    /// A revision of one function; only to be looked at.
+    case revision
 
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
@@ -23,6 +27,8 @@ enum ResourceKind: String, CaseIterable {
         case "topic", "topics": self = .topic
         case "instance", "instances": self = .instance
         case "invocation", "invocations": self = .invocation
+        case "schedule", "schedules": self = .schedule
+        case "revision", "revisions": self = .revision
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
@@ -37,8 +43,8 @@ enum ResourceKind: String, CaseIterable {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard kind != .instance else {
-            throw UsageError("an instance has no name; 'apus get instances' lists all of them")
+        guard [.function, .topic, .invocation].contains(kind) else {
+            throw UsageError("expected a function, a topic or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)")
         }
         return (kind, name)
     }

@@ -22,6 +22,8 @@ struct ServeOptions {
         self.server.allowedHosts = arguments.all("--allow-host")
         self.server.isBehindProxy = arguments.has("--behind-proxy")
         self.server.buildEnvironment = Self.buildEnvironment(environment)
+        self.server.version = Version.text
+        self.server.telemetry.endpoint = environment["APUS_TELEMETRY_OTLP_ENDPOINT"]
         self.log = EmbeddedLogConfiguration()
         if arguments["--durability"] == "process" { self.log.durability = .process }
         if let size = arguments["--map-size"] { self.log.mapBytes = try Self.bytes(size) }

@@ -13,13 +13,16 @@ final class TestServer {
     private(set) var process: ChildProcess?
     private(set) var port: UInt16 = 0
     private let extra: [String]
+    /// Variables of the server's environment beside those of this process.
+    private let variables: [String: String]
     /// What to run in a mount namespace of the server's own, before it starts: to take something of the host away from it.
     private let preparation: String?
 
-    init(arguments: [String] = [], preparation: String? = nil) throws {
+    init(arguments: [String] = [], variables: [String: String] = [:], preparation: String? = nil) throws {
         self.tree = try InstalledTree.path.get()
         self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         self.extra = arguments
+        self.variables = variables
         self.preparation = preparation
         mkdir(self.folder, 0o755)
     }
@@ -39,14 +42,15 @@ final class TestServer {
         let portFile = "\(self.folder)/port"
         unlink(portFile)
         let arguments = ["serve", "--data", self.data, "--listen", "127.0.0.1:0", "--port-file", portFile] + self.extra
+        let environment = currentEnvironment().merging(self.variables) { $1 }
         let process =
             if let preparation = self.preparation {
                 try ChildProcess(
                     "unshare",
                     ["-m", "bash", "-c", "\(preparation) && exec \"$0\" \"$@\"", "\(self.tree)/bin/apus"] + arguments,
-                    in: self.folder)
+                    environment: environment, in: self.folder)
             } else {
-                try ChildProcess("\(self.tree)/bin/apus", arguments, in: self.folder)
+                try ChildProcess("\(self.tree)/bin/apus", arguments, environment: environment, in: self.folder)
             }
         self.process = process
         let isUp = try waitUntil(seconds: 30) {

@@ -1,13 +1,23 @@
 """What a function written in Python sees of Apus.
 
 A handler is any callable ``def embed(event, context)``. It returns something JSON-able, bytes, an ``apus.Event``, nothing, or
-a generator whose parts are streamed. With ``batch`` it gets a list and returns a list of the same length. It may raise
+a generator whose parts are streamed. For an HTTP trigger ``event.http`` is the request, and an ``apus.Response`` chooses the
+status and headers of the answer. With ``batch`` it gets a list and returns a list of the same length. It may raise
 ``apus.Retry`` or ``apus.Reject``; any other exception is a failed attempt that may be tried again.
 """
 from apus._event import Event
 from apus._errors import InvalidData, NotAvailable, Reject, Retry
 
-__all__ = ["Event", "InvalidData", "NotAvailable", "Reject", "Retry", "serve"]
+__all__ = ["Event", "InvalidData", "NotAvailable", "Reject", "Response", "Retry", "serve"]
+
+
+def __getattr__(name):
+    # Most functions answer no HTTP trigger: what they do not use costs them nothing.
+    if name == "Response":
+        from apus._http import Response
+
+        return Response
+    raise AttributeError(f"module 'apus' has no attribute '{name}'")
 
 
 def serve(fd_in=3, fd_out=4, fd_ancillary=5):

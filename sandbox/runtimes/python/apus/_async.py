@@ -73,10 +73,10 @@ class AsyncRunner:
         runner.loop.run_until_complete(hook())
 
     @staticmethod
-    def take(session, job, result):
+    def take(session, job, result, response=None):
         """A coroutine or async generator that a handler returned."""
         if type(result).__name__ == "async_generator":
-            result = _collected(result) if job.streams or job.is_wrapped else _streamed(session, job, result)
+            result = _collected(result) if job.streams or job.is_wrapped else _streamed(session, job, result, response)
         if session.is_async:
             return session.drive(job, result)
         import asyncio
@@ -311,10 +311,10 @@ async def _collected(parts):
     return [part async for part in parts]
 
 
-async def _streamed(session, job, parts):
+async def _streamed(session, job, parts, response):
     from apus._replies import PartWriter
 
-    writer = PartWriter(session, job.stream)
+    writer = PartWriter(session, job.stream, response)
     async for part in parts:
         writer.part(part)
     job.close()

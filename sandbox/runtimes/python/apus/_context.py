@@ -51,8 +51,14 @@ class Context:
 
     @property
     def trace(self):
-        """The W3C traceparent that came with the event, or None."""
-        return None if self._event is None else self._event.get("traceparent")
+        """The W3C traceparent of this attempt, where its trace is recorded; else the one that came with the event, or None."""
+        if self._event is None:
+            return None
+        # The header is the last hop. The attribute says where the trace began, and is the producer's.
+        for name, value in self._event.headers:
+            if name == "traceparent":
+                return str(value, "ascii", "replace")
+        return self._event.get("traceparent")
 
     @property
     def function(self):

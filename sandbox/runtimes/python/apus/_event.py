@@ -4,6 +4,7 @@ from apus._errors import InvalidData
 
 _UNREAD = object()
 _JSON_TYPES = {"application/json": True, "application/octet-stream": False}
+OCTETS_TYPE, TEXT_TYPE = "application/octet-stream", "text/plain; charset=utf-8"
 _KNOWN = ("id", "source", "type", "subject", "time", "datacontenttype", "dataschema")
 
 
@@ -33,6 +34,7 @@ class Event:
     partition = None
     offset = None
     headers = ()
+    http = None
 
     def __init__(self, data=None, *, key=None, type=None, source=None, subject=None, id=None, time=None,
                  datacontenttype=None, dataschema=None, attributes=None):
@@ -204,6 +206,15 @@ class Received(Event):
         if self._values is None:
             self.attributes
         return self._headers
+
+    @property
+    def http(self):
+        """The request that an HTTP trigger took: method, path, params, query, headers; None for everything else."""
+        if self._bytes.find(b"apus-http-method", self._attributes_at, self._data_at) < 0:
+            return None
+        from apus._http import request_of
+
+        return request_of(self.headers)
 
     @property
     def key(self):

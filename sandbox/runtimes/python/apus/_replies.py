@@ -1,7 +1,7 @@
 """Results as frames. Functions append bytes to `out`; nothing here writes."""
 from apus import _wire as wire
 from apus._errors import ResultTooLarge
-from apus._event import Event, _attribute
+from apus._event import OCTETS_TYPE, Event, _attribute, is_json
 
 OCTETS = _attribute("datacontenttype", 0, b"application/octet-stream")
 JSON = _attribute("datacontenttype", 0, b"application/json")
@@ -14,11 +14,16 @@ def block_of(result):
         return None, b"", None
     if isinstance(result, (bytes, bytearray, memoryview)):
         return None, OCTETS, bytes(result)
-    if isinstance(result, Event):
+    if isinstance(result, Event) or is_response(result):
         return result._block()
     from apus._text import encoded
 
     return None, JSON, encoded(result)
+
+
+def is_response(result):
+    """Whether this is an apus.Response, without loading what defines it."""
+    return type(result).__name__ == "Response" and type(result).__module__ == "apus._http"
 
 
 def append_result(out, kind, stream, result):
@@ -65,19 +70,30 @@ def part_frames(stream, part):
 
 
 class PartWriter:
-    """A streamed result: the first part decides what it is, bytes as they are or lines of JSON."""
+    """A streamed result: the first part decides what it is, bytes as they are or lines of JSON.
 
-    def __init__(self, session, stream):
+    With a `response` its status, headers and content type hold; where the type is no JSON, parts that are text go as they are.
+    """
+
+    def __init__(self, session, stream, response=None):
         self.session = session
         self.stream = stream
+        self.response = response
         self.is_bytes = None
         self.sent = 0
+        content_type = response and response.content_type
+        self.is_text = bool(content_type) and not is_json(content_type) and not content_type.startswith("application/x-ndjson")
 
     def part(self, value):
+        if self.is_text and isinstance(value, str):
+            value = value.encode("utf-8")
         is_bytes = isinstance(value, (bytes, bytearray, memoryview))
         if self.is_bytes is None:
             self.is_bytes = is_bytes
-            attributes = OCTETS if is_bytes else LINES
+            if self.response is not None:
+                attributes = self.response.attributes(OCTETS_TYPE if is_bytes else "application/x-ndjson")
+            else:
+                attributes = OCTETS if is_bytes else LINES
             head = wire.BLOCK.pack(0, wire.NO_KEY, len(attributes), 0, 0)
             self.session.send(wire.frame(wire.RESULT, head + attributes, self.stream, wire.MORE | wire.STREAM))
         elif is_bytes != self.is_bytes:
@@ -96,7 +112,10 @@ class PartWriter:
     def end(self):
         if self.is_bytes is None:
             out = []
-            append_result(out, wire.RESULT, self.stream, None)
+            if self.response is not None:
+                append_block(out, wire.RESULT, self.stream, b"", None, self.response.attributes(None), b"", wire.RESULT_BYTES)
+            else:
+                append_result(out, wire.RESULT, self.stream, None)
             self.session.send(b"".join(out))
         else:
             self.session.send(wire.frame(wire.DATA, b"", self.stream))

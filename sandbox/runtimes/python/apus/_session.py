@@ -406,10 +406,17 @@ class Session:
         kind = type(result).__name__
         if result is _STREAMED:
             return
+        response = None
+        if kind == "Response" and job.streams is None and not job.is_wrapped:
+            from apus._replies import is_response
+
+            if is_response(result) and result.streams():
+                response, result = result, result.body
+                kind = type(result).__name__
         if kind == "coroutine" or kind == "async_generator":
             from apus._async import AsyncRunner
 
-            return AsyncRunner.take(self, job, result)
+            return AsyncRunner.take(self, job, result, response)
         out = []
         try:
             if job.streams is not None:
@@ -420,7 +427,7 @@ class Session:
                     if isinstance(result, BaseException):
                         raise result
                 if kind == "generator" and not job.is_wrapped:
-                    return self._finish_stream(job, result)
+                    return self._finish_stream(job, result, response)
                 from apus._replies import append_result
 
                 append_result(out, wire.RESULT, job.stream, result)
@@ -444,10 +451,10 @@ class Session:
                 del out[mark:]
                 out.append(wire.frame(wire.ITEM_RESULT, _failures.of_handler(error), stream, wire.FAILED))
 
-    def _finish_stream(self, job, parts):
+    def _finish_stream(self, job, parts, response):
         from apus._replies import PartWriter
 
-        writer = PartWriter(self, job.stream)
+        writer = PartWriter(self, job.stream, response)
         for part in parts:
             writer.part(part)
             if job.context.cancelled:

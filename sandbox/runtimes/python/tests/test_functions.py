@@ -9,6 +9,7 @@ import layers
 from fake_server import TABLE, FakeServer, block
 
 ECHO = os.path.join(layers.ROOT, "functions", "echo")
+HTTP_ECHO = os.path.join(layers.ROOT, "functions", "http-echo")
 
 
 def golden(folder):
@@ -30,6 +31,32 @@ class Echo(unittest.TestCase):
                 self.assertEqual(answer.data.decode(), case["expected"]["data"], case["name"])
                 self.assertEqual(answer.attributes["datacontenttype"], case["expected"]["datacontenttype"], case["name"])
                 self.assertEqual((answer.key, answer.attributes["id"]), (b"k", "1"))
+
+
+class HTTPEcho(unittest.TestCase):
+    def pairs(self, request):
+        pairs = [("datacontenttype", request["datacontenttype"])] if "datacontenttype" in request else []
+        headers = [("apus-http-method", request["method"]), ("apus-http-path", request["path"])]
+        headers += [(f"apus-http-param-{name}", value) for name, value in request["params"].items()]
+        headers += [("apus-http-query", request["query"])] if "query" in request else []
+        return pairs + [(name, (128, value.encode())) for name, value in headers + request.get("headers", [])]
+
+    def test_golden_requests_give_golden_answers(self):
+        with FakeServer(None, "main:answer", folder=HTTP_ECHO) as server:
+            server.ready()
+            for stream, case in enumerate(golden(HTTP_ECHO), 1):
+                request = case["request"]
+                data = request["data"].encode() if "data" in request else None
+                server.invoke(stream, data, None, self.pairs(request))
+                answer = server.result(stream)
+                self.assertEqual(json.loads(answer.data), case["expected"]["body"], case["name"])
+                self.assertEqual(answer.attributes["apus-http-status"].decode(), case["expected"]["status"], case["name"])
+
+    def test_other_ways_to_call_it_are_rejected(self):
+        with FakeServer(None, "main:answer", folder=HTTP_ECHO) as server:
+            server.ready()
+            server.invoke_json(1, {})
+            self.assertEqual(server.error(1).kind, "permanent")
 
 
 class WithLayer(unittest.TestCase):

@@ -1,13 +1,25 @@
-import ApusJSON
+public import ApusJSON
 
-/// Checks a value against the keywords of JSON Schema that the generated schema uses; any other keyword is an issue of its own.
-struct SchemaEvaluator {
+/// Checks a value against the keywords of JSON Schema that the schemas here use; any other keyword is an issue of its own.
+public struct SchemaEvaluator {
     private var patterns: [String: Regex<AnyRegexOutput>] = [:]
+    /// What references of the form `#/definitions/…` lead into.
+    private let definitions: JSONValue
 
-    private static let notes: Set<String> = ["$schema", "$id", "$comment", "title", "description", "default"]
+    public init(definitions: JSONValue = [:]) { self.definitions = definitions }
+
+    private static let notes: Set<String> = [
+        "$schema", "$id", "$comment", "title", "description", "default", "examples", "definitions",
+    ]
+
+    private static let formats = [
+        "uri-reference": #"^[^\s<>"{}|\\^`]*$"#, "uri": #"^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`]*$"#,
+        "date-time": #"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"#,
+        "base64": #"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"#,
+    ]
 
     /// - Returns: what does not fit, nil when all does.
-    mutating func mismatch(_ value: JSONValue, _ schema: JSONValue, _ path: String = "$") throws -> String? {
+    public mutating func mismatch(_ value: JSONValue, _ schema: JSONValue, _ path: String = "$") throws -> String? {
         guard let keywords = schema.object else { return "\(path): the schema is no object" }
         for keyword in keywords where !Self.notes.contains(keyword.name) {
             if let mismatch = try self.mismatch(value, keyword.name, keyword.value, keywords, path) { return mismatch }
@@ -23,11 +35,20 @@ struct SchemaEvaluator {
             let types = argument.array?.compactMap(\.string) ?? [argument.string ?? ""]
             return types.contains { Self.isType(value, $0) } ? nil : "\(path): is none of \(types)"
         case "enum": return argument.array?.contains(value) == true ? nil : "\(path): is not in the enum"
-        case "pattern":
-            guard let text = value.string, let pattern = argument.string else { return nil }
-            let regex = try self.patterns[pattern] ?? Regex(pattern)
-            self.patterns[pattern] = regex
-            return text.firstMatch(of: regex) != nil ? nil : "\(path): `\(text)` does not match \(pattern)"
+        case "pattern": return try self.unmatched(value, argument.string, path)
+        case "format", "contentEncoding":
+            guard let format = argument.string, let pattern = Self.formats[format] else {
+                return "\(path): the format \(argument) is not known here"
+            }
+            return try self.unmatched(value, pattern, path)
+        case "minLength":
+            guard let text = value.string else { return nil }
+            return text.unicodeScalars.count >= argument.int ?? 0 ? nil : "\(path): too short"
+        case "$ref":
+            guard let name = argument.string?.split(separator: "/").last, let part = self.definitions[String(name)] else {
+                return "\(path): \(argument) leads nowhere"
+            }
+            return try self.mismatch(value, part, path)
         case "minimum": return (value.double ?? .infinity) >= (argument.double ?? 0) ? nil : "\(path): too small"
         case "maximum": return (value.double ?? -.infinity) <= (argument.double ?? 0) ? nil : "\(path): too large"
         case "exclusiveMinimum":
@@ -39,6 +60,13 @@ struct SchemaEvaluator {
             return argument.array?.compactMap(\.string).first { object[$0] == nil }.map { "\(path): \($0) is missing" }
         default: return try self.applied(value, keyword, argument, schema, path)
         }
+    }
+
+    private mutating func unmatched(_ value: JSONValue, _ pattern: String?, _ path: String) throws -> String? {
+        guard let text = value.string, let pattern else { return nil }
+        let regex = try self.patterns[pattern] ?? Regex(pattern)
+        self.patterns[pattern] = regex
+        return text.firstMatch(of: regex) != nil ? nil : "\(path): `\(text)` does not match \(pattern)"
     }
 
     /// The keywords that hold other schemas.

@@ -1,0 +1,68 @@
+internal import ApusCore
+
+/// What one function did on this shard: totals, where time went, and the last minutes second by second. It lives on across
+/// revisions, and is made with a function's first worker, so that functions that never run cost nothing.
+final class FunctionActivity {
+    private(set) var counts = ActivityCounts()
+    private(set) var seconds: [ActivitySecond] = Array(
+        repeating: ActivitySecond(), count: Limits.Host.activitySeconds)
+
+    /// An attempt ended.
+    /// - Parameter isFirst: a later attempt's wait is its backoff, which is no queue.
+    func finished(_ timing: AttemptTiming, isFirst: Bool, hasFailed: Bool, now: Timestamp) {
+        if isFirst { self.counts.queued.record(timing.queued) }
+        self.counts.running.record(timing.running)
+        let second = now.microseconds / 1_000_000
+        let slot = Int(truncatingIfNeeded: second & Int64(Limits.Host.activitySeconds - 1))
+        if self.seconds[slot].second != second { self.seconds[slot] = ActivitySecond(second: second) }
+        if hasFailed {
+            self.counts.failed += 1
+            self.seconds[slot].failed &+= 1
+        } else {
+            self.counts.succeeded += 1
+            self.seconds[slot].succeeded &+= 1
+        }
+    }
+
+    /// A worker became ready.
+    func started(in span: TimeSpan) { self.counts.starting.record(span) }
+
+    func deadLettered() { self.counts.deadLettered += 1 }
+}
+
+/// Totals of one function since the start of the server.
+public struct ActivityCounts: Sendable {
+    public var succeeded: UInt64 = 0
+    public var failed: UInt64 = 0
+    public var deadLettered: UInt64 = 0
+    /// What first attempts waited for a worker, starts apart.
+    public var queued = LatencyHistogram()
+    /// What workers took from their order to being ready.
+    public var starting = LatencyHistogram()
+    public var running = LatencyHistogram()
+
+    public init() {}
+
+    public mutating func add(_ other: ActivityCounts) {
+        self.succeeded += other.succeeded
+        self.failed += other.failed
+        self.deadLettered += other.deadLettered
+        self.queued.add(other.queued)
+        self.starting.add(other.starting)
+        self.running.add(other.running)
+    }
+}
+
+/// Attempts that ended in one second.
+public struct ActivitySecond: Sendable, Equatable {
+    /// Since 1970.
+    public var second: Int64 = 0
+    public var succeeded: UInt32 = 0
+    public var failed: UInt32 = 0
+
+    public init(second: Int64 = 0, succeeded: UInt32 = 0, failed: UInt32 = 0) {
+        self.second = second
+        self.succeeded = succeeded
+        self.failed = failed
+    }
+}

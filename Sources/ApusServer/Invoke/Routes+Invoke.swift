@@ -1,0 +1,91 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHTTP
+internal import ApusHost
+internal import ApusLoop
+internal import ApusTelemetry
+
+/// Running a function for a caller that waits, whichever way it came.
+extension Routes {
+    func addInvoke(to table: inout RouteTable) {
+        table.add(Operation("invokeFunction", "POST", "/v1/functions/{name}/invoke", "Runs a function.", .call)) {
+            self.invoke($0, $1)
+        }
+    }
+
+    private func invoke(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let call = InvocationCall(function: try self.function(parameters), id: .random(), way: .direct)
+            let headers = exchange.headers
+            let defaults = CloudEventDecoder.Defaults(
+                id: call.id.description, source: "/apus/http", type: "dev.apus.invoke")
+            // First, so that a wrong name is told before a wrong event.
+            _ = try self.entry(call.function)
+            let events = try CloudEventDecoder.events(headers: headers, body: exchange.body, defaults: defaults)
+            guard events.count == 1 else { throw ApusError(.invalidEvent, "an invocation takes exactly one event") }
+            try self.call(call, events[0], headers, exchange)
+        }
+    }
+
+    private func entry(_ function: ResourceName) throws(ApusError) -> FunctionDirectory.Entry {
+        // The head may have come before the end began, and the body after it.
+        if self.runtime.isStopping {
+            throw ApusError(.shuttingDown, "the server is stopping: try again in a moment")
+        }
+        guard let entry = self.runtime.directory[function] else {
+            throw ApusError(.functionNotFound, "the function '\(function)' is not deployed: see `apus get functions`")
+        }
+        return entry
+    }
+
+    /// Every invocation over HTTP goes through here, with the event that its function gets.
+    func call(_ call: InvocationCall, _ event: Event, _ headers: [HTTPHeader], _ exchange: HTTPExchange)
+        throws(ApusError)
+    {
+        let entry = try self.entry(call.function)
+        let preferences = try InvocationPreferences(headers)
+        var event = event
+        self.trace(
+            &event, exchange, call.isTrigger ? "\(exchange.method) /fn/{path}" : "POST /v1/functions/{name}/invoke",
+            [
+                Span.Attribute("faas.invoked_name", call.function.name),
+                Span.Attribute("apus.namespace", call.function.namespace.name),
+                Span.Attribute("faas.invocation_id", call.id.description),
+            ])
+        if preferences.respondsAsync { return self.acceptInvocation(exchange, call.function, event) }
+        if entry.isPaused { throw call.function.isPausedError }
+        let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)
+        self.run(EventBlock.encode(event), call, entry, deadline, exchange)
+    }
+
+    /// An invocation of a function of this shard never leaves the thread; another's goes there and its answer comes back.
+    private func run(
+        _ block: [UInt8], _ call: InvocationCall, _ entry: FunctionDirectory.Entry, _ deadline: Timestamp,
+        _ exchange: HTTPExchange
+    ) {
+        let target = self.server.shards[entry.shard]
+        let answer = InvocationAnswer(exchange, call) { exchange.onGone = nil }
+        if target === self.runtime {
+            let shard = self.runtime.shard
+            let request = shard.invoke(entry.id, block: block, invocation: call.id, deadline: deadline, sink: answer)
+            exchange.onGone = { shard.abandon(request) }
+            return
+        }
+        let sink = RelayedSink(to: answer, on: self.runtime.loop)
+        let remote = RemoteRequest()
+        let id = call.id
+        // SAFETY: both are used on the target's loop only from here on.
+        nonisolated(unsafe) let (relay, handle) = (sink, remote)
+        target.loop.post {
+            handle.request = target.shard.invoke(
+                entry.id, block: block, invocation: id, deadline: deadline, sink: relay)
+        }
+        exchange.onGone = {
+            nonisolated(unsafe) let handle = remote
+            target.loop.post { if let request = handle.request { target.shard.abandon(request) } }
+        }
+    }
+
+    /// A request that runs on another shard: known there a hop later.
+    private final class RemoteRequest { var request: RequestID? }
+}

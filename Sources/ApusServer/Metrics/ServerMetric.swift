@@ -1,0 +1,164 @@
+internal import ApusCore
+internal import ApusHost
+internal import ApusTelemetry
+
+/// Every metric of the server. The table in `docs/operating/observability.md` is made of this list, and a test sees to it that it is.
+///
+/// Labels are names that an operator deployed, or words of this code: never what a caller sent.
+enum ServerMetric {
+    private static let function = ["namespace", "function"]
+    private static let topic = ["namespace", "topic"]
+    private static let seconds = MetricDescription.Kind.histogram(bounds: LatencyHistogram.bounds)
+
+    // Attempts and deliveries.
+    static let attempts = MetricDescription("apus_attempts_total", "Attempts dispatched to workers.", .counter)
+    static let succeeded = MetricDescription("apus_attempts_succeeded_total", "Attempts that succeeded.", .counter)
+    static let failed = MetricDescription("apus_attempts_failed_total", "Attempts that failed.", .counter)
+    static let inFlight = MetricDescription("apus_attempts_in_flight", "Attempts that run now.", .gauge)
+    static let functionAttempts = MetricDescription(
+        "apus_function_attempts_total", "Attempts that ended, by `outcome`: `succeeded` or `failed`.", .counter,
+        labels: function + ["outcome"])
+    static let functionDeadLetters = MetricDescription(
+        "apus_function_dead_letters_total", "Deliveries of a function given up on and kept as dead letters.", .counter,
+        labels: function)
+    static let retries = MetricDescription(
+        "apus_retries_total", "Deliveries that wait or waited for another attempt.", .counter)
+    static let deadLetters = MetricDescription(
+        "apus_dead_letters_total", "Deliveries given up on and kept as dead letters.", .counter)
+    static let dropped = MetricDescription(
+        "apus_dropped_total", "Deliveries given up on and dropped, as their trigger says.", .counter)
+    static let requests = MetricDescription("apus_requests_total", "Direct invocations.", .counter)
+    static let replies = MetricDescription("apus_replies_total", "Records appended to reply topics.", .counter)
+    static let emitted = MetricDescription("apus_emitted_total", "Events that functions emitted.", .counter)
+    static let lag = MetricDescription(
+        "apus_trigger_lag", "Records on the topic that the trigger has not settled.", .gauge,
+        labels: function + ["trigger"])
+    static let unsettled = MetricDescription(
+        "apus_trigger_unsettled", "Records that were read and are not settled: they wait, run or are retried.", .gauge,
+        labels: function + ["trigger"])
+
+    // Where time goes.
+    static let queued = MetricDescription(
+        "apus_queued_seconds",
+        "What first attempts waited for a worker, from append or call to dispatch, starts apart.",
+        seconds, labels: function, seriesMax: Limits.Telemetry.histogramsPerMetric)
+    static let starting = MetricDescription(
+        "apus_starting_seconds", "What workers took from their order to being ready: cold starts.", seconds,
+        labels: function, seriesMax: Limits.Telemetry.histogramsPerMetric)
+    static let startPhase = MetricDescription(
+        "apus_start_phase_seconds",
+        "The phases of cold starts: `launching` is sandbox and interpreter, `loading` the function's code.", seconds,
+        labels: ["phase"])
+    static let running = MetricDescription(
+        "apus_running_seconds", "What attempts ran, from dispatch to outcome.", seconds, labels: function,
+        seriesMax: Limits.Telemetry.histogramsPerMetric)
+    static let committing = MetricDescription(
+        "apus_committing_seconds", "From the first outcome of a write to its durability.", seconds)
+    static let httpSeconds = MetricDescription(
+        "apus_http_request_seconds",
+        "From the head of a request to that of its answer, by operation (as in `/openapi.json`) and class of status.",
+        seconds, labels: ["operation", "status"])
+
+    // Workers.
+    static let workers = MetricDescription("apus_workers", "Workers that exist now.", .gauge)
+    static let instances = MetricDescription(
+        "apus_instances", "Workers by function and state.", .gauge, labels: function + ["state"])
+    static let started = MetricDescription("apus_workers_started_total", "Workers that were ordered.", .counter)
+    static let startsFailed = MetricDescription(
+        "apus_worker_starts_failed_total", "Starts of workers that failed.", .counter)
+    static let protocolErrors = MetricDescription(
+        "apus_protocol_errors_total", "Workers killed for violating the worker protocol.", .counter)
+    static let linesDropped = MetricDescription(
+        "apus_function_log_lines_dropped_total", "Lines functions printed that were dropped.", .counter)
+
+    // HTTP.
+    static let httpRequests = MetricDescription("apus_http_requests_total", "Requests that were read.", .counter)
+    static let httpRefused = MetricDescription(
+        "apus_http_refused_total", "Requests refused before their handler ran.", .counter)
+    static let httpDropped = MetricDescription(
+        "apus_http_dropped_total", "Connections broken off: too slow, or a body beyond its bound.", .counter)
+    static let httpAccepted = MetricDescription(
+        "apus_http_connections_total", "Connections that were accepted.", .counter)
+    static let httpConnections = MetricDescription(
+        "apus_http_connections", "Connections that are open now.", .gauge)
+
+    // The log.
+    static let room = MetricDescription(
+        "apus_log_room_bytes", "Bytes that may still be written before the log refuses.", .gauge)
+    static let capacity = MetricDescription(
+        "apus_log_capacity_bytes", "What the log may grow to in all.", .gauge)
+    static let file = MetricDescription("apus_log_file_bytes", "Size of the log's file.", .gauge)
+    static let short = MetricDescription(
+        "apus_log_short", "1 while producers are refused for want of room.", .gauge)
+    static let commits = MetricDescription("apus_log_commits_total", "Transactions committed.", .counter)
+    static let records = MetricDescription("apus_log_records_total", "Records appended.", .counter)
+    static let topicRecords = MetricDescription(
+        "apus_topic_records_total", "Records appended to a topic since the start.", .counter, labels: topic)
+    static let topicBytes = MetricDescription(
+        "apus_topic_bytes_total", "Bytes of records appended to a topic since the start.", .counter, labels: topic)
+
+    // Schedules.
+    static let schedules = MetricDescription("apus_schedules", "Scheduled triggers.", .gauge)
+    static let scheduleFired = MetricDescription(
+        "apus_schedule_fired_total", "Firings that became invocations.", .counter)
+    static let scheduleSkipped = MetricDescription(
+        "apus_schedule_skipped_total", "Times that were missed and left out.", .counter)
+    static let scheduleRefused = MetricDescription(
+        "apus_schedule_refused_total", "Attempts to fire that were refused; each is tried again.", .counter)
+
+    // Telemetry itself.
+    static let spans = MetricDescription(
+        "apus_spans_total", "Spans by what became of them: `exported` or `dropped`.", .counter, labels: ["result"])
+    static let tracesDropped = MetricDescription(
+        "apus_traces_untraced_total", "Sampled deliveries that were not traced, for want of room.", .counter)
+
+    // The process, by the names that Prometheus' own libraries use.
+    static let cpu = MetricDescription(
+        "process_cpu_seconds_total", "CPU time of the server's process, without its workers.", .counter)
+    static let resident = MetricDescription("process_resident_memory_bytes", "Resident memory.", .gauge)
+    static let virtual = MetricDescription(
+        "process_virtual_memory_bytes", "Address space; the log is mapped whole.", .gauge)
+    static let descriptors = MetricDescription("process_open_fds", "Open file descriptors.", .gauge)
+    static let descriptorsMax = MetricDescription("process_max_fds", "The limit of open file descriptors.", .gauge)
+    static let threads = MetricDescription("process_threads", "Threads.", .gauge)
+    static let startTime = MetricDescription(
+        "process_start_time_seconds", "When the server started, in seconds since 1970.", .gauge)
+    static let build = MetricDescription(
+        "apus_build_info", "1, with the version as label.", .gauge, labels: ["version"])
+    static let functions = MetricDescription("apus_functions", "Functions that are deployed.", .gauge)
+
+    static let all: [MetricDescription] = [
+        attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
+        requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
+        workers, instances, started, startsFailed, protocolErrors, linesDropped, httpRequests, httpRefused, httpDropped,
+        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes, schedules,
+        scheduleFired, scheduleSkipped, scheduleRefused, spans,
+        tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
+    ]
+
+    /// The table of the documentation.
+    static var table: String {
+        let rows = self.all.map { metric in
+            let labels = metric.labels.isEmpty ? "" : metric.labels.map { "`\($0)`" }.joined(separator: ", ")
+            return "| `\(metric.name)` | \(metric.kind.word) | \(labels) | \(metric.help) |"
+        }
+        return (["| name | type | labels | meaning |", "|---|---|---|---|"] + rows).joined(separator: "\n")
+    }
+}
+
+extension LatencyHistogram {
+    /// The buckets that are shown: 64 us to 67 s, each twice the one before.
+    private static let shown = 6...26
+
+    /// Their bounds in seconds.
+    static let bounds: [Double] = Self.shown.map { Double(1 << $0) / 1e6 }
+
+    /// What fell to each, the last above all.
+    var shownCounts: [UInt64] {
+        let buckets = self.buckets
+        var counts = Self.shown.map { buckets[$0] }
+        counts[0] += buckets[..<Self.shown.lowerBound].reduce(0, +)
+        counts.append(buckets[(Self.shown.upperBound + 1)...].reduce(0, +))
+        return counts
+    }
+}

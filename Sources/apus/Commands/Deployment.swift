@@ -1,0 +1,72 @@
+internal import ApusCore
+internal import ApusJSON
+internal import ApusManifest
+internal import ApusStore
+
+/// One deployment from this machine: reads manifests, packs and sends sources, asks the server, tells how it goes.
+struct Deployment {
+    let context: CommandContext
+    var isDryRun = false
+    /// Until a worker of each function is ready.
+    var waits = false
+    /// Says nothing but errors.
+    var isQuiet = false
+
+    /// - Returns: the server's result: what became of each document.
+    func run(_ paths: [String]) throws -> JSONValue {
+        let found = try ManifestFiles(namespace: try self.context.namespace()).read(paths)
+        var documents: [DeployRequest.Document] = []
+        var bundles: [Bundler.Bundle] = []
+        for item in found {
+            guard case .function(let function) = item.manifest else {
+                documents.append(.init(manifest: item.manifest))
+                continue
+            }
+            let bundle = try Bundler().bundle(item.source(of: function))
+            self.note(
+                "packed \(function.name): \(bundle.files) files, \(bundle.archive.count) bytes, \(bundle.hash.prefix(12))"
+            )
+            bundles.append(bundle)
+            documents.append(.init(manifest: item.manifest, bundle: bundle.hash))
+        }
+        let client = try self.context.client()
+        var sent: Set<String> = []
+        if !self.isDryRun {
+            for bundle in bundles where sent.insert(bundle.hash).inserted { try self.send(bundle, client) }
+        }
+        return try self.deploy(
+            DeployRequest(documents: documents, isDryRun: self.isDryRun, waits: self.waits), client)
+    }
+
+    private func note(_ text: String) { if !self.isQuiet { self.context.note(text) } }
+
+    private func send(_ bundle: Bundler.Bundle, _ client: APIClient) throws(ApusError) {
+        let headers = [("Content-Type", "application/x-tar"), ("Apus-Bundle", bundle.hash)]
+        let response = try client.call(
+            APIRequest(.post, client.path("bundles"), headers: headers, body: bundle.archive))
+        self.note("bundle \(bundle.hash.prefix(12)) \(response.status == 201 ? "sent" : "is there already")")
+    }
+
+    /// - Returns: the result, the answer's last line.
+    private func deploy(_ request: DeployRequest, _ client: APIClient) throws -> JSONValue {
+        var result: JSONValue?
+        try JSONLines.read(client, APIRequest(.post, client.path("deployments"), json: request.json)) { line in
+            if let error = line["error"] {
+                let code = error["code"]?.string ?? ""
+                throw ApusError(
+                    ErrorCode(rawValue: code) ?? .internal, error["message"]?.string ?? "the deploy failed (\(code))")
+            }
+            if let value = line["result"] {
+                result = value
+            } else if let message = line["message"]?.string {
+                self.note(line["stage"]?.string.map { "\($0): \(message)" } ?? message)
+            }
+        }
+        guard let result else {
+            throw ApusError(
+                .serverUnreachable,
+                "\(client.server) broke off before the deploy ended; 'apus get functions' says what is deployed")
+        }
+        return result
+    }
+}
