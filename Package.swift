@@ -150,7 +150,8 @@ let package = Package(
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
-        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "ApusLoop", "CShims"], exclude: ["Peers"]),
+        tests(
+            "IntegrationTests", ["ApusEngine", "ApusJSON", "ApusHTTP", "ApusLog", "ApusLoop", "CShims"], exclude: ["Peers"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -10,7 +10,8 @@ extension ErrorCode {
         .reservedName: 400, .eventTooLarge: 413, .bodyTooLarge: 413, .resultTooLarge: 502, .unsupportedMediaType: 415,
         .methodNotAllowed: 405, .unauthenticated: 401, .forbidden: 403, .hostNotAllowed: 421,
 
-        .notFound: 404, .functionNotFound: 404, .topicNotFound: 404, .deadLetterNotFound: 404, .bundleNotFound: 404, .revisionNotFound: 404,
+        .notFound: 404, .functionNotFound: 404, .topicNotFound: 404, .deadLetterNotFound: 404, .bundleNotFound: 404,
+        .invocationNotFound: 404, .revisionNotFound: 404,
         .alreadyExists: 409, .conflict: 409,
 
         .functionFailed: 502, .functionRejected: 422, .deadlineExceeded: 504, .workerCrashed: 502, .protocolError: 502,
