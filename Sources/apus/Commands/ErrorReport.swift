@@ -55,7 +55,7 @@ struct ErrorReport {
     /// Whether each line of a message is a problem of its own.
     private static func listsProblems(_ code: ErrorCode) -> Bool {
         switch code {
-        case .manifestInvalid, .reservedName, .notYetSupported, .topicNotFound: true
+        case .manifestInvalid, .configurationInvalid, .reservedName, .notYetSupported, .topicNotFound: true
         default: false
         }
     }
