@@ -12,9 +12,11 @@ swift_flags=(
 # The Swift modules named, in the order of what they import.
 swift_modules() {
   local module
+  local -a files
   for module in "$@"; do
+    mapfile -t files < <(find "Sources/$module" -name '*.swift' | sort)
     swiftc "${swift_flags[@]}" -module-name "$module" -emit-module -emit-module-path "$objects/$module.swiftmodule" \
-      -emit-object -o "$objects/$module.o" Sources/"$module"/*.swift
+      -emit-object -o "$objects/$module.o" "${files[@]}"
   done
 }
 

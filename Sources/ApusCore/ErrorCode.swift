@@ -64,6 +64,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case offsetOutOfRange = "offset_out_of_range"
 
     // The machine.
+    case configurationInvalid = "configuration_invalid"
     case portInUse = "port_in_use"
     case addressNotAllowed = "address_not_allowed"
     case needsRoot = "needs_root"

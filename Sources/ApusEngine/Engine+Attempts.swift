@@ -132,6 +132,17 @@ extension Engine {
         }
     }
 
+    /// An attempt did not end before the server did. That is not its fault: a delivery stays as it is, neither counted nor settled, and
+    /// is delivered again at the next start; a caller hears of the end.
+    mutating func leave(_ work: InFlight.Work) {
+        guard case .request(let request) = work else { return }
+        self.actions.append(.fail(self.requests[request].id, Self.drainFailure))
+        self.endRequest(request)
+    }
+
+    static let drainFailure = Failure(
+        .shuttingDown, "the server is stopping; send the invocation again when it is back")
+
     /// Takes the attempt out of every list; its worker may have room again.
     mutating func endAttempt(_ slot: Int32, returnsCredit: Bool, now: Timestamp) {
         let attempt = self.inFlight[slot]

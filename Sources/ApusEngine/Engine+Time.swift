@@ -96,9 +96,7 @@ extension Engine {
         self.isDraining = true
         self.settleLazy()
         for function in self.functions.indices where !self.functions[function].isRemoved {
-            self.failWaiting(
-                Int32(function),
-                Failure(.shuttingDown, "the server is stopping; send the invocation again when it is back"))
+            self.failWaiting(Int32(function), Self.drainFailure)
         }
     }
 }

@@ -186,7 +186,7 @@ extension Engine {
             let attempt = self.workers[Int(slot)].attempts.first
             let (work, state) = (self.inFlight[attempt].work, self.inFlight[attempt].state)
             self.endAttempt(attempt, returnsCredit: false, now: now)
-            if state == .running { self.giveUp(work, failure, now: now) }
+            if state == .running { self.isDraining ? self.leave(work) : self.giveUp(work, failure, now: now) }
             if state == .expired { self.giveUp(work, Self.deadlineFailure, now: now) }
             if state == .cancelled { self.cancelled(work, now: now) }
         }

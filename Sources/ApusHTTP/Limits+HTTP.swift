@@ -5,8 +5,9 @@ extension Limits {
     public enum HTTP {
         /// Connections of one listener; what comes above waits in the kernel's queue.
         public static let connections = 10_000
-        /// Connections that wait in the kernel until the loop takes them.
-        public static let backlog: Int32 = 1024
+        /// Connections that wait in the kernel until the loop takes them: all that come while one server takes over from another.
+        /// The kernel's own bound, `net.core.somaxconn`, is the same.
+        public static let backlog: Int32 = 4096
         /// The library's buffer per connection: request line and headers together must fit.
         public static let headBytes = 32 * 1024
         /// A body with an event of the largest size, written as JSON with its data in base64.

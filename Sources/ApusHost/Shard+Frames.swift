@@ -209,6 +209,11 @@ extension Shard {
     ) throws(FrameError) {
         extras.partBytes += payload.count
         if extras.partBytes > Limits.resultBytes {
+            // Nobody wants the rest: a stream without an end stops here instead of at its timeout.
+            if extras.override == nil, !isLast {
+                channel.send(.cancel, stream: channel.attempts[index].stream)
+                self.mustFlush(channel)
+            }
             self.refuse(channel, index, self.tooLarge(extras.partBytes))
         } else if case .request(let request) = channel.attempts[index].work {
             if !payload.isEmpty { self.requests[request]?.sink.onPart(payload) }

@@ -2,8 +2,8 @@ internal import ApusCore
 internal import ApusJSON
 
 /// A value that fits its shape.
-struct Checked {
-    indirect enum Value {
+struct Checked: Sendable {
+    indirect enum Value: Sendable {
         case text(String)
         case boolean(Bool)
         /// A number, microseconds, bytes or thousandths of a CPU.

@@ -27,7 +27,8 @@ extension DocumentChecker {
                 field.location ?? http.location, "`\(field.path)` is empty, expected at least one method")
         }
         if Set(names).count != names.count {
-            self.checker.fail(field.location ?? http.location, "`\(field.path)` names a method twice, expected each once")
+            self.checker.fail(
+                field.location ?? http.location, "`\(field.path)` names a method twice, expected each once")
         }
         return HTTPTriggerManifest.allMethods.filter(names.contains)
     }

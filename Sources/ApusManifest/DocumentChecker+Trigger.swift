@@ -37,7 +37,8 @@ extension DocumentChecker {
         guard let name = self.name(trigger) else { return nil }
         guard names.insert(name).inserted else {
             self.checker.fail(
-                trigger["name"]?.location ?? trigger["topic"]?.location ?? trigger.location,
+                trigger["name"]?.location ?? trigger["topic"]?.location ?? trigger["schedule"]?.location
+                    ?? trigger.location,
                 "a second trigger is named `\(name)`, expected names that differ: give this one a `name` of its own"
             )
             return nil

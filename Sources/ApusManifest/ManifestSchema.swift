@@ -21,6 +21,15 @@ public enum ManifestSchema {
         ]
     }
 
+    /// One schema for a configuration file.
+    static func configuration(_ shape: ObjectShape) -> JSONValue {
+        var schema = self.object(shape)
+        schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+        schema["$id"] = "https://apus.dev/schema/v1/configuration.json"
+        schema["title"] = "Apus server configuration"
+        return schema
+    }
+
     private static func object(_ shape: ObjectShape) -> JSONValue {
         var schema: JSONValue = ["type": "object"]
         schema["properties"] = .object(JSONObject(shape.fields.map { ($0.name, self.field($0)) }))
@@ -67,6 +76,7 @@ public enum ManifestSchema {
         case .boolean: ["type": "boolean"]
         case .integer(let range):
             ["type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound)]
+        case .fraction: ["type": "number", "minimum": 0, "maximum": 1]
         case .span: ["type": "string", "pattern": .string(Quantity.spanPattern)]
         case .bytes(let range):
             [

@@ -8,6 +8,8 @@ indirect enum Shape: Sendable {
     case scalarText(TextRule)
     case boolean
     case integer(ClosedRange<Int64>)
+    /// A number from 0 to 1.
+    case fraction
     case span(ClosedRange<TimeSpan>)
     case bytes(ClosedRange<Int64>)
     /// Thousandths of a CPU.

@@ -49,6 +49,11 @@ struct ShapeChecker {
                 return self.wrong(node, path, "a whole number from \(range.lowerBound) to \(range.upperBound)")
             }
             return .integer(value)
+        case .fraction:
+            guard let value = node.json.double, (0...1).contains(value) else {
+                return self.wrong(node, path, "a number from 0 to 1")
+            }
+            return .json(.double(value))
         case .span, .bytes, .cpu: return self.amount(node, shape, path)
         case .choice(let choices): return self.choice(node, choices, path)
         case .wordOr(let words, let shape):

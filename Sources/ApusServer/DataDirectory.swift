@@ -11,7 +11,7 @@ public enum DataDirectory {
         "log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/lock",
     ]
     /// Where the nursery's blocks of uids lie: a server without an account has the first uid of one.
-    private static let blockUsers: Range<uid_t> = 2_000_000_000..<2_000_131_072
+    static let blockUsers: Range<uid_t> = 2_000_000_000..<2_000_131_072
 
     /// Makes what is missing and hands all of it to the user. As root, before privileges are dropped.
     /// - Throws: `data_directory_invalid`.

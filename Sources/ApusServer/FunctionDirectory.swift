@@ -31,6 +31,6 @@ struct FunctionDirectory: Sendable {
 extension ResourceName {
     /// What is answered to those who would begin something of a function that is paused.
     var isPausedError: ApusError {
-        ApusError(.functionPaused, "the function '\(self)' is paused: `apus resume \(self.name)` lets it run again")
+        ApusError(.functionPaused, "the function '\(self)' is paused, or its trigger: `apus describe \(self.name)` shows it, `apus resume` ends it")
     }
 }

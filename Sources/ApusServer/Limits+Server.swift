@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusHTTP
 
 extension Limits {
     /// Bounds of the server's own work.
@@ -21,6 +22,14 @@ extension Limits {
         static let stopStepMilliseconds: UInt64 = 100
         /// How long answers may still be on their way once the drain of the shards has used up its time.
         static let answerGraceMilliseconds: UInt64 = 500
+        /// How long connections that another server will replace are served on before this one drains: enough for a client in
+        /// the middle of its work to be answered and told to connect anew.
+        static let handOverMilliseconds: Int64 = 250
+        static let handOverStepMilliseconds: UInt64 = 5
+        /// How long running work may take to finish before another server takes over.
+        static let handOverDrainSeconds: Int64 = 5
+        /// How long connections without a request are kept for their next one after that. As long as any idle connection is kept.
+        static let lingerMilliseconds = UInt64(Limits.HTTP.idleSeconds) * 1_000
         /// How long log lines are gathered.
         static let logGatherMilliseconds: UInt64 = 50
         /// Records that the follower of a control topic reads at once.

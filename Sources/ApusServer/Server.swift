@@ -35,7 +35,9 @@ public final class Server: Sendable {
     let journal: Log
     let report: HostReport
     let clock = SystemClock()
-    let token: AdminToken
+    /// The hash of the token in `run/admin.token`.
+    let adminToken: TokenHash
+    let sessions = Sessions()
     let bundles: BundleStore
     let store: WorkThread
     let reader: WorkThread
@@ -47,7 +49,7 @@ public final class Server: Sendable {
     let shards: [ShardRuntime]
     /// Takes spans; nil when no receiver is configured.
     let tracer: Tracer?
-    private let exporter: OTLPExporter?
+    let exporter: OTLPExporter?
     let topicRates = TopicRates()
     let startedAt: Timestamp
     let state = Mutex(State.starting)
@@ -72,7 +74,7 @@ public final class Server: Sendable {
         self.log = log
         self.journal = parts.journal
         self.report = parts.report
-        self.token = try AdminToken.load(in: "\(data)/run")
+        self.adminToken = try AdminToken.load(in: "\(data)/run").hash
         self.bundles = try BundleStore(folder: "\(data)/bundles")
         self.store = WorkThread()
         self.reader = WorkThread()
@@ -101,9 +103,12 @@ public final class Server: Sendable {
         let schedules = ScheduleRunner(
             loop: shards[0].loop, log: log, accepting: invocations, zones: zones, journal: journal)
         self.schedules = schedules
+        let adminToken = self.adminToken
         self.control = Control(log: log, journal: journal) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
             schedules.apply(changes)
+            let isAboutTokens = changes.contains { if case .principalApplied = $0 { true } else { false } }
+            if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
             return Self.apply(changes, catalogue, to: shards, invocations, journal)
         }
         invocations.bind(projection: follower) { [control = self.control] in control.exclusively($0) }
@@ -187,6 +192,7 @@ public final class Server: Sendable {
         }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
+        Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         self.projection.follow(
             Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
         try self.schedules.start(catalogue)
@@ -256,7 +262,7 @@ public final class Server: Sendable {
                         "invocations of the deleted '\(function.name)' are finished at the next start: \(error.message)"
                     )
                 }
-            case .topicApplied, .topicRemoved, .fateDecided, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .none: break
             }
         }
         var directory = FunctionDirectory()
@@ -287,40 +293,15 @@ public final class Server: Sendable {
         _ = written.take()
     }
 
+    /// From then on no loop admits a token that was revoked.
+    private static func apply(_ directory: PrincipalDirectory, to shards: [ShardRuntime]) {
+        for runtime in shards { runtime.loop.runAndWait { runtime.principals = directory } }
+    }
+
     private static func deadLetterTopics(_ catalogue: Catalogue) -> Set<TopicName> {
         Set(
             catalogue.functions.values.flatMap {
                 $0.triggers.filter { !$0.manifest.isTable }.map(\.manifest.deadLetterTopic)
             })
-    }
-
-    // MARK: the end
-
-    /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
-    public func stop() {
-        self.state.withLock { $0 = .stopping }
-        self.invocations.stop()
-        let until = self.clock.now + .seconds(self.configuration.drainSeconds)
-        // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
-        self.projection.endWaiting()
-        for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
-        self.schedules.stop()
-        self.deployer.stop()
-        self.control.stop()
-        let done = self.shards.map { runtime in
-            let slot = ResultSlot<Bool>()
-            runtime.loop.post { runtime.stop(until: until) { slot.fill(true) } }
-            return slot
-        }
-        for slot in done { _ = slot.take() }
-        let projection = self.projection
-        self.store.run { projection.stop() }
-        self.store.stop()
-        self.reader.stop()
-        // Writes under way are answered to the loops, which must be there to hear it.
-        self.log.close()
-        for runtime in self.shards { runtime.loop.stop() }
-        // Last: what the end itself brought is told too.
-        self.exporter?.stop()
     }
 }

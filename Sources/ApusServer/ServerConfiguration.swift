@@ -24,6 +24,8 @@ public struct ServerConfiguration: Sendable {
     /// Of this build, as metrics and traces say it.
     public var version = "0"
     public var retention = RetentionConfiguration()
+    /// Open connections of one shard; more wait in the kernel's queue.
+    public var connections = Limits.HTTP.connections
     /// Whether `/` serves the console.
     public var isConsoleEnabled = true
     /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.

@@ -26,11 +26,16 @@ final class ShardRuntime: @unchecked Sendable {
     var durations = RequestDurations()
     var operations: [String] = []
     var tags = RequestTagGenerator()
+    /// Who holds which token.
+    var principals = PrincipalDirectory()
+    var refusals = RefusalJournal()
+    private var streamWatch: LoopTimer?
     /// For what is read on this loop; it keeps its memory from one text to the next.
     let parser = JSONParser()
     /// Of the shard that samples what is appended to topics.
     var rateTimer: LoopTimer?
     private(set) var isStopping = false
+    private var handOverTimer: LoopTimer?
     /// Streams that only their client or the server's end completes.
     private var streams: [ObjectIdentifier: any EndableStream] = [:]
 
@@ -64,6 +69,8 @@ final class ShardRuntime: @unchecked Sendable {
         self.starts = starts
     }
 
+    var now: Timestamp { self.shard.now }
+
     /// Shared with the shard's callbacks, which are made before `self` is whole.
     private let starts: StartWatch
 
@@ -89,6 +96,13 @@ final class ShardRuntime: @unchecked Sendable {
 
     func closed(_ stream: any EndableStream) { self.streams[ObjectIdentifier(stream)] = nil }
 
+    /// Calls `sweep` now and then, until the end.
+    func watchStreams(_ sweep: @escaping () -> Void) {
+        let timer = LoopTimer(self.loop, onFire: sweep)
+        timer.start(milliseconds: Limits.Access.sweepMilliseconds, repeating: Limits.Access.sweepMilliseconds)
+        self.streamWatch = timer
+    }
+
     // MARK: the end
 
     /// Nothing waits for a start any more. Before ``stop(until:_:)``, so that deployments can end.
@@ -97,8 +111,32 @@ final class ShardRuntime: @unchecked Sendable {
         self.starts.close()
     }
 
+    /// Lets new connections wait for the server that takes over, and serves those there are until they have closed or a short time
+    /// is over. `completion` is called once, on the loop.
+    func handOver(_ completion: @escaping () -> Void) {
+        guard let listener = self.listener else { return completion() }
+        listener.handOver()
+        for stream in Array(self.streams.values) { stream.end() }
+        let until = self.shard.now + .milliseconds(Limits.Server.handOverMilliseconds)
+        self.handOverTimer = LoopTimer(self.loop) {
+            guard listener.connectionCount == 0 || self.shard.now >= until else { return }
+            self.handOverTimer?.close()
+            self.handOverTimer = nil
+            completion()
+        }
+        let step = Limits.Server.handOverStepMilliseconds
+        self.handOverTimer?.start(milliseconds: step, repeating: step)
+    }
+
+    /// Answers who still has a connection, one request each, until none is left or the time is up.
+    func linger(milliseconds: UInt64, _ completion: @escaping () -> Void) {
+        guard let listener = self.listener else { return completion() }
+        listener.stop(withinMilliseconds: milliseconds, closesIdle: false, whenDone: completion)
+    }
+
     /// Stops within a bound. `completion` is called once, on the loop, when nothing of the shard is left on it.
-    func stop(until: Timestamp, _ completion: @escaping () -> Void) {
+    /// - Parameter keepsListener: who is connected is still answered, with `shutting_down`.
+    func stop(until: Timestamp, keepsListener: Bool = false, _ completion: @escaping () -> Void) {
         self.endWaiting()
         self.rateTimer?.close()
         self.rateTimer = nil
@@ -106,6 +144,8 @@ final class ShardRuntime: @unchecked Sendable {
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
         let stop = RuntimeStop(self.loop, afterMilliseconds: milliseconds + Limits.Server.killMilliseconds) {
+            self.streamWatch?.close()
+            self.streamWatch = nil
             self.logs.close {
                 self.nursery.close()
                 completion()
@@ -114,7 +154,7 @@ final class ShardRuntime: @unchecked Sendable {
         // Closing the line ends every sandbox and fails every launch that waits: nothing is left for the drain to wait for.
         stop.onLate = { self.nursery.close() }
         self.shard.drain(until: until) { stop.drained() }
-        guard let listener = self.listener else { return stop.listenerStopped() }
+        guard !keepsListener, let listener = self.listener else { return stop.listenerStopped() }
         listener.stop(withinMilliseconds: milliseconds + Limits.Server.answerGraceMilliseconds) {
             stop.listenerStopped()
         }

@@ -16,6 +16,7 @@ public final class Log: Sendable {
     private let level: LogLevel
     private let format: LogFormat
     private let descriptor: CInt
+    private let file: LogFile?
     private let budget = Mutex(Budget())
 
     /// - Parameter descriptor: stays its owner's; standard error by default.
@@ -23,7 +24,19 @@ public final class Log: Sendable {
         self.level = level
         self.format = format
         self.descriptor = descriptor
+        self.file = nil
     }
+
+    /// Writes to a file that is turned over.
+    public init(level: LogLevel, format: LogFormat, file: LogFile) {
+        self.level = level
+        self.format = format
+        self.descriptor = file.descriptor
+        self.file = file
+    }
+
+    /// Opens the file anew, for whoever moved it away; nothing where lines go elsewhere.
+    public func reopen() { self.file?.reopen() }
 
     public func debug(_ message: @autoclosure () -> String, _ fields: KeyValuePairs<String, String> = [:]) {
         if self.level <= .debug { self.write(.debug, message(), fields) }
@@ -70,7 +83,9 @@ public final class Log: Sendable {
         var interest = pollfd(fd: self.descriptor, events: Int16(POLLOUT), revents: 0)
         // Nothing else may be said of it: a pipe without reader is ready too, with an error.
         guard poll(&interest, 1, 0) == 1, Int32(interest.revents) == POLLOUT else { return false }
-        return line.withUnsafeBytes { Glibc.write(self.descriptor, $0.baseAddress, $0.count) } == line.count
+        let count = line.withUnsafeBytes { Glibc.write(self.descriptor, $0.baseAddress, $0.count) }
+        if count > 0 { self.file?.grew(by: count) }
+        return count == line.count
     }
 
     private static func clock(_ clock: clockid_t) -> Int64 {

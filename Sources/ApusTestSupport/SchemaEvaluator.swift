@@ -14,7 +14,8 @@ public struct SchemaEvaluator {
 
     private static let formats = [
         "uri-reference": #"^[^\s<>"{}|\\^`]*$"#, "uri": #"^[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`]*$"#,
-        "date-time": #"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"#,
+        "date-time":
+            #"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"#,
         "base64": #"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"#,
     ]
 
@@ -45,7 +46,8 @@ public struct SchemaEvaluator {
             guard let text = value.string else { return nil }
             return text.unicodeScalars.count >= argument.int ?? 0 ? nil : "\(path): too short"
         case "$ref":
-            guard let name = argument.string?.split(separator: "/").last, let part = self.definitions[String(name)] else {
+            guard let name = argument.string?.split(separator: "/").last, let part = self.definitions[String(name)]
+            else {
                 return "\(path): \(argument) leads nowhere"
             }
             return try self.mismatch(value, part, path)

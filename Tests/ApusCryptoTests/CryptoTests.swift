@@ -1,4 +1,5 @@
 import ApusCore
+import ApusTestSupport
 import Testing
 
 @testable import ApusCrypto
@@ -138,5 +139,19 @@ import Testing
         #expect(Random.bytes(32).count == 32)
         #expect(Random.bytes(32) != Random.bytes(32))
         #expect(Random.token().utf8.count == 64)
+    }
+}
+
+@Suite struct CertificateCheckTests {
+    @Test func aCertificateFitsItsOwnKeyOnly() throws {
+        let chain = Array(TestCertificate.chain.utf8)
+        try CertificateCheck.run(chain: chain, key: Array(TestCertificate.key.utf8))
+        for key in [TestCertificate.otherKey, "", "no key", TestCertificate.chain] {
+            let error = #expect(throws: ApusError.self) { try CertificateCheck.run(chain: chain, key: Array(key.utf8)) }
+            #expect(error?.code == .invalidArgument)
+        }
+        #expect(throws: ApusError.self) {
+            try CertificateCheck.run(chain: Array("no certificate".utf8), key: Array(TestCertificate.key.utf8))
+        }
     }
 }

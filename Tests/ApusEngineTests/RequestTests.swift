@@ -138,6 +138,31 @@ import Testing
         #expect(rig.dispatches().isEmpty)
     }
 
+    @Test(arguments: [OnExhausted.deadLetter, .drop, .block])
+    func whatTheEndOfTheServerCutsOffIsNeitherCountedNorGivenUpOn(onExhausted: OnExhausted) {
+        let retry = RetryPlan(attempts: 1)
+        var rig = EngineRig(
+            EngineRig.plan(
+                order: .none, retry: retry, onExhausted: onExhausted, concurrency: 2, scale: ScalePlan(max: 1)))
+        self.invoke(&rig, 1)
+        rig.publish([record(0)])
+        let workers = rig.startWorkers(credit: 2)
+        #expect(rig.dispatches().count == 2)
+        rig.engine.drain(now: rig.now)
+        rig.engine.workerExited(workers[0], Failure(.workerCrashed, "killed"), now: rig.now)
+        let actions = rig.take()
+        #expect(self.failures(actions) == [RequestID(rawValue: 1): .shuttingDown])
+        for action in actions {
+            switch action {
+            case .deadLetter, .dropped: Issue.record("given up on: \(action)")
+            default: break
+            }
+        }
+        #expect(rig.engine.attemptsInFlight == 0)
+        // A restart finds the delivery as it was: no attempt counted, nothing settled.
+        for entry in rig.commit() { #expect(entry.state == LedgerState(watermark: 0)) }
+    }
+
     @Test func deliveriesAndCallersShareAFunctionFairly() {
         var rig = EngineRig(EngineRig.plan(order: .none, scale: ScalePlan(max: 1)))
         rig.publish((0..<10).map { record($0) })

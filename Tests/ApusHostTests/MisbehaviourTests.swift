@@ -80,6 +80,13 @@ import Testing
         }
     }
 
+    @Test func aStreamWithoutAnEndIsCancelledAtTheLimitAndItsWorkerLives() async throws {
+        try await self.run("endless") { bed, failure in
+            #expect(failure.code == .resultTooLarge)
+            #expect(await bed.statistics().workersExited == 0)
+        }
+    }
+
     @Test func aHandlerThatIgnoresItsDeadlineAndCancelIsKilled() async throws {
         try await self.run("hang", timeout: .milliseconds(200)) { bed, failure in
             #expect(failure.code == .deadlineExceeded)

@@ -56,7 +56,10 @@ import Testing
         ("61 * * * *", "the minute is `61`, expected 0 to 59"),
         ("* 24 * * *", "the hour is `24`, expected 0 to 23"),
         ("* * 0 * *", "the day of the month is `0`, expected 1 to 31"),
-        ("* * * may-jan *", "the month `may-jan` ends before it starts, expected two ranges, or a list such as fri,sat,sun"),
+        (
+            "* * * may-jan *",
+            "the month `may-jan` ends before it starts, expected two ranges, or a list such as fri,sat,sun"
+        ),
         ("* * * * 8", "the day of the week is `8`, expected 0 to 7, or sun to sat"),
         ("* * L * *", "the day of the month is `L`: L, W and # are not supported, expected 1 to 31"),
         ("* * 15W * *", "the day of the month is `15W`: L, W and # are not supported, expected 1 to 31"),
@@ -86,8 +89,12 @@ import Testing
         let room = Limits.Manifest.cronBytes - "* * * * ".utf8.count
         let list = String(String(repeating: "1,", count: 128).prefix(room - 1)) + "1"
         _ = try? CronSchedule("* * * * \(list)")
-        #expect(throws: CronError.self) { try CronSchedule(String(repeating: " ", count: Limits.Manifest.cronBytes + 1)) }
-        #expect(throws: Never.self) { try CronSchedule("* * * * *" + String(repeating: " ", count: Limits.Manifest.cronBytes - 9)) }
+        #expect(throws: CronError.self) {
+            try CronSchedule(String(repeating: " ", count: Limits.Manifest.cronBytes + 1))
+        }
+        #expect(throws: Never.self) {
+            try CronSchedule("* * * * *" + String(repeating: " ", count: Limits.Manifest.cronBytes - 9))
+        }
     }
 
     @Test func aRandomLineNamesTheTimesThatALookAtEveryMinuteFinds() throws {

@@ -28,7 +28,8 @@ import Testing
 
     @Test func theManifestComesBackFromJSONAndFitsTheSchema() throws {
         let text = function(
-            "triggers:\n- topic: a\n- {http: {path: /, methods: [DELETE, GET]}}\n- {topic: b}\n- {name: x, http: {path: /y}}")
+            "triggers:\n- topic: a\n- {http: {path: /, methods: [DELETE, GET]}}\n- {topic: b}\n- {name: x, http: {path: /y}}"
+        )
         let manifest = try #require(try Manifest.parse(text, file: "f.yaml").first)
         let json = manifest.toJSON()
         let again = try Manifest(json: json)
@@ -42,11 +43,16 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a", "a path such as"), ("/a/", "no empty segment"), ("//a", "no empty segment"), ("/a/../b", "no segment . or .."),
-        ("/a b", "no space"), ("/a%20b", "none of { } %"), ("/a?b", "none of"), ("/{a", "none of"), ("/{a}b", "none of"),
+        ("a", "a path such as"), ("/a/", "no empty segment"), ("//a", "no empty segment"),
+        ("/a/../b", "no segment . or .."),
+        ("/a b", "no space"), ("/a%20b", "none of { } %"), ("/a?b", "none of"), ("/{a", "none of"),
+        ("/{a}b", "none of"),
         ("/{}", "names of parameters"), ("/{1a}", "names of parameters"), ("/{a-b}", "names of parameters"),
         ("/{a...}/b", "as the last segment only"), ("/{a}/{a}", "that differ in their names"),
-        ("/" + Array(repeating: "a", count: Limits.Manifest.pathSegments + 1).joined(separator: "/"), "at most 32 segments"),
+        (
+            "/" + Array(repeating: "a", count: Limits.Manifest.pathSegments + 1).joined(separator: "/"),
+            "at most 32 segments"
+        ),
     ])
     func aPathThatIsNoneIsRefused(path: String, expected: String) {
         let found = errors(function("triggers:\n- http: {path: \"\(path)\"}"))
@@ -60,8 +66,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("http: {path: /a, methods: []}", "at least one method"), ("http: {path: /a, methods: [GET, GET]}", "each once"),
-        ("http: {path: /a, methods: [TRACE]}", "expected one of GET"), ("http: {path: /a, auth: maybe}", "expected one of"),
+        ("http: {path: /a, methods: []}", "at least one method"),
+        ("http: {path: /a, methods: [GET, GET]}", "each once"),
+        ("http: {path: /a, methods: [TRACE]}", "expected one of GET"),
+        ("http: {path: /a, auth: maybe}", "expected one of"),
         ("http: {path: /a, order: key}", "unknown field"), ("http: {}", "`spec.triggers[0].http.path` is missing"),
         ("{http: {path: /a}, paused: true}", "means nothing with `http`"),
         ("{http: {path: /a}, replyTo: b}", "means nothing without a topic"),
@@ -81,9 +89,12 @@ import Testing
 
     @Test func triggersOfOneFunctionDoNotWantTheSameRequests() {
         let found = errors(
-            function("triggers:\n- http: {path: \"/a/{x}\"}\n- {name: b, http: {path: \"/a/{y}\", methods: [GET, POST]}}"))
+            function(
+                "triggers:\n- http: {path: \"/a/{x}\"}\n- {name: b, http: {path: \"/a/{y}\", methods: [GET, POST]}}"))
         #expect(found.count == 1, "\(found)")
-        #expect(found.first?.hasPrefix("f.yaml:9:26: `spec.triggers[1].http`: POST /a/{y} is taken already") == true, "\(found)")
+        #expect(
+            found.first?.hasPrefix("f.yaml:9:28: `spec.triggers[1].http`: POST /a/{y} is taken already") == true,
+            "\(found)")
     }
 
     @Test(

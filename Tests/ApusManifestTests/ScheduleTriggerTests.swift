@@ -45,7 +45,8 @@ import Testing
                 - schedule: "@hourly"
             """)
         #expect(function.scheduleTriggers.map(\.name) == ["mornings", "schedule"])
-        #expect(function.scheduleTriggers[0].isPaused && function.scheduleTriggers[0].cron.description == "0 9 * * mon-fri")
+        #expect(
+            function.scheduleTriggers[0].isPaused && function.scheduleTriggers[0].cron.description == "0 9 * * mon-fri")
         #expect(function.triggerNames == ["documents", "mornings", "schedule"])
         #expect(function.pausedTriggers == ["mornings"])
         let manifest = Manifest.function(function)
@@ -78,7 +79,8 @@ import Testing
                 "f.yaml:8:40: `spec.triggers[0].schedule.zone` is `../etc/passwd`, expected a time zone such as Europe/Paris"
             ])
         #expect(
-            self.errors("    - schedule: {cron: '@daily', missed: twice}").first?.contains("expected one of skip, once, all")
+            self.errors("    - schedule: {cron: '@daily', missed: twice}").first?.contains(
+                "expected one of skip, once, all")
                 == true)
         #expect(
             self.errors("    - {schedule: '@daily', replyTo: results}") == [

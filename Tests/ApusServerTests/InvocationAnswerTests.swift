@@ -9,7 +9,8 @@ import Testing
 @Suite struct InvocationAnswerTests {
     /// What a caller receives of an answer that this makes.
     private static func answer(
-        _ accept: String?, _ way: InvocationCall.Way = .direct, _ make: @escaping @Sendable (InvocationAnswer) -> Void) throws
+        _ accept: String?, _ way: InvocationCall.Way = .direct, _ make: @escaping @Sendable (InvocationAnswer) -> Void
+    ) throws
         -> Result<HTTPResponse, ApusError>
     {
         let function = try #require(ResourceName(.default, "worker"))

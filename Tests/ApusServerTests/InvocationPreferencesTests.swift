@@ -39,7 +39,9 @@ import Testing
         #expect(try self.read([("Apus-Timeout", "1s")]).deadline(now: now, timeout: .seconds(2)) == now + .seconds(1))
     }
 
-    @Test(arguments: ["", "5", "0s", "-1s", "1.5s", "9999999999999999999s"]) func aTimeoutThatIsNoneIsRefused(text: String) {
+    @Test(arguments: ["", "5", "0s", "-1s", "1.5s", "9999999999999999999s"]) func aTimeoutThatIsNoneIsRefused(
+        text: String
+    ) {
         expectRefusal(.invalidArgument) { () throws(ApusError) in try self.read([("Apus-Timeout", text)]) }
     }
 }

@@ -18,7 +18,10 @@ import Testing
         #expect(self.written("text/csv", false, self.bytes("a", "b\n")) == "ab\n")
         #expect(self.written("application/x-ndjson", false, self.bytes("1\n", "2\n")) == "1\n2\n")
         #expect(self.written("application/json", false, self.bytes("1", "2")) == "1\n2\n")
-        #expect(StreamForm("application/json", wantsEvents: false).headers("application/json").map(\.1) == ["application/x-ndjson"])
+        #expect(
+            StreamForm("application/json", wantsEvents: false).headers("application/json").map(\.1) == [
+                "application/x-ndjson"
+            ])
     }
 
     @Test func linesBecomeEventsHoweverTheyAreCut() {

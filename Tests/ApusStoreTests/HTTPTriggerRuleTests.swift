@@ -22,10 +22,13 @@ import Testing
         var fixture = ControlFixture()
         _ = try fixture.deploy(ControlFixture.function("first", self.http("/embed/{id}")))
         let message = self.conflict {
-            _ = try fixture.deploy(ControlFixture.function("second", self.http("/embed/{name}", "GET, POST", name: "mine")))
+            _ = try fixture.deploy(
+                ControlFixture.function("second", self.http("/embed/{name}", "GET, POST", name: "mine")))
         }
         #expect(
-            message?.hasPrefix("test.yaml:9:40: POST /embed/{name} is taken already: the other is of the function 'first' (trigger 'http')")
+            message?.hasPrefix(
+                "test.yaml:9:40: POST /embed/{name} is taken already: the other is of the function 'first' (trigger 'http')"
+            )
                 == true, "\(message ?? "accepted")")
         #expect(fixture.records.count == 1)
     }

@@ -11,11 +11,14 @@ import Testing
 
     private func control(_ triggers: String = "{topic: a}") throws -> ControlFixture {
         var control = ControlFixture()
-        _ = try control.deploy(ControlFixture.topic("a") + ControlFixture.topic("b") + ControlFixture.function("f", triggers))
+        _ = try control.deploy(
+            ControlFixture.topic("a") + ControlFixture.topic("b") + ControlFixture.function("f", triggers))
         return control
     }
 
-    private func deploy(_ control: inout ControlFixture, _ number: Int, triggers: String = "{topic: a}") throws -> String {
+    private func deploy(_ control: inout ControlFixture, _ number: Int, triggers: String = "{topic: a}") throws
+        -> String
+    {
         control.now = control.now + .seconds(1)
         let bundle = String(repeating: String(number % 10), count: 64)
         let text = ControlFixture.function("f", triggers, extra: "env: {N: '\(number)'}")
@@ -136,7 +139,9 @@ import Testing
         var control = try self.control()
         let name = try #require(self.name)
         var revisions = [try #require(control.queue.catalogue.functions[name]?.revision)]
-        for number in 1...Limits.Control.revisionsPerFunction + 3 { revisions.append(try self.deploy(&control, number)) }
+        for number in 1...Limits.Control.revisionsPerFunction + 3 {
+            revisions.append(try self.deploy(&control, number))
+        }
         let kept = Array(revisions.reversed().prefix(Limits.Control.revisionsPerFunction))
         for catalogue in [control.queue.catalogue, try self.replayed(control.records)] {
             #expect(catalogue.revisions(of: name).map(\.revision) == kept)
@@ -180,13 +185,18 @@ import Testing
     // MARK: schedules
 
     @Test func aScheduleThatStaysGoesOnAndAChangedOneStartsAnew() throws {
-        var control = try self.control("{schedule: '@daily'}, {schedule: {cron: '0 9 * * *', zone: UTC}, name: mornings}")
+        var control = try self.control(
+            "{schedule: '@daily'}, {schedule: {cron: '0 9 * * *', zone: UTC}, name: mornings}")
         let name = try #require(self.name)
         let first = try #require(control.queue.catalogue.functions[name]?.schedules)
-        #expect(first.map(\.deployment) == ["schedule", "mornings"].map { ScheduleDeployment(name: $0, generation: 1, since: control.now) })
+        #expect(
+            first.map(\.deployment)
+                == ["schedule", "mornings"].map { ScheduleDeployment(name: $0, generation: 1, since: control.now) })
         _ = try self.deploy(
             &control, 1,
-            triggers: "{schedule: {cron: '@daily', missed: all}}, {schedule: {cron: '0 9 * * *', zone: Europe/Paris}, name: mornings}")
+            triggers:
+                "{schedule: {cron: '@daily', missed: all}}, {schedule: {cron: '0 9 * * *', zone: Europe/Paris}, name: mornings}"
+        )
         let second = try #require(control.queue.catalogue.functions[name]?.schedules)
         #expect(second.map(\.deployment.generation) == [1, 2] && second[1].deployment.since == control.now)
         #expect(try self.replayed(control.records).functions[name]?.schedules == second)

@@ -35,7 +35,8 @@ struct CloudEventPeerTests {
             try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": function]))
         let caller = try Caller(server)
         let peer = try ChildProcess(
-            "/usr/bin/python3", ["\(Self.root)/Tests/IntegrationTests/Peers/cloudevents_peer.py", Self.packages, server.url, caller.token],
+            "/usr/bin/python3",
+            ["\(Self.root)/Tests/IntegrationTests/Peers/cloudevents_peer.py", Self.packages, server.url, caller.token],
             in: server.folder)
         let status = peer.wait(seconds: 60)
         #expect(status == 0, "\(peer.output)\(peer.errors)")

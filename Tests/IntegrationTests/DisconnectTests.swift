@@ -57,7 +57,8 @@ struct DisconnectTests {
     init() throws {
         self.server = try TestServer()
         try self.server.start()
-        let manifest = Functions.between("a", "b").replacing("scale: {max: 2, idle: 30s}", with: "scale: {max: 1, idle: 60s}")
+        let manifest = Functions.between("a", "b").replacing(
+            "scale: {max: 2, idle: 30s}", with: "scale: {max: 1, idle: 60s}")
         self.server.deploy(try self.server.write("worker", manifest: manifest, files: ["main.py": Self.code]))
         self.caller = try Caller(self.server)
     }

@@ -93,7 +93,8 @@ struct HTTPTriggerTests {
         let names = try caller.send("GET", "/fn/x", ["Cookie": "apus_session=1"]).text
         #expect(!names.contains("authorization") && !names.contains("cookie") && names.contains("host"), "\(names)")
         for (method, path) in [
-            ("GET", "/fn/admin"), ("GET", "/fn/%61dmin"), ("POST", "/fn/x"), ("GET", "/fn/x/y"), ("GET", "/v1/functions"),
+            ("GET", "/fn/admin"), ("GET", "/fn/%61dmin"), ("POST", "/fn/x"), ("GET", "/fn/x/y"),
+            ("GET", "/v1/functions"),
             ("GET", "/v1/functions/a"), ("POST", "/v1/functions/a/invoke"), ("GET", "/metrics"), ("OPTIONS", "/fn/x"),
         ] {
             let answer = try caller.send(method, path, isKnown: false)
@@ -107,7 +108,8 @@ struct HTTPTriggerTests {
         #expect(fail.status == 502 && !fail.text.contains("sesame"), "\(fail.text)")
         #expect(try caller.send("GET", "/fn/fail").text.contains("sesame"))
         let bad = try caller.send("GET", "/fn/bad")
-        #expect(bad.status == 502 && bad.text.contains("apus_session") && bad.header("Set-Cookie") == nil, "\(bad.text)")
+        #expect(
+            bad.status == 502 && bad.text.contains("apus_session") && bad.header("Set-Cookie") == nil, "\(bad.text)")
         // Once it is not public any more, nobody gets in.
         let closed = triggers.replacing("auth: public", with: "auth: required")
         server.deploy(try server.write("a", manifest: Self.manifest("a", closed), files: ["main.py": code]))
@@ -129,10 +131,12 @@ struct HTTPTriggerTests {
         let triggers = "  - http: {path: \"/{what}\", methods: [POST]}"
         server.deploy(try server.write("a", manifest: Self.manifest("a", triggers), files: ["main.py": code]))
         let caller = try Caller(server)
-        let wrapped = try JSONValue.parse(try caller.send("POST", "/fn/x", ["Content-Type": "application/json"], body: "7").body)
+        let wrapped = try JSONValue.parse(
+            try caller.send("POST", "/fn/x", ["Content-Type": "application/json"], body: "7").body)
         #expect(wrapped.array?.dropFirst() == ["dev.apus.http.request", "/fn/x", 7], "\(wrapped)")
         let event = [
-            "ce-specversion": "1.0", "ce-id": "i", "ce-type": "t", "ce-source": "/s", "Content-Type": "application/json",
+            "ce-specversion": "1.0", "ce-id": "i", "ce-type": "t", "ce-source": "/s",
+            "Content-Type": "application/json",
         ]
         #expect(try JSONValue.parse(try caller.send("POST", "/fn/x", event, body: "7").body) == ["i", "t", "/s", 7])
         let lines = try caller.send("POST", "/fn/stream")

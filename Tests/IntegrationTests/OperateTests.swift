@@ -10,7 +10,8 @@ struct OperateTests {
     private func deploy(_ server: TestServer, _ number: Int, trigger: String = "") throws {
         let code = "def handle(event, context):\n    return {\"revision\": \(number)}\n"
         server.deploy(
-            try server.write("worker", manifest: Functions.between("in", "out", trigger: trigger), files: ["main.py": code]))
+            try server.write(
+                "worker", manifest: Functions.between("in", "out", trigger: trigger), files: ["main.py": code]))
     }
 
     @Test func aPausedFunctionWaitsThroughADeployAndAKillUntilItIsResumed() throws {
@@ -66,7 +67,8 @@ struct OperateTests {
         try server.start()
         let list = server.apus("get", "revisions", "worker", "--output", "json").output
         let items = try JSONValue.parse(Array(list.utf8))["items"]?.array ?? []
-        #expect(items.map { $0["current"]?.boolean } == [true, false] && items.allSatisfy { $0["kept"]?.boolean == true })
+        #expect(
+            items.map { $0["current"]?.boolean } == [true, false] && items.allSatisfy { $0["kept"]?.boolean == true })
         let name = try #require(items.last?["revision"]?.string)
         #expect(server.apus("rollback", "worker", String(name.prefix(10))).status == 0)
         #expect(server.apus("warm", "worker").output.contains("worker is ready"))

@@ -185,7 +185,8 @@ public final class HTTPClient {
         case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE:
             return ApusError(
                 .serverUnreachable,
-                "\(url) is not trusted: \(reason); if it is yours, set APUS_CA to the file of the authority that signed it")
+                "\(url) is not trusted: \(reason); if it is yours, set APUS_CA to the file of the authority that signed it"
+            )
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_OPERATION_TIMEDOUT:
             return ApusError(
                 .serverUnreachable, "cannot reach \(url): \(reason); is the server running, and is the address right?")

@@ -18,12 +18,14 @@ extension ErrorCode {
         .startFailed: 502, .tableFailed: 502, .memoryExceeded: 502, .emitRefused: 502, .hopsExceeded: 422,
         .recordExpired: 410, .cancelled: 409,
 
-        .overloaded: 503, .queueFull: 429, .shuttingDown: 503, .notReady: 503, .expired: 504, .functionPaused: 409, .serverUnreachable: 502,
+        .overloaded: 503, .queueFull: 429, .shuttingDown: 503, .notReady: 503, .expired: 504, .functionPaused: 409,
+        .serverUnreachable: 502,
 
         .logFull: 507, .diskFull: 507, .logDamaged: 500, .logFormat: 500, .logFailed: 500, .limitReached: 507,
         .dataDirectoryInUse: 500, .dataDirectoryInvalid: 500, .offsetOutOfRange: 416,
 
-        .portInUse: 500, .addressNotAllowed: 500, .needsRoot: 500, .runtimeMissing: 503, .sandboxUnavailable: 503,
+        .configurationInvalid: 500, .portInUse: 500, .addressNotAllowed: 500, .needsRoot: 500, .runtimeMissing: 503,
+        .sandboxUnavailable: 503,
         .noSlot: 503, .buildFailed: 422, .bundleInvalid: 422, .bundleTooLarge: 413, .projectionFailed: 500,
 
         .internal: 500,

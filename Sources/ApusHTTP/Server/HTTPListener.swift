@@ -46,6 +46,10 @@ public final class HTTPListener {
     private enum State {
         case fresh
         case listening
+        /// ``handOver()`` was called; the socket is let go at the end of this turn. To `handedOver`, `stopAsked`.
+        case handOverAsked
+        /// Another process takes the new connections; each answer closes its own. To `stopAsked`.
+        case handedOver
         /// ``stop(withinMilliseconds:whenDone:)`` was called; the socket closes at the end of this turn.
         case stopAsked
         /// No new connection is taken; what runs may finish.
@@ -69,11 +73,14 @@ public final class HTTPListener {
     private var idle: LoopIdle?
     private var whenStopped: (() -> Void)?
     private var mustStopNow = false
+    private var closesIdle = true
     /// Exchanges with something new for the library.
     private var toSettle: [HTTPExchange] = []
     /// Suspended exchanges: their sockets are in nobody's epoll, so a client that leaves is noticed only by our watch.
     private var waiting: Set<HTTPExchange> = []
     private var connections: [ObjectIdentifier: HTTPConnection] = [:]
+    /// Exchanges whose answer comes in parts and is not over.
+    var streaming: Set<HTTPExchange> = []
     private var bodiesHeld = 0
     private var requestsInThisTurn = 0
 
@@ -86,12 +93,14 @@ public final class HTTPListener {
         self.onRequest = onRequest
     }
 
+    /// Exchanges whose answer comes in parts and is not over: what must be looked at again when a right ends.
+    public var streams: [HTTPExchange] { Array(self.streaming) }
     /// Connections that are open now.
     public var connectionCount: Int { self.connections.count }
     var isStopping: Bool {
         switch self.state {
         case .fresh, .listening: false
-        case .stopAsked, .finishing, .stopped: true
+        case .handOverAsked, .handedOver, .stopAsked, .finishing, .stopped: true
         }
     }
 
@@ -126,15 +135,29 @@ public final class HTTPListener {
 
     /// Takes no new connection, lets what runs finish for so long, then breaks it off and closes.
     /// - Parameter whenDone: called on the loop once nothing of the listener is left.
-    public func stop(withinMilliseconds milliseconds: UInt64, whenDone: @escaping () -> Void) {
-        guard self.state == .listening else {
-            if self.state == .fresh { whenDone() }
-            return
+    /// - Parameter closesIdle: connections that wait for their next request are closed at once; otherwise each gets an answer to
+    ///   it, as long as there is time, so that none is closed under a request that is on its way.
+    public func stop(
+        withinMilliseconds milliseconds: UInt64, closesIdle: Bool = true, whenDone: @escaping () -> Void
+    ) {
+        switch self.state {
+        case .fresh: return whenDone()
+        case .stopAsked, .finishing, .stopped: return
+        case .listening, .handOverAsked, .handedOver: break
         }
         self.state = .stopAsked
+        self.closesIdle = closesIdle
         self.whenStopped = whenDone
         self.stopTimer?.start(milliseconds: milliseconds)
         // Not here: this may be a callback of the library, which must not be entered again.
+        self.idle?.start()
+    }
+
+    /// Lets go of the socket for another process that holds it too: who connects from now on waits for that one. What is connected
+    /// is served on, and each answer closes its connection. Then comes ``stop(withinMilliseconds:closesIdle:whenDone:)``.
+    public func handOver() {
+        guard self.state == .listening else { return }
+        self.state = .handOverAsked
         self.idle?.start()
     }
 
@@ -181,6 +204,10 @@ public final class HTTPListener {
     }
 
     private func goOnStopping() {
+        if self.state == .handOverAsked {
+            self.state = .handedOver
+            self.letGoOfSocket()
+        }
         if self.state == .stopAsked { self.closeSocket() }
         if self.state == .finishing, self.connections.isEmpty || self.mustStopNow { self.finish() }
     }
@@ -189,13 +216,18 @@ public final class HTTPListener {
     private func closeSocket() {
         self.state = .finishing
         for _ in 0..<Limits.HTTP.roundsBeforeClose { self.run() }
-        let socket = MHD_quiesce_daemon(self.daemon)
-        if socket >= 0 { close(socket) }
-        for connection in self.connections.values {
+        self.letGoOfSocket()
+        for connection in self.connections.values where self.closesIdle {
             // What was sent before can still be read, then comes the end.
             if case .awaitingHead = connection.phase { shutdown(connection.socket, CInt(SHUT_RD)) }
         }
         self.run()
+    }
+
+    private func letGoOfSocket() {
+        // Given back once only.
+        let socket = MHD_quiesce_daemon(self.daemon)
+        if socket >= 0 { close(socket) }
     }
 
     private func finish() {
@@ -404,36 +436,9 @@ public final class HTTPListener {
         exchange.reserved = 0
         if let connection = connectionState(exchange.connection) {
             connection.phase = .awaitingHead(since: self.now)
-            if self.state == .finishing { shutdown(connection.socket, CInt(SHUT_RD)) }
+            if self.state == .finishing, self.closesIdle { shutdown(connection.socket, CInt(SHUT_RD)) }
         }
         exchange.leave(wasComplete: code == .REQUEST_TERMINATED_COMPLETED_OK)
-    }
-}
-
-/// A certificate as the library wants it: texts that stay where they are as long as its listener lives.
-private final class TLSCredentials {
-    let chain: UnsafeMutablePointer<CChar>
-    let key: UnsafeMutablePointer<CChar>
-    /// What GnuTLS calls secure today, without the versions that browsers have given up.
-    let priorities: UnsafeMutablePointer<CChar>
-
-    init(_ certificate: HTTPCertificate) {
-        func text(_ bytes: some Sequence<UInt8>) -> UnsafeMutablePointer<CChar> {
-            let bytes = Array(bytes)
-            let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
-            for (index, byte) in bytes.enumerated() { copy[index] = CChar(bitPattern: byte) }
-            copy[bytes.count] = 0
-            return copy
-        }
-        self.chain = text(certificate.chain)
-        self.key = text(certificate.key)
-        self.priorities = text("SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2".utf8)
-    }
-
-    deinit {
-        // A freed key must not wait in memory for somebody to find it.
-        explicit_bzero(self.key, strlen(self.key))
-        for text in [self.chain, self.key, self.priorities] { text.deallocate() }
     }
 }
 

@@ -14,6 +14,8 @@ internal import Synchronization
 /// a key.
 public final class EmbeddedLog: EventLog {
     public static let fileName = "log.mdb"
+    /// The newest format that this version writes and reads.
+    public static var format: UInt32 { LogTables.format }
 
     public let identity: UInt64
     private let configuration: EmbeddedLogConfiguration

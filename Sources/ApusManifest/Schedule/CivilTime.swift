@@ -1,4 +1,5 @@
-/// A minute on the calendar and the clock of some place: what a cron line speaks of. Which moment it is, a time zone says.
+/// A minute on the calendar and the clock of some place: what a cron line speaks of. Which moment it is, a time zone
+/// says.
 public struct CivilTime: Sendable, Hashable, Comparable {
     /// Minutes since 1970-01-01 00:00 of the same calendar.
     public let minutes: Int64

@@ -39,7 +39,8 @@ struct CronField {
             ends = first...last
             if parts.count == 2, words.count == 1 {
                 throw self.wrong(
-                    "`\(text)` has a step and no range", "`\(body)-\(self.range.upperBound)/\(parts[1])` or `*/\(parts[1])`")
+                    "`\(text)` has a step and no range",
+                    "`\(body)-\(self.range.upperBound)/\(parts[1])` or `*/\(parts[1])`")
             }
         }
         var step = 1
@@ -58,7 +59,9 @@ struct CronField {
         if let number = Self.number(text), self.range.contains(number) { return number }
         // What other schedulers know: told apart, since the line may be right elsewhere.
         if lower == "?" { throw self.wrong("is `?`, which is not supported", "`*`") }
-        if lower.contains("#") || ["l", "w", "lw"].contains(lower) || (Self.number(text.dropLast()) != nil && "LWlw".contains(text.suffix(1))) {
+        if lower.contains("#") || ["l", "w", "lw"].contains(lower)
+            || (Self.number(text.dropLast()) != nil && "LWlw".contains(text.suffix(1)))
+        {
             throw self.wrong("is `\(text)`: L, W and # are not supported", self.expected)
         }
         throw self.wrong("is `\(text)`", self.expected)

@@ -2,8 +2,10 @@ internal import ApusCore
 
 /// A cron line as values: when, on the calendar and the clock of some place, something is due.
 ///
-/// Five fields: minute, hour, day of the month, month, day of the week; each `*`, a number, a name, a range, a step of a range, or
-/// a list of these. Where both day fields restrict, a day that either of them names counts, as in Vixie's cron; a field that begins
+/// Five fields: minute, hour, day of the month, month, day of the week; each `*`, a number, a name, a range, a step of
+/// a range, or
+/// a list of these. Where both day fields restrict, a day that either of them names counts, as in Vixie's cron; a field
+/// that begins
 /// with `*` does not restrict, also with a step, and then both must hold.
 public struct CronSchedule: Sendable, Equatable, CustomStringConvertible {
     /// As it was written.
@@ -48,7 +50,8 @@ public struct CronSchedule: Sendable, Equatable, CustomStringConvertible {
             guard let line = Self.macros[words[0].lowercased()] else {
                 let known = Self.macros.keys.sorted()
                 let hint = Suggestion.hint(for: String(words[0]), among: known)
-                throw CronError(message: "`\(words[0])` is unknown, expected one of \(known.joined(separator: ", "))\(hint)")
+                throw CronError(
+                    message: "`\(words[0])` is unknown, expected one of \(known.joined(separator: ", "))\(hint)")
             }
             return line.split(separator: " ")
         }
@@ -59,7 +62,8 @@ public struct CronSchedule: Sendable, Equatable, CustomStringConvertible {
         return words
     }
 
-    /// Whether it is due in every hour of its days. Such a schedule follows the hours that pass, others what the clock shows: see
+    /// Whether it is due in every hour of its days. Such a schedule follows the hours that pass, others what the clock
+    /// shows: see
     /// the days on which clocks change.
     public var isEveryHour: Bool { self.hours == 0xFF_FFFF }
 

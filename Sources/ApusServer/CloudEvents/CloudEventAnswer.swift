@@ -34,10 +34,12 @@ struct CloudEventAnswer {
     /// The result of an invocation. In binary mode a plain value stays plain: only a function that said something of the event
     /// gives its caller one.
     /// - Throws: `result_too_large` for attributes that no head can hold.
-    static func of(_ result: Event, _ call: InvocationCall, accept: AcceptHeader) throws(ApusError) -> CloudEventAnswer {
+    static func of(_ result: Event, _ call: InvocationCall, accept: AcceptHeader) throws(ApusError) -> CloudEventAnswer
+    {
         let type = HeaderValue.contentType(result["datacontenttype"])
         let mode = self.mode(accept, type: type)
-        let isPlain = result.key == nil
+        let isPlain =
+            result.key == nil
             && result.attributes.allSatisfy { $0.kind == .header || $0.name == "datacontenttype" }
         if isPlain, mode == .binary { return CloudEventAnswer(contentType: type, headers: [], body: result.data) }
         let function = call.function
@@ -69,7 +71,7 @@ struct CloudEventAnswer {
 
     private static func inJSON(_ json: [UInt8], _ mode: Mode) -> CloudEventAnswer {
         CloudEventAnswer(
-            contentType: mode.mediaType ?? Problem.mediaType, headers: [],
+            contentType: mode.mediaType ?? "application/json", headers: [],
             body: mode == .batched ? [UInt8(ascii: "[")] + json + [UInt8(ascii: "]")] : json)
     }
 

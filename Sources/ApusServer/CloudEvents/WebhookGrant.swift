@@ -10,13 +10,16 @@ enum WebhookGrant {
 
     /// - Throws: `invalid_argument` for an origin that is no name of a host, or a rate that is none.
     static func headers(origin: String, rate: String?) throws(ApusError) -> [(String, String)] {
-        let isName = (1...253).contains(origin.utf8.count) && origin.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"): true
-            default: ".-:".utf8.contains(byte)
+        let isName =
+            (1...253).contains(origin.utf8.count)
+            && origin.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"):
+                    true
+                default: ".-:".utf8.contains(byte)
+                }
             }
-        }
         guard isName else {
             throw ApusError(.invalidArgument, "\(Self.originHeader): the name of the sender's host is expected")
         }

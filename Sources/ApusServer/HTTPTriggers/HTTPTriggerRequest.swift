@@ -7,7 +7,8 @@ internal import ApusStore
 enum HTTPTriggerRequest {
     /// Never given to a function: what proves who the caller is, what concerns this connection only, and what is said otherwise.
     private static let withheld: Set<String> = [
-        "authorization", "cookie", "proxy-authorization", "connection", "keep-alive", "proxy-connection", "te", "trailer",
+        "authorization", "cookie", "proxy-authorization", "connection", "keep-alive", "proxy-connection", "te",
+        "trailer",
         "transfer-encoding", "upgrade", "expect",
     ]
 
@@ -49,7 +50,9 @@ enum HTTPTriggerRequest {
         }
         for header in head.headers {
             let name = header.name.lowercased()
-            if self.withheld.contains(name) || name.hasPrefix(InternalHeader.prefix) || name.hasPrefix("ce-") { continue }
+            if self.withheld.contains(name) || name.hasPrefix(InternalHeader.prefix) || name.hasPrefix("ce-") {
+                continue
+            }
             attributes.append(Attribute(name, header.value, kind: .header))
         }
         return attributes

@@ -8,6 +8,7 @@ internal import ApusStore
 struct HTTPTriggerTable: Sendable {
     struct Trigger: Sendable {
         var function: ResourceName
+        var name: String
         var isPublic: Bool
         /// What the function is told: GET where a HEAD came for a trigger that names GET alone.
         var method: String
@@ -57,7 +58,7 @@ struct HTTPTriggerTable: Sendable {
     mutating func add(_ trigger: HTTPTriggerManifest, of function: ResourceName) {
         for method in trigger.claims.sorted() {
             let entry = Trigger(
-                function: function, isPublic: trigger.authentication == .public,
+                function: function, name: trigger.name, isPublic: trigger.authentication == .public,
                 method: trigger.methods.contains(method) ? method : "GET")
             self.routers[function.namespace, default: Router()].insert(method, trigger.path.description, entry)
         }

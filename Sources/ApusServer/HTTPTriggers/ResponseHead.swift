@@ -21,7 +21,8 @@ struct ResponseHead: Equatable {
     /// What only the server says: how this connection goes on, and what would hold for all that it serves.
     private static let reserved: Set<String> = [
         "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade", "content-length", "date", "alt-svc", "clear-site-data", "service-worker-allowed",
+        "transfer-encoding", "upgrade", "content-length", "date", "alt-svc", "clear-site-data",
+        "service-worker-allowed",
         "strict-transport-security",
     ]
 

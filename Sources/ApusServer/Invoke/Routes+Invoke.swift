@@ -28,10 +28,6 @@ extension Routes {
     }
 
     private func entry(_ function: ResourceName) throws(ApusError) -> FunctionDirectory.Entry {
-        // The head may have come before the end began, and the body after it.
-        if self.runtime.isStopping {
-            throw ApusError(.shuttingDown, "the server is stopping: try again in a moment")
-        }
         guard let entry = self.runtime.directory[function] else {
             throw ApusError(.functionNotFound, "the function '\(function)' is not deployed: see `apus get functions`")
         }

@@ -37,7 +37,8 @@ extension Routes {
                 (0..<configuration.partitions).contains(partition), offset >= 0
             else {
                 throw ApusError(
-                    .notFound, "an event is at …/events/PARTITION/OFFSET, with a partition of \(configuration.partitions)")
+                    .notFound,
+                    "an event is at …/events/PARTITION/OFFSET, with a partition of \(configuration.partitions)")
             }
             let accept = AcceptHeader(exchange.header("Accept"))
             let place = RecordPlace(TopicPartition(topic, partition), offset)

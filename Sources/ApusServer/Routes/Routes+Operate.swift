@@ -112,7 +112,8 @@ extension Server {
         guard self.bundles.contains(kept.bundle) else {
             throw ApusError(
                 .bundleNotFound,
-                "the bundle of revision \(kept.revision.prefix(12)) of '\(name)' is no longer there: deploy its source again")
+                "the bundle of revision \(kept.revision.prefix(12)) of '\(name)' is no longer there: deploy its source again"
+            )
         }
         guard let layer = kept.layer else { return }
         guard access("\(self.configuration.dataDirectory)/layers/\(layer)", F_OK) == 0 else {

@@ -21,7 +21,9 @@ extension Routes {
             let catalogue = self.server.control.catalogue
             let reply = exchange.reply()
             self.server.shards[0].loop.post {
-                let rows = runner.snapshot().filter { $0.key.function.namespace == namespace }.sorted { $0.key < $1.key }
+                let rows = runner.snapshot().filter { $0.key.function.namespace == namespace }.sorted {
+                    $0.key < $1.key
+                }
                 let items = rows.compactMap { Self.scheduleJSON($0, catalogue) }
                 let json: JSONValue = ["items": .array(items)]
                 reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())

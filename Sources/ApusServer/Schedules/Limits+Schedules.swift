@@ -14,12 +14,14 @@ extension Limits {
         /// The wait after a firing that was refused, doubled each time.
         static let retry = TimeSpan.seconds(1)
         static let retryMax = TimeSpan.seconds(60)
-        /// A clock that goes back further than this was wrong before: what is due counts anew. Less is waited out, so that no time
+        /// A clock that goes back further than this was wrong before: what is due counts anew. Less is waited out, so
+        /// that no time
         /// fires twice.
         static let clockBack = TimeSpan.seconds(3 * 3_600)
         /// How long the timer sleeps at most: a clock that is set is noticed within that.
         static let sleep = TimeSpan.seconds(10)
-        /// Places in the heap of wakes that may be out of date before it is made anew, beside as many as there are triggers.
+        /// Places in the heap of wakes that may be out of date before it is made anew, beside as many as there are
+        /// triggers.
         static let staleWakes = 1_024
         /// Time zones kept in memory.
         static let zones = 2_048

@@ -1,6 +1,7 @@
 internal import ApusManifest
 
-/// The rule at the end of a time zone file: `CET-1CEST,M3.5.0,M10.5.0/3`. It says what holds after the file's last change, for ever.
+/// The rule at the end of a time zone file: `CET-1CEST,M3.5.0,M10.5.0/3`. It says what holds after the file's last
+/// change, for ever.
 struct PosixZone: Sendable, Equatable {
     /// A day of the year and a time on it, by the clock that holds until then.
     struct Moment: Sendable, Equatable {
@@ -27,7 +28,9 @@ struct PosixZone: Sendable, Equatable {
             case .ofYear(let day): return (first + day) * 86_400 + self.time
             case .weekday(let month, let week, let weekday):
                 let start = CivilTime(year: year, month: month, day: 1).dayNumber
-                let next = month == 12 ? CivilTime(year: year + 1, month: 1, day: 1) : CivilTime(year: year, month: month + 1, day: 1)
+                let next =
+                    month == 12
+                    ? CivilTime(year: year + 1, month: 1, day: 1) : CivilTime(year: year, month: month + 1, day: 1)
                 var day = start + Int64((weekday - CivilTime.weekday(ofDay: start) + 7) % 7) + (week - 1) * 7
                 while day >= next.dayNumber { day -= 7 }
                 return day * 86_400 + self.time

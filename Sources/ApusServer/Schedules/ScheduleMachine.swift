@@ -3,11 +3,13 @@ internal import ApusManifest
 
 /// Decides when scheduled triggers fire. No I/O and no clock: `now` is wall time, and may jump either way.
 ///
-/// A firing is one transaction: the invocation together with the state that follows. Until that is durable the state is the old
+/// A firing is one transaction: the invocation together with the state that follows. Until that is durable the state is
+/// the old
 /// one, so that a server that is killed at any moment fires what it had not written, and nothing twice.
 struct ScheduleMachine {
     enum Action: Sendable, Equatable {
-        /// Append the invocation and the state that follows it; then report ``accepted(_:_:now:)`` or ``refused(_:now:)``.
+        /// Append the invocation and the state that follows it; then report ``accepted(_:_:now:)`` or
+        /// ``refused(_:now:)``.
         case fire(Firing)
         /// Append the state.
         case keep(ScheduleState)
@@ -276,9 +278,12 @@ struct ScheduleMachine {
         case (true, .skip): self.skip(key, entry, from: due, now: now)
         case (true, .once):
             let last = entry.plan.clock.last(from: due, through: now)
-            self.fire(key, entry, due: last, missed: self.count(entry, from: due, before: last).count, madeUp: 0, now: now)
+            self.fire(
+                key, entry, due: last, missed: self.count(entry, from: due, before: last).count, madeUp: 0, now: now)
         case (true, .all):
-            guard entry.state.madeUp < Limits.Schedules.madeUp else { return self.skip(key, entry, from: due, now: now) }
+            guard entry.state.madeUp < Limits.Schedules.madeUp else {
+                return self.skip(key, entry, from: due, now: now)
+            }
             self.fire(key, entry, due: due, missed: 0, madeUp: entry.state.madeUp + 1, now: now)
         }
     }

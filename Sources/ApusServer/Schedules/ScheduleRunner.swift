@@ -4,7 +4,8 @@ internal import ApusManifest
 internal import ApusStore
 internal import ApusTelemetry
 
-/// Performs what the schedule machine decides, on a loop: a timer wakes it, firings are given to the queue of invocations.
+/// Performs what the schedule machine decides, on a loop: a timer wakes it, firings are given to the queue of
+/// invocations.
 final class ScheduleRunner: Sendable {
     private let loop: EventLoop
     private let log: any EventLog
@@ -90,7 +91,7 @@ final class ScheduleRunner: Sendable {
             case .functionRemoved(let function):
                 let plans = Plans(function: function.name)
                 self.loop.post { self.applyLater(plans) }
-            case .topicApplied, .topicRemoved, .fateDecided, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .none: break
             }
         }
     }
@@ -138,7 +139,8 @@ final class ScheduleRunner: Sendable {
         self.arm()
     }
 
-    /// The timer counts time that passes, not what the clock is set to: it wakes often enough to notice a clock that was set.
+    /// The timer counts time that passes, not what the clock is set to: it wakes often enough to notice a clock that
+    /// was set.
     private func arm() {
         guard !self.isStopped, let wake = self.machine.nextWake else {
             self.timer?.stop()
@@ -167,7 +169,8 @@ final class ScheduleRunner: Sendable {
 
     private func fire(_ firing: ScheduleMachine.Firing) {
         self.accepting.accept(
-            firing.key.function, firing.event(now: self.clock()), principal: "schedule", along: [firing.following.append]
+            firing.key.function, firing.event(now: self.clock()), principal: "schedule",
+            along: [firing.following.append]
         ) { result in
             self.loop.post { self.fired(firing, result) }
         }

@@ -53,7 +53,9 @@ extension ScheduleState {
 
     private static func json(_ time: Timestamp?) -> JSONValue { time.map { .integer($0.microseconds) } ?? .null }
 
-    var append: LogBatch.Append { LogBatch.Append(topic: .schedule, partition: 0, block: EventBlock.encode(self.event)) }
+    var append: LogBatch.Append {
+        LogBatch.Append(topic: .schedule, partition: 0, block: EventBlock.encode(self.event))
+    }
 
     /// What removes a trigger's record.
     static func removal(_ key: ScheduleKey) -> LogBatch.Append {
@@ -71,7 +73,8 @@ extension ScheduleState {
         self.init(
             key: key, generation: generation, position: Timestamp(microseconds: position),
             next: json["next"]?.integer.map(Timestamp.init(microseconds:)), last: json["last"].flatMap(Last.init),
-            madeUp: json["madeUp"]?.int ?? 0, fired: json["fired"]?.integer ?? 0, skipped: json["skipped"]?.integer ?? 0)
+            madeUp: json["madeUp"]?.int ?? 0, fired: json["fired"]?.integer ?? 0, skipped: json["skipped"]?.integer ?? 0
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 internal import ApusManifest
 
-/// How the clocks of a time zone stand, at any moment. Moments are seconds since 1970-01-01 UTC, offsets seconds east of UTC.
+/// How the clocks of a time zone stand, at any moment. Moments are seconds since 1970-01-01 UTC, offsets seconds east
+/// of UTC.
 struct TimeZoneRules: Sendable, Equatable {
     /// A time between two changes of the offset.
     struct Segment: Sendable, Equatable {
@@ -79,7 +80,8 @@ struct TimeZoneRules: Sendable, Equatable {
         return segment
     }
 
-    /// The moment at which the clock shows `local`: the first of two where it is set back over it, the end of the gap where it is
+    /// The moment at which the clock shows `local`: the first of two where it is set back over it, the end of the gap
+    /// where it is
     /// set forward over it.
     func moment(ofLocal local: Int64) -> Int64 {
         // No clock is more than 26 hours from UTC, so that this segment does not end after `local`.

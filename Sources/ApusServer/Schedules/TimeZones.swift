@@ -3,7 +3,8 @@ internal import ApusManifest
 internal import Glibc
 internal import Synchronization
 
-/// The time zones of this machine, read from Debian's `tzdata` and kept for the life of the process. Calls read files: never from a
+/// The time zones of this machine, read from Debian's `tzdata` and kept for the life of the process. Calls read files:
+/// never from a
 /// loop.
 final class TimeZones: Sendable {
     private let folder: String
@@ -18,7 +19,8 @@ final class TimeZones: Sendable {
         let rules: TimeZoneRules
         do throws(TimeZoneFile.Failure) { rules = try TimeZoneFile.parse(bytes) } catch {
             throw ApusError(
-                .manifestInvalid, "the time zone '\(name)' cannot be used: \(self.folder)/\(name): \(error)", cause: error)
+                .manifestInvalid, "the time zone '\(name)' cannot be used: \(self.folder)/\(name): \(error)",
+                cause: error)
         }
         self.known.withLock { known in
             if known.count < Limits.Schedules.zones { known[name] = rules }
@@ -44,7 +46,8 @@ final class TimeZones: Sendable {
         guard !names.isEmpty else {
             return ApusError(
                 .manifestInvalid,
-                "there is no time zone '\(name.prefix(64))' on the server, nor any other: install the package tzdata there, or use UTC")
+                "there is no time zone '\(name.prefix(64))' on the server, nor any other: install the package tzdata there, or use UTC"
+            )
         }
         let lower = name.lowercased()
         let city = names.first { $0.lowercased().hasSuffix("/\(lower)") }
@@ -85,7 +88,9 @@ final class TimeZones: Sendable {
         guard depth < 3, let directory = opendir("\(self.folder)/\(prefix)") else { return }
         defer { closedir(directory) }
         while names.count < Limits.Schedules.zones, let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            let name = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
             // `posix` repeats all, `right` counts leap seconds; what has a dot or is lower case is no zone.
             guard Self.isWellFormed(name), name.utf8.first.map({ $0 < UInt8(ascii: "a") }) ?? false else { continue }
             let path = prefix.isEmpty ? name : "\(prefix)/\(name)"

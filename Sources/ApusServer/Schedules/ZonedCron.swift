@@ -3,8 +3,10 @@ internal import ApusManifest
 
 /// A cron line in a time zone: which moments it names.
 ///
-/// On days on which clocks change, a line that is due in every hour follows the hours that pass: it runs through both of two hours
-/// of one name, and a time that the clock leaves out is left out. Any other line follows what the clock shows: a time that comes
+/// On days on which clocks change, a line that is due in every hour follows the hours that pass: it runs through both
+/// of two hours
+/// of one name, and a time that the clock leaves out is left out. Any other line follows what the clock shows: a time
+/// that comes
 /// twice counts the first time, and those that the clock leaves out count once, right after the gap.
 struct ZonedCron: Sendable, Equatable {
     var cron: CronSchedule
@@ -19,7 +21,8 @@ struct ZonedCron: Sendable, Equatable {
 
     private func nextByClock(after moment: Int64) -> Int64? {
         var civil = CivilTime(seconds: moment + self.zone.offset(at: moment))
-        // More than one step only where the clock was set: minutes that were there before, or that share the end of a gap.
+        // More than one step only where the clock was set: minutes that were there before, or that share the end of a
+        // gap.
         while let next = self.cron.next(after: civil) {
             let due = self.zone.moment(ofLocal: next.seconds)
             if due > moment { return due }
@@ -34,7 +37,8 @@ struct ZonedCron: Sendable, Equatable {
         while let next = self.cron.next(after: civil) {
             let due = next.seconds - segment.offset
             if due < segment.end { return due }
-            // What this offset would have been due at comes after its end: look on under the next, its first minute included.
+            // What this offset would have been due at comes after its end: look on under the next, its first minute
+            // included.
             let end = segment.end
             segment = self.zone.segment(at: end)
             civil = CivilTime(seconds: end + segment.offset - 1)

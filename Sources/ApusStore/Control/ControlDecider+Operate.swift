@@ -18,7 +18,9 @@ extension ControlDecider {
 
     private func function(_ target: KeptRevision, _ name: ResourceName) throws(ApusError) -> FunctionManifest {
         do throws(ManifestErrors) {
-            if case .function(let function) = try Manifest(json: target.json, namespace: name.namespace), function.name == name {
+            if case .function(let function) = try Manifest(json: target.json, namespace: name.namespace),
+                function.name == name
+            {
                 return function
             }
         } catch {
@@ -51,11 +53,13 @@ extension ControlDecider {
         let names = function.manifest.triggerNames
         guard names.contains(trigger) else {
             let known = names.isEmpty ? "it has none" : "it has \(names.joined(separator: ", "))"
-            throw ApusError(.notFound, "the function '\(target.function)' has no trigger '\(trigger.prefix(64))': \(known)")
+            throw ApusError(
+                .notFound, "the function '\(target.function)' has no trigger '\(trigger.prefix(64))': \(known)")
         }
         guard !function.manifest.triggers.contains(where: { $0.name == trigger && $0.isTable }) else {
             throw ApusError(
-                .invalidArgument, "the trigger '\(trigger)' is a table, which brings no work: pause the function instead")
+                .invalidArgument,
+                "the trigger '\(trigger)' is a table, which brings no work: pause the function instead")
         }
         return function
     }

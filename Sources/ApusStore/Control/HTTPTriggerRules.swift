@@ -24,7 +24,8 @@ struct HTTPTriggerRules {
             for rival in other.httpTriggers {
                 guard let conflict = trigger.conflict(with: rival) else { continue }
                 let path = "\(function.path(ofTrigger: trigger.name)).http"
-                let place = function.locations["\(path).path"].map { "\($0): " } ?? "function '\(function.name)', \(path): "
+                let place =
+                    function.locations["\(path).path"].map { "\($0): " } ?? "function '\(function.name)', \(path): "
                 problems.append(
                     "\(place)\(conflict): the other is of the function '\(other.name)' (trigger '\(rival.name)'); "
                         + "choose another path or other methods, or delete that function")

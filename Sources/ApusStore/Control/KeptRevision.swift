@@ -19,7 +19,8 @@ extension KeptRevision {
     init(_ function: Catalogue.Function) {
         let json = Manifest.function(function.manifest).toJSON()
         self.init(
-            revision: function.revision, generation: function.generation, bundle: function.bundle, layer: function.layer,
+            revision: function.revision, generation: function.generation, bundle: function.bundle,
+            layer: function.layer,
             manifest: String(decoding: json.encoded(), as: UTF8.self), deployed: function.updated)
     }
 
@@ -69,7 +70,8 @@ extension Catalogue {
         guard let first = found.first else {
             throw ApusError(
                 .revisionNotFound,
-                "no revision of '\(name)' that is kept begins with '\(text.prefix(64))': see `apus get revisions \(name.name)`")
+                "no revision of '\(name)' that is kept begins with '\(text.prefix(64))': see `apus get revisions \(name.name)`"
+            )
         }
         guard found.count == 1 else {
             throw ApusError(

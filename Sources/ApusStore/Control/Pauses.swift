@@ -1,7 +1,8 @@
 public import ApusCore
 internal import ApusManifest
 
-/// What an operator paused: a function, or one of its triggers. Records of a kind of their own, so that a deploy undoes none.
+/// What an operator paused: a function, or one of its triggers. Records of a kind of their own, so that a deploy undoes
+/// none.
 public struct PauseTarget: Sendable, Hashable {
     public var function: ResourceName
     /// Nil for the function whole.

@@ -6,7 +6,7 @@ extension Command {
         CommandDescription(
             name: "doctor", summary: "say what this machine can enforce, and what is missing",
             details: """
-                Asks the running server; where none runs, root starts a sandbox nursery for a moment to look. Ends with exit code 1
+                Looks at this machine and at the configuration that `apus serve` would use, then asks the running server; where none runs, root starts a sandbox nursery for a moment to look. Ends with exit code 1
                 when something is missing without which functions do not run.
                 """,
             examples: [
@@ -14,7 +14,8 @@ extension Command {
             ]
         )
     ) { context in
-        let checks = HostChecks().all() + (try IsolationChecks(context: context).all())
+        let configuration = ConfigurationChecks(arguments: context.arguments, environment: context.environment)
+        let checks = HostChecks().all() + configuration.all() + (try IsolationChecks(context: context).all())
         let answer: JSONValue = [
             "fit": .boolean(!checks.contains { $0.state == .missing }),
             "checks": .array(

@@ -23,7 +23,7 @@ struct ErrorReport {
 
     static func exitCode(_ code: ErrorCode) -> Int32 {
         switch code {
-        case .notFound, .functionNotFound, .topicNotFound, .deadLetterNotFound, .bundleNotFound,
+        case .notFound, .functionNotFound, .topicNotFound, .deadLetterNotFound, .bundleNotFound, .revisionNotFound,
             .invocationNotFound:
             3
         case .serverUnreachable: 4
@@ -55,7 +55,7 @@ struct ErrorReport {
     /// Whether each line of a message is a problem of its own.
     private static func listsProblems(_ code: ErrorCode) -> Bool {
         switch code {
-        case .manifestInvalid, .reservedName, .notYetSupported, .topicNotFound: true
+        case .manifestInvalid, .configurationInvalid, .reservedName, .notYetSupported, .topicNotFound: true
         default: false
         }
     }

@@ -41,7 +41,7 @@ struct HostChecks {
                 detail: "functions with dependencies cannot be deployed: apt install python3-pip")
     }
 
-    private func text(_ path: String) -> String? {
+    func text(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { _ = close(descriptor) }

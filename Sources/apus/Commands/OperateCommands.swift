@@ -66,7 +66,8 @@ private struct OperateCommand {
     let context: CommandContext
     private var name: String { self.context.arguments["NAME"] ?? "" }
 
-    private func post(_ verb: String, _ body: JSONValue, headers: [(name: String, value: String)] = []) throws -> JSONValue
+    private func post(_ verb: String, _ body: JSONValue, headers: [(name: String, value: String)] = []) throws
+        -> JSONValue
     {
         let client = try self.context.client()
         var request = APIRequest(.post, client.path("functions", self.name, verb), json: body)

@@ -1,62 +1,60 @@
 internal import ApusCore
 internal import ApusLog
+internal import ApusSandbox
 internal import ApusServer
 internal import ApusTelemetry
-internal import Glibc
 
-/// What the command line and the environment tell a server.
+/// What the configuration file, the environment and the command line tell a server.
 struct ServeOptions {
-    var server: ServerConfiguration
-    var log: EmbeddedLogConfiguration
-    var portFile: String?
-    var logFormat: LogFormat
+    /// How the server's own lines are written.
+    struct Journal: Equatable {
+        var format = LogFormat.text
+        var level = LogLevel.info
+        /// Nil: standard error.
+        var file: String?
+        var maxBytes = 64 << 20
+        var keep = 5
+    }
 
+    var server = ServerConfiguration(dataDirectory: "")
+    var log = EmbeddedLogConfiguration()
+    var journal = Journal()
+    var certificateFile: String?
+    var keyFile: String?
+    var sandboxes = 256
+    var portFile: String?
+    /// Take over from the server that runs.
+    var isUpgrade = false
+    /// Return once the server serves.
+    var isInBackground = false
+
+    init() {}
+
+    /// - Throws: `configuration_invalid` with all that is wrong.
     init(_ arguments: ParsedArguments, _ environment: [String: String]) throws {
-        let folder = arguments["--data"] ?? environment["APUS_DATA"] ?? "/var/lib/apus"
-        self.server = ServerConfiguration(dataDirectory: Self.absolute(folder))
-        let (address, port) = try Self.address(arguments["--listen"] ?? "127.0.0.1:8787")
-        self.server.address = address
-        self.server.port = port
-        self.server.shards = try arguments.integer("--shards", in: 1...Limits.shards) ?? 1
-        self.server.drainSeconds = Int64(try arguments.integer("--drain", in: 0...600) ?? 5)
-        self.server.allowedHosts = arguments.all("--allow-host")
-        self.server.isBehindProxy = arguments.has("--behind-proxy")
+        try Configuration(arguments, environment).apply(to: &self)
+        try self.checkTogether()
         self.server.buildEnvironment = Self.buildEnvironment(environment)
         self.server.version = Version.text
-        self.server.telemetry.endpoint = environment["APUS_TELEMETRY_OTLP_ENDPOINT"]
-        self.log = EmbeddedLogConfiguration()
-        if arguments["--durability"] == "process" { self.log.durability = .process }
-        if let size = arguments["--map-size"] { self.log.mapBytes = try Self.bytes(size) }
-        self.portFile = arguments["--port-file"].map(Self.absolute)
-        self.logFormat = arguments["--log-format"].flatMap(LogFormat.init(rawValue:)) ?? .text
-    }
-
-    private static func absolute(_ path: String) -> String {
-        guard !path.hasPrefix("/") else { return path }
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        guard getcwd(&buffer, buffer.count) != nil else { return path }
-        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) + "/" + path
-    }
-
-    /// `127.0.0.1:8787`, `[::1]:8787`.
-    private static func address(_ text: String) throws(UsageError) -> (String, UInt16) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]),
-            colon != text.startIndex
-        else {
-            throw UsageError("--listen is '\(text)', but an address and a port are expected, as 127.0.0.1:8787")
+        self.portFile = arguments["--port-file"].map(ConfigurationPath.fromHere)
+        self.isUpgrade = arguments.has("--upgrade")
+        self.isInBackground = arguments.has("--background")
+        if self.isInBackground, !self.isUpgrade {
+            throw UsageError("--background goes with --upgrade only; a supervisor starts the first server")
         }
-        let host = text[..<colon]
-        return (host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host), port)
     }
 
-    private static func bytes(_ text: String) throws(UsageError) -> Int {
-        let units: [(String, Int)] = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40), ("", 1)]
-        for (suffix, size) in units where text.hasSuffix(suffix) {
-            guard let count = Int(text.dropLast(suffix.count)), count > 0 else { break }
-            let (bytes, isOver) = count.multipliedReportingOverflow(by: size)
-            if !isOver { return bytes }
+    /// What several fields say together.
+    private func checkTogether() throws(ApusError) {
+        if (self.certificateFile == nil) != (self.keyFile == nil) {
+            let missing = self.keyFile == nil ? "tls.key" : "tls.cert"
+            throw ApusError(.configurationInvalid, "`\(missing)` is missing: TLS needs a certificate and its key")
         }
-        throw UsageError("--map-size is '\(text)', but a size is expected, as 512Mi or 64Gi")
+        if self.certificateFile != nil, self.server.isBehindProxy {
+            throw ApusError(
+                .configurationInvalid,
+                "`behindProxy` says that a proxy ends TLS, and `tls` that this server does: keep one of them")
+        }
     }
 
     /// What pip is told about its index: its own variables and those of proxies.

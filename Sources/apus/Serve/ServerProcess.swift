@@ -5,58 +5,13 @@ internal import ApusLoop
 internal import ApusSandbox
 internal import ApusServer
 internal import ApusTelemetry
+internal import CShims
 internal import Glibc
+internal import Synchronization
 
-/// The life of a server process: what needs root first, then dropping it, then serving until a signal.
+/// The life of a server process: what needs root first, then dropping it, then serving until a signal or a successor.
 enum ServerProcess {
-    static func run(_ options: ServeOptions) throws {
-        // Before any thread exists: threads inherit the mask, and this one waits for the signals.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&signals, signal) }
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-
-        let privileged = try Self.prepareAsRoot(options)
-        let journal = Log(format: options.logFormat)
-        let clock = SystemClock()
-        let log = try EmbeddedLog(
-            directory: options.server.dataDirectory, configuration: options.log, clock: { clock.now })
-        let server = try Server(
-            options.server,
-            Server.Parts(
-                log: log, journal: journal, sockets: privileged.sockets, channels: privileged.channels,
-                report: privileged.report)
-        ) {
-            Self.end(because: journal)
-        }
-        Self.warn(privileged.report, journal)
-        journal.info(
-            "serving on http://\(options.server.address):\(privileged.port)", ["data": options.server.dataDirectory])
-        if let file = privileged.portFile {
-            do throws(ApusError) { try Self.write(privileged.port, to: file) } catch {
-                server.stop()
-                throw error
-            }
-        }
-
-        var received: CInt = 0
-        while sigwait(&signals, &received) != 0 || received == SIGHUP {}
-        journal.info("stopping", ["signal": "\(received)"])
-        server.stop()
-        journal.info("stopped")
-    }
-
-    /// What only root can do, done before any thread exists.
-    private struct Privileged {
-        var sockets: [CInt]
-        var port: UInt16
-        var channels: [CInt]
-        var report: HostReport
-        var portFile: CInt?
-    }
-
-    private static func prepareAsRoot(_ options: ServeOptions) throws(ApusError) -> Privileged {
-        let configuration = options.server
+    static func run(_ options: ServeOptions, _ supervisor: Supervisor) throws {
         guard geteuid() == 0 else {
             throw ApusError(
                 .needsRoot,
@@ -64,54 +19,117 @@ enum ServerProcess {
             )
         }
         try Privileges.closeInherited()
-        try configuration.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
-        let files = try InstalledFiles.locate()
-        try Privileges.prepare()
-        let portFile = try options.portFile.map { (path) throws(ApusError) in try Self.openPortFile(path) }
-        var sockets: [CInt] = []
-        var port = configuration.port
-        for index in 0..<configuration.shards {
-            let socket = try ListeningSocket.open(
-                address: configuration.address, port: port, reusePort: configuration.shards > 1, joins: index > 0)
-            port = ListeningSocket.port(of: socket)
-            sockets.append(socket.release())
+        // Who started it goes on once the server serves; everything from here on happens in the child.
+        let starter = options.isInBackground ? try Starter(supervisor) : nil
+        let signals = try Signals()
+        let start = try PrivilegedStart(options)
+        let journal = try Self.journal(options)
+        var configuration = options.server
+        configuration.certificate = start.certificate
+        configuration.port = start.port
+        let clock = SystemClock()
+        let log = try EmbeddedLog(
+            directory: configuration.dataDirectory, configuration: options.log, clock: { clock.now })
+        let handOver = try Self.handOver(configuration, start, journal)
+        let server = try Server(
+            configuration,
+            Server.Parts(
+                log: log, journal: journal, sockets: start.sockets, channels: start.channels, report: start.report)
+        ) {
+            Self.end(because: journal)
         }
-        try DataDirectory.prepareFolder(configuration.dataDirectory)
-        let nursery = try Nursery.start(
-            Nursery.Configuration(
-                executable: files.nursery, dataDirectory: configuration.dataDirectory, runtimes: files.runtimes,
-                profiles: files.profiles,
-                // One line more than shards: builds have their own.
-                shards: configuration.shards + 1
-            )
-        )
-        try DataDirectory.prepare(
-            configuration.dataDirectory, user: nursery.report.serverUser, group: nursery.report.serverGroup)
-        try Privileges.drop(to: nursery.report)
-        return Privileged(
-            sockets: sockets, port: port, channels: nursery.channels, report: nursery.report,
-            portFile: portFile
-        )
+        Self.announce(configuration, start, journal)
+        for problem in server.problems { journal.warning("not ready: \(problem)") }
+        do throws(ApusError) {
+            if let file = start.portFile { try Self.write(start.port, to: file) }
+        } catch {
+            server.stop()
+            throw error
+        }
+        do throws(ApusError) { try start.takeOver?.confirm() } catch {
+            journal.warning("the old server did not hear that this one serves", ["reason": error.message])
+        }
+        if let starter {
+            starter.succeed()
+        } else {
+            // A successor in the foreground is no child of its supervisor's choosing: it says which process counts.
+            let told =
+                start.takeOver == nil ? supervisor.tell("READY=1") : supervisor.tell("MAINPID=\(getpid())", "READY=1")
+            if !told { journal.warning("the supervisor at NOTIFY_SOCKET could not be told that the server is ready") }
+        }
+        try Self.live(server, signals, handOver, journal, supervisor)
     }
 
-    /// As root, in a folder where others may write: never through a link, and only a regular file with one name is emptied.
-    private static func openPortFile(_ path: String) throws(ApusError) -> CInt {
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0o644)
-        var status = stat()
-        if descriptor >= 0, fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
-            ftruncate(descriptor, 0) == 0
-        {
-            return descriptor
+    /// Serves until a signal or a successor.
+    private static func live(
+        _ server: Server, _ signals: Signals, _ handOver: HandOver, _ journal: Log, _ supervisor: Supervisor
+    ) throws(ApusError) {
+        while true {
+            Self.wait(for: [signals.descriptor] + handOver.descriptors, milliseconds: 1_000)
+            switch signals.next() {
+            case .stop(let number):
+                journal.info("stopping", ["signal": "\(number)"])
+                supervisor.tell("STOPPING=1")
+                handOver.closeSockets()
+                server.stop()
+                journal.info("stopped")
+                return
+            case .reopen:
+                journal.reopen()
+                journal.info("the log file is open anew")
+            case nil: break
+            }
+            guard handOver.advance() else { continue }
+            server.release()
+            // Before the other one serves: it may take this one's place in every other way.
+            let lingering = Lingering(server)
+            do throws(ApusError) { try handOver.released() } catch {
+                journal.error("the upgrade failed after this server had let go", ["reason": error.message])
+                _exit(1)
+            }
+            journal.info("another server goes on; this one closes the connections it has left")
+            lingering.wait(signals)
+            server.endTelemetry()
+            // Loops still run: nothing may run the process's exit handlers under them.
+            _exit(0)
         }
-        let reason = descriptor < 0 ? String(cString: strerror(errno)) : "it is not a regular file with one name"
-        if descriptor >= 0 { close(descriptor) }
-        throw ApusError(.invalidArgument, "cannot write the port to '\(path)': \(reason); give another --port-file")
     }
 
-    private static func warn(_ report: HostReport, _ journal: Log) {
-        for line in report.lines where !line.isEnforced {
+    private static func wait(for descriptors: [CInt], milliseconds: CInt) {
+        var interests = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        poll(&interests, nfds_t(interests.count), milliseconds)
+    }
+
+    private static func journal(_ options: ServeOptions) throws(ApusError) -> Log {
+        let journal = options.journal
+        guard let path = journal.file else { return Log(level: journal.level, format: journal.format) }
+        let file = try LogFile(path: path, maxBytes: journal.maxBytes, keep: journal.keep)
+        return Log(level: journal.level, format: journal.format, file: file)
+    }
+
+    private static func handOver(
+        _ configuration: ServerConfiguration, _ start: PrivilegedStart, _ journal: Log
+    ) throws(ApusError) -> HandOver {
+        try HandOver(
+            folder: configuration.dataDirectory, sockets: start.sockets,
+            offer: HandOverMessage.Offer(
+                release: Version.text, process: Int64(getpid()), address: configuration.address,
+                port: Int64(start.port), shards: Int64(configuration.shards), logFormat: Int64(EmbeddedLog.format)),
+            journal: journal)
+    }
+
+    private static func announce(_ configuration: ServerConfiguration, _ start: PrivilegedStart, _ journal: Log) {
+        for line in start.report.lines where !line.isEnforced {
             journal.warning("isolation layer missing: \(line.name)", ["detail": line.detail])
         }
+        let url = ListenAddress.url(
+            configuration.address, start.port, isEncrypted: configuration.certificate != nil)
+        journal.info(
+            "serving on \(url)",
+            [
+                "data": configuration.dataDirectory, "version": Version.text,
+                "after": start.takeOver.map { "process \($0.offer.process)" } ?? "a start",
+            ])
     }
 
     private static func end(because journal: Log) {
@@ -127,6 +145,83 @@ enum ServerProcess {
             throw ApusError(
                 .invalidArgument,
                 "cannot write the port file: \(String(cString: strerror(errno))); give another --port-file")
+        }
+    }
+}
+
+/// The process that asked for a server in the background, and waits in ``apus_continue_in_background(_:)`` to hear of it.
+private struct Starter {
+    private let report: CInt
+
+    /// Goes on in a child.
+    init(_ supervisor: Supervisor) throws(ApusError) {
+        let report =
+            if let address = supervisor.address {
+                apus_continue_in_background(address)
+            } else {
+                apus_continue_in_background(nil)
+            }
+        guard report >= 0 else {
+            throw ApusError(.internal, "no process for the background: \(String(cString: strerror(-report)))")
+        }
+        self.report = report
+    }
+
+    func succeed() {
+        // Nobody waits any more when that process was killed; the server serves all the same.
+        var code: UInt8 = 0
+        _ = Glibc.write(self.report, &code, 1)
+        close(self.report)
+    }
+}
+
+/// The signals a server knows, blocked in every thread and taken by the main one.
+private struct Signals {
+    enum Order {
+        case stop(CInt)
+        /// The log file was moved away.
+        case reopen
+    }
+
+    let descriptor: CInt
+
+    /// Before any thread exists: threads inherit the mask.
+    init() throws(ApusError) {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] { sigaddset(&signals, signal) }
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
+        self.descriptor = apus_signal_descriptor(&signals)
+        guard self.descriptor >= 0 else {
+            throw ApusError(.internal, "no descriptor for signals: \(String(cString: strerror(-self.descriptor)))")
+        }
+    }
+
+    /// - Returns: nil when none waits.
+    func next() -> Order? {
+        switch apus_next_signal(self.descriptor) {
+        case SIGHUP, SIGUSR1: .reopen
+        case let number where number > 0: .stop(number)
+        default: nil
+        }
+    }
+}
+
+/// A server that let go, while the last of its connections close.
+private final class Lingering: Sendable {
+    private let left: Atomic<Int>
+
+    init(_ server: Server) {
+        self.left = Atomic(server.shardCount)
+        server.linger { self.left.subtract(1, ordering: .releasing) }
+    }
+
+    /// Until the last is closed, or a signal says that it is enough.
+    func wait(_ signals: Signals) {
+        while self.left.load(ordering: .acquiring) > 0 {
+            var interest = pollfd(fd: signals.descriptor, events: Int16(POLLIN), revents: 0)
+            poll(&interest, 1, Limits.Serve.lingerStepMilliseconds)
+            if case .stop = signals.next() { return }
         }
     }
 }

@@ -12,11 +12,14 @@ final class TestServer: Sendable {
     // SAFETY: touched on the loop only, through `onLoop`.
     nonisolated(unsafe) private var listener: HTTPListener?
 
+    /// - Parameter shared: listening already, and served by somebody else too.
     init(
+        shared: CInt? = nil,
         configure: @escaping @Sendable (inout HTTPListener.Configuration) -> Void = { _ in },
         handler: @escaping @Sendable (HTTPExchange) -> Void
     ) throws {
-        let socket = try ListeningSocket.open(port: 0)
+        let socket: OwnedDescriptor
+        if let shared { socket = OwnedDescriptor(adopting: shared) } else { socket = try ListeningSocket.open(port: 0) }
         self.port = ListeningSocket.port(of: socket)
         let descriptor = socket.release()
         let failure = self.onLoop { () -> ApusError? in
@@ -47,6 +50,22 @@ final class TestServer: Sendable {
         let signal = Signal<Bool>()
         self.loop.post {
             self.listener?.stop(withinMilliseconds: milliseconds) { signal.send(true) }
+        }
+        return signal
+    }
+
+    func handOver() {
+        _ = self.onLoop {
+            self.listener?.handOver()
+            return true
+        }
+    }
+
+    /// Begins a stop that keeps idle connections for their next request.
+    func beginLinger(withinMilliseconds milliseconds: UInt64) -> Signal<Bool> {
+        let signal = Signal<Bool>()
+        self.loop.post {
+            self.listener?.stop(withinMilliseconds: milliseconds, closesIdle: false) { signal.send(true) }
         }
         return signal
     }

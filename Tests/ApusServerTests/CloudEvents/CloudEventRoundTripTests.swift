@@ -12,15 +12,20 @@ private struct EventGenerator {
     var random: SeededGenerator
 
     private static let texts = [
-        "a", "k 1", "€", "😀", "\"", "\\", "\"x\"", "%", "%41", "a\u{301}", "ÄÖ ß", "0", " ", "1.5", "true", "\u{FFFD}", "日本",
+        "a", "k 1", "€", "😀", "\"", "\\", "\"x\"", "%", "%41", "a\u{301}", "ÄÖ ß", "0", " ", "1.5", "true", "\u{FFFD}",
+        "日本",
     ]
-    private static let sources = ["/s", "https://example.com/a?b=1#c", "urn:uuid:1", "/a%20b", "größe/ä", "mailto:a@b.c"]
+    private static let sources = [
+        "/s", "https://example.com/a?b=1#c", "urn:uuid:1", "/a%20b", "größe/ä", "mailto:a@b.c",
+    ]
     private static let types = [
-        "application/json", "application/json; charset=utf-8", "text/plain", "text/plain; charset=latin1", "application/a+json",
+        "application/json", "application/json; charset=utf-8", "text/plain", "text/plain; charset=latin1",
+        "application/a+json",
         "image/png", "text/html; charset=UTF-8", "text/json",
     ]
     private static let values = [
-        "1e400", "-0", "1.10", "12345678901234567890123", "null", "true", #""€\u0041""#, #"{"a":1 , "b":[ 1 ,2]}"#, "[]", #""\ud83d\ude00""#,
+        "1e400", "-0", "1.10", "12345678901234567890123", "null", "true", #""€\u0041""#, #"{"a":1 , "b":[ 1 ,2]}"#,
+        "[]", #""\ud83d\ude00""#,
     ]
 
     mutating func one<Element>(_ choices: [Element]) -> Element {
@@ -36,7 +41,8 @@ private struct EventGenerator {
         ]
         if self.happens(2) { attributes.append(Attribute("subject", self.one(Self.texts))) }
         if self.happens(3) {
-            attributes.append(Attribute("time", "2026-01-31T12:00:00.\(self.random.next() % 1_000_000)Z", kind: .timestamp))
+            attributes.append(
+                Attribute("time", "2026-01-31T12:00:00.\(self.random.next() % 1_000_000)Z", kind: .timestamp))
         }
         if self.happens(4) { attributes.append(Attribute("dataschema", "https://example.com/€", kind: .uri)) }
         for index in 0..<self.random.next() % 3 {
@@ -69,7 +75,8 @@ private struct EventGenerator {
         event.attributes.append(Attribute("datacontenttype", type))
         let isJSON = MediaType(parsing: type)?.isJSON ?? false
         event.data =
-            isJSON ? Array(self.one(Self.values).utf8)
+            isJSON
+            ? Array(self.one(Self.values).utf8)
             : self.happens(2) ? Array(self.one(Self.texts).utf8) : self.random.bytes(Int(self.random.next() % 12))
     }
 }
@@ -89,7 +96,9 @@ private struct EventGenerator {
         for turn in 0..<6_250 {
             let typed = generator.event(isTyped: true)
             let json = CloudEventEncoder.json(typed, Self.defaults)
-            guard self.isSame(try Sent.structured(bytes: json), typed, "structured \(turn) of seed \(seed)") else { return }
+            guard self.isSame(try Sent.structured(bytes: json), typed, "structured \(turn) of seed \(seed)") else {
+                return
+            }
             let plain = generator.event(isTyped: false)
             guard self.isSame(try self.binary(plain), plain, "binary \(turn) of seed \(seed)") else { return }
             let body = [UInt8(ascii: "[")] + json + [UInt8(ascii: ",")] + CloudEventEncoder.json(plain, Self.defaults)
@@ -130,7 +139,9 @@ private struct EventGenerator {
         }
         // What a function returns may say nothing, or what no event may say.
         let odd = Event(
-            attributes: ["id", "type", "source", "subject", "dataschema", "time", "Upper", "a-b"].map { Attribute($0, "") },
+            attributes: ["id", "type", "source", "subject", "dataschema", "time", "Upper", "a-b"].map {
+                Attribute($0, "")
+            },
             data: [1])
         let json = try JSONValue.parse(CloudEventEncoder.json(odd, Self.defaults))
         #expect(try evaluator.mismatch(json, schema) == nil, "\(json)")

@@ -56,7 +56,8 @@ import Testing
     func otherFormatsAndCharacterSetsAreUnsupported(type: String) {
         expectRefusal(.unsupportedMediaType) { () throws(ApusError) in
             try CloudEventDecoder.events(
-                headers: [HTTPHeader("Content-Type", type)], body: Array("[]".utf8), defaults: Sent.defaults).count
+                headers: [HTTPHeader("Content-Type", type)], body: Array("[]".utf8), defaults: Sent.defaults
+            ).count
         }
     }
 
@@ -66,7 +67,8 @@ import Testing
     }
 
     @Test func textOfAnotherCharacterSetGoesAsBytes() {
-        let event = Event(attributes: [Attribute("datacontenttype", "text/plain; charset=latin1")], data: Array("é".utf8))
+        let event = Event(
+            attributes: [Attribute("datacontenttype", "text/plain; charset=latin1")], data: Array("é".utf8))
         let json = String(decoding: CloudEventEncoder.json(event, Sent.defaults), as: UTF8.self)
         #expect(json.contains("data_base64"))
     }
@@ -79,7 +81,9 @@ import Testing
         #expect(grant.map(\.1) == ["eventemitter.example.com", "*"])
     }
 
-    @Test(arguments: [("", nil), ("a b", nil), ("a\r\nb", nil), ("a.b", "0"), ("a.b", "-1"), ("a.b", "fast")] as [(String, String?)])
+    @Test(
+        arguments: [("", nil), ("a b", nil), ("a\r\nb", nil), ("a.b", "0"), ("a.b", "-1"), ("a.b", "fast")]
+            as [(String, String?)])
     func aHandshakeThatSaysNothingIsRefused(origin: String, rate: String?) {
         expectRefusal(.invalidArgument) { () throws(ApusError) in
             try WebhookGrant.headers(origin: origin, rate: rate).count

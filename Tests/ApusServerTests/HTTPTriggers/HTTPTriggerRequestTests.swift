@@ -7,7 +7,9 @@ import Testing
 @Suite struct HTTPTriggerRequestTests {
     private static let id = InvocationID(high: 1, low: 2)
 
-    private func event(_ headers: [(String, String)], query: String? = nil, body: [UInt8] = []) throws(ApusError) -> Event {
+    private func event(_ headers: [(String, String)], query: String? = nil, body: [UInt8] = []) throws(ApusError)
+        -> Event
+    {
         let head = HTTPTriggerRequest.Head(
             method: "POST", path: "/a/é b", parameters: RouteParameters(names: ["id"], values: ["é b"]),
             rawPath: "/fn/a/%C3%A9%20b", rawQuery: query, headers: headers.map { HTTPHeader($0.0, $0.1) })
@@ -47,13 +49,15 @@ import Testing
 
     @Test func whatProvesWhoTheCallerIsAndWhatIsThePlatformsNeverReachesAFunction() throws {
         let sent = [
-            "Authorization", "Cookie", "Proxy-Authorization", "Connection", "Transfer-Encoding", "TE", "Upgrade", "Expect",
+            "Authorization", "Cookie", "Proxy-Authorization", "Connection", "Transfer-Encoding", "TE", "Upgrade",
+            "Expect",
             "Apus-Http-Method", "APUS-Http-Param-id", "apus-hops", "Keep-Alive",
         ].map { ($0, "secret") }
         let event = try self.event(sent + [("X-Own", "mine"), ("x-own", "again"), ("Host", "h")])
         #expect(
             self.headers(event) == [
-                "apus-http-method: POST", "apus-http-path: /a/é b", "apus-http-param-id: é b", "x-own: mine", "x-own: again",
+                "apus-http-method: POST", "apus-http-path: /a/é b", "apus-http-param-id: é b", "x-own: mine",
+                "x-own: again",
                 "host: h",
             ])
     }

@@ -34,7 +34,8 @@ import Testing
 
     @Test func theMostSpecificPatternAnswers() throws {
         let table = try self.table([
-            ("rest", "/a/{path...}", ["POST"], false), ("one", "/a/{id}", ["POST"], false), ("fixed", "/a/b", ["POST"], false),
+            ("rest", "/a/{path...}", ["POST"], false), ("one", "/a/{id}", ["POST"], false),
+            ("fixed", "/a/b", ["POST"], false),
             ("root", "/", ["GET"], false),
         ])
         #expect(try self.found(table, "POST", "/fn/a/b") == "fixed POST ")
@@ -71,7 +72,10 @@ import Testing
         #expect(isOpen("POST", "/fn/open/7"))
         #expect(!isOpen("POST", "/fn/open/admin") && !isOpen("POST", "/fn/open/%61dmin"))
         #expect(!isOpen("DELETE", "/fn/open/7") && !isOpen("GET", "/fn/open/7") && !isOpen("OPTIONS", "/fn/open/7"))
-        for path in ["/fn/open/7/8", "/fn/open", "/fn/open/..", "/fn/open/%00", "/v1/functions/open/invoke", "/fn//open/7", "/fnopen/7"] {
+        for path in [
+            "/fn/open/7/8", "/fn/open", "/fn/open/..", "/fn/open/%00", "/v1/functions/open/invoke", "/fn//open/7",
+            "/fnopen/7",
+        ] {
             #expect(!isOpen("POST", path), "\(path)")
         }
         #expect(isOpen("POST", "/v1/namespaces/default/fn/open/7"))

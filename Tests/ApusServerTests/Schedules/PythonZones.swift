@@ -39,7 +39,8 @@ struct PythonZones {
         return try self.run(script, questions.map { "\($0.zone) \($0.moment)" }).compactMap { Int64($0) }
     }
 
-    /// For each question the moments that are due, by looking at every minute: of what the clock shows, or of time that passes for
+    /// For each question the moments that are due, by looking at every minute: of what the clock shows, or of time that
+    /// passes for
     /// lines that are due in every hour.
     func schedules(_ questions: [Question]) throws -> [[Int64]] {
         let script = #"""

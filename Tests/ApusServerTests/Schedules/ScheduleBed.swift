@@ -5,7 +5,8 @@ import Testing
 
 @testable import ApusServer
 
-/// A schedule machine with a log that keeps what it was given, in virtual time. A kill leaves the log and makes a new machine.
+/// A schedule machine with a log that keeps what it was given, in virtual time. A kill leaves the log and makes a new
+/// machine.
 struct ScheduleBed {
     enum Fate {
         /// Durable, and reported.

@@ -68,7 +68,11 @@ import Testing
         // Made up for is counted in a row: a firing in time begins a new one.
         bed.pass(.seconds(60))
         bed.jump(.seconds(180))
-        #expect(bed.minutes.suffix(3) == [Int64(Limits.Schedules.madeUp) + 12, Int64(Limits.Schedules.madeUp) + 13, Int64(Limits.Schedules.madeUp) + 14])
+        #expect(
+            bed.minutes.suffix(3) == [
+                Int64(Limits.Schedules.madeUp) + 12, Int64(Limits.Schedules.madeUp) + 13,
+                Int64(Limits.Schedules.madeUp) + 14,
+            ])
         // The bound holds across restarts.
         bed.fate = { _ in .heldDurable }
         for _ in 0..<2 * Limits.Schedules.madeUp {
@@ -108,7 +112,8 @@ import Testing
         #expect(tries == [1, 2, 4, 8, 16, 32, 60, 60, 60])
         // Decided in time, so that it is no missed one, however late it gets through.
         bed.report(try bed.takeHeld(), isAccepted: true)
-        #expect(bed.machine.counters.refused == 9 && bed.machine.counters.fired == 1 && bed.machine.counters.skipped == 0)
+        #expect(
+            bed.machine.counters.refused == 9 && bed.machine.counters.fired == 1 && bed.machine.counters.skipped == 0)
         bed.fate = { _ in .accepted }
         bed.pass(self.hour)
         #expect(bed.minutes == [120])
@@ -290,7 +295,9 @@ import Testing
             case 3:
                 // Those not reported: durable ones were written, the others not.
                 for firing in bed.held.shuffled(using: &random) {
-                    let isDurable = bed.fired.contains { $0.ticket == firing.ticket && $0.key == firing.key && $0.due == firing.due }
+                    let isDurable = bed.fired.contains {
+                        $0.ticket == firing.ticket && $0.key == firing.key && $0.due == firing.due
+                    }
                     bed.report(firing, isAccepted: isDurable)
                 }
                 bed.held = []
@@ -311,7 +318,8 @@ import Testing
                 next = plan.clock.next(after: time)
             }
             let found = fired[plan.key] ?? []
-            // A long row of misfortunes may end in times left out, which are counted; no time fires twice or out of order.
+            // A long row of misfortunes may end in times left out, which are counted; no time fires twice or out of
+            // order.
             let skipped = Int(bed.records[plan.key]?.skipped ?? 0)
             #expect(found.count == expected.count - skipped, "seed \(seed), \(plan.key), \(plan.clock.cron)")
             #expect(zip(found, found.dropFirst()).allSatisfy { $0 < $1 } && Set(found).isSubset(of: expected))
@@ -341,7 +349,8 @@ import Testing
         var state = ScheduleState(key: try ScheduleBed.key("f"), generation: 7, position: ScheduleBed.noon)
         #expect(ScheduleState(state.event) == state)
         state.next = ScheduleBed.noon + .seconds(60)
-        state.last = ScheduleState.Last(due: ScheduleBed.noon, fired: ScheduleBed.noon + .seconds(1), invocation: InvocationID(high: 1, low: 2))
+        state.last = ScheduleState.Last(
+            due: ScheduleBed.noon, fired: ScheduleBed.noon + .seconds(1), invocation: InvocationID(high: 1, low: 2))
         (state.madeUp, state.fired, state.skipped) = (3, 4, 5)
         #expect(ScheduleState(state.event) == state)
         for key in ["a/b", "a/b/c/d", "A/b/c", "a//c", ""] {
@@ -361,7 +370,8 @@ import Testing
         let firing = try #require(bed.fired.first)
         let event = firing.event(now: bed.now)
         #expect(event["id"] == "default/f/schedule/2026-07-28T12:20:00Z" && event["type"] == "dev.apus.schedule")
-        #expect(event["source"] == "/apus/schedules/default/f/schedule" && event["scheduledtime"] == "2026-07-28T12:20:00Z")
+        #expect(
+            event["source"] == "/apus/schedules/default/f/schedule" && event["scheduledtime"] == "2026-07-28T12:20:00Z")
         #expect(event["trigger"] == "schedule" && event["missed"] == "3")
         #expect(text(event.data) == #"{"scheduledTime":"2026-07-28T12:20:00Z","trigger":"schedule","missed":3}"#)
         #expect(throws: Never.self) { try EventBlock.check(event) }

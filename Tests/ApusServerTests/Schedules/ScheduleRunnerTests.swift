@@ -61,7 +61,8 @@ import Testing
             self.folder = folder
             self.clock.set(time)
             self.log = try EmbeddedLog(
-                directory: folder.path, configuration: EmbeddedLogConfiguration()) { SystemClock().now }
+                directory: folder.path, configuration: EmbeddedLogConfiguration()
+            ) { SystemClock().now }
             self.topic = try #require(TopicName(.default, "invocations"))
             try self.log.createTopic(self.topic, TopicConfiguration())
             try self.log.createTopic(.schedule, TopicConfiguration(partitions: 1, isCompacted: true))
@@ -154,7 +155,8 @@ import Testing
     }
 
     @Test func aFiringThatIsRefusedComesThroughLater() throws {
-        let bed = try Bed(ScratchDirectory("schedules"), at: ScheduleBed.noon, try self.catalogue("{schedule: '*/5 * * * *'}"))
+        let bed = try Bed(
+            ScratchDirectory("schedules"), at: ScheduleBed.noon, try self.catalogue("{schedule: '*/5 * * * *'}"))
         bed.accepting.refusal.withLock { $0 = ApusError(.queueFull, "full") }
         bed.advance(to: ScheduleBed.noon + .seconds(300))
         let isTold = waitUntil(seconds: 30) { bed.snapshot().first?.problem == "queue_full" }

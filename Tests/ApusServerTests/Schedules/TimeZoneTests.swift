@@ -8,7 +8,8 @@ import Testing
 @Suite struct TimeZoneTests {
     private let zones = TimeZones()
 
-    /// With several kinds of odd changes: by half an hour, below UTC's day, twice a year in Ramadan, a day left out, DST in winter.
+    /// With several kinds of odd changes: by half an hour, below UTC's day, twice a year in Ramadan, a day left out,
+    /// DST in winter.
     static let names = [
         "Europe/Paris", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Casablanca",
         "Pacific/Apia", "Europe/Dublin", "Asia/Kathmandu", "America/St_Johns", "Pacific/Chatham", "Asia/Tehran",
@@ -21,7 +22,9 @@ import Testing
         var questions: [(zone: String, moment: Int64)] = []
         for zone in Self.names {
             // Until 2200: long after the last change that the files list.
-            for _ in 0..<400 { questions.append((zone, Int64.random(in: -2_000_000_000..<7_258_118_400, using: &random))) }
+            for _ in 0..<400 {
+                questions.append((zone, Int64.random(in: -2_000_000_000..<7_258_118_400, using: &random)))
+            }
             // A second before, at, and after changes, where mistakes hide.
             let rules = try self.zones.zone(zone)
             var moment = Int64(0)
@@ -113,14 +116,18 @@ import Testing
         }
     }
 
-    @Test(arguments: ["../passwd", "Europe/../../etc/passwd", "/etc/passwd", "Europe//Paris", "", "Europe", "tzdata.zi", "a b"])
+    @Test(arguments: [
+        "../passwd", "Europe/../../etc/passwd", "/etc/passwd", "Europe//Paris", "", "Europe", "tzdata.zi", "a b",
+    ])
     func noNameLeavesTheFolder(name: String) {
         expectRefusal(.manifestInvalid, name) { () throws(ApusError) in try self.zones.zone(name) }
     }
 
     @Test(arguments: [("Europe/Pariss", "Europe/Paris"), ("europe/paris", "Europe/Paris"), ("Paris", "Europe/Paris")])
     func anUnknownNameIsToldWithWhatWasMeant(name: String, meant: String) {
-        guard !self.zones.names().isEmpty else { return print("skipped: there is no /usr/share/zoneinfo; install tzdata") }
+        guard !self.zones.names().isEmpty else {
+            return print("skipped: there is no /usr/share/zoneinfo; install tzdata")
+        }
         do throws(ApusError) { _ = try self.zones.zone(name) } catch {
             #expect(error.message == "there is no time zone '\(name)', did you mean `\(meant)`?")
         }
@@ -142,7 +149,9 @@ import Testing
         #expect(throws: Never.self) { try TimeZoneFile.parse(whole) }
         // Every cut, and every byte turned over: an answer or an error, never a trap.
         for count in 0..<whole.count {
-            do throws(TimeZoneFile.Failure) { _ = try TimeZoneFile.parse(Array(whole.prefix(count))) } catch { continue }
+            do throws(TimeZoneFile.Failure) { _ = try TimeZoneFile.parse(Array(whole.prefix(count))) } catch {
+                continue
+            }
             Issue.record("cut at \(count) it was read")
         }
         for index in whole.indices {

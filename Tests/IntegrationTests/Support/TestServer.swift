@@ -13,16 +13,19 @@ final class TestServer {
     private(set) var process: ChildProcess?
     private(set) var port: UInt16 = 0
     private let extra: [String]
-    /// Variables of the server's environment beside those of this process.
-    private let variables: [String: String]
     /// What to run in a mount namespace of the server's own, before it starts: to take something of the host away from it.
     private let preparation: String?
 
+    /// Variables of the servers that are started from here on, beside those of the test.
+    var variables: [String: String]
+    /// What the command line trusts, where the server ends TLS.
+    var authorities: String?
+
     init(arguments: [String] = [], variables: [String: String] = [:], preparation: String? = nil) throws {
+        self.variables = variables
         self.tree = try InstalledTree.path.get()
         self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         self.extra = arguments
-        self.variables = variables
         self.preparation = preparation
         mkdir(self.folder, 0o755)
     }
@@ -34,23 +37,22 @@ final class TestServer {
     }
 
     var data: String { "\(self.folder)/data" }
-    var url: String { "http://127.0.0.1:\(self.port)" }
+    var url: String { "\(self.extra.contains("--tls-cert") ? "https" : "http")://127.0.0.1:\(self.port)" }
     var log: String { (self.process?.output ?? "") + (self.process?.errors ?? "") }
 
     /// Starts the server and waits until `/readyz` says so.
     func start() throws {
         let portFile = "\(self.folder)/port"
         unlink(portFile)
-        let arguments = ["serve", "--data", self.data, "--listen", "127.0.0.1:0", "--port-file", portFile] + self.extra
-        let environment = currentEnvironment().merging(self.variables) { $1 }
+        let arguments = ["serve", "--data", self.data, "--port-file", portFile] + self.listen(port: 0) + self.extra
         let process =
             if let preparation = self.preparation {
                 try ChildProcess(
                     "unshare",
                     ["-m", "bash", "-c", "\(preparation) && exec \"$0\" \"$@\"", "\(self.tree)/bin/apus"] + arguments,
-                    environment: environment, in: self.folder)
+                    environment: self.environment, in: self.folder)
             } else {
-                try ChildProcess("\(self.tree)/bin/apus", arguments, environment: environment, in: self.folder)
+                try ChildProcess("\(self.tree)/bin/apus", arguments, environment: self.environment, in: self.folder)
             }
         self.process = process
         let isUp = try waitUntil(seconds: 30) {
@@ -69,6 +71,48 @@ final class TestServer {
         guard waitUntil(seconds: 30, { self.apus("get", "functions").status == 0 }) else {
             throw ApusError(.notReady, "the server does not answer: \(self.log)")
         }
+    }
+
+    private var environment: [String: String] { currentEnvironment().merging(self.variables) { $1 } }
+
+    private func listen(port: UInt16) -> [String] {
+        self.extra.contains("--listen") ? [] : ["--listen", "127.0.0.1:\(port)"]
+    }
+
+    /// Starts another server that takes this one's place, and waits until this one is gone.
+    /// - Throws: what the new one said when it did not come to that.
+    func upgrade() throws {
+        let old = self.process
+        let portFile = "\(self.folder)/port"
+        unlink(portFile)
+        let arguments =
+            ["serve", "--upgrade", "--data", self.data, "--port-file", portFile] + self.listen(port: self.port)
+            + self.extra
+        let new = try ChildProcess(
+            "\(self.tree)/bin/apus", arguments, environment: self.environment, in: self.folder)
+        let isServing = try waitUntil(seconds: 30) {
+            guard new.isRunning else { throw ApusError(.notReady, "the successor ended: \(new.errors)") }
+            return (try? readFile(portFile))?.contains(0x0A) ?? false
+        }
+        self.process = new
+        guard isServing, old?.wait(seconds: 90) == 0 else {
+            throw ApusError(.notReady, "no upgrade: \(old?.errors ?? "") \(new.errors)")
+        }
+    }
+
+    /// The process that serves this data directory, found by what it holds open: a successor in the background is nobody's child.
+    func successor() throws -> pid_t {
+        guard let directory = opendir("/proc") else { throw ApusError(.internal, "no /proc") }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard let pid = pid_t(name), let words = try? readFile("/proc/\(pid)/cmdline") else { continue }
+            let line = words.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            if line.first == "\(self.tree)/bin/apus", line.contains(self.data) { return pid }
+        }
+        throw ApusError(.notFound, "nobody serves \(self.data)")
     }
 
     func kill9() {
@@ -98,6 +142,7 @@ final class TestServer {
         var environment = currentEnvironment()
         environment["APUS_SERVER"] = self.url
         environment["APUS_DATA"] = self.data
+        environment["APUS_CA"] = self.authorities
         do {
             let child = try ChildProcess(
                 "\(self.tree)/bin/apus", arguments, environment: environment, input: Array(input.utf8), in: self.folder

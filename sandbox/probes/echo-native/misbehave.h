@@ -129,6 +129,15 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         send_frame(DATA, 0, stream, "three", 5);
         return 1;
     }
+    if (!strcmp(mode, "endless")) {
+        unsigned char head[BLOCK_HEAD + sizeof attribute];
+        static unsigned char part[64 * 1024];
+        send_frame(RESULT, MORE | STREAM, stream, head, result_head(head, 0));
+        // Only a CANCEL can come while its one credit is taken.
+        for (struct pollfd watch = {3, POLLIN, 0}; poll(&watch, 1, 0) == 0;) send_frame(DATA, MORE, stream, part, sizeof part);
+        send_frame(DATA, 0, stream, 0, 0);
+        return 1;
+    }
     if (!strcmp(mode, "call")) {
         send_frame(CALL, 0, stream, "{}", 2);
         return 0;

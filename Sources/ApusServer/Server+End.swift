@@ -1,0 +1,74 @@
+internal import ApusCore
+internal import ApusLoop
+internal import Synchronization
+
+/// The end of a server: for good, or so that another one goes on in its place.
+extension Server {
+    /// Why it is not ready, a sentence each, as `/readyz` says; empty when it is.
+    public var problems: [String] {
+        Routes.problems(
+            state: self.state.withLock { $0 }, log: self.log.status, projection: self.projection.failure)
+    }
+
+    /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
+    public func stop() {
+        self.settle(drainSeconds: self.configuration.drainSeconds, keepsListeners: false)
+        for runtime in self.shards { runtime.loop.stop() }
+        self.endTelemetry()
+    }
+
+    /// Last: what the end itself brought is told too.
+    public func endTelemetry() { self.exporter?.stop() }
+
+    /// Lets go of the log and of every sandbox for the server that takes over. That one holds the listening sockets already: who
+    /// connects from now on waits for it. Connections that there are get one more answer each, which closes them.
+    ///
+    /// Blocks until the log is free. Then comes ``linger(_:)``.
+    public func release() {
+        let done = self.shards.map { runtime in
+            let slot = ResultSlot<Bool>()
+            runtime.loop.post { runtime.handOver { slot.fill(true) } }
+            return slot
+        }
+        for slot in done { _ = slot.take() }
+        let seconds = min(self.configuration.drainSeconds, Limits.Server.handOverDrainSeconds)
+        self.settle(drainSeconds: seconds, keepsListeners: true)
+    }
+
+    /// After ``release()``: closes each connection that is left with the answer to its next request, as long as any idle one is kept.
+    /// - Parameter whenDone: called once for each shard, on its loop.
+    public func linger(_ whenDone: @escaping @Sendable () -> Void) {
+        for runtime in self.shards {
+            runtime.loop.post { runtime.linger(milliseconds: Limits.Server.lingerMilliseconds, whenDone) }
+        }
+    }
+
+    /// How many times ``linger(_:)`` says that it is done.
+    public var shardCount: Int { self.shards.count }
+
+    private func settle(drainSeconds: Int64, keepsListeners: Bool) {
+        self.state.withLock { $0 = .stopping }
+        self.invocations.stop()
+        let until = self.clock.now + .seconds(drainSeconds)
+        // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
+        self.projection.endWaiting()
+        for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
+        self.schedules.stop()
+        self.deployer.stop()
+        self.control.stop()
+        let done = self.shards.map { runtime in
+            let slot = ResultSlot<Bool>()
+            runtime.loop.post { runtime.stop(until: until, keepsListener: keepsListeners) { slot.fill(true) } }
+            return slot
+        }
+        for slot in done { _ = slot.take() }
+        let projection = self.projection
+        self.store.run { projection.stop() }
+        self.store.stop()
+        self.reader.stop()
+        // Writes under way are answered to the loops, which must be there to hear it.
+        self.log.close()
+        // Last: what the end itself brought is told too.
+        self.exporter?.stop()
+    }
+}
