@@ -68,7 +68,5 @@ extension Server {
         self.reader.stop()
         // Writes under way are answered to the loops, which must be there to hear it.
         self.log.close()
-        // Last: what the end itself brought is told too.
-        self.exporter?.stop()
     }
 }

@@ -35,6 +35,13 @@ import Testing
         "getInvocation": .namespace([.caller, .reader, .deployer]),
         "getInvocationResult": .namespace([.caller, .reader, .deployer]),
         "listDeadLetters": .namespace([.reader, .deployer]), "getDeadLetter": .namespace([.reader, .deployer]),
+        "getConsole": .open, "getConsoleStyle": .open, "getConsoleCore": .open, "getConsoleViews": .open,
+        "getConsoleMain": .open, "getConsoleIcon": .open,
+        "readEvent": .namespace([.reader, .deployer]), "allowWebhook": .namespace([.producer]),
+        "listDeliveries": .namespace([.reader, .deployer]), "getDelivery": .namespace([.reader, .deployer]),
+        "getStats": .namespace([.reader, .deployer]), "listSchedules": .namespace([.reader, .deployer]),
+        "pauseFunction": .namespace([.deployer]), "resumeFunction": .namespace([.deployer]),
+        "rollbackFunction": .namespace([.deployer]), "warmFunction": .namespace([.deployer]),
         "redriveDeadLetter": .namespace([.deployer]), "dropDeadLetter": .namespace([.deployer]),
     ]
 
