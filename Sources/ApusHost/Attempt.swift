@@ -49,6 +49,8 @@ final class AttemptExtras {
     var result: [UInt8] = []
     /// The length the block will have when it is whole.
     var expectedBytes = 0
+    /// The parts of a streamed result become lines of JSON.
+    var isLines = false
     /// Data of a streamed result so far.
     var partBytes = 0
     /// The records of emitted events.

@@ -56,7 +56,7 @@ extension Shard {
         switch verdict {
         case .publish: state = .succeeded
         case .answer: state = failure == nil ? .succeeded : .failed
-        case .deadLetter: state = .deadLettered
+        case .deadLetter: state = attempt.trigger?.invocations == nil ? .deadLettered : .failed
         case .drop: state = .dropped
         case .retry:
             if let failure { self.notes.failed(attempt.work, self.note(of: attempt, on: channel), last, failure) }
@@ -134,7 +134,7 @@ extension Shard {
                 invocation: trigger.invocation(partition: delivery.partition, offset: delivery.offset))
         note.partition = delivery.partition
         note.offset = delivery.offset
-        note.state = state
+        note.state = trigger.invocations != nil && state == .deadLettered ? .failed : state
         note.settledAt = now
         note.attempts = max(note.attempts, attempts)
         note.fail(failure)

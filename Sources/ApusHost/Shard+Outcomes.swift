@@ -31,6 +31,16 @@ extension Shard {
                     return self.finishRefused(channel, at: index, now: now)
                 }
             }
+            if trigger.invocations != nil {
+                guard
+                    let record = try self.succeededRecord(
+                        delivery, trigger, channel.attempts[index], on: channel, block, now: now)
+                else {
+                    self.refuse(channel, index, self.resultTooLarge(block.count))
+                    return self.finishRefused(channel, at: index, now: now)
+                }
+                outputs.append(record)
+            }
             if !outputs.isEmpty, let source, source.hops >= Limits.hops {
                 self.refuse(
                     channel, index,
@@ -58,6 +68,14 @@ extension Shard {
         Failure(
             .resultTooLarge,
             "the result has \(bytes) bytes; an event on a topic has at most \(Limits.eventBytes): "
+                + "store it elsewhere and return its address"
+        )
+    }
+
+    private func resultTooLarge(_ bytes: Int) -> Failure {
+        Failure(
+            .resultTooLarge,
+            "the result has \(bytes) bytes; of an asynchronous invocation at most \(Limits.eventBytes) are kept: "
                 + "store it elsewhere and return its address"
         )
     }
@@ -124,9 +142,16 @@ extension Shard {
 
     private func close(_ channel: WorkerChannel, at index: Int, now: Timestamp) -> Attempt {
         let attempt = channel.attempts.remove(at: index)
+        self.paused(attempt, on: channel, now: now)
         if channel.attempts.isEmpty { channel.becameIdle(now: now) }
         channel.budget.beginAttempt()
         return attempt
+    }
+
+    /// An attempt of an accepted invocation is over, whatever follows.
+    func paused(_ attempt: Attempt, on channel: WorkerChannel, now: Timestamp) {
+        guard let lane = attempt.trigger?.invocations, case .delivery(let delivery) = attempt.work else { return }
+        lane.paused(delivery.offset, self.timing(of: attempt, on: channel, now: now))
     }
 
     /// Acts on a verdict that needs no result.
@@ -158,10 +183,19 @@ extension Shard {
             self.commits.hold(delivery, outputs)
             return
         } else {
-            self.commits.append(outputs, now: now)
+            self.append(outputs, of: delivery, now: now)
             self.engine.written(delivery)
         }
         self.commits.noteOutcome(now: now)
+    }
+
+    /// The outputs of a delivery join the next write. Of an accepted invocation they are its terminal state with what it emitted.
+    func append(_ outputs: [LogBatch.Append], of delivery: Delivery, now: Timestamp) {
+        guard let trigger = self.triggers[delivery.trigger], let lane = trigger.invocations else {
+            return self.commits.append(outputs, now: now)
+        }
+        self.commits.append(outputs, now: now, owner: delivery.trigger, endsInvocation: true)
+        _ = lane.ended(delivery.offset)
     }
 
     // MARK: dead letters
@@ -190,6 +224,9 @@ extension Shard {
     private func appendDeadLetter(
         _ lost: LostDelivery, _ trigger: TriggerState, _ block: UnsafeRawBufferPointer?, now: Timestamp
     ) {
+        if let lane = trigger.invocations {
+            return self.appendFailedInvocation(lost, trigger, lane, block, now: now)
+        }
         let reason = DeadLetterReason(
             topic: trigger.trigger.topic, partition: lost.delivery.partition, offset: lost.delivery.offset,
             attempts: lost.attempts,

@@ -13,12 +13,14 @@ extension OperationDescription {
         the answer.
         """,
         body: [.json(Schema.anything), Content("*/*")],
-        answers: [Answer(200, "What the function answers.", [Content("*/*")]), Answer(204, "It answers nothing.")],
+        answers: [
+            Answer(200, "What the function answers.", [Content("*/*")]), accepted, Answer(204, "It answers nothing."),
+        ],
         codes: callCodes + [.methodNotAllowed, .notFound, .unauthenticated], isEndless: true)
 
     private static let callCodes: [ErrorCode] = [
         .invalidEvent, .invalidJSON, .unsupportedMediaType, .eventTooLarge, .limitReached, .functionNotFound,
         .notYetSupported, .functionFailed, .functionRejected, .deadlineExceeded, .workerCrashed, .protocolError,
-        .startFailed, .memoryExceeded, .resultTooLarge, .noSlot, .queueFull,
+        .startFailed, .memoryExceeded, .resultTooLarge, .noSlot, .queueFull, .expired, .logFull, .diskFull,
     ]
 }

@@ -93,7 +93,8 @@ struct OperationDescription: Sendable {
 extension OperationDescription {
     /// Descriptions by the id of their operation, in groups as the reference shows them.
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
-        ("Functions", functions), ("HTTP triggers", triggers), ("Topics and events", topics),
+        ("Functions", functions), ("Asynchronous invocations", invocations), ("HTTP triggers", triggers),
+        ("Topics and events", topics),
         ("Dead letters", deadLetters), ("Deployments", deployments), ("Operating", operate),
         ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]

@@ -72,6 +72,7 @@ struct Routes {
         self.addInvoke(to: &table)
         self.addHTTPTriggers(to: &table)
         self.addDeadLetters(to: &table)
+        self.addInvocations(to: &table)
         self.addObserve(to: &table)
         self.addOperate(to: &table)
         self.addSchedules(to: &table)
