@@ -158,7 +158,7 @@ extension Shard {
     }
 
     /// When the log took a record.
-    private static func appendedAt(_ block: UnsafeRawBufferPointer) -> Timestamp {
+    static func appendedAt(_ block: UnsafeRawBufferPointer) -> Timestamp {
         guard block.count >= EventBlock.headBytes else { return .zero }
         return Timestamp(microseconds: block.bytes.littleEndian(at: 0, as: Int64.self))
     }
@@ -180,7 +180,7 @@ extension Shard {
         channel.attempts.insert(
             Attempt(
                 stream: item.dispatch.stream.rawValue, work: item.dispatch.work, number: item.dispatch.attempt,
-                dispatchedAt: now, arrivedAt: waitedSince, appendedAt: arrivedAt,
+                dispatchedAt: now, arrivedAt: waitedSince,
                 isItem: isItem, trigger: item.trigger, source: hasOutputs ? SourceContext(block) : nil))
         self.statistics.dispatched += 1
         item.trigger?.invocations?.began(

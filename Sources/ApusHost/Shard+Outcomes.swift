@@ -53,7 +53,7 @@ extension Shard {
         let attempt = self.close(channel, at: index, now: now)
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
         self.statistics.succeeded += 1
-        let timing = self.concluded(attempt, on: channel, verdict, nil, now: now)
+        let timing = self.concluded(attempt, on: channel, verdict, now: now)
         switch verdict {
         case .publish(let delivery, _):
             self.publish(delivery, outputs, now: now)
@@ -85,7 +85,7 @@ extension Shard {
         let attempt = self.close(channel, at: index, now: now)
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
         self.statistics.succeeded += 1
-        _ = self.concluded(attempt, on: channel, verdict, nil, now: now)
+        _ = self.concluded(attempt, on: channel, verdict, now: now)
         guard case .answer(let request) = verdict else { return self.perform(verdict, failure: nil) }
         self.answerEnd(request, emits: attempt.extras?.emits ?? [])
     }
@@ -135,7 +135,7 @@ extension Shard {
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now)
-        let timing = self.concluded(attempt, on: channel, verdict, failure, now: now)
+        let timing = self.concluded(attempt, on: channel, verdict, failure: failure, now: now)
         if case .answer(let request) = verdict { self.requests[request]?.sink.onTiming(timing) }
         self.perform(verdict, failure: failure)
     }
