@@ -46,7 +46,7 @@ public final class Server: Sendable {
     let shards: [ShardRuntime]
     /// Takes spans; nil when no receiver is configured.
     let tracer: Tracer?
-    private let exporter: OTLPExporter?
+    let exporter: OTLPExporter?
     let topicRates = TopicRates()
     let startedAt: Timestamp
     let state = Mutex(State.starting)
