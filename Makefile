@@ -1,15 +1,17 @@
 # The two commands to know: `make demo` and `make test`. Both install the Debian packages they need, and say so.
 SHELL := /bin/bash
 PREFIX ?= /usr/local
-RELEASE := swift build -c release --static-swift-stdlib
+# The flag that Package.swift may not give to what authors depend on.
+RELEASE := swift build -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
 
-.PHONY: help demo test bench fuzz install release clean packages soak
+.PHONY: help demo test bench fuzz install release clean packages reference soak
 help:
 	@echo "make demo             build, start a server, run examples/semantic-search, end (KEEP=1: keep serving)"
 	@echo "make test             the whole test suite (SUITES='units sandbox' for some of it)"
 	@echo "make bench            all benchmarks, each beside its floor"
 	@echo "make soak             simulator and kill tests with many more seeds"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
+	@echo "make reference        docs/reference/http.md, made again from the code"
 	@echo "make install          bin, libexec, a systemd unit and completions below PREFIX=$(PREFIX) (and DESTDIR)"
 
 packages:
@@ -34,6 +36,11 @@ fuzz: packages
 
 soak: packages
 	@APUS_SOAK=1 APUS_SEEDS=20000 scripts/test build simulation integration
+
+# The page of the HTTP interface, from the table of operations.
+reference: packages
+	@swift build --product apus
+	@.build/debug/apus schema --reference > docs/reference/http.md
 
 install: release
 	@DESTDIR='$(DESTDIR)' scripts/install '$(PREFIX)'

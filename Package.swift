@@ -1,8 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// The settings every Swift target shares.
-let settings: [SwiftSetting] = [
+/// For what authors of functions depend on, also by a tag: a package that is taken by its version may have no unsafe flags.
+/// `make` gives every target the flag for optimising across modules on the command line instead.
+let leanSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
@@ -10,8 +11,10 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .enableUpcomingFeature("InferIsolatedConformances"),
     .treatAllWarnings(as: .error),
-    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
+
+/// The settings every other Swift target shares.
+let settings = leanSettings + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
 
 /// For the modules that an event passes through. Checks of exclusive access at run time took a fifth of the loop's time for each
 /// event; debug builds, and so every test, keep them, and bounds and preconditions stay everywhere.
@@ -45,8 +48,10 @@ let package = Package(
     name: "apus",
     products: [
         .executable(name: "apus", targets: ["apus"]),
+        .library(name: "ApusFunction", targets: ["ApusFunction"]),
         .executable(name: "apus-bench", targets: ["apus-bench"]),
         .executable(name: "nursery", targets: ["nursery"]),
+        .executable(name: "exec-worker", targets: ["exec-worker"]),
         .executable(name: "echo-native", targets: ["echo-native"]),
     ],
     targets: [
@@ -67,7 +72,8 @@ let package = Package(
             cSettings: cSettings),
         .target(name: "CShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
 
-        library("ApusCore", []),
+        .target(name: "ApusCore", swiftSettings: leanSettings),
+        .target(name: "ApusFunction", dependencies: ["ApusCore"], swiftSettings: leanSettings),
         library("ApusJSON", ["ApusCore", "CSimdJSON"]),
         library("ApusCrypto", ["ApusCore", "CGnuTLS"]),
         library("ApusManifest", ["ApusCore", "ApusJSON", "CYAML"]),
@@ -121,11 +127,14 @@ let package = Package(
             linkerSettings: [.linkedLibrary("seccomp"), cOnly]
         ),
         .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings, linkerSettings: [cOnly]),
-
+        .executableTarget(
+            name: "exec-worker", path: "sandbox/runtimes/exec", exclude: ["tests", "README.md"], cSettings: cSettings,
+            linkerSettings: [cOnly]),
         .executableTarget(
             name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings, linkerSettings: [cOnly]),
 
         tests("ApusCoreTests", ["ApusCore"]),
+        tests("ApusFunctionTests", ["ApusFunction", "ApusCore"]),
         tests("ApusJSONTests", ["ApusJSON"]),
         tests("ApusCryptoTests", ["ApusCrypto"]),
         tests("ApusManifestTests", ["ApusManifest", "ApusJSON"]),
@@ -142,14 +151,15 @@ let package = Package(
         tests(
             "ApusServerTests",
             [
-                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLog", "ApusLoop", "ApusManifest", "ApusSandbox",
+                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLog", "ApusLoop", "ApusManifest",
+                "ApusSandbox",
                 "ApusStore", "ApusTelemetry",
                 "CShims", "CSQLite",
             ]
         ),
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
-        tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
+        tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims", "exec-worker"]),
         tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "ApusLoop", "CShims"], exclude: ["Peers"]),
     ],
     cxxLanguageStandard: .cxx17

@@ -25,6 +25,8 @@ public struct LaunchOrder: Sendable, Equatable {
         case fetch = 3
         /// Installs what was fetched: no network, a writable `/out`.
         case build = 4
+        /// The worker for exec: a process for each event, of the command that INIT names.
+        case exec = 5
     }
 
     public enum Isolation: UInt32, Sendable { case standard = 0, hostile = 1 }

@@ -50,7 +50,8 @@ public struct AttemptTiming: Sendable, Equatable {
         let isCold = ready > arrived
         let starting = isCold ? max(.zero, ready - max(arrived, started)) : .zero
         self.init(
-            queued: max(.zero, dispatched - (arrived + starting)), startTier: isCold ? .cold : isWoken ? .woken : .ready,
+            queued: max(.zero, dispatched - (arrived + starting)),
+            startTier: isCold ? .cold : isWoken ? .woken : .ready,
             starting: starting, running: max(.zero, ended - dispatched))
     }
 }

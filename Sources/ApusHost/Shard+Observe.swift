@@ -33,11 +33,15 @@ extension Shard {
         if let trace = attempt.extras?.trace {
             self.trace(trace, of: attempt, on: channel, timing, failure, now: now)
         }
-        if note != nil || attempt.extras?.trace != nil, case .publish(let delivery, _) = verdict {
-            self.settlements.append(
-                Settlement(outcomeAt: now, trace: self.openTraces.removeValue(forKey: delivery), note: note))
+        switch verdict {
+        case .publish(let delivery, _) where note != nil || attempt.extras?.trace != nil:
+            let trace = self.openTraces.removeValue(forKey: delivery)
+            self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: note))
+        // Its trace ends with its dead letter.
+        case .deadLetter: self.settlements.append(Settlement(outcomeAt: now, trace: nil, note: note))
+        case .drop(let delivery, _): self.finishTrace(of: delivery, failure, at: now)
+        default: break
         }
-        if case .drop(let delivery, _) = verdict { self.finishTrace(of: delivery, failure, at: now) }
         return timing
     }
 
@@ -59,7 +63,9 @@ extension Shard {
             return nil
         case .ignore:
             // Past its deadline when it answered: it counts as failed, and what comes of it the engine says next.
-            guard case .delivery(let delivery) = attempt.work, self.triggers[delivery.trigger] != nil else { return nil }
+            guard case .delivery(let delivery) = attempt.work, self.triggers[delivery.trigger] != nil else {
+                return nil
+            }
             var late = last
             late.code = .deadlineExceeded
             let failure = Failure(.deadlineExceeded, "the handler answered after its deadline")

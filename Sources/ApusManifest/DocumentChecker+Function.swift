@@ -9,7 +9,8 @@ extension DocumentChecker {
         guard let spec = document["spec"] else { return nil }
         let runtime = spec["runtime"]?.text.flatMap { FunctionManifest.Runtime(rawValue: $0) }
         self.checkHandler(spec, runtime)
-        self.checkEnvironment(spec)
+        self.checkEnvironment(spec, runtime)
+        if runtime == .exec { self.checkExec(spec) }
         let triggers = self.triggers(spec, namespace)
         let emits = spec["emits"].map { emits in emits.list.compactMap { self.topicName($0, namespace) } }
         let dependencies = self.dependencies(spec, runtime)
@@ -21,7 +22,8 @@ extension DocumentChecker {
         return FunctionManifest(
             name: name, labels: document["metadata"]?["labels"]?.texts ?? [:], about: spec["description"]?.text,
             runtime: runtime,
-            handler: handler, source: spec["source"]?.text ?? ".", dependencies: dependencies,
+            handler: handler, source: spec["source"]?.text ?? ".", build: spec["build"]?.text,
+            dependencies: dependencies,
             environment: spec["env"]?.texts ?? [:],
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
             batch: self.batch(spec),
@@ -48,6 +50,14 @@ extension DocumentChecker {
                     handler.location,
                     "`\(handler.path)` is `\(shown)`, expected a module and a function such as main:embed")
             }
+        case .exec:
+            let program = text.split(separator: " ").first ?? ""
+            if program.isEmpty || program.split(separator: "/").contains("..") {
+                self.checker.fail(
+                    handler.location,
+                    "`\(handler.path)` is `\(YAMLNode.shorten(text))`, expected a command: a path in the bundle or a program of "
+                        + "/usr/bin, and its arguments")
+            }
         case .native:
             let words = text.split(separator: " ")
             let steps = words.first?.split(separator: "/") ?? []
@@ -60,16 +70,17 @@ extension DocumentChecker {
         }
     }
 
-    private mutating func checkEnvironment(_ spec: Checked) {
+    private mutating func checkEnvironment(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) {
         guard let environment = spec["env"] else { return }
         var bytes = 0
         for (name, value) in environment.entries {
             // `NAME=value` and the zero byte that ends it.
             bytes += name.utf8.count + (value.text?.utf8.count ?? 0) + 2
-            if name.hasPrefix("APUS_") {
+            for prefix in runtime == .exec ? ["APUS_", "CE_"] : ["APUS_"] where name.hasPrefix(prefix) {
                 self.checker.fail(
-                    value.location, "`\(value.path)` is a reserved name, expected one that does not start with APUS_",
-                    .reservedName)
+                    value.location,
+                    "`\(value.path)` is a reserved name, expected one that does not start with \(prefix)", .reservedName
+                )
             }
         }
         if bytes > Limits.Manifest.environmentBytes {
@@ -83,10 +94,11 @@ extension DocumentChecker {
         .Dependencies?
     {
         guard let dependencies = spec["dependencies"] else { return nil }
-        if runtime == .native {
+        if let runtime, runtime != .python3 {
             self.checker.fail(
                 dependencies.location,
-                "`spec.dependencies` is for the runtime python3, expected none: a binary brings what it needs")
+                "`spec.dependencies` is for the runtime python3, expected none: a bundle for \(runtime.rawValue) brings what it needs"
+            )
         }
         let file = dependencies.text == nil ? dependencies["file"] : dependencies
         guard let file, let text = file.text else { return nil }
@@ -124,11 +136,19 @@ extension DocumentChecker {
     }
 
     private mutating func profile(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest.Profile {
-        let own: FunctionManifest.Profile = runtime == .native ? .native : .python
+        let own: FunctionManifest.Profile = runtime.map(Self.profile(of:)) ?? .python
         guard let field = spec["sandbox"]?["profile"], let text = field.text, let runtime else { return own }
         if text != own.rawValue {
             self.checker.refuse(field.location, "`\(field.path): \(text)` with the runtime \(runtime.rawValue)")
         }
         return own
+    }
+
+    private static func profile(of runtime: FunctionManifest.Runtime) -> FunctionManifest.Profile {
+        switch runtime {
+        case .python3: .python
+        case .native: .native
+        case .exec: .exec
+        }
     }
 }

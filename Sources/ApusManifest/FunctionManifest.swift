@@ -2,10 +2,10 @@ public import ApusCore
 
 /// A function as its manifest describes it: checked, defaults filled in.
 public struct FunctionManifest: Sendable, Equatable {
-    public enum Runtime: String, Sendable { case python3, native }
+    public enum Runtime: String, Sendable { case python3, native, exec }
 
     /// The reviewed set of system calls its sandbox allows.
-    public enum Profile: String, Sendable { case python, native }
+    public enum Profile: String, Sendable { case python, native, exec }
 
     /// What is installed into the function's layer.
     public struct Dependencies: Sendable, Equatable {
@@ -43,10 +43,12 @@ public struct FunctionManifest: Sendable, Equatable {
     /// What it does, for people; named so because every value has a `description` of its own.
     public var about: String?
     public var runtime: Runtime
-    /// `module:function` for `python3`; a path in the bundle with arguments for `native`, see ``command``.
+    /// `module:function` for `python3`; a path in the bundle with arguments for `native`, a command for `exec`: see ``command``.
     public var handler: String
     /// The folder to bundle, relative to the manifest's file.
     public var source: String
+    /// What makes the bundle's binary, run by whoever deploys, in the manifest's folder, before ``source`` is bundled.
+    public var build: String?
     public var dependencies: Dependencies?
     public var environment: [String: String]
     public var timeout: TimeSpan
@@ -74,7 +76,7 @@ public struct FunctionManifest: Sendable, Equatable {
     /// The path of a trigger's field in the document: `spec.triggers[1]`.
     public func path(ofTrigger name: String) -> String { self.locations.path(ofTrigger: name) ?? "spec.triggers" }
 
-    /// The handler of a native function: the binary's path in the bundle, then its arguments, split at spaces.
+    /// The handler of a `native` or `exec` function: the program, then its arguments, split at spaces.
     public var command: [String] { self.handler.split(separator: " ").map(String.init) }
 
     /// The names of all triggers, of whatever kind.

@@ -29,6 +29,8 @@ extension Limits {
         /// A cron line.
         public static let cronBytes = 256
         public static let concurrency = 256
+        /// With the runtime exec, whose worker holds four pipes for each event at a time.
+        public static let execConcurrency = 32
         public static let batchSize = 1_024
         public static let workers = 1_000
         public static let attempts = 10_000

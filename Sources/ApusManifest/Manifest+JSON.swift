@@ -30,6 +30,7 @@ extension FunctionManifest {
         spec["runtime"] = .string(self.runtime.rawValue)
         spec["handler"] = .string(self.handler)
         spec["source"] = .string(self.source)
+        if let build = self.build { spec["build"] = .string(build) }
         if let dependencies = self.dependencies {
             spec["dependencies"] = [
                 "file": .string(dependencies.file), "resolve": .boolean(dependencies.resolves),

@@ -9,7 +9,7 @@ extension TimeSpan {
 }
 
 /// The texts of manifests that stand for amounts: `30s`, `512Mi`, `500m`.
-enum Quantity {
+public enum Quantity {
     private static let spanUnits: [(suffix: String, size: Int64)] = [
         ("us", 1), ("ms", 1_000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000), ("d", 86_400_000_000),
     ]
@@ -24,7 +24,7 @@ enum Quantity {
     static let cpuPattern = "^([0-9]+m|[0-9]+(\\.[0-9]{1,3})?)$"
 
     /// A whole number and a unit; nil for anything else.
-    static func span(_ text: String) -> TimeSpan? {
+    public static func span(_ text: String) -> TimeSpan? {
         self.amount(text, self.spanUnits).map { TimeSpan(microseconds: $0) }
     }
 

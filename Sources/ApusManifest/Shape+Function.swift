@@ -9,11 +9,11 @@ extension Shape {
             Field(
                 "runtime",
                 .choice([
-                    Choice("python3"), Choice("native"), Choice("node", .later), Choice("exec", .later),
+                    Choice("python3"), Choice("native"), Choice("node", .later), Choice("exec"),
                     Choice("mcp", .later),
                     Choice("http", .later),
                 ]), "What runs it.", required: true),
-            Field("handler", .text(.handler), "`module:function`; for native the command.", required: true),
+            Field("handler", .text(.handler), "`module:function`; for exec and native the command.", required: true),
             Field("source", .text(.path), "The folder beside the manifest that is bundled.", standard: "."),
             Field(
                 "dependencies", .scalarOr(.text(.path), .object(Self.dependencies)),
@@ -46,7 +46,10 @@ extension Shape {
             Field(
                 "emits", .list(.text(.topic), max: Limits.Manifest.emits),
                 "Topics that `context.emit` may write; default: only the reply topics of its triggers."),
-            Field("build", .text(.handler), "A command that makes the binary before it is bundled.", .later),
+            Field(
+                "build", .text(.handler),
+                "A command that makes the binary: run by `apus deploy`, in the manifest's folder, before it bundles the source."
+            ),
         ], atMostOneOf: [["tool", "prompt", "resource"]])
 
     private static let dependencies = ObjectShape([
@@ -107,7 +110,7 @@ extension Shape {
 
     private static let sandbox = ObjectShape([
         Field(
-            "profile", .choice([Choice("python"), Choice("native")]),
+            "profile", .choice([Choice("python"), Choice("exec"), Choice("native")]),
             "The reviewed profile of system calls; default: the runtime's own."),
         Field(
             "isolation", .choice([Choice("standard"), Choice("hostile", .later)]), "How far its code is trusted.",

@@ -35,7 +35,9 @@ public final class Server: Sendable {
     let journal: Log
     let report: HostReport
     let clock = SystemClock()
-    let token: AdminToken
+    /// The hash of the token in `run/admin.token`.
+    let adminToken: TokenHash
+    let sessions = Sessions()
     let bundles: BundleStore
     let store: WorkThread
     let reader: WorkThread
@@ -71,7 +73,7 @@ public final class Server: Sendable {
         self.log = log
         self.journal = parts.journal
         self.report = parts.report
-        self.token = try AdminToken.load(in: "\(data)/run")
+        self.adminToken = try AdminToken.load(in: "\(data)/run").hash
         self.bundles = try BundleStore(folder: "\(data)/bundles")
         self.store = WorkThread()
         self.reader = WorkThread()
@@ -96,9 +98,12 @@ public final class Server: Sendable {
         let schedules = ScheduleRunner(
             loop: shards[0].loop, log: log, accepting: NoInvocations(), zones: zones, journal: journal)
         self.schedules = schedules
+        let adminToken = self.adminToken
         self.control = Control(log: log, journal: journal) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
             schedules.apply(changes)
+            let isAboutTokens = changes.contains { if case .principalApplied = $0 { true } else { false } }
+            if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
             return Self.apply(changes, catalogue, to: shards, journal)
         }
         let buildLoop = EventLoop()
@@ -177,6 +182,7 @@ public final class Server: Sendable {
         }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.journal)
+        Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         self.projection.follow(Self.deadLetterTopics(catalogue).union([.control, .logs, .dead]))
         try self.schedules.start(catalogue)
         for (shard, socket) in zip(self.shards, parts.sockets) {
@@ -238,7 +244,7 @@ public final class Server: Sendable {
             case .functionRemoved(let function):
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
                 runtime.loop.runAndWait { runtime.shard.remove(function.id, forgettingPositions: true) }
-            case .topicApplied, .topicRemoved, .fateDecided, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .none: break
             }
         }
         var directory = FunctionDirectory()
@@ -257,6 +263,11 @@ public final class Server: Sendable {
             }
         }
         return first
+    }
+
+    /// From then on no loop admits a token that was revoked.
+    private static func apply(_ directory: PrincipalDirectory, to shards: [ShardRuntime]) {
+        for runtime in shards { runtime.loop.runAndWait { runtime.principals = directory } }
     }
 
     private static func deadLetterTopics(_ catalogue: Catalogue) -> Set<TopicName> {

@@ -26,6 +26,10 @@ final class ShardRuntime: @unchecked Sendable {
     var durations = RequestDurations()
     var operations: [String] = []
     var tags = RequestTagGenerator()
+    /// Who holds which token.
+    var principals = PrincipalDirectory()
+    var refusals = RefusalJournal()
+    private var streamWatch: LoopTimer?
     /// For what is read on this loop; it keeps its memory from one text to the next.
     let parser = JSONParser()
     /// Of the shard that samples what is appended to topics.
@@ -64,6 +68,8 @@ final class ShardRuntime: @unchecked Sendable {
         self.starts = starts
     }
 
+    var now: Timestamp { self.shard.now }
+
     /// Shared with the shard's callbacks, which are made before `self` is whole.
     private let starts: StartWatch
 
@@ -88,6 +94,13 @@ final class ShardRuntime: @unchecked Sendable {
     }
 
     func closed(_ stream: any EndableStream) { self.streams[ObjectIdentifier(stream)] = nil }
+
+    /// Calls `sweep` now and then, until the end.
+    func watchStreams(_ sweep: @escaping () -> Void) {
+        let timer = LoopTimer(self.loop, onFire: sweep)
+        timer.start(milliseconds: Limits.Access.sweepMilliseconds, repeating: Limits.Access.sweepMilliseconds)
+        self.streamWatch = timer
+    }
 
     // MARK: the end
 
@@ -130,6 +143,8 @@ final class ShardRuntime: @unchecked Sendable {
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))
         let stop = RuntimeStop(self.loop, afterMilliseconds: milliseconds + Limits.Server.killMilliseconds) {
+            self.streamWatch?.close()
+            self.streamWatch = nil
             self.logs.close {
                 self.nursery.close()
                 completion()

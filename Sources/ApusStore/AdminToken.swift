@@ -1,13 +1,11 @@
 public import ApusCore
-internal import ApusCrypto
 internal import Glibc
 
 /// The token of whoever runs the server: made at its first start, readable by the server's user only, found by the command line
 /// of that user by itself.
 public struct AdminToken: Sendable {
     private let text: String
-    private static let randomBytes = 32
-    /// What a file may hold: 64 digits and a line break, or a longer token that a person put there.
+    /// What a file may hold: a token of ours and a line break, or a longer one that a person put there.
     private static let fileBytes = 1_024
     private static let leastCharacters = 32
 
@@ -20,7 +18,7 @@ public struct AdminToken: Sendable {
             // Written whole under another name first: a crash leaves no empty token.
             let partial = "\(path).partial"
             try FileTree.remove(partial)
-            try FileTree.writeNew(partial, Array("\(Random.token(bytes: Self.randomBytes))\n".utf8), mode: 0o600)
+            try FileTree.writeNew(partial, Array("\(AccessToken.make().text)\n".utf8), mode: 0o600)
             guard rename(partial, path) == 0 else { throw FileTree.failure("rename", partial) }
             try FileTree.sync(folder)
         }
@@ -46,10 +44,8 @@ public struct AdminToken: Sendable {
 
     private init(text: String) { self.text = text }
 
-    /// Whether a caller's token is this one. The time it takes tells nothing about the token.
-    public func matches(_ token: String) -> Bool {
-        ConstantTime.areEqual(SHA256.hash(Array(token.utf8)), SHA256.hash(Array(self.text.utf8)))
-    }
+    /// What callers' tokens are compared by.
+    public var hash: TokenHash { TokenHash(of: self.text) }
 
     /// For those who start a server and call it: tests and the demonstration.
     public var value: String { self.text }

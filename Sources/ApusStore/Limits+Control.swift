@@ -13,5 +13,9 @@ extension Limits {
         public static let revisionsPerFunction = 10
         /// Topics at once on one log.
         public static let topics = 10_000
+        /// Principals with a token, the revoked ones counted.
+        public static let principals = 10_000
+        /// Roles of one principal.
+        public static let rolesPerPrincipal = 256
     }
 }

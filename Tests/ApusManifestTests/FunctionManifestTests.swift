@@ -195,12 +195,12 @@ func function(_ lines: String) -> String {
             "12:5: `spec.resources.gpu`", "13:11: `spec.scale.weight`", "15:16: `spec.sandbox.isolation: hostile`",
             "16:5: `spec.sandbox.network`", "19:16: `spec.triggers[0].filter.sql`",
             "20:17: `spec.triggers[0].delivery: exactly-once`",
-            "21:7: `spec.triggers[0].dedup`", "23:3: `spec.tool`", "29:3: `spec.build`",
+            "21:7: `spec.triggers[0].dedup`", "23:3: `spec.tool`",
         ]
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
     }
 
-    @Test(arguments: ["node", "exec", "mcp", "http"])
+    @Test(arguments: ["node", "mcp", "http"])
     func runtimesToComeAreRefused(runtime: String) {
         let text = Samples.smallest.replacing("runtime: python3", with: "runtime: \(runtime)")
         #expect(errors(text) == ["f.yaml:4:17: `spec.runtime: \(runtime)` is not yet supported"])

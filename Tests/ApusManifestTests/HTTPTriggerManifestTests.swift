@@ -93,7 +93,7 @@ import Testing
                 "triggers:\n- http: {path: \"/a/{x}\"}\n- {name: b, http: {path: \"/a/{y}\", methods: [GET, POST]}}"))
         #expect(found.count == 1, "\(found)")
         #expect(
-            found.first?.hasPrefix("f.yaml:9:26: `spec.triggers[1].http`: POST /a/{y} is taken already") == true,
+            found.first?.hasPrefix("f.yaml:9:28: `spec.triggers[1].http`: POST /a/{y} is taken already") == true,
             "\(found)")
     }
 

@@ -112,6 +112,30 @@ import Testing
         #expect(native("f", ", dependencies: r.txt").count == 1)
     }
 
+    @Test func execFunctionsAreCheckedTheirOwnWay() {
+        func exec(_ handler: String, _ more: String = "") -> [String] {
+            errors(
+                "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: f}\nspec: {runtime: exec, handler: \"\(handler)\"\(more)}"
+            )
+        }
+        for good in ["./count.sh", "awk -f count.awk", "/usr/bin/env sh main.sh", "bin/x --fast"] {
+            #expect(exec(good) == [], "\(good)")
+        }
+        #expect(exec("a/../../b").count == 1)
+        #expect(exec(" ").count == 1)
+        #expect(exec("cat", ", dependencies: r.txt").count == 1)
+        #expect(exec("cat", ", batch: {maxSize: 2}").count == 1)
+        #expect(exec("cat", ", triggers: [{topic: a, table: true}]").contains { $0.contains("cannot hold a table") })
+        #expect(exec("cat", ", concurrency: 31") == [])
+        #expect(exec("cat", ", concurrency: 32").contains { $0.contains("at least 33") })
+        #expect(exec("cat", ", concurrency: 33, resources: {processes: 99}").count == 1)
+        #expect(exec("cat", ", concurrency: 4, resources: {processes: 4}").contains { $0.contains("at least 5") })
+        #expect(exec("cat", ", concurrency: 4, resources: {processes: 5}") == [])
+        #expect(exec("cat", ", env: {CE_ID: x}").count == 1)
+        #expect(exec("cat", ", sandbox: {profile: exec}") == [])
+        #expect(exec("cat", ", sandbox: {profile: python}").count == 1)
+    }
+
     @Test func theCodeIsTheGravest() {
         func code(_ text: String) -> ErrorCode? {
             do throws(ManifestErrors) {
@@ -121,10 +145,10 @@ import Testing
                 return error.asApusError.code
             }
         }
-        #expect(code(function("build: make")) == .notYetSupported)
+        #expect(code(function("reuse: never")) == .notYetSupported)
         #expect(code(function("emits: [apus.x]")) == .reservedName)
-        #expect(code(function("build: make\nemits: [apus.x]")) == .reservedName)
-        #expect(code(function("build: make\ntimeot: 3")) == .manifestInvalid)
+        #expect(code(function("reuse: never\nemits: [apus.x]")) == .reservedName)
+        #expect(code(function("reuse: never\ntimeot: 3")) == .manifestInvalid)
     }
 
     @Test func theSameThingTwiceIsRefused() throws {

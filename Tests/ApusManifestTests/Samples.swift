@@ -80,7 +80,20 @@ enum Samples {
               order: partition
         """
 
-    static let all = [Self.smallest, Self.whole, Self.native]
+    static let exec = """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: word-count}
+        spec:
+          runtime: exec
+          handler: ./count.sh --words
+          build: make count.sh
+          concurrency: 4
+          resources: {processes: 16}
+          triggers: [{topic: words, replyTo: counts}]
+        """
+
+    static let all = [Self.smallest, Self.whole, Self.native, Self.exec]
 
     /// What fields look like that have no effect yet.
     static let later = """
@@ -112,6 +125,5 @@ enum Samples {
             output: out.json
             annotations: {readOnly: true, idempotent: true}
             approval: {when: never, by: caller}
-          build: swift build -c release --static-swift-stdlib
         """
 }

@@ -27,7 +27,7 @@ struct ProfileTests {
         "chroot", "setuid", "capset",
         "seccomp", "splice", "tee", "vmsplice", "name_to_handle_at", "pidfd_getfd", "kcmp", "modify_ldt",
     ]
-    static let profiles = ["python.profile", "native.profile", "build.profile", "fetch.profile"]
+    static let profiles = ["python.profile", "native.profile", "exec.profile", "build.profile", "fetch.profile"]
 
     static let folder: String = {
         var parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
@@ -104,6 +104,14 @@ struct ProfileTests {
         #expect(rules.count == 1)
         #expect(rules.first?.calls == ["execveat"])
         #expect(rules.first?.isConditional == true)
+    }
+
+    @Test("A command may start programs, but only the nursery executes a descriptor")
+    func execStartsPrograms() throws {
+        let rules = try Self.rules(of: "exec.profile").filter { $0.action == "allow" }
+        #expect(rules.filter { $0.calls.contains("execve") }.map(\.isConditional) == [false])
+        #expect(rules.filter { $0.calls.contains("execveat") }.map(\.isConditional) == [true])
+        #expect(!rules.contains { $0.calls.contains("socket") })
     }
 
     @Test("Only the fetch profile makes sockets", arguments: profiles)

@@ -92,7 +92,8 @@ import Testing
             "POST", "/v1/topics/orders/events",
             headers: [
                 HTTPHeader("traceparent", Self.incoming.description), HTTPHeader("tracestate", "a=1"),
-                HTTPHeader("ce-traceparent", Self.other.description),
+                HTTPHeader("ce-traceparent", Self.other.description), HTTPHeader("ce-specversion", "1.0"),
+                HTTPHeader("ce-id", "1"), HTTPHeader("ce-source", "/test"), HTTPHeader("ce-type", "t"),
             ], body: "x")
         #expect(answer.status == 202)
         var events: [Event] = []

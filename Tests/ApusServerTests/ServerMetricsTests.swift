@@ -58,7 +58,7 @@ import Testing
             }
         }
         let shard = ShardScrape(
-            shard: ShardStatistics(), listener: HTTPListener.Statistics(), connections: 0,
+            shard: ShardStatistics(), listener: HTTPListener.Statistics(), connections: 0, refusals: RefusalJournal(),
             durations: RequestDurations(),
             operations: [], attemptsInFlight: 0, instances: [], activity: activity, triggers: [], logLinesDropped: 0)
         let server = ServerScrape(

@@ -26,6 +26,23 @@ import Testing
         #expect(try Bundler().bundle(store.path(of: bundle.hash)).hash == bundle.hash)
     }
 
+    @Test func theProgramIsPackedWhateverIsIgnoredAndThroughLinks() throws {
+        self.scratch.write("src/.build/machine/release/run", "binary", mode: 0o755)
+        self.scratch.write("src/.build/machine/release/run.o", "object")
+        self.scratch.write("src/.apusignore", "*\n")
+        self.scratch.write("src/main.swift", "source")
+        #expect(symlink("machine/release", "\(self.scratch.path)/src/.build/release") == 0)
+        let bundle = try Bundler().bundle("\(self.scratch.path)/src", program: "./.build/release/run")
+        let entries = try Archive.decode(bundle.archive)
+        #expect(entries.map(\.path) == [".build", ".build/release", ".build/release/run"])
+        #expect(entries.last?.kind == .executable && entries.last?.contents == Array("binary".utf8))
+        #expect(throws: ApusError.self) { try Bundler().bundle("\(self.scratch.path)/src", program: "../escape") }
+        // One that is packed anyway is there once.
+        self.scratch.write("plain/run", "x", mode: 0o755)
+        let plain = try Bundler().bundle("\(self.scratch.path)/plain", program: "run")
+        #expect(try Bundler().bundle("\(self.scratch.path)/plain").hash == plain.hash)
+    }
+
     @Test func aBundleWhoseHashDiffersIsRefusedAndLeavesNothing() throws {
         let archive = try Archive.encode([ArchiveEntry(path: "a", kind: .file, contents: [1])])
         let store = try self.store()

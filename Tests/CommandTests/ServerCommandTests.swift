@@ -10,6 +10,51 @@ import Testing
 
     // MARK: deploy
 
+    private func writeBuilt(_ build: String, handler: String = "./run") {
+        _ = self.fixture.write(
+            "built/manifest.yaml",
+            "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: built}\nspec: {runtime: exec, handler: \(handler), build: '\(build)'}\n"
+        )
+    }
+
+    private func answerDeploys() {
+        self.fixture.server.answer = { request throws(ApusError) in
+            request.target == "/v1/bundles"
+                ? FakeServer.json("{}", status: 201) : FakeServer.json(#"{"result":{"outcomes":[]}}"# + "\n")
+        }
+    }
+
+    @Test func deployBuildsFirstInTheManifestsFolder() throws {
+        self.answerDeploys()
+        self.writeBuilt("echo building >&2; printf \"#!/bin/sh\" > run && chmod +x run")
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/built") == 0, "\(self.fixture.terminal.errors)")
+        #expect(self.fixture.terminal.errors.contains("building "))
+        #expect(self.fixture.server.requests.map(\.target) == ["/v1/bundles", "/v1/deployments"])
+    }
+
+    @Test func aBuildThatFailsDeploysNothing() throws {
+        self.answerDeploys()
+        self.writeBuilt("exit 3")
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/built") == 1)
+        #expect(self.fixture.terminal.errors.contains("exit code 3"))
+        #expect(self.fixture.server.requests.isEmpty)
+        // A build that ends well without its program is told before anything is sent.
+        self.writeBuilt("true")
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/built") == 1)
+        #expect(self.fixture.terminal.errors.contains("does spec.build make it there?"))
+        #expect(self.fixture.server.requests.isEmpty)
+    }
+
+    @Test func neitherADryRunNorNoBuildBuilds() throws {
+        self.answerDeploys()
+        self.writeBuilt("touch built-it; exit 1")
+        let program = self.fixture.write("built/run", "#!/bin/sh\n")
+        chmod(program, 0o755)
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/built", "--dry-run") == 0)
+        #expect(self.fixture.run("deploy", "\(self.fixture.folder)/built", "--no-build") == 0)
+        #expect(access("\(self.fixture.folder)/built/built-it", F_OK) != 0)
+    }
+
     private let manifest = """
         apiVersion: apus.dev/v1
         kind: Topic

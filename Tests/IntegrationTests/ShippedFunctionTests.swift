@@ -17,6 +17,65 @@ struct ShippedFunctionTests {
         #expect(try JSONValue.parse(result.output) == ["a": [1, 2, ["b": nil]]], "\(result.output)\(result.errors)")
     }
 
+    /// Each input of `golden/cases.json` gives its output.
+    private func checkGolden(_ server: TestServer, _ name: String) throws {
+        let file = "\(InstalledTree.packageRoot)/functions/\(name)/golden/cases.json"
+        let cases = try #require(try JSONValue.parse(try readFile(file)).array)
+        #expect(!cases.isEmpty)
+        for one in cases {
+            let type = one["datacontenttype"]?.string ?? ""
+            let result = server.apus(
+                "invoke", name, "--data", "-", "--content-type", type, input: one["data"]?.string ?? "")
+            #expect(result.status == 0, "\(one["name"]?.string ?? ""): \(result.errors)")
+            #expect(result.output == one["expected"]?["data"]?.string, "\(one["name"]?.string ?? "")")
+        }
+    }
+
+    @Test func wordCountIsAScriptInASandbox() throws {
+        let server = try TestServer()
+        try server.start()
+        server.deploy("\(InstalledTree.packageRoot)/functions/word-count")
+        try self.checkGolden(server, "word-count")
+        let rejected = server.apus(
+            "invoke", "word-count", "--data", "x", "--content-type", "application/octet-stream")
+        #expect(rejected.status == 1)
+        #expect(rejected.errors.contains("exit code 65") && rejected.errors.contains("word-count takes text"))
+        let logs = waitUntil(seconds: 20) {
+            server.apus("logs", "word-count").output.contains("stderr  word-count takes text")
+        }
+        #expect(logs)
+    }
+
+    /// Through a topic: what the script says of its reply, key and attributes included, is on the reply topic.
+    @Test func aCommandAnswersEventsOfATopic() throws {
+        let server = try TestServer()
+        try server.start()
+        let folder = try server.write(
+            "lines",
+            manifest: Functions.between("texts", "counts").replacing("runtime: python3", with: "runtime: exec")
+                .replacing("handler: main:handle", with: "handler: sh count.sh"),
+            files: ["count.sh": "echo type=com.example.counted >&3\nprintf '%s %s' \"$CE_PARTITIONKEY\" $(wc -c)\n"])
+        server.deploy(folder)
+        #expect(server.apus("publish", "texts", "--key", "k1", "--data", "four").status == 0)
+        let isThere = waitUntil(seconds: 20) {
+            server.consume("counts").contains { $0.contains("com.example.counted") && $0.contains("k1 4") }
+        }
+        #expect(isThere, "\(server.consume("counts"))")
+    }
+
+    /// Builds the function as an author does, with the toolchain that built this; the folder of its build is kept.
+    @Test func echoSwiftIsBuiltAtItsDeploy() throws {
+        let server = try TestServer()
+        try server.start()
+        let deploy = server.apus(
+            "deploy", "\(InstalledTree.packageRoot)/functions/echo-swift", "--wait", seconds: 400)
+        #expect(deploy.status == 0, "\(deploy.errors)")
+        #expect(deploy.errors.contains("building"))
+        try self.checkGolden(server, "echo-swift")
+        let isLogged = waitUntil(seconds: 20) { server.apus("logs", "echo-swift").output.contains("attempt 1") }
+        #expect(isLogged)
+    }
+
     /// Builds the real dependency layer, so it needs the package index; without one it says so and does not run.
     @Test func embedTextGivesTheReferenceEmbeddings() throws {
         guard access(Self.golden, R_OK) == 0 else { return print("skipped: no reference embeddings at \(Self.golden)") }

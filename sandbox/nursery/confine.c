@@ -251,8 +251,9 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     }
     allow_path(plan, ruleset, "/dev",
                read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
-    allow_path(plan, ruleset, "/tmp", write | program, all);
-    allow_path(plan, ruleset, "/out", write | program, all);
+    const uint64_t written = plan->may_execute_written ? execute : 0;
+    allow_path(plan, ruleset, "/tmp", write | written, all);
+    allow_path(plan, ruleset, "/out", write | written, all);
     allow_path(plan, ruleset, "/lib64/ld-linux-x86-64.so.2", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
     allow_path(plan, ruleset, "/lib/ld-linux-aarch64.so.1", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
     struct landlock_path_beneath_attr own = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | execute,

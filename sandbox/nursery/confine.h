@@ -87,8 +87,10 @@ struct confine_plan {
     char *const *environment;
     const struct sock_fprog *filter;
     int landlock_abi;
-    // pip runs subprocesses: any program of /usr, /out and /tmp may be executed.
+    // Any program of the read-only root may be executed: pip runs subprocesses, the worker for exec commands.
     int may_execute;
+    // And what it wrote itself, in /out and /tmp, as builds do.
+    int may_execute_written;
     // The fetch process keeps the host's network.
     int has_network;
     int has_proc_subset;

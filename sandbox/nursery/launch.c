@@ -14,6 +14,7 @@
 #include "syscalls.h"
 
 #define MEMORY_BYTES_MIN (4ull << 20)
+#define EXEC_WORKER "/runtime/exec-worker"
 #define BUILD_FILE_BYTES (4ull << 30)
 
 // Both ends of everything a worker talks through. The server's ends first, in the order of the LAUNCHED event.
@@ -99,6 +100,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
     }
     add_defaults(request->environment_count);
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
+    static char *const exec[] = {EXEC_WORKER, NULL};
     static char *const pip[] = {"/usr/bin/python3", "-I", "-m", "pip"};
     plan->program = "/usr/bin/python3";
     uint32_t own = 0;
@@ -109,6 +111,11 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         plan->in_function = 1;
         plan->arguments = arguments;
         if (request->argument_count == 0) return "the first argument must be the program";
+    } else if (request->runtime == RUNTIME_EXEC) {
+        // What to execute for an event comes with INIT; this is the program that does it.
+        if (request->argument_count != 0) return "this runtime takes no arguments";
+        plan->program = EXEC_WORKER;
+        plan->arguments = exec;
     } else {
         own = 4;
         memcpy(arguments, pip, sizeof pip);
@@ -125,11 +132,11 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
 }
 
 static const char *check_bounds(const struct nursery_request *request) {
-    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_BUILD) return "unknown runtime";
+    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_EXEC) return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
     if (!is_hash(request->bundle)) return "the bundle is no content hash";
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
-    if (request->runtime >= RUNTIME_FETCH && request->layer[0] == 0) return "this runtime needs a layer to write to";
+    if (is_install(request->runtime) && request->layer[0] == 0) return "this runtime needs a layer to write to";
     if (request->memory_bytes < MEMORY_BYTES_MIN) return "at least 4 MiB of memory are needed";
     if (request->cpu_millis == 0 || request->cpu_millis > 1000000)
         return "the share of CPUs must be from 1 to 1000000 thousandths";
@@ -200,7 +207,7 @@ static void open_live_files(struct confine_plan *plan) {
 static const char *open_folders(struct confine_plan *plan, const struct nursery_request *request) {
     plan->function = open_tree_of("bundles", request->bundle);
     if (plan->function < 0) return "bundle";
-    if (request->runtime >= RUNTIME_FETCH) {
+    if (is_install(request->runtime)) {
         plan->out = open_out(request, plan->user);
         if (plan->out < 0) return "out";
     } else if (request->layer[0] != 0) {
@@ -218,7 +225,7 @@ static void close_folders(struct confine_plan *plan) {
 }
 
 static struct confine_plan make_plan(struct slot *slot, const struct nursery_request *request) {
-    bool is_install = request->runtime >= RUNTIME_FETCH;
+    bool installs = is_install(request->runtime);
     struct confine_plan plan = {
         .template_path = nursery.template_path[request->runtime],
         .function = -1,
@@ -230,14 +237,15 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .user = nursery.uid_base + 1 + (uid_t)slot->index,
         .group = nursery.uid_base + 1 + (gid_t)slot->index,
         .scratch_bytes = request->scratch_bytes,
-        .file_bytes = is_install ? BUILD_FILE_BYTES : request->scratch_bytes,
+        .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->open_files,
         .processes = request->processes,
         // What a fetch leaves in /out is read by the build, which has another uid.
-        .mask = is_install ? 022 : 077,
+        .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
         .landlock_abi = nursery.landlock_abi,
-        .may_execute = is_install,
+        .may_execute = installs || request->runtime == RUNTIME_EXEC,
+        .may_execute_written = installs,
         .has_network = request->runtime == RUNTIME_FETCH,
         .has_proc_subset = nursery.has_proc_subset,
         .has_keyring = nursery.has_keyring,
@@ -328,7 +336,7 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     }
     if (!nursery.has_template[request->runtime]) {
         return refuse(channel, request->ticket, 0, 0, "runtime",
-                      "the runtime's files or /usr/bin/python3 are missing on this host");
+                      "the runtime's files, or /usr/bin/python3, are missing on this host");
     }
     struct confine_plan plan = make_plan(slot, request);
     wrong = set_program(&plan, request, strings);

@@ -190,6 +190,25 @@ static void copy_runtime(const char *root, const char *source) {
     compile_runtime(folder);
 }
 
+// The worker for exec: where an installation has it, or beside the nursery, as in a folder of builds.
+static bool copy_exec_worker(const char *root) {
+    char source[PATH_BYTES + 64];
+    snprintf(source, sizeof source, "%s/exec/exec-worker", nursery.runtimes);
+    if (access(source, R_OK) != 0) {
+        ssize_t length = readlink("/proc/self/exe", source, PATH_BYTES);
+        if (length <= 0) return false;
+        source[length] = 0;
+        char *slash = strrchr(source, '/');
+        if (slash == NULL) return false;
+        strcpy(slash, "/exec-worker");
+        if (access(source, R_OK) != 0) return false;
+    }
+    copy_file(root, source, "runtime/exec-worker");
+    char path[PATH_BYTES + 64];
+    snprintf(path, sizeof path, "%s/runtime/exec-worker", root);
+    return chmod(path, 0755) == 0;
+}
+
 static void make_template(enum runtime runtime, const char *name) {
     char *root = nursery.template_path[runtime];
     snprintf(root, PATH_BYTES, "%.300s/%s", nursery.base, name);
@@ -216,6 +235,14 @@ static void make_template(enum runtime runtime, const char *name) {
             nursery.has_template[runtime] = false;
         }
     }
+    if (runtime == RUNTIME_EXEC) {
+        nursery.has_template[runtime] = copy_exec_worker(root);
+        // Links that commands of /usr/bin lead through: awk is one.
+        if (access("/etc/alternatives", F_OK) == 0) {
+            make_folder(root, "etc/alternatives");
+            bind_read_only(root, "/etc/alternatives", "etc/alternatives");
+        }
+    }
     // Package indexes on disk are often kept here.
     if (runtime == RUNTIME_FETCH && access("/opt", F_OK) == 0) bind_read_only(root, "/opt", "opt");
     if (mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID, "size=8m,nr_inodes=4096,mode=0755") != 0) {
@@ -231,5 +258,6 @@ void make_templates(void) {
     make_template(RUNTIME_NATIVE, "native");
     make_template(RUNTIME_FETCH, "fetch");
     make_template(RUNTIME_BUILD, "build");
+    make_template(RUNTIME_EXEC, "exec");
     umask(077);
 }

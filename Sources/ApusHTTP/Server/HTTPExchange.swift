@@ -42,6 +42,8 @@ public final class HTTPExchange {
     var begunAt: Int64 = 0
     /// Headers of the answer beside those it is given with.
     private var added: [(String, String)] = []
+    /// What the one who admitted the request knows of it, for its handler.
+    public var admission: AnyObject?
     /// Called once when the client leaves before the answer is complete.
     public var onGone: (() -> Void)?
     /// Called when ``write(_:)`` had said to wait and what was written has left.
@@ -67,6 +69,7 @@ public final class HTTPExchange {
     private var isEnded = false
     private var isAborted = false
     private var isStreaming = false
+    private var isEventStream = false
     let connection: OpaquePointer
     /// Where the target lay in the library's buffer when its line was read; for comparison only.
     let targetAddress: UInt
@@ -140,6 +143,8 @@ public final class HTTPExchange {
     public func stream(status: UInt32, headers: [(String, String)]) {
         guard !self.isAnswered else { return }
         self.isStreaming = true
+        self.isEventStream = headers.contains { $0.0 == "Content-Type" && $0.1.hasPrefix(ServerSentEvent.mediaType) }
+        self.listener.streaming.insert(self)
         let context = Unmanaged.passUnretained(self).toOpaque()
         self.give(
             MHD_create_response_from_callback(.max, Limits.HTTP.streamBlockBytes, produce, context, nil), status,
@@ -177,6 +182,24 @@ public final class HTTPExchange {
         self.output = []
         self.sent = 0
         self.listener.settleSoon(self)
+    }
+
+    /// Ends a streamed answer although its writer would go on: the client may not read it any more. The writer hears of it as
+    /// of a client that left.
+    /// - Parameter last: an event to end a stream of events with. Other answers, and a client that has not taken what came before,
+    ///   are broken off.
+    public func cutShort(saying last: [UInt8]) {
+        guard self.phase != .gone, self.isStreaming, !self.isEnded else { return }
+        if self.isEventStream, self.sent == self.output.count {
+            _ = self.write(last)
+            self.end()
+        } else {
+            self.abort()
+        }
+        let onGone = self.onGone
+        self.onGone = nil
+        self.onDrained = nil
+        onGone?()
     }
 
     /// A way to answer from another thread.
@@ -251,6 +274,7 @@ public final class HTTPExchange {
     func leave(wasComplete: Bool) {
         guard self.phase != .gone else { return }
         self.phase = .gone
+        self.listener.streaming.remove(self)
         let onGone = self.onGone
         self.onGone = nil
         self.onDrained = nil

@@ -79,6 +79,8 @@ public final class HTTPListener {
     /// Suspended exchanges: their sockets are in nobody's epoll, so a client that leaves is noticed only by our watch.
     private var waiting: Set<HTTPExchange> = []
     private var connections: [ObjectIdentifier: HTTPConnection] = [:]
+    /// Exchanges whose answer comes in parts and is not over.
+    var streaming: Set<HTTPExchange> = []
     private var bodiesHeld = 0
     private var requestsInThisTurn = 0
 
@@ -91,6 +93,8 @@ public final class HTTPListener {
         self.onRequest = onRequest
     }
 
+    /// Exchanges whose answer comes in parts and is not over: what must be looked at again when a right ends.
+    public var streams: [HTTPExchange] { Array(self.streaming) }
     /// Connections that are open now.
     public var connectionCount: Int { self.connections.count }
     var isStopping: Bool {

@@ -23,10 +23,16 @@ public struct OriginPolicy: Sendable {
                 "this server does not answer to the host '\(host.prefix(255))': add it to the allowed hosts")
         }
         guard let origin = origin?.lowercased() else { return nil }
-        if origin == "http://\(host)" || origin == "https://\(host)" || self.origins.contains(origin) { return nil }
+        if Self.isOwn(origin: origin, host: host) || self.origins.contains(origin) { return nil }
         return Problem(
             .forbidden,
             "pages of the origin '\(origin.prefix(255))' may not use this server: add it to the allowed origins")
+    }
+
+    /// Whether a page that says it is of `origin` came from the server that was asked as `host`.
+    public static func isOwn(origin: String, host: String) -> Bool {
+        let (origin, host) = (origin.lowercased(), host.lowercased())
+        return origin == "http://\(host)" || origin == "https://\(host)"
     }
 
     /// `[::1]:80` is `[::1]`, `localhost:80` is `localhost`; what is neither stays whole and matches nothing.

@@ -133,13 +133,29 @@ public typealias HTTPHandler = (HTTPExchange, RouteParameters) -> Void
 extension Router where Handler == HTTPHandler {
     /// Runs the handler of a request, or answers why there is none.
     public func dispatch(_ exchange: HTTPExchange) {
+        if let (handler, parameters) = self.find(exchange) { return handler(exchange, parameters) }
+        self.refuse(exchange)
+    }
+}
+
+extension Router {
+    /// What a request asks for; nil when there is no such thing or its path is none.
+    public func find(_ exchange: HTTPExchange) -> (Handler, RouteParameters)? {
+        guard let path = try? RequestPath(parsing: exchange.rawPath) else { return nil }
+        guard case .found(let handler, let parameters) = self.match(method: exchange.method, path: path) else {
+            return nil
+        }
+        return (handler, parameters)
+    }
+
+    /// Answers a request for which there is no handler, with why.
+    public func refuse(_ exchange: HTTPExchange) {
         let path: RequestPath
         do { path = try RequestPath(parsing: exchange.rawPath) } catch {
             return exchange.respond(Problem(.invalidArgument, error.message))
         }
         switch self.match(method: exchange.method, path: path) {
-        case .found(let handler, let parameters):
-            handler(exchange, parameters)
+        case .found: preconditionFailure("what has a handler is not refused")
         case .methodNotAllowed(let methods):
             let allow = [("Allow", methods.joined(separator: ", "))]
             if exchange.method == "OPTIONS" { return exchange.respond(status: 204, headers: allow) }

@@ -1,10 +1,17 @@
 internal import ApusCore
+internal import ApusStore
 
 /// Whoever is authenticated.
 struct Principal: Sendable, Equatable {
     /// As control records, logs and states of invocations name it.
     var name: String
+    var roles: RoleGrants
+    /// When its token ends.
+    var expires: Timestamp?
 
     /// Whoever holds the admin token of the data directory.
-    static let administrator = Principal(name: "admin")
+    static let administrator = Principal(
+        name: ResourceName.administrator.description, roles: RoleGrants([RoleGrant(.admin, .everywhere)]))
+    /// Whoever asks without a token where none is needed.
+    static let anonymous = Principal(name: "anonymous", roles: RoleGrants([]))
 }

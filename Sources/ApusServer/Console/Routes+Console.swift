@@ -1,12 +1,15 @@
+internal import ApusCore
 internal import ApusHTTP
 
 /// The console: a page, its style and its scripts. They hold no data, so that everybody may have them; what they show they ask the API
 /// for, with the rights of whoever is logged in.
 extension Routes {
     func addConsole(to table: inout RouteTable) {
-        guard self.server.configuration.isConsoleEnabled else { return }
         for asset in ConsoleAsset.all() {
             table.add(Operation(asset.operation, "GET", asset.path, "A file of the console.", .open)) { exchange, _ in
+                guard self.server.configuration.isConsoleEnabled else {
+                    return exchange.respond(Problem(.notFound, "the console is switched off in the configuration"))
+                }
                 Self.serve(asset, exchange)
             }
         }

@@ -23,16 +23,23 @@ extension Catalogue.Function {
 
     private var launch: LaunchOrder {
         let resources = self.manifest.resources
-        let isNative = self.manifest.runtime == .native
         return LaunchOrder(
-            runtime: isNative ? .native : .python, bundle: self.bundle, layer: self.layer ?? "",
-            arguments: isNative ? self.manifest.command : [],
+            runtime: self.runtime, bundle: self.bundle, layer: self.layer ?? "",
+            arguments: self.manifest.runtime == .native ? self.manifest.command : [],
             environment: self.manifest.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
             bounds: SandboxBounds(
                 memoryBytes: UInt64(resources.memoryBytes), cpuMillis: UInt32(resources.cpuMillis),
                 processes: UInt32(resources.processes), scratchBytes: UInt64(resources.scratchBytes)
             )
         )
+    }
+
+    private var runtime: LaunchOrder.Runtime {
+        switch self.manifest.runtime {
+        case .python3: .python
+        case .native: .native
+        case .exec: .exec
+        }
     }
 
     /// What handlers may emit to, by the names they use.

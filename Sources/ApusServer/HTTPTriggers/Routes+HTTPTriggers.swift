@@ -9,9 +9,24 @@ extension Routes {
             ("callHTTPTrigger", "/fn/{path...}"), ("callHTTPTriggerInNamespace", "/v1/namespaces/{ns}/fn/{path...}"),
         ] {
             table.add(
-                Operation(id, "*", path, "Runs the function whose HTTP trigger it is.", .call, isNamespaced: false)
+                Operation(
+                    id, "*", path, "Runs the function whose HTTP trigger it is.", .decidedByRequest,
+                    isNamespaced: false),
+                requiring: { exchange, parameters throws(ApusError) in
+                    try self.triggerRequirement(exchange, parameters)
+                }
             ) { exchange, _ in self.trigger(exchange) }
         }
+    }
+
+    /// A trigger says itself whether anybody may call it.
+    private func triggerRequirement(_ exchange: HTTPExchange, _ parameters: RouteParameters) throws(ApusError)
+        -> Requirement
+    {
+        if self.runtime.triggers.isOpen(method: exchange.method, rawPath: exchange.rawPath) {
+            return Requirement(.open)
+        }
+        return Requirement(.call, in: try Self.namespace(parameters))
     }
 
     private func trigger(_ exchange: HTTPExchange) {

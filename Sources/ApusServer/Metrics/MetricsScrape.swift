@@ -9,6 +9,7 @@ struct ShardScrape: Sendable {
     var shard: ShardStatistics
     var listener: HTTPListener.Statistics
     var connections: Int
+    var refusals: RefusalJournal
     var durations: RequestDurations
     /// Names of the operations, by their place.
     var operations: [String]
@@ -67,6 +68,8 @@ struct MetricsScrape {
             (ServerMetric.protocolErrors, scrape.shard.protocolErrors),
             (ServerMetric.linesDropped, scrape.shard.logLinesDropped + scrape.logLinesDropped),
             (ServerMetric.tracesDropped, scrape.shard.tracesDropped),
+            (ServerMetric.unauthenticated, UInt64(scrape.refusals.unauthenticated)),
+            (ServerMetric.forbidden, UInt64(scrape.refusals.forbidden)),
         ]
         for (metric, value) in counters { self.add(metric, Double(value)) }
         self.add(ServerMetric.inFlight, Double(scrape.attemptsInFlight))

@@ -75,6 +75,10 @@ enum ServerMetric {
     static let httpRequests = MetricDescription("apus_http_requests_total", "Requests that were read.", .counter)
     static let httpRefused = MetricDescription(
         "apus_http_refused_total", "Requests refused before their handler ran.", .counter)
+    static let unauthenticated = MetricDescription(
+        "apus_http_unauthenticated_total", "Requests without a token that holds.", .counter)
+    static let forbidden = MetricDescription(
+        "apus_http_forbidden_total", "Requests whose token lacks the role.", .counter)
     static let httpDropped = MetricDescription(
         "apus_http_dropped_total", "Connections broken off: too slow, or a body beyond its bound.", .counter)
     static let httpAccepted = MetricDescription(
@@ -131,7 +135,9 @@ enum ServerMetric {
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
         workers, instances, started, startsFailed, protocolErrors, linesDropped, httpRequests, httpRefused, httpDropped,
-        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes, schedules,
+        unauthenticated, forbidden,
+        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,
+        schedules,
         scheduleFired, scheduleSkipped, scheduleRefused, spans,
         tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
     ]

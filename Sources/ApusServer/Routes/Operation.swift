@@ -1,3 +1,4 @@
+internal import ApusCore
 internal import ApusHTTP
 
 /// One thing that callers can ask of the server: where it is, what it does, who may. The router, the check of rights and
@@ -27,22 +28,42 @@ struct Operation: Sendable {
     }
 }
 
+/// An operation with what performs it.
+struct Route {
+    /// What a request needs, by its head; called before its body is read.
+    typealias Requiring = (HTTPExchange, RouteParameters) throws(ApusError) -> Requirement
+
+    let operation: Operation
+    let requiring: Requiring?
+    let handler: HTTPHandler
+
+    func requirement(_ exchange: HTTPExchange, _ parameters: RouteParameters) throws(ApusError) -> Requirement {
+        if let requiring { return try requiring(exchange, parameters) }
+        return Requirement(self.operation.access, in: try Routes.namespace(parameters))
+    }
+}
+
 /// The operations of a listener with what performs each.
 struct RouteTable {
     private(set) var operations: [Operation] = []
-    private(set) var router = Router<HTTPHandler>()
+    private(set) var router = Router<Route>()
 
-    mutating func add(_ operation: Operation, _ handler: @escaping HTTPHandler) {
+    /// - Parameter requiring: for ``Access/decidedByRequest``: says what each request needs.
+    mutating func add(
+        _ operation: Operation, requiring: Route.Requiring? = nil, _ handler: @escaping HTTPHandler
+    ) {
+        precondition(
+            (requiring != nil) == (operation.access == .decidedByRequest), "\(operation.id): who says who may?")
         let place = self.operations.count
         self.operations.append(operation)
-        let handler: HTTPHandler = { exchange, parameters in
+        let route = Route(operation: operation, requiring: requiring) { exchange, parameters in
             exchange.operation = place
             handler(exchange, parameters)
         }
         if operation.isNamespaced {
-            self.router.addNamespaced(operation.method, operation.path, handler)
+            self.router.addNamespaced(operation.method, operation.path, route)
         } else {
-            self.router.add(operation.method, operation.path, handler)
+            self.router.add(operation.method, operation.path, route)
         }
     }
 }

@@ -53,8 +53,9 @@ extension Routes {
     func showDeadLetter(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let id = try self.deadLetterID(parameters)
+            let namespace = try self.namespace(parameters)
             self.answerFromStore(exchange) { server throws(ApusError) in
-                let (row, event) = try Self.find(id, server)
+                let (row, event) = try Self.find(id, in: namespace, server)
                 return StoreAnswer(json: Self.whole(row, event))
             }
         }
@@ -66,16 +67,14 @@ extension Routes {
     {
         self.answer(exchange) { () throws(ApusError) in
             let id = try self.deadLetterID(parameters)
+            let namespace = try self.namespace(parameters)
             let reply = exchange.reply()
             let routes = self
             let isQueued = self.server.store.run {
                 do throws(ApusError) {
-                    let (row, event) = try Self.find(id, routes.server)
+                    let (row, event) = try Self.find(id, in: namespace, routes.server)
                     guard row.state == .open else {
                         throw ApusError(.conflict, "the dead letter \(id) was \(row.state.rawValue) before")
-                    }
-                    guard let namespace = Namespace(row.reason.namespace) else {
-                        throw ApusError(.internal, "the dead letter \(id) names no valid namespace")
                     }
                     let appends = fate == .redriven ? [try Self.redrive(row, event, routes.server)] : []
                     reply.perform { routes.command(.decideFate(id, namespace, fate), appends: appends, $0) }
@@ -106,10 +105,13 @@ extension Routes {
         return writer.bytes
     }
 
-    private static func find(_ id: DeadLetterID, _ server: Server) throws(ApusError) -> (DeadLetterRow, Event) {
+    /// One of another namespace is not there, whoever asks.
+    private static func find(_ id: DeadLetterID, in namespace: Namespace, _ server: Server) throws(ApusError)
+        -> (DeadLetterRow, Event)
+    {
         let unknown = ApusError(.deadLetterNotFound, "there is no dead letter \(id): see `apus dead list`")
         let row = try server.projection.query { (projection) throws(ApusError) in try projection.deadLetter(id) }
-        guard let row else { throw unknown }
+        guard let row, row.reason.namespace == namespace.name else { throw unknown }
         var event: Event?
         let place = RecordPlace(TopicPartition(id.topic, id.partition), id.offset)
         try server.log.records(at: [place]) { _, block in

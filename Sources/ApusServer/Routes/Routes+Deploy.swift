@@ -10,7 +10,7 @@ extension Routes {
     func addDeploy(to table: inout RouteTable) {
         table.add(
             Operation(
-                "storeBundle", "POST", "/v1/bundles", "Stores a bundle under its hash.", .deploy, isNamespaced: false)
+                "storeBundle", "POST", "/v1/bundles", "Stores a bundle under its hash.", .deploy)
         ) { exchange, _ in self.storeBundle(exchange) }
         table.add(Operation("deploy", "POST", "/v1/deployments", "Deploys documents, all or none.", .deploy)) {
             self.deploy($0, $1)
@@ -44,6 +44,9 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let request = try DeployRequest(
                 parsing: exchange.body, namespace: try self.namespace(parameters), isBound: parameters["ns"] != nil)
+            for document in request.documents {
+                try self.require(.deploy, in: document.manifest.namespace, of: exchange)
+            }
             let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
             exchange.stream(
                 status: 200, headers: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
@@ -87,6 +90,11 @@ extension Routes {
             let manifest: Manifest
             do throws(ManifestErrors) { manifest = try Manifest(json: document, namespace: namespace) } catch {
                 throw error.asApusError
+            }
+            guard manifest.namespace == namespace else {
+                throw ApusError(
+                    .invalidArgument,
+                    "the manifest is of the namespace '\(manifest.namespace)', the path of '\(namespace)'")
             }
             let request = DeployRequest(documents: [
                 DeployRequest.Document(manifest: manifest, bundle: exchange.header("Apus-Bundle"))

@@ -153,7 +153,8 @@ extension Routes {
                     [
                         "revision": .string(row.revision), "generation": .number(row.generation),
                         "deployed": .string(RFC3339.format(row.deployed)), "bundle": .string(row.bundle),
-                        "layer": row.layer.map { .string($0) } ?? .null, "current": .boolean(kept.first == row.revision),
+                        "layer": row.layer.map { .string($0) } ?? .null,
+                        "current": .boolean(kept.first == row.revision),
                         "kept": .boolean(kept.contains(row.revision)),
                     ]
                 }

@@ -32,7 +32,7 @@ extension ShardRuntime {
     func scrape() -> ShardScrape {
         ShardScrape(
             shard: self.shard.statistics, listener: self.listener?.statistics ?? HTTPListener.Statistics(),
-            connections: self.listener?.connectionCount ?? 0, durations: self.durations,
+            connections: self.listener?.connectionCount ?? 0, refusals: self.refusals, durations: self.durations,
             operations: self.operations,
             attemptsInFlight: self.shard.attemptsInFlight, instances: self.shard.instances(),
             activity: self.shard.activity(), triggers: self.shard.triggerStatuses(),

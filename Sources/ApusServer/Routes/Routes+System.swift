@@ -19,6 +19,9 @@ extension Routes {
         table.add(Operation("getReadiness", "GET", "/readyz", "Whether it takes work, and why not.", .authenticated)) {
             exchange, _ in self.ready(exchange)
         }
+        table.add(Operation("getOpenAPI", "GET", "/openapi.json", "This interface, for programs.", .authenticated)) {
+            exchange, _ in self.describeInterface(exchange)
+        }
         table.add(Operation("getMetrics", "GET", "/metrics", "Metrics in Prometheus' text format.", .readServer)) {
             exchange, _ in self.metrics(exchange)
         }
@@ -53,6 +56,11 @@ extension Routes {
         if log.isShort { problems.append("the log is short of room: producers are refused") }
         if let projection { problems.append("queries are behind, the projection cannot follow \(projection)") }
         return problems
+    }
+
+    /// From the store thread, since the document is made at its first use.
+    func describeInterface(_ exchange: HTTPExchange) {
+        self.answerFromStore(exchange) { _ in StoreAnswer(json: OpenAPI.document) }
     }
 
     func doctor(_ exchange: HTTPExchange) {

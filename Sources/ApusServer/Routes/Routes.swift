@@ -8,12 +8,22 @@ internal import Synchronization
 
 /// The HTTP paths of one shard's listener. Made on the shard's loop, where every handler runs.
 struct Routes {
-    let server: Server
-    let runtime: ShardRuntime
+    private let place: (server: Server, runtime: ShardRuntime)?
 
-    init(_ server: Server, _ runtime: ShardRuntime) {
-        self.server = server
-        self.runtime = runtime
+    init(_ server: Server, _ runtime: ShardRuntime) { self.place = (server, runtime) }
+
+    /// For what can be told of the operations without a server.
+    private init() { self.place = nil }
+
+    /// Every operation there is, in the order of the table.
+    static let operations: [Operation] = Routes().table().operations
+
+    var server: Server { self.serving.server }
+    var runtime: ShardRuntime { self.serving.runtime }
+
+    private var serving: (server: Server, runtime: ShardRuntime) {
+        guard let place = self.place else { preconditionFailure("a table without a server runs no handler") }
+        return place
     }
 
     func listener() -> HTTPListener {
@@ -22,47 +32,32 @@ struct Routes {
         configuration.connections = self.server.configuration.connections
         configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
-            method == "POST" && path == "/v1/bundles" ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
+            method == "POST" && Self.takesBundles(path) ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
         }
-        let (server, runtime) = (self.server, self.runtime)
-        configuration.admit = { Self.admit($0, server, runtime) }
         let table = self.table()
         let router = table.router
+        let (server, runtime) = (self.server, self.runtime)
         runtime.operations = table.operations.map(\.id)
         configuration.onAnswer = { runtime.answered($0, server.journal) }
+        let gate = Gate(server: self.server, runtime: self.runtime, router: router)
+        configuration.admit = { gate.admit($0) }
+        self.runtime.watchStreams { gate.sweep() }
         return HTTPListener(loop: runtime.loop, configuration: configuration) { exchange in
             // The head may have been let in before the end began. What handlers reach for may be gone by now.
             guard !runtime.isStopping || exchange.rawPath == "/healthz" else {
                 return exchange.respond(Self.stopping, headers: [("Retry-After", "1")])
             }
-            router.dispatch(exchange)
+            guard let (route, parameters) = (exchange.admission as? Admission)?.route else {
+                return router.refuse(exchange)
+            }
+            route.handler(exchange, parameters)
         }
     }
 
     private static let stopping = Problem(.shuttingDown, "the server is stopping: try again in a moment")
 
-    /// Decided on the head, before a body is read.
-    private static func admit(_ exchange: HTTPExchange, _ server: Server, _ runtime: ShardRuntime) -> Problem? {
-        if exchange.rawPath == "/healthz" { return nil }
-        let isKnown = Self.hasToken(exchange, server)
-        exchange.isAnonymous = !isKnown
-        guard isKnown || runtime.triggers.isOpen(method: exchange.method, rawPath: exchange.rawPath) else {
-            return Problem(
-                .unauthenticated,
-                "a token is needed: send `Authorization: Bearer …` with what run/admin.token of the data directory holds"
-            )
-        }
-        switch server.state.withLock({ $0 }) {
-        case .stopping: return Self.stopping
-        case .starting, .serving: return nil
-        }
-    }
-
-    private static func hasToken(_ exchange: HTTPExchange, _ server: Server) -> Bool {
-        guard let header = exchange.header("Authorization"), header.prefix(7).lowercased() == "bearer " else {
-            return false
-        }
-        return server.token.matches(String(header.dropFirst(7)))
+    private static func takesBundles(_ path: String) -> Bool {
+        path == "/v1/bundles" || (path.hasPrefix("/v1/namespaces/") && path.hasSuffix("/bundles"))
     }
 
     /// Every operation there is, each group beside its handlers.
@@ -80,15 +75,27 @@ struct Routes {
         self.addObserve(to: &table)
         self.addOperate(to: &table)
         self.addSchedules(to: &table)
+        self.addAccess(to: &table)
         return table
     }
 
-    /// Who is calling.
-    func principal(of exchange: HTTPExchange) -> Principal { .administrator }
+    // MARK: who is calling
+
+    func principal(of exchange: HTTPExchange) -> Principal {
+        (exchange.admission as? Admission)?.principal ?? .anonymous
+    }
+
+    /// Checks a right that only the body of a request, or what it leads to, asks for.
+    /// - Throws: `forbidden`.
+    func require(_ access: Access, in namespace: Namespace, of exchange: HTTPExchange) throws(ApusError) {
+        try Requirement(access, in: namespace).check(self.principal(of: exchange))
+    }
 
     // MARK: what handlers share
 
-    func namespace(_ parameters: RouteParameters) throws(ApusError) -> Namespace {
+    func namespace(_ parameters: RouteParameters) throws(ApusError) -> Namespace { try Self.namespace(parameters) }
+
+    static func namespace(_ parameters: RouteParameters) throws(ApusError) -> Namespace {
         guard let text = parameters["ns"] else { return .default }
         guard let namespace = Namespace(text) else {
             throw ApusError(
@@ -164,6 +171,10 @@ struct Routes {
         self.answer(exchange) { () throws(ApusError) in
             let position = try exchange.header(LogPosition.header).map { (text) throws(ApusError) in
                 try LogPosition(parsing: text).place
+            }
+            if let topic = position?.partition.topic, let local = topic.local {
+                // How far the log of another tenant has come is no business of this one.
+                try self.require(.inNamespace(Set(Role.allCases)), in: local.namespace, of: exchange)
             }
             let reply = exchange.reply()
             let server = self.server

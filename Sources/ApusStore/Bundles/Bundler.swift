@@ -13,9 +13,11 @@ public struct Bundler: Sendable {
     public init() {}
 
     /// Reads `folder`, leaves out what its `.apusignore` names, and packs the rest.
+    /// - Parameter program: a path below the folder that is packed whatever the rules say, through links on its way: what a build
+    ///   made usually lies where nothing else is wanted.
     /// - Throws: `bundle_invalid` for links, devices and names that cannot travel, `bundle_too_large`, `data_directory_invalid`
     ///   where a file cannot be read.
-    public func bundle(_ folder: String) throws(ApusError) -> Bundle {
+    public func bundle(_ folder: String, program: String? = nil) throws(ApusError) -> Bundle {
         guard FileTree.isDirectory(folder) else {
             throw ApusError(
                 .bundleInvalid,
@@ -24,6 +26,7 @@ public struct Bundler: Sendable {
         let rules = try Self.rules(of: folder)
         var walk = Walk(folder: folder, rules: rules)
         try walk.visit("")
+        if let program { try walk.add(program: program) }
         let archive = try Archive.encode(walk.entries)
         return Bundle(
             archive: archive, hash: BundleHash.of(archive), files: walk.entries.count { $0.kind != .directory })
@@ -77,6 +80,20 @@ public struct Bundler: Sendable {
                     )
                 }
             }
+        }
+
+        /// Adds a program that the walk left out, and the folders on its way.
+        mutating func add(program: String) throws(ApusError) {
+            let path = program.split(separator: "/").filter { $0 != "." }.joined(separator: "/")
+            guard !self.entries.contains(where: { $0.path == path }) else { return }
+            try ArchivePaths.check(path)
+            var parent = ""
+            for step in path.split(separator: "/").dropLast() {
+                parent += parent.isEmpty ? String(step) : "/\(step)"
+                guard !self.entries.contains(where: { $0.path == parent }) else { continue }
+                self.entries.append(ArchiveEntry(path: parent, kind: .directory))
+            }
+            try self.take(path, "\(self.folder)/\(path)", isExecutable: true)
         }
 
         private mutating func take(_ path: String, _ onDisk: String, isExecutable: Bool) throws(ApusError) {

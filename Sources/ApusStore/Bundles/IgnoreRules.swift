@@ -8,7 +8,8 @@ public import ApusCore
 public struct IgnoreRules: Sendable, Equatable {
     /// Left out unless an `.apusignore` takes them back.
     public static let defaults = [
-        ".git/", ".hg/", ".svn/", ".apus/", "__pycache__/", "*.pyc", ".venv/", ".pytest_cache/", ".mypy_cache/",
+        ".git/", ".hg/", ".svn/", ".apus/", "__pycache__/", ".build/", "*.pyc", ".venv/", ".pytest_cache/",
+        ".mypy_cache/",
         ".DS_Store", "/.apusignore",
     ]
 

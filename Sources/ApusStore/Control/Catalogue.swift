@@ -60,6 +60,8 @@ public struct Catalogue: Sendable {
         case topicApplied(Topic, previous: Topic?)
         case topicRemoved(Topic)
         case fateDecided(DeadLetterID, ControlRecord.DeadLetterFate)
+        /// A token was made or revoked.
+        case principalApplied(ResourceName)
         /// The record said nothing new: the deletion of what is not there, an older generation.
         case none
     }
@@ -76,6 +78,8 @@ public struct Catalogue: Sendable {
     /// Earlier revisions; one may be the same as the function's newest, which was returned to.
     private(set) var kept: [ResourceName: [KeptRevision]] = [:]
     private var pauses: [ResourceName: Pauses] = [:]
+    /// Revoked and expired ones too.
+    public private(set) var principals: [ResourceName: PrincipalDeployment] = [:]
     private var names: [FunctionID: ResourceName] = [:]
     /// By key of the record; kept through deletions.
     private var generations: [String: UInt64] = [:]
@@ -115,6 +119,10 @@ public struct Catalogue: Sendable {
         case (.pause, .pause(let principal)):
             change = try self.apply(Pauses.Pause(principal: principal, since: record.time), record)
         case (.pause, .deleted): change = try self.apply(nil, record)
+        case (.principal, .principal(let principal)):
+            guard let name = ResourceName(record.namespace, record.name) else { throw Self.mismatch(record) }
+            self.principals[name] = principal
+            change = .principalApplied(name)
         case (.function, .deleted): change = self.removeFunction(record)
         case (.topic, .deleted):
             let name = TopicName(record.namespace, record.name)

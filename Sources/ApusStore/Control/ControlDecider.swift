@@ -19,6 +19,8 @@ struct ControlDecider {
         case .rollback(let name, let revision, let ifMatch): try self.rollback(name, revision, ifMatch)
         case .pause(let target, let principal): try self.pause(target, principal)
         case .resume(let target): try self.resume(target)
+        case .createPrincipal(let name, let principal): try self.createPrincipal(name, principal)
+        case .revokePrincipal(let name): try self.revokePrincipal(name)
         }
     }
 
@@ -297,7 +299,7 @@ struct ControlDecider {
             switch kind {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
-            case .fate, .revision, .pause: false
+            case .fate, .revision, .pause, .principal: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
         guard current == ifMatch else {

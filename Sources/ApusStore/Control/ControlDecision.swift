@@ -33,6 +33,9 @@ public enum ControlCommand: Sendable, Equatable {
     /// Nothing of it is begun until it is resumed.
     case pause(PauseTarget, principal: String)
     case resume(PauseTarget)
+    /// A principal that is new, or whose token of before is worth nothing any more.
+    case createPrincipal(ResourceName, PrincipalDeployment)
+    case revokePrincipal(ResourceName)
 }
 
 /// What a command comes to: what to write, and what to answer once it is written.
@@ -48,8 +51,8 @@ public struct ControlDecision: Sendable, Equatable {
 
     /// What became of one document or name.
     public struct Outcome: Sendable, Equatable {
-        public enum Action: String, Sendable, Hashable {
-            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed
+        public enum Action: String, Sendable, Hashable, CaseIterable {
+            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed, revoked
         }
 
         public var kind: ControlRecord.Kind

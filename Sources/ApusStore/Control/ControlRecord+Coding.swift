@@ -46,6 +46,7 @@ extension ControlRecord {
             object["bundle"] = .string(kept.bundle)
             object["layer"] = kept.layer.map { .string($0) } ?? .null
             object["manifest"] = kept.json
+        case .principal(let principal): principal.write(into: &object)
         case .function(let function):
             if !function.schedules.isEmpty { object["schedules"] = .array(function.schedules.map(\.json)) }
             object["revision"] = .string(function.revision)
@@ -123,6 +124,7 @@ extension ControlRecord {
                 KeptRevision(
                     revision: revision, generation: generation, bundle: bundle, layer: json["layer"]?.string,
                     manifest: String(decoding: manifest.encoded(), as: UTF8.self), deployed: time))
+        case .principal: return .principal(try PrincipalDeployment(json))
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .topic(manifest: manifest)

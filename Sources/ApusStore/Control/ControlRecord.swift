@@ -15,6 +15,8 @@ public struct ControlRecord: Sendable, Equatable {
         case revision = "Revision"
         /// Work that is not to be begun; its name is `function`, or `function/trigger`.
         case pause = "Pause"
+        /// Whoever holds a token.
+        case principal = "Principal"
     }
 
     public enum Content: Sendable, Equatable {
@@ -23,6 +25,7 @@ public struct ControlRecord: Sendable, Equatable {
         case fate(DeadLetterFate)
         case revision(KeptRevision)
         case pause(principal: String)
+        case principal(PrincipalDeployment)
         case deleted
     }
 

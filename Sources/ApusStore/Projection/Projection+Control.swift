@@ -65,6 +65,8 @@ extension Projection {
                 name: String(record.name.prefix { $0 != "/" }))
         // The catalogue shows it.
         case .pause: break
+        // Lists of them are made from the catalogue.
+        case .principal: break
         case .deleted:
             switch record.kind {
             case .pause: break
@@ -77,6 +79,7 @@ extension Projection {
                 try self.delete("functions", record)
                 try self.delete("revisions", record)
             case .topic: try self.delete("topics", record)
+            case .principal: break
             case .fate: try self.database.prepare("DELETE FROM fates WHERE id = ?").run([.text(record.name)])
             }
         }

@@ -21,6 +21,8 @@ enum CommandTable {
         .resume,
         .rollback,
         .warm,
+        .token,
+        .console,
         .version,
         .help,
     ]
@@ -31,7 +33,6 @@ enum CommandTable {
         "approvals",
         "audit",
         "backup",
-        "console",
         "cost",
         "devices",
         "mcp",
@@ -39,7 +40,6 @@ enum CommandTable {
         "restore",
         "secret",
         "simulate",
-        "token",
         "tools",
         "top",
     ]

@@ -9,14 +9,17 @@ extension Command {
             name: "deploy", summary: "deploy functions and topics from manifests, all or nothing",
             details: """
                 A PATH is a manifest file, or a folder with a manifest.yaml or other .yaml files. The source of each function is
-                packed without what its .apusignore names, and sent unless the server has it. Progress goes to standard error.
+                packed without what its .apusignore names, and sent unless the server has it. A function with `build` in its manifest is
+                built first: the command runs here, in the manifest's folder, through /bin/sh, and must end well. Progress goes to
+                standard error.
                 """,
             positionals: [
                 PositionalDescription(
                     name: "PATH", summary: "manifest files or their folders", repeats: true, values: .files)
             ],
             options: [
-                .flag("--dry-run", "say what would change, and change nothing"),
+                .flag("--dry-run", "say what would change, and change nothing: nothing is built either"),
+                .flag("--no-build", "run no `build` command: deploy what is there"),
                 .flag("--wait", "until a worker of each function is ready, or could not start"),
             ],
             examples: [
@@ -24,6 +27,7 @@ extension Command {
                 .init(
                     "apus deploy topics.yaml functions/*/manifest.yaml --wait", "Several files at once, all or nothing"),
                 .init("apus deploy functions/echo --dry-run", "What would change?"),
+                .init("apus deploy functions/echo-swift --no-build", "Deploy a program that was built elsewhere"),
             ]
         )
     ) { context in try DeployCommand(context: context).run() }
@@ -35,7 +39,8 @@ private struct DeployCommand {
     func run() throws {
         let isDryRun = self.context.arguments.has("--dry-run")
         let deployment = Deployment(
-            context: self.context, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"))
+            context: self.context, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"),
+            builds: !self.context.arguments.has("--no-build"))
         try self.show(try deployment.run(self.context.arguments.all("PATH")), isDryRun)
     }
 

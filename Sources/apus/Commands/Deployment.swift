@@ -9,6 +9,8 @@ struct Deployment {
     var isDryRun = false
     /// Until a worker of each function is ready.
     var waits = false
+    /// Run the `build` of manifests; a dry run never does.
+    var builds = true
     /// Says nothing but errors.
     var isQuiet = false
 
@@ -22,7 +24,10 @@ struct Deployment {
                 documents.append(.init(manifest: item.manifest))
                 continue
             }
-            let bundle = try Bundler().bundle(item.source(of: function))
+            let step = BuildStep(function: function, folder: item.folder, source: item.source(of: function))
+            if self.builds, !self.isDryRun { try step.run(self.note) }
+            try step.checkProgram()
+            let bundle = try Bundler().bundle(step.source, program: step.program)
             self.note(
                 "packed \(function.name): \(bundle.files) files, \(bundle.archive.count) bytes, \(bundle.hash.prefix(12))"
             )

@@ -91,9 +91,9 @@ final class ServerBed: Sendable {
 
         init(
             _ bed: ServerBed, _ method: String, _ path: String, headers: [HTTPHeader], body: String? = nil,
-            isPaused: @escaping @Sendable () -> Bool
+            hasToken: Bool = true, isPaused: @escaping @Sendable () -> Bool
         ) {
-            let (url, headers) = ("http://127.0.0.1:\(bed.port)\(path)", bed.headers(headers, hasToken: true))
+            let (url, headers) = ("http://127.0.0.1:\(bed.port)\(path)", bed.headers(headers, hasToken: hasToken))
             self.thread.run {
                 do throws(ApusError) {
                     let client = try HTTPClient()
@@ -147,6 +147,13 @@ final class ServerBed: Sendable {
         isPaused: @escaping @Sendable () -> Bool = { false }
     ) -> Stream {
         Stream(self, method, path, headers: headers, body: body, isPaused: isPaused)
+    }
+
+    /// A stream of events, for who holds a token.
+    func stream(_ path: String, token: String) -> Stream {
+        Stream(
+            self, "GET", path, headers: [Self.events, HTTPHeader("Authorization", "Bearer \(token)")],
+            hasToken: false, isPaused: { false })
     }
 
     static let events = HTTPHeader("Accept", "text/event-stream")

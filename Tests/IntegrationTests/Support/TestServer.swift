@@ -22,10 +22,10 @@ final class TestServer {
     var authorities: String?
 
     init(arguments: [String] = [], variables: [String: String] = [:], preparation: String? = nil) throws {
+        self.variables = variables
         self.tree = try InstalledTree.path.get()
         self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         self.extra = arguments
-        self.variables = variables
         self.preparation = preparation
         mkdir(self.folder, 0o755)
     }

@@ -1,0 +1,34 @@
+internal import ApusCore
+internal import ApusStore
+
+/// What one request needs of whoever makes it.
+struct Requirement: Sendable, Equatable {
+    var access: Access
+    /// Where roles must hold.
+    var namespace: Namespace
+
+    init(_ access: Access, in namespace: Namespace = .default) {
+        self.access = access
+        self.namespace = namespace
+    }
+
+    /// - Throws: `forbidden`, with the role that is missing and where.
+    func check(_ principal: Principal) throws(ApusError) {
+        let place: String
+        switch self.access {
+        case .open, .authenticated, .decidedByRequest: return
+        case .inNamespace(let roles):
+            if principal.roles.allow(roles, in: self.namespace) { return }
+            place = self.namespace.name
+        case .server(let roles):
+            if principal.roles.allowServer(roles) { return }
+            place = "*"
+        }
+        let needed = self.access.roles.map { "\($0.rawValue)@\(place)" }.joined(separator: " or ")
+        throw ApusError(
+            .forbidden,
+            "'\(principal.name)' may not do this in the namespace '\(place)': the role \(needed) is needed; "
+                + "ask an admin for a token that has it (`apus token create`)"
+        )
+    }
+}

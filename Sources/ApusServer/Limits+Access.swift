@@ -1,0 +1,25 @@
+internal import ApusCore
+
+extension Limits {
+    /// Bounds on logins and on what refused callers can make the server do.
+    enum Access {
+        /// A login link that was not used by then is worth nothing.
+        static let loginSeconds: Int64 = 60
+        /// Links that wait to be used.
+        static let logins = 1_024
+        static let loginsPerToken = 8
+        /// Browsers that are logged in.
+        static let sessions = 4_096
+        static let sessionsPerToken = 16
+        /// A browser that asks for nothing for so long is logged out,
+        static let sessionIdleSeconds: Int64 = 2 * 3_600
+        /// and each after so long.
+        static let sessionSeconds: Int64 = 12 * 3_600
+        /// How often streams are looked at whose token may have ended: they end within this and what a turn takes.
+        static let sweepMilliseconds: UInt64 = 1_000
+        /// Lines on refused requests in the journal; what is above is counted.
+        static let journalLinesPerSecond = 5
+        /// The longest life a token may be given; without one it has no end.
+        static let tokenDays: Int64 = 3_650
+    }
+}

@@ -1,0 +1,35 @@
+internal import ApusCore
+internal import ApusJSON
+internal import ApusStore
+
+extension OperationDescription {
+    static let deadLetters: [String: OperationDescription] = [
+        "listDeadLetters": OperationDescription(
+            parameters: [
+                .query("function", Schema.label, "Of this function only."),
+                .query("topic", Schema.text("documents"), "From or on this topic only."),
+                .query(
+                    "state", Schema.oneOf(DeadLetterRow.State.allCases.map(\.rawValue) + ["all"]),
+                    "In this state only; without it all."),
+                .query("after", Schema.integer(0...Int.max), "Only those after this sequence."),
+                .query("limit", Schema.integer(1...1_000, default: 100), "How many at most."), position,
+            ],
+            answers: [
+                Answer(
+                    200, "Dead letters without their events, oldest first.",
+                    [.json(Schema.items(Schema.named("DeadLetter")))])
+            ],
+            codes: positionCodes),
+        "getDeadLetter": OperationDescription(
+            "The event's data comes byte for byte as it was sent.", parameters: [position],
+            answers: [Answer(200, "The dead letter.", [.json(Schema.named("DeadLetterDetails"))])],
+            codes: positionCodes + [.deadLetterNotFound, .recordExpired]),
+        "redriveDeadLetter": OperationDescription(
+            "To its own trigger only, under its key, behind what that key has waiting. Once.",
+            answers: [Answer(200, "It is on the log again.", [.json(Schema.named("Outcome"))], headers: positioned)],
+            codes: controlCodes + [.deadLetterNotFound, .recordExpired, .functionNotFound, .topicNotFound]),
+        "dropDeadLetter": OperationDescription(
+            answers: [Answer(200, "It is given up.", [.json(Schema.named("Outcome"))], headers: positioned)],
+            codes: controlCodes + [.deadLetterNotFound, .recordExpired]),
+    ]
+}

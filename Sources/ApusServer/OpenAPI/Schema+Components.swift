@@ -1,0 +1,126 @@
+internal import ApusCore
+internal import ApusJSON
+internal import ApusManifest
+internal import ApusStore
+
+extension Schema {
+    /// The forms that several operations share, by name.
+    static let components: [(name: String, schema: JSONValue)] = [
+        ("Problem", problem), ("Manifest", manifest), ("Outcome", outcome), ("Function", function),
+        ("FunctionDetails", functionDetails), ("Position", position), ("Instance", instance), ("Revision", revision),
+        ("LogLine", logLine), ("Topic", topic), ("CloudEvent", cloudEvent), ("Receipt", receipt),
+        ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails), ("Token", token),
+        ("NewToken", newToken), ("Principal", principal), ("Readiness", readiness),
+    ]
+
+    private static let problem = object(
+        [
+            "type": said(text, "`urn:apus:error:CODE`"), "title": text, "status": integer(400...599),
+            "code": said(oneOf(ErrorCode.allCases.map(\.rawValue)), "Stable: each has a page in docs/errors"),
+            "detail": said(text, "What happened, where, and what to try"),
+        ],
+        optional: ["errors": said(list(text), "More lines on the same problem")])
+
+    private static let manifest: JSONValue = {
+        var schema = ManifestSchema.json
+        schema["$schema"] = nil
+        schema["$id"] = nil
+        return said(schema, "A manifest, as `apus schema` describes it")
+    }()
+
+    private static let outcome = object(
+        [
+            "kind": oneOf(ControlRecord.Kind.allCases.map(\.rawValue)), "namespace": label, "name": text,
+            "action": oneOf(ControlDecision.Outcome.Action.allCases.map(\.rawValue)),
+            "generation": said(count, "Grows with each change of what has this name"),
+        ],
+        optional: ["revision": said(hash, "Of a function")])
+
+    private static let functionMembers: JSONObject = [
+        "name": label, "namespace": label, "generation": count,
+        "revision": said(hash, "The hash of manifest, bundle and layer"), "bundle": hash,
+        "layer": said(orNull(text), "The key of its dependencies"),
+        "manifest": said(orNull(["type": "object"]), "As it was deployed"),
+        "created": time, "updated": time,
+    ]
+    private static let function = object(functionMembers)
+    private static let functionDetails: JSONValue = {
+        var members = functionMembers
+        members["triggers"] = said(orNull(list(["type": "object"])), "The triggers on topics, and where they start")
+        members["positions"] = list(named("Position"))
+        members["instances"] = list(named("Instance"))
+        return object(members)
+    }()
+
+    private static let position = object([
+        "group": said(text, "As tools of the log see it"), "topic": text, "partition": count,
+        "watermark": said(count, "All before it is settled"), "end": count,
+        "lag": said(count, "Events from the watermark to the end"), "retrying": count,
+    ])
+
+    private static let instance = object([
+        "worker": count, "namespace": label, "function": label, "revision": text, "state": text, "since": time,
+        "inFlight": count, "runtime": text, "missingLayers": said(list(text), "Isolation this host cannot enforce"),
+    ])
+
+    private static let revision = object(["revision": hash, "generation": count, "deployed": time])
+
+    private static let logLine = object([
+        "sequence": said(count, "Grows along the list: what `after` takes"), "time": time, "level": text,
+        "text": text, "revision": text, "worker": count, "invocation": text,
+    ])
+
+    private static let topic = object([
+        "name": text, "namespace": label, "generation": count, "compact": boolean,
+        "partitions": list(object(["partition": count, "start": count, "end": count])),
+        "manifest": orNull(["type": "object"]), "created": time, "updated": time,
+    ])
+
+    private static let cloudEvent = object(
+        [
+            "specversion": oneOf(["1.0"]), "id": said(text("1"), "Not empty"), "source": text("/shop"),
+            "type": text("com.example.order"),
+        ],
+        optional: [
+            "time": time, "subject": text, "partitionkey": said(text, "The event's key: one key, one order"),
+            "datacontenttype": text, "data": anything, "data_base64": said(text, "Data that is no JSON"),
+        ])
+
+    private static let receipt = object([
+        "events": said(list(object(["partition": count, "offset": count])), "Where each event lies, in their order")
+    ])
+
+    private static let deadLetterMembers: JSONObject = [
+        "id": text, "state": oneOf(DeadLetterRow.State.allCases.map(\.rawValue)), "namespace": label,
+        "function": label, "trigger": text, "topic": text, "partition": count, "offset": count, "attempts": count,
+        "code": said(text, "How the last attempt ended"), "message": text, "detail": text, "time": time,
+        "revision": text, "eventId": text, "eventType": text, "sequence": said(count, "What `after` takes"),
+    ]
+    private static let deadLetter = object(
+        deadLetterMembers, optional: ["decided": said(time, "When it was redriven or dropped")])
+    private static let deadLetterDetails: JSONValue = {
+        var members = deadLetterMembers
+        members["event"] = said(["type": "object"], "The event, whole")
+        return object(members, optional: ["decided": time])
+    }()
+
+    private static let role = text(
+        "reader@search", pattern: "^(\(Role.allCases.map(\.rawValue).joined(separator: "|")))@(\\*|[a-z0-9-]+)$")
+    private static let tokenMembers: JSONObject = [
+        "name": label, "namespace": label, "id": said(text, "The visible part of the token"), "roles": list(role),
+        "state": oneOf(["active", "expired", "revoked"]), "created": time, "creator": text,
+    ]
+    private static let tokenEnds: JSONObject = ["expires": time, "revoked": time]
+    private static let token = object(tokenMembers, optional: tokenEnds)
+    private static let newToken: JSONValue = {
+        var members = tokenMembers
+        members["token"] = said(text, "Shown this once and kept nowhere")
+        return object(members, optional: tokenEnds)
+    }()
+    private static let principal = object(["name": text, "roles": list(role)], optional: ["expires": time])
+
+    private static let readiness = object([
+        "ready": boolean, "problems": said(list(text), "Why it is not ready"), "functions": count,
+        "missingLayers": said(list(object(["name": text, "detail": text])), "Isolation this host cannot enforce"),
+    ])
+}
