@@ -53,7 +53,6 @@ extension Server {
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
         self.schedules.stop()
-        self.schedules.stop()
         self.deployer.stop()
         self.control.stop()
         let done = self.shards.map { runtime in
@@ -68,7 +67,5 @@ extension Server {
         self.reader.stop()
         // Writes under way are answered to the loops, which must be there to hear it.
         self.log.close()
-        // Last: what the end itself brought is told too.
-        self.exporter?.stop()
     }
 }

@@ -93,8 +93,9 @@ struct OperationDescription: Sendable {
 extension OperationDescription {
     /// Descriptions by the id of their operation, in groups as the reference shows them.
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
-        ("Functions", functions), ("Topics and events", topics), ("Dead letters", deadLetters),
-        ("Deployments", deployments), ("Tokens and logins", access), ("The server", system),
+        ("Functions", functions), ("HTTP triggers", triggers), ("Topics and events", topics),
+        ("Dead letters", deadLetters), ("Deployments", deployments), ("Operating", operate),
+        ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]
 
     static func of(_ operation: Operation) -> OperationDescription? {

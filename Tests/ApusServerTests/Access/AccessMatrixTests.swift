@@ -32,6 +32,13 @@ import Testing
         "listRevisions": .namespace([.reader, .deployer]), "readLogs": .namespace([.reader, .deployer]),
         "invokeFunction": .namespace([.caller]),
         "listDeadLetters": .namespace([.reader, .deployer]), "getDeadLetter": .namespace([.reader, .deployer]),
+        "getConsole": .open, "getConsoleStyle": .open, "getConsoleCore": .open, "getConsoleViews": .open,
+        "getConsoleMain": .open, "getConsoleIcon": .open,
+        "readEvent": .namespace([.reader, .deployer]), "allowWebhook": .namespace([.producer]),
+        "listDeliveries": .namespace([.reader, .deployer]), "getDelivery": .namespace([.reader, .deployer]),
+        "getStats": .namespace([.reader, .deployer]), "listSchedules": .namespace([.reader, .deployer]),
+        "pauseFunction": .namespace([.deployer]), "resumeFunction": .namespace([.deployer]),
+        "rollbackFunction": .namespace([.deployer]), "warmFunction": .namespace([.deployer]),
         "redriveDeadLetter": .namespace([.deployer]), "dropDeadLetter": .namespace([.deployer]),
     ]
 
