@@ -160,7 +160,8 @@ let package = Package(
         tests("CommandTests", ["apus"]),
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims", "exec-worker"]),
-        tests("IntegrationTests", ["ApusJSON", "ApusHTTP", "ApusLoop", "CShims"], exclude: ["Peers"]),
+        tests(
+            "IntegrationTests", ["ApusEngine", "ApusJSON", "ApusHTTP", "ApusLog", "ApusLoop", "CShims"], exclude: ["Peers"]),
     ],
     cxxLanguageStandard: .cxx17
 )

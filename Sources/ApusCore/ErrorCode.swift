@@ -24,6 +24,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case topicNotFound = "topic_not_found"
     case deadLetterNotFound = "dead_letter_not_found"
     case bundleNotFound = "bundle_not_found"
+    case invocationNotFound = "invocation_not_found"
     case revisionNotFound = "revision_not_found"
     case alreadyExists = "already_exists"
     case conflict = "conflict"

@@ -17,6 +17,10 @@ public protocol EventLog: AnyObject, Sendable {
     func topic(_ name: TopicName) -> TopicConfiguration?
     func topics() -> [TopicName]
 
+    /// Lets the records of a partition that lie before `offset` go, soon and in bounded steps; never blocks. What is asked is
+    /// forgotten at a restart, and what is not there is no error.
+    func discard(_ partition: TopicPartition, before offset: Offset)
+
     // MARK: writing
 
     /// Queues a batch: all of it becomes durable in one transaction, or none. Batches of one caller take effect in the order of

@@ -59,6 +59,23 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     public static let dead = TopicName(unchecked: "apus.dead")
     public static let logs = TopicName(unchecked: "apus.logs")
     public static let schedule = TopicName(unchecked: "apus.schedule")
+    public static let invocations = TopicName(unchecked: "apus.invocations")
+
+    private static let invokePrefix = "apus.invoke."
+
+    /// The accepted asynchronous invocations of a function.
+    public static func invoke(_ function: ResourceName) -> TopicName {
+        TopicName(unchecked: "\(invokePrefix)\(function.namespace).\(function.name)")
+    }
+
+    /// The function whose accepted invocations lie here; nil for any other topic.
+    public var invokedFunction: ResourceName? {
+        guard self.onLog.hasPrefix(Self.invokePrefix) else { return nil }
+        let parts = self.onLog.dropFirst(Self.invokePrefix.count).split(
+            separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, let namespace = Namespace(String(parts[0])) else { return nil }
+        return ResourceName(namespace, String(parts[1]))
+    }
 
     public var isControl: Bool { self.onLog.hasPrefix("apus.") }
 

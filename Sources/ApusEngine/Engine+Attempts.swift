@@ -20,6 +20,8 @@ extension Engine {
             verdict = self.conclude(attempt, outcome, now: now)
         } else if attempt.state == .expired {
             self.giveUp(attempt.work, Self.deadlineFailure, now: now)
+        } else if attempt.state == .cancelled {
+            self.cancelled(attempt.work, now: now)
         }
         self.schedule(attempt.function, now: now)
         return verdict

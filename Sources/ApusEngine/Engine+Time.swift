@@ -84,8 +84,8 @@ extension Engine {
     }
 
     private mutating func retryDue(_ lane: Int32, _ slot: Int32, now: Timestamp) {
-        let entry = self.lanes[Int(lane)].ledger[slot]
-        guard entry.state == .waiting, entry.due <= now else { return }
+        // What was cancelled left its timer behind; its entry may be another's by now, or gone.
+        guard self.lanes[Int(lane)].ledger.isWaiting(slot, until: now) else { return }
         self.makeRunnable(lane, slot, now: now)
         self.schedule(self.lanes[Int(lane)].function, now: now)
     }

@@ -188,6 +188,7 @@ extension Engine {
             self.endAttempt(attempt, returnsCredit: false, now: now)
             if state == .running { self.isDraining ? self.leave(work) : self.giveUp(work, failure, now: now) }
             if state == .expired { self.giveUp(work, Self.deadlineFailure, now: now) }
+            if state == .cancelled { self.cancelled(work, now: now) }
         }
         self.functions[Int(function)].workers.removeAll { $0 == slot }
         self.workers[Int(slot)].phase = .absent

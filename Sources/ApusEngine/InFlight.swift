@@ -15,10 +15,13 @@ struct InFlight {
 
     enum State: UInt8 {
         case free
-        /// Its outcome counts. Next: `expired`, `abandoned`, `free`.
+        /// Its outcome counts. Next: `expired`, `cancelled`, `abandoned`, `free`.
         case running
-        /// Past its deadline: it has failed, but its delivery waits until the worker answers or is gone. Next: `free`.
+        /// Past its deadline: it has failed, but its delivery waits until the worker answers or is gone. Next:
+        /// `cancelled`, `free`.
         case expired
+        /// As `expired`, but its delivery is given up for good. Next: `free`.
+        case cancelled
         /// Nobody waits for it any more; it holds its credit until the worker answers. Next: `expired`, `free`.
         case abandoned
     }
@@ -133,13 +136,16 @@ struct InFlight {
         return slot
     }
 
-    /// The attempt's deadline passed: from here on `killAt` counts.
-    mutating func expire(_ slot: Int32, killAt: Timestamp, deadlines: inout List) {
+    /// The attempt's deadline passed, or it was cancelled: from here on `killAt` counts.
+    mutating func expire(_ slot: Int32, as state: State = .expired, killAt: Timestamp, deadlines: inout List) {
         deadlines.remove(slot, &self.attempts)
-        self.attempts[Int(slot)].state = .expired
+        self.attempts[Int(slot)].state = state
         self.attempts[Int(slot)].deadline = killAt
         self.cancelled.insert(slot, &self.attempts)
     }
+
+    /// What its deadline ended already is not to be tried again either.
+    mutating func giveUpExpired(_ slot: Int32) { self.attempts[Int(slot)].state = .cancelled }
 
     /// Its worker was killed: nothing more is due until its exit.
     mutating func forgetGrace(_ slot: Int32) {
@@ -157,7 +163,7 @@ struct InFlight {
     /// The attempt is over: its stream means nothing from here on.
     mutating func end(_ slot: Int32, workerList: inout List, deadlines: inout List) {
         let attempt = self.attempts[Int(slot)]
-        if attempt.state == .expired {
+        if attempt.state == .expired || attempt.state == .cancelled {
             self.cancelled.remove(slot, &self.attempts)
         } else {
             deadlines.remove(slot, &self.attempts)

@@ -21,7 +21,7 @@ struct Ledger {
         case ready
         /// An attempt is under way. Next: `waiting`, `finished`, `written`, `free`.
         case running
-        /// Until its next attempt is due. Next: `ready`.
+        /// Until its next attempt is due. Next: `ready`, `finished`.
         case waiting
         /// The outcome is known and its outputs are on the way to the pending write. Next: `written`.
         case finished
@@ -97,7 +97,16 @@ struct Ledger {
 
     subscript(slot: Int32) -> Entry { self.entries[Int(slot)] }
 
+    /// Whether a delivery is yet to be read.
+    func isAhead(_ offset: Offset) -> Bool { offset >= self.position && !self.restored.holdsSettled(offset) }
+
     func find(_ offset: Offset) -> Int32? { self.offsets[UInt64(bitPattern: offset)] }
+
+    /// Whether a slot holds a delivery whose next attempt is due.
+    func isWaiting(_ slot: Int32, until now: Timestamp) -> Bool {
+        guard Int(slot) < self.entries.count else { return false }
+        return self.entries[Int(slot)].state == .waiting && self.entries[Int(slot)].due <= now
+    }
 
     // MARK: arrival
 
@@ -178,6 +187,23 @@ struct Ledger {
         self.readyBytes -= Int(self.entries[Int(slot)].bytes)
         self.entries[Int(slot)].state = .running
         return slot
+    }
+
+    /// A ready delivery shall not run after all. Walks those that are ready before it, so it is for rare events.
+    mutating func withdraw(_ slot: Int32) {
+        guard self.entries[Int(slot)].state == .ready else { return }
+        var before = Self.none
+        var at = self.ready.first
+        while at != slot, at != Self.none {
+            before = at
+            at = self.entries[Int(at)].next
+        }
+        let after = self.entries[Int(slot)].next
+        if before == Self.none { self.ready.first = after } else { self.entries[Int(before)].next = after }
+        if after == Self.none { self.ready.last = before }
+        self.ready.count -= 1
+        self.readyBytes -= Int(self.entries[Int(slot)].bytes)
+        self.entries[Int(slot)].state = .running
     }
 
     /// An attempt failed; `due` is when the next may start.

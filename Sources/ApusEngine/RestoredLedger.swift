@@ -38,6 +38,9 @@ struct RestoredLedger {
         return self.nextSettled < self.settled.count && self.settled[self.nextSettled].contains(offset)
     }
 
+    /// Whether it was settled before the restart, for any offset in any order.
+    func holdsSettled(_ offset: Offset) -> Bool { self.settled.contains { $0.contains(offset) } }
+
     /// The first delivery from `offset` on that failed before the restart. Offsets are asked for in ascending order.
     mutating func nextPending(from offset: Offset) -> LedgerState.Pending? {
         while self.nextPending < self.pending.count, self.pending[self.nextPending].offset < offset {

@@ -9,8 +9,6 @@ struct Attempt {
     var dispatchedAt: Timestamp
     /// When what it runs came to be: its record was appended, or its caller called.
     var arrivedAt: Timestamp
-    /// The same, also for a later attempt, whose wait is counted from another moment.
-    var appendedAt: Timestamp
     /// One of a BATCH: answered by ITEM_RESULT instead of RESULT or ERROR.
     var isItem: Bool
     /// The trigger of a delivery; nil for a direct invocation.
@@ -20,11 +18,13 @@ struct Attempt {
     /// What only some attempts need; made when one does.
     var extras: AttemptExtras?
 
+    var hasExtras: Bool { self.extras != nil }
+
     /// A slot of the table without an attempt.
     static var none: Attempt {
         Attempt(
             stream: 0, work: .request(RequestID(rawValue: 0)), number: 0, dispatchedAt: .zero, arrivedAt: .zero,
-            appendedAt: .zero, isItem: false,
+            isItem: false,
             trigger: nil,
             source: nil)
     }
@@ -49,6 +49,8 @@ final class AttemptExtras {
     var result: [UInt8] = []
     /// The length the block will have when it is whole.
     var expectedBytes = 0
+    /// The parts of a streamed result become lines of JSON.
+    var isLines = false
     /// Data of a streamed result so far.
     var partBytes = 0
     /// The records of emitted events.

@@ -44,6 +44,7 @@ public struct AttemptTiming: Sendable, Equatable {
     ///   - arrived: when what the attempt runs came to be.
     ///   - started: when its worker was ordered; `ready` when it was ready.
     ///   - ended: its outcome.
+    @inline(__always)
     init(
         arrived: Timestamp, dispatched: Timestamp, ended: Timestamp, started: Timestamp, ready: Timestamp, isWoken: Bool
     ) {

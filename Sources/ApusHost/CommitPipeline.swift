@@ -11,6 +11,10 @@ struct CommitPipeline {
     }
 
     private(set) var appends: [LogBatch.Append] = []
+    /// Beside each append the trigger of accepted invocations that it belongs to; nil for all other outputs.
+    private var owners: [TriggerID?] = []
+    /// How many invocations end with what waits, by their trigger.
+    private var ended: [TriggerID: Int] = [:]
     private(set) var forgotten: [LogBatch.LedgerWrite] = []
     private(set) var held: [Held] = []
     /// Bytes of the outputs that go with this write or the next; what is held is not among them, or it would hold
@@ -22,20 +26,49 @@ struct CommitPipeline {
     /// What the write under way holds.
     private(set) var inFlight: LogBatch?
     private var inFlightBytes = 0
+    private var inFlightOwners: [TriggerID?] = []
+    private var inFlightEnded: [TriggerID: Int] = [:]
+    /// What is under way of these is not to be sent again.
+    private var retired: Set<TriggerID> = []
     private(set) var inFlightSince: Timestamp?
     /// No write before this.
     private var notBefore: Timestamp?
     /// The log is short of room: outputs are held.
     var isShort = false
 
-    mutating func append(_ outputs: [LogBatch.Append], now: Timestamp) {
+    /// - Parameters:
+    ///   - owner: the trigger of accepted invocations whose states these are.
+    ///   - endsInvocation: one of them is terminal.
+    mutating func append(
+        _ outputs: [LogBatch.Append], now: Timestamp, owner: TriggerID? = nil, endsInvocation: Bool = false
+    ) {
         self.appends += outputs
+        self.owners += repeatElement(owner, count: outputs.count)
+        if let owner, endsInvocation { self.ended[owner, default: 0] += 1 }
         for output in outputs { self.bytes += output.block.count }
         if self.dirtySince == nil { self.dirtySince = now }
     }
 
     mutating func hold(_ delivery: Delivery, _ outputs: [LogBatch.Append]) {
         self.held.append(Held(delivery: delivery, outputs: outputs))
+    }
+
+    /// Takes back the states of a trigger that is going: what is not being written will not be, by this pipeline.
+    /// The entries of its ledger stay as they are.
+    mutating func retire(_ owner: TriggerID, ledgerPrefix: [UInt8]) {
+        self.forgotten.removeAll { $0.key.starts(with: ledgerPrefix) }
+        self.retire(owner)
+    }
+
+    private mutating func retire(_ owner: TriggerID) {
+        self.held.removeAll { $0.delivery.trigger == owner }
+        self.ended[owner] = nil
+        if self.inFlight != nil { self.retired.insert(owner) }
+        guard self.owners.contains(owner) else { return }
+        let kept = zip(self.appends, self.owners).filter { $0.1 != owner }
+        self.bytes -= self.appends.reduce(0) { $0 + $1.block.count } - kept.reduce(0) { $0 + $1.0.block.count }
+        self.appends = kept.map(\.0)
+        self.owners = kept.map(\.1)
     }
 
     /// There is room again: what was held is given back, to be appended.
@@ -85,14 +118,22 @@ struct CommitPipeline {
         self.inFlightBytes = self.appends.reduce(0) { $0 + $1.block.count }
         self.inFlightSince = self.firstOutcomeAt ?? now
         self.firstOutcomeAt = nil
+        self.inFlightOwners = self.owners
+        self.inFlightEnded = self.ended
         self.appends = []
+        self.owners = []
+        self.ended = [:]
         self.forgotten = []
         return batch
     }
 
-    mutating func succeeded() {
+    /// - Returns: how many invocations ended with it, by their trigger.
+    @discardableResult
+    mutating func succeeded() -> [TriggerID: Int] {
+        let ended = self.inFlightEnded
         self.bytes -= self.inFlightBytes
         self.clear()
+        return ended
     }
 
     /// The write did not happen: its outputs go first in the next one, its ledger entries are the engine's to give
@@ -100,14 +141,21 @@ struct CommitPipeline {
     mutating func failed(now: Timestamp) {
         guard let batch = self.inFlight else { return }
         self.appends = batch.appends + self.appends
+        self.owners = self.inFlightOwners + self.owners
+        self.ended.merge(self.inFlightEnded, uniquingKeysWith: +)
         self.forgotten = batch.ledger.filter { $0.value == nil } + self.forgotten
+        let retired = self.retired
         self.clear()
+        for owner in retired { self.retire(owner) }
         self.retryLater(now: now)
     }
 
     private mutating func clear() {
         self.inFlight = nil
         self.inFlightBytes = 0
+        self.inFlightOwners = []
+        self.inFlightEnded = [:]
+        self.retired = []
         self.inFlightSince = nil
     }
 }

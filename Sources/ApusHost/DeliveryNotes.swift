@@ -14,6 +14,7 @@ struct DeliveryNotes {
     var hasOpen: Bool { !self.open.isEmpty }
 
     /// Whether a success that nothing else speaks for is noted.
+    @inline(__always)
     mutating func takesSuccess(_ timing: AttemptTiming, now: Timestamp) -> Bool {
         if timing.total >= Limits.Host.slowDelivery { return true }
         if now >= self.windowEnd {

@@ -4,24 +4,44 @@ internal import ApusCore
 /// revisions, and is made with a function's first worker, so that functions that never run cost nothing.
 final class FunctionActivity {
     private(set) var counts = ActivityCounts()
-    private(set) var seconds: [ActivitySecond] = Array(
-        repeating: ActivitySecond(), count: Limits.Host.activitySeconds)
+    private var past: [ActivitySecond] = Array(repeating: ActivitySecond(), count: Limits.Host.activitySeconds)
+    /// The second under way, and its end: the look at the clock that every event has had anyway tells them apart.
+    private var current = ActivitySecond()
+    private var currentEnd = Timestamp.zero
 
     /// An attempt ended.
     /// - Parameter isFirst: a later attempt's wait is its backoff, which is no queue.
+    @inline(__always)
     func finished(_ timing: AttemptTiming, isFirst: Bool, hasFailed: Bool, now: Timestamp) {
         if isFirst { self.counts.queued.record(timing.queued) }
         self.counts.running.record(timing.running)
-        let second = now.microseconds / 1_000_000
-        let slot = Int(truncatingIfNeeded: second & Int64(Limits.Host.activitySeconds - 1))
-        if self.seconds[slot].second != second { self.seconds[slot] = ActivitySecond(second: second) }
+        if now >= self.currentEnd { self.beginSecond(now) }
         if hasFailed {
             self.counts.failed += 1
-            self.seconds[slot].failed &+= 1
+            self.current.failed &+= 1
         } else {
             self.counts.succeeded += 1
-            self.seconds[slot].succeeded &+= 1
+            self.current.succeeded &+= 1
         }
+    }
+
+    @inline(never)
+    private func beginSecond(_ now: Timestamp) {
+        let second = now.microseconds / 1_000_000
+        self.past[Self.slot(self.current.second)] = self.current
+        self.current = ActivitySecond(second: second)
+        self.currentEnd = Timestamp(microseconds: (second + 1) * 1_000_000)
+    }
+
+    private static func slot(_ second: Int64) -> Int {
+        Int(truncatingIfNeeded: second & Int64(Limits.Host.activitySeconds - 1))
+    }
+
+    /// The last seconds in no order.
+    var seconds: [ActivitySecond] {
+        var seconds = self.past
+        seconds[Self.slot(self.current.second)] = self.current
+        return seconds
     }
 
     /// A worker became ready.

@@ -16,7 +16,9 @@ final class FunctionState {
 
     /// The place of a trigger in INIT's list. Functions have few triggers, so a search is the quickest look-up.
     func place(of trigger: TriggerID) -> UInt32 {
-        for (index, candidate) in self.function.triggers.enumerated() where candidate.id == trigger {
+        // Accepted invocations reach the handler as direct ones do.
+        for (index, candidate) in self.function.triggers.enumerated()
+        where candidate.id == trigger && candidate.kind == .topic {
             return UInt32(index)
         }
         return InvokeHead.direct
@@ -39,6 +41,8 @@ final class TriggerState {
     let path: [UInt8]
     /// The upper half of the ids of its invocations.
     let identity: UInt64
+    /// Of the trigger that runs accepted invocations.
+    let invocations: InvocationLane?
     /// The next offset of each open partition, as far as the log told.
     var ends: [Offset] = []
 
@@ -54,7 +58,8 @@ final class TriggerState {
         self.path = Array("\(function.name.namespace)/\(function.name.name)/\(trigger.name)".utf8)
         self.ledgerPrefix = LedgerKey.prefix(
             function: function.name, trigger: trigger.name, generation: trigger.generation)
-        self.identity = self.ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity
+        self.identity = InvocationTrigger.identity(ledgerPrefix: self.ledgerPrefix, logIdentity: logIdentity)
+        self.invocations = trigger.kind == .invocations ? InvocationLane() : nil
     }
 
     func update(_ trigger: HostTrigger, of function: HostFunction, plan: TriggerPlan, isCompacted: Bool) {

@@ -29,9 +29,17 @@ public struct HostFunction: Sendable {
     }
 }
 
-/// One topic or table trigger as the host runs it.
+/// One trigger as the host runs it: a topic, a table, or the queue of accepted invocations.
 public struct HostTrigger: Sendable {
+    public enum Kind: Sendable, Hashable {
+        /// A topic or a table of the manifest.
+        case topic
+        /// The function's accepted invocations: what they come to is a state on `apus.invocations`.
+        case invocations
+    }
+
     public var id: TriggerID
+    public var kind: Kind
     public var name: String
     /// The generation in which the trigger was created: part of its ledger's key.
     public var generation: UInt64
@@ -45,9 +53,11 @@ public struct HostTrigger: Sendable {
 
     public init(
         id: TriggerID, name: String, generation: UInt64, topic: TopicName, replyTo: TopicName? = nil,
-        deadLetter: TopicName = .dead, filter: SubscriptionFilter = SubscriptionFilter(), starts: [Offset] = []
+        deadLetter: TopicName = .dead, filter: SubscriptionFilter = SubscriptionFilter(), starts: [Offset] = [],
+        kind: Kind = .topic
     ) {
         self.id = id
+        self.kind = kind
         self.name = name
         self.generation = generation
         self.topic = topic

@@ -1,5 +1,5 @@
 public import ApusCore
-internal import ApusEngine
+public import ApusEngine
 
 /// Reading back what was written under these keys.
 extension LedgerKey {
@@ -10,7 +10,7 @@ extension LedgerKey {
     }
 
     /// - Throws: `log_damaged` when the bytes are no ledger entry, `log_format` when a newer server wrote them.
-    static func decode(_ bytes: [UInt8]) throws(ApusError) -> LedgerState {
+    public static func decode(_ bytes: [UInt8]) throws(ApusError) -> LedgerState {
         do throws(LedgerStateError) {
             return try LedgerState(decoding: bytes)
         } catch {

@@ -43,14 +43,16 @@ extension Shard {
         case .success:
             self.statistics.commits += 1
             if let since = self.commits.inFlightSince { self.statistics.committing.record(now - since) }
-            self.commits.succeeded()
+            let ended = self.commits.succeeded()
             self.engine.ledgerCommitted(now: now)
+            for (trigger, count) in ended { self.invocationsEnded(trigger, count, now: now) }
             self.settlementsEnd(now: now)
         case .failure:
             self.statistics.commitsFailed += 1
             self.commits.failed(now: now)
             self.engine.ledgerFailed(now: now)
         }
+        self.tellWritten()
         self.watchRoom(now: now)
     }
 
@@ -62,7 +64,7 @@ extension Shard {
         self.engine.setLogShort(isShort, now: now)
         if !isShort {
             for held in self.commits.takeHeld() {
-                self.commits.append(held.outputs, now: now)
+                self.append(held.outputs, of: held.delivery, now: now)
                 self.engine.written(held.delivery)
             }
         }

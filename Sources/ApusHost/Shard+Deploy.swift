@@ -69,6 +69,10 @@ extension Shard {
         for (state, ledgers, bounds) in opened {
             self.triggers[state.trigger.id] = state
             state.ends = bounds.map(\.end)
+            if state.invocations != nil, let ledger = ledgers.first {
+                self.log.discard(TopicPartition(state.trigger.topic, 0), before: ledger.watermark)
+            }
+            self.answerSettledCancels(state, ledgers.first, now: now)
             self.follow(state)
             for (partition, ledger) in ledgers.enumerated() {
                 self.engine.open(
@@ -109,6 +113,11 @@ extension Shard {
             self.followed[trigger.trigger.topic] = topic.triggers.isEmpty ? nil : topic
             if topic.triggers.isEmpty { self.log.unfollow(topic.token) }
         }
+        if trigger.invocations != nil {
+            // Whoever removed the function finishes what is open from what the log says: see `whenWritten`.
+            self.commits.retire(id, ledgerPrefix: trigger.ledgerPrefix)
+            return
+        }
         guard forgettingPosition, !trigger.isTable else { return }
         for partition in trigger.ends.indices {
             let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)
@@ -124,6 +133,9 @@ extension Shard {
         }
         if !trigger.isTable {
             for (key, value) in try self.log.ledger(prefix: trigger.ledgerPrefix) {
+                if let offset = InvocationTrigger.cancelledOffset(of: key, prefix: trigger.ledgerPrefix) {
+                    trigger.invocations?.cancels.insert(offset)
+                }
                 guard let partition = LedgerKey.partition(of: key, prefix: trigger.ledgerPrefix), partition < partitions
                 else { continue }
                 states[partition] = try LedgerKey.decode(value)

@@ -70,6 +70,7 @@ extension Shard {
 
     private func dispatchRecords(_ queued: [QueuedDispatch], now: Timestamp) {
         var gone: [QueuedDispatch] = []
+        var refused: [(QueuedDispatch, Failure)] = []
         do {
             try self.log.records(at: self.places) { index, block in
                 let item = queued[index]
@@ -77,17 +78,28 @@ extension Shard {
                     gone.append(item)
                     return
                 }
-                self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now)
+                if let failure = self.refusal(of: item, block, now: now) {
+                    refused.append((item, failure))
+                } else {
+                    self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now)
+                }
             }
         } catch {
             self.failUnread(queued, error, now: now)
         }
         for item in gone { self.reportGone(item, now: now) }
+        for (item, failure) in refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
+    }
+
+    /// Why an accepted invocation shall not run after all.
+    private func refusal(of item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
+        item.trigger?.invocations?.refusal(item.offset, block, now: now)
     }
 
     /// Items that were not written before the log failed are failed attempts.
     private func failUnread(_ queued: [QueuedDispatch], _ error: ApusError, now: Timestamp) {
-        for item in queued where item.channel.attempts.index(of: item.dispatch.stream.rawValue) == nil {
+        for item in queued
+        where item.channel.attempts.index(of: item.dispatch.stream.rawValue) == nil {
             let failure = Failure(.logFailed, "the event could not be read from the log: \(error.message)")
             let outcome = AttemptOutcome.failed(failure, retryAfter: nil)
             self.perform(self.engine.outcome(item.dispatch.stream, outcome, now: now), failure: failure)
@@ -146,7 +158,7 @@ extension Shard {
     }
 
     /// When the log took a record.
-    private static func appendedAt(_ block: UnsafeRawBufferPointer) -> Timestamp {
+    static func appendedAt(_ block: UnsafeRawBufferPointer) -> Timestamp {
         guard block.count >= EventBlock.headBytes else { return .zero }
         return Timestamp(microseconds: block.bytes.littleEndian(at: 0, as: Int64.self))
     }
@@ -168,12 +180,19 @@ extension Shard {
         channel.attempts.insert(
             Attempt(
                 stream: item.dispatch.stream.rawValue, work: item.dispatch.work, number: item.dispatch.attempt,
-                dispatchedAt: now, arrivedAt: waitedSince, appendedAt: arrivedAt,
+                dispatchedAt: now, arrivedAt: waitedSince,
                 isItem: isItem, trigger: item.trigger, source: hasOutputs ? SourceContext(block) : nil))
         self.statistics.dispatched += 1
+        item.trigger?.invocations?.began(
+            item.offset, block, attempt: item.dispatch.attempt, revision: channel.function.function.revision, now: now)
     }
 
     private func head(of item: QueuedDispatch) -> InvokeHead {
+        if let trigger = item.trigger, trigger.invocations != nil {
+            return InvokeHead(
+                attempt: UInt32(clamping: item.dispatch.attempt), trigger: InvokeHead.direct, partition: 0, offset: -1,
+                invocation: trigger.invocation(partition: item.partition, offset: item.offset))
+        }
         if let trigger = item.trigger {
             return InvokeHead(
                 attempt: UInt32(clamping: item.dispatch.attempt),
@@ -213,13 +232,15 @@ extension Shard {
         }
         let records = queued.filter { $0.trigger != nil }
         var missing: [QueuedDispatch] = []
+        var refused: [(QueuedDispatch, Failure)] = []
         do {
             let places = records.compactMap { item in item.trigger?.place(item.partition, item.offset) }
             try self.log.records(at: places) { index, block in
-                if let block {
-                    add(records[index], block, Self.appendedAt(block))
+                guard let block else { return missing.append(records[index]) }
+                if let failure = self.refusal(of: records[index], block, now: now) {
+                    refused.append((records[index], failure))
                 } else {
-                    missing.append(records[index])
+                    add(records[index], block, Self.appendedAt(block))
                 }
             }
         } catch {
@@ -229,6 +250,7 @@ extension Shard {
         self.mustFlush(channel)
         self.linkBatch(queued, on: channel)
         for item in missing { self.reportGone(item, now: now) }
+        for (item, failure) in refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
         for item in gone {
             let failure = Failure(.internal, "the event did not fit the batch it was put in")
             self.perform(

@@ -31,6 +31,7 @@ extension Shard {
             return
         }
         self.engine.fetched(trigger, partition: partition, records: result.records, next: result.next, now: now)
+        self.cancelFetched(trigger, result.records, now: now)
     }
 }
 

@@ -83,8 +83,11 @@ extension Shard {
             try self.receivedEmit(header, payload, from: channel, at: index)
         case .progress:
             let progress = try ProgressPayload(parsing: payload.bytes)
-            if case .request(let request) = channel.attempts[index].work {
-                self.requests[request]?.sink.onProgress(progress)
+            switch channel.attempts[index].work {
+            case .request(let request): self.requests[request]?.sink.onProgress(progress)
+            case .delivery(let delivery):
+                channel.attempts[index].trigger?.invocations?.progressed(delivery.offset, progress)
+            case .tableRecord: break
             }
         case .call:
             var answer: [UInt8] = []
@@ -162,7 +165,15 @@ extension Shard {
             self.requests[request]?.sink.onStart(payload)
         } else {
             extras.result = Array(payload)
+            extras.isLines = channel.attempts[index].trigger?.invocations != nil && Self.isJSON(payload)
         }
+    }
+
+    /// Whether a result says that it is JSON.
+    private static func isJSON(_ block: UnsafeRawBufferPointer) -> Bool {
+        guard let type = (try? EventBlock.decode(block.bytes))?["datacontenttype"] else { return false }
+        let name = (type.split(separator: ";").first ?? "").filter { $0 != " " }.lowercased()
+        return name == "application/json" || name.hasSuffix("+json")
     }
 
     private func receivedData(
@@ -208,6 +219,10 @@ extension Shard {
             if !payload.isEmpty { self.requests[request]?.sink.onPart(payload) }
         } else {
             extras.result.append(contentsOf: payload)
+            if extras.isLines, !payload.isEmpty {
+                extras.result.append(0x0A)
+                extras.partBytes += 1
+            }
         }
         if isLast { try self.endStream(channel, at: index, extras, now: now) }
     }

@@ -13,36 +13,60 @@ extension Shard {
         return activity
     }
 
+    @inline(__always)
     func timing(of attempt: Attempt, on channel: WorkerChannel, now: Timestamp) -> AttemptTiming {
         AttemptTiming(
             arrived: attempt.arrivedAt, dispatched: attempt.dispatchedAt, ended: now, started: channel.startedAt,
             ready: channel.readyAt, isWoken: channel.wokenAt == attempt.dispatchedAt)
     }
 
-    /// An attempt brought an outcome, and the engine said what that means.
+    /// An attempt succeeded, and the engine said what that means. On the path of every event: it counts, and nearly always
+    /// nobody wants to know more.
+    @inline(__always)
+    func concluded(_ attempt: Attempt, on channel: WorkerChannel, _ verdict: Verdict, now: Timestamp)
+        -> AttemptTiming
+    {
+        let timing = self.timing(of: attempt, on: channel, now: now)
+        if case .tableRecord = attempt.work { return timing }
+        channel.activity.finished(timing, isFirst: attempt.number <= 1, hasFailed: false, now: now)
+        if self.notes.takesSuccess(timing, now: now) || self.notes.hasOpen || attempt.hasExtras {
+            self.tell(attempt, on: channel, timing, verdict, nil, now: now)
+        } else if case .ignore = verdict {
+            self.tell(attempt, on: channel, timing, verdict, nil, now: now)
+        }
+        return timing
+    }
+
+    /// An attempt failed, and the engine said what that means.
     func concluded(
-        _ attempt: Attempt, on channel: WorkerChannel, _ verdict: Verdict, _ failure: Failure?, now: Timestamp
+        _ attempt: Attempt, on channel: WorkerChannel, _ verdict: Verdict, failure: Failure, now: Timestamp
     ) -> AttemptTiming {
         let timing = self.timing(of: attempt, on: channel, now: now)
         if case .tableRecord = attempt.work { return timing }
-        channel.activity.finished(timing, isFirst: attempt.number <= 1, hasFailed: failure != nil, now: now)
-        var note: UInt64?
-        if failure != nil || verdict == .ignore || self.notes.hasOpen || self.notes.takesSuccess(timing, now: now) {
-            note = self.note(attempt, on: channel, timing, verdict, failure, now: now)
-        }
+        channel.activity.finished(timing, isFirst: attempt.number <= 1, hasFailed: true, now: now)
+        self.tell(attempt, on: channel, timing, verdict, failure, now: now)
+        return timing
+    }
+
+    /// Notes and traces what somebody may want to know of an attempt.
+    @inline(never)
+    private func tell(
+        _ attempt: Attempt, on channel: WorkerChannel, _ timing: AttemptTiming, _ verdict: Verdict,
+        _ failure: Failure?, now: Timestamp
+    ) {
+        let note = self.note(attempt, on: channel, timing, verdict, failure, now: now)
         if let trace = attempt.extras?.trace {
             self.trace(trace, of: attempt, on: channel, timing, failure, now: now)
         }
         switch verdict {
-        case .publish(let delivery, _) where note != nil || attempt.extras?.trace != nil:
-            let trace = self.openTraces.removeValue(forKey: delivery)
+        case .publish(let delivery, _):
+            let trace = self.openTraces.isEmpty ? nil : self.openTraces.removeValue(forKey: delivery)
             self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: note))
         // Its trace ends with its dead letter.
         case .deadLetter: self.settlements.append(Settlement(outcomeAt: now, trace: nil, note: note))
         case .drop(let delivery, _): self.finishTrace(of: delivery, failure, at: now)
         default: break
         }
-        return timing
     }
 
     // MARK: recent deliveries
@@ -56,7 +80,7 @@ extension Shard {
         switch verdict {
         case .publish: state = .succeeded
         case .answer: state = failure == nil ? .succeeded : .failed
-        case .deadLetter: state = .deadLettered
+        case .deadLetter: state = attempt.trigger?.invocations == nil ? .deadLettered : .failed
         case .drop: state = .dropped
         case .retry:
             if let failure { self.notes.failed(attempt.work, self.note(of: attempt, on: channel), last, failure) }
@@ -134,7 +158,7 @@ extension Shard {
                 invocation: trigger.invocation(partition: delivery.partition, offset: delivery.offset))
         note.partition = delivery.partition
         note.offset = delivery.offset
-        note.state = state
+        note.state = trigger.invocations != nil && state == .deadLettered ? .failed : state
         note.settledAt = now
         note.attempts = max(note.attempts, attempts)
         note.fail(failure)

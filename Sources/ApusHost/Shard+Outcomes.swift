@@ -31,6 +31,16 @@ extension Shard {
                     return self.finishRefused(channel, at: index, now: now)
                 }
             }
+            if trigger.invocations != nil {
+                guard
+                    let record = try self.succeededRecord(
+                        delivery, trigger, channel.attempts[index], on: channel, block, now: now)
+                else {
+                    self.refuse(channel, index, self.resultTooLarge(block.count))
+                    return self.finishRefused(channel, at: index, now: now)
+                }
+                outputs.append(record)
+            }
             if !outputs.isEmpty, let source, source.hops >= Limits.hops {
                 self.refuse(
                     channel, index,
@@ -43,7 +53,7 @@ extension Shard {
         let attempt = self.close(channel, at: index, now: now)
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
         self.statistics.succeeded += 1
-        let timing = self.concluded(attempt, on: channel, verdict, nil, now: now)
+        let timing = self.concluded(attempt, on: channel, verdict, now: now)
         switch verdict {
         case .publish(let delivery, _):
             self.publish(delivery, outputs, now: now)
@@ -62,12 +72,20 @@ extension Shard {
         )
     }
 
+    private func resultTooLarge(_ bytes: Int) -> Failure {
+        Failure(
+            .resultTooLarge,
+            "the result has \(bytes) bytes; of an asynchronous invocation at most \(Limits.eventBytes) are kept: "
+                + "store it elsewhere and return its address"
+        )
+    }
+
     /// The last part of a streamed answer came.
     func streamEnded(_ channel: WorkerChannel, at index: Int, now: Timestamp) {
         let attempt = self.close(channel, at: index, now: now)
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
         self.statistics.succeeded += 1
-        _ = self.concluded(attempt, on: channel, verdict, nil, now: now)
+        _ = self.concluded(attempt, on: channel, verdict, now: now)
         guard case .answer(let request) = verdict else { return self.perform(verdict, failure: nil) }
         self.answerEnd(request, emits: attempt.extras?.emits ?? [])
     }
@@ -117,16 +135,23 @@ extension Shard {
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now)
-        let timing = self.concluded(attempt, on: channel, verdict, failure, now: now)
+        let timing = self.concluded(attempt, on: channel, verdict, failure: failure, now: now)
         if case .answer(let request) = verdict { self.requests[request]?.sink.onTiming(timing) }
         self.perform(verdict, failure: failure)
     }
 
     private func close(_ channel: WorkerChannel, at index: Int, now: Timestamp) -> Attempt {
         let attempt = channel.attempts.remove(at: index)
+        self.paused(attempt, on: channel, now: now)
         if channel.attempts.isEmpty { channel.becameIdle(now: now) }
         channel.budget.beginAttempt()
         return attempt
+    }
+
+    /// An attempt of an accepted invocation is over, whatever follows.
+    func paused(_ attempt: Attempt, on channel: WorkerChannel, now: Timestamp) {
+        guard let lane = attempt.trigger?.invocations, case .delivery(let delivery) = attempt.work else { return }
+        lane.paused(delivery.offset, self.timing(of: attempt, on: channel, now: now))
     }
 
     /// Acts on a verdict that needs no result.
@@ -158,10 +183,19 @@ extension Shard {
             self.commits.hold(delivery, outputs)
             return
         } else {
-            self.commits.append(outputs, now: now)
+            self.append(outputs, of: delivery, now: now)
             self.engine.written(delivery)
         }
         self.commits.noteOutcome(now: now)
+    }
+
+    /// The outputs of a delivery join the next write. Of an accepted invocation they are its terminal state with what it emitted.
+    func append(_ outputs: [LogBatch.Append], of delivery: Delivery, now: Timestamp) {
+        guard let trigger = self.triggers[delivery.trigger], let lane = trigger.invocations else {
+            return self.commits.append(outputs, now: now)
+        }
+        self.commits.append(outputs, now: now, owner: delivery.trigger, endsInvocation: true)
+        _ = lane.ended(delivery.offset)
     }
 
     // MARK: dead letters
@@ -190,6 +224,9 @@ extension Shard {
     private func appendDeadLetter(
         _ lost: LostDelivery, _ trigger: TriggerState, _ block: UnsafeRawBufferPointer?, now: Timestamp
     ) {
+        if let lane = trigger.invocations {
+            return self.appendFailedInvocation(lost, trigger, lane, block, now: now)
+        }
         let reason = DeadLetterReason(
             topic: trigger.trigger.topic, partition: lost.delivery.partition, offset: lost.delivery.offset,
             attempts: lost.attempts,

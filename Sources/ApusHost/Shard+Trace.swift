@@ -8,7 +8,7 @@ extension Shard {
     /// - Returns: the event as its worker gets it.
     func traced(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) -> [UInt8] {
         guard self.configuration.tracer != nil, !(item.trigger?.isTable ?? false), let event = EventTrace(block),
-            event.context.isSampled, let parent = self.parent(of: item, event, now: now),
+            event.context.isSampled, let parent = self.parent(of: item, event, Self.appendedAt(block), now: now),
             let index = item.channel.attempts.index(of: item.dispatch.stream.rawValue)
         else { return EventTrace.rewritten(block, nil, isMarked: false) }
         let context = TraceContext(trace: event.context.trace, span: .random(), isSampled: true)
@@ -18,7 +18,8 @@ extension Shard {
     }
 
     /// A delivery has a span of its own above its attempts; a direct invocation's is its caller's.
-    private func parent(of item: QueuedDispatch, _ event: EventTrace, now: Timestamp) -> SpanID? {
+    private func parent(of item: QueuedDispatch, _ event: EventTrace, _ arrivedAt: Timestamp, now: Timestamp) -> SpanID?
+    {
         guard case .delivery(let delivery) = item.dispatch.work, let trigger = item.trigger else {
             return event.context.span
         }
@@ -30,11 +31,10 @@ extension Shard {
             self.statistics.tracesDropped += 1
             return nil
         }
-        let index = item.channel.attempts.index(of: item.dispatch.stream.rawValue)
         let span = DeliveryTrace.span(of: trigger.invocation(partition: item.partition, offset: item.offset))
         self.openTraces[delivery] = DeliveryTrace(
             trigger: trigger, delivery: delivery, trace: event.context.trace, parent: event.context.span, span: span,
-            state: event.state, arrivedAt: index.map { item.channel.attempts[$0].appendedAt } ?? now,
+            state: event.state, arrivedAt: arrivedAt,
             firstDispatchAt: now, attempts: 1)
         return span
     }

@@ -156,7 +156,10 @@ extension Shard {
             self.log(failure, of: channel.attempts.only, by: channel, now: self.now)
         }
         let now = self.now
-        for attempt in channel.attempts.removeAll() { self.lost(attempt, on: channel, failure, now: now) }
+        for attempt in channel.attempts.removeAll() {
+            self.paused(attempt, on: channel, now: now)
+            self.lost(attempt, on: channel, failure, now: now)
+        }
         channel.close()
         if channel.hasBeenReady {
             self.engine.workerExited(channel.worker, failure, now: self.now)

@@ -36,6 +36,8 @@ public final class Shard: @unchecked Sendable {
 
     var commits = CommitPipeline()
     var lostDeliveries: [LostDelivery] = []
+    /// Told when the write under way is over.
+    var waitingForWrite: [() -> Void] = []
     var queuedDispatches: [QueuedDispatch] = []
     var places: [RecordPlace] = []
     /// The last ones that a dispatch named.
@@ -206,6 +208,7 @@ public final class Shard: @unchecked Sendable {
     private func keepHouse() {
         let now = self.now
         for channel in Array(self.channels.values) { self.look(after: channel, now: now) }
+        self.noteInvocations(now: now)
         self.watchRoom(now: now)
     }
 

@@ -16,6 +16,8 @@ public struct ShardConfiguration {
     public var onReady: (ResourceName, TimeSpan) -> Void
     /// Called when a start failed, with the failure that its caller sees.
     public var onStartFailed: (ResourceName, Failure) -> Void
+    /// Called when terminal states of accepted invocations are durable: their function and how many.
+    public var onInvocationsEnded: (ResourceName, Int) -> Void
     /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
     /// before the loop waits for it; 0 never.
     public var yields: Int
@@ -25,7 +27,8 @@ public struct ShardConfiguration {
         readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
         tracer: Tracer? = nil,
         onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },
-        onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in }, yields: Int = 1
+        onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in },
+        onInvocationsEnded: @escaping (ResourceName, Int) -> Void = { _, _ in }, yields: Int = 1
     ) {
         self.engine = engine
         self.seed = seed
@@ -34,6 +37,7 @@ public struct ShardConfiguration {
         self.tracer = tracer
         self.onReady = onReady
         self.onStartFailed = onStartFailed
+        self.onInvocationsEnded = onInvocationsEnded
         self.yields = yields
     }
 }

@@ -48,13 +48,14 @@ extension Server {
 
     private func settle(drainSeconds: Int64, keepsListeners: Bool) {
         self.state.withLock { $0 = .stopping }
+        // What would begin something new ends first.
+        self.schedules.stop()
+        self.invocations.stop()
         let until = self.clock.now + .seconds(drainSeconds)
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
         self.sweeper.stop()
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
-        self.schedules.stop()
-        self.schedules.stop()
         self.deployer.stop()
         self.control.stop()
         let done = self.shards.map { runtime in
@@ -70,7 +71,5 @@ extension Server {
         self.reader.stop()
         // Writes under way are answered to the loops, which must be there to hear it.
         self.log.close()
-        // Last: what the end itself brought is told too.
-        self.exporter?.stop()
     }
 }

@@ -48,6 +48,7 @@ public final class Server: Sendable {
     /// Makes backups, one after the other.
     let backups = WorkThread()
     let sweeper: Sweeper
+    let invocations: InvocationQueue
     let deployer: Deployer
     let schedules: ScheduleRunner
     let shards: [ShardRuntime]
@@ -93,15 +94,19 @@ public final class Server: Sendable {
         self.tracer = tracer
         self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
         self.startedAt = SystemClock().now
-        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, onNurseryDeath)
+        let ended = InvocationsEnded()
+        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, onNurseryDeath, ended)
         self.shards = shards
+        let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
+        self.invocations = invocations
+        ended.tell(invocations)
         let follower = ProjectionFollower(
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
         self.projection = follower
         let journal = parts.journal
         let zones = TimeZones()
         let schedules = ScheduleRunner(
-            loop: shards[0].loop, log: log, accepting: NoInvocations(), zones: zones, journal: journal)
+            loop: shards[0].loop, log: log, accepting: invocations, zones: zones, journal: journal)
         self.schedules = schedules
         let adminToken = self.adminToken
         self.control = Control(
@@ -112,8 +117,9 @@ public final class Server: Sendable {
             schedules.apply(changes)
             let isAboutTokens = changes.contains { if case .principalApplied = $0 { true } else { false } }
             if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
-            return Self.apply(changes, catalogue, to: shards, journal)
+            return Self.apply(changes, catalogue, to: shards, invocations, journal)
         }
+        invocations.bind(projection: follower) { [control = self.control] in control.enqueue($0) }
         let buildLoop = EventLoop()
         let layers = try Self.makeLayers(configuration, parts, buildLoop, onNurseryDeath)
         let hooks = Deployer.Hooks(
@@ -134,6 +140,8 @@ public final class Server: Sendable {
     private static func createControlTopics(_ log: any EventLog, _ retention: RetentionConfiguration) throws(ApusError)
     {
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
+        try log.createTopic(
+            .invocations, TopicConfiguration(partitions: Limits.Invocations.partitions, isCompacted: true))
         try log.createTopic(.schedule, TopicConfiguration(partitions: 1, isCompacted: true))
         try Self.ensure(.dead, TopicConfiguration(partitions: 16, retentionTime: retention.dead), log)
         try Self.ensure(
@@ -156,7 +164,7 @@ public final class Server: Sendable {
 
     private static func makeShards(
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
-        _ onNurseryDeath: @escaping @Sendable () -> Void
+        _ onNurseryDeath: @escaping @Sendable () -> Void, _ ended: InvocationsEnded
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -167,7 +175,8 @@ public final class Server: Sendable {
                     return .success(
                         try ShardRuntime(
                             index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            tracer: tracer, onNurseryDeath: onNurseryDeath
+                            tracer: tracer, onNurseryDeath: onNurseryDeath,
+                            onInvocationsEnded: { ended.tell($0, $1) }
                         )
                     )
                 } catch { return .failure(error) }
@@ -202,13 +211,15 @@ public final class Server: Sendable {
     /// Gives the shards what is deployed, then lets callers in.
     private func open(_ parts: Parts) throws(ApusError) {
         let catalogue = self.control.catalogue
+        let queues = self.invocations.restore(catalogue, self.journal)
         let applied = catalogue.functions.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
             Catalogue.Change.functionApplied($0, previous: nil)
         }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
-        _ = Self.apply(applied, catalogue, to: self.shards, self.journal)
+        _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
-        self.projection.follow(Self.deadLetterTopics(catalogue).union([.control, .logs, .dead]))
+        self.projection.follow(
+            Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
         try self.schedules.start(catalogue)
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
@@ -249,14 +260,15 @@ public final class Server: Sendable {
     /// Gives the shards what a control write changed. From any thread but a loop.
     /// - Returns: the first error of a function that is deployed and yet cannot run.
     private static func apply(
-        _ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime], _ journal: Log
+        _ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime],
+        _ invocations: InvocationQueue, _ journal: Log
     ) -> ApusError? {
         var first: ApusError?
         for change in changes {
             switch change {
             case .functionApplied(let function, _):
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
-                let plan = function.hostFunction
+                let plan = invocations.hostFunction(function)
                 let failure = runtime.loop.runAndWait { () -> ApusError? in
                     do throws(ApusError) {
                         try runtime.shard.apply(plan)
@@ -269,7 +281,13 @@ public final class Server: Sendable {
                 first = first ?? error
             case .functionRemoved(let function):
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
-                runtime.loop.runAndWait { runtime.shard.remove(function.id, forgettingPositions: true) }
+                invocations.close(function.name)
+                Self.remove(function, from: runtime)
+                do throws(ApusError) { try invocations.finish(function.name) } catch {
+                    journal.error(
+                        "invocations of the deleted '\(function.name)' are finished at the next start: \(error.message)"
+                    )
+                }
             case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .none: break
             }
         }
@@ -289,6 +307,16 @@ public final class Server: Sendable {
             }
         }
         return first
+    }
+
+    /// Returns once the shard writes nothing of the function any more.
+    private static func remove(_ function: Catalogue.Function, from runtime: ShardRuntime) {
+        let written = ResultSlot<Bool>()
+        runtime.loop.post {
+            runtime.shard.remove(function.id, forgettingPositions: true)
+            runtime.shard.whenWritten { written.fill(true) }
+        }
+        _ = written.take()
     }
 
     /// From then on no loop admits a token that was revoked.

@@ -16,6 +16,8 @@ public struct ServerConfiguration: Sendable {
     public var allowedHosts: [String] = []
     /// A proxy in front ends TLS and is trusted to be the only way in: allows an address that is not loopback.
     public var isBehindProxy = false
+    /// Asynchronous invocations of one function that may be open; above it callers get `queue_full`.
+    public var invocationsPerFunction = Limits.Invocations.openPerFunction
     /// Ends TLS here; nil serves plain HTTP.
     public var certificate: HTTPCertificate?
     public var telemetry = TelemetryConfiguration()

@@ -42,8 +42,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        tracer: Tracer?,
-        onNurseryDeath: @escaping @Sendable () -> Void
+        tracer: Tracer?, onNurseryDeath: @escaping @Sendable () -> Void,
+        onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
     ) throws(ApusError) {
         self.index = index
         self.loop = loop
@@ -62,7 +62,8 @@ final class ShardRuntime: @unchecked Sendable {
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
                 tracer: tracer,
                 onReady: { name, _ in starts.ready(name) },
-                onStartFailed: { name, failure in starts.failed(name, failure) }
+                onStartFailed: { name, failure in starts.failed(name, failure) },
+                onInvocationsEnded: onInvocationsEnded
             )
         )
         self.starts = starts

@@ -8,6 +8,7 @@ extension EventLogContract {
         Promise("records older than the retention time go, and offsets go on") { try $0.retentionByTime() },
         Promise("the oldest records go when a topic is over its size") { try $0.retentionBySize() },
         Promise("a changed retention takes effect on what is there") { try $0.retentionIsAltered() },
+        Promise("what is discarded goes, what lies behind it stays") { try $0.discarding() },
         Promise("everything is there after a restart") { try $0.everythingSurvives() },
         Promise("offsets go on after a restart, also when the last record is gone") { try $0.offsetsSurvive() },
     ]
@@ -86,6 +87,25 @@ extension EventLogContract {
             try eventually("the end of all") { try log.bounds(of: place) == OffsetBounds(start: 6, end: 6) }
             try expectEqual(try log.texts(name), [], "nothing")
             try expectEqual(try log.append(name, "next", partition: 0).offset, 6, "the next offset")
+        }
+    }
+
+    func discarding() throws {
+        try self.withLog { log, _ in
+            let (name, place) = (try topic("a"), TopicPartition(try topic("a"), 1))
+            try log.createTopic(name, TopicConfiguration(partitions: 2))
+            for index in 0..<20 { try log.append(name, "\(index)", partition: index % 2) }
+            log.discard(place, before: 4)
+            log.discard(place, before: 3)
+            log.discard(TopicPartition(name, 7), before: 3)
+            log.discard(TopicPartition(try topic("missing"), 0), before: 3)
+            try eventually("the first to go") { try log.bounds(of: place).start == 4 }
+            try expectEqual(try log.bounds(of: place), OffsetBounds(start: 4, end: 10), "the bounds")
+            try expectEqual(try log.texts(name, 1), ["9", "11", "13", "15", "17", "19"], "what is left")
+            try expectEqual(try log.everything(name, 0).count, 10, "the other partition")
+            log.discard(place, before: 10)
+            try eventually("all to go") { try log.texts(name, 1).isEmpty }
+            try expectEqual(try log.append(name, "20", partition: 1).offset, 10, "offsets go on")
         }
     }
 

@@ -131,6 +131,15 @@ extension MemoryLog.Partition {
         }
     }
 
+    mutating func drop(before offset: Offset) {
+        while self.base < offset, let first = self.records.popFirst() {
+            self.base += 1
+            guard let block = first else { continue }
+            self.bytes -= Int64(block.count)
+            self.forget(block, at: self.base - 1)
+        }
+    }
+
     private mutating func forget(_ block: [UInt8], at offset: Offset) {
         guard !self.newest.isEmpty, let layout = try? EventLayout(parsing: block.span.bytes),
             let key = layout.key.map({ Array(block[$0]) })

@@ -86,6 +86,14 @@ public final class MemoryLog: EventLog {
         }
     }
 
+    public func discard(_ partition: TopicPartition, before offset: Offset) {
+        self.content.withLock { content in
+            guard let topic = content.topics[partition.topic], topic.partitions.indices.contains(partition.partition)
+            else { return }
+            content.topics[partition.topic]?.partitions[partition.partition].drop(before: offset)
+        }
+    }
+
     public func topic(_ name: TopicName) -> TopicConfiguration? {
         self.content.withLock { $0.topics[name]?.configuration }
     }

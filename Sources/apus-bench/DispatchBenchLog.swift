@@ -110,6 +110,7 @@ final class DispatchBenchLog: EventLog, @unchecked Sendable {
     var status: LogStatus { self.inner.status }
     func topic(_ name: TopicName) -> TopicConfiguration? { TopicConfiguration() }
     func topics() -> [TopicName] { [Self.input] }
+    func discard(_ partition: TopicPartition, before offset: Offset) { self.inner.discard(partition, before: offset) }
     func unfollow(_ token: FollowToken) { self.state.withLock { $0.growth = nil } }
     func close() { self.inner.close() }
     func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {

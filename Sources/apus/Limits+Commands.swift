@@ -25,5 +25,10 @@ extension Limits {
         static let watchedFolders = 4_096
         /// Rows of one list.
         static let listRows = 1_000
+        /// How long one request waits for an asynchronous invocation; then another does.
+        static let waitSeconds = 30
+        /// Requests in a row that may find no server while an invocation is waited for: about a minute of a restart.
+        static let waitRetries = 120
+        static let waitRetryMilliseconds: UInt32 = 500
     }
 }

@@ -53,6 +53,8 @@ final class SessionBed: Sendable {
                 let code = await bed.session.run()
                 bed.code.withLock { $0 = code }
             }
+            // A body that throws must end the session too, or the group would wait for it without end.
+            defer { bed.closeInput() }
             #expect(try await bed.next().type == .hello)
             bed.send(.initialize, Array(initialization.utf8))
             if isReady {
@@ -167,7 +169,7 @@ final class SessionBed: Sendable {
             }
             if let frame { return frame }
             var poll = pollfd(fd: self.fromWorker, events: Int16(POLLIN), revents: 0)
-            guard Glibc.poll(&poll, 1, 20_000) == 1 else { throw ApusError(.internal, "no frame within 20 s") }
+            guard Glibc.poll(&poll, 1, 60_000) == 1 else { throw ApusError(.internal, "no frame within 60 s") }
             var bytes = [UInt8](repeating: 0, count: 1 << 20)
             let count = read(self.fromWorker, &bytes, bytes.count)
             guard count > 0 else { throw ApusError(.internal, "the session ended") }

@@ -33,6 +33,7 @@ final class FlakyLog: EventLog {
     var status: LogStatus { self.inner.status }
     func topic(_ name: TopicName) -> TopicConfiguration? { self.inner.topic(name) }
     func topics() -> [TopicName] { self.inner.topics() }
+    func discard(_ partition: TopicPartition, before offset: Offset) { self.inner.discard(partition, before: offset) }
     func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
         try self.inner.createTopic(name, configuration)
     }

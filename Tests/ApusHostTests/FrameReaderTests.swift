@@ -183,7 +183,7 @@ import Testing
                 table.insert(
                     Attempt(
                         stream: stream, work: .request(.init(rawValue: stream)), number: number, dispatchedAt: .zero,
-                        arrivedAt: .zero, appendedAt: .zero, isItem: false,
+                        arrivedAt: .zero, isItem: false,
                         trigger: nil, source: nil))
                 model[stream] = number
             }

@@ -15,7 +15,7 @@ import Testing
                         name: "documents", topic: TopicName(onLog: "documents") ?? .dead, isTable: false, generation: 1,
                         starts: [0, 7]
                     )
-                ]
+                ], origin: 2
             )
         )
     )

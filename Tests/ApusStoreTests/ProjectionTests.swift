@@ -24,7 +24,9 @@ import Testing
         record.time = Timestamp(microseconds: Int64(generation) * 10)
         record.content = .function(
             FunctionDeployment(
-                manifest: ["runtime": "python3"], revision: revision, bundle: "b\(generation)", layer: nil, triggers: []
+                manifest: ["runtime": "python3"], revision: revision, bundle: "b\(generation)", layer: nil,
+                triggers: [],
+                origin: 1
             )
         )
         return record

@@ -7,6 +7,7 @@ import Glibc
 final class FakeTerminal: Terminal {
     var output: [UInt8] = []
     var errors = ""
+    var pauses = 0
     var input: [[UInt8]] = []
     /// Standard output is closed after so many writes.
     var writesLeft = Int.max
@@ -23,6 +24,7 @@ final class FakeTerminal: Terminal {
         self.output += bytes
     }
 
+    func pause(milliseconds: UInt32) { self.pauses += 1 }
     func writeError(_ text: String) { self.errors += text }
     func readInput() throws(ApusError) -> [UInt8] { self.input.isEmpty ? [] : self.input.removeFirst() }
 }

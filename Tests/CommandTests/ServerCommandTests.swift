@@ -145,9 +145,67 @@ import Testing
         #expect(self.fixture.terminal.text.hasSuffix("answer: 42\n"))
     }
 
-    @Test func asynchronousInvocationsComeLater() {
-        #expect(self.fixture.run("invoke", "echo", "--async") == 1)
-        #expect(self.fixture.terminal.errors.contains("not yet available"))
+    @Test func anAcceptedInvocationIsPrintedByItsID() {
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json(#"{"id":"17","state":"queued"}"#, status: 202)
+        }
+        #expect(self.fixture.run("invoke", "echo", "--async", "--data", "1") == 0)
+        #expect(self.fixture.terminal.text == "17\n")
+        #expect(self.fixture.server.requests[0].headers.contains { $0 == ("Prefer", "respond-async") })
+        #expect(self.fixture.run("invoke", "echo", "--wait") == 2)
+    }
+
+    @Test func anAcceptedInvocationIsWaitedForThroughARestartOfTheServer() {
+        var states = ["queued", "running", "succeeded"].makeIterator()
+        var asked = 0
+        self.fixture.server.answer = { request throws(ApusError) in
+            if request.method == .post { return FakeServer.json(#"{"id":"17","state":"queued"}"#, status: 202) }
+            if request.path.hasSuffix("/result") { return FakeServer.json(#"{"answer":42}"#) }
+            asked += 1
+            if asked == 2 { throw ApusError(.serverUnreachable, "it is being restarted") }
+            return FakeServer.json(#"{"id":"17","state":"\#(states.next() ?? "")"}"#)
+        }
+        #expect(self.fixture.run("invoke", "echo", "--async", "--wait") == 0)
+        #expect(self.fixture.terminal.text == #"{"answer":42}"#)
+        #expect(self.fixture.terminal.errors == "invocation 17\n")
+        #expect(self.fixture.terminal.pauses == 1)
+        #expect(self.fixture.server.requests[1].target == "/v1/invocations/17?wait=30")
+    }
+
+    @Test func anInvocationThatFailedFailsTheCommandThatWaitsForIt() {
+        self.fixture.server.answer = { request throws(ApusError) in
+            request.method == .post
+                ? FakeServer.json(#"{"id":"17","state":"queued"}"#, status: 202)
+                : FakeServer.json(#"{"id":"17","state":"failed","code":"function_failed","message":"no such file"}"#)
+        }
+        #expect(self.fixture.run("invoke", "echo", "--async", "--wait") == 1)
+        #expect(self.fixture.terminal.errors.contains("no such file"))
+        // A server that stays away is not waited for without end.
+        self.fixture.server.answer = { request throws(ApusError) in
+            if request.method == .post { return FakeServer.json(#"{"id":"17"}"#, status: 202) }
+            throw ApusError(.serverUnreachable, "gone")
+        }
+        #expect(self.fixture.run("invoke", "echo", "--async", "--wait") == 4)
+        #expect(self.fixture.terminal.pauses == Limits.Commands.waitRetries - 1)
+    }
+
+    @Test func invocationsAreListedDescribedAndCancelled() {
+        self.fixture.server.answer = { request throws(ApusError) in
+            FakeServer.json(
+                request.path == "/v1/invocations"
+                    ? #"{"items":[{"id":"17","function":"echo","state":"failed","attempts":2,"message":"oh"}]}"#
+                    : #"{"id":"17","function":"echo","state":"cancelled","attempts":0}"#)
+        }
+        #expect(self.fixture.run("get", "invocations", "--function", "echo", "--state", "failed", "--limit", "5") == 0)
+        #expect(
+            self.fixture.server.requests[0].target == "/v1/invocations?function=echo&state=failed&limit=5")
+        #expect(self.fixture.terminal.text.contains("17"))
+        #expect(self.fixture.terminal.text.contains("oh"))
+        #expect(self.fixture.run("get", "functions", "--state", "failed") == 2)
+        #expect(self.fixture.run("describe", "invocation", "17") == 0)
+        #expect(self.fixture.run("delete", "invocation", "17") == 0)
+        #expect(self.fixture.server.requests.last?.method == .delete)
+        #expect(self.fixture.terminal.text.hasSuffix("cancelled invocation 17\n"))
     }
 
     @Test func logLinesAreShownAndThenFollowed() {

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import Glibc
 internal import Synchronization
 
 /// The session of one worker: a thread reads frames, tasks run the handler, whoever has something to say writes.
@@ -45,7 +46,9 @@ final class Session: Sendable {
     /// Speaks until the end.
     /// - Returns: the exit code: 0, 1 for a function that could not be loaded, 70 for a server that broke the protocol.
     func run() async -> Int32 {
-        await withCheckedContinuation { continuation in
+        // The server may close the pipe while something is still being said: that is an error of the write, not the end.
+        signal(SIGPIPE, SIG_IGN)
+        return await withCheckedContinuation { continuation in
             self.state.withLock { $0.ended = continuation }
             Descriptors.startThread { self.read() }
         }

@@ -11,7 +11,7 @@ extension ErrorCode {
         .methodNotAllowed: 405, .unauthenticated: 401, .forbidden: 403, .hostNotAllowed: 421,
 
         .notFound: 404, .functionNotFound: 404, .topicNotFound: 404, .deadLetterNotFound: 404, .bundleNotFound: 404,
-        .revisionNotFound: 404,
+        .invocationNotFound: 404, .revisionNotFound: 404,
         .alreadyExists: 409, .conflict: 409,
 
         .functionFailed: 502, .functionRejected: 422, .deadlineExceeded: 504, .workerCrashed: 502, .protocolError: 502,

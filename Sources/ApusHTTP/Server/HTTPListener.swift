@@ -74,6 +74,8 @@ public final class HTTPListener {
     private var whenStopped: (() -> Void)?
     private var mustStopNow = false
     private var closesIdle = true
+    /// Still ours to close.
+    private var hasSocket = true
     /// Exchanges with something new for the library.
     private var toSettle: [HTTPExchange] = []
     /// Suspended exchanges: their sockets are in nobody's epoll, so a client that leaves is noticed only by our watch.
@@ -225,7 +227,9 @@ public final class HTTPListener {
     }
 
     private func letGoOfSocket() {
-        // Given back once only.
+        guard self.hasSocket else { return }
+        self.hasSocket = false
+        // The library says the same number again when asked again, whosoever it is by then.
         let socket = MHD_quiesce_daemon(self.daemon)
         if socket >= 0 { close(socket) }
     }

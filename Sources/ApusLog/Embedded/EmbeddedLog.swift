@@ -153,6 +153,10 @@ public final class EmbeddedLog: EventLog {
 
     public func deleteTopic(_ name: TopicName) throws(ApusError) { try self.writer.perform(.delete(name)) }
 
+    public func discard(_ partition: TopicPartition, before offset: Offset) {
+        self.writer.discard(partition, before: offset)
+    }
+
     public func topic(_ name: TopicName) -> TopicConfiguration? { self.directory[name]?.configuration }
     public func topics() -> [TopicName] { self.directory.names }
 

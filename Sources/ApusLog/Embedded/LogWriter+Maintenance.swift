@@ -82,6 +82,16 @@ extension LogWriter {
         self.maintenance.add(name)
     }
 
+    func noteDiscard(_ place: TopicPartition, before offset: Offset) {
+        guard let topic = self.directory[place.topic], topic.partitions.indices.contains(place.partition) else {
+            return
+        }
+        let partition = topic.partitions[place.partition]
+        guard offset > partition.committed.start else { return }
+        partition.discardsBefore = max(offset, partition.discardsBefore ?? 0)
+        self.maintenance.add(place.topic)
+    }
+
     /// Looks for what time made due.
     func tick() {
         self.maintenance.resume()
@@ -94,6 +104,8 @@ extension LogWriter {
             {
                 self.maintenance.add(topic.name)
             }
+            // A step that failed left it for later.
+            if topic.partitions.contains(where: { $0.discardsBefore != nil }) { self.maintenance.add(topic.name) }
             self.noteGrowth(of: topic.name)
         }
         if let oldest = self.maintenance.oldestTombstone, oldest < now - self.configuration.tombstoneTime.microseconds {
@@ -146,6 +158,14 @@ extension LogWriter {
                 try self.deleteOldest(of: partition, before: .max, transaction)
                 excess -= before - partition.working.bytes
             }
+        }
+        for partition in topic.partitions {
+            guard let before = partition.discardsBefore else { continue }
+            while budget > 0, let (offset, _) = try transaction.firstRecord(partition.records.handle), offset < before {
+                budget -= 1
+                try self.deleteOldest(of: partition, before: .max, transaction)
+            }
+            if budget > 0 { partition.discardsBefore = nil }
         }
         // Nothing was found to be due after all.
         if self.touched.isEmpty { return false }

@@ -103,6 +103,15 @@ final class LogWriter: @unchecked Sendable {
         return isQueued
     }
 
+    func discard(_ partition: TopicPartition, before offset: Offset) {
+        let mustWake = self.inbox.withLock { inbox in
+            inbox.discard(partition, before: offset)
+            defer { inbox.isWriterWaiting = false }
+            return inbox.isWriterWaiting
+        }
+        if mustWake { self.inbox.signal() }
+    }
+
     /// Waits for what is queued, then ends the thread.
     func close() {
         self.inbox.withLock { $0.isClosing = true }
@@ -120,7 +129,7 @@ final class LogWriter: @unchecked Sendable {
         while true {
             let wait = self.hasMaintenance ? 0 : max(0, self.nextTick - Self.monotonicMilliseconds())
             let requests = self.inbox.take(within: Int(clamping: wait)) { inbox -> [WriterRequest]? in
-                inbox.isWriterWaiting = inbox.requests.isEmpty && !inbox.isClosing
+                inbox.isWriterWaiting = inbox.isEmpty && !inbox.isClosing
                 return inbox.isWriterWaiting ? nil : inbox.takeAll()
             }
             if let requests {
@@ -168,6 +177,7 @@ final class LogWriter: @unchecked Sendable {
             case .work(let work):
                 flush()
                 work(self)
+            case .discard(let partition, let offset): self.noteDiscard(partition, before: offset)
             case .refusal(let error, let completion):
                 completion(.failure(error))
             }

@@ -80,6 +80,8 @@ final class Partition: @unchecked Sendable {
     var isTouched = false
     /// No record is older; nil when unknown.
     var oldest: Int64?
+    /// Records before it may go.
+    var discardsBefore: Offset?
 
     init(topic: TopicName, number: Int, records: Table, index: Table?, state: PartitionState) {
         self.topic = topic

@@ -21,6 +21,8 @@ enum WriterRequest: Sendable {
     case command(TopicCommand, Monitor<Result<Void, ApusError>?>)
     /// Something else that must not meet a commit half done.
     case work(@Sendable (LogWriter) -> Void)
+    /// The records before the offset may go.
+    case discard(TopicPartition, Offset)
     /// Refused before the writer; its completion is still called from the writer's thread.
     case refusal(ApusError, Completion)
 }
@@ -38,6 +40,8 @@ struct WriterInbox: Sendable {
     private var settlements = Load()
     private var refusals = 0
     private(set) var requests: [WriterRequest] = []
+    /// One for each partition: the newest counts.
+    private var discards: [TopicPartition: Offset] = [:]
     var isClosing = false
     /// The writer sleeps: the next request wakes it.
     var isWriterWaiting = false
@@ -98,11 +102,20 @@ struct WriterInbox: Sendable {
         return true
     }
 
+    mutating func discard(_ partition: TopicPartition, before offset: Offset) {
+        guard !self.isClosing else { return }
+        self.discards[partition] = max(offset, self.discards[partition] ?? 0)
+    }
+
+    var isEmpty: Bool { self.requests.isEmpty && self.discards.isEmpty }
+
     /// Hands over everything that waits. Batches count until ``finished(_:)``.
     mutating func takeAll() -> [WriterRequest] {
         self.refusals = 0
         var taken: [WriterRequest] = []
         swap(&taken, &self.requests)
+        for (partition, offset) in self.discards { taken.append(.discard(partition, offset)) }
+        self.discards = [:]
         return taken
     }
 

@@ -18,6 +18,8 @@ enum Access: Sendable, Equatable {
     static let deploy = Access.inNamespace([.deployer])
     static let publish = Access.inNamespace([.producer])
     static let call = Access.inNamespace([.caller])
+    /// What shows invocations: their callers see what became of them.
+    static let follow = Access.inNamespace([.caller, .reader, .deployer])
     static let administer = Access.inNamespace([])
     static let readServer = Access.server([.reader])
 

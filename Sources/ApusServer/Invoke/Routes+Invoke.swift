@@ -48,16 +48,10 @@ extension Routes {
                 Span.Attribute("apus.namespace", call.function.namespace.name),
                 Span.Attribute("faas.invocation_id", call.id.description),
             ])
-        if preferences.respondsAsync { return try self.accept(call, event, exchange) }
+        if preferences.respondsAsync { return self.acceptInvocation(exchange, call.function, event) }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)
         self.run(EventBlock.encode(event), call, entry, deadline, exchange)
-    }
-
-    /// `Prefer: respond-async`: answers once the invocation is durable, not once it ran.
-    private func accept(_ call: InvocationCall, _ event: Event, _ exchange: HTTPExchange) throws(ApusError) {
-        throw ApusError(
-            .notYetSupported, "asynchronous invocations are not yet supported: leave out `Prefer: respond-async`")
     }
 
     /// An invocation of a function of this shard never leaves the thread; another's goes there and its answer comes back.

@@ -83,10 +83,11 @@ extension OperationDescription {
                         Content("application/json"), Content("text/event-stream"), Content("application/x-ndjson"),
                         Content("*/*"),
                     ], headers: [("Apus-Invocation", "The id of the invocation.")]),
-                Answer(204, "The function returned nothing."),
+                accepted, Answer(204, "The function returned nothing."),
             ],
             codes: [
-                .invalidEvent, .invalidJSON, .unsupportedMediaType, .eventTooLarge, .limitReached, .functionNotFound,
+                .expired, .invalidEvent, .invalidJSON, .unsupportedMediaType, .eventTooLarge, .limitReached,
+                .functionNotFound,
                 .notYetSupported, .functionFailed, .functionRejected, .deadlineExceeded, .workerCrashed,
                 .protocolError, .startFailed, .tableFailed, .memoryExceeded, .emitRefused, .hopsExceeded,
                 .resultTooLarge, .queueFull, .cancelled, .sandboxUnavailable, .runtimeMissing, .noSlot, .notReady,

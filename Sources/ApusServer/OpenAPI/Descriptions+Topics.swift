@@ -3,6 +3,22 @@ internal import ApusJSON
 
 extension OperationDescription {
     static let topics: [String: OperationDescription] = [
+        "readEvent": OperationDescription(
+            "By `Accept` in binary, structured or batched mode.",
+            answers: [
+                Answer(
+                    200, "The event.",
+                    [
+                        Content("application/cloudevents+json"), Content("application/cloudevents-batch+json"),
+                        Content("*/*"),
+                    ]),
+                Answer(204, "The event has no data; its attributes are headers."),
+            ],
+            codes: [.topicNotFound, .offsetOutOfRange, .recordExpired, .notFound, .reservedName, .logFailed]),
+        "allowWebhook": OperationDescription(
+            "The handshake of CloudEvents' webhooks: who sends `WebHook-Request-Origin` is told the rate it may send at.",
+            answers: [Answer(200, "It may send."), Answer(204, "What methods there are.")],
+            codes: [.topicNotFound, .reservedName]),
         "publishEvents": OperationDescription(
             """
             CloudEvents 1.0 in structured, batched or binary mode. Without any `ce-` header the body is the data of one event, and \

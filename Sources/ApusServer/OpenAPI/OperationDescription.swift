@@ -93,9 +93,10 @@ struct OperationDescription: Sendable {
 extension OperationDescription {
     /// Descriptions by the id of their operation, in groups as the reference shows them.
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
-        ("Functions", functions), ("Topics and events", topics), ("Dead letters", deadLetters),
-        ("Deployments", deployments), ("Tokens and logins", access), ("Backup and retention", retention),
-        ("The server", system),
+        ("Functions", functions), ("Asynchronous invocations", invocations), ("HTTP triggers", triggers),
+        ("Topics and events", topics),
+        ("Dead letters", deadLetters), ("Deployments", deployments), ("Operating", operate), ("Backup and retention", retention),
+        ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]
 
     static func of(_ operation: Operation) -> OperationDescription? {

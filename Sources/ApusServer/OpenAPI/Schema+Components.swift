@@ -9,7 +9,7 @@ extension Schema {
         ("Problem", problem), ("Manifest", manifest), ("Outcome", outcome), ("Function", function),
         ("FunctionDetails", functionDetails), ("Position", position), ("Instance", instance), ("Revision", revision),
         ("LogLine", logLine), ("Topic", topic), ("CloudEvent", cloudEvent), ("Receipt", receipt),
-        ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails), ("Token", token),
+        ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails), ("Token", token),
         ("NewToken", newToken), ("Principal", principal), ("Readiness", readiness),
     ]
 
@@ -89,6 +89,20 @@ extension Schema {
     private static let receipt = object([
         "events": said(list(object(["partition": count, "offset": count])), "Where each event lies, in their order")
     ])
+
+    private static let invocation = object(
+        [
+            "id": text, "namespace": label, "function": label,
+            "state": oneOf(InvocationState.allCases.map(\.rawValue)), "principal": said(text, "Who asked"),
+            "attempts": count, "queued": time,
+        ],
+        optional: [
+            "started": said(time, "When its first attempt began"), "finished": time, "revision": text,
+            "code": said(text, "Why it failed"), "message": text, "detail": text,
+            "progress": object(["done": count, "total": orNull(count), "message": text]),
+            "timing": said(orNull(["type": "object"]), "Where the time of its last attempt went, in microseconds"),
+            "result": said(object(["contentType": orNull(text), "bytes": orNull(count)]), "Of one that succeeded"),
+        ])
 
     private static let deadLetterMembers: JSONObject = [
         "id": text, "state": oneOf(DeadLetterRow.State.allCases.map(\.rawValue)), "namespace": label,

@@ -12,6 +12,8 @@ enum SweepKind: String, Sendable, Hashable, CaseIterable {
     case fates
     /// What queries know of printed lines that are too old.
     case logs
+    /// States of asynchronous invocations that ended long ago.
+    case invocations
 }
 
 /// What one step of a sweep did, or found to do.

@@ -21,6 +21,7 @@ final class SweepSteps: SweepPerforming {
         case .deadLetters: try self.deadLetters(isDryRun)
         case .fates: try self.fates(isDryRun)
         case .logs: try self.logs(isDryRun, now)
+        case .invocations: try self.invocations(isDryRun, now)
         }
     }
 
@@ -107,6 +108,17 @@ final class SweepSteps: SweepPerforming {
             step.hasMore = step.removed >= limit
             step.kept = try projection.count(.deadLetters)
             return step
+        }
+    }
+
+    private func invocations(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
+        let cutoff = now + TimeSpan(microseconds: -self.retention.invocations.microseconds)
+        let sweep = InvocationSweep(server: self.server)
+        return try self.server.projection.queryAndWait { (projection) throws(ApusError) in
+            let removed = isDryRun ? try sweep.due(endedBefore: cutoff).count : try sweep.step(endedBefore: cutoff)
+            return SweepStep(
+                removed: removed, kept: try projection.count(.invocations),
+                hasMore: removed == Limits.Invocations.statesPerSweep)
         }
     }
 

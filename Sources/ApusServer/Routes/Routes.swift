@@ -73,6 +73,7 @@ struct Routes {
         self.addHTTPTriggers(to: &table)
         self.addDeadLetters(to: &table)
         self.addRetention(to: &table)
+        self.addInvocations(to: &table)
         self.addObserve(to: &table)
         self.addOperate(to: &table)
         self.addSchedules(to: &table)

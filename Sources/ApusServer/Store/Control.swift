@@ -109,6 +109,12 @@ final class Control: Sendable {
         return try slot.take().get()
     }
 
+    /// Runs something between two writes, with what is deployed then; with nil when the server stops.
+    /// - Returns: false when too much waits; `work` is not called then.
+    func enqueue(_ work: @escaping @Sendable (Catalogue?) -> Void) -> Bool {
+        self.thread.run { work(self.isStopping.load(ordering: .acquiring) ? nil : self.queue.catalogue) }
+    }
+
     private func run(_ command: ControlCommand, _ appends: [LogBatch.Append], _ deadline: Timestamp) -> Answer {
         guard !self.isStopping.load(ordering: .acquiring) else { return .failure(Self.stopping) }
         let id = self.nextCommand

@@ -24,6 +24,10 @@ final class ProjectionFollower: Sendable {
     private let isEnding = Atomic(false)
     /// Topics to be followed that the store thread has not looked at yet.
     private let wanted = Mutex<Set<TopicName>>([])
+    /// Topics that are going, likewise.
+    private let unwanted = Mutex<Set<TopicName>>([])
+    /// Those who wait for invocations to end.
+    let waits: InvocationWaits
     private let lastFailure = Mutex<String?>(nil)
     // SAFETY: touched on the store thread only.
     nonisolated(unsafe) private var followed: [TopicName: FollowToken] = [:]
@@ -42,6 +46,7 @@ final class ProjectionFollower: Sendable {
         self.thread = thread
         self.journal = journal
         self.projection = projection
+        self.waits = InvocationWaits(thread: thread, loop: loop)
     }
 
     /// Why the projection does not come along; nil while it does. From any thread.
@@ -54,8 +59,34 @@ final class ProjectionFollower: Sendable {
         self.thread.run { self.takeUp() }
     }
 
+    /// Follows a topic no longer, and forgets how far it was followed: a topic that is deleted may come again as another one. From
+    /// a thread that may wait for the store thread.
+    func forget(_ topic: TopicName) {
+        self.wanted.withLock { _ = $0.remove(topic) }
+        self.unwanted.withLock { _ = $0.insert(topic) }
+        let done = ResultSlot<Bool>()
+        let isQueued = self.thread.run {
+            self.takeUp()
+            done.fill(true)
+        }
+        if isQueued { _ = done.take() }
+    }
+
+    private func drop(_ topic: TopicName) {
+        if let token = self.followed.removeValue(forKey: topic) { self.log.unfollow(token) }
+        do throws(ApusError) { try self.projection.forget(topic) } catch {
+            self.journal.error("the projection cannot forget \(topic): \(error.message)")
+        }
+        self.answer(nil) { $0.place.partition.topic == topic }
+    }
+
     /// On the store thread.
     private func takeUp() {
+        let gone = self.unwanted.withLock { unwanted in
+            defer { unwanted = [] }
+            return unwanted
+        }
+        for topic in gone { self.drop(topic) }
         let topics = self.wanted.withLock { wanted in
             defer { wanted = [] }
             return wanted
@@ -128,7 +159,9 @@ final class ProjectionFollower: Sendable {
         if !isQueued { _ = self.queued.withLock { $0.remove(place) } }
     }
 
-    private func catchUp(_ place: TopicPartition) {
+    /// Takes in what a partition holds. On the store thread.
+    func catchUp(_ place: TopicPartition) {
+        guard self.followed[place.topic] != nil else { return }
         do {
             var isBehind = true
             while isBehind {
@@ -145,6 +178,8 @@ final class ProjectionFollower: Sendable {
                 }
                 try self.projection.apply(place, records, next: next)
                 isBehind = next < bounds.end
+                let ended = self.projection.takeEndedInvocations()
+                if !ended.isEmpty { self.waits.ended(ended) }
             }
             self.lastFailure.withLock { $0 = nil }
         } catch {
@@ -163,15 +198,18 @@ final class ProjectionFollower: Sendable {
     }
 
     private func wait(for place: RecordPlace, _ completion: @escaping @Sendable (ApusError?) -> Void) {
+        let bounds: OffsetBounds
         do throws(ApusError) {
-            let end = try self.log.bounds(of: place.partition).end
-            guard place.offset < end else {
+            bounds = try self.log.bounds(of: place.partition)
+            guard place.offset < bounds.end else {
                 throw ApusError(
                     .offsetOutOfRange,
-                    "\(place.partition) ends at \(end): there is no record \(place.offset) to wait for")
+                    "\(place.partition) ends at \(bounds.end): there is no record \(place.offset) to wait for")
             }
         } catch { return completion(error) }
         self.catchUp(place.partition)
+        // What is no longer on the log is not going to be shown either.
+        if place.offset < bounds.start { return completion(nil) }
         if self.projection.position(of: place.partition) > place.offset { return completion(nil) }
         guard !self.isEnding.load(ordering: .acquiring) else { return completion(Self.stopping) }
         guard self.waiters.count < Limits.Server.projectionWaiters else {
@@ -224,13 +262,17 @@ final class ProjectionFollower: Sendable {
     /// Answers those who wait, now and from now on, with `shutting_down`. From any thread, while the store thread runs.
     func endWaiting() {
         self.isEnding.store(true, ordering: .releasing)
-        self.thread.run { self.answer(Self.stopping) { _ in true } }
+        self.thread.run {
+            self.answer(Self.stopping) { _ in true }
+            self.waits.stop()
+        }
     }
 
     /// Ends following. On the store thread.
     func stop() {
         self.isEnding.store(true, ordering: .releasing)
         self.answer(Self.stopping) { _ in true }
+        self.waits.stop()
         for token in self.followed.values { self.log.unfollow(token) }
         self.followed = [:]
     }

@@ -19,6 +19,11 @@ extension Catalogue.Function {
     }
 }
 
+extension Catalogue.Function {
+    /// Names the trigger that runs its accepted invocations. Numbers of functions are never used again, so this is no other's.
+    public var invocationTrigger: TriggerID { TriggerID(rawValue: 1 << 31 | self.id.rawValue) }
+}
+
 extension Catalogue.Trigger {
     func plan(emits: Bool, isPaused: Bool) -> TriggerPlan {
         let order: DeliveryOrder =

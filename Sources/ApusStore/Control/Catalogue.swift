@@ -20,6 +20,8 @@ public struct Catalogue: Sendable {
         public let triggers: [Trigger]
         public let schedules: [Schedule]
         public internal(set) var pauses: Pauses
+        /// See ``FunctionDeployment/origin``.
+        public let origin: UInt64
         public let updated: Timestamp
 
         public var name: ResourceName { self.manifest.name }
@@ -154,7 +156,7 @@ public struct Catalogue: Sendable {
             schedules: zip(manifest.scheduleTriggers, deployment.schedules).map {
                 Schedule(manifest: $0, deployment: $1)
             },
-            pauses: self.pauses[name] ?? Pauses(), updated: record.time
+            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, updated: record.time
         )
         if previous == nil { self.nextFunction += 1 }
         self.forgetTriggers(of: previous, keeping: triggers)

@@ -174,7 +174,8 @@ struct ControlDecider {
                     FunctionDeployment(
                         manifest: Manifest.function(function).toJSON(), revision: made.revision, bundle: made.bundle,
                         layer: made.layer, triggers: triggers,
-                        schedules: function.scheduleTriggers.map { self.deploy($0, previous, generation + 1) })
+                        schedules: function.scheduleTriggers.map { self.deploy($0, previous, generation + 1) },
+                        origin: previous?.origin ?? generation + 1)
                 )
             )
         )

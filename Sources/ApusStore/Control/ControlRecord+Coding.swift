@@ -54,6 +54,7 @@ extension ControlRecord {
             object["bundle"] = .string(function.bundle)
             object["layer"] = function.layer.map { .string($0) } ?? .null
             object["triggers"] = .array(function.triggers.map(\.json))
+            object["origin"] = .number(function.origin)
             object["manifest"] = function.manifest
         }
         return .object(object)
@@ -141,7 +142,7 @@ extension ControlRecord {
             return .function(
                 FunctionDeployment(
                     manifest: manifest, revision: revision, bundle: bundle, layer: json["layer"]?.string,
-                    triggers: triggers, schedules: schedules
+                    triggers: triggers, schedules: schedules, origin: json["origin"]?.unsigned ?? 0
                 )
             )
         }

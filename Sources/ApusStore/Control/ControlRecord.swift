@@ -66,10 +66,13 @@ public struct FunctionDeployment: Sendable, Equatable {
     public var triggers: [TriggerDeployment]
     /// The scheduled triggers, in the manifest's order.
     public var schedules: [ScheduleDeployment]
+    /// The generation in which the function was made, since it was last deleted: names its queue of invocations. 0 for records
+    /// from before there were queues.
+    public var origin: UInt64
 
     public init(
         manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment],
-        schedules: [ScheduleDeployment] = []
+        schedules: [ScheduleDeployment] = [], origin: UInt64
     ) {
         self.manifest = manifest
         self.revision = revision
@@ -77,6 +80,7 @@ public struct FunctionDeployment: Sendable, Equatable {
         self.layer = layer
         self.triggers = triggers
         self.schedules = schedules
+        self.origin = origin
     }
 }
 

@@ -69,4 +69,5 @@ public enum RetainedTable: String, Sendable, CaseIterable {
     case deadLetters = "dead_letters"
     case fates
     case logs
+    case invocations
 }

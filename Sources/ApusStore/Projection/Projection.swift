@@ -1,7 +1,7 @@
 public import ApusCore
 internal import Glibc
 
-/// What is deployed and what happened, in SQLite tables, made by following control and dead-letter topics: for queries only.
+/// What is deployed and what happened, in SQLite tables, made by following control, invocation and dead-letter topics: for queries only.
 ///
 /// Nothing here is the truth. The offsets it reached lie in the same transaction as what they brought, together with the log's
 /// identity and the version of the schema; a file that does not fit is thrown away, and following from the start makes it again.
@@ -31,6 +31,9 @@ public final class Projection {
     private let savePosition: Statement
     let insertLog: Statement
     let insertDeadLetter: Statement
+    let insertInvocation: Statement
+    /// Ids of invocations that reached their terminal state since ``takeEndedInvocations()``.
+    var endedInvocations: [String] = []
 
     /// Opens `state.db`, or makes it.
     /// - Parameter end: the next offset of a partition on the log, nil where there is none.
@@ -47,14 +50,15 @@ public final class Projection {
         )
         self.insertLog = try database.prepare(ProjectionLogs.insert)
         self.insertDeadLetter = try database.prepare(ProjectionDeadLetters.insert)
+        self.insertInvocation = try database.prepare(ProjectionInvocations.insert)
     }
 
     /// Where following a partition goes on: 0 where nothing was followed yet.
     public func position(of partition: TopicPartition) -> Offset { self.positions[partition] ?? 0 }
 
     /// Takes in records of one partition, in order, and where to go on, in one transaction. What was taken in before is passed
-    /// over, so that a batch may be given twice. `apus.control` and `apus.logs` are known by name; every other topic is one of
-    /// dead letters.
+    /// over, so that a batch may be given twice. `apus.control`, `apus.logs` and those of invocations are known by name; every
+    /// other topic is one of dead letters.
     /// - Throws: `projection_failed` or `disk_full`, with nothing changed: give the batch again.
     public func apply(_ partition: TopicPartition, _ records: [(offset: Offset, event: Event)], next: Offset)
         throws(ApusError)
@@ -71,6 +75,8 @@ public final class Projection {
                         try self.add(line)
                         touched.insert(line.function)
                     }
+                case .invocations: try self.applyInvocation(event, at: partition.partition, offset)
+                case let queue where queue.invokedFunction != nil: try self.addInvocation(event, of: queue, offset)
                 default: try self.addDeadLetter(event, at: partition, offset)
                 }
             }
@@ -82,6 +88,12 @@ public final class Projection {
             try self.savePosition.run(place)
         }
         self.positions[partition] = next
+    }
+
+    /// Forgets how far a topic that is gone was followed: one of its name that is made again is another one.
+    public func forget(_ topic: TopicName) throws(ApusError) {
+        try self.database.prepare("DELETE FROM positions WHERE topic = ?").run([.text(topic.onLog)])
+        for partition in self.positions.keys where partition.topic == topic { self.positions[partition] = nil }
     }
 
     private func applyControl(_ event: Event) throws(ApusError) {
@@ -137,13 +149,21 @@ public final class Projection {
         guard log == Int64(bitPattern: identity) else { return ([:], .otherLog) }
         var positions: [TopicPartition: Offset] = [:]
         var isAhead = false
+        var gone: [TopicName] = []
         try database.prepare("SELECT topic, partition, next FROM positions").run { row in
             guard let topic = TopicName(onLog: row.text(0)) else { return true }
             let place = TopicPartition(topic, Int(row.integer(1)))
-            positions[place] = row.integer(2)
             // A topic that is gone was deleted: its rows are of no harm. One that came back shorter is another one.
-            if let end = end(place), end < row.integer(2) { isAhead = true }
+            guard let end = end(place) else {
+                gone.append(topic)
+                return true
+            }
+            positions[place] = row.integer(2)
+            if end < row.integer(2) { isAhead = true }
             return true
+        }
+        for topic in gone {
+            try database.prepare("DELETE FROM positions WHERE topic = ?").run([.text(topic.onLog)])
         }
         return isAhead ? ([:], .aheadOfLog) : (positions, nil)
     }

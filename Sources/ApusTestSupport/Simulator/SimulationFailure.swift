@@ -21,6 +21,7 @@ package struct SimulationReport: Sendable {
     package var kills = 0
     package var tableRecords = 0
     package var answeredRequests = 0
+    package var cancellations = 0
 
     package init() {}
 
@@ -35,5 +36,6 @@ package struct SimulationReport: Sendable {
         left.kills += right.kills
         left.tableRecords += right.tableRecords
         left.answeredRequests += right.answeredRequests
+        left.cancellations += right.cancellations
     }
 }

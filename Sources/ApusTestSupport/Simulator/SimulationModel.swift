@@ -27,6 +27,8 @@ struct LaneModel {
     let partition: Int
     var deliveries: [Offset: DeliveryModel] = [:]
     var fetchesUnderWay = 0
+    /// Deliveries that are to be cancelled, as the log knows them.
+    var cancels: Set<Offset> = []
 
     subscript(offset: Offset) -> DeliveryModel {
         get { self.deliveries[offset] ?? DeliveryModel() }

@@ -52,6 +52,8 @@ struct SimulationSetup {
     struct Topic {
         var partitions: Int
         var isCompacted: Bool
+        /// A function's accepted invocations: retention takes none of them.
+        var isQueue = false
     }
 
     struct Trigger {
@@ -82,10 +84,26 @@ struct SimulationSetup {
         for _ in 0..<random.pick(1...3) {
             self.topics.append(Topic(partitions: random.pick(1...3), isCompacted: random.chance(0.3)))
         }
-        for function in 0..<random.pick(1...3) { self.addFunction(function, &random) }
+        let shared = self.topics.count
+        for function in 0..<random.pick(1...3) {
+            self.addFunction(function, topics: shared, &random)
+            if random.chance(0.6) { self.addQueue(function, &random) }
+        }
     }
 
-    private mutating func addFunction(_ function: Int, _ random: inout SeededGenerator) {
+    /// Asynchronous invocations of a function: each ends in a state, whatever happens.
+    private mutating func addQueue(_ function: Int, _ random: inout SeededGenerator) {
+        var trigger = TriggerPlan(
+            trigger: TriggerID(rawValue: UInt32(100 + self.triggers.count)), order: .none, hasOutputs: true)
+        trigger.retry = Self.retry(&random)
+        self.plans[function].triggers.append(trigger)
+        self.triggers.append(
+            Trigger(plan: trigger, topic: self.topics.count, function: function, filter: 0, firstLane: self.lanes))
+        self.topics.append(Topic(partitions: 1, isCompacted: false, isQueue: true))
+        self.lanes += 1
+    }
+
+    private mutating func addFunction(_ function: Int, topics: Int, _ random: inout SeededGenerator) {
         var plan = FunctionPlan(function: FunctionID(rawValue: UInt32(function + 1)), generation: 1)
         Self.vary(&plan, &random)
         for _ in 0..<random.pick(1...2) {
@@ -94,7 +112,7 @@ struct SimulationSetup {
             trigger.retry = Self.retry(&random)
             trigger.onExhausted = random.pick([.deadLetter, .deadLetter, .block, .drop])
             trigger.hasOutputs = random.chance(0.5)
-            let topic = random.pick(0...self.topics.count - 1)
+            let topic = random.pick(0...topics - 1)
             if random.chance(0.2), self.topics[topic].isCompacted { trigger.kind = .table }
             plan.triggers.append(trigger)
             let filter = random.chance(0.3) ? random.pick(2...3) : 0

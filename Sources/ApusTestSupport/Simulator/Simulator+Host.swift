@@ -56,6 +56,7 @@ extension Simulator {
                 "\(delivery) is dead after \(attempts) attempts; \(self.lanes[lane][delivery.offset].failed) failed"
             )
         }
+        if failure.code != .cancelled { try self.checkNotCancelled(delivery) }
         try self.decided(delivery)
     }
 
@@ -130,6 +131,8 @@ extension Simulator {
         for delivery in write.outputs {
             let lane = self.lane(delivery.trigger, delivery.partition)
             self.lanes[lane][delivery.offset].outputs += 1
+            // The request is answered in the transaction that ends the invocation.
+            if self.lanes[lane].cancels.remove(delivery.offset) != nil { self.report.cancellations += 1 }
             self.report.outputs += 1
             guard self.lanes[lane][delivery.offset].outputs == 1 else {
                 throw self.failure("\(delivery) was settled twice")

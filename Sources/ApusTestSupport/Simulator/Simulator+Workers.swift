@@ -54,6 +54,7 @@ extension Simulator {
     }
 
     func cancel(_ worker: WorkerID, _ stream: StreamID) throws(SimulationFailure) {
+        if self.refused.contains(stream.rawValue) { return }
         guard let attempt = self.attempts[stream.rawValue], attempt.worker == worker else {
             throw self.failure("an attempt was cancelled that does not run")
         }
@@ -159,6 +160,7 @@ extension Simulator {
     private func run(_ dispatch: Dispatch) {
         var isPoison = false
         if case .delivery(let delivery) = dispatch.work {
+            if self.refuses(delivery, dispatch.stream) { return }
             let lane = self.lane(delivery.trigger, delivery.partition)
             let topic = self.lanes[lane].topic
             let record = self.log.topics[topic][delivery.partition].record(delivery.offset)
@@ -236,12 +238,14 @@ extension Simulator {
         switch verdict {
         case .publish(let delivery, let attempts), .deadLetter(let delivery, let attempts):
             try self.checkVerdict(delivery, attempts, attempt, outcome)
+            try self.checkNotCancelled(delivery)
             try self.decided(delivery)
         case .drop(let delivery, let attempts):
             try self.checkVerdict(delivery, attempts, attempt, outcome)
             try self.drop(delivery)
         case .retry(let delivery, let attempts, let due):
             try self.checkVerdict(delivery, attempts, attempt, outcome)
+            try self.checkNotCancelled(delivery)
             guard due >= self.now else { throw self.failure("\(delivery) is to be tried again in the past") }
         case .answer(let request):
             guard attempt.work == .request(request) else { throw self.failure("the wrong caller is answered") }

@@ -13,6 +13,7 @@ extension Simulator {
         case .redeploy(let function): self.redeploy(function)
         case .remove(let function): self.remove(function)
         case .invoke(let function): try self.invoke(function)
+        case .cancel(let topic): try self.cancelOne(topic)
         case .restart: try self.restart()
         case .calm: self.calm()
         case .grew(let topic, let partition): self.tellGrowth(topic, partition)
@@ -117,7 +118,7 @@ extension Simulator {
         var world = BinaryHeap<Scheduled>()
         while let next = self.queue.popFirst() {
             switch next.event {
-            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .remove, .invoke, .restart, .calm:
+            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .remove, .invoke, .cancel, .restart, .calm:
                 world.insert(next)
             default: break
             }
@@ -157,7 +158,8 @@ extension Simulator {
     }
 
     private func retain() {
-        for topic in self.log.topics.indices where !self.setup.topics[topic].isCompacted {
+        for topic in self.log.topics.indices
+        where !self.setup.topics[topic].isCompacted && !self.setup.topics[topic].isQueue {
             for partition in self.log.topics[topic].indices where self.random.chance(0.3) {
                 let bounds = self.log.topics[topic][partition].bounds
                 guard bounds.end > bounds.start else { continue }
@@ -185,6 +187,9 @@ extension Simulator {
             self.lanes[lane][record.offset].tableEnds = ends
         }
         self.engine.fetched(plan.trigger, partition: partition, records: records, next: read.next, now: self.now)
+        for record in records where self.lanes[lane].cancels.contains(record.offset) {
+            try self.cancel(lane, record.offset)
+        }
         // The read of a table belongs to no position, so only a topic's answer may come again.
         if plan.kind == .topic, self.random.chance(self.rates.fetchTwice) {
             self.schedule(

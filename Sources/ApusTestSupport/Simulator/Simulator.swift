@@ -15,6 +15,7 @@ package final class Simulator {
         case redeploy(function: Int)
         case remove(function: Int)
         case invoke(function: Int)
+        case cancel(topic: Int)
         case restart
         case calm
         // The host. These die with the server.
@@ -63,6 +64,8 @@ package final class Simulator {
     var attempts: [UInt64: SimulatedAttempt] = [:]
     var requests: [RequestID: SimulatedRequest] = [:]
     var batches: [Int: Int] = [:]
+    /// Attempts that the host refused in this step: the engine may have cancelled one before it heard.
+    var refused: Set<UInt64> = []
     var nextBatch = 0
     var nextRequest: UInt64 = 0
     var pendingOutputs: [Delivery] = []
@@ -132,6 +135,9 @@ package final class Simulator {
         for _ in 0..<self.random.pick(0...20) {
             self.schedule(.invoke(function: self.random.pick(0...self.setup.plans.count - 1)), within: length)
         }
+        for topic in self.setup.topics.indices where self.setup.topics[topic].isQueue {
+            for _ in 0..<self.random.pick(0...15) { self.schedule(.cancel(topic: topic), within: length) }
+        }
         for _ in 0..<self.random.pick(0...2) { self.schedule(.retain, within: length) }
         for _ in 0..<self.random.pick(0...3) { self.schedule(.restart, within: length) }
         for _ in 0..<self.random.pick(0...3) {
@@ -191,7 +197,10 @@ package final class Simulator {
         var actions: [EngineAction] = []
         for _ in 0..<10_000 {
             self.engine.takeActions(into: &actions)
-            if actions.isEmpty { return }
+            if actions.isEmpty {
+                self.refused = []
+                return
+            }
             for action in actions {
                 self.trace?("\(self.now.microseconds)   -> \(action)")
                 try self.perform(action)

@@ -23,7 +23,9 @@ struct ErrorReport {
 
     static func exitCode(_ code: ErrorCode) -> Int32 {
         switch code {
-        case .notFound, .functionNotFound, .topicNotFound, .deadLetterNotFound, .bundleNotFound, .revisionNotFound: 3
+        case .notFound, .functionNotFound, .topicNotFound, .deadLetterNotFound, .bundleNotFound, .revisionNotFound,
+            .invocationNotFound:
+            3
         case .serverUnreachable: 4
         default: 1
         }

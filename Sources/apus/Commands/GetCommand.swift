@@ -4,21 +4,29 @@ internal import ApusJSON
 extension Command {
     static let get = Command(
         CommandDescription(
-            name: "get", summary: "list functions, topics, instances, schedules or revisions, or show one",
+            name: "get", summary: "list functions, topics, instances, schedules, revisions or invocations, or show one",
             positionals: [
                 PositionalDescription(
-                    name: "KIND", summary: "functions, topics, instances, schedules or revisions",
+                    name: "KIND", summary: "functions, topics, instances, schedules, revisions or invocations",
                     values: .anything
                 ),
                 PositionalDescription(
                     name: "NAME", summary: "one of them; for revisions the function", isOptional: true,
                     values: .functions),
             ],
+            options: [
+                .value("--function", "NAME", "invocations of this function only", values: .functions),
+                .value(
+                    "--state", "STATE", "invocations in this state only",
+                    values: .oneOf(InvocationState.allCases.map(\.rawValue))),
+                .value("--limit", "COUNT", "how many invocations at most (100)"),
+            ],
             examples: [
                 .init("apus get functions", "What is deployed?"),
                 .init("apus get topics -n search", "The topics of another namespace"),
                 .init("apus get function embed-text --output yaml", "One function, whole"),
                 .init("apus get instances", "The workers that exist now, and what they do"),
+                .init("apus get invocations --state failed", "Asynchronous invocations, the newest first"),
                 .init("apus get schedules", "What fires next, and what fired last"),
                 .init("apus get revisions embed-text", "The revisions that 'apus rollback' can return to"),
             ]
@@ -30,7 +38,7 @@ extension Command {
         guard let name = context.arguments["NAME"] else {
             // Workers belong to the whole server, not to a namespace.
             let path = kind == .instance ? "/v1/instances" : client.path(kind.plural)
-            let answer = try client.call(APIRequest(.get, path)).json()
+            let answer = try client.call(APIRequest(.get, path, query: try GetCommand.filters(kind, context))).json()
             return try context.show(answer) { GetCommand.table(kind, JSONLines.list(answer) ?? [], context) }
         }
         guard kind != .instance else {
@@ -43,14 +51,15 @@ extension Command {
 
     static let describe = Command(
         CommandDescription(
-            name: "describe", summary: "show everything about a function or topic",
+            name: "describe", summary: "show everything about a function, topic or invocation",
             positionals: [
-                PositionalDescription(name: "KIND", summary: "function or topic; left out for a function"),
+                PositionalDescription(name: "KIND", summary: "function, topic or invocation; left out for a function"),
                 PositionalDescription(name: "NAME", summary: "its name", isOptional: true, values: .functions),
             ],
             examples: [
                 .init("apus describe embed-text", "A function, its triggers and positions"),
                 .init("apus describe topic documents", "A topic and its partitions"),
+                .init("apus describe invocation ID", "Its state, timings and failure"),
             ]
         )
     ) { context in
@@ -62,16 +71,17 @@ extension Command {
 
     static let delete = Command(
         CommandDescription(
-            name: "delete", summary: "delete a function, or a topic with its events",
+            name: "delete", summary: "delete a function, or a topic with its events; cancel an invocation",
             details: "A topic that a function still uses is not deleted.",
             positionals: [
-                PositionalDescription(name: "KIND", summary: "function or topic; left out for a function"),
+                PositionalDescription(name: "KIND", summary: "function, topic or invocation; left out for a function"),
                 PositionalDescription(name: "NAME", summary: "its name", isOptional: true, values: .functions),
             ],
             options: [.value("--if-generation", "NUMBER", "only while it is at this generation")],
             examples: [
                 .init("apus delete embed-text", "Delete a function"),
                 .init("apus delete topic documents", "Delete a topic and its events"),
+                .init("apus delete invocation ID", "Cancel an invocation that waits or runs"),
             ]
         )
     ) { context in
@@ -81,7 +91,15 @@ extension Command {
         if let generation = try context.arguments.integer("--if-generation", in: 1...Int.max) {
             headers.append(("If-Match", "\"\(generation)\""))
         }
-        _ = try client.call(APIRequest(.delete, client.path(kind.plural, name), headers: headers))
+        let response = try client.call(APIRequest(.delete, client.path(kind.plural, name), headers: headers))
+        if kind == .invocation {
+            let answer = try response.json()
+            return try context.show(answer) {
+                answer["state"]?.string == "cancelled"
+                    ? "cancelled invocation \(name)\n"
+                    : "invocation \(name) will be cancelled once its worker is gone\n"
+            }
+        }
         try context.show(["kind": .string(kind.rawValue), "name": .string(name), "action": "deleted"]) {
             "deleted \(kind.rawValue) \(name)\n"
         }
@@ -89,6 +107,19 @@ extension Command {
 }
 
 private enum GetCommand {
+    /// What narrows a list of invocations; other kinds have no filters.
+    static func filters(_ kind: ResourceKind, _ context: CommandContext) throws -> [(name: String, value: String)] {
+        let limit = try context.arguments.integer("--limit", in: 1...Limits.Commands.listRows)
+        let query = [
+            ("function", context.arguments["--function"]), ("state", context.arguments["--state"]),
+            ("limit", limit.map(String.init)),
+        ].compactMap { name, value in value.map { (name: name, value: $0) } }
+        guard kind == .invocation || query.isEmpty else {
+            throw UsageError("--\(query[0].name) is for invocations: 'apus get invocations --\(query[0].name) …'")
+        }
+        return query
+    }
+
     private static func state(_ function: JSONValue) -> String {
         if function["paused"]?.boolean == true { return "paused" }
         return function["pausedTriggers"]?.array?.isEmpty ?? true ? "active" : "partly paused"
@@ -142,6 +173,17 @@ private enum GetCommand {
                     spec?["compact"]?.boolean == true ? "yes" : "no",
                     item["generation"]?.unsigned.map(String.init) ?? "",
                     context.ago(item["updated"]),
+                ])
+            }
+            return table.render(width: context.terminal.width)
+        case .invocation:
+            var table = TextTable(["ID", "FUNCTION", "STATE", "ATTEMPTS", "QUEUED", "FINISHED", "BY", "MESSAGE"])
+            for item in items {
+                table.add([
+                    item["id"]?.string ?? "", item["function"]?.string ?? "", item["state"]?.string ?? "",
+                    item["attempts"]?.int.map(String.init) ?? "", context.ago(item["queued"]),
+                    item["finished"] == nil ? "-" : context.ago(item["finished"]), item["principal"]?.string ?? "",
+                    item["message"]?.string ?? "-",
                 ])
             }
             return table.render(width: context.terminal.width)

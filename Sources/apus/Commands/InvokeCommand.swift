@@ -12,12 +12,17 @@ extension Command {
                     "--data", short: "-d", "DATA",
                     "what the function gets: text or JSON, @FILE, or - for standard input", values: .files),
                 .value("--content-type", "TYPE", "of the data; by default JSON for what is JSON, else text or bytes"),
-                .flag("--async", "answer once the invocation is accepted (not yet available)"),
+                .flag(
+                    "--async", "print the invocation's id once it is accepted: it runs whatever becomes of this command"
+                ),
+                .flag("--wait", "with --async: wait for the outcome and print the result"),
             ],
             examples: [
                 .init(#"apus invoke echo --data '{"hello": "world"}'"#, "Call with JSON"),
                 .init("apus invoke search --data @question.json", "Call with a file"),
                 .init("date | apus invoke echo --data -", "Call with what another program prints"),
+                .init(
+                    "apus invoke train --async --data @set.json", "Queue it; 'apus get invocation ID' shows its state"),
             ]
         )
     ) { context in try InvokeCommand(context: context).run() }
@@ -28,10 +33,8 @@ private struct InvokeCommand {
 
     func run() throws {
         let arguments = self.context.arguments
-        guard !arguments.has("--async") else {
-            throw ApusError(
-                .notYetSupported,
-                "'apus invoke --async' is not yet available in this version; leave --async out and wait")
+        guard arguments.has("--async") || !arguments.has("--wait") else {
+            throw UsageError("--wait goes with --async; without it 'apus invoke' waits anyway")
         }
         var headers: [(name: String, value: String)] = []
         var data: [UInt8] = []
@@ -41,6 +44,11 @@ private struct InvokeCommand {
         }
         let client = try self.context.client()
         let path = client.path("functions", arguments["NAME"] ?? "", "invoke")
+        if arguments.has("--async") {
+            headers.append(("Prefer", "respond-async"))
+            let request = APIRequest(.post, path, headers: headers, body: data)
+            return try LastingInvocation(context: self.context, client: client).run(request)
+        }
         let request = APIRequest(.post, path, headers: headers, body: data)
         guard self.context.output == .table else { return try self.printWhole(client, request) }
         var last: UInt8 = 0x0A

@@ -6,6 +6,8 @@ enum ResourceKind: String, CaseIterable {
     case topic
     /// A worker and its state; of the whole server, and only to be looked at.
     case instance
+    /// Asynchronous; deleting one cancels it.
+    case invocation
     /// A scheduled trigger; only to be looked at.
     case schedule
     /// A revision of one function; only to be looked at.
@@ -15,7 +17,7 @@ enum ResourceKind: String, CaseIterable {
     var plural: String { "\(self.rawValue)s" }
 
     /// Kinds of the design that a later version brings.
-    static let notYetAvailable = ["tool-servers", "agents", "devices", "invocations", "upstreams"]
+    static let notYetAvailable = ["tool-servers", "agents", "devices", "upstreams"]
 
     /// - Parameter word: `function`, `functions`, `fn`, …
     /// - Throws: `not_yet_supported`, or usage with a guess.
@@ -24,6 +26,7 @@ enum ResourceKind: String, CaseIterable {
         case "function", "functions", "fn": self = .function
         case "topic", "topics": self = .topic
         case "instance", "instances": self = .instance
+        case "invocation", "invocations": self = .invocation
         case "schedule", "schedules": self = .schedule
         case "revision", "revisions": self = .revision
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
@@ -40,8 +43,8 @@ enum ResourceKind: String, CaseIterable {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard kind == .function || kind == .topic else {
-            throw UsageError("expected a function or a topic: 'apus get \(kind.plural)' shows the \(kind.plural)")
+        guard [.function, .topic, .invocation].contains(kind) else {
+            throw UsageError("expected a function, a topic or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)")
         }
         return (kind, name)
     }

@@ -23,6 +23,8 @@ final class SystemTerminal: Terminal {
         guard Self.writeAll(STDOUT_FILENO, bytes) else { throw TerminalClosed() }
     }
 
+    func pause(milliseconds: UInt32) { usleep(milliseconds * 1_000) }
+
     func writeError(_ text: String) { _ = Self.writeAll(STDERR_FILENO, Array(text.utf8)) }
 
     func readInput() throws(ApusError) -> [UInt8] {

@@ -14,6 +14,8 @@ protocol Terminal: AnyObject {
     /// Columns of the screen; nil when output is no screen.
     var width: Int? { get }
     var now: Timestamp { get }
+    /// Waits.
+    func pause(milliseconds: UInt32)
 }
 
 /// The reader of standard output has gone (`apus get functions | head -1`): the command ends, and quietly.

@@ -126,7 +126,7 @@ import Testing
                         manifest: manifest.toJSON(), revision: "r", bundle: "b", layer: nil, triggers: [],
                         schedules: function.scheduleTriggers.map {
                             ScheduleDeployment(name: $0.name, generation: generation, since: ScheduleBed.noon)
-                        }))))
+                        }, origin: 1))))
         return catalogue
     }
 

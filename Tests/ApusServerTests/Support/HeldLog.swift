@@ -55,6 +55,7 @@ final class HeldLog: EventLog {
     func deleteTopic(_ name: TopicName) throws(ApusError) { try self.memory.deleteTopic(name) }
     func topic(_ name: TopicName) -> TopicConfiguration? { self.memory.topic(name) }
     func topics() -> [TopicName] { self.memory.topics() }
+    func discard(_ partition: TopicPartition, before offset: Offset) { self.memory.discard(partition, before: offset) }
     func bounds(of partition: TopicPartition) throws(ApusError) -> OffsetBounds {
         try self.memory.bounds(of: partition)
     }

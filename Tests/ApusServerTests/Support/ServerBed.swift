@@ -24,7 +24,9 @@ final class ServerBed: Sendable {
 
     struct Failed: Error { let what: String }
 
-    init(shards: Int = 1, drainSeconds: Int64 = 0) throws {
+    init(
+        shards: Int = 1, drainSeconds: Int64 = 0, _ configure: (inout ServerConfiguration) -> Void = { _ in }
+    ) throws {
         for name in ["bundles", "layers", "run"] { #expect(mkdir("\(self.folder.path)/\(name)", 0o700) == 0) }
         var ours: [CInt] = []
         var theirs: [CInt] = []
@@ -51,6 +53,7 @@ final class ServerBed: Sendable {
         var configuration = ServerConfiguration(dataDirectory: self.folder.path)
         configuration.shards = shards
         configuration.drainSeconds = drainSeconds
+        configure(&configuration)
         let parts = Server.Parts(
             log: self.log, journal: Log(), sockets: sockets, channels: ours, report: HostReport(nursery_event()))
         self.server = try Server(configuration, parts) {}

@@ -1,0 +1,71 @@
+public import ApusCore
+public import ApusEngine
+
+/// The trigger that runs the accepted invocations of one function, as it is called on the log.
+///
+/// It is made with the function's first asynchronous invocation, not by a manifest, and goes with the function.
+public struct InvocationTrigger: Sendable, Equatable {
+    /// Holds a dot, so that no trigger of a manifest has it.
+    public static let name = "apus.invoke"
+
+    public let function: ResourceName
+    /// The generation that made the function.
+    public let origin: UInt64
+    public let ledgerPrefix: [UInt8]
+    /// The upper half of the ids of its invocations.
+    public let identity: UInt64
+
+    public init(_ function: ResourceName, origin: UInt64, logIdentity: UInt64) {
+        self.function = function
+        self.origin = origin
+        self.ledgerPrefix = LedgerKey.prefix(function: function, trigger: Self.name, generation: origin)
+        self.identity = Self.identity(ledgerPrefix: self.ledgerPrefix, logIdentity: logIdentity)
+    }
+
+    /// Where the accepted invocations lie: one partition.
+    public var place: TopicPartition { TopicPartition(.invoke(self.function), 0) }
+    public var ledgerKey: [UInt8] { LedgerKey.key(prefix: self.ledgerPrefix, partition: 0) }
+
+    public func invocation(_ offset: Offset) -> InvocationID {
+        InvocationID(high: self.identity, low: UInt64(bitPattern: offset))
+    }
+
+    static func identity(ledgerPrefix: [UInt8], logIdentity: UInt64) -> UInt64 {
+        ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity
+    }
+
+    // MARK: cancellations
+
+    /// The entry of the ledger that says that an invocation is to be cancelled, until it has its terminal state: a restart finds
+    /// it there without reading `apus.invocations`.
+    public func cancelKey(_ offset: Offset) -> [UInt8] { Self.cancelKey(self.ledgerPrefix, offset) }
+
+    static func cancelKey(_ prefix: [UInt8], _ offset: Offset) -> [UInt8] {
+        prefix + Array("\(Self.cancelWord)\(offset)".utf8)
+    }
+
+    /// The offset that such a key names.
+    public static func cancelledOffset(of key: [UInt8], prefix: [UInt8]) -> Offset? {
+        let start = prefix + Array(Self.cancelWord.utf8)
+        guard key.starts(with: start) else { return nil }
+        return key.withUnsafeBytes { decimal($0[start.count...]) }.map(Offset.init)
+    }
+
+    private static let cancelWord = "cancel/"
+
+    /// The key of the request for it on `apus.invocations`.
+    public static func cancelRequest(_ id: InvocationID) -> [UInt8] { Array("\(id)/cancel".utf8) }
+}
+
+extension HostFunction {
+    /// The function with its queue of accepted invocations. They are tried again as a topic's deliveries are by default.
+    public func accepting(_ trigger: InvocationTrigger, as id: TriggerID) -> HostFunction {
+        var function = self
+        function.triggers.append(
+            HostTrigger(
+                id: id, name: InvocationTrigger.name, generation: trigger.origin, topic: trigger.place.topic,
+                kind: .invocations))
+        function.plan.triggers.append(TriggerPlan(trigger: id, order: .none, hasOutputs: true))
+        return function
+    }
+}
