@@ -80,7 +80,7 @@ let package = Package(
         hotLibrary("ApusEngine", ["ApusCore"]),
         library("ApusTelemetry", ["ApusCore"]),
         hotLibrary("ApusLoop", ["ApusCore", "CUV", "CShims"]),
-        library("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"]),
+        hotLibrary("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"]),
         library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
         hotLibrary("ApusHost", ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),

@@ -108,6 +108,17 @@ public enum EventBlock {
         }
     }
 
+    /// One attribute. The caller has checked the limits.
+    public static func appendAttribute(
+        _ name: StaticString, _ kind: Attribute.Kind, _ value: some Collection<UInt8>, to bytes: inout [UInt8]
+    ) {
+        bytes.append(UInt8(name.utf8CodeUnitCount))
+        bytes.append(kind.rawValue)
+        bytes.appendLittleEndian(UInt16(value.count))
+        bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        bytes.append(contentsOf: value)
+    }
+
     public static func encode(_ event: Event) -> [UInt8] {
         var bytes: [UInt8] = []
         Self.append(event, to: &bytes)

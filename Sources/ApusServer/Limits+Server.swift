@@ -74,6 +74,8 @@ extension Limits {
         static let backupCheckMilliseconds: UInt64 = 1_000
         /// Deployments that wait for the one under way.
         static let waitingDeployments = 64
+        /// The longest media type of an invocation's data that is passed on without being read.
+        static let plainTypeBytes = 128
         /// Events of one publishing request.
         static let eventsPerRequest = 10_000
         /// Events that a follower of a topic gets in one step.

@@ -27,7 +27,9 @@ final class ShardRuntime: @unchecked Sendable {
     var operations: [String] = []
     var tags = RequestTagGenerator()
     /// Who holds which token.
-    var principals = PrincipalDirectory()
+    var principals = PrincipalDirectory() { didSet { self.principalsVersion += 1 } }
+    private(set) var principalsVersion = 0
+    var invocationIDs = InvocationIDGenerator()
     var refusals = RefusalJournal()
     private var streamWatch: LoopTimer?
     /// For what is read on this loop; it keeps its memory from one text to the next.

@@ -33,7 +33,8 @@ public struct HeadCheck: Sendable {
         }
     }
 
-    private var counts: [UInt8] = Array(repeating: 0, count: Single.all.count)
+    /// By ``Single``; a vector, so that checking a head allocates nothing.
+    private var counts = SIMD8<UInt8>()
     private var malformed: String?
     private var isChunked = true
     /// The announced length of the body; nil without one.

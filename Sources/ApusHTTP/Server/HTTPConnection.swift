@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import CShims
 
 /// What the listener knows of one connection, so that a client that drips its bytes does not hold it for ever: the library's own
 /// time-out starts anew with every byte. Times are the loop's milliseconds.
@@ -14,8 +15,15 @@ final class HTTPConnection {
 
     let socket: CInt
     var phase: Phase
+    /// What whoever admits requests keeps from one request of this connection to its next.
+    var remembered: AnyObject?
     /// Bytes of the body that is arriving.
     var received = 0
+
+    /// Of one of the library's connections; nil once it is closed.
+    static func of(_ connection: OpaquePointer) -> HTTPConnection? {
+        apus_http_connection_context(connection).map { Unmanaged<HTTPConnection>.fromOpaque($0).takeUnretainedValue() }
+    }
 
     init(socket: CInt, now: UInt64) {
         self.socket = socket

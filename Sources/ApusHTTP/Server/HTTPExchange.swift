@@ -52,6 +52,8 @@ public final class HTTPExchange {
     var phase = Phase.receiving
     var isSuspended = false
     var isQueuedToSettle = false
+    /// Where the listener keeps it while it is suspended.
+    var placeInWaiting: Int?
     /// Ticks spent waiting; the client's departure is watched only from the second on, since most answers come sooner.
     var ticks = 0
     var watch: DescriptorWatch?
@@ -107,6 +109,36 @@ public final class HTTPExchange {
         return String(cString: value)
     }
 
+    /// Whether a request header has exactly this value, without making text of it.
+    public func hasHeader(_ name: StaticString, equalTo value: [UInt8]) -> Bool {
+        guard self.phase != .gone else { return false }
+        var text: UnsafePointer<CChar>?
+        var count = 0
+        let found = name.utf8Start.withMemoryRebound(to: CChar.self, capacity: name.utf8CodeUnitCount) {
+            MHD_lookup_connection_value_n(
+                self.connection, .HEADER_KIND, $0, name.utf8CodeUnitCount, &text, &count)
+        }
+        guard found == .YES, count == value.count, let text else { return false }
+        return memcmp(text, value, count) == 0
+    }
+
+    /// Shows the request headers as they lie in the library's buffer, in the order they were sent; none once the exchange is over.
+    public func forEachHeader(_ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void) {
+        guard self.phase != .gone else { return }
+        withoutActuallyEscaping(body) { body in
+            var visitor = HeaderVisitor(visit: body)
+            withUnsafeMutablePointer(to: &visitor) {
+                _ = MHD_get_connection_values_n(self.connection, .HEADER_KIND, visitHeader, $0)
+            }
+        }
+    }
+
+    /// What was kept of an earlier request of the same connection, for whoever admits requests.
+    public var remembered: AnyObject? {
+        get { HTTPConnection.of(self.connection)?.remembered }
+        set { HTTPConnection.of(self.connection)?.remembered = newValue }
+    }
+
     /// How long ago the head of the request was whole.
     public var elapsed: TimeSpan { TimeSpan(microseconds: Self.monotonic - self.begunAt) }
 
@@ -131,11 +163,14 @@ public final class HTTPExchange {
 
     /// Answers whole. The first answer counts; later ones are dropped.
     public func respond(status: UInt32, headers: [(String, String)] = [], body: [UInt8] = []) {
+        body.withUnsafeBytes { self.respond(status: status, headers: headers, copying: $0) }
+    }
+
+    /// The same with a body that lies elsewhere; it is copied before this returns.
+    public func respond(status: UInt32, headers: [(String, String)], copying body: UnsafeRawBufferPointer) {
         guard !self.isAnswered else { return }
-        let response = body.withUnsafeBytes { bytes in
-            MHD_create_response_from_buffer(
-                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
-        }
+        let response = MHD_create_response_from_buffer(
+            body.count, UnsafeMutableRawPointer(mutating: body.baseAddress), .RESPMEM_MUST_COPY)
         self.give(response, status, headers)
     }
 
@@ -297,6 +332,20 @@ private func produce(
 ) -> Int {
     guard let context, let buffer else { return streamBreak }
     return Unmanaged<HTTPExchange>.fromOpaque(context).takeUnretainedValue().fill(buffer, capacity)
+}
+
+private struct HeaderVisitor {
+    let visit: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
+}
+
+private func visitHeader(
+    _ context: UnsafeMutableRawPointer?, _ kind: MHD_ValueKind, _ name: UnsafePointer<CChar>?, _ nameSize: Int,
+    _ value: UnsafePointer<CChar>?, _ valueSize: Int
+) -> MHD_Result {
+    guard let context else { return .NO }
+    context.assumingMemoryBound(to: HeaderVisitor.self).pointee.visit(
+        UnsafeRawBufferPointer(start: name, count: nameSize), UnsafeRawBufferPointer(start: value, count: valueSize))
+    return .YES
 }
 
 private func collectHeader(

@@ -79,7 +79,7 @@ public final class HTTPListener {
     /// Exchanges with something new for the library.
     private var toSettle: [HTTPExchange] = []
     /// Suspended exchanges: their sockets are in nobody's epoll, so a client that leaves is noticed only by our watch.
-    private var waiting: Set<HTTPExchange> = []
+    private var waiting: [HTTPExchange] = []
     private var connections: [ObjectIdentifier: HTTPConnection] = [:]
     /// Exchanges whose answer comes in parts and is not over.
     var streaming: Set<HTTPExchange> = []
@@ -269,7 +269,8 @@ public final class HTTPListener {
         if self.waiting.isEmpty {
             self.ticker?.start(milliseconds: Limits.HTTP.tickMilliseconds, repeating: Limits.HTTP.tickMilliseconds)
         }
-        self.waiting.insert(exchange)
+        exchange.placeInWaiting = self.waiting.count
+        self.waiting.append(exchange)
         MHD_suspend_connection(exchange.connection)
     }
 
@@ -283,8 +284,15 @@ public final class HTTPListener {
         exchange.isSuspended = false
         exchange.watch?.close()
         exchange.watch = nil
-        guard self.waiting.remove(exchange) != nil, self.waiting.isEmpty else { return }
-        self.ticker?.stop()
+        guard let place = exchange.placeInWaiting else { return }
+        exchange.placeInWaiting = nil
+        // The last one takes the place.
+        let last = self.waiting.removeLast()
+        if last !== exchange {
+            self.waiting[place] = last
+            last.placeInWaiting = place
+        }
+        if self.waiting.isEmpty { self.ticker?.stop() }
     }
 
     private func tick() {
@@ -499,9 +507,7 @@ private func listener(_ context: UnsafeMutableRawPointer?) -> HTTPListener {
     return Unmanaged<HTTPListener>.fromOpaque(context).takeUnretainedValue()
 }
 
-private func connectionState(_ connection: OpaquePointer) -> HTTPConnection? {
-    apus_http_connection_context(connection).map { Unmanaged<HTTPConnection>.fromOpaque($0).takeUnretainedValue() }
-}
+private func connectionState(_ connection: OpaquePointer) -> HTTPConnection? { HTTPConnection.of(connection) }
 
 private func onConnection(
     _ context: UnsafeMutableRawPointer?, _ connection: OpaquePointer?,

@@ -12,9 +12,8 @@ struct Gate {
 
     /// - Returns: what to refuse the request with; nil when its handler may run.
     func admit(_ exchange: HTTPExchange) -> Problem? {
-        let found = self.router.find(exchange)
         do throws(ApusError) {
-            let admission = try self.admission(exchange, found)
+            let admission = if let last = self.remembered(exchange) { last } else { try self.decided(exchange) }
             if exchange.rawPath != "/healthz", self.server.state.withLock({ $0 }) == .stopping {
                 return Problem(.shuttingDown, "the server is stopping: try again in a moment")
             }
@@ -25,6 +24,20 @@ struct Gate {
             if error.code == .unauthenticated || error.code == .forbidden { self.record(error, exchange) }
             return Problem(error)
         }
+    }
+
+    /// What the connection's last request came to, when this one asks the same in the same name.
+    private func remembered(_ exchange: HTTPExchange) -> Admission? {
+        guard let last = exchange.remembered as? RememberedAdmission,
+            last.holds(for: exchange, of: self.runtime.principalsVersion, now: self.runtime.now)
+        else { return nil }
+        return last.admission
+    }
+
+    private func decided(_ exchange: HTTPExchange) throws(ApusError) -> Admission {
+        let admission = try self.admission(exchange, self.router.find(exchange))
+        exchange.remembered = RememberedAdmission(admission, of: exchange, self.runtime.principalsVersion)
+        return admission
     }
 
     private func admission(_ exchange: HTTPExchange, _ found: (Route, RouteParameters)?) throws(ApusError) -> Admission
@@ -58,8 +71,10 @@ struct Gate {
                 "a token is needed: send `Authorization: Bearer TOKEN`; a browser logs in with the link that `apus console` prints"
             )
         case .shown(.token(let hash)):
-            let isDamaged = PresentedCredential.isDamaged(authorization: authorization ?? "")
-            return (try self.principal(hash, isDamaged: isDamaged), .token(hash))
+            return (
+                try self.principal(hash, isDamaged: PresentedCredential.isDamaged(authorization: authorization ?? "")),
+                .token(hash)
+            )
         case .shown(.session(let session)):
             guard let hash = self.server.sessions.use(session, now: self.runtime.now) else {
                 throw ApusError(

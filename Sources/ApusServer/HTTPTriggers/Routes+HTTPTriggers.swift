@@ -69,7 +69,7 @@ extension Routes {
             throw trigger.function.isPausedError
         }
         let call = InvocationCall(
-            function: trigger.function, id: .random(), way: .trigger(isAnonymous: exchange.isAnonymous))
+            function: trigger.function, id: self.runtime.invocationIDs.next(), way: .trigger(isAnonymous: exchange.isAnonymous))
         let headers = exchange.headers
         let head = HTTPTriggerRequest.Head(
             method: trigger.method, path: target.path, parameters: parameters,

@@ -36,11 +36,28 @@ final class InvocationAnswer: ResponseSink {
 
     func onResult(_ block: UnsafeRawBufferPointer) {
         self.over()
+        if self.answerPlain(block) { return }
         do throws(ApusError) {
             try self.answer(try Self.event(block))
         } catch {
             self.fail(Failure(error.code, error.message))
         }
+    }
+
+    /// Answers with data of a common type and nothing else to a caller that takes it as it is: without building the event.
+    /// - Returns: false for everything else.
+    private func answerPlain(_ block: UnsafeRawBufferPointer) -> Bool {
+        guard !self.call.isTrigger, let result = PlainResult(block),
+            result.isTaken(by: self.exchange.header("Accept"))
+        else { return false }
+        var headers = self.headers
+        guard let data = result.data else {
+            self.exchange.respond(status: 204, headers: headers)
+            return true
+        }
+        headers.append(("Content-Type", result.type))
+        self.exchange.respond(status: 200, headers: headers, copying: data)
+        return true
     }
 
     private static func event(_ block: UnsafeRawBufferPointer) throws(ApusError) -> Event {

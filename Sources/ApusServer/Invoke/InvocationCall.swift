@@ -16,11 +16,3 @@ struct InvocationCall: Sendable {
 
     var isTrigger: Bool { self.way != .direct }
 }
-
-extension InvocationID {
-    /// One that nobody guesses.
-    static func random() -> InvocationID {
-        var generator = SystemRandomNumberGenerator()
-        return InvocationID(high: generator.next(), low: generator.next())
-    }
-}

@@ -10,6 +10,9 @@ struct InvocationPreferences: Equatable {
     /// How long the caller waits for the answer; nil leaves it to the function's timeout.
     private(set) var wait: TimeSpan?
 
+    /// None.
+    init() {}
+
     /// - Throws: `invalid_argument` for a timeout that is none. A preference that cannot be read is none, as its RFC says.
     init(_ headers: [HTTPHeader]) throws(ApusError) {
         for header in headers {

@@ -15,12 +15,16 @@ extension Routes {
 
     private func invoke(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
-            let call = InvocationCall(function: try self.function(parameters), id: .random(), way: .direct)
+            let call = InvocationCall(
+                function: try self.function(parameters), id: self.runtime.invocationIDs.next(), way: .direct)
+            // First, so that a wrong name is told before a wrong event.
+            let entry = try self.entry(call.function)
+            if let plain = PlainInvocation(exchange), let block = plain.block(call.id, body: exchange.body) {
+                return try self.call(call, block, isTraced: plain.isTraced, entry, exchange)
+            }
             let headers = exchange.headers
             let defaults = CloudEventDecoder.Defaults(
-                id: call.id.description, source: "/apus/http", type: "dev.apus.invoke")
-            // First, so that a wrong name is told before a wrong event.
-            _ = try self.entry(call.function)
+                id: call.id.description, source: PlainInvocation.source, type: PlainInvocation.eventType)
             let events = try CloudEventDecoder.events(headers: headers, body: exchange.body, defaults: defaults)
             guard events.count == 1 else { throw ApusError(.invalidEvent, "an invocation takes exactly one event") }
             try self.call(call, events[0], headers, exchange)
@@ -34,20 +38,42 @@ extension Routes {
         return entry
     }
 
-    /// Every invocation over HTTP goes through here, with the event that its function gets.
+    /// An invocation without preferences, whose event is a block already.
+    private func call(
+        _ call: InvocationCall, _ block: [UInt8], isTraced: Bool, _ entry: FunctionDirectory.Entry,
+        _ exchange: HTTPExchange
+    ) throws(ApusError) {
+        var block = block
+        if isTraced || self.server.tracer != nil {
+            var events = [QuickBatch.Event(block: block, hasKey: false)]
+            self.trace(&events, exchange, Self.spanName(call, exchange), Self.spanAttributes(call))
+            block = events[0].block
+        }
+        if entry.isPaused { throw call.function.isPausedError }
+        let deadline = InvocationPreferences().deadline(now: self.runtime.shard.now, timeout: entry.timeout)
+        self.run(block, call, entry, deadline, exchange)
+    }
+
+    private static func spanName(_ call: InvocationCall, _ exchange: HTTPExchange) -> String {
+        call.isTrigger ? "\(exchange.method) /fn/{path}" : "POST /v1/functions/{name}/invoke"
+    }
+
+    private static func spanAttributes(_ call: InvocationCall) -> [Span.Attribute] {
+        [
+            Span.Attribute("faas.invoked_name", call.function.name),
+            Span.Attribute("apus.namespace", call.function.namespace.name),
+            Span.Attribute("faas.invocation_id", call.id.description),
+        ]
+    }
+
+    /// Every other invocation over HTTP goes through here, with the event that its function gets.
     func call(_ call: InvocationCall, _ event: Event, _ headers: [HTTPHeader], _ exchange: HTTPExchange)
         throws(ApusError)
     {
         let entry = try self.entry(call.function)
         let preferences = try InvocationPreferences(headers)
         var event = event
-        self.trace(
-            &event, exchange, call.isTrigger ? "\(exchange.method) /fn/{path}" : "POST /v1/functions/{name}/invoke",
-            [
-                Span.Attribute("faas.invoked_name", call.function.name),
-                Span.Attribute("apus.namespace", call.function.namespace.name),
-                Span.Attribute("faas.invocation_id", call.id.description),
-            ])
+        self.trace(&event, exchange, Self.spanName(call, exchange), Self.spanAttributes(call))
         if preferences.respondsAsync { return self.acceptInvocation(exchange, call.function, event) }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)

@@ -10,24 +10,28 @@ extension AttemptTiming {
     /// For programs: whole microseconds.
     static let header = "Apus-Timing"
 
-    var parts: [(name: String, span: TimeSpan)] {
-        [("queued", self.queued), ("starting", self.starting), ("running", self.running)]
-            + (self.committing.map { [("committing", $0)] } ?? [])
-    }
-
     /// `queued;dur=0.041, starting;dur=0;desc="ready", running;dur=1.207, committing;dur=0`
     var serverTiming: String {
-        self.parts.map { name, span in
-            let description = name == "starting" ? ";desc=\"\(self.startTier.rawValue)\"" : ""
-            return "\(name);dur=\(Self.milliseconds(span))\(description)"
-        }.joined(separator: ", ")
+        TimingLine.text { line in
+            line.add("queued;dur=", milliseconds: self.queued)
+            line.add(", starting;dur=", milliseconds: self.starting)
+            line.add(";desc=\"")
+            line.add(self.startTier.name)
+            line.add("\", running;dur=", milliseconds: self.running)
+            if let committing = self.committing { line.add(", committing;dur=", milliseconds: committing) }
+        }
     }
 
     /// `queued=41, start=ready, starting=0, running=1207, committing=0`
     var headerValue: String {
-        var parts = self.parts.map { "\($0.name)=\($0.span.microseconds)" }
-        parts.insert("start=\(self.startTier.rawValue)", at: 1)
-        return parts.joined(separator: ", ")
+        TimingLine.text { line in
+            line.add("queued=", microseconds: self.queued)
+            line.add(", start=")
+            line.add(self.startTier.name)
+            line.add(", starting=", microseconds: self.starting)
+            line.add(", running=", microseconds: self.running)
+            if let committing = self.committing { line.add(", committing=", microseconds: committing) }
+        }
     }
 
     /// As states of invocations and recent deliveries hold it: microseconds.
@@ -38,12 +42,70 @@ extension AttemptTiming {
             "committing": self.committing.map { .number($0.microseconds) } ?? .null,
         ]
     }
+}
 
-    private static func milliseconds(_ span: TimeSpan) -> String {
-        let rest = span.microseconds % 1_000
-        guard rest != 0 else { return "\(span.microseconds / 1_000)" }
-        let digits = String(rest + 1_000).dropFirst()
-        return "\(span.microseconds / 1_000).\(digits)"
+extension StartTier {
+    fileprivate var name: StaticString {
+        switch self {
+        case .ready: "ready"
+        case .woken: "woken"
+        case .cold: "cold"
+        }
+    }
+}
+
+/// A line with times in it, written into its string's own memory: every answer of an invocation has two.
+private struct TimingLine {
+    /// Five times of at most 20 characters, and what stands between them.
+    private static let capacity = 192
+
+    private let memory: UnsafeMutableBufferPointer<UInt8>
+    private var count = 0
+
+    static func text(_ write: (inout TimingLine) -> Void) -> String {
+        String(unsafeUninitializedCapacity: Self.capacity) { memory in
+            var line = TimingLine(memory: memory)
+            write(&line)
+            return line.count
+        }
+    }
+
+    private init(memory: UnsafeMutableBufferPointer<UInt8>) { self.memory = memory }
+
+    private mutating func add(byte: UInt8) {
+        self.memory[self.count] = byte
+        self.count += 1
+    }
+
+    mutating func add(_ text: StaticString) {
+        for index in 0..<text.utf8CodeUnitCount { self.add(byte: text.utf8Start[index]) }
+    }
+
+    mutating func add(_ text: StaticString, microseconds span: TimeSpan) {
+        self.add(text)
+        self.add(span.microseconds)
+    }
+
+    /// With three digits after the point, or none.
+    mutating func add(_ text: StaticString, milliseconds span: TimeSpan) {
+        self.add(text)
+        self.add(span.microseconds / 1_000)
+        let rest = (span.microseconds % 1_000).magnitude
+        guard rest != 0 else { return }
+        self.add(byte: UInt8(ascii: "."))
+        self.add(byte: UInt8(ascii: "0") + UInt8(rest / 100))
+        self.add(byte: UInt8(ascii: "0") + UInt8(rest / 10 % 10))
+        self.add(byte: UInt8(ascii: "0") + UInt8(rest % 10))
+    }
+
+    private mutating func add(_ number: Int64) {
+        if number < 0 { self.add(byte: UInt8(ascii: "-")) }
+        var unit: UInt64 = 1
+        while number.magnitude / unit >= 10 { unit *= 10 }
+        while unit > 0 {
+            self.add(byte: UInt8(ascii: "0") + UInt8(number.magnitude / unit % 10))
+            unit /= 10
+        }
     }
 }
 
