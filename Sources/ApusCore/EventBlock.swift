@@ -110,7 +110,7 @@ public enum EventBlock {
 
     /// One attribute. The caller has checked the limits.
     public static func appendAttribute(
-        _ name: StaticString, _ kind: Attribute.Kind, _ value: some Collection<UInt8>, to bytes: inout [UInt8]
+        _ name: StaticString, _ kind: Attribute.Kind, _ value: UnsafeRawBufferPointer, to bytes: inout [UInt8]
     ) {
         bytes.append(UInt8(name.utf8CodeUnitCount))
         bytes.append(kind.rawValue)

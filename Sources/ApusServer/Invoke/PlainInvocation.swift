@@ -52,7 +52,7 @@ struct PlainInvocation {
         var block: [UInt8] = []
         block.reserveCapacity(EventBlock.headBytes + attributes + body.count)
         EventBlock.appendHead(key: nil, attributes: attributes, data: body.count, isNull: isNull, to: &block)
-        EventBlock.appendAttribute("id", .string, id.description.utf8, to: &block)
+        Self.append("id", .string, id.description, to: &block)
         block.append(contentsOf: Self.origin)
         if let type = self.type { EventBlock.appendAttribute(Self.typeName, .string, type, to: &block) }
         block.append(contentsOf: body)
@@ -67,10 +67,17 @@ struct PlainInvocation {
     /// What all of them have between the id and the type of the data.
     private static let origin: [UInt8] = {
         var bytes: [UInt8] = []
-        EventBlock.appendAttribute("source", .uriReference, source.utf8, to: &bytes)
-        EventBlock.appendAttribute("type", .string, eventType.utf8, to: &bytes)
+        append("source", .uriReference, source, to: &bytes)
+        append("type", .string, eventType, to: &bytes)
         return bytes
     }()
+
+    private static func append(
+        _ name: StaticString, _ kind: Attribute.Kind, _ value: String, to bytes: inout [UInt8]
+    ) {
+        var value = value
+        value.withUTF8 { EventBlock.appendAttribute(name, kind, UnsafeRawBufferPointer($0), to: &bytes) }
+    }
 }
 
 extension UnsafeRawBufferPointer {
