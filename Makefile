@@ -11,7 +11,7 @@ help:
 	@echo "make bench            all benchmarks, each beside its floor"
 	@echo "make soak             simulator and kill tests with many more seeds"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
-	@echo "make reference        docs/reference/http.md, made again from the code"
+	@echo "make reference        docs/reference, made again from the code"
 	@echo "make install          bin, libexec, a systemd unit and completions below PREFIX=$(PREFIX) (and DESTDIR)"
 
 packages:
@@ -37,10 +37,10 @@ fuzz: packages
 soak: packages
 	@APUS_SOAK=1 APUS_SEEDS=20000 scripts/test build simulation integration
 
-# The page of the HTTP interface, from the table of operations.
+# The pages that are made from the code.
 reference: packages
 	@swift build --product apus
-	@.build/debug/apus schema --reference > docs/reference/http.md
+	@for page in http manifest commands; do .build/debug/apus schema $$page --reference > docs/reference/$$page.md; done
 
 install: release
 	@DESTDIR='$(DESTDIR)' scripts/install '$(PREFIX)'

@@ -54,7 +54,7 @@ enum HelpText {
         return text
     }
 
-    private static func usage(_ command: CommandDescription, _ path: String) -> String {
+    static func usage(_ command: CommandDescription, _ path: String) -> String {
         let positionals = command.positionals.map { positional in
             let name = positional.name + (positional.repeats ? "…" : "")
             return positional.isOptional ? "[\(name)]" : name
