@@ -36,7 +36,7 @@ export async function oneInvocation(view, id) {
       ["Attempts", count(item.attempts)], ["Revision", item.revision ? hash(item.revision) : null], ["Code", item.code ? badge("failed", item.code) : null], ["Message", item.message]]), item.detail ? pretty(item.detail) : null);
     update(course, timeline(rows(item)));
     if (item.result && item.result.bytes <= 65_536) update(result, pretty(await api(path("invocations", id, "result"))));
-    else update(result, h("p", { class: "empty" }, item.result ? `${bytes(item.result.bytes)} of ${item.result.contentType}: apus invocation result ${id}` : isOpen(item) ? "Not yet." : "None."));
+    else update(result, h("p", { class: "empty" }, item.result ? link(path("invocations", id, "result"), `${bytes(item.result.bytes)} of ${item.result.contentType}`) : isOpen(item) ? "Not yet." : "None."));
     await showPrinted(printed, item.function, id);
     if (!isShown) view.show(head, card("Course", course), h("div", { class: "grid" }, card("What", summary), card("Result", result)), card("What it printed", printed));
     isShown = true;
