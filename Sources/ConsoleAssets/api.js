@@ -42,7 +42,7 @@ export async function api(url, options = {}) {
   try {
     response = await fetch(url, { credentials: "same-origin", ...options });
   } catch {
-    throw new Problem(0, "server_unreachable", "The server does not answer. This page goes on by itself when it is back.");
+    throw new Problem(0, "server_unreachable", "The server does not answer. What is shown may be old; this page asks again by itself.");
   }
   const text = await response.text();
   if (response.ok) return text && (response.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;

@@ -129,6 +129,7 @@ function later(view, work) {
 function notice(problem) {
   if (!(problem instanceof Problem)) throw problem;
   if (problem.status === 401) return loggedOut();
+  if (problem.status === 0) health();
   // What was shown stays; a page that never came is only what went wrong.
   if (!current.isShown) main.replaceChildren();
   clearNotice();
