@@ -70,10 +70,17 @@ class Chromium:
         return self
 
     def __exit__(self, *_):
-        if self.pid:
+        try:
+            # Asked to, it ends its own processes; killed, they write into the folder for a moment more.
+            self._call("Browser.close")
+            while self._next(time.monotonic() + SECONDS_MAX):
+                pass
+        except (Failed, OSError):
+            pass
+        finally:
             os.killpg(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     @staticmethod
     def _above(descriptor):
