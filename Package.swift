@@ -68,7 +68,12 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("stdc++")]
         ),
         .target(
-            name: "ConsoleAssets", exclude: ["page.html", "style.css", "core.js", "views.js", "main.js", "icon.svg"],
+            name: "ConsoleAssets",
+            exclude: [
+                "page.html", "style.css", "icon.svg", "main.js", "api.js", "core.js", "charts.js", "parts.js",
+                "overview.js",
+                "functions.js", "topics.js", "deliveries.js", "invocations.js", "letters.js",
+            ],
             cSettings: cSettings),
         .target(name: "CShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
 
@@ -161,7 +166,8 @@ let package = Package(
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims", "exec-worker"]),
         tests(
-            "IntegrationTests", ["ApusEngine", "ApusJSON", "ApusHTTP", "ApusLog", "ApusLoop", "CShims"], exclude: ["Peers"]),
+            "IntegrationTests", ["ApusEngine", "ApusJSON", "ApusHTTP", "ApusLog", "ApusLoop", "CShims"],
+            exclude: ["Peers"]),
     ],
     cxxLanguageStandard: .cxx17
 )

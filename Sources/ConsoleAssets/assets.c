@@ -9,28 +9,54 @@ static const unsigned char page[] = {
 static const unsigned char style[] = {
 #embed "style.css"
 };
-static const unsigned char core[] = {
-#embed "core.js"
-};
-static const unsigned char views[] = {
-#embed "views.js"
-};
-static const unsigned char main[] = {
-#embed "main.js"
-};
 static const unsigned char icon[] = {
 #embed "icon.svg"
 };
+static const unsigned char main_script[] = {
+#embed "main.js"
+};
+static const unsigned char api[] = {
+#embed "api.js"
+};
+static const unsigned char core[] = {
+#embed "core.js"
+};
+static const unsigned char charts[] = {
+#embed "charts.js"
+};
+static const unsigned char parts[] = {
+#embed "parts.js"
+};
+static const unsigned char overview[] = {
+#embed "overview.js"
+};
+static const unsigned char functions[] = {
+#embed "functions.js"
+};
+static const unsigned char topics[] = {
+#embed "topics.js"
+};
+static const unsigned char deliveries[] = {
+#embed "deliveries.js"
+};
+static const unsigned char invocations[] = {
+#embed "invocations.js"
+};
+static const unsigned char letters[] = {
+#embed "letters.js"
+};
 
-const unsigned char *console_page_start(void) { return page; }
-const size_t console_page_bytes = sizeof page;
-const unsigned char *console_style_start(void) { return style; }
-const size_t console_style_bytes = sizeof style;
-const unsigned char *console_core_start(void) { return core; }
-const size_t console_core_bytes = sizeof core;
-const unsigned char *console_views_start(void) { return views; }
-const size_t console_views_bytes = sizeof views;
-const unsigned char *console_main_start(void) { return main; }
-const size_t console_main_bytes = sizeof main;
-const unsigned char *console_icon_start(void) { return icon; }
-const size_t console_icon_bytes = sizeof icon;
+#define ASSET(name, bytes) {name, bytes, sizeof bytes}
+
+static const struct console_asset assets[] = {
+    ASSET("page.html", page),         ASSET("style.css", style),          ASSET("icon.svg", icon),
+    ASSET("main.js", main_script),    ASSET("api.js", api),               ASSET("core.js", core),
+    ASSET("charts.js", charts),       ASSET("parts.js", parts),           ASSET("overview.js", overview),
+    ASSET("functions.js", functions), ASSET("topics.js", topics),         ASSET("deliveries.js", deliveries),
+    ASSET("letters.js", letters),     ASSET("invocations.js", invocations),
+};
+
+struct console_asset console_asset_at(size_t place) {
+    if (place < sizeof assets / sizeof *assets) return assets[place];
+    return (struct console_asset){NULL, NULL, 0};
+}

@@ -1,159 +1,190 @@
-// What every view of the console uses: elements, the API, small charts, words for numbers and times.
+// What every view uses: elements and how they change in place, words for numbers and times, pieces of pages.
 
-const drawn = new Set(["svg", "polyline"]);
+const drawn = new Set(["svg", "path", "line"]);
 
 /** Makes an element. Text is always text: nothing that a function or a producer wrote is ever read as HTML. */
 export function h(tag, attributes, ...children) {
   const element = drawn.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  element.handlers = {};
   for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (name === "style") for (const [key, text] of Object.entries(value)) element.style.setProperty(key, text);
+    if (name.startsWith("on")) {
+      element.handlers[name.slice(2)] = value;
+      // By way of the table, so that an element that is kept takes over what its successor would have done.
+      element.addEventListener(name.slice(2), (event) => element.handlers[name.slice(2)]?.(event));
+    } else if (name === "style") for (const [key, text] of Object.entries(value)) element.style.setProperty(key, text);
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value != null) element.setAttribute(name, value);
+    else if (value !== false && value != null && (value !== "" || name === "value")) element.setAttribute(name, value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
+  element.append(...present(children));
   return element;
 }
 
-// ---- the API
+const present = (children) => children.flat(Infinity).filter((child) => child != null && child !== false && child !== "");
+const keyOf = (node) => node.nodeType === 1 ? node.dataset.key : undefined;
 
-const names = { namespace: localStorage.getItem("namespace") ?? "default" };
-export const namespace = () => names.namespace;
-export function setNamespace(name) {
-  names.namespace = name;
-  localStorage.setItem("namespace", name);
-}
-
-/** The path of something in the chosen namespace; each part is encoded. */
-export function path(...parts) {
-  const base = names.namespace === "default" ? "/v1" : `/v1/namespaces/${encodeURIComponent(names.namespace)}`;
-  return [base, ...parts.map(encodeURIComponent)].join("/");
-}
-
-export class Problem extends Error {
-  constructor(status, code, detail) {
-    super(detail);
-    this.status = status;
-    this.code = code;
+/**
+ * Gives `parent` these children and keeps every element that may stay, so that focus, selection and scrolling survive what comes every
+ * second. Elements with a `data-key` are the same where their keys are; others where tag and place are.
+ */
+export function update(parent, ...children) {
+  const wanted = present(children).map((child) => child instanceof Node ? child : document.createTextNode(String(child)));
+  const kept = new Map([...parent.childNodes].filter(keyOf).map((node) => [keyOf(node), node]));
+  const keys = new Set(wanted.map(keyOf).filter(Boolean));
+  for (const [key, node] of kept) if (!keys.has(key)) node.remove();
+  let place = parent.firstChild;
+  for (const node of wanted) {
+    const key = keyOf(node);
+    const same = key ? kept.get(key) : place && !keyOf(place) && place.nodeName === node.nodeName ? place : null;
+    if (same && same.nodeName === node.nodeName) {
+      if (same === place) place = place.nextSibling; else parent.insertBefore(same, place);
+      take(same, node);
+    } else parent.insertBefore(node, place);
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
   }
 }
 
-/** Asks the server; what it refuses is thrown as a Problem. */
-export async function api(url, options = {}) {
-  let response;
-  try {
-    response = await fetch(url, { credentials: "same-origin", ...options });
-  } catch {
-    throw new Problem(0, "server_unreachable", "The server does not answer. This page goes on by itself when it is back.");
+function take(old, node) {
+  if (node.nodeType !== 1) {
+    if (old.nodeValue !== node.nodeValue) old.nodeValue = node.nodeValue;
+    return;
   }
-  const text = await response.text();
-  if (response.ok) return text && (response.headers.get("content-type") ?? "").includes("json") ? JSON.parse(text) : text;
-  let problem = {};
-  try { problem = JSON.parse(text); } catch { /* Not ours: the status says enough. */ }
-  throw new Problem(response.status, problem.code ?? "", problem.detail ?? `The server answered with status ${response.status}.`);
-}
-
-/** Follows a stream of server-sent events until the view is left. */
-export function follow(view, url, onData) {
-  const source = new EventSource(url);
-  source.onmessage = (event) => { if (event.data) onData(JSON.parse(event.data)); };
-  view.onLeave(() => source.close());
-  return source;
-}
-
-let statusTimer;
-export function say(text) {
-  const line = document.getElementById("status");
-  line.textContent = text;
-  clearTimeout(statusTimer);
-  statusTimer = setTimeout(() => { line.textContent = ""; }, 5000);
+  for (const name of old.getAttributeNames()) if (!node.hasAttribute(name) && name !== "style") old.removeAttribute(name);
+  for (const name of node.getAttributeNames()) {
+    if (name !== "style" && old.getAttribute(name) !== node.getAttribute(name)) old.setAttribute(name, node.getAttribute(name));
+  }
+  // As an attribute the policy of the page would refuse it.
+  if (old.style.cssText !== node.style.cssText) old.style.cssText = node.style.cssText;
+  for (const [name, handler] of Object.entries(node.handlers ?? {})) {
+    if (!(name in old.handlers)) old.addEventListener(name, (event) => old.handlers[name]?.(event));
+    old.handlers[name] = handler;
+  }
+  update(old, [...node.childNodes]);
 }
 
 // ---- words
 
+const grouped = new Intl.NumberFormat("en-US");
+export const count = (value) => value == null ? "–" : grouped.format(value).replaceAll(",", "\u202f");
+
 export function rate(value) {
   if (value == null) return "–";
-  return value >= 1000 ? `${(value / 1000).toFixed(1)} k/s` : `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(1)} /s`;
-}
-
-export function count(value) {
-  return value == null ? "–" : new Intl.NumberFormat("en").format(value);
+  return value >= 10_000 ? `${(value / 1000).toFixed(1)}\u00a0k/s` : `${value >= 10 || value === 0 ? count(Math.round(value)) : value.toFixed(1)}\u00a0/s`;
 }
 
 /** Microseconds in the unit that suits them. */
 export function span(microseconds) {
   if (microseconds == null) return "–";
-  if (microseconds < 1000) return `${Math.round(microseconds)} µs`;
-  if (microseconds < 1e6) return `${(microseconds / 1000).toFixed(microseconds < 1e4 ? 1 : 0)} ms`;
-  return `${(microseconds / 1e6).toFixed(1)} s`;
+  if (microseconds < 1000) return `${Math.round(microseconds)}\u00a0µs`;
+  if (microseconds < 1e6) return `${(microseconds / 1000).toFixed(microseconds < 1e4 ? 1 : 0)}\u00a0ms`;
+  return microseconds < 6e7 ? `${(microseconds / 1e6).toFixed(1)}\u00a0s` : long(microseconds / 1e6);
 }
+
+const long = (seconds) => seconds < 60 ? `${Math.floor(seconds)}\u00a0s` : seconds < 3600 ? `${Math.floor(seconds / 60)}\u00a0min`
+  : seconds < 172_800 ? `${Math.floor(seconds / 3600)}\u00a0h` : `${Math.floor(seconds / 86_400)}\u00a0d`;
 
 export function bytes(value) {
   if (value == null) return "–";
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let at = 0;
   while (value >= 1024 && at < units.length - 1) { value /= 1024; at += 1; }
-  return `${at ? value.toFixed(1) : value} ${units[at]}`;
+  return `${at ? value.toFixed(1) : value}\u00a0${units[at]}`;
 }
 
-/** How long ago, with the whole time behind it. */
+/** How long ago or how far ahead, with the whole time behind it. */
 export function ago(text) {
-  if (!text) return h("span", { class: "soft" }, "–");
-  const seconds = Math.max(0, (Date.now() - Date.parse(text)) / 1000);
-  const words = seconds < 2 ? "now" : seconds < 60 ? `${Math.floor(seconds)} s ago` : seconds < 3600 ? `${Math.floor(seconds / 60)} min ago`
-    : seconds < 86400 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86400)} d ago`;
-  return h("time", { datetime: text, title: text }, words);
+  if (!text) return soft("–");
+  const seconds = (Date.now() - Date.parse(text)) / 1000;
+  const words = seconds < -1 ? `in ${long(-seconds)}` : seconds < 2 ? "now" : `${long(seconds)} ago`;
+  return h("time", { datetime: text, title: new Date(text).toLocaleString() }, words);
 }
 
-const tones = {
-  succeeded: "good", ready: "good", created: "good", busy: "", running: "", starting: "warn", retrying: "warn", draining: "warn", open: "warn",
-  queued: "", failed: "bad", deadLettered: "bad", dropped: "bad", expired: "bad", quarantined: "bad",
-};
-export function badge(state, label) {
-  return h("span", { class: `badge ${tones[state] ?? ""}` }, label ?? state ?? "–");
-}
-
-// ---- pictures
-
-/** A line of the last values; a second one for failures lies over it. */
-export function spark(values, failures) {
-  const all = [...(values ?? []), ...(failures ?? [])];
-  const top = Math.max(1, ...all);
-  const line = (series, name) => h("polyline", {
-    class: name, points: series.map((value, at) => `${(at * 100) / Math.max(1, series.length - 1)},${28 - (value * 26) / top}`).join(" "),
-  });
-  const drawn = [values?.length ? line(values, "all") : null, failures?.some((value) => value > 0) ? line(failures, "failed") : null];
-  const label = `${values?.length ?? 0} seconds, at most ${Math.max(0, ...(values ?? [0]))} a second`;
-  return h("svg", { class: "spark", viewBox: "0 0 100 30", preserveAspectRatio: "none", role: "img", "aria-label": label }, drawn);
-}
-
-/** A histogram: what was at most so long, and how often. */
-export function bars(buckets) {
-  if (!buckets?.length) return h("p", { class: "empty" }, "No cold start yet.");
-  const top = Math.max(...buckets.map((bucket) => bucket.count));
-  return h("div", { class: "bars" }, buckets.map((bucket) => h("div", { title: `${count(bucket.count)} took at most ${span(bucket.atMost)}` },
-    h("span", {}, count(bucket.count)), h("i", { style: { height: `${(bucket.count * 100) / top}%` } }), h("span", {}, `≤ ${span(bucket.atMost)}`))));
+/** Microseconds between two times; times have six digits, `Date` reads three of them. */
+export function between(from, to) {
+  const exact = (text) => Date.parse(text) * 1000 + Number((text.match(/\.\d{3}(\d{1,3})/)?.[1] ?? "0").padEnd(3, "0"));
+  return from && to ? Math.max(0, exact(to) - exact(from)) : null;
 }
 
 // ---- pieces of pages
 
-export function card(title, ...content) {
-  return h("section", { class: "card" }, title ? h("h2", {}, title) : null, content);
+const tones = {
+  succeeded: "good", ready: "good", redriven: "good", busy: "busy", running: "busy", queued: "", starting: "warn", retrying: "warn", draining: "warn",
+  open: "warn", paused: "warn", failed: "bad", deadLettered: "bad", dropped: "", expired: "bad", cancelled: "", quarantined: "bad",
+};
+const labels = { deadLettered: "dead letter" };
+export const tone = (state) => tones[state] ?? "";
+export const badge = (state, label) => h("span", { class: `badge ${tone(state)}` }, label ?? labels[state] ?? state ?? "–");
+export const link = (to, text) => h("a", { href: to }, text);
+export const to = (...parts) => `#/${parts.map(encodeURIComponent).join("/")}`;
+export const soft = (...text) => h("span", { class: "soft" }, text);
+export const hash = (text) => h("code", { title: text }, (text ?? "").slice(0, 12));
+export const place = (item) => item.topic?.startsWith("apus.invoke.") ? soft("asynchronous") : item.topic ? h("code", {}, `${item.topic} ${item.partition}:${item.offset}`) : soft("a call");
+
+/** JSON as people read it. */
+export function pretty(value) {
+  return h("pre", { tabindex: "0" }, typeof value === "string" ? value : JSON.stringify(value, null, 2));
 }
 
-/** A table whose rows may lead somewhere: `rows` are `{cells, open, id}`. */
-export function table(columns, rows, empty) {
-  if (!rows.length) return h("p", { class: "empty" }, empty);
-  const head = columns.map((column) => h("th", { scope: "col", class: `${column.number ? "number" : ""} ${column.phone === false ? "phone-hidden" : ""}` }, column.title));
-  const body = rows.map((row) => h("tr", { "data-open": row.open, "data-id": row.id },
-    row.cells.map((cell, at) => h("td", { class: `${columns[at].number ? "number" : ""} ${columns[at].phone === false ? "phone-hidden" : ""} ${columns[at].wide ? "wide" : ""}` }, cell))));
-  return h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+export function card(title, ...content) {
+  const head = title ? (title instanceof Node ? title : h("h2", {}, title)) : null;
+  return h("section", { class: "card" }, head, content);
+}
+
+/** The head of a page: where it is, what it is, what can be done. */
+export function heading(name, up, ...actions) {
+  return h("div", { class: "head" }, h("div", {}, up ? h("p", { class: "crumbs" }, link(`#/${up.toLowerCase().replaceAll(" ", "-")}`, up)) : null, h("h1", {}, name)),
+    actions.length ? h("div", { class: "actions" }, actions) : null);
+}
+
+export const empty = (...text) => h("p", { class: "empty" }, text);
+
+/** A table whose rows may lead somewhere: `rows` are `{cells, open, key, id}`; columns may be `number`, `wide`, `spark`, or not for a `phone`. */
+export function table(columns, rows, nothing) {
+  if (!rows.length) return h("div", { "data-key": "empty" }, nothing instanceof Node ? nothing : empty(nothing));
+  const classes = columns.map((column) => ["number", "wide", "spark", "grow"].filter((name) => column[name]).concat(column.phone === false ? ["desk"] : []).join(" "));
+  const head = columns.map((column, at) => h("th", { scope: "col", class: classes[at] }, column.title));
+  const body = rows.map((row) => h("tr", { "data-open": row.open, "data-id": row.id, "data-key": row.key ?? row.open },
+    row.cells.map((cell, at) => h("td", { class: classes[at], title: columns[at].wide && typeof cell === "string" ? cell : null }, cell))));
+  return h("div", { class: "scroll", "data-key": "table" }, h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
 export function facts(pairs) {
-  return h("dl", { class: "facts" }, pairs.filter(([, value]) => value != null).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h("dl", { class: "facts" }, pairs.filter(([, value]) => value != null && value !== "").map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
 }
 
-export function link(to, text) { return h("a", { href: to }, text); }
-export const hash = (text) => h("code", { title: text }, (text ?? "").slice(0, 12));
-export const pretty = (value) => h("pre", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2));
+/** A button that does something on the server and says what came of it. */
+export function action(label, work, kind) {
+  return h("button", {
+    type: "button", class: kind, onclick: async (event) => {
+      event.stopPropagation();
+      const button = event.currentTarget;
+      button.disabled = true;
+      try { await work(); } catch (problem) { say(problem.message, true); } finally { button.disabled = false; }
+    },
+  }, label);
+}
+
+let statusTimer;
+export function say(text, isBad) {
+  const line = document.getElementById("status");
+  line.textContent = text;
+  line.className = isBad ? "bad" : "";
+  clearTimeout(statusTimer);
+  statusTimer = setTimeout(() => { line.textContent = ""; }, isBad ? 12_000 : 5000);
+}
+
+/** Asks before something that cannot be taken back. */
+export function confirmed(title, text, yes, kind = "danger") {
+  const dialog = document.getElementById("confirm");
+  document.getElementById("confirm-title").textContent = title;
+  document.getElementById("confirm-text").textContent = text;
+  const button = document.getElementById("confirm-yes");
+  button.textContent = yes;
+  button.className = kind === "danger" ? "main danger" : "main";
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((done) => dialog.addEventListener("close", () => done(dialog.returnValue === "yes"), { once: true }));
+}

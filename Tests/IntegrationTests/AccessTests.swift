@@ -110,7 +110,12 @@ struct AccessTests {
         let page = try client.request("GET", address)
         let set = try #require(page.header("Set-Cookie"))
         #expect(page.status == 200 && set.contains("HttpOnly; SameSite=Strict; Path=/") && !set.contains("Secure"))
-        #expect(try client.request("GET", address).status == 404)
+        #expect(
+            try client.request("GET", address).header("Content-Type")?.hasPrefix("application/problem+json") == true)
+        let again = try client.request("GET", address, headers: [HTTPHeader("Accept", "text/html,*/*;q=0.8")])
+        #expect(
+            again.status == 404 && again.text.contains("<code>apus console</code>") && again.header("Set-Cookie") == nil
+        )
         let cookie = HTTPHeader("Cookie", String(set.prefix { $0 != ";" }))
         #expect(try client.request("GET", "\(server.url)/v1/topics", headers: [cookie]).status == 200)
         let delete = "\(server.url)/v1/topics/orders"

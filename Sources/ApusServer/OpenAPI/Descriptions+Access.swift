@@ -32,7 +32,8 @@ extension OperationDescription {
                     [.json(Schema.object(["path": Schema.text, "expires": Schema.time]))])
             ]),
         "logIn": OperationDescription(
-            "Sets the cookie `apus_session` (HttpOnly, SameSite=Strict) and goes on to the console.",
+            "Sets the cookie `apus_session` (HttpOnly, SameSite=Strict) and goes on to the console. What does not hold is said as a page "
+                + "where `Accept` has `text/html`.",
             parameters: [
                 Parameter(
                     name: "code", place: .query, summary: "From the link of `apus console`.", schema: Schema.text,

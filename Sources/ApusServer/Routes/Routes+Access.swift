@@ -125,30 +125,52 @@ extension Routes {
     /// Answers a page that goes on to the console, not a redirect: a browser that followed the link from a page elsewhere would
     /// send no SameSite=Strict cookie along with the redirected request.
     func logIn(_ exchange: HTTPExchange) {
-        self.answer(exchange) { () throws(ApusError) in
-            guard let code = try self.query(exchange)["code"] else {
-                throw ApusError(.invalidArgument, "the code is missing: use the link that `apus console` prints")
+        do throws(ApusError) {
+            let cookie = try self.startSession(exchange)
+            let page = Self.page("Logged in", #"<a href="/">Go on to the console</a>."#, goesOn: true)
+            exchange.respond(status: 200, headers: Self.pageHeaders + [("Set-Cookie", cookie)], body: page)
+        } catch {
+            // A person clicked on the link: no JSON for people.
+            guard error.code == .notFound, exchange.header("Accept")?.contains("text/html") == true else {
+                return exchange.respond(Problem(error))
             }
-            let now = self.runtime.now
-            guard let (id, token) = try self.server.sessions.redeem(code, now: now),
-                self.runtime.principals.holds(token, now: now)
-            else {
-                throw ApusError(
-                    .notFound,
-                    "this link was used, or is older than \(Limits.Access.loginSeconds) s: `apus console` prints a new one"
-                )
-            }
-            let page =
-                #"<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">"#
-                + #"<title>Apus</title><p>Logged in. <a href="/">Go on to the console</a>.</p></html>"#
+            let advice =
+                "It was used, or is older than \(Limits.Access.loginSeconds) s. <code>apus console</code> prints a new one; "
+                + #"who is logged in may <a href="/">go on to the console</a>."#
             exchange.respond(
-                status: 200,
-                headers: [
-                    ("Content-Type", "text/html; charset=utf-8"), ("Set-Cookie", self.cookie(id)),
-                    ("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"),
-                    ("Content-Security-Policy", "default-src 'none'"),
-                ], body: Array(page.utf8))
+                status: 404, headers: Self.pageHeaders, body: Self.page("This link does not hold any more", advice))
         }
+    }
+
+    /// - Returns: the cookie of the browser that followed a link.
+    private func startSession(_ exchange: HTTPExchange) throws(ApusError) -> String {
+        guard let code = try self.query(exchange)["code"] else {
+            throw ApusError(.invalidArgument, "the code is missing: use the link that `apus console` prints")
+        }
+        let now = self.runtime.now
+        guard let (id, token) = try self.server.sessions.redeem(code, now: now),
+            self.runtime.principals.holds(token, now: now)
+        else {
+            throw ApusError(
+                .notFound,
+                "this link was used, or is older than \(Limits.Access.loginSeconds) s: `apus console` prints a new one")
+        }
+        return self.cookie(id)
+    }
+
+    private static let pageHeaders = [
+        ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), ("Referrer-Policy", "no-referrer"),
+        ("Content-Security-Policy", "default-src 'none'; img-src data:; frame-ancestors 'none'"),
+    ]
+
+    /// A page without style or script. Its icon is empty, so that no browser asks for one.
+    private static func page(_ title: String, _ text: String, goesOn: Bool = false) -> [UInt8] {
+        let refresh = goesOn ? #"<meta http-equiv="refresh" content="0; url=/">"# : ""
+        let head =
+            #"<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">"#
+            + #"<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">"#
+        return Array(
+            "\(head)\(refresh)<title>Apus</title></head><body><h1>\(title)</h1><p>\(text)</p></body></html>".utf8)
     }
 
     func logOut(_ exchange: HTTPExchange) {
