@@ -17,7 +17,7 @@ final class DevSession {
     init(_ context: CommandContext) {
         self.context = context
         self.paths = context.arguments.all("PATH")
-        self.screen = DevScreen(context.terminal)
+        self.screen = DevScreen(context.terminal, context.paint)
     }
 
     /// Until the process is ended, or after so many deployments.
