@@ -22,20 +22,24 @@ extension LogFilter {
         if let text = query["invocation"] {
             guard let id = InvocationID(text) else {
                 throw ApusError(
-                    .invalidArgument, "invocation=\(text.prefix(64)): 32 hexadecimal digits are expected, as `Apus-Invocation` gives them")
+                    .invalidArgument,
+                    "invocation=\(text.prefix(64)): 32 hexadecimal digits are expected, as `Apus-Invocation` gives them"
+                )
             }
             self.invocation = id.description
         }
         if let text = query["revision"] {
             guard (1...64).contains(text.utf8.count), text.utf8.allSatisfy(Self.isDigit) else {
                 throw ApusError(
-                    .invalidArgument, "revision=\(text.prefix(64)): 1 to 64 hexadecimal digits are expected: see `apus get revisions`")
+                    .invalidArgument,
+                    "revision=\(text.prefix(64)): 1 to 64 hexadecimal digits are expected: see `apus get revisions`")
             }
             self.revision = text
         }
         if let text = query["since"] {
             guard let time = RFC3339.parse(text) else {
-                throw ApusError(.invalidArgument, "since=\(text.prefix(64)): a time like 2026-03-01T12:00:00Z is expected")
+                throw ApusError(
+                    .invalidArgument, "since=\(text.prefix(64)): a time like 2026-03-01T12:00:00Z is expected")
             }
             self.since = time
         }

@@ -25,7 +25,7 @@ extension Command {
                 .init("apus logs embed-text --level warning --since 10m", "What went wrong in the last ten minutes"),
                 .init(
                     "apus logs embed-text --invocation 6f0c1f9f0a0b7d5e0000000000000007", "What one invocation printed"),
-                .init("apus logs embed-text --output json | jq -r .text", "For another program, an object a line"),
+                .init("apus logs embed-text --output json > lines.ndjson", "For another program, an object a line"),
             ]
         )
     ) { context in

@@ -16,7 +16,8 @@ extension Command {
                 .value("--seconds", "COUNT", "how many of the last seconds are shown (60)"),
                 .value("--limit", "COUNT", "how many functions and topics at most, the busiest first (100)"),
                 .value(
-                    "--sort", "COLUMN", "what orders the tables (events)", values: .oneOf(TopOrder.allCases.map(\.rawValue))),
+                    "--sort", "COLUMN", "what orders the tables (events)",
+                    values: .oneOf(TopOrder.allCases.map(\.rawValue))),
             ],
             examples: [
                 .init("apus top", "Watch the default namespace"),

@@ -113,7 +113,9 @@ final class ResultPrinter {
 
     private static func join(_ held: [UInt8], _ bytes: [UInt8]) throws(ApusError) -> [UInt8] {
         guard held.count + bytes.count <= Limits.resultBytes else {
-            throw ApusError(.resultTooLarge, "the result has more than \(Limits.resultBytes) bytes: send it to a file with '> FILE'")
+            throw ApusError(
+                .resultTooLarge, "the result has more than \(Limits.resultBytes) bytes: send it to a file with '> FILE'"
+            )
         }
         return held + bytes
     }

@@ -1,4 +1,3 @@
-internal import ApusCore
 internal import ApusJSON
 
 /// JSON for people: indented and coloured. Works on the text itself, so that numbers keep every digit, and members their order.
@@ -9,7 +8,7 @@ struct JSONText {
     /// Over several lines, or on one.
     /// - Returns: nil when the text is no JSON.
     func of(_ bytes: [UInt8], isIndented: Bool = true) -> String? {
-        do throws(ApusError) { _ = try JSONValue.parse(bytes, refusesDuplicates: false) } catch { return nil }
+        guard Self.isJSON(bytes) else { return nil }
         var text = ""
         var depth = 0
         var at = 0
@@ -45,6 +44,16 @@ struct JSONText {
             at += 1
         }
         return text
+    }
+
+    /// Also with numbers that no value here holds.
+    static func isJSON(_ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { text in
+            do throws(JSONSyntaxError) {
+                try JSONChecker.check(text)
+                return true
+            } catch { return false }
+        }
     }
 
     /// A string, which may be the name of a member, a number or a word.

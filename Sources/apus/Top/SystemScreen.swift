@@ -28,7 +28,9 @@ final class SystemScreen: LiveScreen {
             throw ApusError(.internal, "no descriptor for signals: \(String(cString: strerror(-self.signals)))")
         }
         var mode = termios()
-        if self.input >= 0, tcgetattr(self.input, &mode) == 0 { savedMode = SavedMode(descriptor: self.input, mode: mode) }
+        if self.input >= 0, tcgetattr(self.input, &mode) == 0 {
+            savedMode = SavedMode(descriptor: self.input, mode: mode)
+        }
         for signal in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE] {
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { _ in restoreTerminal() }

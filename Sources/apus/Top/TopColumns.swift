@@ -22,7 +22,8 @@ enum TopColumns {
             title: "WORKERS", width: narrow, worth: 50, order: { Double($0.workers) },
             text: { $0.workers == 0 ? "-" : String($0.workers) }),
         TopColumn(
-            title: "BUSY", width: 5, worth: 40, order: { Double($0.busy) }, text: { $0.busy == 0 ? "-" : String($0.busy) }),
+            title: "BUSY", width: 5, worth: 40, order: { Double($0.busy) },
+            text: { $0.busy == 0 ? "-" : String($0.busy) }),
         TopColumn(
             title: "FAILED", width: narrow, worth: 35, order: { Double($0.failed) }, text: { TopText.count($0.failed) },
             style: { $0.failed > 0 ? .warning : .plain }),

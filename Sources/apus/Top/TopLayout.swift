@@ -16,7 +16,8 @@ struct TopLayout {
 
     private var functions: Functions {
         Functions(
-            title: "FUNCTIONS", columns: TopColumns.functions, rows: self.report.functions, name: \.name, series: \.series)
+            title: "FUNCTIONS", columns: TopColumns.functions, rows: self.report.functions, name: \.name,
+            series: \.series)
     }
     private var topics: Topics {
         Topics(title: "TOPICS", columns: TopColumns.topics, rows: self.report.topics, name: \.name, series: \.series)
@@ -43,7 +44,8 @@ struct TopLayout {
         let gap = max(2, self.width - title.count - status.count)
         let style: TextStyle = self.isStale ? .bad : self.view.isPaused ? .warning : .good
         let first = TopLine([
-            ("apus top", .strong), ("  \(self.place)", .plain), (String(repeating: " ", count: gap), .plain), (status, style),
+            ("apus top", .strong), ("  \(self.place)", .plain), (String(repeating: " ", count: gap), .plain),
+            (status, style),
         ])
         // Of a narrow screen the status is what matters: it says whether the rest is true.
         let fits = title.count + status.count + 2 <= self.width
@@ -132,7 +134,10 @@ struct TopLayout {
 
     private var keys: [TopLine] {
         guard self.height != nil, !self.isSmall else { return [] }
-        let keys = [("q", "quit"), ("←→", "order by"), ("r", "reverse"), ("tab", "table"), ("↑↓", "scroll"), ("p", "pause"), ("?", "help")]
+        let keys = [
+            ("q", "quit"), ("←→", "order by"), ("r", "reverse"), ("tab", "table"), ("↑↓", "scroll"), ("p", "pause"),
+            ("?", "help"),
+        ]
         var line = TopLine()
         for (key, meaning) in keys {
             line.add("\(key) ", .strong)
@@ -146,10 +151,13 @@ struct TopLayout {
     private var help: [TopLine] {
         let texts = [
             ("q, Ctrl-C", "quit"), ("tab", "the other table"), ("← →", "order by the column beside"),
-            ("n e f l w d b g", "order by name, events/s, failed/s, p99, workers, dead, bytes/s, lag"), ("r", "reverse the order"),
+            ("n e f l w d b g", "order by name, events/s, failed/s, p99, workers, dead, bytes/s, lag"),
+            ("r", "reverse the order"),
             ("↑ ↓ PgUp PgDn Home End", "scroll"), ("p, space", "hold what is shown, and go on"), ("?", "back"),
         ]
-        let lines = texts.map { TopLine([($0.0 + String(repeating: " ", count: 24 - $0.0.count), .strong), ($0.1, .plain)]) }
+        let lines = texts.map {
+            TopLine([($0.0 + String(repeating: " ", count: 24 - $0.0.count), .strong), ($0.1, .plain)])
+        }
         return lines + [TopLine()] + Self.wrapped(Self.notes, self.width).map { TopLine([($0, .plain)]) }
     }
 

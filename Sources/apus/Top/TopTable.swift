@@ -58,8 +58,8 @@ struct TopTable<Row> {
         let nameShown = min(name, min(name, Self.nameLeast) + left)
         left -= nameShown - min(name, Self.nameLeast)
         let length = self.rows.map { self.series($0).count }.max() ?? 0
-        let series = left - Self.gap >= Self.seriesLeast ? min(left - Self.gap, length) : 0
-        return Frame(name: nameShown, columns: shown.sorted(), series: series)
+        let series = min(left - Self.gap, length)
+        return Frame(name: nameShown, columns: shown.sorted(), series: series >= Self.seriesLeast ? series : 0)
     }
 
     /// The line of headings.

@@ -25,7 +25,9 @@ enum TopText {
     }
 
     /// `512B`, `12.3kB`.
-    static func bytes(_ value: Double) -> String { value < 0.5 ? "0" : Self.count(Int(min(value.rounded(), 1e15))) + "B" }
+    static func bytes(_ value: Double) -> String {
+        value < 0.5 ? "0" : Self.count(Int(min(value.rounded(), 1e15))) + "B"
+    }
 
     static func span(_ microseconds: Int64?) -> String { microseconds.map { TimeText.span(.microseconds($0)) } ?? "-" }
 
