@@ -11,6 +11,7 @@ struct Bench {
         ("sandbox", { try SandboxBench.run($0) }),
         ("http", { try HTTPBench.run($0) }),
         ("idle", { try IdleBench.run($0) }),
+        ("dev", { try DevBench.run($0) }),
     ]
 
     static func main() {

@@ -61,12 +61,16 @@ final class IdleBenchSite {
     }
 
     private func isReady(_ client: HTTPClient) throws -> Bool {
+        try self.request(client, "GET", "/readyz").isSuccess
+    }
+
+    /// Asks the server, with its admin token.
+    func request(_ client: HTTPClient, _ method: String, _ path: String) throws -> HTTPResponse {
         let token = String(decoding: try readFile("\(self.folder)/data/run/admin.token"), as: UTF8.self).prefix {
             !$0.isNewline
         }
         return try client.request(
-            "GET", "http://127.0.0.1:\(self.port)/readyz", headers: [HTTPHeader("Authorization", "Bearer \(token)")]
-        ).isSuccess
+            method, "http://127.0.0.1:\(self.port)\(path)", headers: [HTTPHeader("Authorization", "Bearer \(token)")])
     }
 
     func stop() throws {
@@ -82,12 +86,18 @@ final class IdleBenchSite {
         return folder
     }
 
+    /// Runs a command to its end.
     func apus(_ arguments: [String]) throws {
+        let child = try self.process(arguments)
+        guard child.wait(seconds: 300) == 0 else { throw BenchFailure("apus \(arguments): \(child.errors)") }
+    }
+
+    /// Starts a command.
+    func process(_ arguments: [String]) throws -> ChildProcess {
         var environment = currentEnvironment()
         environment["APUS_SERVER"] = "http://127.0.0.1:\(self.port)"
         environment["APUS_DATA"] = "\(self.folder)/data"
-        let child = try ChildProcess(self.program, arguments, environment: environment, in: self.folder)
-        guard child.wait(seconds: 300) == 0 else { throw BenchFailure("apus \(arguments): \(child.errors)") }
+        return try ChildProcess(self.program, arguments, environment: environment, in: self.folder)
     }
 
     /// Of the server and of the nursery.

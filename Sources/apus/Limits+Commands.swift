@@ -25,6 +25,11 @@ extension Limits {
         static let watchedFolders = 4_096
         /// Rows of one list.
         static let listRows = 1_000
+        /// How far back `--since` may reach: a hundred years.
+        static let sinceSeconds: Int64 = 3_155_760_000
+        /// Seconds, and functions and topics each, that one report of `apus top` may show: as many as the server gives.
+        static let statsSeconds = 240
+        static let statsItems = 500
         /// How long one request waits for an asynchronous invocation; then another does.
         static let waitSeconds = 30
         /// Requests in a row that may find no server while an invocation is waited for: about a minute of a restart.

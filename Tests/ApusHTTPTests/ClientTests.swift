@@ -115,7 +115,14 @@ import Testing
                 seen += chunk
                 return true
             }
-            _ = try client.stream("GET", "http://127.0.0.1:\(server.port)/ok", onChunk: collect)
+            var heads: [Int] = []
+            _ = try client.stream(
+                "GET", "http://127.0.0.1:\(server.port)/ok",
+                onHead: { head in
+                    #expect(seen.isEmpty)
+                    heads.append(head.status)
+                }, onChunk: collect)
+            #expect(heads == [200])
             #expect(seen == Array("0\n1\n2\n".utf8))
             let failed = try client.stream("GET", "http://127.0.0.1:\(server.port)/failed", onChunk: collect)
             #expect(failed.status == 503)

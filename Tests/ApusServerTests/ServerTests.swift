@@ -78,7 +78,14 @@ import Testing
         let bed = try ServerBed()
         _ = try bed.makeFunction("price")
         #expect(try bed.ask("GET", "/v1/functions/price/logs?after=0").status == 200)
-        for query in ["after=x", "after=-1", "after=", "since=1", "limit=0"] {
+        let id = String(repeating: "a", count: 32)
+        let all = "level=warning&invocation=\(id)&revision=48ed&since=2026-03-01T12:00:00Z&limit=1&after=0"
+        #expect(try bed.ask("GET", "/v1/functions/price/logs?\(all)").status == 200)
+        for query in [
+            "after=x", "after=-1", "after=", "since=1", "limit=0", "level=stdout", "level=", "invocation=1",
+            "revision=",
+            "revision=xyz", "revision=\(String(repeating: "a", count: 65))", "levels=info",
+        ] {
             #expect(try bed.ask("GET", "/v1/functions/price/logs?\(query)").status == 400, "\(query)")
         }
         bed.server.stop()

@@ -291,6 +291,41 @@ import Testing
         #expect(try projection.logs(of: name, after: cursor, limit: 10).map(\.line.text) == ["line 0"])
     }
 
+    @Test func logLinesAreFilteredAndThePageSaysHowFarItLooked() throws {
+        let projection = try self.open()
+        let name = try self.name("f")
+        let lines = LogPayload.Level.allCases.enumerated().map { index, level in
+            LogLine(
+                function: name, time: Timestamp(microseconds: Int64(index)), level: level, text: "\(level)",
+                revision: index < 3 ? "aa11" : "ab22", invocation: index % 2 == 0 ? "even" : "odd")
+        }
+        let other = LogLine(function: try self.name("g"), time: .zero, level: .error, text: "other")
+        let all = lines + [other]
+        try projection.apply(
+            self.logs, all.enumerated().map { (Offset($0.offset), $0.element.event) }, next: Offset(all.count))
+        func texts(_ filter: LogFilter, after: Int64? = nil, limit: Int = 10) throws -> [String] {
+            try projection.logs(of: name, after: after, filter: filter, limit: limit).map(\.line.text)
+        }
+        #expect(try texts(LogFilter()) == ["debug", "info", "warning", "error", "stdout", "stderr"])
+        #expect(try texts(LogFilter(severity: .info)) == ["info", "warning", "error", "stdout", "stderr"])
+        #expect(try texts(LogFilter(severity: .warning)) == ["warning", "error", "stderr"])
+        #expect(try texts(LogFilter(severity: .error)) == ["error"])
+        #expect(try texts(LogFilter(invocation: "odd")) == ["info", "error", "stderr"])
+        #expect(try texts(LogFilter(invocation: "odd"), limit: 1) == ["stderr"])
+        #expect(try texts(LogFilter(revision: "a")).count == 6)
+        #expect(try texts(LogFilter(revision: "ab")) == ["error", "stdout", "stderr"])
+        #expect(try texts(LogFilter(revision: "%")).isEmpty)
+        #expect(try texts(LogFilter(since: Timestamp(microseconds: 4))) == ["stdout", "stderr"])
+        #expect(try texts(LogFilter(severity: .warning, invocation: "odd", revision: "ab2")) == ["error", "stderr"])
+        // A page that is not full has looked at everything, of other functions too; a full one goes on behind its last line.
+        let newest = try projection.logPage(of: name, after: nil, filter: LogFilter(severity: .error), limit: 5)
+        #expect(newest.rows.count == 1 && newest.next == 7)
+        let full = try projection.logPage(of: name, after: 0, filter: LogFilter(invocation: "odd"), limit: 2)
+        #expect(full.rows.map(\.sequence) == [2, 4] && full.next == 4)
+        let rest = try projection.logPage(of: name, after: full.next, filter: LogFilter(invocation: "odd"), limit: 2)
+        #expect(rest.rows.map(\.sequence) == [6] && rest.next == 7)
+    }
+
     @Test func logLinesAreBoundedInNumberAndLength() throws {
         let projection = try self.open()
         let name = try self.name("f")

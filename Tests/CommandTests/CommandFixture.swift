@@ -49,8 +49,11 @@ final class FakeServer: Transport {
         return try self.answer(request)
     }
 
-    func stream(_ request: APIRequest, onChunk: @escaping ([UInt8]) -> Bool) throws(ApusError) -> APIResponse {
+    func stream(
+        _ request: APIRequest, onHead: @escaping (APIResponse) -> Void, onChunk: @escaping ([UInt8]) -> Bool
+    ) throws(ApusError) -> APIResponse {
         var response = try self.send(request)
+        onHead(APIResponse(status: response.status, headers: response.headers, body: []))
         guard response.isSuccess else { return response }
         let body = response.body
         response.body = []

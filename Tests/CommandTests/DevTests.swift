@@ -57,6 +57,28 @@ final class DevTests {
         #expect(watch.count == 3)
     }
 
+    @Test func noMoreFoldersThanTheBoundAreWatched() throws {
+        // The root and lib: one more folder is one too many, at the start and later.
+        #expect(try FolderWatch(self.folder, folderMost: 2).count == 2)
+        let watch = try FolderWatch(self.folder, folderMost: 2)
+        mkdir("\(self.folder)/more", 0o755)
+        let late = #expect(throws: ApusError.self) { _ = try self.changes(watch) }
+        #expect(late?.code == .limitReached)
+        let error = #expect(throws: ApusError.self) { try FolderWatch(self.folder, folderMost: 2) }
+        #expect(error?.code == .limitReached && error?.message.contains("more than 2 folders") == true)
+        #expect(error?.message.contains(".apusignore") == true)
+    }
+
+    @Test func sourcesThatAreBuiltAreWatchedThoughNoBundleHoldsThem() throws {
+        try writeFile("\(self.folder)/.apusignore", "*\n")
+        try writeFile("\(self.folder)/.gitignore", "out/\n")
+        for name in ["out", ".build"] { mkdir("\(self.folder)/\(name)", 0o755) }
+        let watch = try FolderWatch(self.folder, isBuilt: true)
+        #expect(watch.count == 2)
+        for name in ["lib/main.swift", "out/program", ".build/program"] { try writeFile("\(self.folder)/\(name)", "x") }
+        #expect(try self.changes(watch) == ["lib/main.swift"])
+    }
+
     @Test func aFolderThatIsNotThereIsAnErrorThatSaysSo() {
         #expect(throws: ApusError.self) { try FolderWatch("\(self.folder)/nowhere") }
     }

@@ -223,6 +223,48 @@ import Testing
         #expect(self.fixture.terminal.text == "T1 stdout  one\nT2 error   two\nT1 stdout  one\nT2 error   two\n")
     }
 
+    @Test func logsAreFilteredByTheServer() {
+        self.fixture.server.answer = { _ throws(ApusError) in FakeServer.json(#"{"items":[]}"#) }
+        let id = String(repeating: "a", count: 32)
+        #expect(
+            self.fixture.run(
+                "logs", "echo", "--level", "warning", "--invocation", id, "--revision", "48ed", "--since", "10m") == 0)
+        #expect(
+            self.fixture.server.requests[0].target
+                == "/v1/functions/echo/logs?limit=100&level=warning&invocation=\(id)&revision=48ed&since=2026-03-01T14%3A05%3A09Z"
+        )
+        #expect(self.fixture.run("logs", "echo", "--since", "2026-03-01T12:00:00Z", "--follow") == 4)
+        #expect(self.fixture.server.requests[1].target.hasSuffix("&since=2026-03-01T12%3A00%3A00Z"))
+        let days = Limits.Commands.sinceSeconds / 86_400
+        #expect(self.fixture.run("logs", "echo", "--since", "\(days)d") == 0)
+        for since in ["10", "m", "-1m", "10x", "\(days + 1)d", "yesterday"] {
+            #expect(self.fixture.run("logs", "echo", "--since", since) == 2, "\(since)")
+        }
+        #expect(self.fixture.run("logs", "echo", "--level", "warn") == 2)
+        #expect(self.fixture.terminal.errors.contains("did you mean 'warning'?"))
+    }
+
+    @Test func logLinesAreColouredForPeopleAndCannotCommandTheirTerminal() {
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json(#"{"items":[{"time":"T1","level":"error","text":"a\u001b[2Jb"}]}"#)
+        }
+        self.fixture.terminal.isInteractive = true
+        #expect(self.fixture.run("logs", "echo") == 0)
+        #expect(self.fixture.terminal.text == "\u{1B}[2mT1\u{1B}[0m \u{1B}[31merror\u{1B}[0m   a␛[2Jb\n")
+        self.fixture.terminal.isInteractive = false
+        self.fixture.terminal.output = []
+        #expect(self.fixture.run("logs", "echo") == 0)
+        #expect(self.fixture.terminal.text == "T1 error   a\u{1B}[2Jb\n")
+    }
+
+    @Test func aStreamThatEndsWithAnErrorIsThatError() {
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json("event: error\ndata: {\"code\":\"projection_failed\",\"detail\":\"no disk\"}\n\n")
+        }
+        #expect(self.fixture.run("logs", "echo", "--follow") == 1)
+        #expect(self.fixture.terminal.errors == "apus: no disk [projection_failed]\n")
+    }
+
     @Test func deadLettersAreListedAndRedrivenTogether() {
         self.fixture.server.answer = { request throws(ApusError) in
             request.method == .get

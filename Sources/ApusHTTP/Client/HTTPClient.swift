@@ -62,12 +62,13 @@ public final class HTTPClient {
     /// Sends a request and hands the answer on as it comes: newline-delimited JSON, server-sent events.
     ///
     /// Only the body of a success is handed on; that of an error is in the response that is returned.
+    /// - Parameter onHead: gets status and headers before any part, of errors too.
     /// - Parameter onChunk: gets each part; false ends the transfer, which is then no error.
     public func stream(
         _ method: String, _ url: String, headers: [HTTPHeader] = [], body: [UInt8]? = nil,
-        onChunk: @escaping ([UInt8]) -> Bool
+        onHead: @escaping (HTTPResponse) -> Void = { _ in }, onChunk: @escaping ([UInt8]) -> Bool
     ) throws(ApusError) -> HTTPResponse {
-        let transfer = HTTPTransfer(bodyBytes: self.configuration.responseBytes, onChunk: onChunk)
+        let transfer = HTTPTransfer(bodyBytes: self.configuration.responseBytes, onHead: onHead, onChunk: onChunk)
         try self.perform(method, url, headers, body, transfer, timeoutMilliseconds: 0)
         return transfer.response
     }
@@ -214,10 +215,12 @@ final class HTTPTransfer {
     var isOverLimit = false
     /// The reader of a stream wants no more.
     var wasEnoughForReader = false
+    private var onHead: ((HTTPResponse) -> Void)?
     private let onChunk: (([UInt8]) -> Bool)?
 
-    init(bodyBytes: Int, onChunk: (([UInt8]) -> Bool)?) {
+    init(bodyBytes: Int, onHead: ((HTTPResponse) -> Void)? = nil, onChunk: (([UInt8]) -> Bool)?) {
         self.bodyBytes = bodyBytes
+        self.onHead = onHead
         self.onChunk = onChunk
     }
 
@@ -243,6 +246,10 @@ final class HTTPTransfer {
         } else if let colon = line.firstIndex(of: ":") {
             let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
             self.response.headers.append(HTTPHeader(String(line[..<colon]), String(value)))
+        } else if line.isEmpty, self.response.status >= 200 {
+            // The end of the head; what follows a body in parts (trailers) ends with an empty line too.
+            self.onHead?(self.response)
+            self.onHead = nil
         }
     }
 }

@@ -13,6 +13,7 @@ final class LogStream: EndableStream, @unchecked Sendable {
     private let runtime: ShardRuntime
     private let server: Server
     private let name: ResourceName
+    private let filter: LogFilter
     private let limit: Int
     private var after: Int64?
     private var isReading = false
@@ -22,13 +23,14 @@ final class LogStream: EndableStream, @unchecked Sendable {
 
     init(
         _ exchange: HTTPExchange, _ runtime: ShardRuntime, _ server: Server, _ name: ResourceName, after: Int64?,
-        limit: Int
+        filter: LogFilter, limit: Int
     ) {
         self.exchange = exchange
         self.runtime = runtime
         self.server = server
         self.name = name
         self.after = after
+        self.filter = filter
         self.limit = limit
     }
 
@@ -50,12 +52,13 @@ final class LogStream: EndableStream, @unchecked Sendable {
         guard self.isOpen, !self.isReading, !self.isFull else { return }
         self.isReading = true
         let (server, name, after, limit, loop) = (self.server, self.name, self.after, self.limit, self.runtime.loop)
+        let filter = self.filter
         let isQueued = server.store.run {
             do throws(ApusError) {
-                let rows = try server.projection.query { (projection) throws(ApusError) in
-                    try projection.logs(of: name, after: after, limit: limit)
+                let page = try server.projection.query { (projection) throws(ApusError) in
+                    try projection.logPage(of: name, after: after, filter: filter, limit: limit)
                 }
-                loop.post { self.write(rows) }
+                loop.post { self.write(page) }
             } catch {
                 loop.post { self.fail(error) }
             }
@@ -64,16 +67,17 @@ final class LogStream: EndableStream, @unchecked Sendable {
         if !isQueued { self.isReading = false }
     }
 
-    private func write(_ rows: [LogRow]) {
+    private func write(_ page: LogPage) {
         self.isReading = false
         guard self.isOpen else { return }
         // What the client has no room for is asked for again once it has.
-        for row in rows where !self.isFull {
+        for row in page.rows where !self.isFull {
             self.after = row.sequence
             self.isFull = !self.exchange.write(
                 ServerSentEvent.encode(data: Routes.logJSON(row).encoded(), id: "\(row.sequence)"))
         }
-        if self.after == nil { self.after = 0 }
+        // Lines that are not wanted are not looked at again.
+        if !self.isFull { self.after = page.next }
     }
 
     private func fail(_ error: ApusError) {

@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusJSON
+internal import ApusStore
 
 extension OperationDescription {
     /// Of a read that shows what a write made, once it is named.
@@ -55,10 +56,24 @@ extension OperationDescription {
             ],
             codes: positionCodes + [.functionNotFound]),
         "readLogs": OperationDescription(
-            "With `Accept: text/event-stream` the newest lines and then each as it comes, an event a line, until the client leaves.",
+            """
+            With `Accept: text/event-stream` the newest lines and then each as it comes, an event a line, until the client leaves. `limit` \
+            counts the lines that all conditions let through.
+            """,
             parameters: [
                 .query("after", Schema.integer(0...Int.max), "Only lines after this sequence."),
-                .query("limit", Schema.integer(1...1_000, default: 200), "How many lines at most."), position,
+                .query("limit", Schema.integer(1...1_000, default: 200), "How many lines at most."),
+                .query(
+                    "level", Schema.oneOf(LogFilter.levels.map(\.name)),
+                    "Only lines this bad or worse; standard output counts as `info`, standard error as `warning`."),
+                .query(
+                    "invocation", Schema.text(String(repeating: "a", count: 32), pattern: LogFilter.invocationPattern),
+                    "Only lines of this invocation, as `Apus-Invocation` names it."),
+                .query(
+                    "revision", Schema.text("48ed2d7a", pattern: LogFilter.revisionPattern),
+                    "Only lines of revisions whose name begins so."),
+                .query("since", Schema.time, "Only lines written then or later."),
+                position,
             ],
             answers: [
                 Answer(

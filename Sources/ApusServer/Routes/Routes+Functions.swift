@@ -183,17 +183,23 @@ extension Routes {
             }
             let query = try self.query(exchange)
             let limit = try self.number(query, "limit", default: 200, in: 1...Limits.Projection.rowsPerQuery)
-            if let name = query.unexpected(besides: ["after", "limit"]) {
-                throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: after and limit are")
+            let known = ["after", "limit", "level", "invocation", "revision", "since"]
+            if let name = query.unexpected(besides: Set(known)) {
+                throw ApusError(
+                    .invalidArgument,
+                    "'\(name.prefix(64))' is no parameter here: \(known.joined(separator: ", ")) are")
             }
             let after =
                 query["after"] == nil ? nil : Int64(try self.number(query, "after", default: 0, in: 0...Int.max))
+            let filter = try LogFilter(query)
             if exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false {
-                return LogStream(exchange, self.runtime, self.server, name, after: after, limit: limit).start()
+                return LogStream(
+                    exchange, self.runtime, self.server, name, after: after, filter: filter, limit: limit
+                ).start()
             }
             self.answerFromStore(exchange) { server throws(ApusError) in
                 let rows = try server.projection.query { (projection) throws(ApusError) in
-                    try projection.logs(of: name, after: after, limit: limit)
+                    try projection.logs(of: name, after: after, filter: filter, limit: limit)
                 }
                 return StoreAnswer(["items": .array(rows.map(Self.logJSON))])
             }

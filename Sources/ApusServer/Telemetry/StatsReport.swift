@@ -50,16 +50,19 @@ struct StatsReport: Sendable {
         for function in functions { starts.add(function.counts.starting) }
         let json: JSONValue = [
             "time": .string(RFC3339.format(now)), "seconds": .number(self.seconds),
-            "functions": .array(self.functions(functions, newest)),
+            "functions": .array(self.functions(functions, parts.flatMap(\.instances), newest)),
             "topics": .array(self.topics(topics)),
             "triggers": .array(self.triggers(parts)),
-            "instances": self.instances(parts),
+            "instances": Self.states(parts.flatMap(\.instances).filter { $0.function.namespace == self.namespace }),
             "coldStarts": Self.distribution(starts, buckets: true),
         ]
         return json.encoded()
     }
 
-    private func functions(_ functions: [ActivitySnapshot], _ newest: Timestamp) -> [JSONValue] {
+    private func functions(
+        _ functions: [ActivitySnapshot], _ instances: [InstanceSnapshot], _ newest: Timestamp
+    ) -> [JSONValue] {
+        let instances = Dictionary(grouping: instances, by: \.function)
         let rows = functions.map { function -> (total: Int, name: String, json: JSONValue) in
             let (succeeded, failed) = self.series(function.seconds, newest.microseconds / 1_000_000)
             let json: JSONValue = [
@@ -74,6 +77,7 @@ struct StatsReport: Sendable {
                 "queued": Self.distribution(function.counts.queued),
                 "running": Self.distribution(function.counts.running),
                 "coldStarts": Self.distribution(function.counts.starting),
+                "instances": Self.states(instances[function.function] ?? []),
             ]
             return (succeeded.reduce(0, +) + failed.reduce(0, +), function.function.name, json)
         }
@@ -121,9 +125,9 @@ struct StatsReport: Sendable {
     }
 
     /// How many workers are in each state.
-    private func instances(_ parts: [Part]) -> JSONValue {
+    private static func states(_ instances: [InstanceSnapshot]) -> JSONValue {
         var counts: [(InstanceSnapshot.State, Int)] = InstanceSnapshot.State.allCases.map { ($0, 0) }
-        for instance in parts.flatMap(\.instances) where instance.function.namespace == self.namespace {
+        for instance in instances {
             if let index = counts.firstIndex(where: { $0.0 == instance.state }) { counts[index].1 += 1 }
         }
         return .object(JSONObject(counts.map { ($0.0.rawValue, .number($0.1)) }))

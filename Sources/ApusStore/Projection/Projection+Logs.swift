@@ -11,16 +11,29 @@ extension Projection {
     /// Lines of one function in the order they were taken in.
     /// - Parameter after: the ``LogRow/sequence`` that was seen last; nil gives the newest lines.
     /// - Parameter limit: at most ``Limits/Projection/rowsPerQuery``.
-    public func logs(of function: ResourceName, after: Int64? = nil, limit: Int) throws(ApusError) -> [LogRow] {
+    public func logs(of function: ResourceName, after: Int64? = nil, filter: LogFilter = LogFilter(), limit: Int)
+        throws(ApusError) -> [LogRow]
+    {
+        try self.logPage(of: function, after: after, filter: filter, limit: limit).rows
+    }
+
+    /// The same, with where to go on: behind what was looked at, whether it was wanted or not.
+    public func logPage(of function: ResourceName, after: Int64?, filter: LogFilter, limit: Int) throws(ApusError)
+        -> LogPage
+    {
         let order = after == nil ? "DESC" : "ASC"
+        let limit = min(max(limit, 0), Limits.Projection.rowsPerQuery)
+        // Before the lines are read: what comes meanwhile is for the next page.
+        let newest = try self.database.prepare("SELECT COALESCE(MAX(sequence), 0) FROM logs").all([]) { $0.integer(0) }
+        let upTo = newest.first ?? 0
+        let (conditions, wanted) = filter.conditions
         let sql = """
             SELECT sequence, revision, worker, invocation, written, level, text, trace FROM logs
-            WHERE namespace = ? AND function = ? AND sequence > ? ORDER BY sequence \(order) LIMIT ?
+            WHERE namespace = ? AND function = ? AND sequence > ? AND sequence <= ?\(conditions) ORDER BY sequence \(order) LIMIT ?
             """
-        let values: [SQLValue] = [
-            .text(function.namespace.name), .text(function.name), .integer(after ?? 0),
-            .integer(Int64(min(max(limit, 0), Limits.Projection.rowsPerQuery))),
-        ]
+        let values: [SQLValue] =
+            [.text(function.namespace.name), .text(function.name), .integer(after ?? 0), .integer(upTo)] + wanted
+            + [.integer(Int64(limit))]
         let rows = try self.database.prepare(sql).all(values) { row in
             LogRow(
                 sequence: row.integer(0),
@@ -33,7 +46,8 @@ extension Projection {
                 )
             )
         }
-        return after == nil ? rows.reversed() : rows
+        guard after != nil else { return LogPage(rows: rows.reversed(), next: upTo) }
+        return LogPage(rows: rows, next: rows.count == limit ? rows.last?.sequence ?? upTo : upTo)
     }
 
     func add(_ line: LogLine) throws(ApusError) {

@@ -34,10 +34,14 @@ final class APIClient {
     }
 
     /// Sends and hands on the answer piece by piece.
+    /// - Parameter onHead: gets status and headers before any of the body, of errors too.
     /// - Parameter onChunk: false leaves. What it throws ends the request and is thrown on.
-    func stream(_ request: APIRequest, onChunk: @escaping ([UInt8]) throws -> Bool) throws {
+    func stream(
+        _ request: APIRequest, onHead: @escaping (APIResponse) -> Void = { _ in },
+        onChunk: @escaping ([UInt8]) throws -> Bool
+    ) throws {
         var thrown: (any Error)?
-        let response = try self.transport.stream(self.authorised(request)) { chunk in
+        let response = try self.transport.stream(self.authorised(request), onHead: onHead) { chunk in
             do { return try onChunk(chunk) } catch {
                 thrown = error
                 return false

@@ -21,11 +21,13 @@ final class HTTPTransport: Transport {
         )
     }
 
-    func stream(_ request: APIRequest, onChunk: @escaping ([UInt8]) -> Bool) throws(ApusError) -> APIResponse {
+    func stream(
+        _ request: APIRequest, onHead: @escaping (APIResponse) -> Void, onChunk: @escaping ([UInt8]) -> Bool
+    ) throws(ApusError) -> APIResponse {
         Self.response(
             try self.client.stream(
                 request.method.rawValue, self.url(request), headers: Self.headers(request), body: request.body,
-                onChunk: onChunk
+                onHead: { onHead(Self.response($0)) }, onChunk: onChunk
             )
         )
     }

@@ -26,6 +26,12 @@ final class CommandContext {
 
     var output: Output { self.arguments["--output"].flatMap(Output.init(rawValue:)) ?? .table }
 
+    /// How standard output is coloured: for people, unless they said otherwise.
+    var paint: Paint { Paint(isColoured: self.terminal.isInteractive && self.allowsColours) }
+    /// The same for standard error.
+    var errorPaint: Paint { Paint(isColoured: self.terminal.isErrorInteractive && self.allowsColours) }
+    private var allowsColours: Bool { self.environment["NO_COLOR"] == nil && self.environment["TERM"] != "dumb" }
+
     func namespace() throws(UsageError) -> Namespace {
         let text = self.arguments["--namespace"] ?? self.environment["APUS_NAMESPACE"] ?? "default"
         guard let namespace = Namespace(text) else {

@@ -16,6 +16,7 @@ enum CommandTable {
         .consume,
         .dead,
         .logs,
+        .top,
         .schema,
         .doctor,
         .completion,
@@ -42,6 +43,5 @@ enum CommandTable {
         "secret",
         "simulate",
         "tools",
-        "top",
     ]
 }

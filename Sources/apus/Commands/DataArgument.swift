@@ -1,5 +1,4 @@
 internal import ApusCore
-internal import ApusJSON
 internal import Glibc
 
 /// Data given on the command line: as it is, `@file`, or `-` for standard input.
@@ -36,12 +35,8 @@ enum DataArgument {
 
     /// `application/json` for what is JSON, `text/plain` for other text, else `application/octet-stream`.
     static func contentType(of data: [UInt8]) -> String {
-        do throws(ApusError) {
-            _ = try JSONValue.parse(data, refusesDuplicates: false)
-            return "application/json"
-        } catch {
-            return String(validating: data, as: UTF8.self) == nil ? "application/octet-stream" : "text/plain"
-        }
+        if JSONText.isJSON(data) { return "application/json" }
+        return String(validating: data, as: UTF8.self) == nil ? "application/octet-stream" : "text/plain"
     }
 }
 

@@ -5,7 +5,13 @@ extension Command {
     static let invoke = Command(
         CommandDescription(
             name: "invoke", summary: "call a function and print its result",
-            details: "The result is printed as it comes: a function that streams is seen streaming.",
+            details: """
+                In a pipe or a file the result comes byte for byte, and nothing else does. On a terminal JSON is indented, a function that streams is
+                seen streaming, bytes that are no text are kept off it, and a line on standard error says where the time went.
+
+                Exit codes: 0 the function answered; 1 it failed or was refused, with the code in brackets and its own words (docs/errors has a page on
+                each code); 2 wrong usage; 3 there is no such function; 4 the server cannot be reached.
+                """,
             positionals: [PositionalDescription(name: "NAME", summary: "the function", values: .functions)],
             options: [
                 .value(
@@ -16,11 +22,14 @@ extension Command {
                     "--async", "print the invocation's id once it is accepted: it runs whatever becomes of this command"
                 ),
                 .flag("--wait", "with --async: wait for the outcome and print the result"),
+                .flag("--timing", "say where the time went even where standard error is no terminal"),
+                .flag("--quiet", short: "-q", "say nothing but the result and errors"),
             ],
             examples: [
                 .init(#"apus invoke echo --data '{"hello": "world"}'"#, "Call with JSON"),
                 .init("apus invoke search --data @question.json", "Call with a file"),
                 .init("date | apus invoke echo --data -", "Call with what another program prints"),
+                .init("apus invoke thumbnail --data @photo.png > small.png", "Keep a result that is no text"),
                 .init(
                     "apus invoke train --async --data @set.json", "Queue it; 'apus get invocation ID' shows its state"),
             ]
@@ -49,31 +58,40 @@ private struct InvokeCommand {
             let request = APIRequest(.post, path, headers: headers, body: data)
             return try LastingInvocation(context: self.context, client: client).run(request)
         }
-        let request = APIRequest(.post, path, headers: headers, body: data)
-        guard self.context.output == .table else { return try self.printWhole(client, request) }
-        var last: UInt8 = 0x0A
-        let terminal = self.context.terminal
-        try client.stream(request) { chunk in
-            try terminal.write(chunk)
-            last = chunk.last ?? last
-            return true
-        }
-        // A line break that the result lacks; other programs get the bytes as they are.
-        if last != 0x0A, terminal.isInteractive { try terminal.write("\n") }
+        try self.call(client, APIRequest(.post, path, headers: headers, body: data))
     }
 
-    private func printWhole(_ client: APIClient, _ request: APIRequest) throws {
-        var body: [UInt8] = []
-        try client.stream(request) { chunk in
-            body += chunk
-            return body.count <= Limits.resultBytes
+    private func call(_ client: APIClient, _ request: APIRequest) throws {
+        let printer = ResultPrinter(self.context)
+        let start = self.context.terminal.now
+        var timing: TimingLine?
+        var invocation: String?
+        var isEmpty = true
+        // Failures have their timing too.
+        defer { if let timing { self.context.say(timing, since: start, invocation) } }
+        try client.stream(request) { head in
+            timing = head.header("Apus-Timing").map(TimingLine.init(header:))
+            invocation = head.header("Apus-Invocation")
+            printer.begin(head)
+        } onChunk: { chunk in
+            if !chunk.isEmpty { isEmpty = false }
+            try printer.take(chunk)
+            return true
         }
-        let value: JSONValue
-        do throws(ApusError) { value = try JSONValue.parse(body, refusesDuplicates: false) } catch {
-            // What is not JSON is shown as it is.
-            try self.context.terminal.write(body)
-            return
+        try printer.finish()
+        if isEmpty, self.context.terminal.isInteractive, !self.context.arguments.has("--quiet") {
+            self.context.note("the function returned nothing")
         }
-        try self.context.show(value) { "" }
+    }
+}
+
+extension CommandContext {
+    /// Tells people where the time of a call went.
+    /// - Parameter invocation: its id, for `apus logs --invocation`.
+    func say(_ timing: TimingLine, since start: Timestamp, _ invocation: String? = nil) {
+        let isWanted = self.arguments.has("--timing") || self.terminal.isErrorInteractive
+        guard isWanted, !self.arguments.has("--quiet") else { return }
+        let text = timing.text(total: self.terminal.now - start) + (invocation.map { ", invocation \($0)" } ?? "")
+        self.note(self.errorPaint(text, .dim))
     }
 }

@@ -7,14 +7,16 @@ struct LastingInvocation {
     let client: APIClient
 
     func run(_ request: APIRequest) throws {
+        let start = self.context.terminal.now
         let accepted = try self.client.call(request).json()
         guard let id = accepted["id"]?.string else {
             throw ApusError(.internal, "the server accepted the invocation and did not say its id")
         }
         guard self.context.arguments.has("--wait") else { return try self.context.show(accepted) { id + "\n" } }
         // Said before the wait, so that who leaves knows what to ask for.
-        self.context.note("invocation \(id)")
+        if !self.context.arguments.has("--quiet") { self.context.note("invocation \(id)") }
         let state = try self.wait(for: id)
+        defer { if let timing = state["timing"] { self.context.say(TimingLine(timing), since: start) } }
         guard state["state"]?.string == "succeeded" else { throw self.failure(state, id) }
         let result = try self.client.call(APIRequest(.get, self.client.path("invocations", id, "result")))
         try self.show(result)
@@ -47,16 +49,15 @@ struct LastingInvocation {
     private func failure(_ state: JSONValue, _ id: String) -> ApusError {
         let code = state["code"]?.string.flatMap(ErrorCode.init(rawValue:)) ?? .functionFailed
         let why = state["message"]?.string ?? "it \(state["state"]?.string ?? "ended")"
-        return ApusError(code, "the invocation \(id) \(state["state"]?.string ?? "ended"): \(why)")
+        // A traceback, or what a program wrote last.
+        let detail = state["detail"]?.string.map { $0.isEmpty ? "" : "\n\($0)" } ?? ""
+        return ApusError(code, "the invocation \(id) \(state["state"]?.string ?? "ended"): \(why)\(detail)")
     }
 
     private func show(_ result: APIResponse) throws {
-        if self.context.output != .table, let value = try? JSONValue.parse(result.body, refusesDuplicates: false) {
-            return try self.context.show(value) { "" }
-        }
-        try self.context.terminal.write(result.body)
-        if let last = result.body.last, last != 0x0A, self.context.terminal.isInteractive {
-            try self.context.terminal.write("\n")
-        }
+        let printer = ResultPrinter(self.context)
+        printer.begin(result)
+        try printer.take(result.body)
+        try printer.finish()
     }
 }

@@ -1,26 +1,39 @@
 internal import ApusCore
 internal import ApusJSON
+internal import ApusStore
 
 extension Command {
     static let logs = Command(
         CommandDescription(
             name: "logs", summary: "show what a function printed and logged",
+            details: """
+                All conditions must hold; the server looks for the lines. What a function prints counts as info, what it writes to standard error as
+                warning. With --output json each line is an object with its level, revision, worker, invocation and trace.
+                """,
             positionals: [PositionalDescription(name: "NAME", summary: "the function", values: .functions)],
             options: [
                 .flag("--follow", short: "-f", "go on with what comes"),
                 .value("--limit", "COUNT", "how many of the newest lines to begin with (100)"),
+                .value("--level", "LEVEL", "only lines this bad or worse", values: .oneOf(LogsRequest.levels)),
+                .value("--invocation", "ID", "only what one invocation printed"),
+                .value("--revision", "REVISION", "only revisions whose name begins so"),
+                .value("--since", "TIME", "only what is newer: 90s, 10m, 2h, 1d, or 2026-03-01T12:00:00Z"),
             ],
             examples: [
                 .init("apus logs embed-text", "The newest lines"),
                 .init("apus logs embed-text --follow --limit 10", "Ten lines, then whatever comes"),
+                .init("apus logs embed-text --level warning --since 10m", "What went wrong in the last ten minutes"),
+                .init(
+                    "apus logs embed-text --invocation 6f0c1f9f0a0b7d5e0000000000000007", "What one invocation printed"),
+                .init("apus logs embed-text --output json > lines.ndjson", "For another program, an object a line"),
             ]
         )
     ) { context in
-        let limit = try context.arguments.integer("--limit", in: 1...Limits.Commands.listRows) ?? 100
         let client = try context.client()
         let isFollowing = context.arguments.has("--follow")
         let request = APIRequest(
-            .get, client.path("functions", context.arguments["NAME"] ?? "", "logs"), query: [("limit", String(limit))],
+            .get, client.path("functions", context.arguments["NAME"] ?? "", "logs"),
+            query: try LogsRequest.query(context),
             headers: [("Accept", isFollowing ? "text/event-stream" : "application/json")]
         )
         guard isFollowing else {
@@ -38,6 +51,37 @@ extension Command {
     }
 }
 
+/// What is asked of the server.
+private enum LogsRequest {
+    static let levels = ["debug", "info", "warning", "error"]
+
+    static func query(_ context: CommandContext) throws -> [(name: String, value: String)] {
+        let arguments = context.arguments
+        let limit = try arguments.integer("--limit", in: 1...Limits.Commands.listRows) ?? 100
+        var query = [(name: "limit", value: String(limit))]
+        for name in ["level", "invocation", "revision"] {
+            if let value = arguments["--\(name)"] { query.append((name, value)) }
+        }
+        if let text = arguments["--since"] {
+            query.append(("since", RFC3339.format(try Self.since(text, now: context.terminal.now))))
+        }
+        return query
+    }
+
+    /// A time, or how long ago.
+    private static func since(_ text: String, now: Timestamp) throws(UsageError) -> Timestamp {
+        if let time = RFC3339.parse(text) { return time }
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), count >= 0,
+            count <= Limits.Commands.sinceSeconds / unit
+        else {
+            throw UsageError(
+                "--since is '\(text)'; expected how long ago (90s, 10m, 2h, 1d) or a time like 2026-03-01T12:00:00Z")
+        }
+        return now + .seconds(-count * unit)
+    }
+}
+
 private enum LogsText {
     static func print(_ value: JSONValue, _ context: CommandContext) throws {
         switch context.output {
@@ -46,8 +90,21 @@ private enum LogsText {
         case .table:
             let level = value["level"]?.string ?? ""
             let padding = String(repeating: " ", count: max(0, 7 - level.count))
+            let text = value["text"]?.string ?? ""
+            let time = context.paint(value["time"]?.string ?? "", .dim)
             try context.terminal.line(
-                "\(value["time"]?.string ?? "") \(level)\(padding) \(value["text"]?.string ?? "")")
+                "\(time) \(context.paint(level, Self.style(level)))\(padding) \(context.terminal.isInteractive ? SafeText.of(text) : text)"
+            )
+        }
+    }
+
+    private static func style(_ level: String) -> TextStyle {
+        switch level {
+        case "error": .bad
+        case "warning", "stderr": .warning
+        case "info": .good
+        case "debug": .dim
+        default: .plain
         }
     }
 }

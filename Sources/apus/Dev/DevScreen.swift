@@ -7,39 +7,32 @@ final class DevScreen: @unchecked Sendable {
     // SAFETY: the terminal is used while `lock` is held.
     private let terminal: any Terminal
     private let lock = Mutex(())
-    private let isColoured: Bool
+    private let paint: Paint
 
-    private enum Colour: String {
-        case red = "31"
-        case green = "32"
-        case grey = "90"
-        case blue = "34"
-    }
-
-    init(_ terminal: any Terminal) {
+    init(_ terminal: any Terminal, _ paint: Paint) {
         self.terminal = terminal
-        self.isColoured = terminal.isInteractive
+        self.paint = paint
     }
 
-    func note(_ text: String) { self.line("·", text, .grey) }
-    func success(_ text: String) { self.line("✔", text, .green) }
-    func failure(_ text: String) { self.line("✘", text, .red) }
+    func note(_ text: String) { self.line("·", text, .dim) }
+    func success(_ text: String) { self.line("✔", text, .good) }
+    func failure(_ text: String) { self.line("✘", text, .bad) }
 
     /// A line that a function printed.
     func log(_ function: String, _ line: JSONValue) {
         let level = line["level"]?.string ?? "info"
         let isBad = level == "error" || level == "warning"
-        self.line("|", "\(function)  \(level)  \(line["text"]?.string ?? "")", isBad ? .red : nil)
+        self.line("|", "\(function)  \(level)  \(line["text"]?.string ?? "")", isBad ? .bad : .plain)
     }
 
     func reply(_ topic: String, _ event: JSONValue) {
         let data =
             event["data"].map { String(decoding: $0.encoded(), as: UTF8.self) } ?? event["data_base64"]?.string ?? ""
-        self.line("→", "\(topic)  \(data)", .blue)
+        self.line("→", "\(topic)  \(data)", .name)
     }
 
     func result(_ function: String, _ body: [UInt8], _ took: String) {
-        self.line("=", "\(function) answered in \(took)", .blue)
+        self.line("=", "\(function) answered in \(took)", .name)
         var text = String(decoding: body, as: UTF8.self)
         do throws(ApusError) { text = try JSONValue.parse(body, refusesDuplicates: false).pretty } catch {
             // What is not JSON is shown as it is.
@@ -47,9 +40,8 @@ final class DevScreen: @unchecked Sendable {
         self.write(text.hasSuffix("\n") ? text : text + "\n")
     }
 
-    private func line(_ mark: String, _ text: String, _ colour: Colour?) {
-        guard let colour, self.isColoured else { return self.write("\(mark) \(text)\n") }
-        self.write("\u{1B}[\(colour.rawValue)m\(mark) \(text)\u{1B}[0m\n")
+    private func line(_ mark: String, _ text: String, _ style: TextStyle) {
+        self.write(self.paint("\(mark) \(SafeText.of(text))", style) + "\n")
     }
 
     private func write(_ text: String) {

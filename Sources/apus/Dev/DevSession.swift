@@ -17,7 +17,7 @@ final class DevSession {
     init(_ context: CommandContext) {
         self.context = context
         self.paths = context.arguments.all("PATH")
-        self.screen = DevScreen(context.terminal)
+        self.screen = DevScreen(context.terminal, context.paint)
     }
 
     /// Until the process is ended, or after so many deployments.
@@ -39,12 +39,15 @@ final class DevSession {
     /// What is deployed may be others than before: watches and followers are made to fit.
     private func refresh() throws {
         let found = try ManifestFiles(namespace: try self.context.namespace()).read(self.paths)
-        var folders: Set<String> = []
+        // Whether each is one that a program is built in.
+        var folders: [String: Bool] = [:]
         var wanted: Set<String> = []
         for item in found {
-            folders.insert(item.folder)
+            folders[item.folder] = folders[item.folder] ?? false
             guard case .function(let function) = item.manifest else { continue }
-            folders.insert(item.source(of: function))
+            folders[item.source(of: function)] = folders[item.source(of: function)] ?? false
+            // A build reads what is beside its manifest.
+            if function.build != nil { folders[item.folder] = true }
             try self.follow(.logs(function.name.name), &wanted)
             for topic in Set(function.triggers.compactMap { $0.replyTo?.local?.name }) {
                 try self.follow(.replies(topic), &wanted)
@@ -54,8 +57,10 @@ final class DevSession {
             follower.stop()
             self.followers[name] = nil
         }
-        for folder in folders where self.watches[folder] == nil { self.watches[folder] = try FolderWatch(folder) }
-        for folder in self.watches.keys where !folders.contains(folder) { self.watches[folder] = nil }
+        for (folder, isBuilt) in folders where self.watches[folder] == nil {
+            self.watches[folder] = try FolderWatch(folder, isBuilt: isBuilt)
+        }
+        for folder in self.watches.keys where folders[folder] == nil { self.watches[folder] = nil }
     }
 
     private func follow(_ source: DevFollower.Source, _ wanted: inout Set<String>) throws {

@@ -4,11 +4,12 @@ internal import Glibc
 
 /// Tells when something below a folder changed that a bundle would hold, by inotify.
 ///
-/// Folders that appear later are watched too. What `.apusignore` leaves out is not looked at, so that builds and editors may write
-/// there as they like.
+/// Folders that appear later are watched too. What the rules leave out is not looked at, so that builds and editors may write there as
+/// they like.
 final class FolderWatch {
     private let root: String
     private let rules: IgnoreRules
+    private let folderMost: Int
     private let descriptor: CInt
     /// Relative paths of the watched folders; the root is empty.
     private var folders: [CInt: String] = [:]
@@ -17,13 +18,23 @@ final class FolderWatch {
     private static let mask = UInt32(
         IN_CLOSE_WRITE | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF)
 
+    /// - Parameter isBuilt: the folder holds what a bundle is built from: what `.gitignore` leaves out is not looked at, instead of what
+    ///   `.apusignore` does, which leaves out the sources themselves.
     /// - Throws: `invalid_argument` when the folder cannot be watched, `limit_reached` when there are too many folders in it.
-    init(_ root: String) throws(ApusError) {
+    init(_ root: String, isBuilt: Bool = false, folderMost: Int = Limits.Commands.watchedFolders) throws(ApusError) {
         self.root = root
-        self.rules = try Bundler.rules(of: root)
+        self.folderMost = folderMost
+        self.rules = isBuilt ? try Self.sourceRules(of: root) : try Bundler.rules(of: root)
         self.descriptor = inotify_init1(CInt(IN_CLOEXEC) | CInt(IN_NONBLOCK))
         guard self.descriptor >= 0 else { throw Self.failure(root) }
         try self.watch("")
+    }
+
+    private static func sourceRules(of root: String) throws(ApusError) -> IgnoreRules {
+        let path = "\(root)/.gitignore"
+        guard access(path, F_OK) == 0 else { return try IgnoreRules() }
+        let bytes = try DataArgument.readFile(path, limit: Limits.Commands.manifestBytes)
+        return try IgnoreRules(String(decoding: bytes, as: UTF8.self), file: path)
     }
 
     deinit { if self.descriptor >= 0 { close(self.descriptor) } }
@@ -93,10 +104,10 @@ final class FolderWatch {
 
     /// Watches a folder and those in it.
     private func watch(_ folder: String) throws(ApusError) {
-        guard self.folders.count < Limits.Commands.watchedFolders else {
+        guard self.folders.count < self.folderMost else {
             throw ApusError(
                 .limitReached,
-                "'\(self.root)' holds more than \(Limits.Commands.watchedFolders) folders: name those that need no watching in .apusignore"
+                "'\(self.root)' holds more than \(self.folderMost) folders: name those that need no watching in .apusignore"
             )
         }
         let path = folder.isEmpty ? self.root : "\(self.root)/\(folder)"

@@ -23,6 +23,32 @@ enum TimeText {
         return size == 0 ? text : seconds > 0 ? "\(text) ago" : "in \(text)"
     }
 
+    /// `41 us`, `1.21 ms`, `64.0 ms`, `2.35 s`, `3 m 20 s`: three digits, in at most eight characters up to 99 minutes.
+    static func span(_ span: TimeSpan) -> String {
+        let microseconds = max(0, span.microseconds)
+        switch microseconds {
+        case ..<1_000: return "\(microseconds) us"
+        case ..<999_500: return "\(Self.threeDigits(microseconds)) ms"
+        case ..<99_500_000: return "\(Self.threeDigits(microseconds / 1_000)) s"
+        default:
+            let seconds = (microseconds + 500_000) / 1_000_000
+            return "\(seconds / 60) m \(seconds % 60) s"
+        }
+    }
+
+    /// Thousandths with three digits: 1207 is `1.21`, 64 007 is `64.0`.
+    private static func threeDigits(_ thousandths: Int64) -> String {
+        let (whole, digits): (Int64, Int) =
+            switch thousandths {
+            case ..<9_995: ((thousandths + 5) / 10, 2)
+            case ..<99_950: ((thousandths + 50) / 100, 1)
+            default: ((thousandths + 500) / 1_000, 0)
+            }
+        let text = String(whole)
+        guard digits > 0 else { return text }
+        return "\(text.dropLast(digits)).\(text.suffix(digits))"
+    }
+
     /// UTC, to the second.
     static func absolute(_ time: Timestamp) -> String {
         let text = RFC3339.format(time)

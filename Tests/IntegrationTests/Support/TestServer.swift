@@ -139,19 +139,34 @@ final class TestServer {
     }
 
     func apus(arguments: [String], input: String = "", seconds: Double = 60) -> CommandResult {
-        var environment = currentEnvironment()
-        environment["APUS_SERVER"] = self.url
-        environment["APUS_DATA"] = self.data
-        environment["APUS_CA"] = self.authorities
         do {
             let child = try ChildProcess(
-                "\(self.tree)/bin/apus", arguments, environment: environment, input: Array(input.utf8), in: self.folder
+                "\(self.tree)/bin/apus", arguments, environment: self.clientEnvironment, input: Array(input.utf8),
+                in: self.folder
             )
             let status = child.wait(seconds: seconds)
             return CommandResult(status: status ?? -1, output: child.output, errors: child.errors)
         } catch {
             return CommandResult(status: -1, output: "", errors: "\(error)")
         }
+    }
+
+    private var clientEnvironment: [String: String] {
+        var environment = currentEnvironment()
+        environment["APUS_SERVER"] = self.url
+        environment["APUS_DATA"] = self.data
+        environment["APUS_CA"] = self.authorities
+        return environment
+    }
+
+    /// Starts a command of the command line that goes on while the test does.
+    func begin(_ arguments: String...) throws -> ChildProcess {
+        try self.begin(program: "\(self.tree)/bin/apus", arguments)
+    }
+
+    /// Starts a program that calls the command line.
+    func begin(program: String, _ arguments: [String]) throws -> ChildProcess {
+        try ChildProcess(program, arguments, environment: self.clientEnvironment, in: self.folder)
     }
 
     /// Writes a function's folder: the manifest as `function.yaml` and files beside it.
