@@ -16,7 +16,7 @@ public struct Context: Sendable {
     public let attempt: Int
     /// Microseconds since 1970-01-01 UTC; nil for none.
     public let deadline: Int64?
-    /// The W3C traceparent that came with the event.
+    /// The W3C traceparent of this attempt, where its trace is recorded; else the one that came with the event.
     public let trace: String?
 
     let exchange: Exchange

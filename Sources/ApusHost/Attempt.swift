@@ -65,6 +65,8 @@ final class AttemptExtras {
     var override: Failure?
     /// The attempt's place in a trace that is recorded.
     var trace: AttemptTrace?
+    /// Its worker sent what the attempt printed on standard error, line by line: the detail of its failure says no more.
+    var hasLoggedErrors = false
 
     struct OpenEmit {
         /// Nil when it was refused.

@@ -15,6 +15,8 @@ final class OutputCapture {
     private var bytesInSecond = 0
     private var second: Int64 = 0
     private(set) var isPaused = false
+    /// Something came once: more may.
+    private(set) var hasPrinted = false
 
     init(descriptor: CInt, level: LogPayload.Level, channel: WorkerChannel, loop: EventLoop) {
         self.descriptor = descriptor
@@ -38,6 +40,12 @@ final class OutputCapture {
         self.watch?.watch(.readable)
     }
 
+    /// Reads what has come, whether or not the loop said so already: one read takes all that the pipe can hold.
+    func catchUp() {
+        guard self.isWatching, !self.isPaused else { return }
+        _ = self.readOnce()
+    }
+
     /// Reads what is left, at most a second's worth, and gives the last line even without an end.
     func finish() {
         self.bytesInSecond = 0
@@ -58,6 +66,7 @@ final class OutputCapture {
                 self.watch?.watch([])
                 return false
             }
+            self.hasPrinted = true
             let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer)[..<count])
             self.lines.take(bytes) { line, isCut in
                 self.channel.shard.printed(line, isCut: isCut, level: self.level, by: self.channel, now: now)

@@ -58,7 +58,9 @@ extension Shard {
     ) throws(FrameError) {
         if header.type == .log {
             let log = try LogPayload(parsing: payload.bytes)
-            let attempt = channel.attempts.index(of: header.stream).map { channel.attempts[$0] }
+            let index = channel.attempts.index(of: header.stream)
+            if let index, log.level == .stderr { channel.extras(at: index).hasLoggedErrors = true }
+            let attempt = index.map { channel.attempts[$0] }
             self.logged(Array(log.text.utf8), isCut: false, level: log.level, by: channel, attempt, now: now)
             return
         }

@@ -131,6 +131,7 @@ extension Shard {
     private func finish(
         _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, now: Timestamp
     ) {
+        channel.gatherOutput()
         self.log(failure, of: channel.attempts[index], by: channel, now: now)
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
@@ -141,6 +142,7 @@ extension Shard {
     }
 
     private func close(_ channel: WorkerChannel, at index: Int, now: Timestamp) -> Attempt {
+        channel.gatherOutput()
         let attempt = channel.attempts.remove(at: index)
         self.paused(attempt, on: channel, now: now)
         if channel.attempts.isEmpty { channel.becameIdle(now: now) }

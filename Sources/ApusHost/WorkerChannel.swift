@@ -30,6 +30,8 @@ final class WorkerChannel {
     var readyAt = Timestamp.zero
     /// When it was last woken for work.
     var wokenAt = Timestamp.zero
+    /// An attempt of its ended.
+    private var hasConcluded = false
     /// It was given work once.
     var hasWorked = false
     /// A trace shows how it was started.
@@ -122,6 +124,15 @@ final class WorkerChannel {
     }
 
     // MARK: reading
+
+    /// Takes in what the worker printed before it told how its only attempt ended: those lines are the attempt's, and the loop may hear
+    /// of the outcome first. Each look is a system call, so one that printed nothing by the end of its first attempt is not asked again
+    /// until it does.
+    func gatherOutput() {
+        guard self.attempts.count == 1 else { return }
+        for capture in self.captures where capture.hasPrinted || !self.hasConcluded { capture.catchUp() }
+        self.hasConcluded = true
+    }
 
     enum Received: Equatable { case open, closed }
 

@@ -16,12 +16,17 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
         var closures: [@Sendable () -> Void] = []
         var isWakeUpInFlight = false
         var isStopping = false
+        /// The thread is about to close its handles: nobody may wake it any more.
+        var isClosed = false
     }
 
     /// Jobs run per turn before libuv looks at its descriptors again.
     private static let jobsPerTurnMax = 256
 
     private let inbox = Mutex(Inbox())
+    /// Threads between their look at the inbox and the end of their wake-up. The handle is closed behind the last: a wake-up after that
+    /// would go to whoever has the descriptor's number by then.
+    private let wakers = Atomic<Int>(0)
 
     // SAFETY: stable heap addresses libuv keeps for the life of the loop. Loop thread only, except `wakeUp`, which
     // `uv_async_send` may be given from any thread.
@@ -69,8 +74,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
     /// Ends the thread once what is already queued has run. Close every handle first. Call at most once, from another thread.
     public func stop() {
         precondition(!self.isCurrent)
-        self.inbox.withLock { $0.isStopping = true }
-        uv_async_send(self.wakeUp)
+        self.inbox.withLock { inbox in
+            inbox.isStopping = true
+            self.wakers.add(1, ordering: .relaxed)
+        }
+        self.wake()
         pthread_join(self.joinable, nil)
     }
 
@@ -78,10 +86,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
     public func post(_ work: @escaping @Sendable () -> Void) {
         let mustWake = self.inbox.withLock { inbox in
             inbox.closures.append(work)
-            defer { inbox.isWakeUpInFlight = true }
-            return !inbox.isWakeUpInFlight
+            return self.mustWake(&inbox)
         }
-        if mustWake { uv_async_send(self.wakeUp) }
+        if mustWake { self.wake() }
     }
 
     public func enqueue(_ job: consuming ExecutorJob) {
@@ -93,10 +100,22 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
         }
         let mustWake = self.inbox.withLock { inbox in
             inbox.jobs.append(job)
-            defer { inbox.isWakeUpInFlight = true }
-            return !inbox.isWakeUpInFlight
+            return self.mustWake(&inbox)
         }
-        if mustWake { uv_async_send(self.wakeUp) }
+        if mustWake { self.wake() }
+    }
+
+    private func mustWake(_ inbox: inout Inbox) -> Bool {
+        guard !inbox.isWakeUpInFlight, !inbox.isClosed else { return false }
+        inbox.isWakeUpInFlight = true
+        self.wakers.add(1, ordering: .relaxed)
+        return true
+    }
+
+    /// Only after being counted among the ``wakers``.
+    private func wake() {
+        uv_async_send(self.wakeUp)
+        self.wakers.subtract(1, ordering: .releasing)
     }
 
     fileprivate func takeInbox() {
@@ -134,6 +153,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
     fileprivate func runUntilStopped() {
         self.threadID.store(pthread_self(), ordering: .relaxed)
         uv_run(self.loop, UV_RUN_DEFAULT)
+        self.inbox.withLock { $0.isClosed = true }
+        // A wake-up is one system call that does not wait.
+        while self.wakers.load(ordering: .acquiring) > 0 { sched_yield() }
         for handle in [UnsafeMutableRawPointer(self.wakeUp), UnsafeMutableRawPointer(self.ready)] {
             uv_close(handle.assumingMemoryBound(to: uv_handle_t.self), nil)
         }

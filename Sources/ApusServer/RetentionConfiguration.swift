@@ -1,4 +1,5 @@
 public import ApusCore
+internal import ApusStore
 
 /// How long what grows is kept. Topics that users deploy say so themselves.
 public struct RetentionConfiguration: Sendable, Equatable {
@@ -10,7 +11,7 @@ public struct RetentionConfiguration: Sendable, Equatable {
     /// Dead letters of triggers without a topic of their own.
     public var dead = TimeSpan.seconds(30 * 86_400)
     /// Revisions of one function that a rollback can return to, the deployed one included.
-    public var revisions = 10
+    public var revisions = Limits.Control.revisionsPerFunction
     /// Bundles and dependency layers that no kept revision names, from the moment that was first so.
     public var bundlesUnused = TimeSpan.seconds(86_400)
     public var layersUnused = TimeSpan.seconds(7 * 86_400)

@@ -110,7 +110,7 @@ public final class Server: Sendable {
         self.schedules = schedules
         let adminToken = self.adminToken
         self.control = Control(
-            log: log, journal: journal,
+            log: log, journal: journal, revisionsPerFunction: configuration.retention.revisions,
             fateOf: { (id, place) throws(ApusError) in try follower.fate(of: id, after: place) }
         ) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))

@@ -9,8 +9,10 @@ extension Limits {
         public static let documentsPerDeploy = 256
         /// Functions deployed at once on one log.
         public static let functions = 10_000
-        /// Revisions kept of one function, the newest included: those that it can return to.
+        /// Revisions kept of one function unless configured otherwise, the newest included: those that it can return to.
         public static let revisionsPerFunction = 10
+        /// As many as can be configured.
+        public static let revisionsPerFunctionMax = 1_000
         /// Topics at once on one log.
         public static let topics = 10_000
         /// Principals with a token, the revoked ones counted.

@@ -10,7 +10,7 @@ extension Limits {
         /// Bytes kept of one line; the rest is cut.
         public static let logLineBytes = 8 * 1024
         /// Revisions shown of one function; the oldest go. Not fewer than can be returned to.
-        public static let revisionsPerFunction = 20
+        public static let revisionsPerFunction = Limits.Control.revisionsPerFunctionMax
         /// Rows of one answer.
         public static let rowsPerQuery = 1_000
         /// Bytes kept of a dead letter's message and detail, each.

@@ -149,6 +149,24 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
         }
     }
 
+    @Test func theTraceIsTheAttemptsOwnWhereOneIsRecorded() async throws {
+        let function = Function(event: { event, context in
+            #expect(event["traceparent"] == "00-began", "the attribute stays as its producer set it")
+            return .text(context.trace ?? "none")
+        })
+        try await SessionBed.run(function) { (bed: SessionBed) async throws in
+            let block = SessionBed.block(
+                "x", type: "text/plain",
+                [
+                    Attribute("id", "1"), Attribute("traceparent", "00-began"),
+                    Attribute("traceparent", bytes: Array("00-attempt".utf8), kind: .header),
+                ])
+            bed.send(.invoke, SessionBed.head() + block, stream: 3)
+            let result = try await bed.result()
+            #expect(result.data.map { String(decoding: $0, as: UTF8.self) } == "00-attempt")
+        }
+    }
+
     @Test func logProgressAndEmitGoBeforeTheAnswerAndNotBehindIt() async throws {
         let kept = Mutex<Context?>(nil)
         let function = Function { (_: JSON, context: Context) in

@@ -266,6 +266,31 @@ extension DeliveryTests {
         #expect(bed.lines.contains { $0.droppedBefore > 0 } || bed.shard.statistics.logLinesDropped > 0)
     }
 
+    @Test func aLineIsOfTheAttemptThatPrintedItHoweverSoonThatEnds() async throws {
+        let bed = try await Bed()
+        try await bed.deploy(function(1, ["say"]))
+        for _ in 0..<100 { #expect(await bed.invoke(1, "bad").text == "bad") }
+        let lines = await bed.run { bed.lines }
+        #expect(lines.count == 100 && lines.allSatisfy { $0.invocation != nil })
+        await bed.close()
+    }
+
+    @Test func whatWasPrintedIsNotRepeatedWithTheFailure() async throws {
+        let bed = try await Bed()
+        try await bed.deploy(function(1, ["complain"]))
+        guard case .failure(let failure) = await bed.invoke(1, "bad") else {
+            Issue.record("it fails")
+            return
+        }
+        #expect(failure.detail == "broken pipe", "its caller is told all the same")
+        try await bed.deploy(function(2, ["crash"]))
+        #expect(await bed.invoke(2, "bad").code == .workerCrashed)
+        let lines = await bed.run { bed.lines.map { String(decoding: $0.text, as: UTF8.self) } }
+        #expect(lines.count { $0 == "broken pipe" } == 1, "\(lines)")
+        #expect(lines.contains { $0.contains("the command failed [function_failed]") }, "\(lines)")
+        await bed.close()
+    }
+
     @Test func aFloodOfLogFramesIsBoundedAndItsAttemptSucceeds() async throws {
         let bed = try await Bed()
         try await bed.deploy(function(1, ["flood"]))

@@ -135,6 +135,20 @@ import Testing
         #expect(restarted.bundlesInUse == control.queue.catalogue.bundlesInUse && restarted.bundlesInUse.count == 2)
     }
 
+    @Test(arguments: [1, 3, 50])
+    func asManyRevisionsAreKeptAsIsConfigured(count: Int) throws {
+        var control = try self.control()
+        let catalogue = control.queue.catalogue
+        control.queue = ControlQueue(revisionsPerFunction: count)
+        for record in control.records { _ = try control.queue.follow(record) }
+        #expect(control.queue.catalogue.functions == catalogue.functions)
+        let name = try #require(self.name)
+        for number in 1...count + 2 { _ = try self.deploy(&control, number) }
+        for catalogue in [control.queue.catalogue, try self.replayed(control.records)] {
+            #expect(catalogue.revisions(of: name).count == count)
+        }
+    }
+
     @Test func asManyRevisionsAreKeptAsTheLimitSays() throws {
         var control = try self.control()
         let name = try #require(self.name)

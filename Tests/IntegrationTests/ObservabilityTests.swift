@@ -28,8 +28,7 @@ struct ObservabilityTests {
 
     // MARK: traces
 
-    @Test(.disabled("the span of a worker's start is not always exported in time"))
-    func oneTraceGoesFromTheProducerThroughFunctionsToTheReceiver() throws {
+    @Test func oneTraceGoesFromTheProducerThroughFunctionsToTheReceiver() throws {
         let receiver = try SpanReceiver(refusals: 1)
         defer { receiver.close() }
         let server = try TestServer(
@@ -86,9 +85,32 @@ struct ObservabilityTests {
                 let lines = try? Self.ask(server, "GET", "/v1/functions/worker/logs")
                 let items = lines.flatMap { try? JSONValue.parse($0.body) }?["items"]?.array ?? []
                 return items.count { $0["trace"]?.string == trace } == 2
-            })
+            }, "\(server.apus("logs", "worker", "--output", "json").output)")
         try Self.checkWithProtobuf(receiver.all.bodies, in: server.folder)
         #expect(server.terminate() == 0)
+    }
+
+    @Test func aCommandFindsItsAttemptsTraceInItsEnvironment() throws {
+        let receiver = try SpanReceiver()
+        defer { receiver.close() }
+        let server = try TestServer(
+            variables: ["APUS_TELEMETRY_OTLP_ENDPOINT": "http://127.0.0.1:\(receiver.port)"])
+        try server.start()
+        let manifest = """
+            apiVersion: apus.dev/v1
+            kind: Function
+            metadata: {name: show}
+            spec: {runtime: exec, handler: printenv TRACEPARENT TRACESTATE, source: .}
+            """
+        server.deploy(try server.write("show", manifest: manifest))
+        let (trace, producer) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+        let headers = [("traceparent", "00-\(trace)-\(producer)-01"), ("tracestate", "vendor=1")]
+        let answer = try Self.ask(server, "POST", "/v1/functions/show/invoke", headers, body: "{}")
+        #expect(server.terminate() == 0)
+        let attempt = try #require(receiver.spans().spans.values.first { $0["name"]?.string == "attempt show" })
+        #expect(
+            String(decoding: answer.body, as: UTF8.self)
+                == "00-\(trace)-\(attempt["spanId"]?.string ?? "")-01\nvendor=1\n")
     }
 
     @Test func whatIsNotYetExportedIsSentAtTheEnd() throws {

@@ -291,8 +291,13 @@ private struct Caller {
         let context = Context(
             function: self.configuration.function, invocation: item.head.invocation.description,
             attempt: Int(item.head.attempt), deadline: item.deadline == .zero ? nil : item.deadline.microseconds,
-            trace: named["traceparent"], exchange: exchange, secrets: self.secrets)
+            trace: Self.trace(attributes) ?? named["traceparent"], exchange: exchange, secrets: self.secrets)
         return Call(event: event, exchange: exchange, context: context)
+    }
+
+    /// The last hop, which is this attempt where its trace is recorded. The attribute of that name only says where the trace began.
+    private static func trace(_ attributes: [Attribute]) -> String? {
+        attributes.first { $0.kind == .header && $0.name == "traceparent" }?.text
     }
 
     private func place(_ head: InvokeHead) -> Event.Place? {

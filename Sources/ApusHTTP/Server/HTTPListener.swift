@@ -242,9 +242,10 @@ public final class HTTPListener {
             exchange.leave(wasComplete: false)
         }
         self.run()
+        // Before the library closes what it watches.
+        self.readable?.close()
         MHD_stop_daemon(self.daemon)
         self.daemon = nil
-        self.readable?.close()
         self.beforeWait?.close()
         self.ticker?.close()
         self.sweeper?.close()

@@ -21,15 +21,23 @@ extension OperationDescription {
             ],
             codes: positionCodes),
         "getDeadLetter": OperationDescription(
-            "The event's data comes byte for byte as it was sent.", parameters: [position],
+            "The event's data comes byte for byte as it was sent.", parameters: [id, position],
             answers: [Answer(200, "The dead letter.", [.json(Schema.named("DeadLetterDetails"))])],
             codes: positionCodes + [.deadLetterNotFound, .recordExpired]),
         "redriveDeadLetter": OperationDescription(
-            "To its own trigger only, under its key, behind what that key has waiting. Once.",
+            "To its own trigger only, under its key, behind what that key has waiting. Once.", parameters: [id],
             answers: [Answer(200, "It is on the log again.", [.json(Schema.named("Outcome"))], headers: positioned)],
             codes: controlCodes + [.deadLetterNotFound, .recordExpired, .functionNotFound, .topicNotFound]),
         "dropDeadLetter": OperationDescription(
+            parameters: [id],
             answers: [Answer(200, "It is given up.", [.json(Schema.named("Outcome"))], headers: positioned)],
             codes: controlCodes + [.deadLetterNotFound, .recordExpired]),
     ]
+
+    private static let id = Parameter.path(
+        "id",
+        Schema.text(
+            "\(String(repeating: "0", count: 16))-apus.dead-0-0",
+            pattern: "^[0-9a-f]{16}-[A-Za-z0-9._-]+-[0-9]+-[0-9]+$"),
+        "As lists show it.")
 }

@@ -102,7 +102,7 @@ extension OperationDescription {
             ],
             codes: [
                 .expired, .invalidEvent, .invalidJSON, .unsupportedMediaType, .eventTooLarge, .limitReached,
-                .functionNotFound,
+                .functionNotFound, .functionPaused,
                 .notYetSupported, .functionFailed, .functionRejected, .deadlineExceeded, .workerCrashed,
                 .protocolError, .startFailed, .tableFailed, .memoryExceeded, .emitRefused, .hopsExceeded,
                 .resultTooLarge, .queueFull, .cancelled, .sandboxUnavailable, .runtimeMissing, .noSlot, .notReady,

@@ -19,18 +19,20 @@ extension OperationDescription {
         "getInvocation": OperationDescription(
             "An id holds its place: a state is there as soon as the invocation was accepted.",
             parameters: [
+                .path("id", invocationID, "As lists show it."),
                 .query(
                     "wait", Schema.integer(0...Limits.Invocations.waitSeconds, default: 0),
-                    "Seconds to wait for the end; then the state comes as it is.")
+                    "Seconds to wait for the end; then the state comes as it is."),
             ],
             answers: [Answer(200, "The state.", [.json(Schema.named("Invocation"))], headers: invocationHeader)],
             codes: lookupCodes),
         "getInvocationResult": OperationDescription(
             "What a synchronous call would have been answered with; 409 while the invocation has not ended.",
             parameters: [
+                .path("id", invocationID, "As lists show it."),
                 .query(
                     "wait", Schema.integer(0...Limits.Invocations.waitSeconds, default: 0),
-                    "Seconds to wait for the end.")
+                    "Seconds to wait for the end."),
             ],
             answers: [
                 Answer(200, "The result.", [Content("application/json"), Content("*/*")], headers: invocationHeader),
@@ -40,11 +42,12 @@ extension OperationDescription {
         "cancelInvocation": OperationDescription(
             "One that waits never runs; one that runs is told, and its worker is killed unless it answers.",
             parameters: [
+                .path("id", invocationID, "As lists show it."),
                 .query(
                     "wait",
                     Schema.integer(
                         0...Limits.Invocations.waitSeconds, default: Limits.Invocations.cancelWaitSeconds),
-                    "Seconds to wait for the end.")
+                    "Seconds to wait for the end."),
             ],
             answers: [
                 Answer(200, "It is cancelled.", [.json(Schema.named("Invocation"))], headers: invocationHeader),
@@ -53,7 +56,7 @@ extension OperationDescription {
             codes: lookupCodes + [.conflict, .logFull, .diskFull]),
     ]
 
-    private static let invocationID = Schema.text(
+    static let invocationID = Schema.text(
         String(repeating: "0", count: 31) + "7", pattern: "^[0-9a-fA-F]{32}$")
     private static let invocationHeader = [(name: "Apus-Invocation", summary: "The id of the invocation.")]
     private static let lookupCodes: [ErrorCode] = [.invocationNotFound, .expired, .projectionFailed, .logFailed]

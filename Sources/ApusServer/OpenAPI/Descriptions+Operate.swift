@@ -7,25 +7,28 @@ extension OperationDescription {
     static let operate: [String: OperationDescription] = [
         "pauseFunction": OperationDescription(
             "With `trigger` one trigger only. Deliveries wait, calls are refused, schedules do as their `missed` says.",
-            body: [.json(Schema.anything, example: ["trigger": "documents"])],
+            body: [.json(triggerOrder, example: ["trigger": "documents"])],
             answers: [Answer(200, "It is paused.", [.json(Schema.named("Outcome"))], headers: positioned)],
-            codes: controlCodes + [.functionNotFound, .invalidJSON]),
+            codes: controlCodes + [.functionNotFound, .notFound, .invalidJSON], isBodyOptional: true),
         "resumeFunction": OperationDescription(
-            body: [.json(Schema.anything, example: ["trigger": "documents"])],
+            body: [.json(triggerOrder, example: ["trigger": "documents"])],
             answers: [Answer(200, "It runs again.", [.json(Schema.named("Outcome"))], headers: positioned)],
-            codes: controlCodes + [.functionNotFound, .invalidJSON]),
+            codes: controlCodes + [.functionNotFound, .notFound, .invalidJSON], isBodyOptional: true),
         "rollbackFunction": OperationDescription(
             "Without `revision` the one before. A new generation; triggers that stay keep their positions.",
             parameters: [ifMatch],
-            body: [.json(Schema.anything, example: ["revision": "9dc7489ae287"])],
+            body: [.json(revisionOrder, example: ["revision": "9dc7489ae287"])],
             answers: [Answer(200, "It is in use.", [.json(Schema.named("Outcome"))], headers: positioned)],
-            codes: controlCodes + deployCodes + [.functionNotFound, .notFound, .invalidJSON]),
+            codes: controlCodes + deployCodes + [.functionNotFound, .revisionNotFound], isBodyOptional: true),
         "warmFunction": OperationDescription(
             "Answers once the worker is ready, or could not start.",
-            answers: [Answer(200, "A worker is ready.", [.json(Schema.anything)])],
-            codes: [.functionNotFound, .startFailed, .noSlot, .sandboxUnavailable, .deadlineExceeded, .conflict]),
+            answers: [Answer(200, "A worker is ready.", [.json(warmed)])],
+            codes: [
+                .functionNotFound, .startFailed, .noSlot, .sandboxUnavailable, .deadlineExceeded, .conflict,
+                .functionPaused,
+            ]),
         "listSchedules": OperationDescription(
-            answers: [Answer(200, "The scheduled triggers.", [.json(Schema.items(Schema.anything))])]),
+            answers: [Answer(200, "The scheduled triggers.", [.json(Schema.items(Schema.named("Schedule")))])]),
         "listDeliveries": OperationDescription(
             "Kept in memory: every failure and what is slow, and a few successes a second, as `sampling` says.",
             parameters: [
@@ -33,9 +36,10 @@ extension OperationDescription {
                 .query("state", Schema.oneOf(DeliveryState.allCases.map(\.rawValue)), "Only those in this state."),
                 .query("limit", Schema.integer(1...Limits.Server.deliveriesPerRead, default: 50), "How many at most."),
             ],
-            answers: [Answer(200, "The newest first.", [.json(Schema.items(Schema.anything))])], codes: [.logFailed]),
+            answers: [Answer(200, "The newest first.", [.json(deliveries)])], codes: [.logFailed]),
         "getDelivery": OperationDescription(
-            answers: [Answer(200, "The delivery with its last attempts.", [.json(Schema.anything)])],
+            parameters: [.path("id", invocationID, "As lists show it.")],
+            answers: [Answer(200, "The delivery with its last attempts.", [.json(Schema.named("Delivery"))])],
             codes: [.notFound, .logFailed]),
         "getStats": OperationDescription(
             "With `Accept: text/event-stream` a report a second, until the client leaves.",
@@ -45,8 +49,28 @@ extension OperationDescription {
             ],
             answers: [
                 Answer(
-                    200, "Rates, lag, workers and cold starts.", [.json(Schema.anything), Content("text/event-stream")])
+                    200, "Rates, lag, workers and cold starts.",
+                    [.json(Schema.named("Stats")), Content("text/event-stream")])
             ],
             isEndless: true),
     ]
+
+    private static let triggerOrder = Schema.closed(
+        Schema.object([:], optional: ["trigger": Schema.said(Schema.text("documents"), "This trigger only")]))
+    private static let revisionOrder = Schema.closed(
+        Schema.object(
+            [:], optional: ["revision": Schema.said(Schema.text("9dc7489ae287"), "The first digits are enough")]))
+
+    private static let warmed = Schema.object([
+        "name": Schema.label, "namespace": Schema.label, "state": Schema.oneOf(["ready"]),
+        "milliseconds": Schema.said(Schema.count, "How long it took"),
+    ])
+
+    private static let deliveries = Schema.object([
+        "items": Schema.list(Schema.named("Delivery")),
+        "sampling": Schema.said(
+            Schema.object([
+                "successesPerSecond": Schema.count, "slowMicroseconds": Schema.count, "kept": Schema.count,
+            ]), "Which are kept: of what went well, so many a second and what was slower; so many in all"),
+    ])
 }

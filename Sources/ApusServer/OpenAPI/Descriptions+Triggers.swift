@@ -22,5 +22,6 @@ extension OperationDescription {
         .invalidEvent, .invalidJSON, .unsupportedMediaType, .eventTooLarge, .limitReached, .functionNotFound,
         .notYetSupported, .functionFailed, .functionRejected, .deadlineExceeded, .workerCrashed, .protocolError,
         .startFailed, .memoryExceeded, .resultTooLarge, .noSlot, .queueFull, .expired, .logFull, .diskFull,
+        .functionPaused,
     ]
 }

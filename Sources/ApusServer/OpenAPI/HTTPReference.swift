@@ -58,7 +58,8 @@ struct HTTPReference {
             }
         }
         if !description.body.isEmpty {
-            text += "\nBody: " + description.body.map { Self.form($0) }.joined(separator: ", or ") + ".\n"
+            let start = description.isBodyOptional ? "Body, which may be left out" : "Body"
+            text += "\n\(start): " + description.body.map { Self.form($0) }.joined(separator: ", or ") + ".\n"
             for case let example? in description.body.map(\.example) {
                 text += "\n```json\n\(String(decoding: example.encoded(), as: UTF8.self))\n```\n"
             }

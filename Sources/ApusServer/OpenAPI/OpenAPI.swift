@@ -87,7 +87,9 @@ struct OpenAPIDocument {
         let parameters = Self.pathParameters(path, description) + description.parameters.filter { $0.place != .path }
         if !parameters.isEmpty { json["parameters"] = .array(parameters.map(\.json)) }
         if !description.body.isEmpty {
-            json["requestBody"] = ["required": true, "content": Self.contents(description.body)]
+            json["requestBody"] = [
+                "required": .boolean(!description.isBodyOptional), "content": Self.contents(description.body),
+            ]
         }
         json["responses"] = Self.responses(description, of: operation)
         if operation.access == .open { json["security"] = [] }
@@ -104,9 +106,12 @@ struct OpenAPIDocument {
             if let own = description.parameters.first(where: { $0.place == .path && $0.name == name }) { return own }
             switch name {
             case "ns": return .path(name, Schema.text("default", pattern: Schema.labelPattern), "The namespace.")
-            case "topic": return .path(name, Schema.text("documents"), "The topic's name in its namespace.")
+            case "topic":
+                let schema = Schema.text("documents", pattern: "^[A-Za-z0-9._-]{1,249}$")
+                return .path(name, schema, "The topic's name in its namespace.")
             case "name": return .path(name, Schema.label, "The name in its namespace.")
-            default: return .path(name, Schema.text("0"), "As lists show it.")
+            case "partition", "offset": return .path(name, Schema.text("0", pattern: "^[0-9]{1,18}$"), "Its number.")
+            default: return .path(name, Schema.text("0", pattern: "^.+$"), "As lists show it.")
             }
         }
     }

@@ -74,18 +74,21 @@ struct OperationDescription: Sendable {
     var answers: [Answer]
     /// The errors of its own, beside those that any operation may answer.
     var codes: [ErrorCode]
+    /// Whether the body may be left out.
+    var isBodyOptional: Bool
     /// Whether an answer may go on until its client leaves: generated tests leave these out.
     var isEndless: Bool
 
     init(
         _ details: String = "", parameters: [Parameter] = [], body: [Content] = [], answers: [Answer],
-        codes: [ErrorCode] = [], isEndless: Bool = false
+        codes: [ErrorCode] = [], isBodyOptional: Bool = false, isEndless: Bool = false
     ) {
         self.details = details
         self.parameters = parameters
         self.body = body
         self.answers = answers
         self.codes = codes
+        self.isBodyOptional = isBodyOptional
         self.isEndless = isEndless
     }
 }
@@ -95,7 +98,8 @@ extension OperationDescription {
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
         ("Functions", functions), ("Asynchronous invocations", invocations), ("HTTP triggers", triggers),
         ("Topics and events", topics),
-        ("Dead letters", deadLetters), ("Deployments", deployments), ("Operating", operate), ("Backup and retention", retention),
+        ("Dead letters", deadLetters), ("Deployments", deployments), ("Operating", operate),
+        ("Backup and retention", retention),
         ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]
 

@@ -9,8 +9,10 @@ extension Schema {
         ("Problem", problem), ("Manifest", manifest), ("Outcome", outcome), ("Function", function),
         ("FunctionDetails", functionDetails), ("Position", position), ("Instance", instance), ("Revision", revision),
         ("LogLine", logLine), ("Topic", topic), ("CloudEvent", cloudEvent), ("Receipt", receipt),
-        ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails), ("Token", token),
+        ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails),
+        ("Token", token),
         ("NewToken", newToken), ("Principal", principal), ("Readiness", readiness),
+        ("Schedule", schedule), ("Delivery", delivery), ("Timing", timing), ("Stats", stats),
     ]
 
     private static let problem = object(
@@ -100,7 +102,7 @@ extension Schema {
             "started": said(time, "When its first attempt began"), "finished": time, "revision": text,
             "code": said(text, "Why it failed"), "message": text, "detail": text,
             "progress": object(["done": count, "total": orNull(count), "message": text]),
-            "timing": said(orNull(["type": "object"]), "Where the time of its last attempt went, in microseconds"),
+            "timing": said(orNull(named("Timing")), "Where the time of its last attempt went"),
             "result": said(object(["contentType": orNull(text), "bytes": orNull(count)]), "Of one that succeeded"),
         ])
 

@@ -41,6 +41,13 @@ enum Schema {
         return schema
     }
 
+    /// An object that takes no other member.
+    static func closed(_ object: JSONValue) -> JSONValue {
+        var schema = object
+        schema["additionalProperties"] = false
+        return schema
+    }
+
     /// One of ``components``.
     static func named(_ name: String) -> JSONValue { ["$ref": .string("#/components/schemas/\(name)")] }
 

@@ -21,7 +21,7 @@ final class Control: Sendable {
     private let journal: Log
     private let thread = WorkThread()
     // SAFETY: touched on `thread` only, and by `replay` before anything was given to it.
-    nonisolated(unsafe) private var queue = ControlQueue()
+    nonisolated(unsafe) private var queue: ControlQueue
     // SAFETY: as `queue`.
     nonisolated(unsafe) private var nextCommand: ControlQueue.CommandID = 1
     private let snapshot = Mutex(Catalogue())
@@ -34,11 +34,13 @@ final class Control: Sendable {
     typealias FateOf = @Sendable (DeadLetterID, RecordPlace?) throws(ApusError) -> ControlRecord.DeadLetterFate?
 
     init(
-        log: any EventLog, journal: Log, fateOf: @escaping FateOf,
+        log: any EventLog, journal: Log, revisionsPerFunction: Int = Limits.Control.revisionsPerFunction,
+        fateOf: @escaping FateOf,
         onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
     ) {
         self.log = log
         self.journal = journal
+        self.queue = ControlQueue(revisionsPerFunction: revisionsPerFunction)
         self.fateOf = fateOf
         self.onChanges = onChanges
     }

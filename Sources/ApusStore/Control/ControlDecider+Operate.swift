@@ -97,7 +97,7 @@ extension ControlDecider {
             ControlRecord(
                 kind: .revision, namespace: name.namespace, name: kept.recordName(of: name.name),
                 generation: previous.generation, time: previous.updated, content: .revision(kept))
-        ] + all.dropFirst(Limits.Control.revisionsPerFunction - 1).map { self.removal($0, of: name) }
+        ] + all.dropFirst(self.revisionsPerFunction - 1).map { self.removal($0, of: name) }
     }
 
     func forgetRevisions(of name: ResourceName) -> [ControlRecord] {

@@ -7,6 +7,8 @@ internal import ApusManifest
 struct ControlDecider {
     let catalogue: Catalogue
     let now: Timestamp
+    /// How many are kept of each, the newest included.
+    let revisionsPerFunction: Int
     /// The offset a position means on a partition that exists.
     let resolve: (TopicPartition, StartPosition) throws(ApusError) -> Offset
 

@@ -50,7 +50,12 @@ public struct ControlQueue: Sendable {
     private var waiting = Deque<Waiting>()
     private var state = State.idle
 
-    public init() {}
+    private let revisionsPerFunction: Int
+
+    /// - Parameter revisionsPerFunction: how many are kept of each, the newest included; at least that one.
+    public init(revisionsPerFunction: Int = Limits.Control.revisionsPerFunction) {
+        self.revisionsPerFunction = min(max(1, revisionsPerFunction), Limits.Control.revisionsPerFunctionMax)
+    }
 
     /// Applies a record that was read from the log, at the start, before anything is decided.
     /// - Throws: `log_damaged`; the catalogue goes on without the record.
@@ -85,8 +90,10 @@ public struct ControlQueue: Sendable {
         return withoutActuallyEscaping(resolve) { resolve in
             let decision: ControlDecision
             do throws(ApusError) {
-                decision = try ControlDecider(catalogue: self.catalogue, now: now, resolve: resolve).decide(
-                    next.command)
+                decision = try ControlDecider(
+                    catalogue: self.catalogue, now: now, revisionsPerFunction: self.revisionsPerFunction,
+                    resolve: resolve
+                ).decide(next.command)
             } catch {
                 return .answer(next.id, .failure(error))
             }

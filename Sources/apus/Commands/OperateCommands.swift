@@ -36,7 +36,8 @@ extension Command {
             name: "rollback", summary: "return to an earlier revision of a function",
             details: """
                 The revision's code, dependencies and manifest are deployed once more, as a new generation. Triggers that both
-                have keep their positions. The newest ten revisions are kept: see `apus get revisions NAME`.
+                have keep their positions. The newest revisions are kept, ten unless `retention.revisions` says otherwise: see
+                `apus get revisions NAME`.
                 """,
             positionals: [
                 PositionalDescription(name: "NAME", summary: "the function", values: .functions),

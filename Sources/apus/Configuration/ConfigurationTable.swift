@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusLog
 internal import ApusManifest
 internal import ApusServer
+internal import ApusStore
 internal import ApusTelemetry
 
 /// Every field of `apus.yaml`, in the order of the file. A new field is one entry here: the file, `APUS_…`, `apus serve`'s options,
@@ -154,7 +155,7 @@ enum ConfigurationTable {
             default: "30d"
         ) { $0.server.retention.dead = $1.span },
         ConfigurationField(
-            "retention.revisions", .integer(1...1_000),
+            "retention.revisions", .integer(1...Int64(Limits.Control.revisionsPerFunctionMax)),
             "Revisions of each function that are kept to return to, the deployed one included.", default: "10"
         ) { $0.server.retention.revisions = Int($1.integer) },
         ConfigurationField(
@@ -179,6 +180,11 @@ enum ConfigurationTable {
             "limits.sandboxes", .integer(1...1_024), "Sandboxes, of all functions together, that may exist at once.",
             default: "256"
         ) { $0.sandboxes = Int($1.integer) },
+        ConfigurationField(
+            "limits.invocationsPerFunction", .integer(1...1_000_000),
+            "Asynchronous invocations of one function that may wait or run; above it callers get `queue_full`.",
+            default: "10000"
+        ) { $0.server.invocationsPerFunction = Int($1.integer) },
         ConfigurationField("console.enabled", .boolean, "Whether it is served.", default: "true") {
             $0.server.isConsoleEnabled = $1.isOn
         },

@@ -76,19 +76,24 @@ static void send_frame(int type, int flags, uint64_t stream, const void *payload
     gathered += HEADER + length;
 }
 
-static void send_error(int type, uint64_t stream, int class, const char *code, const char *message) {
+static void send_detailed_error(int type, uint64_t stream, int class, const char *code, const char *message, const char *detail) {
     unsigned char payload[512];
     uint16_t code_size = (uint16_t)strlen(code);
-    uint32_t message_size = (uint32_t)strlen(message), nothing = 0, delay = 0xFFFFFFFF;
+    uint32_t message_size = (uint32_t)strlen(message), detail_size = (uint32_t)strlen(detail), delay = 0xFFFFFFFF;
     memset(payload, 0, 16);
     payload[0] = (unsigned char)class;
     memcpy(payload + 2, &code_size, 2);
     memcpy(payload + 4, &message_size, 4);
-    memcpy(payload + 8, &nothing, 4);
+    memcpy(payload + 8, &detail_size, 4);
     memcpy(payload + 12, &delay, 4);
     memcpy(payload + 16, code, code_size);
     memcpy(payload + 16 + code_size, message, message_size);
-    send_frame(type, type == ITEM_RESULT ? FAILED : 0, stream, payload, 16 + code_size + message_size);
+    memcpy(payload + 16 + code_size + message_size, detail, detail_size);
+    send_frame(type, type == ITEM_RESULT ? FAILED : 0, stream, payload, 16 + code_size + message_size + detail_size);
+}
+
+static void send_error(int type, uint64_t stream, int class, const char *code, const char *message) {
+    send_detailed_error(type, stream, class, code, message, "");
 }
 
 static void build_attribute(void) {

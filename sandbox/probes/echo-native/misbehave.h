@@ -99,6 +99,17 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         fflush(stdout);
         return 0;
     }
+    if (!strcmp(mode, "say")) {
+        flush();
+        printf("said\n");
+        fflush(stdout);
+        return 0;
+    }
+    if (!strcmp(mode, "complain")) {
+        send_frame(LOG, 0, stream, "\005broken pipe", 12);
+        send_detailed_error(ERROR, stream, 0, "function_failed", "the command failed", "broken pipe");
+        return 1;
+    }
     if (!strcmp(mode, "flood")) {
         for (int i = 0; i < 100000; i++) {
             unsigned char log[64] = {1};

@@ -12,7 +12,7 @@
 // Key and attributes at their bounds, with names and a copy of the trace.
 #define TEXT_BYTES (KEY_BYTES + ATTRIBUTES_BYTES + ATTRIBUTES_MAX * 32 + 8192)
 #define HEADER_KIND 128
-#define TRACE_BYTES_MAX 256u
+#define TRACE_BYTES_MAX 1024u
 
 extern char **environ;
 
@@ -91,6 +91,33 @@ static bool is_request(const struct invocation *of) {
     return false;
 }
 
+static bool is_named(const char *name, size_t name_bytes, const char *wanted) {
+    return name_bytes == strlen(wanted) && memcmp(name, wanted, name_bytes) == 0;
+}
+
+// The header is the last hop of the trace, this attempt where it is recorded; the attribute says where the trace began, and
+// counts as the parent only where there is no header.
+static void add_trace(const struct invocation *of) {
+    const unsigned char *parent = NULL, *state = NULL;
+    size_t parent_bytes = 0, state_bytes = 0;
+    bool is_hop = false;
+    const unsigned char *at = of->input + of->key, *end = at + of->attributes;
+    for (; end - at >= 4; at += 4 + at[0] + get16(at + 2)) {
+        const char *name = (const char *)at + 4;
+        const unsigned char *value = at + 4 + at[0];
+        size_t bytes = get16(at + 2);
+        bool is_header = at[1] == HEADER_KIND;
+        if (bytes > TRACE_BYTES_MAX) continue;
+        if (is_named(name, at[0], "traceparent") && (is_header || !is_hop)) {
+            parent = value, parent_bytes = bytes, is_hop = is_header;
+        } else if (is_header && is_named(name, at[0], "tracestate")) {
+            state = value, state_bytes = bytes;
+        }
+    }
+    if (parent != NULL) add("", "TRACEPARENT", 11, parent, parent_bytes);
+    if (parent != NULL && state != NULL) add("", "TRACESTATE", 10, state, state_bytes);
+}
+
 static void add_attributes(const struct invocation *of) {
     bool has_request = is_request(of);
     const unsigned char *at = of->input + of->key, *end = at + of->attributes;
@@ -103,10 +130,8 @@ static void add_attributes(const struct invocation *of) {
         if (kind == HEADER_KIND) add_header(name, name_bytes, value, value_bytes, has_request);
         if (kind == HEADER_KIND || !is_name(name, name_bytes)) continue;
         // The key is the record's own, whatever an attribute says.
-        if (of->has_key && name_bytes == 12 && memcmp(name, "partitionkey", 12) == 0) continue;
+        if (of->has_key && is_named(name, name_bytes, "partitionkey")) continue;
         add("CE_", name, name_bytes, value, value_bytes);
-        if (name_bytes == 11 && memcmp(name, "traceparent", 11) == 0 && value_bytes <= TRACE_BYTES_MAX)
-            add("", name, name_bytes, value, value_bytes);
     }
 }
 
@@ -119,6 +144,7 @@ char **environment_for(const struct invocation *of) {
     add_text("CE_SPECVERSION", "1.0");
     if (of->has_key) add("CE_", "partitionkey", 12, of->input, of->key);
     add_attributes(of);
+    add_trace(of);
     add_text("APUS_FUNCTION", "%s", configuration.function);
     add_text("APUS_NAMESPACE", "%s", configuration.namespace);
     add_text("APUS_REVISION", "%s", configuration.revision);

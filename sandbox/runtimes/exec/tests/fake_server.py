@@ -67,6 +67,7 @@ class ExecWorker:
         self.buffer = b""
         self.logs = []
         self.stream = 0
+        self.parts = {}
         if initialize:
             self.hello = self.frame()
             assert self.hello.kind == "HELLO", self.hello
@@ -162,17 +163,16 @@ class ExecWorker:
 
     def answer(self):
         """The stream of the next final frame, and an Answer or a Failure."""
-        frame = self.frame()
-        if frame.kind == "ERROR":
-            return frame.stream, wire.Failure(frame.payload)
-        assert frame.kind == "RESULT", frame
-        raw, stream, flags = frame.payload, frame.stream, frame.flags
-        parts = [raw]
-        while flags & wire.MORE:
+        # The frames of several streams come in between each other.
+        while True:
             frame = self.frame()
-            assert frame.kind == "DATA" and frame.stream == stream, frame
-            parts.append(frame.payload)
-            flags = frame.flags
+            if frame.kind == "ERROR":
+                return frame.stream, wire.Failure(frame.payload)
+            assert frame.kind == ("DATA" if frame.stream in self.parts else "RESULT"), frame
+            self.parts.setdefault(frame.stream, []).append(frame.payload)
+            if not frame.flags & wire.MORE:
+                break
+        stream, parts = frame.stream, self.parts.pop(frame.stream)
         answer = wire.parse_block(b"".join(parts))
         assert answer.data is None or answer.size == len(answer.data), (answer.size, len(answer.data))
         return stream, answer

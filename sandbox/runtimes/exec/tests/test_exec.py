@@ -56,6 +56,16 @@ class Commands(unittest.TestCase):
             for name in lines:
                 self.assertFalse(name.startswith("CE_") and name not in wanted, name)
 
+    def test_the_trace_is_the_attempts_own_where_one_is_recorded(self):
+        with script("env") as worker:
+            pairs = [("traceparent", (128, "00-hop")), ("tracestate", (128, "a=1")), ("traceparent", "00-began")]
+            for order in (pairs, pairs[::-1]):
+                printed = worker.call(pairs=order).data.decode().splitlines()
+                for line in ("TRACEPARENT=00-hop", "TRACESTATE=a=1", "CE_TRACEPARENT=00-began"):
+                    self.assertEqual(printed.count(line), 1, line)
+            printed = worker.call(pairs=[("tracestate", (128, "a=1"))]).data.decode()
+            self.assertNotIn("TRACE", printed)
+
     def test_a_direct_invocation_names_no_topic(self):
         with script("env") as worker:
             printed = worker.call().data.decode()
