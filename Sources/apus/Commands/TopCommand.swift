@@ -1,6 +1,5 @@
 internal import ApusCore
 internal import ApusJSON
-internal import Glibc
 
 extension Command {
     static let top = Command(
@@ -107,8 +106,7 @@ private struct TopCommand {
             throw error
         }
         screen.leave()
-        // Ends as the signal would have ended it, so that whoever sent it sees so.
-        if let signal { raise(signal) }
+        if let signal { SystemScreen.end(by: signal) }
     }
 
     private func follow(_ client: APIClient, _ query: [(name: String, value: String)]) throws {

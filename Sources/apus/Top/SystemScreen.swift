@@ -33,8 +33,11 @@ final class SystemScreen: LiveScreen {
         }
         for signal in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS, SIGFPE] {
             var action = sigaction()
-            action.__sigaction_handler.sa_handler = { _ in restoreTerminal() }
-            // The second time it does what it does to any process.
+            action.__sigaction_handler.sa_handler = { number in
+                restoreTerminal()
+                raise(number)
+            }
+            // The second time, once the handler is through, it does what it does to any process.
             action.sa_flags = CInt(bitPattern: UInt32(SA_RESETHAND))
             sigaction(signal, &action, nil)
         }
@@ -80,6 +83,17 @@ final class SystemScreen: LiveScreen {
     func leave() {
         restoreTerminal()
         pthread_sigmask(SIG_SETMASK, &self.mask, nil)
+    }
+
+    /// Ends the process as a signal does that nobody takes, so that whoever sent it sees so; even where it was started with that signal
+    /// blocked or ignored. After ``leave()``.
+    static func end(by number: Int32) {
+        signal(number, SIG_DFL)
+        var one = sigset_t()
+        sigemptyset(&one)
+        sigaddset(&one, number)
+        pthread_sigmask(SIG_UNBLOCK, &one, nil)
+        raise(number)
     }
 
     private func enter() {
