@@ -15,7 +15,7 @@ enum HTTPBench {
         let floor = try HTTPBenchFloor()
         defer { floor.close() }
         let server = try HTTPBenchServer(
-            directory: options.directory, concurrency: try options.number("concurrency", default: 16),
+            directory: options.directory, concurrency: try options.number("concurrency", default: 64),
             workers: try options.number("workers", default: 1))
         defer { server.close() }
         let small = Array(#"{"text":"how quick is an answer?"}"#.utf8)

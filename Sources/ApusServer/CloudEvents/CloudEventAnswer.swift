@@ -44,7 +44,7 @@ struct CloudEventAnswer {
         if isPlain, mode == .binary { return CloudEventAnswer(contentType: type, headers: [], body: result.data) }
         let function = call.function
         let defaults = CloudEventDecoder.Defaults(
-            id: call.id.description, source: "/apus/\(function.namespace)/\(function.name)", type: "dev.apus.result")
+            id: call.identity, source: "/apus/\(function.namespace)/\(function.name)", type: "dev.apus.result")
         guard mode == .binary else {
             return Self.inJSON(CloudEventEncoder.json(result, defaults), mode)
         }

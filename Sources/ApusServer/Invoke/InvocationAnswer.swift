@@ -9,27 +9,47 @@ internal import ApusJSON
 final class InvocationAnswer: ResponseSink {
     private let exchange: HTTPExchange
     private let call: InvocationCall
-    private let headers: [(String, String)]
     private var form = StreamForm.bytes
-    /// Called once, when nothing more will come.
-    private var onOver: (() -> Void)?
+    /// Of the head of the answer that follows.
+    private var timing: AttemptTiming?
+    /// What runs for this caller, to be given up when it leaves.
+    private var running: (shard: Shard, request: RequestID)?
 
-    init(_ exchange: HTTPExchange, _ call: InvocationCall, onOver: @escaping () -> Void) {
+    private static let invocationHeader = "Apus-Invocation"
+
+    init(_ exchange: HTTPExchange, _ call: InvocationCall) {
         self.exchange = exchange
         self.call = call
-        self.headers = [("Apus-Invocation", call.id.description)] + (call.isTrigger ? ResponseHead.protection : [])
-        self.onOver = onOver
     }
 
+    /// Gives `request` up when the client leaves before the answer is complete. On the loop of both.
+    func follow(_ request: RequestID, on shard: Shard) {
+        self.running = (shard, request)
+        self.exchange.onGone = { self.abandon() }
+    }
+
+    private func abandon() {
+        if let (shard, request) = self.running { shard.abandon(request) }
+        self.running = nil
+    }
+
+    /// Nothing more will come.
     private func over() {
-        let onOver = self.onOver
-        self.onOver = nil
-        onOver?()
+        self.running = nil
+        self.exchange.onGone = nil
+    }
+
+    private var headers: [(String, String)] {
+        [(Self.invocationHeader, self.call.identity)] + (self.call.isTrigger ? ResponseHead.protection : [])
     }
 
     /// Who has no token is not told how a function is run.
-    func onTiming(_ timing: AttemptTiming) {
-        if !self.exchange.isAnswered, !self.exchange.isAnonymous { self.exchange.add(timing) }
+    func onTiming(_ timing: AttemptTiming) { if !self.exchange.isAnonymous { self.timing = timing } }
+
+    /// Before the head of an answer.
+    private func tellTiming() {
+        if let timing = self.timing, !self.exchange.isAnswered { self.exchange.add(timing) }
+        self.timing = nil
     }
 
     // MARK: whole results
@@ -50,13 +70,24 @@ final class InvocationAnswer: ResponseSink {
         guard !self.call.isTrigger, let result = PlainResult(block),
             result.isTaken(by: self.exchange.header("Accept"))
         else { return false }
-        var headers = self.headers
         guard let data = result.data else {
-            self.exchange.respond(status: 204, headers: headers)
+            self.tellTiming()
+            self.exchange.respond(status: 204, headers: self.headers)
             return true
         }
-        headers.append(("Content-Type", result.type))
-        self.exchange.respond(status: 200, headers: headers, copying: data)
+        let (name, identity) = (Self.invocationHeader, self.call.identity)
+        // In one piece, since most answers are such.
+        if let timing = self.timing {
+            self.exchange.respond(
+                status: 200,
+                headers: [
+                    (name, identity), ("Content-Type", result.type),
+                    (AttemptTiming.serverTimingHeader, timing.serverTiming), (AttemptTiming.header, timing.headerValue),
+                ], copying: data)
+        } else {
+            self.exchange.respond(
+                status: 200, headers: [(name, identity), ("Content-Type", result.type)], copying: data)
+        }
         return true
     }
 
@@ -68,6 +99,7 @@ final class InvocationAnswer: ResponseSink {
 
     private func answer(_ result: Event) throws(ApusError) {
         let head = try self.head(of: result)
+        self.tellTiming()
         let accept = AcceptHeader(self.exchange.header("Accept"))
         let message = try CloudEventAnswer.of(result, self.call, accept: accept)
         let status = head.status ?? (message.body == nil ? 204 : 200)
@@ -91,6 +123,7 @@ final class InvocationAnswer: ResponseSink {
             let head = try self.head(of: result)
             let type = HeaderValue.contentType(result["datacontenttype"])
             let accept = self.exchange.header("Accept") ?? ""
+            self.tellTiming()
             self.form = StreamForm(type, wantsEvents: accept.lowercased().contains(ServerSentEvent.mediaType))
             let headers = self.headers + head.headers.map { ($0.name, $0.value) } + self.form.headers(type)
             self.exchange.stream(status: head.status ?? 200, headers: headers)
@@ -121,6 +154,7 @@ final class InvocationAnswer: ResponseSink {
     }
 
     private func fail(_ failure: Failure) {
+        self.tellTiming()
         let problem = self.problem(failure)
         guard self.exchange.isAnswered else { return self.exchange.respond(problem, headers: self.headers) }
         // The head is out. A stream of events can say what happened; of the other forms only breaking off tells the client.

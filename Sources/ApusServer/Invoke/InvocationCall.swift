@@ -10,9 +10,18 @@ struct InvocationCall: Sendable {
         case trigger(isAnonymous: Bool)
     }
 
-    var function: ResourceName
-    var id: InvocationID
-    var way: Way
+    let function: ResourceName
+    let id: InvocationID
+    /// The id as it is written.
+    let identity: String
+    let way: Way
+
+    init(function: ResourceName, id: InvocationID, way: Way) {
+        self.function = function
+        self.id = id
+        self.identity = id.description
+        self.way = way
+    }
 
     var isTrigger: Bool { self.way != .direct }
 }

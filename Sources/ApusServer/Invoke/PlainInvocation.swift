@@ -41,18 +41,18 @@ struct PlainInvocation {
     }
 
     /// - Returns: nil for more than an event may have.
-    func block(_ id: InvocationID, body: [UInt8]) -> [UInt8]? {
+    func block(_ identity: String, body: [UInt8]) -> [UInt8]? {
         guard self.isPlain, body.count <= Limits.eventBytes - Limits.Server.plainTypeBytes - Self.attributesRoom else {
             return nil
         }
         let type = self.type.map { EventBlock.attributeHeadBytes + Self.typeName.utf8CodeUnitCount + $0.count } ?? 0
-        let attributes = EventBlock.attributeHeadBytes + 2 + 32 + Self.origin.count + type
+        let attributes = EventBlock.attributeHeadBytes + 2 + identity.utf8.count + Self.origin.count + type
         // Without a type an empty body is no data; with one it is data of no bytes.
         let isNull = body.isEmpty && self.type == nil
         var block: [UInt8] = []
         block.reserveCapacity(EventBlock.headBytes + attributes + body.count)
         EventBlock.appendHead(key: nil, attributes: attributes, data: body.count, isNull: isNull, to: &block)
-        Self.append("id", .string, id.description, to: &block)
+        Self.append("id", .string, identity, to: &block)
         block.append(contentsOf: Self.origin)
         if let type = self.type { EventBlock.appendAttribute(Self.typeName, .string, type, to: &block) }
         block.append(contentsOf: body)

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import Glibc
 
 /// A result that is data of a common media type and nothing else, where it lies.
 struct PlainResult {
@@ -7,8 +8,10 @@ struct PlainResult {
     let data: UnsafeRawBufferPointer?
 
     /// The types worth a look; each is well-formed.
-    private static let types: [String] = [
-        "application/json", "text/plain", "text/plain; charset=utf-8", "application/octet-stream",
+    private static let types: [(bytes: StaticString, text: String)] = [
+        ("application/json", "application/json"), ("text/plain", "text/plain"),
+        ("text/plain; charset=utf-8", "text/plain; charset=utf-8"),
+        ("application/octet-stream", "application/octet-stream"),
     ]
     private static let typeName: StaticString = "datacontenttype"
 
@@ -24,7 +27,8 @@ struct PlainResult {
             guard kind == Attribute.Kind.string.rawValue,
                 UnsafeRawBufferPointer(rebasing: block[name]).isEqual(to: Self.typeName)
             else { return false }
-            type = Self.types.first { UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual($0.utf8) }
+            let bytes = UnsafeRawBufferPointer(rebasing: block[value])
+            type = Self.types.first { bytes.isEqual(to: $0.bytes) }?.text
             return type != nil
         }
         guard isWhole != nil, count == 1, let type else { return nil }
@@ -41,6 +45,7 @@ struct PlainResult {
 
 extension UnsafeRawBufferPointer {
     fileprivate func isEqual(to text: StaticString) -> Bool {
-        self.elementsEqual(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        guard self.count == text.utf8CodeUnitCount, let base = self.baseAddress else { return false }
+        return memcmp(base, text.utf8Start, self.count) == 0
     }
 }

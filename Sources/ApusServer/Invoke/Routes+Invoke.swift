@@ -19,12 +19,12 @@ extension Routes {
                 function: try self.function(parameters), id: self.runtime.invocationIDs.next(), way: .direct)
             // First, so that a wrong name is told before a wrong event.
             let entry = try self.entry(call.function)
-            if let plain = PlainInvocation(exchange), let block = plain.block(call.id, body: exchange.body) {
+            if let plain = PlainInvocation(exchange), let block = plain.block(call.identity, body: exchange.body) {
                 return try self.call(call, block, isTraced: plain.isTraced, entry, exchange)
             }
             let headers = exchange.headers
             let defaults = CloudEventDecoder.Defaults(
-                id: call.id.description, source: PlainInvocation.source, type: PlainInvocation.eventType)
+                id: call.identity, source: PlainInvocation.source, type: PlainInvocation.eventType)
             let events = try CloudEventDecoder.events(headers: headers, body: exchange.body, defaults: defaults)
             guard events.count == 1 else { throw ApusError(.invalidEvent, "an invocation takes exactly one event") }
             try self.call(call, events[0], headers, exchange)
@@ -62,7 +62,7 @@ extension Routes {
         [
             Span.Attribute("faas.invoked_name", call.function.name),
             Span.Attribute("apus.namespace", call.function.namespace.name),
-            Span.Attribute("faas.invocation_id", call.id.description),
+            Span.Attribute("faas.invocation_id", call.identity),
         ]
     }
 
@@ -86,12 +86,11 @@ extension Routes {
         _ exchange: HTTPExchange
     ) {
         let target = self.server.shards[entry.shard]
-        let answer = InvocationAnswer(exchange, call) { exchange.onGone = nil }
+        let answer = InvocationAnswer(exchange, call)
         if target === self.runtime {
             let shard = self.runtime.shard
             let request = shard.invoke(entry.id, block: block, invocation: call.id, deadline: deadline, sink: answer)
-            exchange.onGone = { shard.abandon(request) }
-            return
+            return answer.follow(request, on: shard)
         }
         let sink = RelayedSink(to: answer, on: self.runtime.loop)
         let remote = RemoteRequest()

@@ -28,14 +28,20 @@ struct Operation: Sendable {
     }
 }
 
-/// An operation with what performs it.
-struct Route {
+/// An operation with what performs it. A reference, since every request passes it on.
+final class Route {
     /// What a request needs, by its head; called before its body is read.
     typealias Requiring = (HTTPExchange, RouteParameters) throws(ApusError) -> Requirement
 
     let operation: Operation
     let requiring: Requiring?
     let handler: HTTPHandler
+
+    init(operation: Operation, requiring: Requiring?, handler: @escaping HTTPHandler) {
+        self.operation = operation
+        self.requiring = requiring
+        self.handler = handler
+    }
 
     func requirement(_ exchange: HTTPExchange, _ parameters: RouteParameters) throws(ApusError) -> Requirement {
         if let requiring { return try requiring(exchange, parameters) }

@@ -14,7 +14,7 @@ import Testing
         // The type lies in the request's memory while its block is made.
         let lines = headers.map { (Array($0.name.utf8), Array($0.value.utf8)) }
         func add(_ rest: ArraySlice<([UInt8], [UInt8])>) -> [UInt8]? {
-            guard let (name, value) = rest.first else { return head.block(Self.id, body: body) }
+            guard let (name, value) = rest.first else { return head.block(Self.id.description, body: body) }
             return name.withUnsafeBytes { name in
                 value.withUnsafeBytes { value in
                     head.add(name, value)
