@@ -27,6 +27,8 @@ public struct LaunchOrder: Sendable, Equatable {
         case build = 4
         /// The worker for exec: a process for each event, of the command that INIT names.
         case exec = 5
+        /// `/usr/bin/node` with the module `apus` of `sandbox/runtimes/node`.
+        case node = 6
     }
 
     public enum Isolation: UInt32, Sendable { case standard = 0, hostile = 1 }

@@ -48,6 +48,8 @@ struct LogBudget {
     private(set) var droppedSinceLast = 0
     private(set) var droppedTotal = 0
     private(set) var lastLines: [[UInt8]] = []
+    /// V8 ended the worker, since its heap was full: the kernel never saw the bound reached.
+    private(set) var saysHeapIsFull = false
 
     /// - Returns: how many lines were dropped before this one when it may pass, nil when it is dropped.
     mutating func admit(_ lineBytes: Int, now: Timestamp) -> Int? {
@@ -72,6 +74,10 @@ struct LogBudget {
     mutating func beginAttempt() { self.bytes = 0 }
 
     mutating func remember(_ line: [UInt8]) {
+        // Its native stack, which follows, may be longer than what is kept.
+        if line.starts(with: "FATAL ERROR:".utf8) {
+            self.saysHeapIsFull = String(decoding: line, as: UTF8.self).hasSuffix("JavaScript heap out of memory")
+        }
         if self.lastLines.count == Limits.Host.lastLines { self.lastLines.removeFirst() }
         self.lastLines.append(Array(line.prefix(512)))
     }

@@ -11,6 +11,7 @@ extension DocumentChecker {
         self.checkHandler(spec, runtime)
         self.checkEnvironment(spec, runtime)
         if runtime == .exec { self.checkExec(spec) }
+        if runtime == .node { self.checkNode(spec) }
         let triggers = self.triggers(spec, namespace)
         let emits = spec["emits"].map { emits in emits.list.compactMap { self.topicName($0, namespace) } }
         let dependencies = self.dependencies(spec, runtime)
@@ -50,6 +51,7 @@ extension DocumentChecker {
                     handler.location,
                     "`\(handler.path)` is `\(shown)`, expected a module and a function such as main:embed")
             }
+        case .node: self.checkNodeHandler(handler, text)
         case .exec:
             let program = text.split(separator: " ").first ?? ""
             if program.isEmpty || program.split(separator: "/").contains("..") {
@@ -149,6 +151,7 @@ extension DocumentChecker {
         case .python3: .python
         case .native: .native
         case .exec: .exec
+        case .node: .node
         }
     }
 }

@@ -200,7 +200,7 @@ func function(_ lines: String) -> String {
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
     }
 
-    @Test(arguments: ["node", "mcp", "http"])
+    @Test(arguments: ["mcp", "http"])
     func runtimesToComeAreRefused(runtime: String) {
         let text = Samples.smallest.replacing("runtime: python3", with: "runtime: \(runtime)")
         #expect(errors(text) == ["f.yaml:4:17: `spec.runtime: \(runtime)` is not yet supported"])

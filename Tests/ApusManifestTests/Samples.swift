@@ -93,7 +93,19 @@ enum Samples {
           triggers: [{topic: words, replyTo: counts}]
         """
 
-    static let all = [Self.smallest, Self.whole, Self.native, Self.exec]
+    static let node = """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: shorten}
+        spec:
+          runtime: node
+          handler: lib/main:handle
+          concurrency: 8
+          sandbox: {profile: node}
+          triggers: [{topic: texts, replyTo: shorts}]
+        """
+
+    static let all = [Self.smallest, Self.whole, Self.native, Self.exec, Self.node]
 
     /// What fields look like that have no effect yet.
     static let later = """

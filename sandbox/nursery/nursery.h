@@ -29,13 +29,21 @@
 #define EMPTY_CHECKS_PATIENT 10
 // How long the end waits for all sandboxes, in milliseconds.
 #define SHUTDOWN_MILLISECONDS 5000
-#define TEMPLATE_COUNT 6
+#define TEMPLATE_COUNT 7
+#define NODE_ARGUMENTS 6
 
 // epoll's user data: channels from 0, then the layer job, then slots.
 #define JOB_EVENT 4095u
 #define SLOT_EVENT_BASE 4096u
 
-enum runtime { RUNTIME_PYTHON = 1, RUNTIME_NATIVE = 2, RUNTIME_FETCH = 3, RUNTIME_BUILD = 4, RUNTIME_EXEC = 5 };
+enum runtime {
+    RUNTIME_PYTHON = 1,
+    RUNTIME_NATIVE = 2,
+    RUNTIME_FETCH = 3,
+    RUNTIME_BUILD = 4,
+    RUNTIME_EXEC = 5,
+    RUNTIME_NODE = 6,
+};
 
 // A controller of control groups: where its hierarchy is and how it is spoken to.
 enum controller { CONTROLLER_MEMORY, CONTROLLER_PIDS, CONTROLLER_CPU, CONTROLLER_COUNT };
@@ -151,6 +159,15 @@ void remove_cgroups(void);
 
 // templates.c
 void make_templates(void);
+void make_folder(const char *root, const char *name);
+void write_file(const char *root, const char *name, const char *text);
+void copy_file(const char *root, const char *source, const char *name);
+void bind_read_only(const char *root, const char *source, const char *name);
+void copy_runtime(const char *root, const char *source, bool (*is_wanted)(const char *name));
+
+// node.c
+bool make_node_template(const char *root);
+void set_node_arguments(char **arguments, uint64_t memory_bytes);
 
 // launch.c: whether it makes a layer, and writes to it.
 static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETCH || runtime == RUNTIME_BUILD; }

@@ -39,6 +39,7 @@ extension Catalogue.Function {
         case .python3: .python
         case .native: .native
         case .exec: .exec
+        case .node: .node
         }
     }
 
