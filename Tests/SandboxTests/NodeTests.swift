@@ -104,6 +104,21 @@ extension SandboxTests {
             #expect(garbage.output == "1000\n", "\(garbage)")
         }
 
+        @Test("Hostile code runs without a compiler: its memory can never become executable")
+        func hostile() async throws {
+            guard let laboratory = Laboratory.shared else {
+                throw ApusError(.sandboxUnavailable, "the nursery did not start")
+            }
+            var order = laboratory.order(
+                node: "let n = 0; for (let m = 0; m < 1e6; m++) n += m % 7; console.log(n, typeof WebAssembly, /a+/.test('aa'));")
+            let standard = try await laboratory.run(order)
+            #expect(standard.output == "2999997 object true\n", "\(standard)")
+            order.isolation = .hostile
+            let hostile = try await laboratory.run(order)
+            #expect(hostile.output == "2999997 undefined true\n", "\(hostile)")
+            #expect(hostile.errors.isEmpty, "\(hostile.errors)")
+        }
+
         @Test("It starts with the least that a manifest may give it")
         func leastBounds() async throws {
             let ending = try await self.run(

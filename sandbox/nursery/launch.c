@@ -120,7 +120,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
     } else if (request->runtime == RUNTIME_NODE) {
         if (request->argument_count != 0) return "this runtime takes no arguments";
         plan->program = "/usr/bin/node";
-        set_node_arguments(node, request->memory_bytes);
+        set_node_arguments(node, request->memory_bytes, request->isolation == 1);
         plan->arguments = node;
     } else {
         own = 4;
@@ -249,6 +249,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
+        .hostile_filter = request->isolation == 1 ? &nursery.hostile_filter : NULL,
         .landlock_abi = nursery.landlock_abi,
         .may_execute = installs || request->runtime == RUNTIME_EXEC,
         .may_execute_written = installs,

@@ -133,7 +133,9 @@ bool make_node_template(const char *root) {
 
 // V8 would size its heap by the machine's memory. Kept below the sandbox's it collects in time, and what does not fit ends with
 // V8's own words about it; the quarter that is left is for what lies outside of its heap, buffers above all.
-void set_node_arguments(char **arguments, uint64_t memory_bytes) {
+// No code is made at run time where the sandbox's memory may not become executable, as it may not for hostile code: V8 then
+// interprets, and has no WebAssembly.
+void set_node_arguments(char **arguments, uint64_t memory_bytes, bool is_hostile) {
     static char old_space[64], new_space[64];
     uint64_t memory = memory_bytes / MIB;
     uint64_t heap = memory > NODE_OWN_MIB ? (memory - NODE_OWN_MIB) / 4 * 3 : 0;
@@ -143,7 +145,13 @@ void set_node_arguments(char **arguments, uint64_t memory_bytes) {
     if (young > 16) young = 16;
     snprintf(old_space, sizeof old_space, "--max-old-space-size=%llu", (unsigned long long)heap);
     snprintf(new_space, sizeof new_space, "--max-semi-space-size=%llu", (unsigned long long)young);
-    const char *const words[NODE_ARGUMENTS + 1] = {NODE, old_space, new_space, "--v8-pool-size=2",
-                                                   "--no-deprecation", "/runtime/apus/main.js", NULL};
+    const char *const words[] = {NODE, old_space, new_space, "--v8-pool-size=2", "--no-deprecation"};
+    size_t count = sizeof words / sizeof words[0];
     memcpy(arguments, words, sizeof words);
+    if (is_hostile) {
+        arguments[count++] = "--jitless";
+        arguments[count++] = "--no-expose-wasm";
+    }
+    arguments[count++] = "/runtime/apus/main.js";
+    arguments[count] = NULL;
 }
