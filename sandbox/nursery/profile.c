@@ -140,7 +140,7 @@ static void read_rules(scmp_filter_ctx context, const char *name, int depth) {
     fclose(file);
 }
 
-void load_profile(enum runtime runtime, const char *name) {
+void load_profile(unsigned runtime, const char *name) {
     scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (context == NULL) die("libseccomp refused to start");
     if (seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
