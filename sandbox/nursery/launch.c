@@ -244,6 +244,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
+        .hostile_filter = request->isolation == 1 ? &nursery.hostile_filter : NULL,
         .landlock_abi = nursery.landlock_abi,
         .may_execute = installs || request->runtime == RUNTIME_EXEC,
         .may_execute_written = installs,
@@ -291,7 +292,9 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
 }
 
 static bool start(struct slot *slot, struct confine_plan *plan, int channel, const struct nursery_request *request) {
-    bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && has_ready_zygote();
+    // Code that is not trusted at all shares nothing with a zygote's other clones.
+    bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && plan->hostile_filter == NULL &&
+                    has_ready_zygote();
     bool may_execute = true;
     int process = is_clone ? clone_from_zygote(plan, slot, &may_execute) : -1;
     if (process < 0 && may_execute) process = clone_confined(plan, slot);

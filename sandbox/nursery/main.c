@@ -179,6 +179,7 @@ static void start(int count, char **values) {
     load_profile(RUNTIME_BUILD, "build.profile");
     load_profile(RUNTIME_EXEC, "exec.profile");
     load_profile(RUNTIME_ZYGOTE, "zygote.profile");
+    load_hostile_profile();
     make_slots();
     make_zygote_memory();
     nursery.self = open_process(getpid());
