@@ -53,6 +53,7 @@ let package = Package(
         .executable(name: "nursery", targets: ["nursery"]),
         .executable(name: "exec-worker", targets: ["exec-worker"]),
         .executable(name: "echo-native", targets: ["echo-native"]),
+        .library(name: "apus-zygote", type: .dynamic, targets: ["zygote"]),
     ],
     targets: [
         system("CUV", pkgConfig: "libuv", apt: "libuv1-dev"),
@@ -131,6 +132,9 @@ let package = Package(
             cSettings: cSettings,
             linkerSettings: [.linkedLibrary("seccomp"), cOnly]
         ),
+        .target(
+            name: "zygote", path: "sandbox/zygote", cSettings: cSettings,
+            linkerSettings: [cOnly, .unsafeFlags(["-Xlinker", "--as-needed"])]),
         .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings, linkerSettings: [cOnly]),
         .executableTarget(
             name: "exec-worker", path: "sandbox/runtimes/exec", exclude: ["tests", "README.md"], cSettings: cSettings,

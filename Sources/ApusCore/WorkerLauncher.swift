@@ -43,11 +43,14 @@ public struct LaunchOrder: Sendable, Equatable {
     /// `NAME=value`, at most ``SandboxBounds/environmentBytes`` in all.
     public var environment: [String]
     public var bounds: SandboxBounds
+    /// For `python`: the worker may be the clone of a warm interpreter. It starts faster, and shares with others where its memory
+    /// lies and the seed of its hashes.
+    public var isClone: Bool
 
     public init(
         runtime: Runtime, isolation: WorkerIsolation.Level = .standard, bundle: String, layer: String = "",
         arguments: [String] = [],
-        environment: [String] = [], bounds: SandboxBounds = SandboxBounds()
+        environment: [String] = [], bounds: SandboxBounds = SandboxBounds(), isClone: Bool = false
     ) {
         self.runtime = runtime
         self.isolation = isolation
@@ -56,6 +59,7 @@ public struct LaunchOrder: Sendable, Equatable {
         self.arguments = arguments
         self.environment = environment
         self.bounds = bounds
+        self.isClone = isClone
     }
 }
 

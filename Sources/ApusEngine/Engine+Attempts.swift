@@ -13,7 +13,9 @@ extension Engine {
     public mutating func outcome(_ stream: StreamID, _ outcome: AttemptOutcome, now: Timestamp) -> Verdict {
         guard let slot = self.inFlight.find(stream) else { return .ignore }
         let attempt = self.inFlight[slot]
-        self.endAttempt(slot, returnsCredit: true, now: now)
+        let isSpent = self.workers[Int(attempt.worker)].isOneShot && !attempt.isTableRecord
+        self.endAttempt(slot, returnsCredit: !isSpent, now: now)
+        if isSpent { self.kill(attempt.worker, .spent, now: now) }
         self.workerProved(attempt.worker, attempt.work)
         var verdict = Verdict.ignore
         if attempt.state == .running {

@@ -88,6 +88,7 @@ extension Engine {
         guard self.functions[Int(function)].isRemoved, self.functions[Int(function)].workers.isEmpty else { return }
         let generation = self.functions[Int(function)].generation &+ 1
         let plan = FunctionPlan(function: self.functions[Int(function)].plan.function, generation: 0)
+        self.pooledMemory -= self.functions[Int(function)].pooledMemory
         self.functions[Int(function)] = FunctionState(generation: generation, plan: plan)
         self.freeFunctions.append(function)
     }

@@ -27,6 +27,7 @@ extension Engine {
             guard let (worker, item) = self.match(function) else { return }
             self.workers[Int(worker)].credits -= 1
             self.workers[Int(worker)].creditsInUse += 1
+            self.spend(worker, now: now)
             let dispatch = self.begin(item, worker: worker, function: function, batch: InFlight.none, now: now)
             self.place(worker, now: now)
             self.actions.append(.dispatch(dispatch))

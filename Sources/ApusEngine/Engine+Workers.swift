@@ -24,8 +24,10 @@ extension Engine {
         let place = Int(function)
         guard !self.isDraining, !self.functions[place].isRemoved, !self.functions[place].plan.isPaused else { return }
         guard self.functions[place].pool.total < self.functions[place].plan.scale.max else { return }
+        let pooled = self.functions[place].plan.reuse == .never ? self.pooled(function, now: now) : 0
         let depth = max(
-            self.functions[place].ready + self.functions[place].running, self.functions[place].isWarming ? 1 : 0)
+            self.functions[place].ready + self.functions[place].running + pooled,
+            self.functions[place].isWarming ? 1 : 0)
         guard depth > 0 || self.functions[place].plan.scale.min > 0 else { return }
         let (perWorker, scale) = (self.functions[place].perWorker, self.functions[place].plan.scale)
         let blockedUntil = self.functions[place].pool.blockedUntil
@@ -51,6 +53,7 @@ extension Engine {
         worker.function = function
         worker.revision = self.functions[Int(function)].plan.generation
         worker.idleSince = now
+        worker.isOneShot = self.functions[Int(function)].plan.reuse == .never
         self.workers[Int(slot)] = worker
         self.functions[Int(function)].workers.append(slot)
         self.functions[Int(function)].pool.started()
@@ -63,9 +66,10 @@ extension Engine {
     /// READY came; CREDIT brings what it may take.
     public mutating func workerReady(_ worker: WorkerID, now: Timestamp) {
         guard let slot = self.slot(of: worker), self.workers[Int(slot)].phase == .starting else { return }
+        let function = self.workers[Int(slot)].function
+        self.functions[Int(function)].demand.refilled(in: now - self.workers[Int(slot)].idleSince)
         self.workers[Int(slot)].phase = .ready
         self.workers[Int(slot)].idleSince = now
-        let function = self.workers[Int(slot)].function
         self.functions[Int(function)].pool.becameReady()
         self.functions[Int(function)].isWarming = false
         self.beginFeed(slot, now: now)
@@ -77,12 +81,16 @@ extension Engine {
     /// concurrency.
     public mutating func credit(_ worker: WorkerID, _ count: Int, now: Timestamp) {
         guard let slot = self.slot(of: worker), count > 0 else { return }
-        let concurrency = max(1, self.functions[Int(self.workers[Int(slot)].function)].plan.concurrency)
+        let function = self.workers[Int(slot)].function
+        let isOneShot = self.workers[Int(slot)].isOneShot
+        let concurrency = isOneShot ? 1 : max(1, self.functions[Int(function)].plan.concurrency)
         let room = concurrency - self.workers[Int(slot)].credits - self.workers[Int(slot)].creditsInUse
         self.workers[Int(slot)].credits += min(count, max(0, room))
+        self.workers[Int(slot)].isFresh = !self.workers[Int(slot)].hasCredit
         self.workers[Int(slot)].hasCredit = true
         self.place(slot, now: now)
-        self.schedule(self.workers[Int(slot)].function, now: now)
+        self.schedule(function, now: now)
+        self.workers[Int(slot)].isFresh = false
     }
 
     /// Puts the worker where its credit and its work say: among the idle, among the busy, or nowhere.
@@ -121,15 +129,18 @@ extension Engine {
     mutating func watchIdle(_ function: Int32, now: Timestamp) {
         let place = Int(function)
         let longest = self.functions[place].idle.last
-        guard longest != FunctionState.noWorker, self.functions[place].pool.hasSpare(self.functions[place].plan.scale)
-        else { return }
+        guard longest != FunctionState.noWorker else { return }
+        guard self.hasSpare(function, now: now) else {
+            if let due = self.poolMayShrink(function, now: now) { self.setTimer(.idle, of: function, due: due) }
+            return
+        }
         let due = max(now, self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle)
         self.setTimer(.idle, of: function, due: due)
     }
 
     mutating func stopIdle(_ function: Int32, now: Timestamp) {
         let place = Int(function)
-        while self.functions[place].pool.hasSpare(self.functions[place].plan.scale) {
+        while self.hasSpare(function, now: now) {
             let longest = self.functions[place].idle.last
             guard longest != FunctionState.noWorker,
                 self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle <= now

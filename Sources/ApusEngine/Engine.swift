@@ -42,6 +42,9 @@ public struct Engine {
     var isLedgerResting = false
     var hasLazyTimer = false
 
+    /// What is set aside for workers that wait ready to serve one invocation.
+    var pooledMemory = 0
+
     var isLogShort = false
     var isDraining = false
 

@@ -83,6 +83,8 @@ public enum EngineAction: Sendable, Equatable {
 
 public enum KillReason: Sendable, Hashable {
     case deadline, protocolError, tableFailed, stopTimedOut, startTimedOut, removed
+    /// It has served the one invocation that it was there for.
+    case spent
 }
 
 /// Why an attempt failed.

@@ -18,5 +18,9 @@ public struct EngineConfiguration: Sendable, Equatable {
     /// Table records under way to one worker.
     public var tableWindow = 64
 
+    /// Memory that workers which wait ready to serve one invocation may take together, by their functions' bounds. What
+    /// finds no room is started when it is needed.
+    public var pooledMemory = 4 << 30
+
     public init() {}
 }

@@ -26,6 +26,9 @@ public struct FunctionStatus: Sendable, Equatable {
     /// Failed starts in a row; no start before `blockedUntil`.
     public var startFailures = 0
     public var blockedUntil = Timestamp.zero
+    /// Invocations of a function that reuses no worker which found one ready, and those that waited for its start.
+    public var poolHits: UInt64 = 0
+    public var poolMisses: UInt64 = 0
 }
 
 /// For metrics and for people. Not on the path of an event.
@@ -57,7 +60,7 @@ extension Engine {
             workersStarting: state.pool.starting, workersReady: state.pool.ready, workersLeaving: state.pool.leaving,
             attempts: state.running, waitingRequests: state.queue.count, ready: state.ready,
             startFailures: state.pool.failures,
-            blockedUntil: state.pool.blockedUntil
+            blockedUntil: state.pool.blockedUntil, poolHits: state.demand.hits, poolMisses: state.demand.misses
         )
     }
 }

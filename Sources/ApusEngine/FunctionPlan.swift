@@ -2,6 +2,13 @@ public import ApusCore
 
 /// What the engine needs to know of one revision of a function. Names, bundles and sandboxes are the host's business.
 public struct FunctionPlan: Sendable, Equatable {
+    public enum Reuse: Sendable, Hashable {
+        /// A worker serves one invocation after the other.
+        case function
+        /// A worker serves one invocation and is killed; others wait ready for the next ones.
+        case never
+    }
+
     public var function: FunctionID
     /// Grows with every deploy; workers of an older one finish what they have and stop.
     public var generation: UInt64
@@ -13,11 +20,16 @@ public struct FunctionPlan: Sendable, Equatable {
     public var scale: ScalePlan
     public var triggers: [TriggerPlan]
     public var isPaused: Bool
+    /// With `never`, a concurrency of 1 and no batch; its triggers are no tables.
+    public var reuse: Reuse
+    /// What one worker may take.
+    public var memoryBytes: Int
 
     public init(
         function: FunctionID, generation: UInt64, timeout: TimeSpan = .seconds(30), concurrency: Int = 1,
         batch: BatchPlan? = nil,
-        scale: ScalePlan = ScalePlan(), triggers: [TriggerPlan] = [], isPaused: Bool = false
+        scale: ScalePlan = ScalePlan(), triggers: [TriggerPlan] = [], isPaused: Bool = false,
+        reuse: Reuse = .function, memoryBytes: Int = 256 << 20
     ) {
         self.function = function
         self.generation = generation
@@ -27,6 +39,8 @@ public struct FunctionPlan: Sendable, Equatable {
         self.scale = scale
         self.triggers = triggers
         self.isPaused = isPaused
+        self.reuse = reuse
+        self.memoryBytes = memoryBytes
     }
 }
 

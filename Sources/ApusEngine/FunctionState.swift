@@ -24,6 +24,9 @@ struct FunctionState {
 
     // Workers.
     var pool = WorkerPool()
+    var demand = OneShotDemand()
+    /// What is set aside for those of its workers that wait ready to serve one invocation.
+    var pooledMemory = 0
     var workers: [Int32] = []
     /// Workers with credit and nothing to do, the last used first: the others become idle for long and stop.
     var idle = WorkerList()
@@ -119,6 +122,10 @@ struct Worker {
     var hasCredit = false
     /// It finished something: the revision works.
     var isProven = false
+    /// It serves one invocation.
+    var isOneShot = false
+    /// Its first credit is being matched with what waited for it.
+    var isFresh = false
     var place = Place.nowhere
     var before = FunctionState.noWorker
     var after = FunctionState.noWorker

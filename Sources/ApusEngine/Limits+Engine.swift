@@ -21,6 +21,12 @@ extension Limits {
         public static let startFailuresBeforeRefusal = 2
         /// Growths of a function's tables that are told apart; above it work waits for a later end than it must.
         public static let tableGrowths = 1_024
+        /// The stretch of time over which the uses of workers that serve one invocation are counted.
+        public static let demandWindow: TimeSpan = .seconds(1)
+        /// The share of the newest start in the average of how long starts take: one part in this many.
+        public static let refillWeight: Int64 = 8
+        /// Workers of one function that may wait ready to serve one invocation each, whatever the demand.
+        public static let pooledWorkers = 256
         /// Attempts of a delivery that the ledger counts; further ones count as this many.
         public static let countedAttempts = 1_000_000_000
     }

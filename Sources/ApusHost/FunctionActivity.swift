@@ -55,6 +55,9 @@ public struct ActivityCounts: Sendable {
     public var succeeded: UInt64 = 0
     public var failed: UInt64 = 0
     public var deadLettered: UInt64 = 0
+    /// Invocations that found a worker of `reuse: never` ready, and those that waited for its start.
+    public var poolHits: UInt64 = 0
+    public var poolMisses: UInt64 = 0
     /// What first attempts waited for a worker, starts apart.
     public var queued = LatencyHistogram()
     /// What workers took from their order to being ready.
@@ -67,6 +70,8 @@ public struct ActivityCounts: Sendable {
         self.succeeded += other.succeeded
         self.failed += other.failed
         self.deadLettered += other.deadLettered
+        self.poolHits += other.poolHits
+        self.poolMisses += other.poolMisses
         self.queued.add(other.queued)
         self.starting.add(other.starting)
         self.running.add(other.running)

@@ -255,7 +255,11 @@ extension Shard {
     public func activity() -> [ActivitySnapshot] {
         self.activities.compactMap { id, activity in
             self.functions[id].map {
-                ActivitySnapshot(function: $0.function.name, counts: activity.counts, seconds: activity.seconds)
+                var counts = activity.counts
+                if let status = self.engine.status(of: id) {
+                    (counts.poolHits, counts.poolMisses) = (status.poolHits, status.poolMisses)
+                }
+                return ActivitySnapshot(function: $0.function.name, counts: counts, seconds: activity.seconds)
             }
         }
     }

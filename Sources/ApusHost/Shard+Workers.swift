@@ -91,6 +91,7 @@ extension Shard {
                 .startFailed, "the worker was not ready in time\(Self.quoted(channel))", detail: channel.budget.lastText
             )
         case .removed: Failure(.cancelled, "the function was removed")
+        case .spent: Failure(.workerCrashed, "the worker had served its one invocation")
         }
     }
 

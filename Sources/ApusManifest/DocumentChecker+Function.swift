@@ -17,6 +17,7 @@ extension DocumentChecker {
         let dependencies = self.dependencies(spec, runtime)
         let scale = self.scale(spec)
         let profile = self.profile(spec, runtime)
+        let reuse = self.reuse(spec, triggers.topics)
         guard let name = document["metadata"]?["name"]?.text.flatMap({ ResourceName(namespace, $0) }), let runtime,
             let handler = spec["handler"]?.text
         else { return nil }
@@ -26,7 +27,7 @@ extension DocumentChecker {
             handler: handler, source: spec["source"]?.text ?? ".", build: spec["build"]?.text,
             dependencies: dependencies,
             environment: spec["env"]?.texts ?? [:],
-            timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
+            timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0), reuse: reuse,
             batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile,
             isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard,
@@ -112,6 +113,31 @@ extension DocumentChecker {
         return FunctionManifest.Dependencies(
             file: text, resolves: dependencies["resolve"]?.boolean ?? true,
             allowsBuild: dependencies["allowBuild"]?.boolean ?? false)
+    }
+
+    /// With `never` a worker is killed after its one invocation: what only pays over many makes no sense with it.
+    private mutating func reuse(_ spec: Checked, _ triggers: [TriggerManifest]) -> FunctionManifest.Reuse {
+        guard spec["reuse"]?.text == FunctionManifest.Reuse.never.rawValue else { return .function }
+        if let batch = spec["batch"] {
+            self.checker.fail(
+                batch.location,
+                "`spec.batch` gives one sandbox several events, expected none with `reuse: never`, where each event "
+                    + "gets a sandbox of its own")
+        }
+        if let concurrency = spec["concurrency"], (concurrency.integer ?? 1) > 1 {
+            self.checker.fail(
+                concurrency.location,
+                "`spec.concurrency` gives one sandbox several events at once, expected 1 with `reuse: never`: "
+                    + "`spec.scale.max` bounds how many run at once")
+        }
+        for trigger in triggers where trigger.isTable {
+            let path = self.checker.locations.path(ofTrigger: trigger.name) ?? "spec.triggers"
+            self.checker.fail(
+                spec["triggers"]?.location,
+                "`\(path).table` would feed the whole table to each sandbox for one event, expected no table with "
+                    + "`reuse: never`")
+        }
+        return .never
     }
 
     private func batch(_ spec: Checked) -> FunctionManifest.Batch? {

@@ -7,6 +7,9 @@ public struct FunctionManifest: Sendable, Equatable {
     /// The reviewed set of system calls its sandbox allows.
     public enum Profile: String, Sendable { case python, native, exec, node }
 
+    /// Whether a worker serves many invocations, or every one gets a fresh sandbox.
+    public enum Reuse: String, Sendable { case function, never }
+
     /// What is installed into the function's layer.
     public struct Dependencies: Sendable, Equatable {
         /// The requirements file, relative to the bundle.
@@ -54,6 +57,7 @@ public struct FunctionManifest: Sendable, Equatable {
     public var timeout: TimeSpan
     /// Invocations in flight per worker.
     public var concurrency: Int
+    public var reuse: Reuse
     /// Nil when the handler takes one event at a time.
     public var batch: Batch?
     public var resources: Resources

@@ -40,7 +40,7 @@ extension FunctionManifest {
         if !self.environment.isEmpty { spec["env"] = .sorted(self.environment) }
         spec["timeout"] = .string(self.timeout.description)
         spec["concurrency"] = .number(self.concurrency)
-        spec["reuse"] = "function"
+        spec["reuse"] = .string(self.reuse.rawValue)
         if let batch = self.batch {
             spec["batch"] = ["maxSize": .number(batch.maxSize), "maxWait": .string(batch.maxWait.description)]
         }

@@ -32,7 +32,7 @@ extension Shape {
                 "concurrency", .integer(1...Int64(Limits.Manifest.concurrency)), "Invocations in flight per worker.",
                 standard: 1),
             Field(
-                "reuse", .choice([Choice("function"), Choice("never", .later)]),
+                "reuse", .choice([Choice("function"), Choice("never")]),
                 "Whether a worker serves many invocations, or every one gets a fresh sandbox.", standard: "function"),
             Field("batch", .object(Self.batch), "Give the handler a list of events."),
             Field("resources", .object(Self.resources), "Bounds of one worker.", standard: [:]),

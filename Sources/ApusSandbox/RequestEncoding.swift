@@ -18,6 +18,7 @@ struct EncodedRequest {
         self.init(NURSERY_LAUNCH, ticket: ticket)
         try EncodedRequest.check(order)
         self.head.runtime = order.runtime.rawValue
+        self.head.is_clone = order.isClone ? 1 : 0
         self.head.isolation = order.isolation.rawValue
         self.head.memory_bytes = order.bounds.memoryBytes
         self.head.scratch_bytes = order.bounds.scratchBytes

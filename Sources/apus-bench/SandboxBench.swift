@@ -3,12 +3,14 @@ internal import ApusLoop
 internal import ApusSandbox
 internal import Glibc
 
-/// How long a sandbox takes: from the decision to launch Python until the first byte of its handler's result, how many
-/// sandboxes a second can be made, and how long a kill takes until the sandbox is verified empty. Beside it a fork of
-/// the same warm interpreter without any isolation. Needs root.
+/// How long a sandbox takes. `hit`: a worker that waits ready is invoked, until its result. `miss`: one is cloned from the
+/// zygote first. `cold`: the interpreter is executed first. `reuse`: the same worker again. How many fresh sandboxes are made,
+/// used and ended in a second, what one that waits takes of memory, and how long a kill takes until the sandbox is verified
+/// empty. Beside it a fork of the same warm interpreter without any isolation. Needs root.
 enum SandboxBench {
     /// Sandboxes that are being made at once while the rate is measured.
     static let inFlight = 8
+    private static let warmUps = 40
 
     static func run(_ options: BenchOptions) throws -> BenchReport {
         let launches = try options.number("launches", default: 40)
@@ -20,30 +22,63 @@ enum SandboxBench {
         var cold = Figure("cold_p50", unit: "us")
         var native = Figure("native_cold_p50", unit: "us")
         var hello = Figure("hello_p50", unit: "us")
-        var rate = Figure("create_rate", unit: "1/s")
+        var rate = Figure("native_create_rate", unit: "1/s")
         var kill = Figure("kill_p99", unit: "us")
         // The first launch makes the slot's control groups and faults the interpreter in.
         _ = try site.coldStart()
+        // The zygote gets the time that the warm interpreter of the floor had.
+        for _ in 0..<self.warmUps { _ = try site.coldStart(isClone: true) }
+        var hit = Figure("hit_p50", unit: "us")
+        var hitSlow = Figure("hit_p99", unit: "us")
+        var miss = Figure("miss_p50", unit: "us")
+        var reuse = Figure("reuse_p50", unit: "us")
+        var idle = Figure("idle_private", unit: "bytes")
+        var fresh = Figure("create_rate", unit: "1/s")
+        var bwrap = Figure("bwrap_p50", unit: "us")
+        let hasBubblewrap = SandboxBenchBubblewrap.isInstalled
         for _ in 0..<options.rounds {
             var floors: [Double] = []
             var colds: [Double] = []
             var hellos: [Double] = []
             var kills: [Double] = []
+            var misses: [Double] = []
+            var hits: [Double] = []
+            var wrapped: [Double] = []
             for _ in 0..<launches {
                 floors.append(try floor.forkToFirstByte())
                 let start = try site.coldStart()
                 colds.append(start.result)
                 hellos.append(start.hello)
-                kills.append(start.kill)
+                let clone = try site.coldStart(isClone: true)
+                misses.append(clone.result)
+                let ready = try site.invokeReady()
+                hits += ready.calls
+                kills += [start.kill, clone.kill, ready.kill]
+                if hasBubblewrap { wrapped.append(try SandboxBenchBubblewrap.run()) }
             }
             let base = percentile(50, of: floors)
             cold.add(percentile(50, of: colds), floor: base)
             hello.add(percentile(50, of: hellos), floor: base)
             kill.add(percentile(99, of: kills))
+            hit.add(percentile(50, of: hits), floor: base)
+            hitSlow.add(percentile(99, of: hits), floor: base)
+            miss.add(percentile(50, of: misses), floor: base)
+            let again = try site.invokeReady(calls: launches + 10).calls.dropFirst(10)
+            reuse.add(percentile(50, of: Array(again)), floor: base)
+            idle.add(try site.idlePrivate(self.inFlight))
+            fresh.add(try site.freshRate(creations, inFlight: self.inFlight))
+            if hasBubblewrap { bwrap.add(percentile(50, of: wrapped), floor: base) }
             native.add(percentile(50, of: try (0..<launches).map { _ in try site.runNative() }), floor: base)
             rate.add(try site.createRate(creations, inFlight: self.inFlight))
         }
-        return BenchReport("sandbox", [cold, hello, native, rate, kill])
+        var figures = [hit, hitSlow, miss, reuse, cold, hello, native, fresh, rate, idle, kill]
+        if hasBubblewrap {
+            figures.append(bwrap)
+        } else {
+            let text = Array("bwrap_p50 is left out: bwrap is not installed\n".utf8)
+            _ = write(STDERR_FILENO, text, text.count)
+        }
+        return BenchReport("sandbox", figures)
     }
 }
 

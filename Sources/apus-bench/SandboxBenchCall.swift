@@ -51,31 +51,41 @@ final class SandboxBenchCall {
         switch type {
         case .hello:
             self.times.hello = self.elapsed
-            let text =
-                #"{"function":"bench","namespace":"default","revision":"0","handler":"main:echo","concurrency":1,"#
-                + #""batch":null,"timeoutMicroseconds":30000000,"triggers":[],"emits":[],"path":"/function","#
-                + #""layer":null,"weights":null}"#
-            self.send(.initialize, stream: 0, Array(text.utf8))
+            self.send(.initialize, stream: 0, Self.initialization)
         case .credit:
-            let invocation = InvocationID(high: 1, low: 1)
-            let head = InvokeHead(
-                attempt: 1, trigger: InvokeHead.direct, partition: 0, offset: -1, invocation: invocation)
-            var payload = [UInt8](repeating: 0, count: InvokeHead.byteCount)
-            payload.withUnsafeMutableBytes { if let base = $0.baseAddress { head.write(to: base) } }
-            let event = Event(
-                attributes: [Attribute("datacontenttype", "application/json")], data: Array(#"{"x":1}"#.utf8))
-            EventBlock.append(event, to: &payload)
-            self.send(.invoke, stream: 1, payload)
+            self.send(.invoke, stream: 1, Self.invocation)
         case .ready, .log: break
         default: self.end(nil)
         }
     }
 
-    private func send(_ type: FrameType, stream: UInt64, _ payload: [UInt8]) {
+    /// The payload of INIT.
+    static let initialization = Array(
+        (#"{"function":"bench","namespace":"default","revision":"0","handler":"main:echo","concurrency":1,"#
+            + #""batch":null,"timeoutMicroseconds":30000000,"triggers":[],"emits":[],"path":"/function","#
+            + #""layer":null,"weights":null}"#).utf8)
+
+    /// The payload of INVOKE: an event with a few bytes of JSON.
+    static let invocation: [UInt8] = {
+        let head = InvokeHead(
+            attempt: 1, trigger: InvokeHead.direct, partition: 0, offset: -1, invocation: InvocationID(high: 1, low: 1))
+        var payload = [UInt8](repeating: 0, count: InvokeHead.byteCount)
+        payload.withUnsafeMutableBytes { if let base = $0.baseAddress { head.write(to: base) } }
+        let event = Event(
+            attributes: [Attribute("datacontenttype", "application/json")], data: Array(#"{"x":1}"#.utf8))
+        EventBlock.append(event, to: &payload)
+        return payload
+    }()
+
+    static func frame(_ type: FrameType, stream: UInt64, _ payload: [UInt8]) -> [UInt8] {
         var bytes: [UInt8] = []
         let deadline = type == .invoke ? Timestamp(microseconds: .max) : .zero
         FrameHeader(type, stream: stream, deadline: deadline, length: payload.count).append(to: &bytes)
-        bytes += payload
+        return bytes + payload
+    }
+
+    private func send(_ type: FrameType, stream: UInt64, _ payload: [UInt8]) {
+        let bytes = Self.frame(type, stream: stream, payload)
         if write(self.worker.toWorker, bytes, bytes.count) != bytes.count { self.end(nil) }
     }
 

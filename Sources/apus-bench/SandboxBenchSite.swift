@@ -21,9 +21,9 @@ final class SandboxBenchSite: @unchecked Sendable {
     let function: String
     private let folder: String
     private let nursery: Nursery
-    private let loop = EventLoop()
-    private var client: NurseryClient?
-    private var exits: [UInt64: () -> Void] = [:]
+    let loop = EventLoop()
+    var client: NurseryClient?
+    var exits: [UInt64: () -> Void] = [:]
 
     init(directory: String) throws {
         var template = Array("\(directory)/apus-bench-XXXXXX".utf8CString)
@@ -73,10 +73,10 @@ final class SandboxBenchSite: @unchecked Sendable {
     // MARK: figures
 
     /// Launches Python, invokes its handler once, kills it.
-    func coldStart() throws -> ColdStart {
+    func coldStart(isClone: Bool = false) throws -> ColdStart {
         try self.onLoop { done in
             guard let client = self.client else { return }
-            let order = LaunchOrder(runtime: .python, bundle: Self.bundle)
+            let order = LaunchOrder(runtime: .python, bundle: Self.bundle, isClone: isClone)
             let start = nanoseconds()
             client.launch(order) { result in
                 switch result {
@@ -148,7 +148,7 @@ final class SandboxBenchSite: @unchecked Sendable {
     // MARK: helpers
 
     /// Runs on the loop and waits for the answer.
-    private func onLoop<Value: Sendable>(
+    func onLoop<Value: Sendable>(
         _ body: @escaping @Sendable (@escaping @Sendable (Result<Value, any Error>) -> Void) -> Void
     ) throws -> Value {
         let answer = SandboxBenchAnswer<Value>()

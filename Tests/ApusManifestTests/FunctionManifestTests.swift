@@ -190,14 +190,32 @@ func function(_ lines: String) -> String {
     @Test func whatHasNoEffectYetIsRefusedByName() {
         let found = errors(Samples.later)
         let expected = [
-            "7:3: `spec.secrets`", "8:3: `spec.weights`", "9:10: `spec.reuse: never`",
-            "11:5: `spec.resources.hostMemory`",
-            "12:5: `spec.resources.gpu`", "13:11: `spec.scale.weight`",
-            "15:5: `spec.sandbox.network`", "18:16: `spec.triggers[0].filter.sql`",
-            "19:17: `spec.triggers[0].delivery: exactly-once`",
-            "20:7: `spec.triggers[0].dedup`", "22:3: `spec.tool`",
+            "7:3: `spec.secrets`", "8:3: `spec.weights`", "10:5: `spec.resources.hostMemory`",
+            "11:5: `spec.resources.gpu`", "12:11: `spec.scale.weight`",
+            "14:5: `spec.sandbox.network`", "17:16: `spec.triggers[0].filter.sql`",
+            "18:17: `spec.triggers[0].delivery: exactly-once`",
+            "19:7: `spec.triggers[0].dedup`", "21:3: `spec.tool`",
         ]
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
+    }
+
+    @Test func aSandboxForEachEventIsReadAndWritten() throws {
+        let manifests = try Manifest.parse(function("reuse: never"), file: "f.yaml")
+        guard let manifest = manifests.first, case .function(let read) = manifest else {
+            Issue.record("no function")
+            return
+        }
+        #expect(read.reuse == .never)
+        #expect(try Manifest(json: manifest.toJSON()) == manifest)
+    }
+
+    @Test func whatPaysOnlyOverManyEventsIsRefusedWithASandboxForEach() {
+        #expect(errors(function("reuse: never\nbatch: {maxSize: 1}")).contains { $0.contains("a sandbox of its own") })
+        #expect(errors(function("reuse: never\nconcurrency: 2")).contains { $0.contains("`spec.scale.max`") })
+        #expect(errors(function("reuse: never\nconcurrency: 1")) == [])
+        let table = function("reuse: never\ntriggers: [{topic: settings, table: true}]")
+        #expect(errors(table).contains { $0.contains("`spec.triggers[0].table`") && $0.contains("each sandbox") })
+        #expect(errors(table.replacing("reuse: never", with: "reuse: function")) == [])
     }
 
     @Test(arguments: ["mcp", "http"])

@@ -163,10 +163,10 @@ import Testing
                 return error.asApusError.code
             }
         }
-        #expect(code(function("reuse: never")) == .notYetSupported)
+        #expect(code(function("scale: {weight: 2}")) == .notYetSupported)
         #expect(code(function("emits: [apus.x]")) == .reservedName)
-        #expect(code(function("reuse: never\nemits: [apus.x]")) == .reservedName)
-        #expect(code(function("reuse: never\ntimeot: 3")) == .manifestInvalid)
+        #expect(code(function("scale: {weight: 2}\nemits: [apus.x]")) == .reservedName)
+        #expect(code(function("scale: {weight: 2}\ntimeot: 3")) == .manifestInvalid)
     }
 
     @Test func theSameThingTwiceIsRefused() throws {

@@ -117,7 +117,6 @@ enum Samples {
           handler: main:embed
           secrets: [EMBED_TOKEN]
           weights: [{name: minilm, file: model.safetensors, sha256: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", size: 91Mi}]
-          reuse: never
           resources:
             hostMemory: 1Gi
             gpu: {memory: 8Gi, residue: 0, count: 1, kind: any}

@@ -81,6 +81,29 @@ struct ProfileTests {
         #expect(Self.tripWires.isSubset(of: killed))
     }
 
+    @Test("The zygote may mount what its clones need, and nothing else that a function may not")
+    func zygoteAllowsItsStepsOnly() throws {
+        let rules = try Self.rules(of: "zygote.profile")
+        let steps: Set<String> = [
+            "mount", "umount2", "pivot_root", "move_mount", "unshare", "clone3", "keyctl", "capset", "seccomp",
+        ]
+        let allowed = Set(rules.filter { $0.action == "allow" }.flatMap(\.calls))
+        #expect(allowed.intersection(Self.tripWires.union(Self.refused)) == steps)
+        #expect(
+            rules.filter { $0.action == "allow" && !$0.calls.isEmpty && $0.isConditional }.flatMap(\.calls).sorted()
+                == ["execveat", "keyctl", "unshare"])
+        let killed = Set(rules.filter { $0.action == "kill" && !$0.isConditional }.flatMap(\.calls))
+        #expect(Self.tripWires.subtracting(steps).isSubset(of: killed))
+        #expect(allowed.isDisjoint(with: ["socket", "connect", "bind", "listen", "execve", "ptrace"]))
+    }
+
+    @Test("What a function on Python may call, its zygote may: the clone keeps both filters")
+    func zygoteAllowsWhatItsClonesNeed() throws {
+        let zygote = Set(try Self.rules(of: "zygote.profile").filter { $0.action == "allow" }.flatMap(\.calls))
+        let python = Set(try Self.rules(of: "python.profile").filter { $0.action == "allow" }.flatMap(\.calls))
+        #expect(python.subtracting(zygote).isEmpty)
+    }
+
     @Test("The check notices an allowed trip-wire")
     func noticesTripWire() {
         let rules = [Rule(action: "allow", calls: ["read", "mount"], isConditional: true, place: "x:1")]
@@ -89,7 +112,9 @@ struct ProfileTests {
 
     @Test(
         "Every rule says its reason",
-        arguments: profiles + ["core.list", "network.list", "no-network.list", "exec-once.list", "programs.list"])
+        arguments: profiles + [
+            "zygote.profile", "core.list", "network.list", "no-network.list", "exec-once.list", "programs.list",
+        ])
     func everyRuleHasAReason(_ name: String) throws {
         for (index, line) in try Self.lines(of: name).enumerated()
         where !line.isEmpty && !line.hasPrefix("#") && !line.hasPrefix("include ") {

@@ -131,13 +131,21 @@ static void open_program(const struct confine_plan *plan) {
     MUST(page != MAP_FAILED);
 }
 
+static void close_all_but_program(const struct confine_plan *plan, unsigned first) {
+    if (plan->program == NULL) {
+        MUST(close_descriptors(first, ~0U, 0) == 0);
+        return;
+    }
+    MUST(close_descriptors(first, CONFINE_PROGRAM_DESCRIPTOR - 1, 0) == 0);
+    MUST(close_descriptors(CONFINE_PROGRAM_DESCRIPTOR + 1, ~0U, 0) == 0);
+}
+
 // Everything else of the nursery goes before the descriptor limit comes: a busy nursery has more of them than a sandbox
 // may have, and the steps below could open nothing.
 static void drop_descriptors(const struct confine_plan *plan) {
     MUST(plan->parent > CONFINE_PARENT_DESCRIPTOR);
     MUST(dup3(plan->parent, CONFINE_PARENT_DESCRIPTOR, O_CLOEXEC) == CONFINE_PARENT_DESCRIPTOR);
-    MUST(close_descriptors(CONFINE_PARENT_DESCRIPTOR + 1, CONFINE_PROGRAM_DESCRIPTOR - 1, 0) == 0);
-    MUST(close_descriptors(CONFINE_PROGRAM_DESCRIPTOR + 1, ~0U, 0) == 0);
+    close_all_but_program(plan, CONFINE_PARENT_DESCRIPTOR + 1);
 }
 
 // An open file of its own, on the root's read-only mount: what all sandboxes share, they could signal each other with.
@@ -259,7 +267,9 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     allow_path(plan, ruleset, "/lib/ld-linux-aarch64.so.1", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
     struct landlock_path_beneath_attr own = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | execute,
                                              .parent_fd = CONFINE_PROGRAM_DESCRIPTOR};
-    MUST(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &own, 0) == 0);
+    // A clone of a zygote executes nothing at all.
+    if (plan->program != NULL)
+        MUST(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &own, 0) == 0);
     uint32_t flags = plan->landlock_abi >= 7 ? LANDLOCK_RESTRICT_LOG_NEW_EXEC_ON : 0;
     MUST(syscall(SYS_landlock_restrict_self, ruleset, flags) == 0);
     close(ruleset);
@@ -272,7 +282,8 @@ static void distrust_speculation(void) {
     prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0);
 }
 
-void confine(const struct confine_plan *plan) {
+// All that is done before the filter, for whoever is to be a sandbox.
+static void take_steps(const struct confine_plan *plan) {
     // First, so that nothing below can be confused with a descriptor the program is given.
     STEP(CONFINE_DESCRIPTORS);
     take_descriptors(plan);
@@ -286,7 +297,8 @@ void confine(const struct confine_plan *plan) {
         if (plan->cgroups[index] >= 0) MUST(write_all(plan->cgroups[index], "0"));
     }
     // A server that is protected from the host's out-of-memory killer must not hand that on: a sandbox goes first.
-    prefer_for_out_of_memory(plan);
+    // A clone has it from its zygote, and no /proc to write it in.
+    if (plan->program != NULL) prefer_for_out_of_memory(plan);
     // After joining: the namespace's root is where the process is now, so that it sees itself at "/".
     STEP(CONFINE_CGROUP_NAMESPACE);
     MUST(unshare(CLONE_NEWCGROUP) == 0);
@@ -323,7 +335,7 @@ void confine(const struct confine_plan *plan) {
     // In the new root, before the descriptor limit (its number is above it) and before the capability to map page zero
     // goes.
     STEP(CONFINE_PROGRAM);
-    open_program(plan);
+    if (plan->program != NULL) open_program(plan);
     STEP(CONFINE_CLOSE);
     drop_descriptors(plan);
     STEP(CONFINE_LIMITS);
@@ -352,8 +364,7 @@ void confine(const struct confine_plan *plan) {
     restrict_with_landlock(plan);
     // What only the steps above needed. The program's descriptor closes itself when it is executed.
     STEP(CONFINE_CLOSE);
-    MUST(close_descriptors(6, CONFINE_PROGRAM_DESCRIPTOR - 1, 0) == 0);
-    MUST(close_descriptors(CONFINE_PROGRAM_DESCRIPTOR + 1, ~0U, 0) == 0);
+    close_all_but_program(plan, CONFINE_PARENT_DESCRIPTOR);
     // Needs no_new_privs and seccomp(2), which the runtime's own filter takes away.
     STEP(CONFINE_HOSTILE);
     if (plan->hostile_filter != NULL) {
@@ -365,7 +376,67 @@ void confine(const struct confine_plan *plan) {
     STEP(CONFINE_SECCOMP);
     MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
     STEP(CONFINE_EXEC);
+}
+
+static void execute(const struct confine_plan *plan) __attribute__((noreturn));
+static void execute(const struct confine_plan *plan) {
     syscall(SYS_execveat, CONFINE_PROGRAM_DESCRIPTOR, (char *)CONFINE_EMPTY_PATH, plan->arguments, plan->environment,
             AT_EMPTY_PATH);
     fail(plan, errno);
+}
+
+void confine(const struct confine_plan *plan) {
+    take_steps(plan);
+    execute(plan);
+}
+
+void confine_clone(const struct confine_plan *plan) { take_steps(plan); }
+
+// What making namespaces and mounts, changing the user and dropping the rest takes, and nothing else.
+static int is_needed_to_clone(int capability) {
+    return capability == CAP_SYS_ADMIN || capability == CAP_SETUID || capability == CAP_SETGID ||
+           capability == CAP_SETPCAP;
+}
+
+void confine_zygote(const struct confine_plan *plan) {
+    STEP(CONFINE_DESCRIPTORS);
+    take_descriptors(plan);
+    STEP(CONFINE_SIGNALS);
+    reset_signals(plan);
+    // Its clones inherit it; while the host's /proc is there.
+    STEP(CONFINE_CGROUP);
+    prefer_for_out_of_memory(plan);
+    // The clones' root inside its own, before its own: a process can only take a root that is a mount below its old one.
+    STEP(CONFINE_TEMPLATE);
+    MUST(chdir(plan->template_path) == 0);
+    MUST(mount(".", &CONFINE_CLONE_ROOT[1], NULL, MS_BIND | MS_REC, NULL) == 0);
+    STEP(CONFINE_PIVOT);
+    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
+    MUST(umount2(".", MNT_DETACH) == 0);
+    MUST(chdir("/") == 0);
+    // While the capability to map page zero is there.
+    STEP(CONFINE_PROGRAM);
+    open_program(plan);
+    STEP(CONFINE_CLOSE);
+    drop_descriptors(plan);
+    MUST(fcntl(CONFINE_ZYGOTE_PARENT, F_SETFD, 0) == 0);
+    STEP(CONFINE_LIMITS);
+    const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
+    if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
+    // It stays root, whose program gets what the bounding set holds.
+    STEP(CONFINE_BOUNDING_SET);
+    for (int capability = 0; capability < 64; capability++) {
+        if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) < 0) break;
+        if (!is_needed_to_clone(capability)) MUST(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0);
+    }
+    MUST(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0);
+    STEP(CONFINE_PARENT);
+    bind_to_parent(plan);
+    STEP(CONFINE_NO_NEW_PRIVILEGES);
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    // No Landlock: it would forbid the mounts of its clones.
+    STEP(CONFINE_SECCOMP);
+    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
+    STEP(CONFINE_EXEC);
+    execute(plan);
 }

@@ -81,7 +81,8 @@ struct confine_plan {
     uint32_t open_files;
     uint32_t processes;
     mode_t mask;
-    // Absolute, in the new root; or beneath /function when in_function is set.
+    // Absolute, in the new root; or beneath /function when in_function is set. NULL for a clone of a zygote, which has
+    // its program already.
     const char *program;
     int in_function;
     char *const *arguments;
@@ -103,5 +104,21 @@ struct confine_plan {
 
 // Runs in the clone, never returns: executes the program, or notes the failed step and exits with 100.
 void confine(const struct confine_plan *plan) __attribute__((noreturn));
+
+// The same steps in the clone of a zygote, which returns from here as a sandboxed process instead of executing one.
+void confine_clone(const struct confine_plan *plan);
+
+// Where a zygote's root holds the one that its clones take: an empty folder of every template.
+#define CONFINE_CLONE_ROOT "/out"
+// Descriptors of a zygote: its channel to the nursery, the statuses of all slots, the filter of its clones, a pidfd of
+// the nursery.
+#define CONFINE_ZYGOTE_CHANNEL 3
+#define CONFINE_ZYGOTE_STATUS 4
+#define CONFINE_ZYGOTE_FILTER 5
+#define CONFINE_ZYGOTE_PARENT 6
+
+// Runs in the process that is to be a zygote: a mount namespace and a filter of its own, no network, the four
+// capabilities that confine_clone needs. Executes the program or exits with 100.
+void confine_zygote(const struct confine_plan *plan) __attribute__((noreturn));
 
 const char *confine_stage_name(unsigned stage);

@@ -140,6 +140,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
 static const char *check_bounds(const struct nursery_request *request) {
     if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_NODE) return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
+    if (request->is_clone > 1) return "a launch is a clone or not";
     if (!is_hash(request->bundle)) return "the bundle is no content hash";
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
     if (is_install(request->runtime) && request->layer[0] == 0) return "this runtime needs a layer to write to";
@@ -296,14 +297,19 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
     return result < 0 ? -1 : process;
 }
 
-static bool start(struct slot *slot, const struct confine_plan *plan, int channel, uint64_t ticket) {
-    int process = clone_confined(plan, slot);
+static bool start(struct slot *slot, struct confine_plan *plan, int channel, const struct nursery_request *request) {
+    // Code that is not trusted at all shares nothing with a zygote's other clones.
+    bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && plan->hostile_filter == NULL &&
+                    has_ready_zygote();
+    bool may_execute = true;
+    int process = is_clone ? clone_from_zygote(plan, slot, &may_execute) : -1;
+    if (process < 0 && may_execute) process = clone_confined(plan, slot);
     if (process < 0) return false;
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = SLOT_EVENT_BASE + (uint64_t)slot->index};
     epoll_ctl(nursery.epoll, EPOLL_CTL_ADD, process, &event);
     slot->process = process;
     slot->channel = channel;
-    slot->ticket = ticket;
+    slot->ticket = request->ticket;
     slot->state = SLOT_RUNNING;
     slot->checks = 0;
     memset(&slot->exit, 0, sizeof slot->exit);
@@ -324,7 +330,7 @@ static const char *launch_in(struct slot *slot, int channel, const struct nurser
     const int standard[6] = {nursery.null,     pipes->worker[3], pipes->worker[4],
                              pipes->worker[0], pipes->worker[1], pipes->worker[2]};
     memcpy(plan->standard, standard, sizeof standard);
-    return start(slot, plan, channel, request->ticket) ? NULL : "clone";
+    return start(slot, plan, channel, request) ? NULL : "clone";
 }
 
 void launch(int channel, const struct nursery_request *request, const char *strings) {

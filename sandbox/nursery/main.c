@@ -111,8 +111,12 @@ static void arrange_descriptors(void) {
 }
 
 static void make_slots(void) {
-    size_t bytes = sizeof(struct confine_status) * nursery.slot_count;
-    struct confine_status *status = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t bytes = sizeof(struct confine_status) * (nursery.slot_count + ZYGOTES_MAX);
+    nursery.status_memory = memfd_create("status", MFD_CLOEXEC);
+    if (nursery.status_memory < 0 || ftruncate(nursery.status_memory, (off_t)bytes) != 0)
+        die("no memory file for %u slots", nursery.slot_count);
+    struct confine_status *status = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, nursery.status_memory, 0);
+    nursery.statuses = status;
     nursery.job.result =
         mmap(NULL, sizeof(struct nursery_event), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (status == MAP_FAILED || nursery.job.result == MAP_FAILED) die("no memory for %u slots", nursery.slot_count);
@@ -175,8 +179,10 @@ static void start(int count, char **values) {
     load_profile(RUNTIME_BUILD, "build.profile");
     load_profile(RUNTIME_EXEC, "exec.profile");
     load_profile(RUNTIME_NODE, "node.profile");
+    load_profile(RUNTIME_ZYGOTE, "zygote.profile");
     load_hostile_profile();
     make_slots();
+    make_zygote_memory();
     nursery.self = open_process(getpid());
     nursery.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (nursery.self < 0 || nursery.epoll < 0) die("this kernel is too old: 5.12 or newer is needed");
@@ -196,6 +202,8 @@ static void turn(int timeout) {
         uint64_t what = events[index].data.u64;
         if (what >= SLOT_EVENT_BASE) {
             reap(&nursery.slots[what - SLOT_EVENT_BASE]);
+        } else if (what >= ZYGOTE_EVENT_BASE && what < ZYGOTE_EVENT_BASE + 2 * ZYGOTES_MAX) {
+            zygote_event((unsigned)(what - ZYGOTE_EVENT_BASE));
         } else if (what == JOB_EVENT) {
             finish_layer_job();
         } else if (nursery.channels[what].is_open) {
@@ -220,9 +228,11 @@ int main(int count, char **values) {
         answer(index, &ready, NULL, 0);
         watch_channel(index);
     }
+    prepare_zygote();
     while (is_any_channel_open()) turn(check_emptying() ? 1 : -1);
     // The server is gone: kill_channel has ended everything; wait for it, so that the cgroups can go too.
     kill_layer_job();
+    end_zygotes();
     int64_t deadline = milliseconds() + SHUTDOWN_MILLISECONDS;
     while ((!all_slots_free() || nursery.job.process >= 0) && milliseconds() < deadline) {
         check_emptying();

@@ -32,10 +32,25 @@
 #define SHUTDOWN_MILLISECONDS 5000
 #define TEMPLATE_COUNT 7
 #define NODE_ARGUMENTS 8
+// The one in use and the one that is to replace it.
+#define ZYGOTES_MAX 2
+// What its clones share of a zygote (where memory lies, the seed of hashes) is shared by no more of them, and no longer.
+// The next one is started before, so that it is ready in time.
+#define ZYGOTE_CLONES_MAX 1000u
+#define ZYGOTE_CLONES_RENEWED 700u
+#define ZYGOTE_SECONDS_MAX 600
+#define ZYGOTE_SECONDS_RENEWED 540
+// Zygotes that may fail to start in a row before no further one is tried.
+#define ZYGOTE_FAILURES_MAX 3
+// How long the nursery waits for a clone. It takes a millisecond.
+#define ZYGOTE_ANSWER_MILLISECONDS 1000
+// A runtime that no request names: the filter of zygotes.
+#define RUNTIME_ZYGOTE 0
 
 // epoll's user data: channels from 0, then the layer job, then slots.
 #define JOB_EVENT 4095u
 #define SLOT_EVENT_BASE 4096u
+#define ZYGOTE_EVENT_BASE 4000u
 
 enum runtime {
     RUNTIME_PYTHON = 1,
@@ -94,6 +109,15 @@ struct channel {
     uint32_t watched;
 };
 
+// A warm interpreter. Its pidfd and its channel, -1 for none.
+struct zygote {
+    int process;
+    int channel;
+    bool is_ready;
+    uint32_t clones;
+    int64_t born;
+};
+
 // The one long job at a time that walks a layer, in a process of its own.
 struct job {
     int process;
@@ -116,6 +140,16 @@ struct nursery {
     uint32_t slot_count;
     struct slot slots[SLOTS_MAX];
     struct job job;
+    // The statuses of all slots and, behind them, of the zygotes; in a memory file, for zygotes.
+    struct confine_status *statuses;
+    int status_memory;
+    struct zygote zygotes[ZYGOTES_MAX];
+    // The one in use, -1 for none.
+    int zygote;
+    uint32_t zygote_failures;
+    bool has_zygote;
+    bool is_ending;
+    int clone_filter;
     uint32_t uid_base;
     uid_t server_uid;
     gid_t server_gid;
@@ -177,7 +211,7 @@ void set_node_arguments(char **arguments, uint64_t memory_bytes, bool is_hostile
 static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETCH || runtime == RUNTIME_BUILD; }
 
 // profile.c
-void load_profile(enum runtime runtime, const char *name);
+void load_profile(unsigned runtime, const char *name);
 void load_hostile_profile(void);
 
 // launch.c
@@ -195,6 +229,14 @@ void finish_layer_job(void);
 void report_layer_job(int channel);
 void kill_layer_job(void);
 int open_partial_layer(const char *layer);
+
+// zygote.c
+void make_zygote_memory(void);
+void prepare_zygote(void);
+void zygote_event(unsigned event);
+void end_zygotes(void);
+bool has_ready_zygote(void);
+int clone_from_zygote(const struct confine_plan *plan, struct slot *slot, bool *may_execute);
 
 // channel.c
 void read_channel(int channel);

@@ -166,7 +166,7 @@ static void compile(const char *name, uint32_t standard, struct sock_filter *ins
     filter->len = (unsigned short)((size_t)length / sizeof(struct sock_filter));
 }
 
-void load_profile(enum runtime runtime, const char *name) {
+void load_profile(unsigned runtime, const char *name) {
     compile(name, SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[runtime], FILTER_INSTRUCTIONS_MAX,
             &nursery.filter[runtime]);
 }

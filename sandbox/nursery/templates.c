@@ -192,19 +192,32 @@ static bool is_python(const char *name) {
     return length >= 4 && strcmp(name + length - 3, ".py") == 0;
 }
 
-// The worker for exec: where an installation has it, or beside the nursery, as in a folder of builds.
+// A file beside the nursery, as in a folder of builds.
+static bool find_beside(const char *name, char *path, size_t size) {
+    char own[PATH_BYTES + 1];
+    ssize_t length = readlink("/proc/self/exe", own, PATH_BYTES);
+    if (length <= 0) return false;
+    own[length] = 0;
+    char *slash = strrchr(own, '/');
+    if (slash == NULL) return false;
+    *slash = 0;
+    snprintf(path, size, "%s/%s", own, name);
+    return access(path, R_OK) == 0;
+}
+
+// What makes a warm interpreter a zygote. Without it every worker executes the interpreter.
+static bool copy_zygote(const char *root) {
+    char source[PATH_BYTES + 64];
+    if (!find_beside("libapus-zygote.so", source, sizeof source)) return false;
+    copy_file(root, source, "runtime/libapus-zygote.so");
+    return true;
+}
+
+// The worker for exec: where an installation has it, or beside the nursery.
 static bool copy_exec_worker(const char *root) {
     char source[PATH_BYTES + 64];
     snprintf(source, sizeof source, "%s/exec/exec-worker", nursery.runtimes);
-    if (access(source, R_OK) != 0) {
-        ssize_t length = readlink("/proc/self/exe", source, PATH_BYTES);
-        if (length <= 0) return false;
-        source[length] = 0;
-        char *slash = strrchr(source, '/');
-        if (slash == NULL) return false;
-        strcpy(slash, "/exec-worker");
-        if (access(source, R_OK) != 0) return false;
-    }
+    if (access(source, R_OK) != 0 && !find_beside("exec-worker", source, sizeof source)) return false;
     copy_file(root, source, "runtime/exec-worker");
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/runtime/exec-worker", root);
@@ -236,6 +249,7 @@ static void make_template(enum runtime runtime, const char *name) {
             copy_runtime(root, source, is_python);
             snprintf(main, sizeof main, "%.500s/runtime/apus", root);
             compile_runtime(main);
+            nursery.has_zygote = copy_zygote(root);
         } else {
             nursery.has_template[runtime] = false;
         }

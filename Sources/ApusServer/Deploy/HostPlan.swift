@@ -30,7 +30,8 @@ extension Catalogue.Function {
             bounds: SandboxBounds(
                 memoryBytes: UInt64(resources.memoryBytes), cpuMillis: UInt32(resources.cpuMillis),
                 processes: UInt32(resources.processes), scratchBytes: UInt64(resources.scratchBytes)
-            )
+            ),
+            isClone: self.manifest.reuse == .never && self.manifest.runtime == .python3
         )
     }
 

@@ -92,6 +92,10 @@ struct MetricsScrape {
             if activity.counts.deadLettered > 0 {
                 self.add(ServerMetric.functionDeadLetters, Double(activity.counts.deadLettered), labels)
             }
+            if activity.counts.poolHits + activity.counts.poolMisses > 0 {
+                self.add(ServerMetric.poolHits, Double(activity.counts.poolHits), labels)
+                self.add(ServerMetric.poolMisses, Double(activity.counts.poolMisses), labels)
+            }
             self.add(ServerMetric.queued, activity.counts.queued, labels)
             self.add(ServerMetric.starting, activity.counts.starting, labels)
             self.add(ServerMetric.running, activity.counts.running, labels)

@@ -60,6 +60,12 @@ enum ServerMetric {
         seconds, labels: ["operation", "status"])
 
     // Workers.
+    static let poolHits = MetricDescription(
+        "apus_pool_hits_total", "Invocations with `reuse: never` that found a fresh worker ready.", .counter,
+        labels: function)
+    static let poolMisses = MetricDescription(
+        "apus_pool_misses_total", "Invocations with `reuse: never` that waited for their worker's start.", .counter,
+        labels: function)
     static let workers = MetricDescription("apus_workers", "Workers that exist now.", .gauge)
     static let instances = MetricDescription(
         "apus_instances", "Workers by function and state.", .gauge, labels: function + ["state"])
@@ -148,7 +154,8 @@ enum ServerMetric {
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
-        workers, instances, started, startsFailed, protocolErrors, linesDropped, httpRequests, httpRefused, httpDropped,
+        poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, linesDropped, httpRequests,
+        httpRefused, httpDropped,
         unauthenticated, forbidden,
         httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,
         schedules,

@@ -14,7 +14,8 @@ extension Catalogue.Function {
             triggers: self.triggers.map {
                 $0.plan(emits: !self.manifest.emitTopics.isEmpty, isPaused: self.isPaused($0.name))
             },
-            isPaused: self.isPaused
+            isPaused: self.isPaused, reuse: self.manifest.reuse == .never ? .never : .function,
+            memoryBytes: Int(self.manifest.resources.memoryBytes)
         )
     }
 }

@@ -19,6 +19,8 @@ package struct SimulationReport: Sendable {
     package var restarts = 0
     package var failedWrites = 0
     package var kills = 0
+    /// Invocations that were given a worker of their own.
+    package var oneShots = 0
     package var tableRecords = 0
     package var answeredRequests = 0
     package var cancellations = 0
@@ -34,6 +36,7 @@ package struct SimulationReport: Sendable {
         left.restarts += right.restarts
         left.failedWrites += right.failedWrites
         left.kills += right.kills
+        left.oneShots += right.oneShots
         left.tableRecords += right.tableRecords
         left.answeredRequests += right.answeredRequests
         left.cancellations += right.cancellations

@@ -56,6 +56,9 @@ struct SimulatedWorker {
     let generation: UInt64
     let concurrency: Int
     let isBatched: Bool
+    /// It may be given one invocation in its life.
+    var isOneShot = false
+    var hasServed = false
     var isReady = false
     var isStopping = false
     var isKilled = false

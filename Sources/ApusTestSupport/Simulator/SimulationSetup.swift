@@ -113,7 +113,7 @@ struct SimulationSetup {
             trigger.onExhausted = random.pick([.deadLetter, .deadLetter, .block, .drop])
             trigger.hasOutputs = random.chance(0.5)
             let topic = random.pick(0...topics - 1)
-            if random.chance(0.2), self.topics[topic].isCompacted { trigger.kind = .table }
+            if random.chance(0.2), self.topics[topic].isCompacted, plan.reuse == .function { trigger.kind = .table }
             plan.triggers.append(trigger)
             let filter = random.chance(0.3) ? random.pick(2...3) : 0
             self.triggers.append(
@@ -144,6 +144,12 @@ struct SimulationSetup {
                 maxBytes: random.pick(200...900))
         }
         let max = random.pick(1...3)
+        plan.reuse = .function
+        if random.chance(0.25), !plan.triggers.contains(where: { $0.kind == .table }) {
+            plan.reuse = .never
+            plan.concurrency = 1
+            plan.batch = nil
+        }
         plan.scale = ScalePlan(min: random.chance(0.2) ? 1 : 0, max: max, idle: random.span(milliseconds: 200...2_000))
         for index in plan.triggers.indices { plan.triggers[index].retry = Self.retry(&random) }
     }

@@ -13,7 +13,8 @@ extension Simulator {
         guard generation == plan.generation else { throw self.failure("a worker of an old revision starts") }
         guard !plan.isPaused else { throw self.failure("a worker of a paused function starts") }
         self.workers[worker] = SimulatedWorker(
-            function: place, generation: generation, concurrency: plan.concurrency, isBatched: plan.batch != nil
+            function: place, generation: generation, concurrency: plan.concurrency, isBatched: plan.batch != nil,
+            isOneShot: plan.reuse == .never
         )
         if self.random.chance(self.rates.startHangs) { return }
         let span = self.random.span(milliseconds: 1...200)
@@ -103,6 +104,7 @@ extension Simulator {
             try self.feed(worker, delivery, dispatches[0])
             return
         }
+        guard !known.hasServed else { throw self.failure("\(worker) was given a second invocation") }
         guard known.isBatched == isBatch else {
             throw self.failure("a batch went to a worker of singles, or the other way round")
         }
@@ -173,6 +175,10 @@ extension Simulator {
                 return
             }
             isPoison = record?.isPoison ?? false
+        }
+        if self.workers[dispatch.worker]?.isOneShot ?? false {
+            self.workers[dispatch.worker]?.hasServed = true
+            self.report.oneShots += 1
         }
         if self.random.chance(self.rates.hang) { return }
         if self.random.chance(self.rates.crash) {

@@ -45,7 +45,8 @@ struct nursery_request {
     uint32_t argument_bytes;
     uint32_t environment_count;
     uint32_t environment_bytes;
-    uint32_t reserved;
+    // LAUNCH: 1 for a worker that may be cloned from a warm interpreter instead of executing one.
+    uint32_t is_clone;
     // SEAL: what a layer may hold.
     uint64_t layer_bytes_max;
     uint64_t layer_entries_max;

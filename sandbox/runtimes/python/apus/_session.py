@@ -57,7 +57,7 @@ class Job:
 
 
 class Session:
-    def __init__(self, fd_in=3, fd_out=4, fd_ancillary=5):
+    def __init__(self, fd_in=3, fd_out=4, fd_ancillary=5, buffer=None):
         self.fd_in = fd_in
         self.fd_out = fd_out
         self.fd_ancillary = fd_ancillary
@@ -79,7 +79,8 @@ class Session:
         self._lock = allocate_lock()
         self._out = []              # replies of this turn
         self._waiting = 0           # about how many bytes they have
-        self._buffer = memoryview(bytearray(wire.READ_BUFFER_BYTES))
+        # Of wire.READ_BUFFER_BYTES.
+        self._buffer = memoryview(bytearray(wire.READ_BUFFER_BYTES) if buffer is None else buffer)
         self._tail = 0              # bytes in the buffer
         self._missing = 0           # bytes the buffer must hold before a frame is whole
         self._chunk = b""           # the bytes of the frames that this turn handles

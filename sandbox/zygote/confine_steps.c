@@ -1,0 +1,2 @@
+// The very steps that the nursery takes.
+#include "../nursery/confine.c"
