@@ -29,10 +29,8 @@ public struct LaunchOrder: Sendable, Equatable {
         case exec = 5
     }
 
-    public enum Isolation: UInt32, Sendable { case standard = 0, hostile = 1 }
-
     public var runtime: Runtime
-    public var isolation: Isolation
+    public var isolation: WorkerIsolation.Level
     /// The bundle's content hash, 64 hexadecimal digits: `bundles/<hash>` read-only at `/function`. For `fetch` and `build`, where
     /// the requirements are.
     public var bundle: String
@@ -45,7 +43,7 @@ public struct LaunchOrder: Sendable, Equatable {
     public var bounds: SandboxBounds
 
     public init(
-        runtime: Runtime, isolation: Isolation = .standard, bundle: String, layer: String = "",
+        runtime: Runtime, isolation: WorkerIsolation.Level = .standard, bundle: String, layer: String = "",
         arguments: [String] = [],
         environment: [String] = [], bounds: SandboxBounds = SandboxBounds()
     ) {

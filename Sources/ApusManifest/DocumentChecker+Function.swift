@@ -27,7 +27,9 @@ extension DocumentChecker {
             environment: spec["env"]?.texts ?? [:],
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
             batch: self.batch(spec),
-            resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers.topics,
+            resources: self.resources(spec), scale: scale, profile: profile,
+            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard,
+            triggers: triggers.topics,
             httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)
     }

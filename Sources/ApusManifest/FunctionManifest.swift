@@ -59,6 +59,7 @@ public struct FunctionManifest: Sendable, Equatable {
     public var resources: Resources
     public var scale: Scale
     public var profile: Profile
+    public var isolation: WorkerIsolation.Level
     /// Those on topics, tables included.
     public var triggers: [TriggerManifest]
     public var httpTriggers: [HTTPTriggerManifest]

@@ -113,7 +113,8 @@ extension Shape {
             "profile", .choice([Choice("python"), Choice("exec"), Choice("native")]),
             "The reviewed profile of system calls; default: the runtime's own."),
         Field(
-            "isolation", .choice([Choice("standard"), Choice("hostile", .later)]), "How far its code is trusted.",
+            "isolation", .choice([Choice("standard"), Choice("hostile")]),
+            "How far its code is trusted; hostile code has fewer calls, and does not run where a layer of isolation is missing.",
             standard: "standard"),
         Field(
             "network", .scalarOr(.choice([Choice("none")]), .object(Self.network)), "What it may connect to.",

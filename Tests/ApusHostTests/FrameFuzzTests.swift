@@ -75,7 +75,12 @@ import Testing
         while sent < Self.shardFrames {
             // An odd number ends with frames that are hostile, and with the worker.
             let frames = Self.burst + Int(call % 2)
-            let answer = await bed.invoke(1, "bad \(Self.seed &+ call) \(frames)")
+            let words = "bad \(Self.seed &+ call) \(frames)"
+            var answer = await bed.invoke(1, words)
+            // The worker before may have answered with its last frames and gone: whoever comes next can still meet it.
+            if frames % 2 == 0, answer.code == .workerCrashed || answer.code == .protocolError {
+                answer = await bed.invoke(1, words)
+            }
             if frames % 2 == 0 {
                 try #require(answer.text?.hasPrefix("bad") == true, "seed \(Self.seed &+ call): \(answer)")
             }

@@ -27,7 +27,7 @@ enum Samples {
           batch: {maxSize: 16, maxWait: 5ms}
           resources: {memory: 768Mi, cpu: 1.5, processes: 48, scratch: 128Mi}
           scale: {min: 1, max: 4, idle: 2m, gpuIdle: adaptive, hostIdle: 4h, weight: 1}
-          sandbox: {profile: python, isolation: standard, network: none}
+          sandbox: {profile: python, isolation: hostile, network: none}
           triggers:
             - topic: documents.new
               filter: {type: com.example.document.created, priority: 5}
@@ -111,7 +111,6 @@ enum Samples {
             gpu: {memory: 8Gi, residue: 0, count: 1, kind: any}
           scale: {weight: 2}
           sandbox:
-            isolation: hostile
             network: {allow: ["api.example.com:443"]}
           triggers:
             - topic: documents

@@ -37,7 +37,9 @@ struct ProfileTests {
         "seccomp", "splice", "tee", "vmsplice", "name_to_handle_at", "pidfd_getfd", "kcmp", "modify_ldt",
     ]
     /// All that lie in the folder: a new one is checked from its first day.
-    static let profiles = names(ending: ".profile")
+    static let profiles = names(ending: ".profile").filter { !overlays.contains($0) }
+    /// Filters beside another, of which the stricter decides: they only ever refuse.
+    static let overlays: Set<String> = ["hostile.profile"]
     /// In these, programs are started at will.
     static let startPrograms: Set<String> = ["exec.profile", "build.profile", "fetch.profile"]
 
@@ -125,6 +127,12 @@ struct ProfileTests {
         #expect(Self.tripWires.isSubset(of: killed))
     }
 
+    @Test("A filter beside another allows nothing", arguments: overlays.sorted())
+    func overlaysOnlyRefuse(_ name: String) throws {
+        let rules = try Self.rules(of: name)
+        #expect(!rules.isEmpty && rules.allSatisfy { $0.action != "allow" })
+    }
+
     @Test("The check notices an allowed trip-wire")
     func noticesTripWire() {
         let rules = [Rule(action: "allow", calls: ["read", "mount"], conditions: [], place: "x:1")]
@@ -133,7 +141,7 @@ struct ProfileTests {
 
     @Test(
         "Every rule says its reason",
-        arguments: profiles + names(ending: ".list"))
+        arguments: names(ending: ".profile") + names(ending: ".list"))
     func everyRuleHasAReason(_ name: String) throws {
         for (index, line) in try Self.lines(of: name).enumerated()
         where !line.isEmpty && !line.hasPrefix("#") && !line.hasPrefix("include ") {

@@ -243,6 +243,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
+        .hostile_filter = request->isolation == 1 ? &nursery.hostile_filter : NULL,
         .landlock_abi = nursery.landlock_abi,
         .may_execute = installs || request->runtime == RUNTIME_EXEC,
         .may_execute_written = installs,

@@ -15,6 +15,7 @@
 #define SLOTS_MAX 1024
 #define SLOTS_DEFAULT 256
 #define FILTER_INSTRUCTIONS_MAX 4096
+#define HOSTILE_INSTRUCTIONS_MAX 256
 #define PATH_BYTES 512
 #define FRAME_PIPE_BYTES (1 << 20)
 // A block holds the server's uid, the slots' uids and room to spare.
@@ -127,6 +128,9 @@ struct nursery {
     bool has_template[TEMPLATE_COUNT];
     struct sock_filter instructions[TEMPLATE_COUNT][FILTER_INSTRUCTIONS_MAX];
     struct sock_fprog filter[TEMPLATE_COUNT];
+    // What functions that are not trusted at all are denied besides: a filter of its own, under that of the runtime.
+    struct sock_filter hostile_instructions[HOSTILE_INSTRUCTIONS_MAX];
+    struct sock_fprog hostile_filter;
 };
 
 extern struct nursery nursery;
@@ -157,6 +161,7 @@ static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETC
 
 // profile.c
 void load_profile(enum runtime runtime, const char *name);
+void load_hostile_profile(void);
 
 // launch.c
 void launch(int channel, const struct nursery_request *request, const char *strings);

@@ -5,14 +5,16 @@ import Testing
 /// A kind of sandbox that attempts are made in. A further kind is a case here and what runs the probe in it.
 enum AttackProfile: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case native, python, exec, build, fetch
+    /// A Python function that asked for every layer there is.
+    case hostile
 
     static let all = Set(AttackProfile.allCases)
     /// Those in which code may start no program.
-    static let withoutPrograms: Set<AttackProfile> = [.native, .python]
+    static let withoutPrograms: Set<AttackProfile> = [.native, .python, .hostile]
     /// Those that make no socket.
-    static let withoutNetwork: Set<AttackProfile> = [.native, .python, .exec, .build]
+    static let withoutNetwork: Set<AttackProfile> = [.native, .python, .exec, .build, .hostile]
     /// Those that run events, not installations.
-    static let functions: Set<AttackProfile> = [.native, .python, .exec]
+    static let functions: Set<AttackProfile> = [.native, .python, .exec, .hostile]
 
     var testDescription: String { self.rawValue }
 
@@ -27,13 +29,15 @@ enum AttackProfile: String, CaseIterable, Sendable, CustomTestStringConvertible 
         switch self {
         case .native:
             return try await self.run(laboratory.order(["batch", list, "/tmp"], bounds: bounds), in: laboratory)
-        case .python:
+        case .python, .hostile:
             let snippet = """
                 import ctypes
                 words = [b"probe", b"batch", b"\(list)", b"/tmp"]
                 ctypes.CDLL("/function/probe.so").main(len(words), (ctypes.c_char_p * 5)(*words))
                 """
-            return try await self.run(laboratory.order(python: snippet, bounds: bounds), in: laboratory)
+            var order = laboratory.order(python: snippet, bounds: bounds)
+            order.isolation = self == .hostile ? .hostile : .standard
+            return try await self.run(order, in: laboratory)
         case .exec: return try await self.command("/function/probe batch \(list) /tmp", in: laboratory, bounds: bounds)
         case .build:
             return try await self.install(.build, ["install", "--target", "/out/site"], list, laboratory, bounds)
