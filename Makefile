@@ -9,7 +9,7 @@ help:
 	@echo "make demo             build, start a server, run examples/semantic-search, end (KEEP=1: keep serving)"
 	@echo "make test             the whole test suite (SUITES='units sandbox' for some of it)"
 	@echo "make bench            all benchmarks, each beside its floor"
-	@echo "make soak             simulator and kill tests with many more seeds, the HTTP interface with many more requests"
+	@echo "make soak             simulator, kill tests, random frames and system calls with many more seeds, the HTTP interface too"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
 	@echo "make reference        docs/reference, made again from the code"
 	@echo "make install          bin, libexec, a systemd unit and completions below PREFIX=$(PREFIX) (and DESTDIR)"
@@ -35,7 +35,7 @@ fuzz: packages
 	@scripts/fuzz $(TARGETS)
 
 soak: packages
-	@APUS_SOAK=1 APUS_SEEDS=20000 scripts/test build simulation integration
+	@APUS_SOAK=1 APUS_SEEDS=20000 scripts/test build simulation fuzzers integration
 
 # The pages that are made from the code.
 reference: packages

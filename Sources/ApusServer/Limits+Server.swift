@@ -10,6 +10,12 @@ extension Limits {
         static let requirementsBytes = 1 << 20
         /// A fetch or an installation that takes longer is ended.
         static let buildSeconds: Int64 = 900
+        /// What the data directory's file system may lose while a build runs: a layer of the largest size, what it was fetched as, and
+        /// room for what others write meanwhile. Above it the build is ended.
+        static let buildDiskBytes: UInt64 = 12 << 30
+        static let buildDiskFiles: UInt64 = 600_000
+        /// How often it is looked at.
+        static let buildDiskMilliseconds: UInt64 = 250
         /// Log lines that wait for the log; above it they are dropped and counted.
         static let waitingLogLines = 4_096
         /// Log lines written in one transaction.

@@ -11,12 +11,20 @@ import Testing
         let bed = LoopBed()
         let launcher = FakeLauncher()
         var run: BuildRun?
+        var room = DiskRoom(bytes: 100 << 30, files: 10_000_000)
+        var looks = 0
         var results: [Result<BuildRun.Outcome, ApusError>] = []
         var outcome: BuildRun.Outcome? { if case .success(let outcome)? = self.results.first { outcome } else { nil } }
 
         init(keepsRun: Bool = true) async {
             await self.bed.run {
-                let run = BuildRun(self.bed.loop, self.launcher) { self.results.append($0) }
+                let run = BuildRun(
+                    self.bed.loop, self.launcher,
+                    room: {
+                        self.looks += 1
+                        return self.room
+                    }
+                ) { self.results.append($0) }
                 run.start(LaunchOrder(runtime: .build, bundle: "b"))
                 if keepsRun { self.run = run }
             }
@@ -134,6 +142,27 @@ import Testing
         #expect(codes == [.shuttingDown])
         #expect(
             await build.bed.run { [build.launcher.stdout, build.launcher.stderr].allSatisfy(FakeLauncher.isAbandoned) })
+        await build.close()
+    }
+
+    @Test(arguments: [true, false]) func endsABuildThatTakesMoreOfTheDiskThanItsBound(takesBytes: Bool) async throws {
+        let build = await Case()
+        await build.accept()
+        await build.bed.run {
+            if takesBytes {
+                build.room.bytes -= Limits.Server.buildDiskBytes
+            } else {
+                build.room.files -= Limits.Server.buildDiskFiles
+            }
+            build.looks = 0
+        }
+        try await build.bed.until("it is looked at") { build.looks >= 2 }
+        #expect(await build.bed.run { build.launcher.killed.isEmpty }, "at the bound it goes on")
+        await build.bed.run { if takesBytes { build.room.bytes -= 1 } else { build.room.files -= 1 } }
+        try await build.bed.until("its end") { build.launcher.killed == [LaunchTicket(rawValue: 7)] }
+        await build.exit(nil, signal: 9)
+        try await build.bed.until("the end") { !build.results.isEmpty }
+        #expect(await build.bed.run { build.outcome?.output.contains("too much of the disk") } == true)
         await build.close()
     }
 

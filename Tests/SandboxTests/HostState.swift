@@ -8,6 +8,10 @@ struct HostState: Equatable {
     var mounts: Int
     /// Control groups of slots that have a process in them.
     var busyGroups: [String]
+    /// Files that an attempt made where it must not: all of them are called so.
+    var marks: [String]
+    /// What the machine is called and how its kernel is set.
+    var kernel: [String]
 
     static func now(_ report: HostReport) -> HostState {
         let block = report.uidBase..<report.uidBase + 2_048
@@ -20,7 +24,21 @@ struct HostState: Equatable {
         let mounts = (TestFiles.read("/proc/self/mounts") ?? "").split(separator: "\n").count
         return HostState(
             processes: processes, mounts: mounts,
-            busyGroups: self.groups(report).filter { !(TestFiles.read("\($0)/cgroup.procs") ?? "").isEmpty })
+            busyGroups: self.groups(report).filter { !(TestFiles.read("\($0)/cgroup.procs") ?? "").isEmpty },
+            marks: self.marks(), kernel: self.kernel.map { TestFiles.read($0) ?? "" })
+    }
+
+    private static let kernel = [
+        "/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname", "/proc/sys/kernel/core_pattern", "/proc/swaps",
+        "/proc/sys/kernel/modprobe", "/etc/passwd", "/etc/hosts",
+    ]
+
+    /// In all places that every user of the host, or root, usually writes to.
+    private static func marks() -> [String] {
+        ["/", "/tmp", "/var/tmp", "/usr", "/etc", "/dev", "/dev/shm", "/dev/mqueue", "/run", "/root"].flatMap {
+            folder in
+            TestFiles.list(folder).filter { $0.hasPrefix("apus-attack") }.map { "\(folder)/\($0)" }
+        }
     }
 
     /// The directories of this server's slots in every hierarchy.

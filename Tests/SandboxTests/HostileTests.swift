@@ -31,6 +31,10 @@ extension SandboxTests {
                     "import os\nos.preadv(os.open('/usr/bin/python3', 0), [bytearray(8)], 0, os.RWF_NOWAIT)",
                     "PermissionError 1\n"
                 ),
+                (
+                    "import os\nos.preadv(os.open('/usr/bin/python3', 0), [bytearray(8)], 0, os.RWF_NOWAIT | os.RWF_HIPRI)",
+                    "PermissionError 1\n"
+                ),
                 ("import mmap\nmmap.mmap(-1, 4096, prot=7)", "PermissionError 13\n"),
             ])
         func takesAway(_ code: String, _ refusal: String) async throws {

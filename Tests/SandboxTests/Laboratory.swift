@@ -48,11 +48,14 @@ final class Laboratory: Sendable {
         return parts.joined(separator: "/")
     }()
 
+    /// Another nursery than the build's own: the sanitized one.
+    static let nurseryExecutable = getenv("APUS_TEST_NURSERY").map { String(cString: $0) } ?? "\(buildFolder)/nursery"
+
     private init() throws {
         Laboratory.makeFolders()
         self.nursery = try Nursery.start(
             Nursery.Configuration(
-                executable: "\(Laboratory.buildFolder)/nursery", dataDirectory: Laboratory.dataDirectory,
+                executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
                 runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
                 slots: 16
             )
@@ -80,6 +83,8 @@ final class Laboratory: Sendable {
         }
         TestFiles.copy(
             "\(self.buildFolder)/probe", to: "\(self.dataDirectory)/bundles/\(self.bundle)/probe", mode: 0o755)
+        self.makeProbeLibrary()
+        self.makeHostilePackage()
         // What the nursery starts is this module; the attempt to make travels in the environment.
         TestFiles.write(
             "import os\nexec(os.environ['SNIPPET'])\n", to: "\(self.folder)/runtimes/python/apus/__main__.py")

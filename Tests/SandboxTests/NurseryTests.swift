@@ -13,7 +13,7 @@ extension SandboxTests {
             _ = Laboratory.shared
             return try Nursery.start(
                 Nursery.Configuration(
-                    executable: "\(Laboratory.buildFolder)/nursery", dataDirectory: Laboratory.dataDirectory,
+                    executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
                     runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
                     shards: shards,
                     slots: slots))

@@ -23,8 +23,8 @@ static const struct {
     const char *name;
     int number;
 } error_names[] = {
-    {"EPERM", EPERM}, {"EACCES", EACCES}, {"ENOSYS", ENOSYS}, {"ENOTTY", ENOTTY}, {"EAFNOSUPPORT", EAFNOSUPPORT},
-    {"ENOLCK", ENOLCK},
+    {"EPERM", EPERM},   {"EACCES", EACCES}, {"ENOSYS", ENOSYS},             {"ENOTTY", ENOTTY},
+    {"EINVAL", EINVAL}, {"ENOLCK", ENOLCK}, {"EAFNOSUPPORT", EAFNOSUPPORT},
 };
 
 static int error_number(const struct place *place, const char *name) {

@@ -9,5 +9,5 @@ errno ENOLCK fcntl when arg1 & 0xffffffff == 36  # F_OFD_GETLK
 errno ENOLCK fcntl when arg1 & 0xffffffff == 37  # F_OFD_SETLK
 errno ENOLCK fcntl when arg1 & 0xffffffff == 38  # F_OFD_SETLKW
 errno EPERM mincore  # which pages of a shared file are in memory
-errno EPERM preadv2 when arg5 & 0xffffffff == 8  # RWF_NOWAIT tells the same
+errno EPERM preadv2 when arg5 & 0x8 == 0x8  # RWF_NOWAIT, whatever comes with it, tells the same
 errno EPERM fadvise64 readahead  # brings pages of shared files in, or drops them

@@ -18,15 +18,20 @@ final class BuildRun {
     private var output: [UInt8] = []
     private var exit: WorkerExit?
     private var deadline: LoopTimer?
+    private let room: () -> DiskRoom?
+    private var diskWatch: LoopTimer?
     private var isOver = false
     /// Nobody else holds a run: it holds itself until its process has ended.
     private var keeper: BuildRun?
 
+    /// - Parameter room: what is left where the build writes to; nil where that cannot be told.
     init(
-        _ loop: EventLoop, _ launcher: any WorkerLauncher, _ completion: @escaping (Result<Outcome, ApusError>) -> Void
+        _ loop: EventLoop, _ launcher: any WorkerLauncher, room: @escaping () -> DiskRoom?,
+        _ completion: @escaping (Result<Outcome, ApusError>) -> Void
     ) {
         self.loop = loop
         self.launcher = launcher
+        self.room = room
         self.completion = completion
     }
 
@@ -74,6 +79,21 @@ final class BuildRun {
         }
         deadline.start(milliseconds: UInt64(Limits.Server.buildSeconds * 1_000))
         self.deadline = deadline
+        self.watchDisk(worker.ticket)
+    }
+
+    /// No quota of a file system is asked for, so that this is what keeps a build from filling the server's disk.
+    private func watchDisk(_ ticket: LaunchTicket) {
+        guard let before = self.room() else { return }
+        let watch = LoopTimer(self.loop) { [weak self] in
+            guard let self, let now = self.room(), now.isFarBelow(before) else { return }
+            self.diskWatch?.close()
+            self.diskWatch = nil
+            self.output.append(contentsOf: "\napus: ERROR ended: it took too much of the disk\n".utf8)
+            self.launcher.kill(ticket)
+        }
+        watch.start(milliseconds: Limits.Server.buildDiskMilliseconds, repeating: Limits.Server.buildDiskMilliseconds)
+        self.diskWatch = watch
     }
 
     private func read(_ stream: Stream) {
@@ -117,6 +137,7 @@ final class BuildRun {
         guard !self.isOver else { return }
         self.isOver = true
         self.deadline?.close()
+        self.diskWatch?.close()
         self.launcher.onExit = nil
         for stream in self.streams { stream.close() }
         self.completion(result)

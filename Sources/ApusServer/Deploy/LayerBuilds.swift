@@ -115,7 +115,8 @@ final class LayerBuilds: LayerBuilding {
         let slot = ResultSlot<Result<BuildRun.Outcome, ApusError>>()
         self.loop.post {
             guard !self.isAbandoned else { return slot.fill(.failure(Self.stopping)) }
-            let run = BuildRun(self.loop, self.nursery) { result in
+            let folder = self.dataDirectory
+            let run = BuildRun(self.loop, self.nursery, room: { DiskRoom.left(at: folder) }) { result in
                 self.current = nil
                 slot.fill(result)
             }

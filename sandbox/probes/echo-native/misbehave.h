@@ -20,6 +20,86 @@ static void emit(uint64_t stream, const char *topic, const char *data) {
     send_frame(EMIT, 0, stream, payload, 2 + size + head + (uint32_t)strlen(data));
 }
 
+static uint64_t dice;
+
+// splitmix64: the same seed gives the same frames everywhere.
+static uint64_t roll(void) {
+    uint64_t mixed = (dice += 0x9E3779B97F4A7C15u);
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9u;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBu;
+    return mixed ^ (mixed >> 31);
+}
+
+static uint32_t random_bytes(unsigned char *to, uint32_t longest) {
+    uint32_t length = (uint32_t)(roll() % longest);
+    for (uint32_t i = 0; i < length; i++) to[i] = (unsigned char)roll();
+    return length;
+}
+
+// A frame that the protocol allows while an event runs, whatever its bytes are.
+static void fuzz_tolerated(uint64_t stream) {
+    unsigned char bytes[256] = {0};
+    switch (roll() % 8) {
+    case 0: {
+        uint32_t length = 16 + random_bytes(bytes + 16, 60);
+        send_frame(PROGRESS, 0, stream, bytes, length);
+        break;
+    }
+    default: {
+        bytes[0] = (unsigned char)(roll() % 6);
+        uint32_t length = 1 + random_bytes(bytes + 1, 60);
+        send_frame(LOG, 0, stream, bytes, length);
+    }
+    }
+}
+
+// A frame of any kind, then some of its bytes, or its length, or its order, made wrong.
+static void fuzz_hostile(uint64_t stream) {
+    static const unsigned char types[] = {
+        HELLO, INIT, READY, CREDIT, DRAIN, PING, BYE, SLEEP, WAKE, INVOKE, BATCH, DATA, RESULT, ERROR, ITEM_RESULT, CANCEL,
+        PROGRESS, LOG, EMIT, CALL, CALL_RESULT, INPUT_REQUEST, INPUT,
+    };
+    struct {
+        Header header;
+        unsigned char payload[512];
+    } frame = {.header = {0, types[roll() % sizeof types], 0, 1, roll() % 4 ? stream : roll() % 3, 0}};
+    uint32_t length = 0;
+    switch (frame.header.type) {
+    case RESULT: length = result_head(frame.payload, 4) + 4; break;
+    case EMIT:
+        frame.payload[0] = 6;
+        memcpy(frame.payload + 2, "alerts", 6);
+        length = 8 + result_head(frame.payload + 8, 4) + 4;
+        break;
+    case CREDIT: frame.payload[0] = 1, length = 4; break;
+    case HELLO: frame.payload[0] = frame.payload[2] = 1, length = 10; break;
+    default: length = random_bytes(frame.payload, 200);
+    }
+    frame.header.length = length;
+    uint64_t changes = roll() % 5;
+    for (uint64_t i = 0; i < changes; i++) ((unsigned char *)&frame)[roll() % (HEADER + length)] = (unsigned char)roll();
+    if (roll() % 16 == 0) frame.header.length = (uint32_t)roll();
+    if (roll() % 8 == 0) frame.header.flags = (uint8_t)roll();
+    memcpy(room(HEADER + length), &frame, HEADER + length);
+    gathered += HEADER + length;
+}
+
+// `bad SEED COUNT`: so many frames, the last few of them hostile unless COUNT is even; then it is gone, or answers.
+static int fuzz(const Header *header, const unsigned char *payload) {
+    const char *words = memmem(payload, header->length, "bad ", 4);
+    char text[64] = {0};
+    size_t left = header->length - (size_t)((const unsigned char *)words - payload);
+    memcpy(text, words, left < sizeof text - 1 ? left : sizeof text - 1);
+    char *rest;
+    dice = strtoull(text + 4, &rest, 10);
+    long count = strtol(rest, 0, 10);
+    for (long i = 0; i < count; i++) fuzz_tolerated(header->stream);
+    if (count % 2 == 0) return 0;
+    for (int i = 0; i < 4; i++) fuzz_hostile(header->stream);
+    flush();
+    _exit(0);
+}
+
 static void begin_badly(void) {
     if (!strcmp(mode, "mute")) for (;;) pause();
     if (!strcmp(mode, "noise")) {
@@ -50,6 +130,7 @@ static int misbehave(const Header *header, const unsigned char *payload) {
     if (header->type == PING && !strcmp(mode, "deaf")) return 1;
     if (!is_bad(header, payload)) return 0;
     uint64_t stream = header->stream;
+    if (!strcmp(mode, "fuzz")) return fuzz(header, payload);
     if (!strcmp(mode, "crash")) {
         flush();
         signal(SIGSEGV, SIG_DFL);

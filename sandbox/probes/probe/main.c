@@ -44,6 +44,10 @@ const char *strerrorname(int error) {
             return "EMFILE";
         case ENOMEM:
             return "ENOMEM";
+        case EXDEV:
+            return "EXDEV";
+        case ENOTTY:
+            return "ENOTTY";
         case EFBIG:
             return "EFBIG";
         default:

@@ -1,0 +1,89 @@
+import ApusCore
+import ApusSandbox
+import Testing
+
+/// A kind of sandbox that attempts are made in. A further kind is a case here and what runs the probe in it.
+enum AttackProfile: String, CaseIterable, Sendable, CustomTestStringConvertible {
+    case native, python, exec, build, fetch
+    /// A Python function that asked for every layer there is.
+    case hostile
+
+    static let all = Set(AttackProfile.allCases)
+    /// Those in which code may start no program.
+    static let withoutPrograms: Set<AttackProfile> = [.native, .python, .hostile]
+    /// Those that make no socket.
+    static let withoutNetwork: Set<AttackProfile> = [.native, .python, .exec, .build, .hostile]
+    /// Those that run events, not installations.
+    static let functions: Set<AttackProfile> = [.native, .python, .exec, .hostile]
+
+    var testDescription: String { self.rawValue }
+
+    struct Run: Sendable {
+        var output: String
+        var errors: String
+        var exit: WorkerExit
+    }
+
+    /// Runs `probe batch LIST /tmp` in a sandbox of this kind; LIST is a path inside it.
+    func run(_ list: String, in laboratory: Laboratory, bounds: SandboxBounds) async throws -> Run {
+        switch self {
+        case .native:
+            return try await self.run(laboratory.order(["batch", list, "/tmp"], bounds: bounds), in: laboratory)
+        case .python, .hostile:
+            let snippet = """
+                import ctypes
+                words = [b"probe", b"batch", b"\(list)", b"/tmp"]
+                ctypes.CDLL("/function/probe.so").main(len(words), (ctypes.c_char_p * 5)(*words))
+                """
+            var order = laboratory.order(python: snippet, bounds: bounds)
+            order.isolation = self == .hostile ? .hostile : .standard
+            return try await self.run(order, in: laboratory)
+        case .exec: return try await self.command("/function/probe batch \(list) /tmp", in: laboratory, bounds: bounds)
+        case .build:
+            return try await self.install(.build, ["install", "--target", "/out/site"], list, laboratory, bounds)
+        case .fetch:
+            return try await self.install(.fetch, ["download", "--dest", "/out/wheels"], list, laboratory, bounds)
+        }
+    }
+
+    private func run(_ order: LaunchOrder, in laboratory: Laboratory) async throws -> Run {
+        let ending = try await laboratory.run(order)
+        return Run(output: ending.output, errors: ending.errors, exit: ending.exit)
+    }
+
+    private func command(_ command: String, in laboratory: Laboratory, bounds: SandboxBounds) async throws -> Run {
+        let worker = try await laboratory.launch(
+            LaunchOrder(runtime: .exec, bundle: Laboratory.bundle, bounds: bounds))
+        defer { Laboratory.close(worker) }
+        var run = Run(output: "", errors: "", exit: WorkerExit(code: nil, signal: nil))
+        do {
+            let session = try ExecSession(worker)
+            let answer = try session.call(command, "")
+            session.drain()
+            run.output = answer.text
+            run.errors = answer.detail
+        } catch {
+            // An attempt may have ended the whole sandbox; its exit says so.
+            run.errors = "\(error)"
+        }
+        run.exit = await laboratory.exit(of: worker)
+        return run
+    }
+
+    /// As the server has pip install a package, whose build then is what attacks.
+    private func install(
+        _ runtime: LaunchOrder.Runtime, _ step: [String], _ list: String, _ laboratory: Laboratory,
+        _ bounds: SandboxBounds
+    ) async throws -> Run {
+        let layer = String(repeating: self == .build ? "ab" : "fe", count: 32)
+        try await laboratory.prepare(layer)
+        let order = LaunchOrder(
+            runtime: runtime, bundle: Laboratory.bundle, layer: layer,
+            arguments: Laboratory.pipArguments(step) + ["/function/hostile"],
+            environment: ["ATTACK=batch", "ATTACK_LIST=\(list)"], bounds: bounds)
+        var run = try await self.run(order, in: laboratory)
+        run.output = TestFiles.read("\(Laboratory.dataDirectory)/layers/\(layer).partial/attacks") ?? ""
+        try await laboratory.discard(layer)
+        return run
+    }
+}
