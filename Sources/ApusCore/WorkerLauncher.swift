@@ -43,6 +43,8 @@ public struct LaunchOrder: Sendable, Equatable {
     /// `NAME=value`, at most ``SandboxBounds/environmentBytes`` in all.
     public var environment: [String]
     public var bounds: SandboxBounds
+    /// A sealed memory file that becomes the process's descriptor 6; -1 for none. Whoever is given the order closes it.
+    public var secrets: CInt = -1
 
     public init(
         runtime: Runtime, isolation: Isolation = .standard, bundle: String, layer: String = "",

@@ -47,7 +47,9 @@ struct LogBudget {
     private var bytes = 0
     private(set) var droppedSinceLast = 0
     private(set) var droppedTotal = 0
-    private(set) var lastLines: [[UInt8]] = []
+    private var lastLines: [[UInt8]] = []
+    /// Secrets that no failure may quote.
+    var masks = SecretMasks()
 
     /// - Returns: how many lines were dropped before this one when it may pass, nil when it is dropped.
     mutating func admit(_ lineBytes: Int, now: Timestamp) -> Int? {
@@ -76,8 +78,11 @@ struct LogBudget {
         self.lastLines.append(Array(line.prefix(512)))
     }
 
+    /// The last of them.
+    var lastLine: [UInt8]? { self.lastLines.last.map { self.masks.apply($0) } }
+
     /// What a failed start says.
     var lastText: String {
-        self.lastLines.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
+        self.lastLines.map { String(decoding: self.masks.apply($0), as: UTF8.self) }.joined(separator: "\n")
     }
 }

@@ -190,7 +190,7 @@ func function(_ lines: String) -> String {
     @Test func whatHasNoEffectYetIsRefusedByName() {
         let found = errors(Samples.later)
         let expected = [
-            "7:3: `spec.secrets`", "8:3: `spec.weights`", "9:10: `spec.reuse: never`",
+            "8:3: `spec.weights`", "9:10: `spec.reuse: never`",
             "11:5: `spec.resources.hostMemory`",
             "12:5: `spec.resources.gpu`", "13:11: `spec.scale.weight`", "15:16: `spec.sandbox.isolation: hostile`",
             "16:5: `spec.sandbox.network`", "19:16: `spec.triggers[0].filter.sql`",

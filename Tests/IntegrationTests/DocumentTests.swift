@@ -5,6 +5,7 @@ import Testing
 struct DocumentTests {
     @Test(arguments: [
         "README.md", "docs/tutorial.md", "docs/functions/python.md", "docs/how-to/failures.md", "docs/how-to/tables.md",
+        "docs/how-to/secrets.md",
     ])
     func thePageIsTrue(page: String) throws { try DocumentReader().read(page) }
 

@@ -12,6 +12,8 @@
 // filter, which compares this pointer, allows execveat exactly once.
 #define CONFINE_EMPTY_PATH 0x10
 #define CONFINE_CGROUPS_MAX 3
+// Where a function that does not know descriptor 5 finds its secrets.
+#define CONFINE_SECRETS_DESCRIPTOR 6
 #define CONFINE_LIVE_MAX 3
 
 enum confine_stage {
@@ -71,6 +73,8 @@ struct confine_plan {
     int network;
     // What becomes descriptors 0 to 5; all of them above 15.
     int standard[6];
+    // A sealed memory file that becomes descriptor 6, above 15 too; -1 for none.
+    int secrets;
     // A pidfd of the nursery.
     int parent;
     uid_t user;

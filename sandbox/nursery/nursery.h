@@ -159,7 +159,7 @@ static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETC
 void load_profile(enum runtime runtime, const char *name);
 
 // launch.c
-void launch(int channel, const struct nursery_request *request, const char *strings);
+void launch(int channel, const struct nursery_request *request, const char *strings, int secrets);
 void kill_ticket(int channel, uint64_t ticket);
 void reap(struct slot *slot);
 bool check_emptying(void);

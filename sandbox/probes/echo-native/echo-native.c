@@ -274,7 +274,7 @@ int main(int count, char **values) {
     begin_badly();
     const char *name = "echo-native";
     unsigned char hello[64] = {1, 0, 1, 0, 1 | 2 | 4 | 8, 0, 0, 0};
-    if (!strcmp(mode, "chunks")) hello[4] = 2 | 4 | 8;
+    if (!strcmp(mode, "chunks") || !strcmp(mode, "inherited")) hello[4] = 2 | 4 | 8;
     if (!strcmp(mode, "future")) hello[0] = hello[2] = 9;
     uint16_t size = (uint16_t)strlen(name);
     memcpy(hello + 8, &size, 2);
