@@ -27,12 +27,12 @@ public struct LaunchOrder: Sendable, Equatable {
         case build = 4
         /// The worker for exec: a process for each event, of the command that INIT names.
         case exec = 5
+        /// `/usr/bin/node` with the module `apus` of `sandbox/runtimes/node`.
+        case node = 6
     }
 
-    public enum Isolation: UInt32, Sendable { case standard = 0, hostile = 1 }
-
     public var runtime: Runtime
-    public var isolation: Isolation
+    public var isolation: WorkerIsolation.Level
     /// The bundle's content hash, 64 hexadecimal digits: `bundles/<hash>` read-only at `/function`. For `fetch` and `build`, where
     /// the requirements are.
     public var bundle: String
@@ -47,7 +47,7 @@ public struct LaunchOrder: Sendable, Equatable {
     public var secrets: CInt = -1
 
     public init(
-        runtime: Runtime, isolation: Isolation = .standard, bundle: String, layer: String = "",
+        runtime: Runtime, isolation: WorkerIsolation.Level = .standard, bundle: String, layer: String = "",
         arguments: [String] = [],
         environment: [String] = [], bounds: SandboxBounds = SandboxBounds()
     ) {

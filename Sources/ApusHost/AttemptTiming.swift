@@ -10,7 +10,7 @@ public enum StartTier: String, Sendable, CaseIterable {
     case cold
 }
 
-/// Where the time of one attempt went. The parts follow one another; together they are what its caller waited.
+/// How one attempt was run: where its time went, and behind what. The parts follow one another; together they are what its caller waited.
 public struct AttemptTiming: Sendable, Equatable {
     /// From its arrival (the append of its record, the call) to its dispatch, without what counts as ``starting``. For a later
     /// attempt at the same delivery only the start of a worker counts: what it waited before is the trigger's backoff.
@@ -22,6 +22,8 @@ public struct AttemptTiming: Sendable, Equatable {
     public var running: TimeSpan
     /// From its outcome until that was durable; nil while it is not, and zero where nothing had to be written.
     public var committing: TimeSpan?
+    /// Behind what it ran.
+    public var isolation = WorkerIsolation()
 
     public init(
         queued: TimeSpan = .zero, startTier: StartTier = .ready, starting: TimeSpan = .zero, running: TimeSpan = .zero,

@@ -15,6 +15,5 @@ public struct InstanceSnapshot: Sendable, Equatable {
     public var inFlight: Int
     /// What its runtime calls itself; empty before it said so.
     public var runtime: String
-    /// Isolation layers this host could not give it.
-    public var missingLayers: [String]
+    public var isolation: WorkerIsolation
 }

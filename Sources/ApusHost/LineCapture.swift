@@ -50,6 +50,8 @@ struct LogBudget {
     private var lastLines: [[UInt8]] = []
     /// Secrets that no failure may quote.
     var masks = SecretMasks()
+    /// V8 ended the worker, since its heap was full: the kernel never saw the bound reached.
+    private(set) var saysHeapIsFull = false
 
     /// - Returns: how many lines were dropped before this one when it may pass, nil when it is dropped.
     mutating func admit(_ lineBytes: Int, now: Timestamp) -> Int? {
@@ -74,6 +76,10 @@ struct LogBudget {
     mutating func beginAttempt() { self.bytes = 0 }
 
     mutating func remember(_ line: [UInt8]) {
+        // Its native stack, which follows, may be longer than what is kept.
+        if line.starts(with: "FATAL ERROR:".utf8) {
+            self.saysHeapIsFull = String(decoding: line, as: UTF8.self).hasSuffix("JavaScript heap out of memory")
+        }
         if self.lastLines.count == Limits.Host.lastLines { self.lastLines.removeFirst() }
         self.lastLines.append(Array(line.prefix(512)))
     }

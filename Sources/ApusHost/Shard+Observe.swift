@@ -15,9 +15,11 @@ extension Shard {
 
     @inline(__always)
     func timing(of attempt: Attempt, on channel: WorkerChannel, now: Timestamp) -> AttemptTiming {
-        AttemptTiming(
+        var timing = AttemptTiming(
             arrived: attempt.arrivedAt, dispatched: attempt.dispatchedAt, ended: now, started: channel.startedAt,
             ready: channel.readyAt, isWoken: channel.wokenAt == attempt.dispatchedAt)
+        timing.isolation = channel.isolation
+        return timing
     }
 
     /// An attempt succeeded, and the engine said what that means. On the path of every event: it counts, and nearly always

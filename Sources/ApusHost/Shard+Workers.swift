@@ -175,7 +175,7 @@ extension Shard {
     }
 
     private static func failure(of exit: WorkerExit, _ channel: WorkerChannel) -> Failure {
-        if exit.isOutOfMemory {
+        if exit.isOutOfMemory || (exit.signal != nil && channel.budget.saysHeapIsFull) {
             let bound = channel.function.function.launch.bounds.memoryBytes >> 20
             return Failure(
                 .memoryExceeded,

@@ -21,7 +21,7 @@ final class WorkerChannel {
     /// The engine or the server asked for its end.
     var isKilled = false
     var ticket: LaunchTicket?
-    var missingLayers: [String] = []
+    private(set) var isolation: WorkerIsolation
     var hasBeenReady = false
     let activity: FunctionActivity
     /// When its process was there, when it said HELLO, and when it was ready; zero before.
@@ -64,6 +64,7 @@ final class WorkerChannel {
         self.stateSince = now
         self.idleSince = now
         self.machine = ChannelMachine(concurrency: function.function.plan.concurrency)
+        self.isolation = WorkerIsolation(function.function.launch.isolation)
     }
 
     deinit {
@@ -76,7 +77,7 @@ final class WorkerChannel {
     /// - Returns: whether they can be watched.
     func adopt(_ launched: LaunchedWorker, loop: EventLoop) -> Bool {
         self.ticket = launched.ticket
-        self.missingLayers = launched.missingLayers
+        self.isolation.missingLayers = launched.missingLayers
         self.descriptors = launched
         self.machine.launched()
         // SAFETY: the watches are closed in `close`, before the channel goes.
@@ -244,7 +245,7 @@ final class WorkerChannel {
             worker: self.worker, function: self.function.function.name, revision: self.function.function.revision,
             state: self.instanceState, since: self.stateSince, inFlight: self.attempts.count,
             runtime: self.machine.runtime,
-            missingLayers: self.missingLayers)
+            isolation: self.isolation)
     }
 
     private var instanceState: InstanceSnapshot.State {

@@ -11,6 +11,7 @@ extension DocumentChecker {
         self.checkHandler(spec, runtime)
         self.checkEnvironment(spec, runtime)
         if runtime == .exec { self.checkExec(spec) }
+        if runtime == .node { self.checkNode(spec) }
         let triggers = self.triggers(spec, namespace)
         let emits = spec["emits"].map { emits in emits.list.compactMap { self.topicName($0, namespace) } }
         let secrets = self.secrets(spec)
@@ -28,7 +29,9 @@ extension DocumentChecker {
             environment: spec["env"]?.texts ?? [:], secrets: secrets,
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0),
             batch: self.batch(spec),
-            resources: self.resources(spec), scale: scale, profile: profile, triggers: triggers.topics,
+            resources: self.resources(spec), scale: scale, profile: profile,
+            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard,
+            triggers: triggers.topics,
             httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)
     }
@@ -51,6 +54,7 @@ extension DocumentChecker {
                     handler.location,
                     "`\(handler.path)` is `\(shown)`, expected a module and a function such as main:embed")
             }
+        case .node: self.checkNodeHandler(handler, text)
         case .exec:
             let program = text.split(separator: " ").first ?? ""
             if program.isEmpty || program.split(separator: "/").contains("..") {
@@ -163,6 +167,7 @@ extension DocumentChecker {
         case .python3: .python
         case .native: .native
         case .exec: .exec
+        case .node: .node
         }
     }
 }

@@ -2,10 +2,10 @@ public import ApusCore
 
 /// A function as its manifest describes it: checked, defaults filled in.
 public struct FunctionManifest: Sendable, Equatable {
-    public enum Runtime: String, Sendable { case python3, native, exec }
+    public enum Runtime: String, Sendable { case python3, native, exec, node }
 
     /// The reviewed set of system calls its sandbox allows.
-    public enum Profile: String, Sendable { case python, native, exec }
+    public enum Profile: String, Sendable { case python, native, exec, node }
 
     /// What is installed into the function's layer.
     public struct Dependencies: Sendable, Equatable {
@@ -43,7 +43,7 @@ public struct FunctionManifest: Sendable, Equatable {
     /// What it does, for people; named so because every value has a `description` of its own.
     public var about: String?
     public var runtime: Runtime
-    /// `module:function` for `python3`; a path in the bundle with arguments for `native`, a command for `exec`: see ``command``.
+    /// `module:function` for `python3` and `node`; a path in the bundle with arguments for `native`, a command for `exec`: see ``command``.
     public var handler: String
     /// The folder to bundle, relative to the manifest's file.
     public var source: String
@@ -61,6 +61,7 @@ public struct FunctionManifest: Sendable, Equatable {
     public var resources: Resources
     public var scale: Scale
     public var profile: Profile
+    public var isolation: WorkerIsolation.Level
     /// Those on topics, tables included.
     public var triggers: [TriggerManifest]
     public var httpTriggers: [HTTPTriggerManifest]

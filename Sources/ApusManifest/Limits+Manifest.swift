@@ -31,6 +31,10 @@ extension Limits {
         /// A cron line.
         public static let cronBytes = 256
         public static let concurrency = 256
+        /// With the runtime node: its main thread and those of V8, libuv and the inspector's watch.
+        static let nodeProcesses = 16
+        /// With the runtime node: less and it ends before it has loaded anything.
+        static let nodeMemoryBytes: Int64 = 64 << 20
         /// With the runtime exec, whose worker holds four pipes for each event at a time.
         public static let execConcurrency = 32
         public static let batchSize = 1_024

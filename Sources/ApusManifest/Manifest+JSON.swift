@@ -55,7 +55,9 @@ extension FunctionManifest {
             "min": .number(self.scale.min), "max": .number(self.scale.max),
             "idle": .string(self.scale.idle.description),
         ]
-        spec["sandbox"] = ["profile": .string(self.profile.rawValue), "isolation": "standard", "network": "none"]
+        spec["sandbox"] = [
+            "profile": .string(self.profile.rawValue), "isolation": .string(self.isolation.name), "network": "none",
+        ]
         spec["triggers"] = .array(
             self.triggers.map(\.json) + self.httpTriggers.map(\.json) + self.scheduleTriggers.map(\.json))
         if let emits = self.emits { spec["emits"] = .array(emits.map { .local($0) }) }

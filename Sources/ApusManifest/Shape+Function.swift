@@ -9,7 +9,7 @@ extension Shape {
             Field(
                 "runtime",
                 .choice([
-                    Choice("python3"), Choice("native"), Choice("node", .later), Choice("exec"),
+                    Choice("python3"), Choice("native"), Choice("node"), Choice("exec"),
                     Choice("mcp", .later),
                     Choice("http", .later),
                 ]), "What runs it.", required: true),
@@ -110,10 +110,11 @@ extension Shape {
 
     private static let sandbox = ObjectShape([
         Field(
-            "profile", .choice([Choice("python"), Choice("exec"), Choice("native")]),
+            "profile", .choice([Choice("python"), Choice("exec"), Choice("native"), Choice("node")]),
             "The reviewed profile of system calls; default: the runtime's own."),
         Field(
-            "isolation", .choice([Choice("standard"), Choice("hostile", .later)]), "How far its code is trusted.",
+            "isolation", .choice([Choice("standard"), Choice("hostile")]),
+            "How far its code is trusted; hostile code has fewer calls, and does not run where a layer of isolation is missing.",
             standard: "standard"),
         Field(
             "network", .scalarOr(.choice([Choice("none")]), .object(Self.network)), "What it may connect to.",

@@ -138,7 +138,8 @@ public final class Server: Sendable {
                 let runtime = shards[FunctionDirectory.shard(of: name, among: shards.count)]
                 runtime.loop.post { runtime.warm(name, completion) }
             },
-            whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones
+            whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones,
+            missingLayers: parts.report.missing.filter(\.concernsFunctions).map(\.description)
         )
         self.deployer = Deployer(
             bundles: self.bundles, layers: layers, control: self.control, usage: self.usage, hooks: hooks)

@@ -112,6 +112,24 @@ import Testing
         #expect(native("f", ", dependencies: r.txt").count == 1)
     }
 
+    @Test func nodeFunctionsAreCheckedTheirOwnWay() {
+        func node(_ handler: String, _ more: String = "") -> [String] {
+            errors(
+                "apiVersion: apus.dev/v1\nkind: Function\nmetadata: {name: f}\nspec: {runtime: node, handler: \"\(handler)\"\(more)}"
+            )
+        }
+        for good in ["main:handle", "lib/a.mjs:api.handle", "main:default", "@own/x-y:$handle"] {
+            #expect(node(good) == [], "\(good)")
+        }
+        for bad in ["main", "main:", ":x", "../main:x", "/main:x", "a//b:x", "main:x:y", "main:x-y", "main: x"] {
+            #expect(node(bad).count == 1, "\(bad)")
+        }
+        #expect(node("main:x", ", resources: {processes: 16, memory: 64Mi}") == [])
+        #expect(node("main:x", ", resources: {processes: 15}").contains { $0.contains("at least 16") })
+        #expect(node("main:x", ", resources: {memory: 63Mi}").contains { $0.contains("at least 64MiB") })
+        #expect(node("main:x", ", dependencies: package.json").contains { $0.contains("brings what it needs") })
+    }
+
     @Test func execFunctionsAreCheckedTheirOwnWay() {
         func exec(_ handler: String, _ more: String = "") -> [String] {
             errors(

@@ -27,7 +27,7 @@ enum Samples {
           batch: {maxSize: 16, maxWait: 5ms}
           resources: {memory: 768Mi, cpu: 1.5, processes: 48, scratch: 128Mi}
           scale: {min: 1, max: 4, idle: 2m, gpuIdle: adaptive, hostIdle: 4h, weight: 1}
-          sandbox: {profile: python, isolation: standard, network: none}
+          sandbox: {profile: python, isolation: hostile, network: none}
           triggers:
             - topic: documents.new
               filter: {type: com.example.document.created, priority: 5}
@@ -93,7 +93,19 @@ enum Samples {
           triggers: [{topic: words, replyTo: counts}]
         """
 
-    static let all = [Self.smallest, Self.whole, Self.native, Self.exec]
+    static let node = """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: shorten}
+        spec:
+          runtime: node
+          handler: lib/main:handle
+          concurrency: 8
+          sandbox: {profile: node}
+          triggers: [{topic: texts, replyTo: shorts}]
+        """
+
+    static let all = [Self.smallest, Self.whole, Self.native, Self.exec, Self.node]
 
     /// What fields look like that have no effect yet.
     static let later = """
@@ -111,7 +123,6 @@ enum Samples {
             gpu: {memory: 8Gi, residue: 0, count: 1, kind: any}
           scale: {weight: 2}
           sandbox:
-            isolation: hostile
             network: {allow: ["api.example.com:443"]}
           triggers:
             - topic: documents

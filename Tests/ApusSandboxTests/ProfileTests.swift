@@ -27,7 +27,9 @@ struct ProfileTests {
         "chroot", "setuid", "capset",
         "seccomp", "splice", "tee", "vmsplice", "name_to_handle_at", "pidfd_getfd", "kcmp", "modify_ldt",
     ]
-    static let profiles = ["python.profile", "native.profile", "exec.profile", "build.profile", "fetch.profile"]
+    static let profiles = [
+        "python.profile", "native.profile", "exec.profile", "node.profile", "build.profile", "fetch.profile",
+    ]
 
     static let folder: String = {
         var parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
@@ -96,7 +98,7 @@ struct ProfileTests {
         }
     }
 
-    @Test("Functions may execute nothing but once", arguments: ["python.profile", "native.profile"])
+    @Test("Functions may execute nothing but once", arguments: ["python.profile", "native.profile", "node.profile"])
     func executesOnce(_ name: String) throws {
         let rules = try Self.rules(of: name).filter {
             $0.action == "allow" && ($0.calls.contains("execve") || $0.calls.contains("execveat"))

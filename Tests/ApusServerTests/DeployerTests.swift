@@ -72,7 +72,7 @@ import Testing
         let folder = ScratchDirectory("deployer")
         let bundle = String(repeating: "a", count: 64)
 
-        init() throws {
+        init(missingLayers: [String] = []) throws {
             try self.log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
             self.control = Control(
                 log: self.log, journal: Log(), fateOf: { _, _ throws(ApusError) in nil }
@@ -87,12 +87,15 @@ import Testing
                     whenPassed: { place, completion in
                         starts.passed.withLock { $0.append(place) }
                         completion(nil)
-                    }
+                    },
+                    missingLayers: missingLayers
                 )
             )
         }
 
-        func deploy(_ names: [String], dependencies: Bool = false, waits: Bool = false) throws -> ResultSlot<
+        func deploy(
+            _ names: [String], dependencies: Bool = false, waits: Bool = false, isolation: String = "standard"
+        ) throws -> ResultSlot<
             Result<Control.Done, ApusError>
         > {
             let yaml = names.map { name in
@@ -105,6 +108,7 @@ import Testing
                   runtime: python3
                   handler: main:handle
                   source: .
+                  sandbox: {isolation: \(isolation)}
                 \(dependencies ? "  dependencies: requirements.txt" : "")
 
                 """
@@ -142,6 +146,18 @@ import Testing
         #expect(Self.code(try test.deploy(["three"])) == .shuttingDown)
         #expect(test.control.catalogue.functions.isEmpty)
         test.control.stop()
+    }
+
+    @Test func aFunctionThatDemandsEveryLayerIsRefusedWhereOneIsMissing() throws {
+        let weak = try Case(missingLayers: ["cpu-limit", "swap-limit"])
+        guard case .failure(let error) = try weak.deploy(["f"], isolation: "hostile").take() else {
+            Issue.record("it was deployed")
+            return
+        }
+        #expect(error.code == .sandboxUnavailable && error.message.contains("cpu-limit, swap-limit"))
+        #expect(Self.code(try weak.deploy(["f"])) == nil, "others may do without")
+        let whole = try Case()
+        #expect(Self.code(try whole.deploy(["f"], isolation: "hostile")) == nil)
     }
 
     @Test func startsAllFunctionsAtOnceWhenItWaitsForThem() throws {

@@ -124,6 +124,14 @@ import Testing
         #expect(AttemptTiming().json["committing"] == .null)
     }
 
+    @Test func anOutcomeSaysBehindWhatItRan() {
+        var timing = AttemptTiming()
+        #expect(timing.isolation.headerValue == "standard" && timing.json["isolation"] == "standard")
+        timing.isolation = WorkerIsolation(.hostile, missingLayers: ["cpu-limit", "swap-limit"])
+        #expect(timing.isolation.headerValue == #"hostile; missing="cpu-limit swap-limit""#)
+        #expect(timing.json["missingLayers"] == ["cpu-limit", "swap-limit"])
+    }
+
     // MARK: rates
 
     @Test func ratesOfTopicsAreWhatWasAppendedEachSecond() throws {

@@ -33,7 +33,7 @@ struct CompletionTests {
         #expect(Self.words("logs", "f", "--level", "w") == ["warning"])
         #expect(Self.words("logs", "f", "--in") == ["--invocation"])
         #expect(Self.words("top", "--sort", "l") == ["lag"])
-        #expect(Self.words("init", "x", "--runtime", "n") == ["native"])
+        #expect(Self.words("init", "x", "--runtime", "n") == ["node", "native"])
         #expect(Self.words("invoke", "f", "--ti") == ["--timing"])
         #expect(Self.completion.answer(["deploy", ""]) == .files)
         #expect(Self.completion.answer(["deploy", "a", "b", ""]) == .files)

@@ -32,11 +32,18 @@ struct DeveloperLoopTests {
         let server = try TestServer()
         try server.start()
         let caller = try Caller(server)
-        for (runtime, expected) in [("python3", #"{"text":"Hello, Ada!"}"#), ("exec", "Hello, Ada!\n")] {
+        for (runtime, expected) in [
+            ("python3", #"{"text":"Hello, Ada!"}"#), ("node", #"{"text":"Hello, Ada!"}"#), ("exec", "Hello, Ada!\n"),
+        ] {
             for trigger in ["none", "topic", "http", "schedule"] {
                 let name = "\(runtime)-\(trigger)"
                 let folder = self.initialise(server, name, ["--runtime", runtime, "--trigger", trigger])
-                let test = runtime == "exec" ? ["./test.sh"] : ["/usr/bin/python3", "-m", "unittest"]
+                let test =
+                    switch runtime {
+                    case "exec": ["./test.sh"]
+                    case "node": ["/usr/bin/node", "--test"]
+                    default: ["/usr/bin/python3", "-m", "unittest"]
+                    }
                 let tested = try Self.run(test, in: folder, seconds: 30)
                 #expect(tested.status == 0, "\(name): \(tested.text)")
                 server.deploy(folder)

@@ -207,6 +207,7 @@ struct ObservabilityTests {
         let json = [("Content-Type", "application/json")]
         let answer = try Self.ask(server, "POST", "/v1/functions/worker/invoke", json, body: #"{"text": "x"}"#)
         #expect(answer.header("Server-Timing")?.contains("running;dur=") == true, "\(answer.headers)")
+        #expect(answer.header("Apus-Isolation")?.hasPrefix("standard") ?? false)
         let timing = answer.header("Apus-Timing") ?? ""
         #expect(timing.hasPrefix("queued=") && timing.hasSuffix("committing=0"), "\(timing)")
         #expect(try Self.ask(server, "POST", "/v1/topics/bad/events", json, body: #"{"text": "way"}"#).status == 202)

@@ -74,7 +74,7 @@ final class Laboratory: Sendable {
         TestFiles.makeFolder(self.folder)
         for name in [
             "data", "data/bundles", "data/bundles/\(self.bundle)", "host", "runtimes", "runtimes/python",
-            "runtimes/python/apus",
+            "runtimes/python/apus", "runtimes/node", "runtimes/node/apus",
         ] {
             TestFiles.makeFolder("\(self.folder)/\(name)")
         }
@@ -83,6 +83,10 @@ final class Laboratory: Sendable {
         // What the nursery starts is this module; the attempt to make travels in the environment.
         TestFiles.write(
             "import os\nexec(os.environ['SNIPPET'])\n", to: "\(self.folder)/runtimes/python/apus/__main__.py")
+        TestFiles.write(
+            "require('vm').compileFunction('return (async () => {' + process.env.SNIPPET + '\\n})()', ['require', 'report'])(require, report)"
+                + ".catch(report);\nfunction report(error) { console.log(error.code ?? error.name); }\n",
+            to: "\(self.folder)/runtimes/node/apus/main.js")
     }
 
     private func ended(_ ticket: LaunchTicket, _ exit: WorkerExit) {
@@ -145,6 +149,10 @@ final class Laboratory: Sendable {
 
     func order(python snippet: String, bounds: SandboxBounds = SandboxBounds()) -> LaunchOrder {
         LaunchOrder(runtime: .python, bundle: Self.bundle, environment: ["SNIPPET=\(snippet)"], bounds: bounds)
+    }
+
+    func order(node snippet: String, bounds: SandboxBounds = SandboxBounds()) -> LaunchOrder {
+        LaunchOrder(runtime: .node, bundle: Self.bundle, environment: ["SNIPPET=\(snippet)"], bounds: bounds)
     }
 
     /// Runs to the end and returns what was printed.

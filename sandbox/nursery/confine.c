@@ -52,6 +52,7 @@ static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_PARENT] = "parent",
     [CONFINE_NO_NEW_PRIVILEGES] = "no new privileges",
     [CONFINE_LANDLOCK] = "landlock",
+    [CONFINE_HOSTILE] = "hostile",
     [CONFINE_CLOSE] = "close",
     [CONFINE_SECCOMP] = "seccomp",
     [CONFINE_EXEC] = "exec",
@@ -266,6 +267,13 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     close(ruleset);
 }
 
+// For good, and for whatever is executed. A processor that needs no such bound, or a kernel that was told to have none,
+// refuses: there is nothing to be done about it from here.
+static void distrust_speculation(void) {
+    prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_FORCE_DISABLE, 0, 0);
+    prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0);
+}
+
 void confine(const struct confine_plan *plan) {
     // First, so that nothing below can be confused with a descriptor the program is given.
     STEP(CONFINE_DESCRIPTORS);
@@ -349,6 +357,13 @@ void confine(const struct confine_plan *plan) {
     MUST(close_descriptors(plan->secrets >= 0 ? CONFINE_PARENT_DESCRIPTOR : CONFINE_SECRETS_DESCRIPTOR,
                            CONFINE_PROGRAM_DESCRIPTOR - 1, 0) == 0);
     MUST(close_descriptors(CONFINE_PROGRAM_DESCRIPTOR + 1, ~0U, 0) == 0);
+    // Needs no_new_privs and seccomp(2), which the runtime's own filter takes away.
+    STEP(CONFINE_HOSTILE);
+    if (plan->hostile_filter != NULL) {
+        distrust_speculation();
+        MUST(prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0);
+        MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->hostile_filter) == 0);
+    }
     // Last, since it forbids most of what was done above. The one execveat that it allows is the next call.
     STEP(CONFINE_SECCOMP);
     MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);

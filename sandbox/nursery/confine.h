@@ -42,6 +42,7 @@ enum confine_stage {
     CONFINE_PARENT,
     CONFINE_NO_NEW_PRIVILEGES,
     CONFINE_LANDLOCK,
+    CONFINE_HOSTILE,
     CONFINE_CLOSE,
     CONFINE_SECCOMP,
     CONFINE_EXEC,
@@ -90,6 +91,8 @@ struct confine_plan {
     char *const *arguments;
     char *const *environment;
     const struct sock_fprog *filter;
+    // Set for code that is not trusted at all, NULL for other.
+    const struct sock_fprog *hostile_filter;
     int landlock_abi;
     // Any program of the read-only root may be executed: pip runs subprocesses, the worker for exec commands.
     int may_execute;

@@ -103,6 +103,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
     add_defaults(request->environment_count, plan->secrets >= 0);
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
     static char *const exec[] = {EXEC_WORKER, NULL};
+    static char *node[NODE_ARGUMENTS + 1];
     static char *const pip[] = {"/usr/bin/python3", "-I", "-m", "pip"};
     plan->program = "/usr/bin/python3";
     uint32_t own = 0;
@@ -118,6 +119,11 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         if (request->argument_count != 0) return "this runtime takes no arguments";
         plan->program = EXEC_WORKER;
         plan->arguments = exec;
+    } else if (request->runtime == RUNTIME_NODE) {
+        if (request->argument_count != 0) return "this runtime takes no arguments";
+        plan->program = "/usr/bin/node";
+        set_node_arguments(node, request->memory_bytes, request->isolation == 1);
+        plan->arguments = node;
     } else {
         own = 4;
         memcpy(arguments, pip, sizeof pip);
@@ -134,7 +140,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
 }
 
 static const char *check_bounds(const struct nursery_request *request) {
-    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_EXEC) return "unknown runtime";
+    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_NODE) return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
     if (!is_hash(request->bundle)) return "the bundle is no content hash";
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
@@ -246,6 +252,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
+        .hostile_filter = request->isolation == 1 ? &nursery.hostile_filter : NULL,
         .landlock_abi = nursery.landlock_abi,
         .may_execute = installs || request->runtime == RUNTIME_EXEC,
         .may_execute_written = installs,
@@ -339,7 +346,7 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     }
     if (!nursery.has_template[request->runtime]) {
         return refuse(channel, request->ticket, 0, 0, "runtime",
-                      "the runtime's files, or /usr/bin/python3, are missing on this host");
+                      "the runtime's files, or its program (/usr/bin/python3, /usr/bin/node), are missing on this host");
     }
     struct confine_plan plan = make_plan(slot, request, secrets);
     wrong = set_program(&plan, request, strings);

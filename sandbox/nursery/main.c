@@ -168,6 +168,8 @@ static void start(int count, char **values) {
     load_profile(RUNTIME_FETCH, "fetch.profile");
     load_profile(RUNTIME_BUILD, "build.profile");
     load_profile(RUNTIME_EXEC, "exec.profile");
+    load_profile(RUNTIME_NODE, "node.profile");
+    load_hostile_profile();
     make_slots();
     nursery.self = open_process(getpid());
     nursery.epoll = epoll_create1(EPOLL_CLOEXEC);

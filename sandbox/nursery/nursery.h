@@ -15,6 +15,7 @@
 #define SLOTS_MAX 1024
 #define SLOTS_DEFAULT 256
 #define FILTER_INSTRUCTIONS_MAX 4096
+#define HOSTILE_INSTRUCTIONS_MAX 256
 #define PATH_BYTES 512
 #define FRAME_PIPE_BYTES (1 << 20)
 // A block holds the server's uid, the slots' uids and room to spare.
@@ -29,13 +30,21 @@
 #define EMPTY_CHECKS_PATIENT 10
 // How long the end waits for all sandboxes, in milliseconds.
 #define SHUTDOWN_MILLISECONDS 5000
-#define TEMPLATE_COUNT 6
+#define TEMPLATE_COUNT 7
+#define NODE_ARGUMENTS 8
 
 // epoll's user data: channels from 0, then the layer job, then slots.
 #define JOB_EVENT 4095u
 #define SLOT_EVENT_BASE 4096u
 
-enum runtime { RUNTIME_PYTHON = 1, RUNTIME_NATIVE = 2, RUNTIME_FETCH = 3, RUNTIME_BUILD = 4, RUNTIME_EXEC = 5 };
+enum runtime {
+    RUNTIME_PYTHON = 1,
+    RUNTIME_NATIVE = 2,
+    RUNTIME_FETCH = 3,
+    RUNTIME_BUILD = 4,
+    RUNTIME_EXEC = 5,
+    RUNTIME_NODE = 6,
+};
 
 // A controller of control groups: where its hierarchy is and how it is spoken to.
 enum controller { CONTROLLER_MEMORY, CONTROLLER_PIDS, CONTROLLER_CPU, CONTROLLER_COUNT };
@@ -127,6 +136,9 @@ struct nursery {
     bool has_template[TEMPLATE_COUNT];
     struct sock_filter instructions[TEMPLATE_COUNT][FILTER_INSTRUCTIONS_MAX];
     struct sock_fprog filter[TEMPLATE_COUNT];
+    // What functions that are not trusted at all are denied besides: a filter of its own, under that of the runtime.
+    struct sock_filter hostile_instructions[HOSTILE_INSTRUCTIONS_MAX];
+    struct sock_fprog hostile_filter;
 };
 
 extern struct nursery nursery;
@@ -151,12 +163,22 @@ void remove_cgroups(void);
 
 // templates.c
 void make_templates(void);
+void make_folder(const char *root, const char *name);
+void write_file(const char *root, const char *name, const char *text);
+void copy_file(const char *root, const char *source, const char *name);
+void bind_read_only(const char *root, const char *source, const char *name);
+void copy_runtime(const char *root, const char *source, bool (*is_wanted)(const char *name));
+
+// node.c
+bool make_node_template(const char *root);
+void set_node_arguments(char **arguments, uint64_t memory_bytes, bool is_hostile);
 
 // launch.c: whether it makes a layer, and writes to it.
 static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETCH || runtime == RUNTIME_BUILD; }
 
 // profile.c
 void load_profile(enum runtime runtime, const char *name);
+void load_hostile_profile(void);
 
 // launch.c
 void launch(int channel, const struct nursery_request *request, const char *strings, int secrets);

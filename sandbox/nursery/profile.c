@@ -24,6 +24,7 @@ static const struct {
     int number;
 } error_names[] = {
     {"EPERM", EPERM}, {"EACCES", EACCES}, {"ENOSYS", ENOSYS}, {"ENOTTY", ENOTTY}, {"EAFNOSUPPORT", EAFNOSUPPORT},
+    {"ENOLCK", ENOLCK},
 };
 
 static int error_number(const struct place *place, const char *name) {
@@ -140,8 +141,10 @@ static void read_rules(scmp_filter_ctx context, const char *name, int depth) {
     fclose(file);
 }
 
-void load_profile(enum runtime runtime, const char *name) {
-    scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+// Compiles a profile whose calls without a rule get `standard`, into `max` instructions.
+static void compile(const char *name, uint32_t standard, struct sock_filter *instructions, size_t max,
+                    struct sock_fprog *filter) {
+    scmp_filter_ctx context = seccomp_init(standard);
     if (context == NULL) die("libseccomp refused to start");
     if (seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
         seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2) != 0) {
@@ -153,12 +156,23 @@ void load_profile(enum runtime runtime, const char *name) {
     int result = seccomp_export_bpf(context, program);
     if (result != 0) die("the profile %s cannot be compiled: %s", name, strerror(-result));
     seccomp_release(context);
-    ssize_t length = pread(program, nursery.instructions[runtime], sizeof nursery.instructions[runtime], 0);
+    size_t size = max * sizeof(struct sock_filter);
+    ssize_t length = pread(program, instructions, size, 0);
     close(program);
-    if (length <= 0 || (size_t)length == sizeof nursery.instructions[runtime] ||
-        (size_t)length % sizeof(struct sock_filter) != 0) {
-        die("the profile %s is too long: at most %d instructions", name, FILTER_INSTRUCTIONS_MAX - 1);
+    if (length <= 0 || (size_t)length == size || (size_t)length % sizeof(struct sock_filter) != 0) {
+        die("the profile %s is too long: at most %zu instructions", name, max - 1);
     }
-    nursery.filter[runtime].filter = nursery.instructions[runtime];
-    nursery.filter[runtime].len = (unsigned short)((size_t)length / sizeof(struct sock_filter));
+    filter->filter = instructions;
+    filter->len = (unsigned short)((size_t)length / sizeof(struct sock_filter));
+}
+
+void load_profile(enum runtime runtime, const char *name) {
+    compile(name, SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[runtime], FILTER_INSTRUCTIONS_MAX,
+            &nursery.filter[runtime]);
+}
+
+// It only takes away: the stricter of two filters decides, so that what it does not name is the runtime's to say.
+void load_hostile_profile(void) {
+    compile("hostile.profile", SCMP_ACT_ALLOW, nursery.hostile_instructions, HOSTILE_INSTRUCTIONS_MAX,
+            &nursery.hostile_filter);
 }

@@ -18,13 +18,13 @@
 
 #define COPY_BYTES_MAX (4 << 20)
 
-static void make_folder(const char *root, const char *name) {
+void make_folder(const char *root, const char *name) {
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/%s", root, name);
     if (mkdir(path, 0755) != 0 && errno != EEXIST) die("cannot make %s: %s", path, strerror(errno));
 }
 
-static void write_file(const char *root, const char *name, const char *text) {
+void write_file(const char *root, const char *name, const char *text) {
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/%s", root, name);
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -34,7 +34,7 @@ static void write_file(const char *root, const char *name, const char *text) {
 }
 
 // Copies what exists; a host without the file has a sandbox without it.
-static void copy_file(const char *root, const char *source, const char *name) {
+void copy_file(const char *root, const char *source, const char *name) {
     int from = open(source, O_RDONLY | O_CLOEXEC);
     if (from < 0) return;
     char path[PATH_BYTES + 64];
@@ -52,7 +52,7 @@ static void copy_file(const char *root, const char *source, const char *name) {
     close(to);
 }
 
-static void bind_read_only(const char *root, const char *source, const char *name) {
+void bind_read_only(const char *root, const char *source, const char *name) {
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/%s", root, name);
     int tree = clone_tree(AT_FDCWD, source, TREE_RECURSIVE);
@@ -171,23 +171,25 @@ static void compile_runtime(const char *folder) {
 
 // The module `apus` lies in the template itself: what changes on disk later, as on an upgrade, reaches no worker of
 // this server.
-static void copy_runtime(const char *root, const char *source) {
+void copy_runtime(const char *root, const char *source, bool (*is_wanted)(const char *name)) {
     char folder[PATH_BYTES + 64];
     snprintf(folder, sizeof folder, "%s/apus", source);
     DIR *entries = opendir(folder);
     if (entries == NULL) die("cannot list %s: %s", folder, strerror(errno));
     make_folder(root, "runtime/apus");
     for (struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-        size_t length = strlen(entry->d_name);
-        if (length < 4 || length > 100 || strcmp(entry->d_name + length - 3, ".py") != 0) continue;
+        if (strlen(entry->d_name) > 100 || !is_wanted(entry->d_name)) continue;
         char from[2 * PATH_BYTES], name[160];
         snprintf(from, sizeof from, "%.600s/%.100s", folder, entry->d_name);
         snprintf(name, sizeof name, "runtime/apus/%.100s", entry->d_name);
         copy_file(root, from, name);
     }
     closedir(entries);
-    snprintf(folder, sizeof folder, "%s/runtime/apus", root);
-    compile_runtime(folder);
+}
+
+static bool is_python(const char *name) {
+    size_t length = strlen(name);
+    return length >= 4 && strcmp(name + length - 3, ".py") == 0;
 }
 
 // The worker for exec: where an installation has it, or beside the nursery, as in a folder of builds.
@@ -218,7 +220,8 @@ static void make_template(enum runtime runtime, const char *name) {
     }
     static const char *const folders[] = {"usr", "proc", "tmp", "function", "layer", "runtime", "out", "opt"};
     for (size_t index = 0; index < sizeof folders / sizeof folders[0]; index++) make_folder(root, folders[index]);
-    bind_read_only(root, "/usr", "usr");
+    // Node needs a handful of files of it, which are looked for below.
+    if (runtime != RUNTIME_NODE) bind_read_only(root, "/usr", "usr");
     static const char *const links[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
     for (size_t index = 0; index < sizeof links / sizeof links[0]; index++) link_or_bind(root, links[index]);
     make_devices(root);
@@ -230,11 +233,14 @@ static void make_template(enum runtime runtime, const char *name) {
         char main[PATH_BYTES + 64];
         snprintf(main, sizeof main, "%s/apus/__main__.py", source);
         if (access(main, R_OK) == 0 && access("/usr/bin/python3", X_OK) == 0) {
-            copy_runtime(root, source);
+            copy_runtime(root, source, is_python);
+            snprintf(main, sizeof main, "%.500s/runtime/apus", root);
+            compile_runtime(main);
         } else {
             nursery.has_template[runtime] = false;
         }
     }
+    if (runtime == RUNTIME_NODE) nursery.has_template[runtime] = make_node_template(root);
     if (runtime == RUNTIME_EXEC) {
         nursery.has_template[runtime] = copy_exec_worker(root);
         // Links that commands of /usr/bin lead through: awk is one.
@@ -259,5 +265,6 @@ void make_templates(void) {
     make_template(RUNTIME_FETCH, "fetch");
     make_template(RUNTIME_BUILD, "build");
     make_template(RUNTIME_EXEC, "exec");
+    make_template(RUNTIME_NODE, "node");
     umask(077);
 }

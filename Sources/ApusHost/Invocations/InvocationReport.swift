@@ -100,7 +100,10 @@ public struct InvocationReport: Sendable {
         if let timing = self.timing {
             let times = "\"queued\":\(timing.queued.microseconds),\"start\":\"\(timing.startTier.rawValue)\","
             let rest = "\"starting\":\(timing.starting.microseconds),\"running\":\(timing.running.microseconds)"
-            add(InvocationHeader.timing, "{\(times)\(rest)}")
+            // Names of layers are plain words.
+            let missing = timing.isolation.missingLayers.map { "\"\($0)\"" }.joined(separator: ",")
+            let isolation = "\"isolation\":\"\(timing.isolation.level.name)\",\"missingLayers\":[\(missing)]"
+            add(InvocationHeader.timing, "{\(times)\(rest),\(isolation)}")
         }
         if let progress = self.progress {
             let message = clipped(progress.message, to: Limits.Host.messageBytes)

@@ -49,6 +49,8 @@ final class Deployer: Sendable {
         var whenPassed: @Sendable (RecordPlace, _ completion: @escaping @Sendable (ApusError?) -> Void) -> Void
         /// Those that schedules may name.
         var zones = TimeZones()
+        /// Layers of isolation that functions do without on this host.
+        var missingLayers: [String] = []
     }
 
     init(
@@ -85,6 +87,15 @@ final class Deployer: Sendable {
         if self.isStopping.load(ordering: .acquiring) { throw Self.stopping }
     }
 
+    /// A function that demands every layer is told at its deploy, not at its first event.
+    private func checkIsolation(of function: FunctionManifest) throws(ApusError) {
+        guard function.isolation == .hostile, !self.hooks.missingLayers.isEmpty else { return }
+        throw ApusError(
+            .sandboxUnavailable,
+            "the function '\(function.name)' demands `isolation: hostile`, and this host cannot give "
+                + "\(self.hooks.missingLayers.joined(separator: ", ")): see `apus doctor`")
+    }
+
     private func perform(_ order: Order, _ report: (Report) -> Void) throws(ApusError) -> Control.Done {
         try self.checkRunning()
         let request = order.request
@@ -100,6 +111,7 @@ final class Deployer: Sendable {
                 continue
             }
             try self.hooks.zones.check(function)
+            try self.checkIsolation(of: function)
             // What would happen can be told without the bundle.
             let bundle = request.isDryRun ? document.bundle : try self.bundle(of: function, document.bundle)
             documents.append(DeployDocument(manifest: document.manifest, bundle: bundle))

@@ -25,7 +25,7 @@ extension Catalogue.Function {
     private var launch: LaunchOrder {
         let resources = self.manifest.resources
         return LaunchOrder(
-            runtime: self.runtime, bundle: self.bundle, layer: self.layer ?? "",
+            runtime: self.runtime, isolation: self.manifest.isolation, bundle: self.bundle, layer: self.layer ?? "",
             arguments: self.manifest.runtime == .native ? self.manifest.command : [],
             environment: self.manifest.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
             bounds: SandboxBounds(
@@ -40,6 +40,7 @@ extension Catalogue.Function {
         case .python3: .python
         case .native: .native
         case .exec: .exec
+        case .node: .node
         }
     }
 

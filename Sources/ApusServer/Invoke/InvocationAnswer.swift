@@ -83,6 +83,7 @@ final class InvocationAnswer: ResponseSink {
                 headers: [
                     (name, identity), ("Content-Type", result.type),
                     (AttemptTiming.serverTimingHeader, timing.serverTiming), (AttemptTiming.header, timing.headerValue),
+                    (AttemptTiming.isolationHeader, timing.isolation.headerValue),
                 ], copying: data)
         } else {
             self.exchange.respond(

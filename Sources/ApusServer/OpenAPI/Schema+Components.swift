@@ -62,7 +62,9 @@ extension Schema {
 
     private static let instance = object([
         "worker": count, "namespace": label, "function": label, "revision": text, "state": text, "since": time,
-        "inFlight": count, "runtime": text, "missingLayers": said(list(text), "Isolation this host cannot enforce"),
+        "inFlight": count, "runtime": text,
+        "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
+        "missingLayers": said(list(text), "Isolation this host cannot enforce"),
     ])
 
     private static let revision = object(["revision": hash, "generation": count, "deployed": time])

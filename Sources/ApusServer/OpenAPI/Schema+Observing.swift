@@ -20,8 +20,13 @@ extension Schema {
             [
                 "queued": count, "start": oneOf(StartTier.allCases.map(\.rawValue)), "starting": count,
                 "running": count,
-            ], optional: ["committing": said(orNull(count), "Of a delivery, once its outcome is on the log")]),
-        "Where the time of an attempt went, in microseconds")
+            ],
+            optional: [
+                "committing": said(orNull(count), "Of a delivery, once its outcome is on the log"),
+                "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
+                "missingLayers": said(list(text), "Isolation that its host could not give"),
+            ]),
+        "Where the time of an attempt went, in microseconds, and behind what it ran")
 
     static let delivery: JSONValue = {
         let attempt = object([

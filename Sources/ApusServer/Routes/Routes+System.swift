@@ -95,7 +95,8 @@ extension Routes {
             "state": .string(instance.state.rawValue),
             "since": .string(RFC3339.format(instance.since)), "inFlight": .number(instance.inFlight),
             "runtime": .string(instance.runtime),
-            "missingLayers": .array(instance.missingLayers.map { .string($0) }),
+            "isolation": .string(instance.isolation.level.name),
+            "missingLayers": .array(instance.isolation.missingLayers.map { .string($0) }),
         ]
     }
 }

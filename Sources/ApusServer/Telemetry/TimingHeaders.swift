@@ -9,6 +9,8 @@ extension AttemptTiming {
     static let serverTimingHeader = "Server-Timing"
     /// For programs: whole microseconds.
     static let header = "Apus-Timing"
+    /// `standard` or `hostile`, and what of it this host could not give.
+    static let isolationHeader = "Apus-Isolation"
 
     /// `queued;dur=0.041, starting;dur=0;desc="ready", running;dur=1.207, committing;dur=0`
     var serverTiming: String {
@@ -40,6 +42,8 @@ extension AttemptTiming {
             "queued": .number(self.queued.microseconds), "start": .string(self.startTier.rawValue),
             "starting": .number(self.starting.microseconds), "running": .number(self.running.microseconds),
             "committing": self.committing.map { .number($0.microseconds) } ?? .null,
+            "isolation": .string(self.isolation.level.name),
+            "missingLayers": .array(self.isolation.missingLayers.map { .string($0) }),
         ]
     }
 }
@@ -114,5 +118,6 @@ extension HTTPExchange {
     func add(_ timing: AttemptTiming) {
         self.add(header: AttemptTiming.serverTimingHeader, timing.serverTiming)
         self.add(header: AttemptTiming.header, timing.headerValue)
+        self.add(header: AttemptTiming.isolationHeader, timing.isolation.headerValue)
     }
 }

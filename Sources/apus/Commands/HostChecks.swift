@@ -21,7 +21,7 @@ struct HostCheck: Equatable {
 struct HostChecks {
     private static let fileBytes = 64 * 1024
 
-    func all() -> [HostCheck] { [self.kernel(), self.python(), self.pip()] }
+    func all() -> [HostCheck] { [self.kernel(), self.python(), self.pip(), self.node()] }
 
     private func kernel() -> HostCheck {
         HostCheck(name: "kernel", state: .info, detail: self.text("/proc/sys/kernel/osrelease") ?? "unknown")
@@ -39,6 +39,14 @@ struct HostChecks {
             : HostCheck(
                 name: "pip", state: .limited,
                 detail: "functions with dependencies cannot be deployed: apt install python3-pip")
+    }
+
+    private func node() -> HostCheck {
+        access("/usr/bin/node", X_OK) == 0
+            ? HostCheck(name: "node", state: .ok, detail: "/usr/bin/node")
+            : HostCheck(
+                name: "node", state: .limited,
+                detail: "/usr/bin/node is not there: functions with runtime: node cannot start: apt install nodejs")
     }
 
     func text(_ path: String) -> String? {

@@ -20,6 +20,7 @@ extension Command {
             ],
             examples: [
                 .init("apus init hello", "A function in Python"),
+                .init("apus init hello --runtime node", "A function in JavaScript"),
                 .init("apus init count-words --runtime exec --trigger topic", "A shell script that reads a topic"),
             ]
         )

@@ -2,7 +2,7 @@ internal import ApusCore
 
 /// A function to begin with: its files, by the runtime it is written for and what starts it.
 struct FunctionTemplate {
-    enum Runtime: String, CaseIterable { case python3, exec, native }
+    enum Runtime: String, CaseIterable { case python3, node, exec, native }
     enum Trigger: String, CaseIterable { case none, topic, http, schedule }
 
     struct File: Equatable {
@@ -22,6 +22,7 @@ struct FunctionTemplate {
         let code =
             switch self.runtime {
             case .python3: self.pythonFiles
+            case .node: self.nodeFiles
             case .exec: self.execFiles
             case .native: self.nativeFiles
             }
@@ -49,6 +50,11 @@ struct FunctionTemplate {
             """
               runtime: python3
               handler: main:handle        # module:function
+            """
+        case .node:
+            """
+              runtime: node
+              handler: main:handle        # module:export
             """
         case .exec:
             """
@@ -119,6 +125,7 @@ struct FunctionTemplate {
     private var testLine: String {
         switch self.runtime {
         case .python3: "python3 -m unittest                             # its test, without a server"
+        case .node: "node --test                                     # its test, without a server"
         case .exec: "./test.sh                                       # its test, without a server"
         case .native: "swift test                                      # its test, without a server"
         }
