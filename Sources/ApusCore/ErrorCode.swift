@@ -26,6 +26,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case bundleNotFound = "bundle_not_found"
     case invocationNotFound = "invocation_not_found"
     case revisionNotFound = "revision_not_found"
+    case secretNotFound = "secret_not_found"
     case alreadyExists = "already_exists"
     case conflict = "conflict"
 
@@ -50,6 +51,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case notReady = "not_ready"
     case expired = "expired"
     case functionPaused = "function_paused"
+    case secretUnavailable = "secret_unavailable"
     case serverUnreachable = "server_unreachable"
 
     // The event log and the data directory.

@@ -46,6 +46,8 @@ public struct LaunchOrder: Sendable, Equatable {
     /// For `python`: the worker may be the clone of a warm interpreter. It starts faster, and shares with others where its memory
     /// lies and the seed of its hashes.
     public var isClone: Bool
+    /// A sealed memory file that becomes the process's descriptor 6; -1 for none. Whoever is given the order closes it.
+    public var secrets: CInt = -1
 
     public init(
         runtime: Runtime, isolation: WorkerIsolation.Level = .standard, bundle: String, layer: String = "",

@@ -14,10 +14,12 @@ public struct HostFunction: Sendable {
     public var triggers: [HostTrigger]
     /// What handlers may emit to, by the names they use.
     public var emits: [String: TopicName]
+    /// Names of the secrets that each worker is given when it starts.
+    public var secrets: [String]
 
     public init(
         name: ResourceName, revision: String, launch: LaunchOrder, initialization: [UInt8], plan: FunctionPlan,
-        triggers: [HostTrigger] = [], emits: [String: TopicName] = [:]
+        triggers: [HostTrigger] = [], emits: [String: TopicName] = [:], secrets: [String] = []
     ) {
         self.name = name
         self.revision = revision
@@ -26,6 +28,7 @@ public struct HostFunction: Sendable {
         self.plan = plan
         self.triggers = triggers
         self.emits = emits
+        self.secrets = secrets
     }
 }
 

@@ -35,6 +35,13 @@ extension Limits {
         /// Lines of standard error that a failed start quotes.
         public static let lastLines = 20
 
+        /// Shorter secrets are not masked in lines: too much else would be.
+        public static let maskedBytesMin = 6
+        /// Values, or lines of values, of one function that are looked for in its output.
+        public static let masks = 1_024
+        /// Different lengths among them: each costs a look at every byte of a line.
+        public static let maskLengths = 16
+
         /// Wait before a write that the log refused is sent again.
         public static let commitRetryMilliseconds: UInt64 = 250
         /// How long settled deliveries without outputs may wait for others to share their write.

@@ -47,7 +47,9 @@ struct LogBudget {
     private var bytes = 0
     private(set) var droppedSinceLast = 0
     private(set) var droppedTotal = 0
-    private(set) var lastLines: [[UInt8]] = []
+    private var lastLines: [[UInt8]] = []
+    /// Secrets that no failure may quote.
+    var masks = SecretMasks()
     /// V8 ended the worker, since its heap was full: the kernel never saw the bound reached.
     private(set) var saysHeapIsFull = false
 
@@ -82,8 +84,11 @@ struct LogBudget {
         self.lastLines.append(Array(line.prefix(512)))
     }
 
+    /// The last of them.
+    var lastLine: [UInt8]? { self.lastLines.last.map { self.masks.apply($0) } }
+
     /// What a failed start says.
     var lastText: String {
-        self.lastLines.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
+        self.lastLines.map { String(decoding: self.masks.apply($0), as: UTF8.self) }.joined(separator: "\n")
     }
 }

@@ -29,6 +29,7 @@ extension Shard {
             break
         case .initialize:
             channel.greetedAt = now
+            self.sendSecrets(to: channel)
             channel.send(.initialize, payload: channel.function.function.initialization)
             self.mustFlush(channel)
         case .ready:
@@ -46,8 +47,8 @@ extension Shard {
             self.end(
                 channel,
                 Failure(
-                    .startFailed, clipped(error.message, to: Limits.Host.messageBytes),
-                    detail: clipped(error.detail, to: Limits.Host.detailBytes)))
+                    .startFailed, channel.masks.apply(clipped(error.message, to: Limits.Host.messageBytes)),
+                    detail: channel.masks.apply(clipped(error.detail, to: Limits.Host.detailBytes))))
         case .left:
             channel.stateSince = now
         }

@@ -104,8 +104,8 @@ extension Shard {
         guard channel.attempts[index].extras?.openEmit == nil else { throw .unexpected(.error) }
         if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
         let failure = Failure(
-            Self.code(of: error), clipped(error.message, to: Limits.Host.messageBytes),
-            detail: clipped(error.detail, to: Limits.Host.detailBytes))
+            Self.code(of: error), channel.masks.apply(clipped(error.message, to: Limits.Host.messageBytes)),
+            detail: channel.masks.apply(clipped(error.detail, to: Limits.Host.detailBytes)))
         switch error.kind {
         case .retryable:
             self.finish(channel, at: index, .failed(failure, retryAfter: error.retryAfter), failure, now: now)

@@ -14,7 +14,12 @@ extension Shard {
         let channel = WorkerChannel(worker, state, shard: self, now: now)
         self.channels[worker] = channel
         self.statistics.workersStarted += 1
-        self.launcher.launch(state.function.launch) { [unowned self] result in
+        var order = state.function.launch
+        do throws(ApusError) { try self.open(secretsFor: channel, &order) } catch {
+            self.launched(channel, .failure(error))
+            return self.requestTurn()
+        }
+        self.launcher.launch(order) { [unowned self] result in
             self.launched(channel, result)
             self.requestTurn()
         }
@@ -96,7 +101,7 @@ extension Shard {
     }
 
     private static func quoted(_ channel: WorkerChannel) -> String {
-        guard let last = channel.budget.lastLines.last else { return "" }
+        guard let last = channel.budget.lastLine else { return "" }
         return "; it last wrote: \(clipped(String(decoding: last, as: UTF8.self), to: 300))"
     }
 
@@ -255,6 +260,7 @@ extension Shard {
         now: Timestamp
     ) {
         guard let dropped = channel.budget.admit(text.count, now: now) else { return }
+        let text = channel.masks.apply(text)
         self.statistics.logLines += 1
         self.configuration.logSink(
             LogLine(

@@ -10,6 +10,8 @@ public struct ShardConfiguration {
     /// Runs work on a thread that may wait for pages of the log. Without it, old records are read on the loop as well.
     public var readAhead: ((@escaping @Sendable () -> Void) -> Void)?
     public var logSink: LogSink
+    /// Opens a function's secrets for a worker that starts. Throws `secret_unavailable` or `secret_not_found`.
+    public var secrets: (HostFunction) throws(ApusError) -> WorkerSecrets
     /// Takes the spans of traces that are recorded; nil passes traces on and records none.
     public var tracer: Tracer?
     /// Called when a worker becomes ready: its function and how long its start took.
@@ -25,6 +27,7 @@ public struct ShardConfiguration {
     public init(
         engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 1,
         readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
+        secrets: @escaping (HostFunction) throws(ApusError) -> WorkerSecrets = ShardConfiguration.noSecrets,
         tracer: Tracer? = nil,
         onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },
         onStartFailed: @escaping (ResourceName, Failure) -> Void = { _, _ in },
@@ -34,10 +37,16 @@ public struct ShardConfiguration {
         self.seed = seed
         self.readAhead = readAhead
         self.logSink = logSink
+        self.secrets = secrets
         self.tracer = tracer
         self.onReady = onReady
         self.onStartFailed = onStartFailed
         self.onInvocationsEnded = onInvocationsEnded
         self.yields = yields
+    }
+
+    /// For a shard whose functions have none.
+    public static func noSecrets(_ function: HostFunction) throws(ApusError) -> WorkerSecrets {
+        throw ApusError(.secretUnavailable, "this host keeps no secrets for '\(function.name)'")
     }
 }

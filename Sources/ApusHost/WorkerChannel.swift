@@ -44,6 +44,10 @@ final class WorkerChannel {
     /// Whether the shard knows that something waits to be flushed.
     var isQueued = false
 
+    /// Until they are sent, or the worker turns out to need no more than it inherited.
+    private var secrets: WorkerSecrets?
+    private(set) var masks = SecretMasks()
+
     private var descriptors: LaunchedWorker?
     private var reader = FrameReader()
     var output = OutputBuffer()
@@ -104,6 +108,7 @@ final class WorkerChannel {
         for capture in self.captures { capture.close() }
         self.captures = []
         self.closeDescriptors()
+        self.secrets = nil
         self.output.release()
     }
 
@@ -214,6 +219,23 @@ final class WorkerChannel {
         guard memory >= 0 else { return false }
         defer { _ = Glibc.close(memory) }
         return apus_channel_send_descriptor(socket, memory, stream) == 0
+    }
+
+    // MARK: secrets
+
+    func take(_ secrets: consuming WorkerSecrets) {
+        self.masks = secrets.masks
+        self.budget.masks = secrets.masks
+        self.secrets = consume secrets
+    }
+
+    /// Lets go of the function's secrets, and before that sends them on descriptor 5, as stream 0, to a worker that receives there.
+    /// - Returns: false when that cannot be.
+    func sendSecrets(isReceiving: Bool) -> Bool {
+        guard let secrets = self.secrets.take() else { return true }
+        guard isReceiving else { return true }
+        guard let socket = self.descriptors?.descriptors else { return false }
+        return apus_channel_send_descriptor(socket, secrets.memory, 0) == 0
     }
 
     // MARK: what others see

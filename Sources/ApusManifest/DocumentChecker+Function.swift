@@ -14,6 +14,7 @@ extension DocumentChecker {
         if runtime == .node { self.checkNode(spec) }
         let triggers = self.triggers(spec, namespace)
         let emits = spec["emits"].map { emits in emits.list.compactMap { self.topicName($0, namespace) } }
+        let secrets = self.secrets(spec)
         let dependencies = self.dependencies(spec, runtime)
         let scale = self.scale(spec)
         let profile = self.profile(spec, runtime)
@@ -26,7 +27,7 @@ extension DocumentChecker {
             runtime: runtime,
             handler: handler, source: spec["source"]?.text ?? ".", build: spec["build"]?.text,
             dependencies: dependencies,
-            environment: spec["env"]?.texts ?? [:],
+            environment: spec["env"]?.texts ?? [:], secrets: secrets,
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0), reuse: reuse,
             batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile,
@@ -93,6 +94,19 @@ extension DocumentChecker {
                 environment.location,
                 "`\(environment.path)` takes \(bytes) bytes, expected at most \(Limits.Manifest.environmentBytes)")
         }
+    }
+
+    private mutating func secrets(_ spec: Checked) -> [String] {
+        var names: [String] = []
+        for field in spec["secrets"]?.list ?? [] {
+            guard let name = field.text else { continue }
+            if names.contains(name) {
+                self.checker.fail(
+                    field.location, "`\(field.path)` is `\(name)` for the second time, expected each secret once")
+            }
+            names.append(name)
+        }
+        return names
     }
 
     private mutating func dependencies(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest

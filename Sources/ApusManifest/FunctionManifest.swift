@@ -54,6 +54,8 @@ public struct FunctionManifest: Sendable, Equatable {
     public var build: String?
     public var dependencies: Dependencies?
     public var environment: [String: String]
+    /// Names of the secrets that its workers are given, each once.
+    public var secrets: [String] = []
     public var timeout: TimeSpan
     /// Invocations in flight per worker.
     public var concurrency: Int

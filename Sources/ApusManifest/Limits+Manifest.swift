@@ -21,6 +21,8 @@ extension Limits {
         public static let environmentVariables = 256
         /// All names and values together, as the sandbox takes them; part of its room is left for what Apus adds.
         public static let environmentBytes = 12 * 1024
+        /// Secrets of one function.
+        public static let secrets = 64
         public static let triggers = 64
         public static let filterTerms = 32
         /// Segments in the path of an HTTP trigger.

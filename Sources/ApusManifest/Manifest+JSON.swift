@@ -38,6 +38,7 @@ extension FunctionManifest {
             ]
         }
         if !self.environment.isEmpty { spec["env"] = .sorted(self.environment) }
+        if !self.secrets.isEmpty { spec["secrets"] = .array(self.secrets.map { .string($0) }) }
         spec["timeout"] = .string(self.timeout.description)
         spec["concurrency"] = .number(self.concurrency)
         spec["reuse"] = .string(self.reuse.rawValue)

@@ -22,8 +22,8 @@ extension Shape {
                 "env", .map(key: .variable, value: .scalarText(.any), max: Limits.Manifest.environmentVariables),
                 "Environment variables; numbers and Booleans are passed as they are written.", standard: [:]),
             Field(
-                "secrets", .list(.text(.secret), max: 64), "Names of secrets that it may read.", standard: [],
-                .defaultOnly),
+                "secrets", .list(.text(.secret), max: Limits.Manifest.secrets),
+                "Names of secrets that it may read, set with `apus secret set` before.", standard: []),
             Field(
                 "weights", .list(.object(Self.weights), max: 16), "Model files, mounted read-only.", standard: [],
                 .defaultOnly),

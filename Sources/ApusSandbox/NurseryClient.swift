@@ -67,6 +67,7 @@ public final class NurseryClient: WorkerLauncher {
             let request = try EncodedRequest(launching: order, ticket: ticket)
             self.submit(request, .launch(completion))
         } catch {
+            if order.secrets >= 0 { Glibc.close(order.secrets) }
             completion(.failure(error))
         }
     }
@@ -92,11 +93,13 @@ public final class NurseryClient: WorkerLauncher {
 
     private func submit(_ request: EncodedRequest, _ waiting: Waiting) {
         guard self.watch != nil else {
+            request.release()
             return NurseryClient.fail(
                 waiting, ApusError(.sandboxUnavailable, "the nursery is gone; restart the server"))
         }
         // A request of KILL or one on its way again was admitted before; a new one finds the bound here.
         guard self.unsent.count < Limits.Sandbox.waitingRequests else {
+            request.release()
             return NurseryClient.fail(
                 waiting, ApusError(.overloaded, "too many sandboxes are asked for at once; try again later"))
         }
@@ -114,7 +117,9 @@ public final class NurseryClient: WorkerLauncher {
     /// False when the socket is full. A broken one counts as sent: its end is read next.
     private func isSent(_ request: EncodedRequest) -> Bool {
         let result = request.send(to: self.channel)
-        return result != -Int(EAGAIN) && result != -Int(ENOBUFS)
+        guard result != -Int(EAGAIN), result != -Int(ENOBUFS), result != -Int(ETOOMANYREFS) else { return false }
+        request.release()
+        return true
     }
 
     private func flush() {
@@ -241,7 +246,7 @@ public final class NurseryClient: WorkerLauncher {
         watch.close()
         self.retry?.close()
         self.retry = nil
-        self.unsent.removeAll()
+        while let request = self.unsent.popFirst() { request.release() }
         Glibc.close(self.channel)
         return true
     }

@@ -1,10 +1,13 @@
 internal import ApusCore
 internal import CShims
+internal import Glibc
 
 /// One request to the nursery: its fixed head and the strings behind it.
 struct EncodedRequest {
     var head: nursery_request
     var strings: [UInt8] = []
+    /// Goes with the request, and is closed once it is sent or given up; -1 for none.
+    var descriptor: CInt = -1
 
     init(_ operation: nursery_operation, ticket: UInt64) {
         self.head = nursery_request()
@@ -31,6 +34,8 @@ struct EncodedRequest {
         self.head.environment_bytes = self.append(order.environment)
         EncodedRequest.copy(order.bundle, to: &self.head.bundle)
         EncodedRequest.copy(order.layer, to: &self.head.layer)
+        self.head.has_secrets = order.secrets >= 0 ? 1 : 0
+        self.descriptor = order.secrets
     }
 
     /// A request about a layer that is being made.
@@ -95,10 +100,13 @@ struct EncodedRequest {
         }
     }
 
+    /// Nobody sends it any more.
+    func release() { if self.descriptor >= 0 { close(self.descriptor) } }
+
     /// - Returns: bytes sent or a negative error number.
     func send(to socket: CInt) -> Int {
         withUnsafePointer(to: self.head) { head in
-            self.strings.withUnsafeBytes { apus_send_request(socket, head, $0.baseAddress, $0.count) }
+            self.strings.withUnsafeBytes { apus_send_request(socket, head, $0.baseAddress, $0.count, self.descriptor) }
         }
     }
 }

@@ -9,7 +9,8 @@ public import Glibc
 public enum DataDirectory {
     static let folders = ["bundles", "layers", "run"]
     static let files = [
-        "log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/lock",
+        "log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/master.key",
+        "run/lock",
     ]
     /// Where the nursery's blocks of uids lie: a server without an account has the first uid of one.
     static let blockUsers: Range<uid_t> = 2_000_000_000..<2_000_131_072

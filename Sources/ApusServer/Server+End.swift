@@ -8,7 +8,11 @@ extension Server {
     public var problems: [String] {
         Routes.problems(
             state: self.state.withLock { $0 }, log: self.log.status, projection: self.projection.failure)
+            + self.vault.problems
     }
+
+    /// What works and yet should not stay so.
+    public var warnings: [String] { self.vault.warnings }
 
     /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
     public func stop() {

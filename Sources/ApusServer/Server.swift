@@ -5,7 +5,7 @@ internal import ApusHost
 internal import ApusLoop
 internal import ApusManifest
 public import ApusSandbox
-internal import ApusStore
+public import ApusStore
 public import ApusTelemetry
 internal import Synchronization
 
@@ -20,8 +20,14 @@ public final class Server: Sendable {
         /// One channel more than shards: the last is for builds.
         public var channels: [CInt]
         public var report: HostReport
+        /// Those that whoever runs the machine gave; nil lets the data directory have one of its own.
+        public var keys: MasterKeys?
 
-        public init(log: any EventLog, journal: Log, sockets: [CInt], channels: [CInt], report: HostReport) {
+        public init(
+            log: any EventLog, journal: Log, sockets: [CInt], channels: [CInt], report: HostReport,
+            keys: MasterKeys? = nil
+        ) {
+            self.keys = keys
             self.log = log
             self.journal = journal
             self.sockets = sockets
@@ -38,6 +44,7 @@ public final class Server: Sendable {
     /// The hash of the token in `run/admin.token`.
     let adminToken: TokenHash
     let sessions = Sessions()
+    let vault: SecretVault
     let bundles: BundleStore
     let store: WorkThread
     let reader: WorkThread
@@ -80,6 +87,8 @@ public final class Server: Sendable {
         self.journal = parts.journal
         self.report = parts.report
         self.adminToken = try AdminToken.load(in: "\(data)/run").hash
+        let vault = SecretVault(keys: try Self.keys(parts.keys, run: "\(data)/run"))
+        self.vault = vault
         self.bundles = try BundleStore(folder: "\(data)/bundles")
         self.store = WorkThread()
         self.reader = WorkThread()
@@ -95,7 +104,7 @@ public final class Server: Sendable {
         self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
         self.startedAt = SystemClock().now
         let ended = InvocationsEnded()
-        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, onNurseryDeath, ended)
+        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, vault, onNurseryDeath, ended)
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
         self.invocations = invocations
@@ -117,6 +126,8 @@ public final class Server: Sendable {
             schedules.apply(changes)
             let isAboutTokens = changes.contains { if case .principalApplied = $0 { true } else { false } }
             if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
+            // Before the workers that are started because of them.
+            vault.follow(catalogue)
             return Self.apply(changes, catalogue, to: shards, invocations, journal)
         }
         invocations.bind(projection: follower) { [control = self.control] in control.enqueue($0) }
@@ -135,6 +146,14 @@ public final class Server: Sendable {
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
         try self.control.replay()
         try self.open(parts)
+    }
+
+    /// Those that were given, or else one that is made here. One that was made before there were others still opens what it sealed.
+    private static func keys(_ given: MasterKeys?, run folder: String) throws(ApusError) -> MasterKeys {
+        let own = try MasterKeyFile.generated(in: folder, makes: given == nil)
+        if let given { return given.after(own) }
+        guard let own else { preconditionFailure("a key was to be made") }
+        return own
     }
 
     /// The control topics this version knows.
@@ -165,7 +184,7 @@ public final class Server: Sendable {
 
     private static func makeShards(
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
-        _ onNurseryDeath: @escaping @Sendable () -> Void, _ ended: InvocationsEnded
+        _ vault: SecretVault, _ onNurseryDeath: @escaping @Sendable () -> Void, _ ended: InvocationsEnded
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -176,7 +195,7 @@ public final class Server: Sendable {
                     return .success(
                         try ShardRuntime(
                             index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            tracer: tracer, onNurseryDeath: onNurseryDeath,
+                            tracer: tracer, vault: vault, onNurseryDeath: onNurseryDeath,
                             onInvocationsEnded: { ended.tell($0, $1) }
                         )
                     )
@@ -212,6 +231,7 @@ public final class Server: Sendable {
     /// Gives the shards what is deployed, then lets callers in.
     private func open(_ parts: Parts) throws(ApusError) {
         let catalogue = self.control.catalogue
+        self.vault.follow(catalogue)
         let queues = self.invocations.restore(catalogue, self.journal)
         let applied = catalogue.functions.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
             Catalogue.Change.functionApplied($0, previous: nil)
@@ -268,18 +288,13 @@ public final class Server: Sendable {
         for change in changes {
             switch change {
             case .functionApplied(let function, _):
-                let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
-                let plan = invocations.hostFunction(function)
-                let failure = runtime.loop.runAndWait { () -> ApusError? in
-                    do throws(ApusError) {
-                        try runtime.shard.apply(plan)
-                        return nil
-                    } catch { return error }
+                let failure = Self.apply(function, to: shards, invocations, journal)
+                first = first ?? failure
+            case .secretApplied(_, let functions):
+                for function in functions {
+                    let failure = Self.apply(function, to: shards, invocations, journal)
+                    first = first ?? failure
                 }
-                guard let failure else { continue }
-                let error = ApusError(failure.code, "\(function.name) is deployed but cannot run: \(failure.message)")
-                journal.error(error.message, ["code": error.code.rawValue])
-                first = first ?? error
             case .functionRemoved(let function):
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
                 invocations.close(function.name)
@@ -308,6 +323,23 @@ public final class Server: Sendable {
             }
         }
         return first
+    }
+
+    private static func apply(
+        _ function: Catalogue.Function, to shards: [ShardRuntime], _ invocations: InvocationQueue, _ journal: Log
+    ) -> ApusError? {
+        let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
+        let plan = invocations.hostFunction(function)
+        let failure = runtime.loop.runAndWait { () -> ApusError? in
+            do throws(ApusError) {
+                try runtime.shard.apply(plan)
+                return nil
+            } catch { return error }
+        }
+        guard let failure else { return nil }
+        let error = ApusError(failure.code, "\(function.name) is deployed but cannot run: \(failure.message)")
+        journal.error(error.message, ["code": error.code.rawValue])
+        return error
     }
 
     /// Returns once the shard writes nothing of the function any more.

@@ -44,7 +44,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        tracer: Tracer?, onNurseryDeath: @escaping @Sendable () -> Void,
+        tracer: Tracer?, vault: SecretVault, onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
     ) throws(ApusError) {
         self.index = index
@@ -62,6 +62,7 @@ final class ShardRuntime: @unchecked Sendable {
                     if !reader.run(work) { work() }
                 },
                 logSink: { line in logs.append(ApusStore.LogLine(line)) },
+                secrets: { (function) throws(ApusError) in try vault.open(for: function) },
                 tracer: tracer,
                 onReady: { name, _ in starts.ready(name) },
                 onStartFailed: { name, failure in starts.failed(name, failure) },

@@ -31,6 +31,8 @@ public final class DirectLauncher: WorkerLauncher {
     }
 
     public func launch(_ order: LaunchOrder, _ completion: @escaping (Result<LaunchedWorker, ApusError>) -> Void) {
+        // A plain process has no sandbox to inherit secrets in.
+        if order.secrets >= 0 { _ = Glibc.close(order.secrets) }
         let (path, arguments) = self.command(order)
         var process = apus_direct_process()
         let status = withCStrings([path] + arguments) { arguments in

@@ -8,8 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+// MFD_NOEXEC_SEAL, newer than the headers.
+#define NO_EXEC_SEAL 8u
+
 int apus_channel_sealed_memory(const void *bytes, size_t size) {
-    int descriptor = memfd_create("apus", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    // Never to be executed, where the kernel (6.3 and newer) knows how to say so.
+    int descriptor = memfd_create("apus", MFD_CLOEXEC | MFD_ALLOW_SEALING | NO_EXEC_SEAL);
+    if (descriptor < 0 && errno == EINVAL) descriptor = memfd_create("apus", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (descriptor < 0) return -errno;
     for (size_t at = 0; at < size;) {
         ssize_t written = write(descriptor, (const char *)bytes + at, size - at);

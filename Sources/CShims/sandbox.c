@@ -76,10 +76,25 @@ ssize_t apus_receive_event(int socket, struct nursery_event *event, int descript
     return length;
 }
 
-ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length) {
+ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length,
+                          int descriptor) {
     struct iovec parts[2] = {{.iov_base = (void *)request, .iov_len = sizeof *request},
                              {.iov_base = (void *)strings, .iov_len = length}};
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    memset(&control, 0, sizeof control);
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = length > 0 ? 2 : 1};
+    if (descriptor >= 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        head->cmsg_level = SOL_SOCKET;
+        head->cmsg_type = SCM_RIGHTS;
+        head->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+    }
     ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     return sent < 0 ? -errno : sent;
 }

@@ -190,7 +190,7 @@ func function(_ lines: String) -> String {
     @Test func whatHasNoEffectYetIsRefusedByName() {
         let found = errors(Samples.later)
         let expected = [
-            "7:3: `spec.secrets`", "8:3: `spec.weights`", "10:5: `spec.resources.hostMemory`",
+            "8:3: `spec.weights`", "10:5: `spec.resources.hostMemory`",
             "11:5: `spec.resources.gpu`", "12:11: `spec.scale.weight`",
             "14:5: `spec.sandbox.network`", "17:16: `spec.triggers[0].filter.sql`",
             "18:17: `spec.triggers[0].delivery: exactly-once`",

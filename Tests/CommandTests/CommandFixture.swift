@@ -13,6 +13,9 @@ final class FakeTerminal: Terminal {
     var writesLeft = Int.max
     var isInteractive = false
     var isErrorInteractive = false
+    var isInputInteractive = false
+    var hidden: [UInt8] = []
+    var prompts: [String] = []
     var width: Int?
     var now = Timestamp(microseconds: 1_772_374_509_000_000)
 
@@ -26,6 +29,10 @@ final class FakeTerminal: Terminal {
 
     func pause(milliseconds: UInt32) { self.pauses += 1 }
     func writeError(_ text: String) { self.errors += text }
+    func readHidden(_ prompt: String) throws(ApusError) -> [UInt8] {
+        self.prompts.append(prompt)
+        return self.hidden
+    }
     func readInput() throws(ApusError) -> [UInt8] { self.input.isEmpty ? [] : self.input.removeFirst() }
 }
 

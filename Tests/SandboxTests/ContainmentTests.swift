@@ -106,6 +106,39 @@ extension SandboxTests {
             }
         }
 
+        @Test("Secrets are sealed memory on descriptor 6, which nobody can change, and nothing in the environment")
+        func inheritsSealedSecrets() async throws {
+            try await withLaboratory { laboratory in
+                func memory() -> CInt { apus_channel_sealed_memory("{}", 2) }
+                var order = laboratory.order(["descriptors"])
+                order.secrets = memory()
+                let given = try await laboratory.run(order)
+                #expect(given.firstLine == "0 1 2 3 4 5 6 ")
+                order = laboratory.order(["environment"])
+                order.secrets = memory()
+                let told = try await laboratory.run(order)
+                #expect(told.output.contains("APUS_SECRETS_FD=6\n"))
+                let without = try await laboratory.run(laboratory.order(["environment"]))
+                #expect(!without.output.contains("APUS_SECRETS_FD"))
+                let attempts = """
+                    import os, mmap
+                    done = [os.pread(6, 99, 0).decode()]
+                    for attempt in (lambda: os.pwrite(6, b"x", 0), lambda: os.ftruncate(6, 0), lambda: os.ftruncate(6, 9),
+                                    lambda: mmap.mmap(6, 2, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)):
+                        try:
+                            attempt()
+                            done.append("did")
+                        except OSError as error:
+                            done.append(str(error.errno))
+                    print(*done)
+                    """
+                order = laboratory.order(python: attempts)
+                order.secrets = memory()
+                let tried = try await laboratory.run(order)
+                #expect(tried.firstLine == "{} 1 1 1 1", "EPERM, four times; \(tried.errors)")
+            }
+        }
+
         @Test("The environment holds what the order says and nothing of the server's")
         func environmentIsTheOrders() async throws {
             try await withLaboratory { laboratory in

@@ -73,6 +73,55 @@ extension SandboxTests {
             return withUnsafeBytes(of: request) { Array($0) } + Array("probe\0environment\0".utf8)
         }
 
+        /// Sends a request with a descriptor.
+        private static func order(_ channel: CInt, _ descriptor: CInt, _ change: (inout nursery_request) -> Void) {
+            let bytes = self.request(change)
+            let head = bytes.withUnsafeBytes { $0.loadUnaligned(as: nursery_request.self) }
+            let rest = Array(bytes.dropFirst(MemoryLayout<nursery_request>.size))
+            withUnsafePointer(to: head) { _ = apus_send_request(channel, $0, rest, rest.count, descriptor) }
+        }
+
+        @Test("A sealed memory file comes with a launch, and nothing else with anything")
+        func onlySealedMemoryIsPassedOn() throws {
+            let secrets = Array("hidden".utf8)
+            let memory = apus_channel_sealed_memory(secrets, secrets.count)
+            let large = [UInt8](repeating: 1, count: Int(NURSERY_SECRETS_BYTES_MAX) + 1)
+            let tooLarge = apus_channel_sealed_memory(large, large.count)
+            let shared = "/dev/shm/apus-unsealed-\(getpid())"
+            let unsealed = open(shared, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            unlink(shared)
+            let file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC)
+            let socket = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
+            defer { for descriptor in [memory, tooLarge, unsealed, file, socket] { close(descriptor) } }
+            let nursery = try Self.start(shards: 6)
+            let channels = nursery.channels
+            Self.order(channels[0], memory) { $0.has_secrets = 1 }
+            #expect(Self.receive(channels[0])?.kind == NURSERY_LAUNCHED.rawValue)
+            #expect(Self.receive(channels[0])?.kind == NURSERY_EXITED.rawValue)
+            // What does not fit together is refused, and its line goes on.
+            Self.order(channels[0], memory) { _ in }
+            #expect(Self.receive(channels[0])?.flags == NURSERY_INVALID.rawValue)
+            Self.order(channels[0], -1) { $0.has_secrets = 1 }
+            #expect(Self.receive(channels[0])?.flags == NURSERY_INVALID.rawValue)
+            Self.order(channels[0], memory) {
+                $0.has_secrets = 1
+                $0.operation = NURSERY_PROBE.rawValue
+                $0.argument_count = 0
+            }
+            #expect(Self.receive(channels[0])?.flags == NURSERY_INVALID.rawValue)
+            // Any other descriptor ends the line it came on, and no other.
+            for (channel, descriptor) in zip(channels[1...], [tooLarge, unsealed, file, socket]) {
+                Self.order(channel, descriptor) { $0.has_secrets = 1 }
+                #expect(apus_wait_readable(channel, 10_000) == 1)
+                var byte: UInt8 = 0
+                #expect(recv(channel, &byte, 1, 0) == 0, "the line is closed")
+            }
+            #expect(Self.exchange(channels[5], Self.request { _ in })?.kind == NURSERY_LAUNCHED.rawValue)
+            #expect(Self.receive(channels[5])?.kind == NURSERY_EXITED.rawValue)
+            for channel in channels { close(channel) }
+            #expect(Self.wait(nursery) == 0)
+        }
+
         @Test("Its end is seen by the client, whose waiting requests fail")
         func deathIsSeen() async throws {
             let nursery = try Self.start()

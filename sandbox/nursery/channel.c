@@ -2,16 +2,20 @@
 // waits in its slot, so that nothing is ever lost and nothing grows.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "nursery.h"
 
 // How many requests of one channel are served before the others get their turn.
 #define REQUESTS_PER_TURN 16
+// As many as the kernel carries with one packet (SCM_MAX_FD): with room for all of them it drops none on our behalf.
+#define DESCRIPTORS_SENT_MAX 253
 
 static struct {
     struct nursery_request request;
@@ -115,11 +119,11 @@ static bool is_well_formed(size_t length) {
     return strings <= NURSERY_STRING_BYTES_MAX && length == sizeof *request + strings;
 }
 
-static void serve(int channel) {
+static void serve(int channel, int secrets) {
     const struct nursery_request *request = &inbox.request;
     switch (request->operation) {
         case NURSERY_LAUNCH:
-            launch(channel, request, inbox.strings);
+            launch(channel, request, inbox.strings, secrets);
             break;
         case NURSERY_KILL:
             kill_ticket(channel, request->ticket);
@@ -140,21 +144,65 @@ static void serve(int channel) {
     }
 }
 
+// Memory that nobody can change any more, of bounded size: nothing else may be passed on to a sandbox.
+static bool is_sealed_memory(int descriptor) {
+    const int sealed = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    int seals = fcntl(descriptor, F_GET_SEALS);
+    struct stat about;
+    return seals >= 0 && (seals & sealed) == sealed && fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode) &&
+           about.st_size <= NURSERY_SECRETS_BYTES_MAX;
+}
+
+// Into the inbox. `descriptors` gets what came with it, close-on-exec, and `count` how many there are.
+static ssize_t receive(int socket, int descriptors[DESCRIPTORS_SENT_MAX], int *count) {
+    struct iovec part = {.iov_base = &inbox, .iov_len = sizeof inbox};
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * DESCRIPTORS_SENT_MAX)];
+        struct cmsghdr align;
+    } control;
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    *count = 0;
+    ssize_t length = recvmsg(socket, &message, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+    if (length < 0) return length;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head != NULL; head = CMSG_NXTHDR(&message, head)) {
+        if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+        size_t bytes = head->cmsg_len - CMSG_LEN(0);
+        if (bytes > sizeof(int) * DESCRIPTORS_SENT_MAX) continue;
+        memcpy(descriptors, CMSG_DATA(head), bytes);
+        *count = (int)(bytes / sizeof(int));
+    }
+    return length;
+}
+
 void read_channel(int channel) {
     struct channel *target = &nursery.channels[channel];
     for (int count = 0; count < REQUESTS_PER_TURN && target->is_open && !target->has_pending; count++) {
-        ssize_t length = recv(target->descriptor, &inbox, sizeof inbox, MSG_DONTWAIT | MSG_TRUNC);
+        int descriptors[DESCRIPTORS_SENT_MAX], sent = 0;
+        ssize_t length = receive(target->descriptor, descriptors, &sent);
         if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
         if (length <= 0) {
             close_channel(channel);
             return;
         }
-        if ((size_t)length > sizeof inbox || !is_well_formed((size_t)length)) {
+        // Only a server that was taken over sends anything else. What it sent is not even closed: closing may block (a
+        // socket that lingers, a file of a slow file system), and with it every sandbox of everyone. Its channel ends,
+        // so that this happens once a channel.
+        if (sent > 1 || (sent == 1 && !is_sealed_memory(descriptors[0]))) {
+            close_channel(channel);
+            return;
+        }
+        int secrets = sent == 1 ? descriptors[0] : -1;
+        if ((size_t)length > sizeof inbox || !is_well_formed((size_t)length) ||
+            inbox.request.has_secrets != (uint32_t)sent || (sent == 1 && inbox.request.operation != NURSERY_LAUNCH)) {
             refuse(channel, (size_t)length >= sizeof inbox.request ? inbox.request.ticket : 0, NURSERY_INVALID, 0,
                    "request", "malformed request");
+            if (secrets >= 0) close(secrets);
             continue;
         }
-        serve(channel);
+        serve(channel, secrets);
+        // The sandbox has one of its own.
+        if (secrets >= 0) close(secrets);
     }
 }
 

@@ -24,7 +24,7 @@
 #include "syscalls.h"
 
 // Where the nursery's pidfd is until it is closed with the rest: the first number that the program is not given.
-#define CONFINE_PARENT_DESCRIPTOR 6
+#define CONFINE_PARENT_DESCRIPTOR (CONFINE_SECRETS_DESCRIPTOR + 1)
 
 static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_NONE] = "none",
@@ -83,6 +83,8 @@ static void take_descriptors(const struct confine_plan *plan) {
     // Every descriptor of the nursery is close-on-exec already; this makes it certain, whatever it opened.
     MUST(close_descriptors(6, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) == 0);
     for (int target = 0; target < 6; target++) MUST(dup2(plan->standard[target], target) == target);
+    // Without secrets its number holds what the nursery reserved it with, which is closed with the rest below.
+    if (plan->secrets >= 0) MUST(dup2(plan->secrets, CONFINE_SECRETS_DESCRIPTOR) == CONFINE_SECRETS_DESCRIPTOR);
 }
 
 static void reset_signals(const struct confine_plan *plan) {
@@ -364,7 +366,7 @@ static void take_steps(const struct confine_plan *plan) {
     restrict_with_landlock(plan);
     // What only the steps above needed. The program's descriptor closes itself when it is executed.
     STEP(CONFINE_CLOSE);
-    close_all_but_program(plan, CONFINE_PARENT_DESCRIPTOR);
+    close_all_but_program(plan, plan->secrets >= 0 ? CONFINE_PARENT_DESCRIPTOR : CONFINE_SECRETS_DESCRIPTOR);
     // Needs no_new_privs and seccomp(2), which the runtime's own filter takes away.
     STEP(CONFINE_HOSTILE);
     if (plan->hostile_filter != NULL) {

@@ -12,6 +12,8 @@
 // filter, which compares this pointer, allows execveat exactly once.
 #define CONFINE_EMPTY_PATH 0x10
 #define CONFINE_CGROUPS_MAX 3
+// Where a function that does not know descriptor 5 finds its secrets.
+#define CONFINE_SECRETS_DESCRIPTOR 6
 #define CONFINE_LIVE_MAX 3
 
 enum confine_stage {
@@ -72,6 +74,8 @@ struct confine_plan {
     int network;
     // What becomes descriptors 0 to 5; all of them above 15.
     int standard[6];
+    // A sealed memory file that becomes descriptor 6, above 15 too; -1 for none.
+    int secrets;
     // A pidfd of the nursery.
     int parent;
     uid_t user;
@@ -115,7 +119,7 @@ void confine_clone(const struct confine_plan *plan);
 #define CONFINE_ZYGOTE_CHANNEL 3
 #define CONFINE_ZYGOTE_STATUS 4
 #define CONFINE_ZYGOTE_FILTER 5
-#define CONFINE_ZYGOTE_PARENT 6
+#define CONFINE_ZYGOTE_PARENT (CONFINE_SECRETS_DESCRIPTOR + 1)
 
 // Runs in the process that is to be a zygote: a mount namespace and a filter of its own, no network, the four
 // capabilities that confine_clone needs. Executes the program or exits with 100.

@@ -77,13 +77,15 @@ static bool has_variable(const char *assignment, uint32_t count) {
     return false;
 }
 
-static void add_defaults(uint32_t count) {
+static void add_defaults(uint32_t count, bool has_secrets) {
     static char *const defaults[] = {"HOME=/tmp",    "TMPDIR=/tmp",   "PATH=/usr/bin:/bin",
                                      "LANG=C.UTF-8", "USER=function", "LOGNAME=function"};
     uint32_t next = count;
     for (size_t index = 0; index < sizeof defaults / sizeof defaults[0]; index++) {
         if (!has_variable(defaults[index], count)) environment[next++] = defaults[index];
     }
+    // A number, no secret: where it finds them.
+    if (has_secrets) environment[next++] = "APUS_SECRETS_FD=6";
     environment[next] = NULL;
 }
 
@@ -98,7 +100,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         if (strchr(environment[index], '=') == NULL || environment[index][0] == '=')
             return "the environment holds a line without a name";
     }
-    add_defaults(request->environment_count);
+    add_defaults(request->environment_count, plan->secrets >= 0);
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
     static char *const exec[] = {EXEC_WORKER, NULL};
     static char *node[NODE_ARGUMENTS + 1];
@@ -231,7 +233,7 @@ static void close_folders(struct confine_plan *plan) {
     close_all(trees, 3 + CONFINE_LIVE_MAX);
 }
 
-static struct confine_plan make_plan(struct slot *slot, const struct nursery_request *request) {
+static struct confine_plan make_plan(struct slot *slot, const struct nursery_request *request, int secrets) {
     bool installs = is_install(request->runtime);
     struct confine_plan plan = {
         .template_path = nursery.template_path[request->runtime],
@@ -241,6 +243,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
         .network = request->runtime == RUNTIME_FETCH ? nursery.host_network : -1,
         .parent = nursery.self,
+        .secrets = secrets,
         .user = nursery.uid_base + 1 + (uid_t)slot->index,
         .group = nursery.uid_base + 1 + (gid_t)slot->index,
         .scratch_bytes = request->scratch_bytes,
@@ -298,9 +301,9 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
 }
 
 static bool start(struct slot *slot, struct confine_plan *plan, int channel, const struct nursery_request *request) {
-    // Code that is not trusted at all shares nothing with a zygote's other clones.
+    // Code that is not trusted at all shares nothing with a zygote's other clones; a clone has no descriptor 6.
     bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && plan->hostile_filter == NULL &&
-                    has_ready_zygote();
+                    plan->secrets < 0 && has_ready_zygote();
     bool may_execute = true;
     int process = is_clone ? clone_from_zygote(plan, slot, &may_execute) : -1;
     if (process < 0 && may_execute) process = clone_confined(plan, slot);
@@ -333,7 +336,7 @@ static const char *launch_in(struct slot *slot, int channel, const struct nurser
     return start(slot, plan, channel, request) ? NULL : "clone";
 }
 
-void launch(int channel, const struct nursery_request *request, const char *strings) {
+void launch(int channel, const struct nursery_request *request, const char *strings, int secrets) {
     const char *wrong = check_bounds(request);
     struct slot *slot = wrong == NULL ? free_slot() : NULL;
     if (wrong == NULL && running_slot(channel, request->ticket) != NULL) wrong = "the ticket is in use";
@@ -351,7 +354,7 @@ void launch(int channel, const struct nursery_request *request, const char *stri
         return refuse(channel, request->ticket, 0, 0, "runtime",
                       "the runtime's files, or its program (/usr/bin/python3, /usr/bin/node), are missing on this host");
     }
-    struct confine_plan plan = make_plan(slot, request);
+    struct confine_plan plan = make_plan(slot, request, secrets);
     wrong = set_program(&plan, request, strings);
     if (wrong != NULL) return refuse(channel, request->ticket, NURSERY_INVALID, 0, "request", wrong);
     struct pipes pipes;

@@ -27,8 +27,6 @@
 // Below this number nothing of ours is ever opened: a worker's descriptors 0 to 5 can be put in place without a clash.
 #define DESCRIPTORS_RESERVED 16
 #define EVENTS_PER_TURN 64
-// SO_PASSRIGHTS, newer than the headers.
-#define SOCKET_OPTION_PASS_RIGHTS 83
 
 struct nursery nursery;
 
@@ -93,10 +91,6 @@ static void arrange_descriptors(void) {
         channel->descriptor = move_up(INHERITED_FIRST + index);
         channel->is_open = true;
         fcntl(channel->descriptor, F_SETFL, O_NONBLOCK);
-        // Requests carry no descriptors. One that does anyway is closed by whom it was sent to, and closing can block:
-        // a socket that lingers. Linux older than 6.16 does not know the option.
-        int none = 0;
-        setsockopt(channel->descriptor, SOL_SOCKET, SOCKET_OPTION_PASS_RIGHTS, &none, sizeof none);
     }
     nursery.data = move_up(INHERITED_FIRST + nursery.channel_count);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);

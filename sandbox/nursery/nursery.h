@@ -215,7 +215,7 @@ void load_profile(unsigned runtime, const char *name);
 void load_hostile_profile(void);
 
 // launch.c
-void launch(int channel, const struct nursery_request *request, const char *strings);
+void launch(int channel, const struct nursery_request *request, const char *strings, int secrets);
 void kill_ticket(int channel, uint64_t ticket);
 void reap(struct slot *slot);
 bool check_emptying(void);

@@ -73,6 +73,7 @@ static void start_zygote(struct zygote *zygote) {
     struct confine_plan plan = {
         .template_path = nursery.template_path[RUNTIME_PYTHON],
         .standard = {nursery.null, output[1], output[1], pair[1], nursery.status_memory, nursery.clone_filter},
+        .secrets = -1,
         .parent = nursery.self,
         .mask = 077,
         .program = "/usr/bin/python3",

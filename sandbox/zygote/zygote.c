@@ -143,6 +143,8 @@ static struct confine_plan make_plan(void) {
         .out = -1,
         .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
         .network = -1,
+        // They come over descriptor 5.
+        .secrets = -1,
         .parent = zygote.parent,
         .user = order->user,
         .group = order->group,

@@ -11,7 +11,7 @@ extension ErrorCode {
         .methodNotAllowed: 405, .unauthenticated: 401, .forbidden: 403, .hostNotAllowed: 421,
 
         .notFound: 404, .functionNotFound: 404, .topicNotFound: 404, .deadLetterNotFound: 404, .bundleNotFound: 404,
-        .invocationNotFound: 404, .revisionNotFound: 404,
+        .invocationNotFound: 404, .revisionNotFound: 404, .secretNotFound: 404,
         .alreadyExists: 409, .conflict: 409,
 
         .functionFailed: 502, .functionRejected: 422, .deadlineExceeded: 504, .workerCrashed: 502, .protocolError: 502,
@@ -19,6 +19,7 @@ extension ErrorCode {
         .recordExpired: 410, .cancelled: 409,
 
         .overloaded: 503, .queueFull: 429, .shuttingDown: 503, .notReady: 503, .expired: 504, .functionPaused: 409,
+        .secretUnavailable: 503,
         .serverUnreachable: 502,
 
         .logFull: 507, .diskFull: 507, .logDamaged: 500, .logFormat: 500, .logFailed: 500, .limitReached: 507,

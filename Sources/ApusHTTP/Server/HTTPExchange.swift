@@ -32,6 +32,14 @@ public final class HTTPExchange {
     /// What follows the first question mark, as it was sent.
     public let rawQuery: String?
     public internal(set) var body: [UInt8] = []
+    /// Overwrites the body, which nobody reads any more: it held something that should not stay in memory.
+    public func forgetBody() {
+        self.body.withUnsafeMutableBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            explicit_bzero(base, bytes.count)
+        }
+    }
+
     /// It was admitted without a proof of who asks.
     public var isAnonymous = false
     /// Which operation it asks for; -1 until the server's table has found it.

@@ -17,7 +17,8 @@ extension Catalogue.Function {
         HostFunction(
             name: self.name, revision: self.revision, launch: self.launch,
             initialization: self.initialization.encoded(), plan: self.plan,
-            triggers: self.triggers.map(\.hostTrigger), emits: self.emits
+            triggers: self.triggers.map(\.hostTrigger), emits: self.emits,
+            secrets: self.manifest.secrets
         )
     }
 
@@ -52,7 +53,7 @@ extension Catalogue.Function {
     }
 
     private var initialization: JSONValue {
-        [
+        var json: JSONValue = [
             "function": .string(self.name.name),
             "namespace": .string(self.name.namespace.name),
             "revision": .string(self.revision),
@@ -73,6 +74,9 @@ extension Catalogue.Function {
             "layer": self.layer == nil ? .null : .string(Place.layer),
             "weights": .null,
         ]
+        // Their names alone: the values come in sealed memory.
+        if !self.manifest.secrets.isEmpty { json["secrets"] = .array(self.manifest.secrets.map { .string($0) }) }
+        return json
     }
 }
 

@@ -112,6 +112,7 @@ extension OperationDescription {
 
     static let deployCodes: [ErrorCode] = [
         .invalidJSON, .manifestInvalid, .reservedName, .notYetSupported, .bundleNotFound, .topicNotFound,
+        .secretNotFound, .secretUnavailable,
         .buildFailed, .startFailed, .runtimeMissing, .sandboxUnavailable, .noSlot, .eventTooLarge,
     ]
 

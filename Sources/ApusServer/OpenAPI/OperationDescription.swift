@@ -100,7 +100,7 @@ extension OperationDescription {
         ("Topics and events", topics),
         ("Dead letters", deadLetters), ("Deployments", deployments), ("Operating", operate),
         ("Backup and retention", retention),
-        ("Tokens and logins", access), ("The server", system), ("The console", console),
+        ("Secrets", secrets), ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]
 
     static func of(_ operation: Operation) -> OperationDescription? {

@@ -10,7 +10,7 @@ extension Schema {
         ("FunctionDetails", functionDetails), ("Position", position), ("Instance", instance), ("Revision", revision),
         ("LogLine", logLine), ("Topic", topic), ("CloudEvent", cloudEvent), ("Receipt", receipt),
         ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails),
-        ("Token", token),
+        ("Token", token), ("Secret", secret),
         ("NewToken", newToken), ("Principal", principal), ("Readiness", readiness),
         ("Schedule", schedule), ("Delivery", delivery), ("Timing", timing), ("Stats", stats),
     ]
@@ -137,8 +137,18 @@ extension Schema {
     }()
     private static let principal = object(["name": text, "roles": list(role)], optional: ["expires": time])
 
+    private static let secret = object([
+        "name": text, "namespace": label,
+        "version": said(count, "Grows with each value that is set, not always by one"),
+        "set": said(time, "When this value was set"), "setBy": said(text, "By which principal"),
+        "key": said(text, "Of the master key that opens it"),
+        "isReadable": said(boolean, "Whether this server has that key"),
+        "functions": said(list(text), "The functions that are given it"),
+    ])
+
     private static let readiness = object([
-        "ready": boolean, "problems": said(list(text), "Why it is not ready"), "functions": count,
+        "ready": boolean, "problems": said(list(text), "Why it is not ready"),
+        "warnings": said(list(text), "What works and should not stay so"), "functions": count,
         "missingLayers": said(list(object(["name": text, "detail": text])), "Isolation this host cannot enforce"),
     ])
 }

@@ -38,6 +38,7 @@ extension Routes {
         let missing = self.server.report.lines.filter { !$0.isEnforced }
         let json: JSONValue = [
             "ready": .boolean(problems.isEmpty), "problems": .array(problems.map { .string($0) }),
+            "warnings": .array(self.server.warnings.map { .string($0) }),
             "functions": .number(self.runtime.directory.count),
             "missingLayers": .array(missing.map { ["name": .string($0.name), "detail": .string($0.detail)] }),
         ]

@@ -78,6 +78,7 @@ struct Routes {
         self.addOperate(to: &table)
         self.addSchedules(to: &table)
         self.addAccess(to: &table)
+        self.addSecrets(to: &table)
         return table
     }
 

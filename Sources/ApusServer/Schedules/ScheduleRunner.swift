@@ -91,7 +91,7 @@ final class ScheduleRunner: Sendable {
             case .functionRemoved(let function):
                 let plans = Plans(function: function.name)
                 self.loop.post { self.applyLater(plans) }
-            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .secretApplied, .none: break
             }
         }
     }

@@ -6,7 +6,8 @@ extension Catalogue.Function {
     /// The function as the engine knows it.
     public var plan: FunctionPlan {
         FunctionPlan(
-            function: self.id, generation: self.generation, timeout: self.manifest.timeout,
+            // Both only grow: a newer secret makes older workers drain as a newer revision does.
+            function: self.id, generation: self.generation + self.restarts, timeout: self.manifest.timeout,
             concurrency: self.manifest.concurrency,
             batch: self.manifest.batch.map { BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait) },
             scale: ScalePlan(

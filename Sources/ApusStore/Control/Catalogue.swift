@@ -23,6 +23,8 @@ public struct Catalogue: Sendable {
         /// See ``FunctionDeployment/origin``.
         public let origin: UInt64
         public let updated: Timestamp
+        /// How often, in the life of this process, its workers had to make room for others that know a newer secret.
+        public internal(set) var restarts: UInt64 = 0
 
         public var name: ResourceName { self.manifest.name }
     }
@@ -64,6 +66,8 @@ public struct Catalogue: Sendable {
         case fateDecided(DeadLetterID, ControlRecord.DeadLetterFate)
         /// A token was made or revoked.
         case principalApplied(ResourceName)
+        /// A secret was set, sealed anew or deleted. Workers of these functions hold an older value of it.
+        case secretApplied(SecretName, restarting: [Function])
         /// The record said nothing new: the deletion of what is not there, an older generation.
         case none
     }
@@ -81,6 +85,8 @@ public struct Catalogue: Sendable {
     private var pauses: [ResourceName: Pauses] = [:]
     /// Revoked and expired ones too.
     public private(set) var principals: [ResourceName: PrincipalDeployment] = [:]
+    public private(set) var secrets: [SecretName: Secret] = [:]
+    private var restarts: [ResourceName: UInt64] = [:]
     private var names: [FunctionID: ResourceName] = [:]
     /// By key of the record; kept through deletions.
     private var generations: [String: UInt64] = [:]
@@ -124,6 +130,13 @@ public struct Catalogue: Sendable {
             guard let name = ResourceName(record.namespace, record.name) else { throw Self.mismatch(record) }
             self.principals[name] = principal
             change = .principalApplied(name)
+        case (.secret, .secret(let sealed)):
+            guard let name = SecretName(record.namespace, record.name) else { throw Self.mismatch(record) }
+            change = self.apply(sealed, name, record.generation)
+        case (.secret, .deleted):
+            guard let name = SecretName(record.namespace, record.name) else { throw Self.mismatch(record) }
+            self.secrets[name] = nil
+            change = .secretApplied(name, restarting: [])
         case (.function, .deleted): change = self.removeFunction(record)
         case (.topic, .deleted):
             let name = TopicName(record.namespace, record.name)
@@ -156,13 +169,27 @@ public struct Catalogue: Sendable {
             schedules: zip(manifest.scheduleTriggers, deployment.schedules).map {
                 Schedule(manifest: $0, deployment: $1)
             },
-            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, updated: record.time
+            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, updated: record.time,
+            restarts: self.restarts[name] ?? 0
         )
         if previous == nil { self.nextFunction += 1 }
         self.forgetTriggers(of: previous, keeping: triggers)
         self.functions[name] = function
         self.names[function.id] = name
         return .functionApplied(function, previous: previous)
+    }
+
+    /// A value of another version is for new workers; what is only sealed anew concerns nobody.
+    private mutating func apply(_ sealed: SealedSecret, _ name: SecretName, _ generation: UInt64) -> Change {
+        let previous = self.secrets.updateValue(Secret(generation: generation, sealed: sealed), forKey: name)
+        guard previous?.sealed.version != sealed.version else { return .secretApplied(name, restarting: []) }
+        var restarting: [Function] = []
+        for user in self.users(of: name) {
+            self.restarts[user, default: 0] += 1
+            self.functions[user]?.restarts = self.restarts[user] ?? 0
+            if let function = self.functions[user] { restarting.append(function) }
+        }
+        return .secretApplied(name, restarting: restarting)
     }
 
     private mutating func removeFunction(_ record: ControlRecord) -> Change {

@@ -9,7 +9,8 @@ extension ControlDecider {
         if let ifMatch { try self.check(ifMatch, .function, name.namespace, name.name) }
         let function = try self.function(target, name)
         let topics = self.catalogue.topics.mapValues(\.manifest.configuration)
-        if let error = ReferenceRules.error(ReferenceRules(topics: topics).problems(of: function)) { throw error }
+        let rules = ReferenceRules(topics: topics, secrets: Set(self.catalogue.secrets.keys))
+        if let error = ReferenceRules.error(rules.problems(of: function)) { throw error }
         var decision = ControlDecision()
         let made = MadeRevision(revision: target.revision, bundle: target.bundle, layer: target.layer)
         try self.deploy(function, made, topics, [], into: &decision)

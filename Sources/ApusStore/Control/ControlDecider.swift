@@ -24,6 +24,10 @@ struct ControlDecider {
         case .resume(let target): try self.resume(target)
         case .createPrincipal(let name, let principal): try self.createPrincipal(name, principal)
         case .revokePrincipal(let name): try self.revokePrincipal(name)
+        case .setSecret(let name, let sealed, let generation):
+            try self.setSecret(name, sealed, ifGeneration: generation)
+        case .deleteSecret(let name): try self.deleteSecret(name)
+        case .resealSecrets(let reseals): self.resealSecrets(reseals)
         }
     }
 
@@ -60,7 +64,7 @@ struct ControlDecider {
                 .limitReached,
                 "there would be \(count) topics; at most \(Limits.Control.topics) are possible: delete some first")
         }
-        let rules = ReferenceRules(topics: known)
+        let rules = ReferenceRules(topics: known, secrets: Set(self.catalogue.secrets.keys))
         var problems: [ReferenceRules.Problem] = []
         for case .function(let function) in documents.map(\.manifest) { problems += rules.problems(of: function) }
         if let error = ReferenceRules.error(problems) { throw error }
@@ -309,7 +313,7 @@ struct ControlDecider {
             switch kind {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
-            case .fate, .revision, .pause, .principal: false
+            case .fate, .revision, .pause, .principal, .secret: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
         guard current == ifMatch else {

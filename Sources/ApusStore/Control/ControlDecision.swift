@@ -38,6 +38,11 @@ public enum ControlCommand: Sendable, Equatable {
     /// A principal that is new, or whose token of before is worth nothing any more.
     case createPrincipal(ResourceName, PrincipalDeployment)
     case revokePrincipal(ResourceName)
+    /// A value that was sealed for the version behind this generation.
+    case setSecret(SecretName, SealedSecret, ifGeneration: UInt64)
+    case deleteSecret(SecretName)
+    /// The same values under another key.
+    case resealSecrets([SecretReseal])
 }
 
 /// A fate that nobody can ask for any more.

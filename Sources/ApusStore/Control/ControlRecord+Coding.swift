@@ -48,6 +48,7 @@ extension ControlRecord {
             object["layer"] = kept.layer.map { .string($0) } ?? .null
             object["manifest"] = kept.json
         case .principal(let principal): principal.write(into: &object)
+        case .secret(let sealed): sealed.write(into: &object)
         case .function(let function):
             if !function.schedules.isEmpty { object["schedules"] = .array(function.schedules.map(\.json)) }
             object["revision"] = .string(function.revision)
@@ -127,6 +128,9 @@ extension ControlRecord {
                     revision: revision, generation: generation, bundle: bundle, layer: json["layer"]?.string,
                     manifest: String(decoding: manifest.encoded(), as: UTF8.self), deployed: time))
         case .principal: return .principal(try PrincipalDeployment(json))
+        case .secret:
+            guard SecretName(Namespace.default, json["name"]?.string ?? "") != nil else { throw .badMember("name") }
+            return .secret(try SealedSecret(json))
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .topic(manifest: manifest)

@@ -17,6 +17,8 @@ public struct ControlRecord: Sendable, Equatable {
         case pause = "Pause"
         /// Whoever holds a token.
         case principal = "Principal"
+        /// A value that only functions read, sealed.
+        case secret = "Secret"
     }
 
     public enum Content: Sendable, Equatable {
@@ -26,6 +28,7 @@ public struct ControlRecord: Sendable, Equatable {
         case revision(KeptRevision)
         case pause(principal: String)
         case principal(PrincipalDeployment)
+        case secret(SealedSecret)
         case deleted
     }
 

@@ -10,6 +10,8 @@ struct ReferenceRules {
 
     /// What exists already and what comes with the deploy.
     let topics: [TopicName: TopicConfiguration]
+    /// Those that are set.
+    var secrets: Set<SecretName> = []
 
     func problems(of function: FunctionManifest) -> [Problem] {
         var problems: [Problem] = []
@@ -20,6 +22,17 @@ struct ReferenceRules {
                     message: self.place(function, path)
                         + "the topic '\(Self.shown(topic))' neither exists nor comes with this deploy"
                         + "; add a Topic document for it"
+                )
+            )
+        }
+        for (index, text) in function.secrets.enumerated() {
+            if let name = SecretName(function.namespace, text), self.secrets.contains(name) { continue }
+            problems.append(
+                Problem(
+                    code: .secretNotFound,
+                    message: self.place(function, "spec.secrets[\(index)]")
+                        + "the secret '\(text.prefix(Limits.Secrets.nameBytes))' is not set in the namespace '\(function.namespace)': "
+                        + "set it first, with `apus secret set`"
                 )
             )
         }
@@ -50,8 +63,8 @@ struct ReferenceRules {
     /// All problems as one error, a line each; nil when there are none. What is missing comes before what does not fit.
     static func error(_ problems: [Problem]) -> ApusError? {
         guard !problems.isEmpty else { return nil }
-        let code: ErrorCode = problems.contains { $0.code == .topicNotFound } ? .topicNotFound : .manifestInvalid
-        return ApusError(code, problems.map(\.message).joined(separator: "\n"))
+        let code = [ErrorCode.topicNotFound, .secretNotFound].first { code in problems.contains { $0.code == code } }
+        return ApusError(code ?? .manifestInvalid, problems.map(\.message).joined(separator: "\n"))
     }
 
     private func place(_ function: FunctionManifest, _ path: String) -> String {

@@ -12,6 +12,8 @@
 // The descriptors that a LAUNCHED event carries, in this order: to the worker, from the worker, its descriptor 5,
 // stdout, stderr.
 #define NURSERY_DESCRIPTORS 5
+// What such a file may hold.
+#define NURSERY_SECRETS_BYTES_MAX (1u << 20)
 // The highest descriptor a sandboxed process may have is below this one, which holds its program until it is executed.
 #define NURSERY_OPEN_FILES_MAX 1000
 
@@ -47,6 +49,9 @@ struct nursery_request {
     uint32_t environment_bytes;
     // LAUNCH: 1 for a worker that may be cloned from a warm interpreter instead of executing one.
     uint32_t is_clone;
+    // LAUNCH: 1 when a sealed memory file comes with the packet (SCM_RIGHTS), which becomes descriptor 6.
+    uint32_t has_secrets;
+    uint32_t reserved;
     // SEAL: what a layer may hold.
     uint64_t layer_bytes_max;
     uint64_t layer_entries_max;

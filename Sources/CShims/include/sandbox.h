@@ -20,8 +20,9 @@ int apus_packet_pair(int ends[2]);
 ssize_t apus_receive_event(int socket, struct nursery_event *event, int descriptors[NURSERY_DESCRIPTORS],
                            int *received);
 
-// Sends one packet of two parts. Bytes sent or -errno.
-ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length);
+// Sends one packet of two parts, and a descriptor with it unless that is -1. Bytes sent or -errno.
+ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length,
+                          int descriptor);
 
 // Waits until the socket can be read, at most that long. 1, 0 when the time is over, -errno.
 int apus_wait_readable(int socket, int milliseconds);

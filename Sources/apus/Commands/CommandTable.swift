@@ -26,6 +26,7 @@ enum CommandTable {
         .rollback,
         .warm,
         .token,
+        .secret,
         .console,
         .version,
         .help,
@@ -40,7 +41,6 @@ enum CommandTable {
         "devices",
         "mcp",
         "replay",
-        "secret",
         "simulate",
         "tools",
     ]

@@ -25,7 +25,7 @@ struct ConfigurationField: Sendable {
     var path: String { self.setting.path }
 
     /// Whether its text names a file or a folder.
-    var isPath: Bool { ["data", "tls.cert", "tls.key", "log.file"].contains(self.path) }
+    var isPath: Bool { ["data", "tls.cert", "tls.key", "log.file", "keyFile"].contains(self.path) }
 
     /// `APUS_MAP_SIZE` of `mapSize`, `APUS_LOG_FORMAT` of `log.format`.
     var variable: String {

@@ -9,7 +9,7 @@ internal import ApusTelemetry
 /// `--print-config`, the schema and the documentation's example are made from this table.
 enum ConfigurationTable {
     static let fields: [ConfigurationField] =
-        serving + tls + log + telemetry + retention + others
+        serving + secrets + tls + log + telemetry + retention + others
 
     static let format = SettingsFormat(fields.map(\.setting))
 
@@ -79,6 +79,16 @@ enum ConfigurationTable {
             default: "false",
             option: .flag("--behind-proxy", "allow an address that is not loopback: a proxy in front ends TLS")
         ) { $0.server.isBehindProxy = $1.isOn },
+    ]
+
+    private static let secrets: [ConfigurationField] = [
+        ConfigurationField(
+            "keyFile", .text,
+            "File of the master keys that seal secrets, 64 hexadecimal digits a line, the newest last; read as root at the start. "
+                + "Without it the systemd credential apus.key; without that one in the data directory, for development.",
+            default: nil,
+            option: .value("--key-file", "FILE", "the master keys that seal secrets, the newest last", values: .files)
+        ) { options, value throws(SettingRefusal) in options.masterKeyFile = try ConfigurationPath.absolute(value) }
     ]
 
     private static let tls: [ConfigurationField] = [

@@ -4,6 +4,7 @@ internal import ApusHTTP
 internal import ApusLoop
 internal import ApusSandbox
 internal import ApusServer
+internal import ApusStore
 internal import CShims
 internal import Glibc
 
@@ -15,6 +16,8 @@ struct PrivilegedStart {
     private(set) var report: HostReport
     private(set) var portFile: CInt?
     private(set) var certificate: HTTPCertificate?
+    /// The master keys that were given.
+    private(set) var keys: MasterKeys?
     /// The server this one takes the place of, and which waits to hear that it does.
     private(set) var takeOver: TakeOver?
 
@@ -26,6 +29,8 @@ struct PrivilegedStart {
         var checked = configuration
         checked.certificate = self.certificate
         try checked.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
+        self.keys = try MasterKeyFile.given(
+            options.masterKeyFile, credentials: options.credentials, dataDirectory: configuration.dataDirectory)
         let files = try InstalledFiles.locate()
         try Privileges.prepare()
         self.portFile = try options.portFile.map { (path) throws(ApusError) in try Self.openPortFile(path) }

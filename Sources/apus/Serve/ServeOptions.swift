@@ -21,6 +21,10 @@ struct ServeOptions {
     var journal = Journal()
     var certificateFile: String?
     var keyFile: String?
+    /// Of the keys that seal secrets.
+    var masterKeyFile: String?
+    /// Where systemd put the service's credentials.
+    var credentials: String?
     var sandboxes = 256
     var portFile: String?
     /// Take over from the server that runs.
@@ -36,6 +40,7 @@ struct ServeOptions {
         try self.checkTogether()
         self.server.buildEnvironment = Self.buildEnvironment(environment)
         self.server.version = Version.text
+        self.credentials = environment["CREDENTIALS_DIRECTORY"]
         self.portFile = arguments["--port-file"].map(ConfigurationPath.fromHere)
         self.isUpgrade = arguments.has("--upgrade")
         self.isInBackground = arguments.has("--background")

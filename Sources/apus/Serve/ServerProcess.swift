@@ -34,11 +34,13 @@ enum ServerProcess {
         let server = try Server(
             configuration,
             Server.Parts(
-                log: log, journal: journal, sockets: start.sockets, channels: start.channels, report: start.report)
+                log: log, journal: journal, sockets: start.sockets, channels: start.channels, report: start.report,
+                keys: start.keys)
         ) {
             Self.end(because: journal)
         }
         Self.announce(configuration, start, journal)
+        for warning in server.warnings { journal.warning(warning) }
         for problem in server.problems { journal.warning("not ready: \(problem)") }
         do throws(ApusError) {
             if let file = start.portFile { try Self.write(start.port, to: file) }

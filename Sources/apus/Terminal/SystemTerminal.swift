@@ -38,6 +38,27 @@ final class SystemTerminal: Terminal {
         }
     }
 
+    let isInputInteractive = isatty(STDIN_FILENO) == 1
+
+    func readHidden(_ prompt: String) throws(ApusError) -> [UInt8] {
+        self.writeError(prompt)
+        guard apus_terminal_hide_input(STDIN_FILENO) == 0 else {
+            throw ApusError(
+                .invalidArgument, "the terminal cannot hide what is typed: pipe the value in, or use --data @FILE")
+        }
+        defer {
+            apus_terminal_show_input(STDIN_FILENO)
+            self.writeError("\n")
+        }
+        var line: [UInt8] = []
+        while line.last != UInt8(ascii: "\n") {
+            let more = try self.readInput()
+            if more.isEmpty { break }
+            line += more
+        }
+        return line
+    }
+
     private static func writeAll(_ descriptor: CInt, _ bytes: [UInt8]) -> Bool {
         var written = 0
         while written < bytes.count {

@@ -8,6 +8,10 @@ protocol Terminal: AnyObject {
     func writeError(_ text: String)
     /// The next bytes of standard input; empty at its end.
     func readInput() throws(ApusError) -> [UInt8]
+    /// Whether a person types standard input.
+    var isInputInteractive: Bool { get }
+    /// A line that a person types without seeing it.
+    func readHidden(_ prompt: String) throws(ApusError) -> [UInt8]
     /// Whether a person looks at standard output.
     var isInteractive: Bool { get }
     var isErrorInteractive: Bool { get }
@@ -22,6 +26,9 @@ protocol Terminal: AnyObject {
 struct TerminalClosed: Error {}
 
 extension Terminal {
+    var isInputInteractive: Bool { false }
+    func readHidden(_ prompt: String) throws(ApusError) -> [UInt8] { try self.readInput() }
+
     func write(_ text: String) throws(TerminalClosed) { try self.write(Array(text.utf8)) }
     func line(_ text: String) throws(TerminalClosed) { try self.write(text + "\n") }
 }

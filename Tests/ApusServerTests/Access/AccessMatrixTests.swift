@@ -23,6 +23,8 @@ import Testing
         "getOpenAPI": .anyone,
         "getMetrics": .server([.reader]), "listInstances": .server([.reader]), "getDoctor": .server([.reader]),
         "takeBackup": .server([]), "sweep": .server([]),
+        "listSecrets": .namespace([.reader, .deployer]), "getSecret": .namespace([.reader, .deployer]),
+        "setSecret": .namespace([.deployer]), "deleteSecret": .namespace([.deployer]), "rotateKey": .server([]),
         "listTokens": .namespace([]), "createToken": .namespace([]), "revokeToken": .namespace([]),
         "storeBundle": .namespace([.deployer]), "deploy": .namespace([.deployer]),
         "publishEvents": .namespace([.producer]), "readEvents": .namespace([.reader, .deployer]),

@@ -187,7 +187,9 @@ static void from_descriptor(uint64_t stream, uint32_t size) {
     if (!head || head->cmsg_type != SCM_RIGHTS) _exit(72);
     memcpy(&memory, CMSG_DATA(head), sizeof memory);
     int seals = fcntl(memory, F_GET_SEALS);
-    if (seals != (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) _exit(73);
+    // Newer kernels seal it against being executed, too.
+    const int sealed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+    if (seals < 0 || (seals & sealed) != sealed) _exit(73);
     struct stat status;
     if (fstat(memory, &status) || status.st_size != (off_t)size) _exit(74);
     unsigned char *data = mmap(0, size, PROT_READ, MAP_SHARED, memory, 0);
@@ -274,7 +276,7 @@ int main(int count, char **values) {
     begin_badly();
     const char *name = "echo-native";
     unsigned char hello[64] = {1, 0, 1, 0, 1 | 2 | 4 | 8, 0, 0, 0};
-    if (!strcmp(mode, "chunks")) hello[4] = 2 | 4 | 8;
+    if (!strcmp(mode, "chunks") || !strcmp(mode, "inherited")) hello[4] = 2 | 4 | 8;
     if (!strcmp(mode, "future")) hello[0] = hello[2] = 9;
     uint16_t size = (uint16_t)strlen(name);
     memcpy(hello + 8, &size, 2);

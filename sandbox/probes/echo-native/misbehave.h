@@ -221,6 +221,15 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         send_frame(DATA, 0, stream, "three", 5);
         return 1;
     }
+    if (!strcmp(mode, "inherited")) {
+        // What a worker that receives nothing on descriptor 5 finds of its secrets.
+        static unsigned char answer[BLOCK_HEAD + sizeof attribute + 4096], secrets[4096];
+        ssize_t count = pread(6, secrets, sizeof secrets, 0);
+        size_t head = result_head(answer, count < 0 ? 0 : (uint32_t)count);
+        if (count > 0) memcpy(answer + head, secrets, (size_t)count);
+        send_frame(RESULT, 0, stream, answer, (uint32_t)(head + (count < 0 ? 0 : (size_t)count)));
+        return 1;
+    }
     if (!strcmp(mode, "endless")) {
         unsigned char head[BLOCK_HEAD + sizeof attribute];
         static unsigned char part[64 * 1024];

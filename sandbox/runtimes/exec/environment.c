@@ -150,6 +150,7 @@ char **environment_for(const struct invocation *of) {
     add_text("APUS_REVISION", "%s", configuration.revision);
     add_text("APUS_INVOCATION", "%016" PRIx64 "%016" PRIx64, of->id[0], of->id[1]);
     add_text("APUS_ATTEMPT", "%" PRIu32, of->attempt);
+    if (has_secrets) add_text("APUS_SECRETS_FD", "%d", SECRETS);
     if (of->deadline > 0) add_text("APUS_DEADLINE", "%" PRId64, of->deadline / 1000000);
     if (of->trigger < configuration.trigger_count) {
         add_text("APUS_TRIGGER", "%s", configuration.triggers[of->trigger].name);

@@ -22,6 +22,7 @@
 static unsigned char incoming[2 * FRAME_BYTES];
 static size_t filled;
 static bool is_draining;
+bool has_secrets;
 
 void violation(const char *what) {
     fprintf(stderr, "apus: the server broke the worker protocol: %s\n", what);
@@ -169,6 +170,8 @@ int main(void) {
     // What an event makes the command do has the same user: it may not reach into this process, nor into its pipes.
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     for (int descriptor = FROM_SERVER; descriptor <= 5; descriptor++) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    // Before anything is opened: then it is the server's or nothing.
+    has_secrets = fcntl(SECRETS, F_SETFD, FD_CLOEXEC) == 0;
     fcntl(FROM_SERVER, F_SETFL, O_NONBLOCK);
     fcntl(TO_SERVER, F_SETFL, O_NONBLOCK);
     int signals = take_signals();

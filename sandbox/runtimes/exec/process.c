@@ -39,6 +39,13 @@ static bool make_pipe(int *ours, int *theirs, bool is_ours_to_write) {
 }
 
 // Returns 0, or the error number.
+// A description of its own: what one process reads does not move the place where the next one starts.
+static int open_secrets(void) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", SECRETS);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static int spawn(struct invocation *of, const int theirs[4], char **environment) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -50,6 +57,9 @@ static int spawn(struct invocation *of, const int theirs[4], char **environment)
     int error = 0;
     for (int target = 0; target < 4 && error == 0; target++)
         error = posix_spawn_file_actions_adddup2(&actions, theirs[target], target);
+    int secrets = has_secrets ? open_secrets() : -1;
+    if (has_secrets && secrets < 0) error = errno;
+    if (secrets >= 0 && error == 0) error = posix_spawn_file_actions_adddup2(&actions, secrets, SECRETS);
     sigset_t none, all;
     sigemptyset(&none);
     sigfillset(&all);
@@ -61,6 +71,7 @@ static int spawn(struct invocation *of, const int theirs[4], char **environment)
         error = posix_spawn(&of->process, configuration.program, &actions, &attributes, configuration.words, environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
+    close_pipe(&secrets);
     return error;
 }
 

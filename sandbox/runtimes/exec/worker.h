@@ -89,6 +89,10 @@ struct configuration {
     char program[HANDLER_BYTES + 512];
 };
 extern struct configuration configuration;
+
+// Where the secrets of the function are, a sealed memory file, if it has any.
+#define SECRETS 6
+extern bool has_secrets;
 // Returns NULL, or why the function cannot be started, in words for its author.
 const char *load_configuration(const unsigned char *json, size_t length);
 

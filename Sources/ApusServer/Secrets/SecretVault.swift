@@ -1,0 +1,113 @@
+internal import ApusCore
+internal import ApusCrypto
+internal import ApusHost
+internal import ApusManifest
+internal import ApusStore
+internal import Synchronization
+
+/// The server's secrets: sealed in memory as on the log, opened one at a time for a worker that starts. From any thread.
+final class SecretVault: Sendable {
+    let keys: MasterKeys
+    private let secrets = Mutex<[SecretName: Catalogue.Secret]>([:])
+
+    init(keys: MasterKeys) { self.keys = keys }
+
+    /// What holds from now on.
+    func follow(_ catalogue: Catalogue) {
+        let secrets = catalogue.secrets
+        self.secrets.withLock { $0 = secrets }
+    }
+
+    /// What a worker of a function is given.
+    /// - Throws: `secret_not_found`, `secret_unavailable`, `limit_reached`, `overloaded`.
+    func open(for function: HostFunction) throws(ApusError) -> WorkerSecrets {
+        let secrets = self.secrets.withLock { $0 }
+        var object = SecretsObject()
+        var masks = SecretMasks()
+        for text in function.secrets {
+            guard let name = SecretName(function.name.namespace, text), let secret = secrets[name] else {
+                throw ApusError(
+                    .secretNotFound,
+                    "the secret '\(text)' of '\(function.name)' is not set: set it with `apus secret set \(text)`")
+            }
+            let value = try self.keys.open(secret.sealed, of: name)
+            try value.withUnsafeBytes { (bytes) throws(ApusError) in
+                try object.add(text, bytes)
+                masks.add(bytes)
+            }
+        }
+        try object.finish()
+        return try object.bytes.withUnsafeBytes { (bytes) throws(ApusError) in
+            try WorkerSecrets(copying: bytes, masks: masks)
+        }
+    }
+
+    /// Whether this server can open a secret.
+    func holdsKey(of secret: SealedSecret) -> Bool { self.keys.holds(secret.key) }
+
+    /// Why functions that need secrets do not start, a sentence for each key; empty when all keys are there.
+    var problems: [String] {
+        let secrets = self.secrets.withLock { $0 }
+        var lost: [String: Int] = [:]
+        for secret in secrets.values where !self.holdsKey(of: secret.sealed) {
+            lost[secret.sealed.key, default: 0] += 1
+        }
+        return lost.sorted { $0.key < $1.key }.map { key, count in
+            "\(count) \(count == 1 ? "secret is" : "secrets are") sealed under the key \(key), which is missing, and functions that need "
+                + "them do not start: start the server with the --key-file that holds it, or set them anew"
+        }
+    }
+
+    /// What works and yet should not stay so.
+    var warnings: [String] {
+        guard self.keys.isGenerated else { return [] }
+        return [
+            "secrets are sealed under a key that lies beside them, in \(self.keys.origin): fit for development only; "
+                + "give a key of your own with --key-file, then `apus secret rotate-key`"
+        ]
+    }
+}
+
+/// A JSON object of names to texts, made in memory that is overwritten when it goes.
+struct SecretsObject: ~Copyable {
+    private(set) var bytes = SecretBytes(capacity: Limits.Secrets.deliveredBytes)
+    private var isEmpty = true
+
+    /// - Throws: `limit_reached` when all together are too much for one worker.
+    mutating func add(_ name: String, _ value: UnsafeRawBufferPointer) throws(ApusError) {
+        var fits = self.bytes.append((self.isEmpty ? "{\"" : ",\"").utf8) && self.bytes.append(name.utf8)
+        fits = fits && self.bytes.append("\":\"".utf8)
+        // What needs no escape goes over in one piece.
+        var start = 0
+        for index in value.indices where fits {
+            guard let escape = Self.escape(value[index]) else { continue }
+            fits =
+                self.bytes.append(UnsafeRawBufferPointer(rebasing: value[start..<index]))
+                && self.bytes.append(escape.utf8)
+            start = index + 1
+        }
+        fits = fits && self.bytes.append(UnsafeRawBufferPointer(rebasing: value[start...]))
+        guard fits, self.bytes.append("\"".utf8) else { throw Self.tooMuch }
+        self.isEmpty = false
+    }
+
+    mutating func finish() throws(ApusError) {
+        guard self.bytes.append((self.isEmpty ? "{}" : "}").utf8) else { throw Self.tooMuch }
+    }
+
+    private static let tooMuch = ApusError(
+        .limitReached,
+        "the secrets of the function have more than \(Limits.Secrets.deliveredBytes) bytes together: give it fewer of them"
+    )
+
+    private static let digits = Array("0123456789abcdef")
+
+    private static func escape(_ byte: UInt8) -> String? {
+        switch byte {
+        case UInt8(ascii: "\""): "\\\""
+        case UInt8(ascii: "\\"): "\\\\"
+        case 0..<0x20: "\\u00\(Self.digits[Int(byte >> 4)])\(Self.digits[Int(byte & 15)])"
+        default: nil
+        }
+    }
+}
