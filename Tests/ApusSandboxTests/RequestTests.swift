@@ -16,7 +16,7 @@ struct RequestTests {
 
     @Test("The layout is the one the nursery was built with")
     func layout() {
-        #expect(MemoryLayout<nursery_request>.size == 216)
+        #expect(MemoryLayout<nursery_request>.size == 224)
         #expect(MemoryLayout<nursery_event>.size == 320)
     }
 
