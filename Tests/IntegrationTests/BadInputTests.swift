@@ -162,13 +162,8 @@ struct BadInputTests {
 
     @Test func aFullDiskRefusesProducersAndKeepsWhatItHas() throws {
         let server = try TestServer()
-        mkdir(server.data, 0o700)
-        try #require(
-            mount("tmpfs", server.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
-        defer {
-            server.kill9()
-            umount2(server.data, CInt(MNT_DETACH))
-        }
+        try server.mountSmallDisk()
+        defer { server.unmountSmallDisk() }
         try server.start()
         server.deploy(
             try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))

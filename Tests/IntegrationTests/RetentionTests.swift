@@ -56,13 +56,8 @@ struct RetentionTests {
 
     @Test func aFullDiskRefusesADeployAndServesOn() throws {
         let server = try TestServer()
-        mkdir(server.data, 0o700)
-        try #require(
-            mount("tmpfs", server.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
-        defer {
-            server.kill9()
-            umount2(server.data, CInt(MNT_DETACH))
-        }
+        try server.mountSmallDisk()
+        defer { server.unmountSmallDisk() }
         try server.start()
         let folder = try server.write(
             "worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo])

@@ -52,13 +52,13 @@ public struct HeadCheck: Sendable {
         if value.contains(where: { $0 < 0x20 && $0 != 0x09 || $0 == 0x7F }) {
             self.refuse("a header value holds a control character")
         }
-        guard let single = Single.all.first(where: { equalsIgnoringCase(name, $0.name) }) else { return }
+        guard let single = Single.all.first(where: { name.equals(ignoringCase: $0.name) }) else { return }
         self.counts[single.rawValue] = self.counts[single.rawValue] == .max ? .max : self.counts[single.rawValue] + 1
         if single == .contentLength {
             self.contentLength = decimal(value)
             if self.contentLength == nil { self.refuse("Content-Length is not a decimal number") }
         }
-        if single == .transferEncoding { self.isChunked = equalsIgnoringCase(value, "chunked") }
+        if single == .transferEncoding { self.isChunked = value.equals(ignoringCase: "chunked") }
     }
 
     /// The verdict once all lines are in.
@@ -102,15 +102,6 @@ func isTokenByte(_ byte: UInt8) -> Bool {
     case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
     case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x5E...0x60, 0x7C, 0x7E: true
     default: false
-    }
-}
-
-/// Compares with lower-case ASCII.
-func equalsIgnoringCase(_ bytes: UnsafeRawBufferPointer, _ lower: StaticString) -> Bool {
-    guard bytes.count == lower.utf8CodeUnitCount else { return false }
-    let expected = UnsafeBufferPointer(start: lower.utf8Start, count: lower.utf8CodeUnitCount)
-    return zip(bytes, expected).allSatisfy { byte, expected in
-        (byte >= 0x41 && byte <= 0x5A ? byte | 0x20 : byte) == expected
     }
 }
 

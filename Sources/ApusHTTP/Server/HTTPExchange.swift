@@ -161,10 +161,9 @@ public final class HTTPExchange {
 
     /// All request headers in the order they were sent; empty once the exchange is over.
     public var headers: [HTTPHeader] {
-        guard self.phase != .gone else { return [] }
         var headers: [HTTPHeader] = []
-        withUnsafeMutablePointer(to: &headers) {
-            _ = MHD_get_connection_values_n(self.connection, .HEADER_KIND, collectHeader, $0)
+        self.forEachHeader { name, value in
+            headers.append(HTTPHeader(String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)))
         }
         return headers
     }
@@ -354,19 +353,4 @@ private func visitHeader(
     context.assumingMemoryBound(to: HeaderVisitor.self).pointee.visit(
         UnsafeRawBufferPointer(start: name, count: nameSize), UnsafeRawBufferPointer(start: value, count: valueSize))
     return .YES
-}
-
-private func collectHeader(
-    _ context: UnsafeMutableRawPointer?, _ kind: MHD_ValueKind, _ name: UnsafePointer<CChar>?, _ nameSize: Int,
-    _ value: UnsafePointer<CChar>?, _ valueSize: Int
-) -> MHD_Result {
-    guard let context else { return .NO }
-    context.assumingMemoryBound(to: [HTTPHeader].self).pointee.append(
-        HTTPHeader(text(name, nameSize), text(value, valueSize))
-    )
-    return .YES
-}
-
-private func text(_ start: UnsafePointer<CChar>?, _ count: Int) -> String {
-    String(decoding: UnsafeRawBufferPointer(start: start, count: count), as: UTF8.self)
 }

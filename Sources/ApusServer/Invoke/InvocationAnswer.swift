@@ -15,8 +15,6 @@ final class InvocationAnswer: ResponseSink {
     /// What runs for this caller, to be given up when it leaves.
     private var running: (shard: Shard, request: RequestID)?
 
-    private static let invocationHeader = "Apus-Invocation"
-
     init(_ exchange: HTTPExchange, _ call: InvocationCall) {
         self.exchange = exchange
         self.call = call
@@ -40,7 +38,7 @@ final class InvocationAnswer: ResponseSink {
     }
 
     private var headers: [(String, String)] {
-        [(Self.invocationHeader, self.call.identity)] + (self.call.isTrigger ? ResponseHead.protection : [])
+        [("Apus-Invocation", self.call.identity)] + (self.call.isTrigger ? ResponseHead.protection : [])
     }
 
     /// Who has no token is not told how a function is run.
@@ -70,25 +68,15 @@ final class InvocationAnswer: ResponseSink {
         guard !self.call.isTrigger, let result = PlainResult(block),
             result.isTaken(by: self.exchange.header("Accept"))
         else { return false }
+        var headers = self.headers
+        headers.reserveCapacity(headers.count + AttemptTiming.headerCount + 1)
+        self.timing?.addHeaders(to: &headers)
         guard let data = result.data else {
-            self.tellTiming()
-            self.exchange.respond(status: 204, headers: self.headers)
+            self.exchange.respond(status: 204, headers: headers)
             return true
         }
-        let (name, identity) = (Self.invocationHeader, self.call.identity)
-        // In one piece, since most answers are such.
-        if let timing = self.timing {
-            self.exchange.respond(
-                status: 200,
-                headers: [
-                    (name, identity), ("Content-Type", result.type),
-                    (AttemptTiming.serverTimingHeader, timing.serverTiming), (AttemptTiming.header, timing.headerValue),
-                    (AttemptTiming.isolationHeader, timing.isolation.headerValue),
-                ], copying: data)
-        } else {
-            self.exchange.respond(
-                status: 200, headers: [(name, identity), ("Content-Type", result.type)], copying: data)
-        }
+        headers.append(("Content-Type", result.type))
+        self.exchange.respond(status: 200, headers: headers, copying: data)
         return true
     }
 

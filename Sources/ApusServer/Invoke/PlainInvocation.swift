@@ -24,11 +24,13 @@ struct PlainInvocation {
 
     /// Takes one header line.
     mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-        if name.hasPrefix("ce-") || name.equals("apus-key") || name.equals("prefer") || name.equals("apus-timeout") {
+        if name.hasPrefix(ignoringCase: "ce-") || name.equals(ignoringCase: "apus-key")
+            || name.equals(ignoringCase: "prefer") || name.equals(ignoringCase: "apus-timeout")
+        {
             self.isPlain = false
-        } else if name.equals("traceparent") {
+        } else if name.equals(ignoringCase: "traceparent") {
             self.isTraced = true
-        } else if name.equals("content-type") {
+        } else if name.equals(ignoringCase: "content-type") {
             self.type = value
             self.isPlain = self.isPlain && Self.isPlain(type: value)
         }
@@ -37,7 +39,7 @@ struct PlainInvocation {
     /// Of data and nothing else, in visible characters.
     private static func isPlain(type: UnsafeRawBufferPointer) -> Bool {
         guard !type.isEmpty, type.count <= Limits.Server.plainTypeBytes else { return false }
-        return type.allSatisfy { $0 >= 0x20 && $0 < 0x7F } && !type.contains("cloudevents")
+        return type.allSatisfy { $0 >= 0x20 && $0 < 0x7F } && !type.contains(ignoringCase: "cloudevents")
     }
 
     /// - Returns: nil for more than an event may have.
@@ -77,30 +79,5 @@ struct PlainInvocation {
     ) {
         var value = value
         value.withUTF8 { EventBlock.appendAttribute(name, kind, UnsafeRawBufferPointer($0), to: &bytes) }
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    /// Compares with lower-case ASCII, whatever the case here.
-    func equals(_ lower: StaticString) -> Bool { self.count == lower.utf8CodeUnitCount && self.hasPrefix(lower) }
-
-    func hasPrefix(_ lower: StaticString) -> Bool {
-        guard self.count >= lower.utf8CodeUnitCount else { return false }
-        for index in 0..<lower.utf8CodeUnitCount where !Self.matches(self[index], lower.utf8Start[index]) {
-            return false
-        }
-        return true
-    }
-
-    func contains(_ lower: StaticString) -> Bool {
-        let length = lower.utf8CodeUnitCount
-        guard self.count >= length else { return false }
-        return (0...self.count - length).contains { start in
-            UnsafeRawBufferPointer(rebasing: self[start..<start + length]).hasPrefix(lower)
-        }
-    }
-
-    private static func matches(_ byte: UInt8, _ lower: UInt8) -> Bool {
-        byte == lower || (byte >= 0x41 && byte <= 0x5A && byte | 0x20 == lower)
     }
 }

@@ -42,6 +42,7 @@ struct StatsReport: Sendable {
     func json(_ parts: [Part], _ rates: TopicRates, _ now: Timestamp) -> [UInt8] {
         // The second that is not over would look like a drop.
         let newest = now + .seconds(-1)
+        let instances = parts.flatMap(\.instances).filter { $0.function.namespace == self.namespace }
         let functions = parts.flatMap(\.activity).filter { $0.function.namespace == self.namespace }
         let topics = rates.rates(seconds: self.seconds, now: newest).filter {
             $0.topic.local?.namespace == self.namespace
@@ -50,10 +51,10 @@ struct StatsReport: Sendable {
         for function in functions { starts.add(function.counts.starting) }
         let json: JSONValue = [
             "time": .string(RFC3339.format(now)), "seconds": .number(self.seconds),
-            "functions": .array(self.functions(functions, parts.flatMap(\.instances), newest)),
+            "functions": .array(self.functions(functions, instances, newest)),
             "topics": .array(self.topics(topics)),
             "triggers": .array(self.triggers(parts)),
-            "instances": Self.states(parts.flatMap(\.instances).filter { $0.function.namespace == self.namespace }),
+            "instances": Self.states(instances),
             "coldStarts": Self.distribution(starts, buckets: true),
         ]
         return json.encoded()

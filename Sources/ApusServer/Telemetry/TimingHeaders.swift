@@ -18,7 +18,7 @@ extension AttemptTiming {
             line.add("queued;dur=", milliseconds: self.queued)
             line.add(", starting;dur=", milliseconds: self.starting)
             line.add(";desc=\"")
-            line.add(self.startTier.name)
+            line.add(self.startTier.rawValue)
             line.add("\", running;dur=", milliseconds: self.running)
             if let committing = self.committing { line.add(", committing;dur=", milliseconds: committing) }
         }
@@ -29,11 +29,20 @@ extension AttemptTiming {
         TimingLine.text { line in
             line.add("queued=", microseconds: self.queued)
             line.add(", start=")
-            line.add(self.startTier.name)
+            line.add(self.startTier.rawValue)
             line.add(", starting=", microseconds: self.starting)
             line.add(", running=", microseconds: self.running)
             if let committing = self.committing { line.add(", committing=", microseconds: committing) }
         }
+    }
+
+    static let headerCount = 3
+
+    /// What a head says of it. Into the array that the answer needs anyway, since every answer of an invocation has it.
+    func addHeaders(to headers: inout [(String, String)]) {
+        headers.append((Self.serverTimingHeader, self.serverTiming))
+        headers.append((Self.header, self.headerValue))
+        headers.append((Self.isolationHeader, self.isolation.headerValue))
     }
 
     /// As states of invocations and recent deliveries hold it: microseconds.
@@ -45,16 +54,6 @@ extension AttemptTiming {
             "isolation": .string(self.isolation.level.name),
             "missingLayers": .array(self.isolation.missingLayers.map { .string($0) }),
         ]
-    }
-}
-
-extension StartTier {
-    fileprivate var name: StaticString {
-        switch self {
-        case .ready: "ready"
-        case .woken: "woken"
-        case .cold: "cold"
-        }
     }
 }
 
@@ -81,17 +80,17 @@ private struct TimingLine {
         self.count += 1
     }
 
-    mutating func add(_ text: StaticString) {
-        for index in 0..<text.utf8CodeUnitCount { self.add(byte: text.utf8Start[index]) }
+    mutating func add(_ text: String) {
+        for byte in text.utf8 { self.add(byte: byte) }
     }
 
-    mutating func add(_ text: StaticString, microseconds span: TimeSpan) {
+    mutating func add(_ text: String, microseconds span: TimeSpan) {
         self.add(text)
         self.add(span.microseconds)
     }
 
     /// With three digits after the point, or none.
-    mutating func add(_ text: StaticString, milliseconds span: TimeSpan) {
+    mutating func add(_ text: String, milliseconds span: TimeSpan) {
         self.add(text)
         self.add(span.microseconds / 1_000)
         let rest = (span.microseconds % 1_000).magnitude
@@ -116,8 +115,8 @@ private struct TimingLine {
 extension HTTPExchange {
     /// Puts the timing into the head of the answer that follows.
     func add(_ timing: AttemptTiming) {
-        self.add(header: AttemptTiming.serverTimingHeader, timing.serverTiming)
-        self.add(header: AttemptTiming.header, timing.headerValue)
-        self.add(header: AttemptTiming.isolationHeader, timing.isolation.headerValue)
+        var headers: [(String, String)] = []
+        timing.addHeaders(to: &headers)
+        for (name, value) in headers { self.add(header: name, value) }
     }
 }

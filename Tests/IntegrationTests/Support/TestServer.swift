@@ -115,6 +115,18 @@ final class TestServer {
         throw ApusError(.notFound, "nobody serves \(self.data)")
     }
 
+    /// Puts the data directory, before the first start, on a file system of its own that is soon full.
+    func mountSmallDisk() throws {
+        mkdir(self.data, 0o700)
+        try #require(
+            mount("tmpfs", self.data, "tmpfs", 0, "size=320m") == 0, "a small file system could not be mounted")
+    }
+
+    func unmountSmallDisk() {
+        self.kill9()
+        umount2(self.data, CInt(MNT_DETACH))
+    }
+
     func kill9() {
         self.process?.signal(SIGKILL)
         _ = self.process?.wait(seconds: 10)
