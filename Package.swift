@@ -51,6 +51,7 @@ let package = Package(
         .library(name: "ApusFunction", targets: ["ApusFunction"]),
         .executable(name: "apus-bench", targets: ["apus-bench"]),
         .executable(name: "nursery", targets: ["nursery"]),
+        .executable(name: "egress", targets: ["egress"]),
         .executable(name: "exec-worker", targets: ["exec-worker"]),
         .executable(name: "echo-native", targets: ["echo-native"]),
         .library(name: "apus-zygote", type: .dynamic, targets: ["zygote"]),
@@ -89,6 +90,7 @@ let package = Package(
         hotLibrary("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"]),
         library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
+        library("ApusEgress", ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"]),
         hotLibrary("ApusHost", ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
         library(
             "ApusStore", ["ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "CSQLite", "CShims"]),
@@ -97,7 +99,7 @@ let package = Package(
             [
                 "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop",
                 "ApusHTTP", "ApusHost",
-                "ApusSandbox", "ApusStore", "ConsoleAssets", "CShims",
+                "ApusSandbox", "ApusEgress", "ApusStore", "ConsoleAssets", "CShims",
             ]
         ),
         library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLoop", "CShims"]),
@@ -107,9 +109,14 @@ let package = Package(
             dependencies: [
                 "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop",
                 "ApusHTTP", "ApusLog",
-                "ApusSandbox", "ApusHost", "ApusStore", "ApusServer", "CShims",
+                "ApusSandbox", "ApusEgress", "ApusHost", "ApusStore", "ApusServer", "CShims",
             ],
             swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "egress", dependencies: ["ApusEgress"], swiftSettings: settings,
+            // It runs in a root of its own, where no toolchain lies.
+            linkerSettings: [.unsafeFlags(["-static-stdlib", "-Xlinker", "--gc-sections", "-Xlinker", "--as-needed"])]
         ),
         .executableTarget(
             name: "apus-bench",
@@ -153,6 +160,7 @@ let package = Package(
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
         tests("ApusLogTests", ["ApusLog", "CLMDB"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
+        tests("ApusEgressTests", ["ApusEgress", "ApusCore", "ApusCrypto", "ApusLoop", "ApusHTTP"]),
         tests(
             "ApusHostTests",
             ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "ApusTelemetry", "CShims", "echo-native"]),

@@ -29,6 +29,8 @@ public struct LaunchOrder: Sendable, Equatable {
         case exec = 5
         /// `/usr/bin/node` with the module `apus` of `sandbox/runtimes/node`.
         case node = 6
+        /// Not a worker: connects on behalf of workers with a way out, with the host's network. It has no bundle.
+        case egress = 7
     }
 
     public var runtime: Runtime
@@ -48,6 +50,8 @@ public struct LaunchOrder: Sendable, Equatable {
     public var isClone: Bool
     /// A sealed memory file that becomes the process's descriptor 6; -1 for none. Whoever is given the order closes it.
     public var secrets: CInt = -1
+    /// It gets a network of its own, where one socket listens: see ``LaunchedWorker/listener``.
+    public var hasProxy = false
 
     public init(
         runtime: Runtime, isolation: WorkerIsolation.Level = .standard, bundle: String, layer: String = "",
@@ -102,6 +106,8 @@ public struct LaunchedWorker: Sendable {
     public var stderr: CInt
     /// Isolation layers that this host could not give, by name; empty when all hold.
     public var missingLayers: [String]
+    /// The socket that listens in the worker's own network, for an order with `hasProxy`; -1 for others.
+    public var listener: CInt = -1
 
     public init(
         ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,

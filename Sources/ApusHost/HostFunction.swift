@@ -16,6 +16,8 @@ public struct HostFunction: Sendable {
     public var emits: [String: TopicName]
     /// Names of the secrets that each worker is given when it starts.
     public var secrets: [String]
+    /// What it may connect to, nil for nothing.
+    public var network: NetworkAccess?
 
     public init(
         name: ResourceName, revision: String, launch: LaunchOrder, initialization: [UInt8], plan: FunctionPlan,

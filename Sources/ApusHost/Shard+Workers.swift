@@ -2,6 +2,7 @@ internal import ApusCore
 public import ApusEngine
 internal import ApusLoop
 internal import ApusTelemetry
+internal import Glibc
 
 extension Shard {
     // MARK: starting
@@ -15,7 +16,11 @@ extension Shard {
         self.channels[worker] = channel
         self.statistics.workersStarted += 1
         var order = state.function.launch
-        do throws(ApusError) { try self.open(secretsFor: channel, &order) } catch {
+        do throws(ApusError) {
+            try self.open(secretsFor: channel, &order)
+            try self.open(injectionsFor: channel, order)
+        } catch {
+            if order.secrets >= 0 { _ = Glibc.close(order.secrets) }
             self.launched(channel, .failure(error))
             return self.requestTurn()
         }
@@ -34,6 +39,7 @@ extension Shard {
         case .success(let launched):
             self.workers[launched.ticket] = channel
             channel.launchedAt = self.now
+            self.openWay(for: channel, launched)
             let isWatched = channel.adopt(launched, loop: self.loop)
             if !isWatched, channel.fatal == nil {
                 channel.fatal = Failure(
@@ -155,6 +161,7 @@ extension Shard {
         while channel.machine.state != .dead, channel.hasUnread { self.readable(channel) }
         for capture in channel.captures { capture.finish() }
         self.statistics.workersExited += 1
+        if channel.function.function.network != nil { self.configuration.egress?.close(ticket) }
         self.statistics.logLinesDropped += UInt64(channel.budget.droppedTotal)
         self.forget(channel)
         let failure = Self.failure(of: exit, channel)

@@ -12,6 +12,10 @@ public struct ShardConfiguration {
     public var logSink: LogSink
     /// Opens a function's secrets for a worker that starts. Throws `secret_unavailable` or `secret_not_found`.
     public var secrets: (HostFunction) throws(ApusError) -> WorkerSecrets
+    /// Opens the secrets that a function's requests are given on their way out.
+    public var injections: (HostFunction) throws(ApusError) -> WorkerSecrets = ShardConfiguration.noSecrets
+    /// Gives workers their way out; without it a function with one does not start.
+    public var egress: (any EgressDirecting)?
     /// Takes the spans of traces that are recorded; nil passes traces on and records none.
     public var tracer: Tracer?
     /// Called when a worker becomes ready: its function and how long its start took.

@@ -22,6 +22,7 @@ public struct ShardStatistics: Sendable {
     public var logLines: UInt64 = 0
     public var logLinesDropped: UInt64 = 0
     public var turns: UInt64 = 0
+    public var egress = EgressCounts()
 
     /// From the first outcome of a write to its durability.
     public var committing = LatencyHistogram()

@@ -46,6 +46,8 @@ final class WorkerChannel {
 
     /// Until they are sent, or the worker turns out to need no more than it inherited.
     private var secrets: WorkerSecrets?
+    /// What its requests are given on their way out, until it is launched.
+    private var injections: WorkerSecrets?
     private(set) var masks = SecretMasks()
 
     private var descriptors: LaunchedWorker?
@@ -109,6 +111,7 @@ final class WorkerChannel {
         self.captures = []
         self.closeDescriptors()
         self.secrets = nil
+        self.injections = nil
         self.output.release()
     }
 
@@ -227,6 +230,18 @@ final class WorkerChannel {
         self.masks = secrets.masks
         self.budget.masks = secrets.masks
         self.secrets = consume secrets
+    }
+
+    func take(injections: consuming WorkerSecrets) {
+        self.masks = injections.masks
+        self.budget.masks = injections.masks
+        self.injections = consume injections
+    }
+
+    /// - Returns: a descriptor that the caller owns, -1 for none.
+    func takeInjections() -> CInt {
+        guard let injections = self.injections.take() else { return -1 }
+        return injections.duplicate() ?? -1
     }
 
     /// Lets go of the function's secrets, and before that sends them on descriptor 5, as stream 0, to a worker that receives there.

@@ -19,6 +19,7 @@ extension DocumentChecker {
         let scale = self.scale(spec)
         let profile = self.profile(spec, runtime)
         let reuse = self.reuse(spec, triggers.topics)
+        let network = self.network(spec)
         guard let name = document["metadata"]?["name"]?.text.flatMap({ ResourceName(namespace, $0) }), let runtime,
             let handler = spec["handler"]?.text
         else { return nil }
@@ -31,7 +32,7 @@ extension DocumentChecker {
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0), reuse: reuse,
             batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile,
-            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard,
+            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard, network: network,
             triggers: triggers.topics,
             httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)

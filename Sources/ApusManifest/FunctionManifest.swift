@@ -66,6 +66,8 @@ public struct FunctionManifest: Sendable, Equatable {
     public var scale: Scale
     public var profile: Profile
     public var isolation: WorkerIsolation.Level
+    /// What it may connect to; nil for `network: none`.
+    public var network: NetworkAccess?
     /// Those on topics, tables included.
     public var triggers: [TriggerManifest]
     public var httpTriggers: [HTTPTriggerManifest]
@@ -85,6 +87,17 @@ public struct FunctionManifest: Sendable, Equatable {
 
     /// The handler of a `native` or `exec` function: the program, then its arguments, split at spaces.
     public var command: [String] { self.handler.split(separator: " ").map(String.init) }
+
+    /// Every secret that it needs, each once with the field that names it: its workers' own, and those that only requests on their way
+    /// out are given.
+    public var secretUses: [(name: String, path: String)] {
+        var uses = self.secrets.enumerated().map { (name: $1, path: "spec.secrets[\($0)]") }
+        for (index, injection) in (self.network?.inject ?? []).enumerated()
+        where !uses.contains(where: { $0.name == injection.secret }) {
+            uses.append((injection.secret, "spec.sandbox.network.inject[\(index)].secret"))
+        }
+        return uses
+    }
 
     /// The names of all triggers, of whatever kind.
     public var triggerNames: [String] {

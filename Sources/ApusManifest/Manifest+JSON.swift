@@ -56,12 +56,29 @@ extension FunctionManifest {
             "idle": .string(self.scale.idle.description),
         ]
         spec["sandbox"] = [
-            "profile": .string(self.profile.rawValue), "isolation": .string(self.isolation.name), "network": "none",
+            "profile": .string(self.profile.rawValue), "isolation": .string(self.isolation.name),
+            "network": self.network?.json ?? "none",
         ]
         spec["triggers"] = .array(
             self.triggers.map(\.json) + self.httpTriggers.map(\.json) + self.scheduleTriggers.map(\.json))
         if let emits = self.emits { spec["emits"] = .array(emits.map { .local($0) }) }
         return Manifest.document(Manifest.function(self).identity, self.labels, spec)
+    }
+}
+
+extension NetworkAccess {
+    fileprivate var json: JSONValue {
+        var network: JSONValue = ["allow": .array(self.allow.map { .string($0.description) })]
+        guard !self.inject.isEmpty else { return network }
+        network["inject"] = .array(
+            self.inject.map {
+                [
+                    "to": .string($0.target.description), "header": .string($0.header), "secret": .string($0.secret),
+                    "prefix": .string($0.prefix), "paths": .array($0.paths.map { .string($0) }),
+                    "methods": .array($0.methods.map { .string($0) }),
+                ]
+            })
+        return network
     }
 }
 

@@ -118,12 +118,30 @@ extension Shape {
             standard: "standard"),
         Field(
             "network", .scalarOr(.choice([Choice("none")]), .object(Self.network)), "What it may connect to.",
-            standard: "none",
-            .defaultOnly),
+            standard: "none"),
     ])
 
     private static let network = ObjectShape([
-        Field("allow", .list(.text(.hostAndPort), max: 64), "Hosts with their ports.", required: true)
+        Field(
+            "allow", .list(.text(.hostAndPort), max: Limits.Network.rules),
+            "Hosts with their ports, as `api.example.com:443`; `*.example.com:443` allows every name below.",
+            required: true),
+        Field(
+            "inject", .list(.object(Self.injection), max: Limits.Network.injections),
+            "Secrets that requests get as a header on their way out; the function never has them.", standard: []),
+    ])
+
+    private static let injection = ObjectShape([
+        Field("to", .text(.hostAndPort), "The host and the port, one that `allow` covers.", required: true),
+        Field("header", .text(.any), "The header.", standard: "Authorization"),
+        Field("secret", .text(.secret), "The name of the secret, set with `apus secret set` before.", required: true),
+        Field("prefix", .text(.any), "What stands before the secret in the header, as `Bearer `.", standard: ""),
+        Field(
+            "paths", .list(.text(.urlPath), max: Limits.Network.prefixes),
+            "Prefixes of paths, whole segments each; none for all paths.", standard: []),
+        Field(
+            "methods", .list(.text(.any), max: Limits.Network.prefixes), "Methods, as POST; none for all.", standard: []
+        ),
     ])
 
     private static let tool = ObjectShape([

@@ -49,7 +49,7 @@ enum TextRule: CaseIterable {
         case .urlPath: "^/"
         case .url: "^https?://."
         case .sha256: "^[0-9a-fA-F]{64}$"
-        case .hostAndPort: "^[A-Za-z0-9.*-]+:[0-9]{1,5}$"
+        case .hostAndPort: "^[^\\s/@]+:[0-9]{1,5}$"
         }
     }
 
@@ -76,14 +76,18 @@ enum TextRule: CaseIterable {
             text.utf8.count <= Limits.Manifest.pathBytes && Self.isPrintable(text)
                 && ["https://", "http://"].contains { text.hasPrefix($0) && text.utf8.count > $0.utf8.count }
         case .sha256: text.utf8.count == 64 && text.utf8.allSatisfy(Self.isHexDigit)
-        case .hostAndPort: self.isHostAndPort(text)
+        case .hostAndPort: self.reason(against: text) == nil
         }
     }
 
     /// What exactly is wrong with a text that does not meet the rule, where that can be told.
     func reason(against text: String) -> String? {
-        guard self == .cron else { return nil }
-        do throws(CronError) { _ = try CronSchedule(text) } catch { return error.message }
+        switch self {
+        case .cron: do throws(CronError) { _ = try CronSchedule(text) } catch { return error.message }
+        case .hostAndPort:
+            do throws(NetworkTextError) { _ = try NetworkRule(text) } catch { return "it \(error.message)" }
+        default: break
+        }
         return nil
     }
 
@@ -92,16 +96,6 @@ enum TextRule: CaseIterable {
             && text.utf8.allSatisfy {
                 Self.isLower($0) || Self.isUpper($0) || Self.isDigit($0) || others.utf8.contains($0)
             }
-    }
-
-    private func isHostAndPort(_ text: String) -> Bool {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let port = UInt16(parts[1]), port > 0, parts[1].utf8.allSatisfy(Self.isDigit),
-            parts[1].utf8.count <= 5
-        else {
-            return false
-        }
-        return self.consists(String(parts[0]), 1...253, ".-*")
     }
 
     private static func isLower(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }

@@ -12,6 +12,7 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
     case keyring = 9
     case procSubset = 10
     case fetchBound = 11
+    case egress = 12
 
     /// The name that outcomes, `/readyz` and `apus doctor` use.
     public var description: String {
@@ -28,6 +29,7 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
         case .keyring: "session-keyring"
         case .procSubset: "proc-subset"
         case .fetchBound: "fetch-network-bound"
+        case .egress: "egress"
         }
     }
 
@@ -62,6 +64,9 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
         case .fetchBound:
             "fetching dependencies uses the host's network without a bound to the package index; "
                 + "set `resolve: false` or trust what you deploy"
+        case .egress:
+            "the egress program is not beside the nursery: functions with `network: {allow: […]}` do not start; "
+                + "install apus whole"
         }
     }
 
@@ -69,6 +74,6 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
         Self.allCases.filter { bits & (1 << UInt64($0.rawValue)) != 0 }
     }
 
-    /// Whether its absence weakens running functions; otherwise only the building of dependencies.
-    public var concernsFunctions: Bool { self != .fetchBound }
+    /// Whether its absence weakens running functions; otherwise only the building of dependencies, or what does not start then.
+    public var concernsFunctions: Bool { self != .fetchBound && self != .egress }
 }

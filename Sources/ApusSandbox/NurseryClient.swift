@@ -7,7 +7,7 @@ internal import Glibc
 public final class NurseryClient: WorkerLauncher {
     /// What waits for the nursery's answer to a request.
     private enum Waiting {
-        case launch((Result<LaunchedWorker, ApusError>) -> Void)
+        case launch(hasProxy: Bool, (Result<LaunchedWorker, ApusError>) -> Void)
         case layer(EncodedRequest, retriesLeft: Int, (Result<Void, ApusError>) -> Void)
         case report((Result<HostReport, ApusError>) -> Void)
     }
@@ -65,7 +65,7 @@ public final class NurseryClient: WorkerLauncher {
         let ticket = self.takeTicket()
         do throws(ApusError) {
             let request = try EncodedRequest(launching: order, ticket: ticket)
-            self.submit(request, .launch(completion))
+            self.submit(request, .launch(hasProxy: order.hasProxy, completion))
         } catch {
             if order.secrets >= 0 { Glibc.close(order.secrets) }
             completion(.failure(error))
@@ -164,8 +164,12 @@ public final class NurseryClient: WorkerLauncher {
 
     private func launched(_ event: nursery_event, _ descriptors: [CInt]) {
         self.running += 1
-        guard case .launch(let completion)? = self.waiting.removeValue(forKey: event.ticket) else { return self.die() }
-        guard descriptors.count == Int(NURSERY_DESCRIPTORS) else {
+        guard case .launch(let hasProxy, let completion)? = self.waiting.removeValue(forKey: event.ticket) else {
+            for descriptor in descriptors { Glibc.close(descriptor) }
+            return self.die()
+        }
+        // The last one only comes with a way out.
+        guard descriptors.count == Int(hasProxy ? NURSERY_DESCRIPTORS : NURSERY_WORKER_DESCRIPTORS) else {
             // Too many descriptors are open here, so that the kernel kept some back: the worker cannot be talked to.
             for descriptor in descriptors { Glibc.close(descriptor) }
             self.unreported.insert(event.ticket)
@@ -174,15 +178,12 @@ public final class NurseryClient: WorkerLauncher {
                 .failure(
                     ApusError(.overloaded, "the server has no descriptors left for another worker; raise its limit")))
         }
-        completion(
-            .success(
-                LaunchedWorker(
-                    ticket: LaunchTicket(rawValue: event.ticket), toWorker: descriptors[0], fromWorker: descriptors[1],
-                    descriptors: descriptors[2], stdout: descriptors[3], stderr: descriptors[4],
-                    missingLayers: IsolationLayer.list(event.missing).filter(\.concernsFunctions).map(\.description)
-                )
-            )
-        )
+        var worker = LaunchedWorker(
+            ticket: LaunchTicket(rawValue: event.ticket), toWorker: descriptors[0], fromWorker: descriptors[1],
+            descriptors: descriptors[2], stdout: descriptors[3], stderr: descriptors[4],
+            missingLayers: IsolationLayer.list(event.missing).filter(\.concernsFunctions).map(\.description))
+        if hasProxy { worker.listener = descriptors[5] }
+        completion(.success(worker))
     }
 
     private func exited(_ event: nursery_event) {
@@ -265,7 +266,7 @@ public final class NurseryClient: WorkerLauncher {
 
     private static func fail(_ waiting: Waiting, _ error: ApusError) {
         switch waiting {
-        case .launch(let completion): completion(.failure(error))
+        case .launch(_, let completion): completion(.failure(error))
         case .layer(_, _, let completion): completion(.failure(error))
         case .report(let completion): completion(.failure(error))
         }

@@ -35,6 +35,7 @@ struct EncodedRequest {
         EncodedRequest.copy(order.bundle, to: &self.head.bundle)
         EncodedRequest.copy(order.layer, to: &self.head.layer)
         self.head.has_secrets = order.secrets >= 0 ? 1 : 0
+        self.head.has_proxy = order.hasProxy ? 1 : 0
         self.descriptor = order.secrets
     }
 
@@ -58,7 +59,7 @@ struct EncodedRequest {
     }
 
     private static func check(_ order: LaunchOrder) throws(ApusError) {
-        guard self.isHash(order.bundle) else {
+        guard self.isHash(order.bundle) || order.runtime == .egress && order.bundle.isEmpty else {
             throw ApusError(
                 .invalidArgument, "'\(order.bundle.prefix(80))' does not name a bundle: expected 64 hexadecimal digits")
         }

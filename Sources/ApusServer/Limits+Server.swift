@@ -103,6 +103,15 @@ extension Limits {
         static let keepAliveMilliseconds: UInt64 = 15_000
         /// How often a follower of logs is given new lines.
         static let logPollMilliseconds: UInt64 = 200
+        /// What the egress process may take: buffers of all connections that there may be, certificates, its threads.
+        static let egressBounds = SandboxBounds(
+            memoryBytes: 384 << 20, cpuMillis: 2_000, processes: 32, scratchBytes: 1 << 20, openFiles: 1_000)
+        /// Until it is started again, doubled each time it ends soon after.
+        static let egressBackoffMilliseconds: UInt64 = 50
+        static let egressBackoffMaxMilliseconds: UInt64 = 5_000
+        static let egressSteady: TimeSpan = .seconds(10)
+        /// Lines of it that the journal takes.
+        static let egressLines = 100
         /// How long a deploy with `wait` waits for its functions to start.
         static let waitSeconds: Int64 = 60
     }

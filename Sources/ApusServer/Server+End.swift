@@ -68,6 +68,7 @@ extension Server {
             return slot
         }
         for slot in done { _ = slot.take() }
+        self.egress.stop()
         self.backups.stop()
         let projection = self.projection
         self.store.run { projection.stop() }

@@ -17,7 +17,7 @@ public final class Server: Sendable {
         public var journal: Log
         /// One listening socket per shard, all on one port.
         public var sockets: [CInt]
-        /// One channel more than shards: the last is for builds.
+        /// Two channels more than shards: for builds, and for the egress process.
         public var channels: [CInt]
         public var report: HostReport
         /// Those that whoever runs the machine gave; nil lets the data directory have one of its own.
@@ -57,6 +57,7 @@ public final class Server: Sendable {
     let sweeper: Sweeper
     let invocations: InvocationQueue
     let deployer: Deployer
+    let egress: EgressHost
     let schedules: ScheduleRunner
     let shards: [ShardRuntime]
     /// Takes spans; nil when no receiver is configured.
@@ -104,7 +105,12 @@ public final class Server: Sendable {
         self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
         self.startedAt = SystemClock().now
         let ended = InvocationsEnded()
-        let shards = try Self.makeShards(configuration, parts, self.reader, tracer, vault, onNurseryDeath, ended)
+        let runtimes = ShardList()
+        let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
+        self.egress = egress
+        let shards = try Self.makeShards(
+            configuration, parts, self.reader, tracer, vault, egress, onNurseryDeath, ended)
+        runtimes.fill(shards)
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
         self.invocations = invocations
@@ -184,7 +190,8 @@ public final class Server: Sendable {
 
     private static func makeShards(
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
-        _ vault: SecretVault, _ onNurseryDeath: @escaping @Sendable () -> Void, _ ended: InvocationsEnded
+        _ vault: SecretVault, _ egress: EgressHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
+        _ ended: InvocationsEnded
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -195,7 +202,7 @@ public final class Server: Sendable {
                     return .success(
                         try ShardRuntime(
                             index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            tracer: tracer, vault: vault, onNurseryDeath: onNurseryDeath,
+                            tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
                             onInvocationsEnded: { ended.tell($0, $1) }
                         )
                     )
@@ -239,6 +246,7 @@ public final class Server: Sendable {
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
+        if catalogue.functions.values.contains(where: { $0.manifest.network != nil }) { self.egress.prepare() }
         self.projection.follow(
             Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
         try self.schedules.start(catalogue)

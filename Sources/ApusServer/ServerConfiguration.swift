@@ -1,4 +1,5 @@
 public import ApusCore
+public import ApusEgress
 public import ApusHTTP
 
 /// What a server is told: every field has a default that suits one machine.
@@ -30,6 +31,9 @@ public struct ServerConfiguration: Sendable {
     public var isConsoleEnabled = true
     /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.
     public var buildEnvironment: [String] = []
+    public var egress = EgressSettings()
+    /// Certificate authorities in PEM that servers may be certified by, beside the host's.
+    public var egressAuthorities: [UInt8] = []
 
     public init(dataDirectory: String) { self.dataDirectory = dataDirectory }
 

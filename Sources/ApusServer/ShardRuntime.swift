@@ -44,7 +44,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        tracer: Tracer?, vault: SecretVault, onNurseryDeath: @escaping @Sendable () -> Void,
+        tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
+        onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
     ) throws(ApusError) {
         self.index = index
@@ -53,22 +54,22 @@ final class ShardRuntime: @unchecked Sendable {
         self.logs = logs
         self.nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
         let starts = StartWatch()
-        self.shard = Shard(
-            loop: loop, log: log, launcher: self.nursery,
-            configuration: ShardConfiguration(
-                seed: UInt64.random(in: 0 ... .max),
-                readAhead: { work in
-                    // A full queue must not lose a fetch: what cannot be queued is read on the loop instead.
-                    if !reader.run(work) { work() }
-                },
-                logSink: { line in logs.append(ApusStore.LogLine(line)) },
-                secrets: { (function) throws(ApusError) in try vault.open(for: function) },
-                tracer: tracer,
-                onReady: { name, _ in starts.ready(name) },
-                onStartFailed: { name, failure in starts.failed(name, failure) },
-                onInvocationsEnded: onInvocationsEnded
-            )
+        var configuration = ShardConfiguration(
+            seed: UInt64.random(in: 0 ... .max),
+            readAhead: { work in
+                // A full queue must not lose a fetch: what cannot be queued is read on the loop instead.
+                if !reader.run(work) { work() }
+            },
+            logSink: { line in logs.append(ApusStore.LogLine(line)) },
+            secrets: { (function) throws(ApusError) in try vault.open(for: function) },
+            tracer: tracer,
+            onReady: { name, _ in starts.ready(name) },
+            onStartFailed: { name, failure in starts.failed(name, failure) },
+            onInvocationsEnded: onInvocationsEnded
         )
+        configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
+        configuration.egress = egress
+        self.shard = Shard(loop: loop, log: log, launcher: self.nursery, configuration: configuration)
         self.starts = starts
     }
 

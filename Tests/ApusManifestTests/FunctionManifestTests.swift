@@ -192,9 +192,8 @@ func function(_ lines: String) -> String {
         let expected = [
             "8:3: `spec.weights`", "10:5: `spec.resources.hostMemory`",
             "11:5: `spec.resources.gpu`", "12:11: `spec.scale.weight`",
-            "14:5: `spec.sandbox.network`", "17:16: `spec.triggers[0].filter.sql`",
-            "18:17: `spec.triggers[0].delivery: exactly-once`",
-            "19:7: `spec.triggers[0].dedup`", "21:3: `spec.tool`",
+            "15:16: `spec.triggers[0].filter.sql`", "16:17: `spec.triggers[0].delivery: exactly-once`",
+            "17:7: `spec.triggers[0].dedup`", "19:3: `spec.tool`",
         ]
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
     }

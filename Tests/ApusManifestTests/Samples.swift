@@ -121,8 +121,6 @@ enum Samples {
             hostMemory: 1Gi
             gpu: {memory: 8Gi, residue: 0, count: 1, kind: any}
           scale: {weight: 2}
-          sandbox:
-            network: {allow: ["api.example.com:443"]}
           triggers:
             - topic: documents
               filter: {sql: "type = 'a'"}

@@ -41,7 +41,9 @@ struct ProfileTests {
     /// Filters beside another, of which the stricter decides: they only ever refuse.
     static let overlays: Set<String> = ["hostile.profile"]
     /// In these, programs are started at will.
-    static let startPrograms: Set<String> = ["exec.profile", "build.profile", "fetch.profile"]
+    static let startPrograms: Set<String> = [
+        "exec.profile", "exec-proxy.profile", "build.profile", "fetch.profile",
+    ]
 
     static let folder: String = {
         var parts = #filePath.split(separator: "/", omittingEmptySubsequences: false)
@@ -173,7 +175,12 @@ struct ProfileTests {
         }
     }
 
-    @Test("Functions may execute nothing but once", arguments: ["python.profile", "native.profile", "node.profile"])
+    @Test(
+        "Functions may execute nothing but once",
+        arguments: [
+            "python.profile", "native.profile", "node.profile", "python-proxy.profile", "native-proxy.profile",
+            "node-proxy.profile", "egress.profile",
+        ])
     func executesOnce(_ name: String) throws {
         let rules = try Self.rules(of: name).filter {
             $0.action == "allow" && ($0.calls.contains("execve") || $0.calls.contains("execveat"))
@@ -191,12 +198,22 @@ struct ProfileTests {
         #expect(!rules.contains { $0.calls.contains("socket") })
     }
 
-    @Test("Only the fetch profile makes sockets", arguments: profiles)
+    /// Those of functions with a way out, and of the two processes that have the host's network.
+    private static let makeSockets: Set<String> = [
+        "fetch.profile", "egress.profile", "python-proxy.profile", "native-proxy.profile", "exec-proxy.profile",
+        "node-proxy.profile",
+    ]
+
+    @Test("Only profiles with a network make sockets, those of functions for TCP over IPv4 alone", arguments: profiles)
     func sockets(_ name: String) throws {
         let rules = try Self.rules(of: name).filter {
             $0.action == "allow" && ($0.calls.contains("socket") || $0.calls.contains("connect"))
         }
-        #expect(rules.isEmpty == (name != "fetch.profile"))
+        #expect(rules.isEmpty != Self.makeSockets.contains(name))
+        if name.hasSuffix("-proxy.profile") {
+            let families = rules.filter { $0.calls.contains("socket") }.flatMap(\.conditions).filter { $0.argument < 2 }
+            #expect(families.allSatisfy { $0.value == ($0.argument == 0 ? 2 : 1) })
+        }
         #expect(try !Self.rules(of: name).contains { $0.action == "allow" && $0.calls.contains("listen") })
     }
 }

@@ -172,6 +172,7 @@ final class Laboratory: Sendable {
         for descriptor in [worker.toWorker, worker.fromWorker, worker.descriptors, worker.stdout, worker.stderr] {
             Glibc.close(descriptor)
         }
+        if worker.listener >= 0 { Glibc.close(worker.listener) }
     }
 
     /// Waits until the descriptor has something and returns it.

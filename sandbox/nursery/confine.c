@@ -269,6 +269,10 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     allow_path(plan, ruleset, "/lib/ld-linux-aarch64.so.1", read | execute, all & ~LANDLOCK_ACCESS_FS_READ_DIR);
     struct landlock_path_beneath_attr own = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | execute,
                                              .parent_fd = CONFINE_PROGRAM_DESCRIPTOR};
+    if (plan->landlock_abi >= 4 && plan->proxy_port != 0) {
+        struct port_attributes proxy = {.allowed_access = LANDLOCK_NET_CONNECT_TCP, .port = plan->proxy_port};
+        MUST(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PORT, &proxy, 0) == 0);
+    }
     // A clone of a zygote executes nothing at all.
     if (plan->program != NULL)
         MUST(syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &own, 0) == 0);
@@ -304,7 +308,7 @@ static void take_steps(const struct confine_plan *plan) {
     // After joining: the namespace's root is where the process is now, so that it sees itself at "/".
     STEP(CONFINE_CGROUP_NAMESPACE);
     MUST(unshare(CLONE_NEWCGROUP) == 0);
-    // While SYS_ADMIN is there. Only the fetch process leaves the empty namespace that the nursery lives in.
+    // While SYS_ADMIN is there. Only those leave the empty namespace of the nursery that have a network of some kind.
     STEP(CONFINE_NETWORK);
     if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
     // All mounts before pivot, relative to the template; Landlock forbids mounting, so it comes much later.

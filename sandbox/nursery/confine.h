@@ -99,8 +99,10 @@ struct confine_plan {
     int may_execute;
     // And what it wrote itself, in /out and /tmp, as builds do.
     int may_execute_written;
-    // The fetch process keeps the host's network.
+    // The fetch process and the egress process keep the host's network.
     int has_network;
+    // The one port that may be connected to, 0 for none.
+    uint16_t proxy_port;
     int has_proc_subset;
     int has_keyring;
     struct confine_status *status;

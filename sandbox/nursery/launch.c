@@ -104,6 +104,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
     static char *const exec[] = {EXEC_WORKER, NULL};
     static char *node[NODE_ARGUMENTS + 1];
+    static char *const egress[] = {"/runtime/egress", NULL};
     static char *const pip[] = {"/usr/bin/python3", "-I", "-m", "pip"};
     plan->program = "/usr/bin/python3";
     uint32_t own = 0;
@@ -124,6 +125,10 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         plan->program = "/usr/bin/node";
         set_node_arguments(node, request->memory_bytes, request->isolation == 1);
         plan->arguments = node;
+    } else if (request->runtime == RUNTIME_EGRESS) {
+        if (request->argument_count != 0) return "this runtime takes no arguments";
+        plan->program = egress[0];
+        plan->arguments = egress;
     } else {
         own = 4;
         memcpy(arguments, pip, sizeof pip);
@@ -140,10 +145,17 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
 }
 
 static const char *check_bounds(const struct nursery_request *request) {
-    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_NODE) return "unknown runtime";
+    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_EGRESS) return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
     if (request->is_clone > 1) return "a launch is a clone or not";
-    if (!is_hash(request->bundle)) return "the bundle is no content hash";
+    if (request->has_proxy > 1) return "a worker has a way out or not";
+    bool is_worker = !is_install(request->runtime) && request->runtime != RUNTIME_EGRESS;
+    if (request->has_proxy == 1 && !is_worker) return "only workers have a way out";
+    if (request->runtime == RUNTIME_EGRESS) {
+        if (request->bundle[0] != 0 || request->layer[0] != 0) return "this runtime has no code of anybody's";
+    } else if (!is_hash(request->bundle)) {
+        return "the bundle is no content hash";
+    }
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
     if (is_install(request->runtime) && request->layer[0] == 0) return "this runtime needs a layer to write to";
     if (request->memory_bytes < MEMORY_BYTES_MIN) return "at least 4 MiB of memory are needed";
@@ -214,6 +226,10 @@ static void open_live_files(struct confine_plan *plan) {
 }
 
 static const char *open_folders(struct confine_plan *plan, const struct nursery_request *request) {
+    if (request->runtime == RUNTIME_EGRESS) {
+        open_live_files(plan);
+        return NULL;
+    }
     plan->function = open_tree_of("bundles", request->bundle);
     if (plan->function < 0) return "bundle";
     if (is_install(request->runtime)) {
@@ -235,29 +251,31 @@ static void close_folders(struct confine_plan *plan) {
 
 static struct confine_plan make_plan(struct slot *slot, const struct nursery_request *request, int secrets) {
     bool installs = is_install(request->runtime);
+    bool is_on_host = request->runtime == RUNTIME_FETCH || request->runtime == RUNTIME_EGRESS;
     struct confine_plan plan = {
         .template_path = nursery.template_path[request->runtime],
         .function = -1,
         .layer = -1,
         .out = -1,
         .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
-        .network = request->runtime == RUNTIME_FETCH ? nursery.host_network : -1,
+        .network = is_on_host ? nursery.host_network : -1,
         .parent = nursery.self,
         .secrets = secrets,
         .user = nursery.uid_base + 1 + (uid_t)slot->index,
         .group = nursery.uid_base + 1 + (gid_t)slot->index,
         .scratch_bytes = request->scratch_bytes,
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
-        .open_files = request->open_files,
+        .open_files = request->runtime == RUNTIME_EGRESS ? EGRESS_OPEN_FILES : request->open_files,
         .processes = request->processes,
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
-        .filter = &nursery.filter[request->runtime],
+        .filter = &nursery.filter[request->has_proxy == 1 ? TEMPLATE_COUNT + request->runtime : request->runtime],
         .hostile_filter = request->isolation == 1 ? &nursery.hostile_filter : NULL,
         .landlock_abi = nursery.landlock_abi,
         .may_execute = installs || request->runtime == RUNTIME_EXEC,
         .may_execute_written = installs,
-        .has_network = request->runtime == RUNTIME_FETCH,
+        .has_network = is_on_host,
+        .proxy_port = request->has_proxy == 1 ? NURSERY_PROXY_PORT : 0,
         .has_proc_subset = nursery.has_proc_subset,
         .has_keyring = nursery.has_keyring,
         .status = slot->status,
@@ -301,9 +319,10 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
 }
 
 static bool start(struct slot *slot, struct confine_plan *plan, int channel, const struct nursery_request *request) {
-    // Code that is not trusted at all shares nothing with a zygote's other clones; a clone has no descriptor 6.
+    // Code that is not trusted at all shares nothing with a zygote's other clones; a clone has no descriptor 6, and no
+    // network of its own.
     bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && plan->hostile_filter == NULL &&
-                    plan->secrets < 0 && has_ready_zygote();
+                    plan->secrets < 0 && request->has_proxy == 0 && has_ready_zygote();
     bool may_execute = true;
     int process = is_clone ? clone_from_zygote(plan, slot, &may_execute) : -1;
     if (process < 0 && may_execute) process = clone_confined(plan, slot);
@@ -330,6 +349,11 @@ static const char *launch_in(struct slot *slot, int channel, const struct nurser
     failed = open_folders(plan, request);
     if (failed != NULL) return failed;
     if (!make_pipes(pipes)) return "pipes";
+    // After the pipes, which reset their list; what is open here is closed by the caller, whatever fails.
+    if (request->has_proxy == 1) {
+        plan->network = make_proxy_network(&pipes->server[NURSERY_WORKER_DESCRIPTORS]);
+        if (plan->network < 0) return "network";
+    }
     const int standard[6] = {nursery.null,     pipes->worker[3], pipes->worker[4],
                              pipes->worker[0], pipes->worker[1], pipes->worker[2]};
     memcpy(plan->standard, standard, sizeof standard);
@@ -344,11 +368,16 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     if (slot == NULL)
         return refuse(channel, request->ticket, NURSERY_NO_SLOT, 0, "slot",
                       "every slot is in use: wait, or start with more");
-    // The fetch process has the host's network by its nature; that layer is no demand of anyone's.
-    uint64_t missing = nursery.missing & ~(1ull << NURSERY_LAYER_FETCH_BOUND);
+    // The fetch process has the host's network by its nature; that layer is no demand of anyone's. And who wants a way
+    // out where there is no egress process finds its runtime missing.
+    uint64_t missing = nursery.missing & ~(1ull << NURSERY_LAYER_FETCH_BOUND | 1ull << NURSERY_LAYER_EGRESS);
     if (request->isolation == 1 && missing != 0) {
         return refuse(channel, request->ticket, 0, 0, "isolation",
                       "this host cannot give every layer of isolation: see apus doctor");
+    }
+    if (request->has_proxy == 1 && !nursery.has_template[RUNTIME_EGRESS]) {
+        return refuse(channel, request->ticket, 0, 0, "runtime",
+                      "the egress program is not beside the nursery: no function has a way out");
     }
     if (!nursery.has_template[request->runtime]) {
         return refuse(channel, request->ticket, 0, 0, "runtime",
@@ -362,6 +391,7 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     const char *failed = launch_in(slot, channel, request, &plan, &pipes);
     int error = errno;
     close_folders(&plan);
+    if (request->has_proxy == 1 && plan.network >= 0) close(plan.network);
     close_all(pipes.worker, NURSERY_DESCRIPTORS);
     if (failed != NULL) {
         close_all(pipes.server, NURSERY_DESCRIPTORS);
@@ -369,7 +399,8 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     }
     struct nursery_event event = {
         .magic = NURSERY_MAGIC, .kind = NURSERY_LAUNCHED, .ticket = request->ticket, .missing = nursery.missing};
-    answer(channel, &event, pipes.server, NURSERY_DESCRIPTORS);
+    answer(channel, &event, pipes.server,
+           request->has_proxy == 1 ? NURSERY_DESCRIPTORS : NURSERY_WORKER_DESCRIPTORS);
 }
 
 void kill_ticket(int channel, uint64_t ticket) {

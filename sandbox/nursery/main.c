@@ -136,6 +136,8 @@ static void separate_from_host(void) {
     // directory would be unmounted from the host with it.
     if (make_private(data) != 0) die("cannot take the data directory apart from the host's: %s", strerror(errno));
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) die("cannot make namespaces: %s; run as root", strerror(errno));
+    nursery.own_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (nursery.own_network < 0) die("no network namespace: %s", strerror(errno));
     make_templates();
     char path[PATH_BYTES + 8];
     snprintf(path, sizeof path, "%s/data", nursery.base);
@@ -167,13 +169,19 @@ static void start(int count, char **values) {
     find_cgroups();
     probe_host();
     separate_from_host();
+    if (!nursery.has_template[RUNTIME_EGRESS]) nursery.missing |= 1ull << NURSERY_LAYER_EGRESS;
     load_profile(RUNTIME_PYTHON, "python.profile");
     load_profile(RUNTIME_NATIVE, "native.profile");
     load_profile(RUNTIME_FETCH, "fetch.profile");
     load_profile(RUNTIME_BUILD, "build.profile");
     load_profile(RUNTIME_EXEC, "exec.profile");
     load_profile(RUNTIME_NODE, "node.profile");
+    load_profile(RUNTIME_EGRESS, "egress.profile");
     load_profile(RUNTIME_ZYGOTE, "zygote.profile");
+    load_profile(TEMPLATE_COUNT + RUNTIME_PYTHON, "python-proxy.profile");
+    load_profile(TEMPLATE_COUNT + RUNTIME_NATIVE, "native-proxy.profile");
+    load_profile(TEMPLATE_COUNT + RUNTIME_EXEC, "exec-proxy.profile");
+    load_profile(TEMPLATE_COUNT + RUNTIME_NODE, "node-proxy.profile");
     load_hostile_profile();
     make_slots();
     make_zygote_memory();

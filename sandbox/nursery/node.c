@@ -86,9 +86,10 @@ static bool provide(const char *root, const char *host) {
     return true;
 }
 
-static bool provide_libraries(const char *root) {
+// What a program is linked with, and the loader.
+bool provide_libraries(const char *root, const char *program) {
     static char listing[LISTING_BYTES];
-    if (!list_libraries(NODE, listing, sizeof listing)) return false;
+    if (!list_libraries(program, listing, sizeof listing)) return false;
     int count = 0;
     char *rest = NULL;
     // `name => /path (address)`, or `/path (address)` for the loader; what has no path lies in the kernel.
@@ -121,14 +122,12 @@ bool make_node_template(const char *root) {
     make_folder(root, "node_modules");
     snprintf(path, sizeof path, "%s/node_modules/apus", root);
     if (symlink("/runtime/apus", path) != 0) die("cannot make %s: %s", path, strerror(errno));
-    make_folder(root, "etc/ssl");
-    copy_file(root, "/etc/ssl/openssl.cnf", "etc/ssl/openssl.cnf");
     // Debian keeps some of Node's own modules here.
     if (access("/usr/share/nodejs", F_OK) == 0) {
         make_folders_above(root, "/usr/share/nodejs/");
         bind_read_only(root, "/usr/share/nodejs", "usr/share/nodejs");
     }
-    return provide(root, NODE) && provide_libraries(root);
+    return provide(root, NODE) && provide_libraries(root, NODE);
 }
 
 // V8 would size its heap by the machine's memory. Kept below the sandbox's it collects in time, and what does not fit ends with

@@ -30,8 +30,14 @@
 #define EMPTY_CHECKS_PATIENT 10
 // How long the end waits for all sandboxes, in milliseconds.
 #define SHUTDOWN_MILLISECONDS 5000
-#define TEMPLATE_COUNT 7
+#define TEMPLATE_COUNT 8
+// Of each runtime with a way out another filter, behind the others.
+#define FILTER_COUNT (2 * TEMPLATE_COUNT)
 #define NODE_ARGUMENTS 8
+// Connections that wait until the egress process takes them.
+#define PROXY_BACKLOG 64
+// What the egress process may have open: two for each connection, one for each worker. It is no function's.
+#define EGRESS_OPEN_FILES 8192
 // The one in use and the one that is to replace it.
 #define ZYGOTES_MAX 2
 // What its clones share of a zygote (where memory lies, the seed of hashes) is shared by no more of them, and no longer.
@@ -59,6 +65,8 @@ enum runtime {
     RUNTIME_BUILD = 4,
     RUNTIME_EXEC = 5,
     RUNTIME_NODE = 6,
+    // Not a worker: connects to what workers with a way out may connect to, on their behalf.
+    RUNTIME_EGRESS = 7,
 };
 
 // A controller of control groups: where its hierarchy is and how it is spoken to.
@@ -135,6 +143,8 @@ struct nursery {
     int null;
     int self;
     int host_network;
+    // The empty one, in which the nursery lives.
+    int own_network;
     int channel_count;
     struct channel channels[CHANNELS_MAX];
     uint32_t slot_count;
@@ -168,8 +178,8 @@ struct nursery {
     char profiles[PATH_BYTES];
     char template_path[TEMPLATE_COUNT][PATH_BYTES];
     bool has_template[TEMPLATE_COUNT];
-    struct sock_filter instructions[TEMPLATE_COUNT][FILTER_INSTRUCTIONS_MAX];
-    struct sock_fprog filter[TEMPLATE_COUNT];
+    struct sock_filter instructions[FILTER_COUNT][FILTER_INSTRUCTIONS_MAX];
+    struct sock_fprog filter[FILTER_COUNT];
     // What functions that are not trusted at all are denied besides: a filter of its own, under that of the runtime.
     struct sock_filter hostile_instructions[HOSTILE_INSTRUCTIONS_MAX];
     struct sock_fprog hostile_filter;
@@ -205,10 +215,14 @@ void copy_runtime(const char *root, const char *source, bool (*is_wanted)(const 
 
 // node.c
 bool make_node_template(const char *root);
+bool provide_libraries(const char *root, const char *program);
 void set_node_arguments(char **arguments, uint64_t memory_bytes, bool is_hostile);
 
 // launch.c: whether it makes a layer, and writes to it.
 static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETCH || runtime == RUNTIME_BUILD; }
+
+// network.c
+int make_proxy_network(int *listener);
 
 // profile.c
 void load_profile(unsigned runtime, const char *name);

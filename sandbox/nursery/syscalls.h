@@ -38,6 +38,12 @@ struct ruleset_attributes {
 #define LANDLOCK_FS_TRUNCATE (1ULL << 14)
 #define LANDLOCK_FS_IOCTL_DEV (1ULL << 15)
 #define LANDLOCK_NET_TCP 3ULL
+#define LANDLOCK_NET_CONNECT_TCP 2ULL
+#define LANDLOCK_RULE_PORT 2
+struct port_attributes {
+    uint64_t allowed_access;
+    uint64_t port;
+};
 #define LANDLOCK_SCOPE_ALL 3ULL
 #define LANDLOCK_RESTRICT_LOG_NEW_EXEC_ON (1U << 1)
 

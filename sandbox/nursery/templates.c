@@ -121,7 +121,14 @@ static void make_settings(const char *root, enum runtime runtime) {
                "root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n");
     write_file(root, "etc/group", "root:x:0:\nnogroup:x:65534:\n");
     copy_file(root, "/etc/ld.so.cache", "etc/ld.so.cache");
-    if (runtime != RUNTIME_FETCH) {
+    make_folder(root, "etc/ssl");
+    // Whom TLS believes. For whoever has a network; what is public does no harm to others.
+    if (access("/etc/ssl/certs", F_OK) == 0) {
+        make_folder(root, "etc/ssl/certs");
+        bind_read_only(root, "/etc/ssl/certs", "etc/ssl/certs");
+    }
+    copy_file(root, "/etc/ssl/openssl.cnf", "etc/ssl/openssl.cnf");
+    if (runtime != RUNTIME_FETCH && runtime != RUNTIME_EGRESS) {
         write_file(root, "etc/hosts", "127.0.0.1 localhost\n");
         write_file(root, "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n");
         return;
@@ -134,12 +141,6 @@ static void make_settings(const char *root, enum runtime runtime) {
     copy_file(root, "/etc/services", "etc/services");
     copy_file(root, "/etc/protocols", "etc/protocols");
     copy_file(root, "/etc/gai.conf", "etc/gai.conf");
-    make_folder(root, "etc/ssl");
-    copy_file(root, "/etc/ssl/openssl.cnf", "etc/ssl/openssl.cnf");
-    if (access("/etc/ssl/certs", F_OK) == 0) {
-        make_folder(root, "etc/ssl/certs");
-        bind_read_only(root, "/etc/ssl/certs", "etc/ssl/certs");
-    }
 }
 
 // Compiled once here, since a worker could not keep what it compiles: it would do so again at each start. Without it
@@ -224,6 +225,15 @@ static bool copy_exec_worker(const char *root) {
     return chmod(path, 0755) == 0;
 }
 
+// The egress process: the program, bound so that an upgrade does not change it, and what it is linked with.
+static bool bind_egress(const char *root) {
+    char source[PATH_BYTES + 64];
+    if (!find_beside("egress", source, sizeof source)) return false;
+    write_file(root, "runtime/egress", "");
+    bind_read_only(root, source, "runtime/egress");
+    return provide_libraries(root, source);
+}
+
 static void make_template(enum runtime runtime, const char *name) {
     char *root = nursery.template_path[runtime];
     snprintf(root, PATH_BYTES, "%.300s/%s", nursery.base, name);
@@ -233,8 +243,8 @@ static void make_template(enum runtime runtime, const char *name) {
     }
     static const char *const folders[] = {"usr", "proc", "tmp", "function", "layer", "runtime", "out", "opt"};
     for (size_t index = 0; index < sizeof folders / sizeof folders[0]; index++) make_folder(root, folders[index]);
-    // Node needs a handful of files of it, which are looked for below.
-    if (runtime != RUNTIME_NODE) bind_read_only(root, "/usr", "usr");
+    // Node and the egress process need a handful of files of it, which are looked for below.
+    if (runtime != RUNTIME_NODE && runtime != RUNTIME_EGRESS) bind_read_only(root, "/usr", "usr");
     static const char *const links[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
     for (size_t index = 0; index < sizeof links / sizeof links[0]; index++) link_or_bind(root, links[index]);
     make_devices(root);
@@ -255,6 +265,7 @@ static void make_template(enum runtime runtime, const char *name) {
         }
     }
     if (runtime == RUNTIME_NODE) nursery.has_template[runtime] = make_node_template(root);
+    if (runtime == RUNTIME_EGRESS) nursery.has_template[runtime] = bind_egress(root);
     if (runtime == RUNTIME_EXEC) {
         nursery.has_template[runtime] = copy_exec_worker(root);
         // Links that commands of /usr/bin lead through: awk is one.
@@ -280,5 +291,6 @@ void make_templates(void) {
     make_template(RUNTIME_BUILD, "build");
     make_template(RUNTIME_EXEC, "exec");
     make_template(RUNTIME_NODE, "node");
+    make_template(RUNTIME_EGRESS, "egress");
     umask(077);
 }

@@ -48,6 +48,19 @@ public struct SecretMasks: Sendable {
         if self.groups[place].hashes.insert(Self.hash(line)).inserted { self.count += 1 }
     }
 
+    /// Adds what another one looks for.
+    public mutating func merge(_ other: SecretMasks) {
+        for group in other.groups {
+            guard let place = self.groups.firstIndex(where: { $0.length == group.length }) else {
+                guard self.groups.count < Limits.Host.maskLengths else { continue }
+                self.groups.append(group)
+                self.count += group.hashes.count
+                continue
+            }
+            for hash in group.hashes where self.groups[place].hashes.insert(hash).inserted { self.count += 1 }
+        }
+    }
+
     /// The line with every secret of the function as `***`.
     func apply(_ line: [UInt8]) -> [UInt8] {
         guard !self.isEmpty else { return line }

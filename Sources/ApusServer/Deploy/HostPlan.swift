@@ -4,6 +4,7 @@ internal import ApusHost
 internal import ApusJSON
 internal import ApusManifest
 internal import ApusStore
+internal import CShims
 
 extension Catalogue.Function {
     /// Where things are inside every sandbox.
@@ -14,27 +15,41 @@ extension Catalogue.Function {
 
     /// What a shard runs.
     var hostFunction: HostFunction {
-        HostFunction(
+        var function = HostFunction(
             name: self.name, revision: self.revision, launch: self.launch,
             initialization: self.initialization.encoded(), plan: self.plan,
             triggers: self.triggers.map(\.hostTrigger), emits: self.emits,
             secrets: self.manifest.secrets
         )
+        function.network = self.manifest.network
+        return function
     }
 
     private var launch: LaunchOrder {
         let resources = self.manifest.resources
-        return LaunchOrder(
+        var environment = self.manifest.environment
+        if self.manifest.network != nil { environment.merge(Self.proxy) { own, _ in own } }
+        var order = LaunchOrder(
             runtime: self.runtime, isolation: self.manifest.isolation, bundle: self.bundle, layer: self.layer ?? "",
             arguments: self.manifest.runtime == .native ? self.manifest.command : [],
-            environment: self.manifest.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
+            environment: environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
             bounds: SandboxBounds(
                 memoryBytes: UInt64(resources.memoryBytes), cpuMillis: UInt32(resources.cpuMillis),
                 processes: UInt32(resources.processes), scratchBytes: UInt64(resources.scratchBytes)
             ),
             isClone: self.manifest.reuse == .never && self.manifest.runtime == .python3
         )
+        order.hasProxy = self.manifest.network != nil
+        return order
     }
+
+    /// Where clients look for a proxy. They are told; what may be reached depends on none of it.
+    private static let proxy: [String: String] = {
+        let url = "http://127.0.0.1:\(NURSERY_PROXY_PORT)"
+        return [
+            "HTTP_PROXY": url, "HTTPS_PROXY": url, "http_proxy": url, "https_proxy": url, "NODE_USE_ENV_PROXY": "1",
+        ]
+    }()
 
     private var runtime: LaunchOrder.Runtime {
         switch self.manifest.runtime {

@@ -72,6 +72,13 @@ struct MetricsScrape {
             (ServerMetric.forbidden, UInt64(scrape.refusals.forbidden)),
         ]
         for (metric, value) in counters { self.add(metric, Double(value)) }
+        let egress = scrape.shard.egress
+        self.add(ServerMetric.egressConnections, Double(egress.allowed), ["allowed"])
+        self.add(ServerMetric.egressConnections, Double(egress.refused), ["refused"])
+        self.add(ServerMetric.egressConnections, Double(egress.failed), ["failed"])
+        self.add(ServerMetric.egressBytes, Double(egress.sent), ["sent"])
+        self.add(ServerMetric.egressBytes, Double(egress.received), ["received"])
+        self.add(ServerMetric.egressUntold, Double(egress.dropped))
         self.add(ServerMetric.inFlight, Double(scrape.attemptsInFlight))
         self.add(ServerMetric.workers, Double(scrape.instances.count))
         self.add(ServerMetric.httpRequests, Double(scrape.listener.requests))

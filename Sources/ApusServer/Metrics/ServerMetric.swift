@@ -77,6 +77,23 @@ enum ServerMetric {
     static let linesDropped = MetricDescription(
         "apus_function_log_lines_dropped_total", "Lines functions printed that were dropped.", .counter)
 
+    // Egress.
+    static let egressConnections = MetricDescription(
+        "apus_egress_connections_total",
+        "Connections that functions asked for, by `result`: `allowed`, `refused` or `failed`.", .counter,
+        labels: ["result"])
+    static let egressBytes = MetricDescription(
+        "apus_egress_bytes_total",
+        "Bytes of functions' connections that have ended, by `direction`: `sent` or `received`.",
+        .counter, labels: ["direction"])
+    static let egressUntold = MetricDescription(
+        "apus_egress_records_dropped_total", "Records about connections that were too many to be told.", .counter)
+    static let egressRunning = MetricDescription(
+        "apus_egress_running", "1 while the egress process runs; it does once a function needs it.", .gauge)
+    static let egressRestarts = MetricDescription(
+        "apus_egress_restarts_total", "Times that the egress process ended and was started again.", .counter)
+    static let egressWorkers = MetricDescription("apus_egress_workers", "Workers with a way out.", .gauge)
+
     // HTTP.
     static let httpRequests = MetricDescription("apus_http_requests_total", "Requests that were read.", .counter)
     static let httpRefused = MetricDescription(
@@ -154,7 +171,9 @@ enum ServerMetric {
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
-        poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, linesDropped, httpRequests,
+        poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, linesDropped,
+        egressConnections,
+        egressBytes, egressUntold, egressRunning, egressRestarts, egressWorkers, httpRequests,
         httpRefused, httpDropped,
         unauthenticated, forbidden,
         httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,

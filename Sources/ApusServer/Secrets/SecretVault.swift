@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusCrypto
+internal import ApusEgress
 internal import ApusHost
 internal import ApusManifest
 internal import ApusStore
@@ -21,10 +22,52 @@ final class SecretVault: Sendable {
     /// What a worker of a function is given.
     /// - Throws: `secret_not_found`, `secret_unavailable`, `limit_reached`, `overloaded`.
     func open(for function: HostFunction) throws(ApusError) -> WorkerSecrets {
-        let secrets = self.secrets.withLock { $0 }
         var object = SecretsObject()
+        let masks = try self.open(function.secrets, of: function) { (name, bytes) throws(ApusError) in
+            try object.add(name, bytes)
+        }
+        try object.finish()
+        return try object.bytes.withUnsafeBytes { (bytes) throws(ApusError) in
+            try WorkerSecrets(copying: bytes, masks: masks)
+        }
+    }
+
+    /// What the requests of a function's workers are given on their way out, as ``InjectedValues`` has it. Lines are looked through
+    /// for these secrets and the worker's own: a server may send back what it was sent.
+    /// - Throws: as above.
+    func openInjections(for function: HostFunction) throws(ApusError) -> WorkerSecrets {
+        let injections = function.network?.inject ?? []
+        var bytes = SecretBytes(capacity: Limits.Secrets.deliveredBytes)
+        var masks = try self.open(function.secrets, of: function) { (_, _) throws(ApusError) in }
+        for injection in injections {
+            let more = try self.open([injection.secret], of: function) { (name, value) throws(ApusError) in
+                // A file's last line end is nobody's secret.
+                var value = value[...]
+                while value.last == 0x0A || value.last == 0x0D { value = value.dropLast() }
+                guard InjectedValues.isUsable(value) else {
+                    throw ApusError(
+                        .secretUnavailable,
+                        "the secret '\(name)' cannot be a header's value: it is empty, too long or holds control characters"
+                    )
+                }
+                let head = withUnsafeBytes(of: UInt32(value.count).littleEndian) { Array($0) }
+                guard bytes.append(head), bytes.append(UnsafeRawBufferPointer(rebasing: value)) else {
+                    throw ApusError(.limitReached, "the secrets that '\(function.name)' injects are too long together")
+                }
+            }
+            masks.merge(more)
+        }
+        return try bytes.withUnsafeBytes { (bytes) throws(ApusError) in try WorkerSecrets(copying: bytes, masks: masks)
+        }
+    }
+
+    private func open(
+        _ names: [String], of function: HostFunction,
+        _ use: (String, UnsafeRawBufferPointer) throws(ApusError) -> Void
+    ) throws(ApusError) -> SecretMasks {
+        let secrets = self.secrets.withLock { $0 }
         var masks = SecretMasks()
-        for text in function.secrets {
+        for text in names {
             guard let name = SecretName(function.name.namespace, text), let secret = secrets[name] else {
                 throw ApusError(
                     .secretNotFound,
@@ -32,14 +75,11 @@ final class SecretVault: Sendable {
             }
             let value = try self.keys.open(secret.sealed, of: name)
             try value.withUnsafeBytes { (bytes) throws(ApusError) in
-                try object.add(text, bytes)
+                try use(text, bytes)
                 masks.add(bytes)
             }
         }
-        try object.finish()
-        return try object.bytes.withUnsafeBytes { (bytes) throws(ApusError) in
-            try WorkerSecrets(copying: bytes, masks: masks)
-        }
+        return masks
     }
 
     /// Whether this server can open a secret.

@@ -9,10 +9,10 @@ extension Catalogue {
         public let sealed: SealedSecret
     }
 
-    /// The functions that are given a secret, sorted.
+    /// The functions that are given a secret, or whose requests are, sorted.
     public func users(of secret: SecretName) -> [ResourceName] {
         self.functions.values.filter {
-            $0.name.namespace == secret.namespace && $0.manifest.secrets.contains(secret.name)
+            $0.name.namespace == secret.namespace && $0.manifest.secretUses.contains { $0.name == secret.name }
         }
         .map(\.name).sorted()
     }

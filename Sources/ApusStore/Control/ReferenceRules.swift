@@ -25,12 +25,12 @@ struct ReferenceRules {
                 )
             )
         }
-        for (index, text) in function.secrets.enumerated() {
+        for (text, path) in function.secretUses {
             if let name = SecretName(function.namespace, text), self.secrets.contains(name) { continue }
             problems.append(
                 Problem(
                     code: .secretNotFound,
-                    message: self.place(function, "spec.secrets[\(index)]")
+                    message: self.place(function, path)
                         + "the secret '\(text.prefix(Limits.Secrets.nameBytes))' is not set in the namespace '\(function.namespace)': "
                         + "set it first, with `apus secret set`"
                 )

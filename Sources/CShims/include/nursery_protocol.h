@@ -10,8 +10,11 @@
 #define NURSERY_ARGUMENTS_MAX 256
 #define NURSERY_ENVIRONMENT_MAX 256
 // The descriptors that a LAUNCHED event carries, in this order: to the worker, from the worker, its descriptor 5,
-// stdout, stderr.
-#define NURSERY_DESCRIPTORS 5
+// stdout, stderr; and where the request asked for a way out, the socket that listens in the worker's own network.
+#define NURSERY_WORKER_DESCRIPTORS 5
+#define NURSERY_DESCRIPTORS 6
+// Where that socket listens: on loopback, in a network namespace with nothing else in it.
+#define NURSERY_PROXY_PORT 3128
 // What such a file may hold.
 #define NURSERY_SECRETS_BYTES_MAX (1u << 20)
 // The highest descriptor a sandboxed process may have is below this one, which holds its program until it is executed.
@@ -51,7 +54,8 @@ struct nursery_request {
     uint32_t is_clone;
     // LAUNCH: 1 when a sealed memory file comes with the packet (SCM_RIGHTS), which becomes descriptor 6.
     uint32_t has_secrets;
-    uint32_t reserved;
+    // LAUNCH: 1 for a worker with a way out: it gets a network of its own, where one socket listens.
+    uint32_t has_proxy;
     // SEAL: what a layer may hold.
     uint64_t layer_bytes_max;
     uint64_t layer_entries_max;
@@ -97,7 +101,8 @@ enum nursery_layer {
     NURSERY_LAYER_KEYRING = 9,
     NURSERY_LAYER_PROC_SUBSET = 10,
     NURSERY_LAYER_FETCH_BOUND = 11,
-    NURSERY_LAYER_COUNT = 12,
+    NURSERY_LAYER_EGRESS = 12,
+    NURSERY_LAYER_COUNT = 13,
 };
 
 struct nursery_event {

@@ -9,7 +9,7 @@ internal import ApusTelemetry
 /// `--print-config`, the schema and the documentation's example are made from this table.
 enum ConfigurationTable {
     static let fields: [ConfigurationField] =
-        serving + secrets + tls + log + telemetry + retention + others
+        serving + secrets + tls + egress + log + telemetry + retention + others
 
     static let format = SettingsFormat(fields.map(\.setting))
 
@@ -17,6 +17,7 @@ enum ConfigurationTable {
     static let groups: [String: String] = [
         "tls":
             "TLS for callers on other machines. Without it only loopback is allowed, or a proxy in front (behindProxy).",
+        "egress": "Where functions with `network: {allow: […]}` may connect to, beyond what their manifests say.",
         "log": "What the server says about itself.",
         "telemetry.otlp": "Traces, sent by OTLP over HTTP. Off without an endpoint.",
         "retention": "How long what grows is kept. Topics that are deployed say so themselves.",

@@ -16,6 +16,8 @@ struct PrivilegedStart {
     private(set) var report: HostReport
     private(set) var portFile: CInt?
     private(set) var certificate: HTTPCertificate?
+    /// Whom the egress process believes besides.
+    private(set) var egressAuthorities: [UInt8] = []
     /// The master keys that were given.
     private(set) var keys: MasterKeys?
     /// The server this one takes the place of, and which waits to hear that it does.
@@ -31,6 +33,7 @@ struct PrivilegedStart {
         try checked.check(isLoopback: ListeningSocket.isLoopback(configuration.address))
         self.keys = try MasterKeyFile.given(
             options.masterKeyFile, credentials: options.credentials, dataDirectory: configuration.dataDirectory)
+        self.egressAuthorities = try Self.authorities(options)
         let files = try InstalledFiles.locate()
         try Privileges.prepare()
         self.portFile = try options.portFile.map { (path) throws(ApusError) in try Self.openPortFile(path) }
@@ -49,8 +52,8 @@ struct PrivilegedStart {
             Nursery.Configuration(
                 executable: files.nursery, dataDirectory: configuration.dataDirectory, runtimes: files.runtimes,
                 profiles: files.profiles,
-                // One line more than shards: builds have their own.
-                shards: configuration.shards + 1, slots: options.sandboxes
+                // Two lines more than shards: builds and egress have their own.
+                shards: configuration.shards + 2, slots: options.sandboxes
             )
         )
         self.channels = nursery.channels
@@ -75,6 +78,15 @@ struct PrivilegedStart {
             sockets.append(socket.release())
         }
         return (sockets, port)
+    }
+
+    private static func authorities(_ options: ServeOptions) throws(ApusError) -> [UInt8] {
+        guard let path = options.egressAuthoritiesFile else { return [] }
+        do throws(ApusError) {
+            let bytes = try DataArgument.readFile(path, limit: Limits.Serve.certificateBytes)
+            _ = try TLSTrust(file: "", more: bytes)
+            return bytes
+        } catch { throw ApusError(.configurationInvalid, "`egress.ca`: \(error.message) (\(path))", cause: error) }
     }
 
     /// Read as root: the key should be nobody else's.

@@ -21,6 +21,7 @@ struct ServeOptions {
     var journal = Journal()
     var certificateFile: String?
     var keyFile: String?
+    var egressAuthoritiesFile: String?
     /// Of the keys that seal secrets.
     var masterKeyFile: String?
     /// Where systemd put the service's credentials.

@@ -26,6 +26,7 @@ enum ServerProcess {
         let journal = try Self.journal(options)
         var configuration = options.server
         configuration.certificate = start.certificate
+        configuration.egressAuthorities = start.egressAuthorities
         configuration.port = start.port
         let clock = SystemClock()
         let log = try EmbeddedLog(

@@ -30,7 +30,7 @@ final class ServerBed: Sendable {
         for name in ["bundles", "layers", "run"] { #expect(mkdir("\(self.folder.path)/\(name)", 0o700) == 0) }
         var ours: [CInt] = []
         var theirs: [CInt] = []
-        for _ in 0...shards {
+        for _ in 0..<shards + 2 {
             var pair: [CInt] = [-1, -1]
             guard
                 socketpair(

@@ -7,14 +7,16 @@ enum AttackProfile: String, CaseIterable, Sendable, CustomTestStringConvertible 
     case native, python, exec, build, fetch
     /// A Python function that asked for every layer there is.
     case hostile
+    /// A program of one's own with a way out, to nothing.
+    case proxied
 
     static let all = Set(AttackProfile.allCases)
     /// Those in which code may start no program.
-    static let withoutPrograms: Set<AttackProfile> = [.native, .python, .hostile]
+    static let withoutPrograms: Set<AttackProfile> = [.native, .python, .hostile, .proxied]
     /// Those that make no socket.
     static let withoutNetwork: Set<AttackProfile> = [.native, .python, .exec, .build, .hostile]
     /// Those that run events, not installations.
-    static let functions: Set<AttackProfile> = [.native, .python, .exec, .hostile]
+    static let functions: Set<AttackProfile> = [.native, .python, .exec, .hostile, .proxied]
 
     var testDescription: String { self.rawValue }
 
@@ -27,8 +29,10 @@ enum AttackProfile: String, CaseIterable, Sendable, CustomTestStringConvertible 
     /// Runs `probe batch LIST /tmp` in a sandbox of this kind; LIST is a path inside it.
     func run(_ list: String, in laboratory: Laboratory, bounds: SandboxBounds) async throws -> Run {
         switch self {
-        case .native:
-            return try await self.run(laboratory.order(["batch", list, "/tmp"], bounds: bounds), in: laboratory)
+        case .native, .proxied:
+            var order = laboratory.order(["batch", list, "/tmp"], bounds: bounds)
+            order.hasProxy = self == .proxied
+            return try await self.run(order, in: laboratory)
         case .python, .hostile:
             let snippet = """
                 import ctypes

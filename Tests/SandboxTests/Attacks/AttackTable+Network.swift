@@ -46,6 +46,21 @@ extension AttackTable {
             "F95", "makes a socket, with rubbish in the half of the family that the kernel ignores",
             ["call", "socket", "0x100000010", "3"], expect: .refused("EAFNOSUPPORT ENOSYS")),
         Attack(
+            "F88", "reaches another port of loopback than the one there is", ["inet", "1"], on: [.proxied],
+            expect: .refused("EACCES"), control: .same(.refused("ECONNREFUSED"))),
+        Attack(
+            "F88", "makes a socket for TCP over IPv6, with a way out", ["socket", "10", "1"], on: [.proxied],
+            expect: .refused("EAFNOSUPPORT")),
+        Attack(
+            "F91", "asks for names itself, with a way out", ["socket", "2", "2"], on: [.proxied],
+            expect: .refused("EAFNOSUPPORT")),
+        Attack(
+            "F95", "makes sockets beyond TCP, with a way out", ["sockets"], on: [.proxied], expect: .atMost(1),
+            control: .same(.atLeast(5))),
+        Attack(
+            "F97", "reaches the one port that it may", ["inet", "3128"], on: [.proxied], expect: .works,
+            control: .none("outside of a network of its own there is nothing at that port")),
+        Attack(
             "X13", "listens", ["call", "listen", "1"], expect: .refused("EPERM"),
             control: .same(.reaches(past: "EPERM"))),
         Attack(
@@ -55,13 +70,15 @@ extension AttackTable {
             "X14", "filters packets with BPF", ["sockopt", "1", "50"], expect: .refused("ENOSYS"),
             control: .same(.reaches(past: "ENOSYS"))),
         Attack(
-            "X14", "has the kernel do TLS", ["sockopt-tcp", "6", "31", "tls"], on: [.fetch], expect: .refused("ENOSYS"),
+            "X14", "has the kernel do TLS", ["sockopt-tcp", "6", "31", "tls"], on: [.fetch, .proxied],
+            expect: .refused("ENOSYS"),
             control: .same(.reaches(past: "ENOSYS"))),
         Attack(
-            "X14", "repairs connections", ["sockopt-tcp", "6", "19"], on: [.fetch], expect: .refused("ENOSYS"),
+            "X14", "repairs connections", ["sockopt-tcp", "6", "19"], on: [.fetch, .proxied],
+            expect: .refused("ENOSYS"),
             control: .same(.reaches(past: "ENOSYS"))),
         Attack(
-            "X14", "reaches the tables of the firewall", ["sockopt-tcp", "0", "64"], on: [.fetch],
+            "X14", "reaches the tables of the firewall", ["sockopt-tcp", "0", "64"], on: [.fetch, .proxied],
             expect: .refused("ENOSYS"), control: .same(.reaches(past: "ENOSYS"))),
     ]
 

@@ -1,0 +1,4 @@
+# Functions on Node with a way out: as without, and TCP to the egress process.
+include core.list
+include proxy.list
+include exec-once.list
