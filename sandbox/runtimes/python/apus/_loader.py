@@ -62,7 +62,7 @@ def _is_plain_file(name, names):
     """Whether `import` could find nothing else: no package, no extension module, nothing of the interpreter's."""
     if name + ".py" not in names or name in names or name in sys.stdlib_module_names or name in sys.modules:
         return False
-    return sum(other.startswith(name + ".") for other in names) == 1
+    return not any(other.startswith(name + ".") and other.endswith((".so", ".pyc")) for other in names)
 
 
 def _run_file(name, path):

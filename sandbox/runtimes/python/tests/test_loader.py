@@ -58,6 +58,11 @@ class Loading(unittest.TestCase):
         files = {"thing.py": "wrong = 1\n", "thing/__init__.py": HANDLE}
         self.assertEqual(self.load("thing:handle", files)[0].__file__, f"{self.folder}/thing/__init__.py")
 
+    def test_an_extension_module_comes_before_a_file_of_its_name(self):
+        with self.assertRaises(_loader.LoadError) as caught:
+            self.load("thing:handle", {"thing.py": HANDLE, "thing.so": "no library", "thing.md": ""})
+        self.assertIn("thing.so", str(caught.exception))
+
     def test_a_module_of_a_package(self):
         files = {"thing/__init__.py": "", "thing/part.py": f"from . import other\n{HANDLE}", "thing/other.py": ""}
         self.assertEqual(self.load("thing.part:handle", files)[0].__package__, "thing")
