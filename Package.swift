@@ -77,7 +77,9 @@ let package = Package(
                 "functions.js", "topics.js", "deliveries.js", "invocations.js", "letters.js",
             ],
             cSettings: cSettings),
-        .target(name: "CShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
+        .target(name: "CShims", cSettings: cSettings),
+        // Apart from the others, so that what speaks no HTTP of these libraries is not linked with them.
+        .target(name: "CHTTPShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
 
         .target(name: "ApusCore", swiftSettings: leanSettings),
         .target(name: "ApusFunction", dependencies: ["ApusCore"], swiftSettings: leanSettings),
@@ -87,7 +89,7 @@ let package = Package(
         hotLibrary("ApusEngine", ["ApusCore"]),
         library("ApusTelemetry", ["ApusCore"]),
         hotLibrary("ApusLoop", ["ApusCore", "CUV", "CShims"]),
-        hotLibrary("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"]),
+        hotLibrary("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CHTTPShims", "CShims"]),
         library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
         library("ApusEgress", ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"]),

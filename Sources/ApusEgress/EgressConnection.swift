@@ -325,6 +325,7 @@ final class EgressConnection {
             switch self.head.withUnsafeBytes({ server.write($0) }) {
             case .bytes(let count):
                 self.head.removeFirst(count)
+                self.sent += UInt64(count)
                 hasMoved = true
             case .wait: return hasMoved
             case .end, .failed:

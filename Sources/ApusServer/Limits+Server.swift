@@ -110,6 +110,8 @@ extension Limits {
         static let egressBackoffMilliseconds: UInt64 = 50
         static let egressBackoffMaxMilliseconds: UInt64 = 5_000
         static let egressSteady: TimeSpan = .seconds(10)
+        /// Of one decision, in a function's log.
+        static let egressTextCharacters = 1_000
         /// Lines of it that the journal takes.
         static let egressLines = 100
         /// How long a deploy with `wait` waits for its functions to start.

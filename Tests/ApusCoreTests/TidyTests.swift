@@ -44,9 +44,10 @@ import Testing
         "ApusManifest": ["ApusCore", "ApusJSON", "CYAML"],
         "ApusTelemetry": ["ApusCore"],
         "ApusLoop": ["ApusCore", "CUV", "CShims"],
-        "ApusHTTP": ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"],
+        "ApusHTTP": ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CHTTPShims", "CShims"],
         "ApusLog": ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"],
         "ApusSandbox": ["ApusCore", "ApusLoop", "CShims"],
+        "ApusEgress": ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"],
         "ApusHost": ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"],
         "ApusStore": ["ApusCore", "ApusEngine", "ApusJSON", "ApusCrypto", "ApusManifest", "CSQLite", "CShims"],
     ]

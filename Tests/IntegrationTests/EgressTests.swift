@@ -61,7 +61,9 @@ struct EgressTests {
         """
 
     /// A server, a peer beside it with a plain port and one for TLS, and the ports.
-    private func start() throws -> (server: TestServer, peer: ChildProcess, plain: Int, secure: Int) {
+    private func start(trustsPeer: Bool = true) throws -> (
+        server: TestServer, peer: ChildProcess, plain: Int, secure: Int
+    ) {
         let scratch = ScratchDirectory()
         // The server reads its file of authorities once, at its start.
         defer { withExtendedLifetime(scratch) {} }
@@ -73,10 +75,10 @@ struct EgressTests {
         try #require(waitUntil(seconds: 20) { peer.output.contains("\n") }, "\(peer.errors)")
         let ports = peer.output.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         try #require(ports.count == 2)
-        let server = try TestServer(arguments: [
-            "--egress-allow-private", "127.0.0.1:\(ports[0])", "--egress-allow-private", "127.0.0.1:\(ports[1])",
-            "--egress-ca", "\(scratch.path)/ca.pem",
-        ])
+        let server = try TestServer(
+            arguments: [
+                "--egress-allow-private", "127.0.0.1:\(ports[0])", "--egress-allow-private", "127.0.0.1:\(ports[1])",
+            ] + (trustsPeer ? ["--egress-ca", "\(scratch.path)/ca.pem"] : []))
         try server.start()
         return (server, peer, ports[0], ports[1])
     }
@@ -170,6 +172,26 @@ struct EgressTests {
         let metrics = try Caller(server).send("GET", "/metrics").text
         #expect(metrics.contains("apus_egress_running 1\n") && metrics.contains("apus_egress_workers 1\n"))
         #expect(metrics.contains(#"apus_egress_connections_total{result="refused"}"#))
+    }
+
+    @Test func aServerThatNobodyVouchesForGetsNoSecretAndNoFunctionSpeaksForAnother() throws {
+        let (server, peer, plain, secure) = try self.start(trustsPeer: false)
+        defer { peer.signal(SIGKILL) }
+        #expect(server.apus(arguments: ["secret", "set", "API_KEY"], input: "x").status == 0)
+        let files = ["main.py": Self.caller, "ca.pem": TestCertificate.chain]
+        let folder = try server.write(
+            "caller", manifest: self.manifest("caller", runtime: "python3", plain, secure, more: "scale: {min: 1}"),
+            files: files)
+        server.deploy(folder)
+        let posted = self.invoke(server, "caller", #"{"url": "http://localhost:\#(secure)/v1/chat", "body": "hello"}"#)
+        #expect(posted.contains("502 tls_failed"), "\(posted)")
+        // Beside a worker that may, one that may not.
+        let other = self.manifest("other", runtime: "python3", plain, secure)
+            .replacing(#""localhost:\#(plain)", "#, with: "")
+        server.deploy(try server.write("other", manifest: other, files: files))
+        let ask = #"{"url": "http://localhost:\#(plain)/x"}"#
+        #expect(self.invoke(server, "caller", ask).contains("path"))
+        #expect(self.invoke(server, "other", ask).contains("403 not_allowed"))
     }
 
     @Test func itGoesOnAfterTheEgressProcessWasKilled() throws {

@@ -1,6 +1,6 @@
 public import ApusCore
 internal import CCurl
-internal import CShims
+internal import CHTTPShims
 internal import Glibc
 
 /// What a server answered.

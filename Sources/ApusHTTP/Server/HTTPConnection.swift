@@ -1,5 +1,5 @@
 internal import ApusCore
-internal import CShims
+internal import CHTTPShims
 
 /// What the listener knows of one connection, so that a client that drips its bytes does not hold it for ever: the library's own
 /// time-out starts anew with every byte. Times are the loop's milliseconds.

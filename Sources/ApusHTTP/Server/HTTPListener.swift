@@ -1,7 +1,7 @@
 public import ApusCore
 public import ApusLoop
 internal import CHTTPD
-internal import CShims
+internal import CHTTPShims
 internal import CUV
 internal import Glibc
 

@@ -339,6 +339,7 @@ extension EgressNote {
             let why = record.message.isEmpty ? "" : ": \(record.message)"
             text = "egress: closed \(record.target), \(record.sent) bytes sent, \(record.received) received\(why)"
         }
+        text = String(text.prefix(Limits.Server.egressTextCharacters))
         if record.dropped > 0 { text += " [\(record.dropped) before it not told]" }
         self.init(
             verdict, text, sent: record.sent, received: record.received, dropped: UInt64(record.dropped))
