@@ -87,11 +87,27 @@ final class Laboratory: Sendable {
         // What the nursery starts is this module; the attempt to make travels in the environment.
         TestFiles.write(
             "import os\nexec(os.environ['SNIPPET'])\n", to: "\(self.folder)/runtimes/python/apus/__main__.py")
+        TestFiles.write(Self.zygote, to: "\(self.folder)/runtimes/python/apus/_zygote.py")
         TestFiles.write(
             "require('vm').compileFunction('return (async () => {' + process.env.SNIPPET + '\\n})()', ['require', 'report'])(require, report)"
                 + ".catch(report);\nfunction report(error) { console.log(error.code ?? error.name); }\n",
             to: "\(self.folder)/runtimes/node/apus/main.js")
     }
+
+    /// A warm interpreter whose clones make the attempt that travels in their environment, with the library that the real one has.
+    private static let zygote = """
+        import ctypes, os
+        library = ctypes.PyDLL("/runtime/libapus-zygote.so")
+        assert library.apus_zygote_prepare(b"", 0, b"", 0) == 0
+        hooks = [ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p)
+                 for name in ("PyOS_BeforeFork", "PyOS_AfterFork_Parent", "PyOS_AfterFork_Child")]
+        memory = ctypes.create_string_buffer(1 << 16)
+        length = library.apus_zygote_serve(*hooks, memory, 1 << 16)
+        if length > 0:
+            variables = dict(line.split(b"=", 1) for line in memory.raw[:length].split(b"\\0")[:-1])
+            exec(variables[b"SNIPPET"].decode(), {"is_clone": True})
+
+        """
 
     private func ended(_ ticket: LaunchTicket, _ exit: WorkerExit) {
         let waiting = self.state.withLock { state in

@@ -39,24 +39,30 @@ struct Attack: Sendable, CustomTestStringConvertible {
     var program: [String]
     var profiles: Set<AttackProfile>
     var expected: Outcome
+    /// Where it is met otherwise.
+    var exceptions: [AttackProfile: Outcome]
     var control: Control
     /// Set for an attempt that must have a sandbox to itself.
     var bounds: SandboxBounds?
 
     init(
         _ number: String, _ name: String, _ program: [String], on profiles: Set<AttackProfile> = AttackProfile.all,
-        expect expected: Outcome, control: Control = .same(.works), bounds: SandboxBounds? = nil
+        expect expected: Outcome, except exceptions: [AttackProfile: Outcome] = [:],
+        control: Control = .same(.works), bounds: SandboxBounds? = nil
     ) {
         self.number = number
         self.name = name
         self.program = program
         self.profiles = profiles
         self.expected = expected
+        self.exceptions = exceptions
         self.control = control
         self.bounds = bounds
     }
 
     var testDescription: String { "\(self.number) \(self.name)" }
+
+    func outcome(on profile: AttackProfile) -> Outcome { self.exceptions[profile] ?? self.expected }
 }
 
 /// What became of an attempt: a line of the probe's `batch`.

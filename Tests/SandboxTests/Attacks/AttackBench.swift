@@ -24,7 +24,7 @@ struct AttackBench {
         let seen = Seen.parse(run.output)
         for (number, attack) in attacks.enumerated() {
             #expect(
-                attack.expected.holds(seen[number], isOutOfMemory: run.exit.isOutOfMemory),
+                attack.outcome(on: profile).holds(seen[number], isOutOfMemory: run.exit.isOutOfMemory),
                 "\(attack.number) \(attack.name): \(seen[number]?.description ?? "nothing")")
         }
         #expect(run.exit.failedStage == nil, "\(run.exit) \(run.errors)")
