@@ -63,6 +63,7 @@ let package = Package(
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-gnutls-dev"),
         system("CGnuTLS", pkgConfig: "gnutls", apt: "libgnutls28-dev"),
         system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+        system("CRDKafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
         .target(
             name: "CSimdJSON",
             path: "Sources/System/CSimdJSON",
@@ -76,7 +77,7 @@ let package = Package(
                 "functions.js", "topics.js", "deliveries.js", "invocations.js", "letters.js",
             ],
             cSettings: cSettings),
-        .target(name: "CShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
+        .target(name: "CShims", dependencies: ["CHTTPD", "CCurl", "CRDKafka"], cSettings: cSettings),
 
         .target(name: "ApusCore", swiftSettings: leanSettings),
         .target(name: "ApusFunction", dependencies: ["ApusCore"], swiftSettings: leanSettings),
@@ -87,7 +88,7 @@ let package = Package(
         library("ApusTelemetry", ["ApusCore"]),
         hotLibrary("ApusLoop", ["ApusCore", "CUV", "CShims"]),
         hotLibrary("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"]),
-        library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"]),
+        library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
         hotLibrary("ApusHost", ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
         library(
@@ -122,7 +123,7 @@ let package = Package(
         ),
         .target(
             name: "BenchFloors",
-            dependencies: ["CLMDB"],
+            dependencies: ["CLMDB", "CRDKafka"],
             path: "Sources/BenchFloors",
             cSettings: cSettings
         ),
@@ -151,7 +152,7 @@ let package = Package(
         tests("ApusTelemetryTests", ["ApusTelemetry"]),
         tests("ApusLoopTests", ["ApusLoop"]),
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
-        tests("ApusLogTests", ["ApusLog", "CLMDB"]),
+        tests("ApusLogTests", ["ApusLog", "CLMDB", "CRDKafka"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests(
             "ApusHostTests",

@@ -45,7 +45,7 @@ import Testing
         "ApusTelemetry": ["ApusCore"],
         "ApusLoop": ["ApusCore", "CUV", "CShims"],
         "ApusHTTP": ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CShims"],
-        "ApusLog": ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"],
+        "ApusLog": ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CShims"],
         "ApusSandbox": ["ApusCore", "ApusLoop", "CShims"],
         "ApusHost": ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"],
         "ApusStore": ["ApusCore", "ApusEngine", "ApusJSON", "ApusCrypto", "ApusManifest", "CSQLite", "CShims"],

@@ -9,7 +9,7 @@ internal import ApusTelemetry
 /// `--print-config`, the schema and the documentation's example are made from this table.
 enum ConfigurationTable {
     static let fields: [ConfigurationField] =
-        serving + secrets + tls + log + telemetry + retention + others
+        serving + secrets + tls + log + kafka + telemetry + retention + others
 
     static let format = SettingsFormat(fields.map(\.setting))
 
@@ -18,6 +18,8 @@ enum ConfigurationTable {
         "tls":
             "TLS for callers on other machines. Without it only loopback is allowed, or a proxy in front (behindProxy).",
         "log": "What the server says about itself.",
+        "log.kafka":
+            "Events, positions and what is deployed lie on Apache Kafka, not in the data directory. Off without an address.",
         "telemetry.otlp": "Traces, sent by OTLP over HTTP. Off without an endpoint.",
         "retention": "How long what grows is kept. Topics that are deployed say so themselves.",
         "limits": "Bounds of this server.",
@@ -128,6 +130,42 @@ enum ConfigurationTable {
             "Old files kept: FILE.1 is the newest. 0 leaves the file alone: rotate it yourself and send SIGHUP.",
             default: "5"
         ) { $0.journal.keep = Int($1.integer) },
+    ]
+
+    private static let kafka: [ConfigurationField] = [
+        ConfigurationField(
+            "log.kafka.bootstrap", .text, "Brokers to begin with, host:port, several with commas between them.",
+            default: nil, option: .value("--kafka", "HOST:PORT", "keep events, positions and deployments on this Kafka")
+        ) { options, value throws(SettingRefusal) in
+            guard !value.text.isEmpty else { throw SettingRefusal("host:port of a broker") }
+            options.kafka.bootstrap = value.text
+        },
+        ConfigurationField(
+            "log.kafka.properties", .pairs(max: 128),
+            "Properties of librdkafka, TLS and SASL settings among them; those that nothing may be lost by are refused.",
+            default: "{}"
+        ) { $0.kafka.properties = $1.pairs },
+        ConfigurationField(
+            "log.kafka.cluster", .text,
+            "The name of this Apus among several on one Kafka: a second server of the same name takes over from the first.",
+            default: "apus"
+        ) { options, value throws(SettingRefusal) in
+            guard isLabel(value.text) else { throw SettingRefusal("letters a-z, digits and hyphens") }
+            options.kafka.cluster = value.text
+        },
+        ConfigurationField(
+            "log.kafka.topicPrefix", .text,
+            "In front of the name of every topic on Kafka, so that several Apus do not see each other's.", default: nil
+        ) { options, value throws(SettingRefusal) in
+            guard value.text.isEmpty || TopicName.isWellFormed(value.text) else {
+                throw SettingRefusal("letters, digits, dots, hyphens and underscores")
+            }
+            options.kafka.topicPrefix = value.text
+        },
+        ConfigurationField(
+            "log.kafka.replication", .integer(1...16),
+            "Copies of each topic that Apus makes; without it what the cluster gives.", default: nil
+        ) { $0.kafka.replication = Int($1.integer) },
     ]
 
     private static let telemetry: [ConfigurationField] = [

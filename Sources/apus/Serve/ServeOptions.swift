@@ -16,8 +16,19 @@ struct ServeOptions {
         var keep = 5
     }
 
+    /// Where the event log lies when not in the data directory.
+    struct Kafka: Equatable {
+        /// Nil: in the data directory.
+        var bootstrap: String?
+        var properties: [String: String] = [:]
+        var cluster = "apus"
+        var topicPrefix = ""
+        var replication: Int?
+    }
+
     var server = ServerConfiguration(dataDirectory: "")
     var log = EmbeddedLogConfiguration()
+    var kafka = Kafka()
     var journal = Journal()
     var certificateFile: String?
     var keyFile: String?

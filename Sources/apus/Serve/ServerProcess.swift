@@ -28,8 +28,7 @@ enum ServerProcess {
         configuration.certificate = start.certificate
         configuration.port = start.port
         let clock = SystemClock()
-        let log = try EmbeddedLog(
-            directory: configuration.dataDirectory, configuration: options.log, clock: { clock.now })
+        let log = try EventLogChoice.open(options, journal) { clock.now }
         let handOver = try Self.handOver(configuration, start, journal)
         let server = try Server(
             configuration,
