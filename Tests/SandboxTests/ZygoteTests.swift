@@ -93,7 +93,10 @@ extension SandboxTests {
 
             /// The zygote that is in use: the only child that stayed root.
             func zygotes() -> [pid_t] { self.children().filter { $0.user == 0 }.map(\.process) }
-            func workers() -> [pid_t] { self.children().filter { $0.user != 0 }.map(\.process) }
+            func workers() -> [pid_t] {
+                let auditor = HostState.auditor(of: self.nursery.report)
+                return self.children().filter { $0.user != 0 && $0.user != auditor }.map(\.process)
+            }
 
             /// Launches until a worker is a clone: the first ones may come before the zygote is warm.
             func cloned() throws -> (ticket: UInt64, process: pid_t) {

@@ -57,6 +57,8 @@ struct Attack: Sendable, CustomTestStringConvertible {
     }
 
     var testDescription: String { "\(self.number) \(self.name)" }
+    /// It tries many things at once.
+    var isSweep: Bool { ["sockets", "prctl-sweep", "ioctl-sweep", "new-calls"].contains(self.program.first ?? "") }
 }
 
 /// What became of an attempt: a line of the probe's `batch`.
