@@ -193,6 +193,10 @@ extension SandboxTests {
                 }
                 #expect(lines[0] == lines[1] && lines[0] != nil, "\(name)")
             }
+            for process in [clone.process, other] {
+                let open = TestFiles.list("/proc/\(process)/fd").compactMap { Int($0) }.sorted()
+                #expect(open == [0, 1, 2, 3, 4, 5], "neither the audit's listener nor the way it went: \(open)")
+            }
             #expect(
                 !Host.text("/proc/\(clone.process)/maps").contains("status (deleted)"), "the statuses of other slots")
             try bench.kill(executed)
