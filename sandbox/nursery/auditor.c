@@ -102,8 +102,8 @@ static void count(struct nursery_audit_entry *entry, uint32_t call, const struct
     __atomic_store_n(&entry->record_count, records + 1, __ATOMIC_RELEASE);
 }
 
-// One call. What is counted is there to be read before its caller goes on.
-static void answer_one(uint32_t slot) {
+// What is counted is there to be read before its caller goes on.
+static void answer_call(uint32_t slot) {
     union {
         struct seccomp_notif call;
         // Of the kernel that runs, which may know more of it.
@@ -121,14 +121,19 @@ static void answer_one(uint32_t slot) {
         entry->others++;
     }
     __atomic_store_n(&entry->total, entry->total + 1, __ATOMIC_RELEASE);
-    struct seccomp_notif_resp answer;
-    memset(&answer, 0, sizeof answer);
-    answer.id = received.call.id;
-    answer.error = place != 0 ? -(int32_t)nursery.auditor.error[data->nr] : -ENOSYS;
-    ioctl(listeners[slot].descriptor, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+    struct seccomp_notif_resp response;
+    memset(&response, 0, sizeof response);
+    response.id = received.call.id;
+    response.error = place != 0 ? -(int32_t)nursery.auditor.error[data->nr] : -ENOSYS;
+    ioctl(listeners[slot].descriptor, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+// One call, also one that went away before it was looked at.
+static void answer_one(uint32_t slot) {
+    answer_call(slot);
     if (++listeners[slot].answers < NURSERY_AUDIT_ANSWERS_MAX) return;
     // Whoever goes on costs nobody but itself from here on: without a listener the kernel refuses by itself.
-    __atomic_store_n(&entry->is_spent, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&nursery.auditor.audit->entries[slot].is_spent, 1, __ATOMIC_RELEASE);
     drop(slot);
 }
 

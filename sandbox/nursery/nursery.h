@@ -53,7 +53,7 @@
 // One that ended is replaced at once, but not more often than this.
 #define AUDITOR_SECONDS_MIN 1
 // How long an auditor may be at what one look at its listeners showed; then it is ended, which answers them all.
-#define AUDITOR_TURN_SECONDS 1
+#define AUDITOR_TURN_SECONDS 5
 // What a kernel may tell of a denied call: more than today's does.
 #define AUDITOR_CALL_BYTES 256
 // Descriptors of an auditor besides its listeners.
