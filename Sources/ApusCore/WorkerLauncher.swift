@@ -110,10 +110,12 @@ public struct LaunchedWorker: Sendable {
     public var stderr: CInt
     /// Isolation layers that this host could not give, by name; empty when all hold.
     public var missingLayers: [String]
+    /// What it is denied; nil where nobody counts.
+    public var denials: DenialSource?
 
     public init(
         ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,
-        missingLayers: [String] = []
+        missingLayers: [String] = [], denials: DenialSource? = nil
     ) {
         self.ticket = ticket
         self.toWorker = toWorker
@@ -122,6 +124,7 @@ public struct LaunchedWorker: Sendable {
         self.stdout = stdout
         self.stderr = stderr
         self.missingLayers = missingLayers
+        self.denials = denials
     }
 }
 
@@ -134,6 +137,12 @@ public struct WorkerExit: Sendable, Equatable {
     public var isOutOfMemory: Bool
     /// For an exit before the program ran: the step of the sandbox that failed.
     public var failedStage: String?
+    /// All that it was denied in its life.
+    public var denials = DenialReport()
+    /// How often the bound of processes refused it another.
+    public var processesRefused: UInt32 = 0
+    /// Nobody counted what it was denied.
+    public var isUnaudited = false
 
     public init(code: Int32?, signal: Int32?, isOutOfMemory: Bool = false, failedStage: String? = nil) {
         self.code = code

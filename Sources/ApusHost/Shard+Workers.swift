@@ -157,6 +157,7 @@ extension Shard {
         self.statistics.workersExited += 1
         self.statistics.logLinesDropped += UInt64(channel.budget.droppedTotal)
         self.forget(channel)
+        self.gatherDenials(of: channel, exit, now: self.now)
         let failure = Self.failure(of: exit, channel)
         if !channel.attempts.isEmpty || !channel.hasBeenReady {
             self.log(failure, of: channel.attempts.only, by: channel, now: self.now)

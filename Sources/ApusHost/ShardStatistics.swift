@@ -22,6 +22,8 @@ public struct ShardStatistics: Sendable {
     public var logLines: UInt64 = 0
     public var logLinesDropped: UInt64 = 0
     public var turns: UInt64 = 0
+    /// Workers of which nobody counted what they were denied.
+    public var unaudited: UInt64 = 0
 
     /// From the first outcome of a write to its durability.
     public var committing = LatencyHistogram()

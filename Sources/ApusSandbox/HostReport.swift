@@ -15,6 +15,15 @@ public struct HostReport: Sendable, Equatable {
     public var missing: [IsolationLayer]
     /// The numbers of the devices that a worker may be given.
     public var gpus: [UInt32]
+    /// What sandboxes are denied; set in the report of a nursery's start.
+    public internal(set) var audit: DenialAudit?
+
+    public static func == (one: HostReport, other: HostReport) -> Bool {
+        one.serverUser == other.serverUser && one.serverGroup == other.serverGroup && one.uidBase == other.uidBase
+            && one.slots == other.slots && one.landlockVersion == other.landlockVersion
+            && one.usesCgroupV1 == other.usesCgroupV1 && one.usesCgroupV2 == other.usesCgroupV2
+            && one.missing == other.missing && one.gpus == other.gpus
+    }
 
     init(_ event: nursery_event) {
         self.serverUser = event.server_uid
@@ -38,7 +47,9 @@ public struct HostReport: Sendable, Equatable {
             "empty-network",
         ].map { DoctorLine(name: $0, isEnforced: true, detail: "") }
         let others = IsolationLayer.allCases.map { layer in
-            let isMissing = self.missing.contains(layer)
+            // The one that can come and go while a server runs.
+            let isEnded = layer == .denialAudit && self.audit?.isRunning == false
+            let isMissing = self.missing.contains(layer) || isEnded
             return DoctorLine(
                 name: layer.description, isEnforced: !isMissing, detail: isMissing ? layer.whenMissing : "")
         }

@@ -12,6 +12,7 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
     case keyring = 9
     case procSubset = 10
     case fetchBound = 11
+    case denialAudit = 12
 
     /// The name that outcomes, `/readyz` and `apus doctor` use.
     public var description: String {
@@ -28,6 +29,7 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
         case .keyring: "session-keyring"
         case .procSubset: "proc-subset"
         case .fetchBound: "fetch-network-bound"
+        case .denialAudit: "denial-audit"
         }
     }
 
@@ -62,6 +64,9 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
         case .fetchBound:
             "fetching dependencies uses the host's network without a bound to the package index; "
                 + "set `resolve: false` or trust what you deploy"
+        case .denialAudit:
+            "no auditor runs: denied calls stay denied, and nobody counts them; a container or tracer around the server that "
+                + "listens to system calls itself leaves it none, and one that ended is started again with the next sandbox"
         }
     }
 

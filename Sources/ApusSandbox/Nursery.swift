@@ -100,28 +100,31 @@ public struct Nursery: Sendable {
         theirs = []
         var report: HostReport?
         for channel in ours {
-            guard let event = Self.awaitReport(channel) else {
+            guard let (event, audit) = Self.awaitReport(channel) else {
                 kill(process, SIGKILL)
                 var status: CInt = 0
                 _ = apus_wait_for(process, &status)
                 throw Self.failed("it ended or did not answer; its reason is on standard error", ours)
             }
+            let known = report?.audit
             report = HostReport(event)
+            report?.audit = known ?? audit
         }
         guard let report else { throw Self.failed("it has no channel", ours) }
         return Nursery(channels: ours, process: process, report: report)
     }
 
-    private static func awaitReport(_ channel: CInt) -> nursery_event? {
+    private static func awaitReport(_ channel: CInt) -> (nursery_event, DenialAudit?)? {
         guard apus_wait_readable(channel, Limits.Sandbox.nurseryStartMilliseconds) == 1 else { return nil }
         var event = nursery_event()
         var descriptors = [CInt](repeating: -1, count: Int(NURSERY_DESCRIPTORS))
         var count: CInt = 0
         let length = apus_receive_event(channel, &event, &descriptors, &count)
+        let audits = descriptors.prefix(Int(count)).map { DenialAudit($0) }
         guard length == MemoryLayout<nursery_event>.size, event.magic == NURSERY_MAGIC,
             event.kind == NURSERY_REPORT.rawValue
         else { return nil }
-        return event
+        return (event, audits.first ?? nil)
     }
 
     private static func failed(_ reason: String, _ channels: [CInt]) -> ApusError {

@@ -221,6 +221,13 @@ final class Laboratory: Sendable {
     }
 }
 
+extension WorkerExit {
+    /// It left by itself and without an error, whatever it was denied.
+    var isOrderly: Bool {
+        self.code == 0 && self.signal == nil && !self.isOutOfMemory && self.failedStage == nil && !self.isUnaudited
+    }
+}
+
 /// Runs `body` with the laboratory; a test only gets here as root.
 func withLaboratory(_ body: (Laboratory) async throws -> Void) async throws {
     guard let laboratory = Laboratory.shared else {

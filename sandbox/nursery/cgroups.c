@@ -316,6 +316,7 @@ static bool renew_group(struct slot *slot) {
     // A new group has no limits and has counted nothing.
     slot->memory_bytes = slot->processes = slot->cpu_millis = 0;
     if (nursery.versions[CONTROLLER_MEMORY] == CGROUP_V2) slot->kills_before = 0;
+    if (nursery.versions[CONTROLLER_PIDS] == CGROUP_V2) slot->processes_refused_before = 0;
     slot->is_group_spent = false;
     return true;
 }
@@ -332,6 +333,19 @@ bool slot_ran_out_of_memory(struct slot *slot) {
     bool is_more = kills > slot->kills_before;
     slot->kills_before = kills;
     return is_more;
+}
+
+// How often the processes limit refused another since the last call for this slot.
+uint32_t slot_refused_processes(struct slot *slot) {
+    char text[READ_BYTES];
+    if (nursery.versions[CONTROLLER_PIDS] == CGROUP_ABSENT ||
+        read_text(slot->directory[CONTROLLER_PIDS], "pids.events", text, sizeof text) <= 0)
+        return 0;
+    char *place = strstr(text, "max ");
+    if (place == NULL) return 0;
+    uint64_t refused = strtoull(place + 4, NULL, 10), more = refused - slot->processes_refused_before;
+    slot->processes_refused_before = refused;
+    return more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
 }
 
 void remove_cgroups(void) {

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,8 @@
 
 // Where the nursery's pidfd is until it is closed with the rest: the first number that the program is not given.
 #define CONFINE_PARENT_DESCRIPTOR (CONFINE_SECRETS_DESCRIPTOR + 1)
+// Where the way to the auditor is until the listener has gone it.
+#define CONFINE_AUDIT_DESCRIPTOR (CONFINE_SECRETS_DESCRIPTOR + 2)
 
 static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_NONE] = "none",
@@ -55,6 +58,7 @@ static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_HOSTILE] = "hostile",
     [CONFINE_CLOSE] = "close",
     [CONFINE_SECCOMP] = "seccomp",
+    [CONFINE_AUDIT] = "audit",
     [CONFINE_EXEC] = "exec",
 };
 
@@ -158,7 +162,11 @@ static void close_all_but_program(const struct confine_plan *plan, unsigned firs
 static void drop_descriptors(const struct confine_plan *plan) {
     MUST(plan->parent > CONFINE_PARENT_DESCRIPTOR);
     MUST(dup3(plan->parent, CONFINE_PARENT_DESCRIPTOR, O_CLOEXEC) == CONFINE_PARENT_DESCRIPTOR);
-    close_all_but_program(plan, CONFINE_PARENT_DESCRIPTOR + 1);
+    if (plan->audit >= 0) {
+        MUST(plan->audit > CONFINE_AUDIT_DESCRIPTOR);
+        MUST(dup3(plan->audit, CONFINE_AUDIT_DESCRIPTOR, O_CLOEXEC) == CONFINE_AUDIT_DESCRIPTOR);
+    }
+    close_all_but_program(plan, CONFINE_AUDIT_DESCRIPTOR + (plan->audit >= 0));
 }
 
 // An open file of its own, on the root's read-only mount: what all sandboxes share, they could signal each other with.
@@ -298,7 +306,32 @@ static void distrust_speculation(void) {
     prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0);
 }
 
-// All that is done before the filter, for whoever is to be a sandbox.
+// Whoever holds the listener sees the calls that the filter denies and answers them; without one, the kernel denies them
+// by itself. It goes to the auditor, over a socket that is closed before anything of a function runs. Nobody is waited
+// for: where the auditor takes nothing, the sandbox is as tight as with it, and only what it is denied goes uncounted.
+// Code that is not trusted at all does not run uncounted.
+static void hand_over(const struct confine_plan *plan, int listener) {
+    struct iovec part = {.iov_base = (void *)&plan->handover, .iov_len = sizeof plan->handover};
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &listener, sizeof(int));
+    ssize_t sent = sendmsg(CONFINE_AUDIT_DESCRIPTOR, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    plan->status->is_audited = sent == (ssize_t)part.iov_len;
+    MUST(plan->hostile_filter == NULL || plan->status->is_audited);
+    MUST(close(listener) == 0);
+    MUST(close(CONFINE_AUDIT_DESCRIPTOR) == 0);
+}
+
+// All that is done before the program, for whoever is to be a sandbox.
 static void take_steps(const struct confine_plan *plan) {
     // First, so that nothing below can be confused with a descriptor the program is given.
     STEP(CONFINE_DESCRIPTORS);
@@ -387,7 +420,12 @@ static void take_steps(const struct confine_plan *plan) {
     restrict_with_landlock(plan);
     // What only the steps above needed. The program's descriptor closes itself when it is executed.
     STEP(CONFINE_CLOSE);
-    close_all_but_program(plan, plan->secrets >= 0 ? CONFINE_PARENT_DESCRIPTOR : CONFINE_SECRETS_DESCRIPTOR);
+    unsigned first = plan->secrets >= 0 ? CONFINE_PARENT_DESCRIPTOR : CONFINE_SECRETS_DESCRIPTOR;
+    if (plan->audit >= 0) {
+        MUST(close_descriptors(first, CONFINE_AUDIT_DESCRIPTOR - 1, 0) == 0);
+        first = CONFINE_AUDIT_DESCRIPTOR + 1;
+    }
+    close_all_but_program(plan, first);
     // Needs no_new_privs and seccomp(2), which the runtime's own filter takes away.
     STEP(CONFINE_HOSTILE);
     if (plan->hostile_filter != NULL) {
@@ -395,9 +433,14 @@ static void take_steps(const struct confine_plan *plan) {
         MUST(prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0);
         MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->hostile_filter) == 0);
     }
-    // Last, since it forbids most of what was done above. The one execveat that it allows is the next call.
+    // Last, since it forbids most of what was done above.
     STEP(CONFINE_SECCOMP);
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
+    unsigned flags = SECCOMP_FILTER_FLAG_LOG | (plan->audit >= 0 ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
+    long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, plan->filter);
+    MUST(listener >= 0);
+    // By calls that every profile allows. The one execveat that it allows is the next call.
+    STEP(CONFINE_AUDIT);
+    if (plan->audit >= 0) hand_over(plan, (int)listener);
     STEP(CONFINE_EXEC);
 }
 
@@ -461,4 +504,47 @@ void confine_zygote(const struct confine_plan *plan) {
     MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
     STEP(CONFINE_EXEC);
     execute(plan);
+}
+
+void confine_auditor(const struct confine_plan *plan) {
+    STEP(CONFINE_DESCRIPTORS);
+    MUST(dup2(plan->audit, STDIN_FILENO) == STDIN_FILENO);
+    MUST(dup3(plan->parent, CONFINE_PARENT_DESCRIPTOR, O_CLOEXEC) == CONFINE_PARENT_DESCRIPTOR);
+    MUST(close_descriptors(STDIN_FILENO + 1, CONFINE_PARENT_DESCRIPTOR - 1, 0) == 0);
+    MUST(close_descriptors(CONFINE_PARENT_DESCRIPTOR + 1, ~0U, 0) == 0);
+    STEP(CONFINE_SIGNALS);
+    reset_signals(plan);
+    // A root that holds nothing and cannot be written.
+    STEP(CONFINE_TEMPLATE);
+    MUST(mount("none", plan->template_path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+               "size=4096,nr_inodes=1,mode=0555") == 0);
+    MUST(chdir(plan->template_path) == 0);
+    STEP(CONFINE_PIVOT);
+    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
+    MUST(umount2(".", MNT_DETACH) == 0);
+    MUST(chdir("/") == 0);
+    STEP(CONFINE_LIMITS);
+    const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
+    if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
+    lower(plan, RLIMIT_FSIZE, 0);
+    lower(plan, RLIMIT_NPROC, 1);
+    lower(plan, RLIMIT_NOFILE, plan->open_files);
+    STEP(CONFINE_BOUNDING_SET);
+    drop_bounding_set(plan);
+    STEP(CONFINE_USER);
+    become_user(plan);
+    STEP(CONFINE_CAPABILITIES);
+    drop_capabilities(plan);
+    STEP(CONFINE_KEYRING);
+    if (plan->has_keyring) MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0);
+    STEP(CONFINE_PARENT);
+    bind_to_parent(plan);
+    MUST(close(CONFINE_PARENT_DESCRIPTOR) == 0);
+    STEP(CONFINE_NO_NEW_PRIVILEGES);
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    STEP(CONFINE_LANDLOCK);
+    restrict_with_landlock(plan);
+    STEP(CONFINE_SECCOMP);
+    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
+    STEP(CONFINE_EXEC);
 }

@@ -46,6 +46,7 @@ enum confine_stage {
     CONFINE_HOSTILE,
     CONFINE_CLOSE,
     CONFINE_SECCOMP,
+    CONFINE_AUDIT,
     CONFINE_EXEC,
     CONFINE_STAGE_COUNT,
 };
@@ -55,6 +56,15 @@ struct confine_status {
     volatile uint32_t stage;
     // errno of the step that failed, 0 while none has.
     volatile int32_t error;
+    // The listener of its denied calls is the auditor's.
+    volatile uint32_t is_audited;
+};
+
+// What a sandbox says when it hands the auditor its listener.
+struct confine_handover {
+    uint64_t ticket;
+    uint32_t slot;
+    uint32_t reserved;
 };
 
 struct confine_live_file {
@@ -85,6 +95,9 @@ struct confine_plan {
     int secrets;
     // A pidfd of the nursery.
     int parent;
+    // Where the auditor gets the listener of denied calls from, -1 for none; and in whose name.
+    int audit;
+    struct confine_handover handover;
     uid_t user;
     gid_t group;
     uint64_t scratch_bytes;
@@ -135,5 +148,9 @@ void confine_clone(const struct confine_plan *plan);
 // Runs in the process that is to be a zygote: a mount namespace and a filter of its own, no network, the four
 // capabilities that confine_clone needs. Executes the program or exits with 100.
 void confine_zygote(const struct confine_plan *plan) __attribute__((noreturn));
+
+// Runs in the process that is to be the auditor: no file, no network, no capability, a user of its own, a root without
+// anything. It keeps its channel, as descriptor 0, and memory. Returns, or exits with 100.
+void confine_auditor(const struct confine_plan *plan);
 
 const char *confine_stage_name(unsigned stage);

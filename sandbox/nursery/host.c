@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -107,6 +110,17 @@ static bool try_page_zero(void) {
     return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
+// A container may have a listener of its own on everything in it, and a process can have one only.
+static bool try_listener(void) {
+    struct seccomp_notif_sizes sizes;
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog filter = {.len = 1, .filter = &allow};
+    return syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) == 0 &&
+           sizes.seccomp_notif <= AUDITOR_CALL_BYTES && sizes.seccomp_notif_resp <= sizeof(struct seccomp_notif_resp) &&
+           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter) >= 0;
+}
+
 static bool has_memory_file(const char *name) {
     return nursery.versions[CONTROLLER_MEMORY] == CGROUP_V1 &&
            faccessat(nursery.cgroup_root[CONTROLLER_MEMORY], name, F_OK, 0) == 0;
@@ -148,6 +162,8 @@ void probe_host(void) {
     miss(NURSERY_LAYER_PROC_SUBSET, !nursery.has_proc_subset);
     // Execution is held to one program by the page at zero, which only a privileged process may map.
     miss(NURSERY_LAYER_EXEC_ONCE, number_in("/proc/sys/vm/mmap_min_addr") < 4096);
+    nursery.auditor.is_supported = works_in_child(try_listener);
+    miss(NURSERY_LAYER_AUDIT, !nursery.auditor.is_supported);
     miss(NURSERY_LAYER_FETCH_BOUND, true);
     if (!works_in_child(try_page_zero))
         die("cannot map the page at zero, which the capability SYS_RAWIO allows: run as root with all capabilities");
@@ -160,6 +176,6 @@ void report(struct nursery_event *event) {
     event->slots = nursery.slot_count;
     event->landlock_abi = (uint32_t)nursery.landlock_abi;
     event->cgroup_versions = nursery.cgroup_versions;
-    event->missing = nursery.missing;
     event->gpus = nursery.gpus;
+    event->missing = missing_now();
 }

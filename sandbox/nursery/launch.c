@@ -246,6 +246,8 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .out = -1,
         .network = request->runtime == RUNTIME_FETCH ? nursery.host_network : -1,
         .parent = nursery.self,
+        .audit = nursery.auditor.channel,
+        .handover = {.ticket = request->ticket, .slot = (uint32_t)slot->index},
         .secrets = secrets,
         .user = nursery.uid_base + 1 + (uid_t)slot->index,
         .group = nursery.uid_base + 1 + (gid_t)slot->index,
@@ -253,7 +255,8 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->open_files,
         .locked_bytes = LOCKED_BYTES,
-        .processes = request->processes,
+        // One above the cgroup's bound, where there is one: what refuses first is what counts its refusals.
+        .processes = request->processes + (nursery.versions[CONTROLLER_PIDS] != CGROUP_ABSENT),
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
@@ -300,6 +303,7 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
     }
     slot->status->stage = CONFINE_CLONE;
     slot->status->error = 0;
+    slot->status->is_audited = 0;
     long result = syscall(SYS_clone3, &request, sizeof request);
     if (result == 0) confine(plan);
     return result < 0 ? -1 : process;
@@ -351,7 +355,8 @@ void launch(int channel, const struct nursery_request *request, const char *stri
         return refuse(channel, request->ticket, NURSERY_NO_SLOT, 0, "slot",
                       "every slot is in use: wait, or start with more");
     // The fetch process has the host's network by its nature; that layer is no demand of anyone's.
-    uint64_t missing = nursery.missing & ~(1ull << NURSERY_LAYER_FETCH_BOUND);
+    keep_auditor();
+    uint64_t missing = missing_now() & ~(1ull << NURSERY_LAYER_FETCH_BOUND);
     if (request->isolation == 1 && missing != 0) {
         return refuse(channel, request->ticket, 0, 0, "isolation",
                       "this host cannot give every layer of isolation: see apus doctor");
@@ -378,7 +383,8 @@ void launch(int channel, const struct nursery_request *request, const char *stri
         return refuse(channel, request->ticket, 0, error, failed, "the sandbox could not be made");
     }
     struct nursery_event event = {
-        .magic = NURSERY_MAGIC, .kind = NURSERY_LAUNCHED, .ticket = request->ticket, .missing = nursery.missing};
+        .magic = NURSERY_MAGIC, .kind = NURSERY_LAUNCHED, .ticket = request->ticket, .missing = missing_now(),
+        .slot = (uint32_t)slot->index};
     answer(channel, &event, pipes.server, NURSERY_DESCRIPTORS);
 }
 
@@ -395,13 +401,19 @@ void kill_channel(int channel) {
     }
 }
 
+static bool send_exit(struct slot *slot) {
+    const struct nursery_denial *denials = denials_of(slot, &slot->exit);
+    return send_event_with(slot->channel, &slot->exit, denials, slot->exit.denials);
+}
+
 static void finish(struct slot *slot, bool is_empty) {
     struct nursery_event *event = &slot->exit;
     if (slot_ran_out_of_memory(slot)) event->flags |= NURSERY_OUT_OF_MEMORY;
+    event->processes_refused = slot_refused_processes(slot);
     if (!is_empty) event->flags |= NURSERY_QUARANTINED;
     bool is_told = !nursery.channels[slot->channel].is_open || nursery.channels[slot->channel].has_pending == false;
     if (nursery.channels[slot->channel].is_open) {
-        is_told = is_told && send_event(slot->channel, event, NULL, 0);
+        is_told = is_told && send_exit(slot);
     }
     if (!is_empty) {
         slot->state = SLOT_QUARANTINED;
@@ -420,7 +432,7 @@ void report_exits(int channel) {
     for (uint32_t index = 0; index < nursery.slot_count; index++) {
         struct slot *slot = &nursery.slots[index];
         if (slot->state != SLOT_REPORTING || slot->channel != channel) continue;
-        if (!send_event(channel, &slot->exit, NULL, 0)) return;
+        if (!send_exit(slot)) return;
         slot->state = SLOT_FREE;
     }
     target->has_unsent_exits = false;
@@ -440,6 +452,7 @@ void reap(struct slot *slot) {
     event->kind = NURSERY_EXITED;
     event->ticket = slot->ticket;
     event->missing = nursery.missing;
+    if (slot->status->is_audited == 0) event->flags |= NURSERY_UNAUDITED;
     bool is_exit = info.si_code == CLD_EXITED;
     event->code = is_exit ? info.si_status : -1;
     event->signal = is_exit ? 0 : info.si_status;

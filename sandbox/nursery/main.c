@@ -107,7 +107,7 @@ static void arrange_descriptors(void) {
 }
 
 static void make_slots(void) {
-    size_t bytes = sizeof(struct confine_status) * (nursery.slot_count + ZYGOTES_MAX);
+    size_t bytes = sizeof(struct confine_status) * (nursery.slot_count + ZYGOTES_MAX + 1);
     nursery.status_memory = memfd_create("status", MFD_CLOEXEC);
     if (nursery.status_memory < 0 || ftruncate(nursery.status_memory, (off_t)bytes) != 0)
         die("no memory file for %u slots", nursery.slot_count);
@@ -169,6 +169,7 @@ static void start(int count, char **values) {
     find_cgroups();
     probe_host();
     separate_from_host();
+    make_audit_memory();
     load_profile(RUNTIME_PYTHON, "python.profile");
     load_profile(RUNTIME_NATIVE, "native.profile");
     load_profile(RUNTIME_FETCH, "fetch.profile");
@@ -178,6 +179,7 @@ static void start(int count, char **values) {
     load_profile(RUNTIME_GPU, "gpu.profile");
     load_profile(RUNTIME_ZYGOTE, "zygote.profile");
     load_hostile_profile();
+    load_auditor_profile();
     make_slots();
     make_zygote_memory();
     nursery.self = open_process(getpid());
@@ -203,6 +205,8 @@ static void turn(int timeout) {
             zygote_event((unsigned)(what - ZYGOTE_EVENT_BASE));
         } else if (what == JOB_EVENT) {
             finish_layer_job();
+        } else if (what == AUDITOR_EVENT) {
+            auditor_event();
         } else if (nursery.channels[what].is_open) {
             flush_channel((int)what);
             read_channel((int)what);
@@ -219,10 +223,13 @@ static int64_t milliseconds(void) {
 
 int main(int count, char **values) {
     start(count, values);
+    start_first_auditor();
     struct nursery_event ready = {.magic = NURSERY_MAGIC, .kind = NURSERY_REPORT};
     report(&ready);
     for (int index = 0; index < nursery.channel_count; index++) {
-        answer(index, &ready, NULL, 0);
+        // Sent and closed here.
+        int memory = fcntl(nursery.auditor.memory, F_DUPFD_CLOEXEC, DESCRIPTORS_RESERVED);
+        answer(index, &ready, &memory, memory >= 0 ? 1 : 0);
         watch_channel(index);
     }
     prepare_zygote();
@@ -230,6 +237,7 @@ int main(int count, char **values) {
     // The server is gone: kill_channel has ended everything; wait for it, so that the cgroups can go too.
     kill_layer_job();
     end_zygotes();
+    end_auditor();
     int64_t deadline = milliseconds() + SHUTDOWN_MILLISECONDS;
     while ((!all_slots_free() || nursery.job.process >= 0) && milliseconds() < deadline) {
         check_emptying();

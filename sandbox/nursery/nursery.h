@@ -16,14 +16,18 @@
 #define SLOTS_DEFAULT 256
 #define FILTER_INSTRUCTIONS_MAX 4096
 #define HOSTILE_INSTRUCTIONS_MAX 256
+#define AUDITOR_INSTRUCTIONS_MAX 128
+// System calls have numbers below this one.
+#define CALLS_MAX 512
 #define PATH_BYTES 512
 #define FRAME_PIPE_BYTES (1 << 20)
 // A block holds the server's uid, the slots' uids and room to spare.
 #define UID_BLOCK_BASE 2000000000u
 #define UID_BLOCK_SIZE 2048u
 #define UID_BLOCKS_MAX 64
-// The last uid of a block runs nothing: what is being sealed belongs to it.
+// The last uid of a block runs nothing: what is being sealed belongs to it. The one before is the auditor's.
 #define UID_KEEPER (UID_BLOCK_SIZE - 1)
+#define UID_AUDITOR (UID_BLOCK_SIZE - 2)
 // How often, a millisecond apart, a sandbox is looked at again before it is given up as not empty.
 #define EMPTY_CHECKS_MAX 2000
 // How many of these looks come before the cgroup is killed: the kernel takes a moment to let go of what has ended.
@@ -48,11 +52,22 @@
 #define ZYGOTE_FAILURES_MAX 3
 // How long the nursery waits for a clone. It takes a millisecond.
 #define ZYGOTE_ANSWER_MILLISECONDS 1000
+// How long the start waits for the first auditor. It takes a millisecond.
+#define AUDITOR_START_MILLISECONDS 2000
+// One that ended is replaced at once, but not more often than this.
+#define AUDITOR_SECONDS_MIN 1
+// How long an auditor may be at what one look at its listeners showed; then it is ended, which answers them all.
+#define AUDITOR_TURN_SECONDS 5
+// What a kernel may tell of a denied call: more than today's does.
+#define AUDITOR_CALL_BYTES 256
+// Descriptors of an auditor besides its listeners.
+#define AUDITOR_DESCRIPTORS 16
 // A runtime that no request names: the filter of zygotes.
 #define RUNTIME_ZYGOTE 0
 
 // epoll's user data: channels from 0, then the layer job, then slots.
 #define JOB_EVENT 4095u
+#define AUDITOR_EVENT 4094u
 #define SLOT_EVENT_BASE 4096u
 #define ZYGOTE_EVENT_BASE 4000u
 
@@ -97,6 +112,7 @@ struct slot {
     uint32_t processes;
     uint32_t cpu_millis;
     uint64_t kills_before;
+    uint64_t processes_refused_before;
     uint32_t checks;
     struct nursery_event exit;
     struct confine_status *status;
@@ -124,6 +140,23 @@ struct zygote {
     int64_t born;
 };
 
+// Who answers the calls that are denied and counts them.
+struct auditor {
+    // Its pidfd and our end of its channel, -1 for none. Every sandbox hands its listener over on that.
+    int process;
+    int channel;
+    bool is_supported;
+    int64_t born;
+    // nursery_audit.h, in a memory file that the server gets too.
+    int memory;
+    struct nursery_audit *audit;
+    // By the number of a call that profiles report: its place among them, and 0 for none; and what it fails with.
+    uint8_t place[CALLS_MAX];
+    uint16_t error[CALLS_MAX];
+    struct sock_filter instructions[AUDITOR_INSTRUCTIONS_MAX];
+    struct sock_fprog filter;
+};
+
 // The one long job at a time that walks a layer, in a process of its own.
 struct job {
     int process;
@@ -146,7 +179,7 @@ struct nursery {
     uint32_t slot_count;
     struct slot slots[SLOTS_MAX];
     struct job job;
-    // The statuses of all slots and, behind them, of the zygotes; in a memory file, for zygotes.
+    // The statuses of all slots and, behind them, of the zygotes and of the auditor; in a memory file, for zygotes.
     struct confine_status *statuses;
     int status_memory;
     struct zygote zygotes[ZYGOTES_MAX];
@@ -186,6 +219,7 @@ struct nursery {
     // What functions that are not trusted at all are denied besides: a filter of its own, under that of the runtime.
     struct sock_filter hostile_instructions[HOSTILE_INSTRUCTIONS_MAX];
     struct sock_fprog hostile_filter;
+    struct auditor auditor;
 };
 
 extern struct nursery nursery;
@@ -206,6 +240,7 @@ bool slot_is_empty(struct slot *slot);
 void kill_slot(struct slot *slot);
 void kill_slot_by_group(struct slot *slot);
 bool slot_ran_out_of_memory(struct slot *slot);
+uint32_t slot_refused_processes(struct slot *slot);
 void remove_cgroups(void);
 
 // templates.c
@@ -232,6 +267,7 @@ static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETC
 // profile.c
 void load_profile(unsigned runtime, const char *name);
 void load_hostile_profile(void);
+void load_auditor_profile(void);
 
 // launch.c
 void launch(int channel, const struct nursery_request *request, const char *strings, int secrets);
@@ -257,11 +293,26 @@ void end_zygotes(void);
 bool has_ready_zygote(void);
 int clone_from_zygote(const struct confine_plan *plan, struct slot *slot, bool *may_execute);
 
+// audit.c
+void make_audit_memory(void);
+void report_call(const char *file, int line, int call, const char *name, int error, uint32_t shown);
+void start_first_auditor(void);
+void keep_auditor(void);
+void auditor_event(void);
+void end_auditor(void);
+uint64_t missing_now(void);
+const struct nursery_denial *denials_of(const struct slot *slot, struct nursery_event *event);
+
+// auditor.c
+void audit(const struct confine_plan *plan) __attribute__((noreturn));
+
 // channel.c
 void read_channel(int channel);
 void flush_channel(int channel);
 void answer(int channel, const struct nursery_event *event, const int *descriptors, int count);
 bool send_event(int channel, const struct nursery_event *event, const int *descriptors, int count);
+bool send_event_with(int channel, const struct nursery_event *event, const struct nursery_denial *denials,
+                     uint32_t denial_count);
 void refuse(int channel, uint64_t ticket, uint32_t flags, int error, const char *stage, const char *message);
 void watch_channel(int channel);
 void copy_text(char *target, size_t size, const char *text);

@@ -75,6 +75,7 @@ static void start_zygote(struct zygote *zygote) {
         .standard = {nursery.null, output[1], output[1], pair[1], nursery.status_memory, nursery.clone_filter},
         .secrets = -1,
         .parent = nursery.self,
+        .audit = -1,
         .mask = 077,
         .program = "/usr/bin/python3",
         .arguments = arguments,
@@ -184,6 +185,7 @@ static int pack_descriptors(const struct confine_plan *plan, int unified, int *d
     all[ZYGOTE_LAYER] = plan->layer;
     for (int index = 0; index < CONFINE_CGROUPS_MAX; index++) all[ZYGOTE_CGROUP_FIRST + index] = plan->cgroups[index];
     all[ZYGOTE_UNIFIED] = unified;
+    all[ZYGOTE_AUDIT] = plan->audit;
     for (int index = 1; index < 6; index++) all[ZYGOTE_STANDARD_FIRST + index - 1] = plan->standard[index];
     int count = 0;
     outbox.order.descriptors = 0;
@@ -199,6 +201,7 @@ static bool order(const struct zygote *zygote, const struct confine_plan *plan, 
     outbox.order = (struct zygote_order){
         .magic = ZYGOTE_MAGIC,
         .slot = slot,
+        .ticket = plan->handover.ticket,
         .scratch_bytes = plan->scratch_bytes,
         .file_bytes = plan->file_bytes,
         .locked_bytes = plan->locked_bytes,
@@ -295,6 +298,7 @@ int clone_from_zygote(const struct confine_plan *plan, struct slot *slot, bool *
     struct zygote *zygote = &nursery.zygotes[nursery.zygote];
     slot->status->stage = CONFINE_CLONE;
     slot->status->error = 0;
+    slot->status->is_audited = 0;
     if (!order(zygote, plan, slot->unified, (uint32_t)slot->index)) {
         if (errno != E2BIG) end_zygote(zygote);
         *may_execute = true;

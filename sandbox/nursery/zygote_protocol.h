@@ -14,6 +14,7 @@ enum zygote_descriptor {
     ZYGOTE_LAYER,
     ZYGOTE_CGROUP_FIRST,
     ZYGOTE_UNIFIED = ZYGOTE_CGROUP_FIRST + 3,
+    ZYGOTE_AUDIT,
     ZYGOTE_STANDARD_FIRST,
     ZYGOTE_DESCRIPTORS = ZYGOTE_STANDARD_FIRST + 5,
 };
@@ -22,6 +23,7 @@ enum zygote_descriptor {
 struct zygote_order {
     uint32_t magic;
     uint32_t slot;
+    uint64_t ticket;
     uint64_t scratch_bytes;
     uint64_t file_bytes;
     uint64_t locked_bytes;

@@ -189,6 +189,8 @@ static struct confine_plan make_plan(void) {
         // They come over descriptor 5.
         .secrets = -1,
         .parent = zygote.parent,
+        .audit = zygote.descriptors[ZYGOTE_AUDIT],
+        .handover = {.ticket = order->ticket, .slot = order->slot},
         .user = order->user,
         .group = order->group,
         .scratch_bytes = order->scratch_bytes,

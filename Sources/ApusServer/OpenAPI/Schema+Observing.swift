@@ -25,6 +25,9 @@ extension Schema {
                 "committing": said(orNull(count), "Of a delivery, once its outcome is on the log"),
                 "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
                 "missingLayers": said(list(text), "Isolation that its host could not give"),
+                "denied": said(
+                    list(object(["call": text("socket"), "arguments": text("AF_INET, SOCK_STREAM"), "count": count])),
+                    "What its sandbox refused while it ran alone on its worker"),
             ]),
         "Where the time of an attempt went, in microseconds, and behind what it ran")
 

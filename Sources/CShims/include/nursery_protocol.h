@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "nursery_audit.h"
+
 #define NURSERY_MAGIC 0x53555041u
 #define NURSERY_HASH_BYTES 64
 #define NURSERY_STRING_BYTES_MAX 32768
@@ -70,7 +72,7 @@ struct nursery_request {
 };
 
 enum nursery_kind {
-    // Sent once on every channel when the nursery is ready, and as the answer to PROBE.
+    // Sent once on every channel when the nursery is ready, with the memory of nursery_audit.h, and as the answer to PROBE.
     NURSERY_REPORT = 1,
     NURSERY_LAUNCHED = 2,
     // A request was refused or failed; stage and message say where and why.
@@ -90,6 +92,10 @@ enum nursery_flag {
     NURSERY_NO_SLOT = 8,
     // FAILED: the request itself is wrong.
     NURSERY_INVALID = 16,
+    // EXITED: nobody counted what it was denied.
+    NURSERY_UNAUDITED = 32,
+    // EXITED: more was denied than was counted.
+    NURSERY_AUDIT_SPENT = 64,
 };
 
 // The layers of isolation, as bits of nursery_event.missing.
@@ -106,9 +112,11 @@ enum nursery_layer {
     NURSERY_LAYER_KEYRING = 9,
     NURSERY_LAYER_PROC_SUBSET = 10,
     NURSERY_LAYER_FETCH_BOUND = 11,
-    NURSERY_LAYER_COUNT = 12,
+    NURSERY_LAYER_AUDIT = 12,
+    NURSERY_LAYER_COUNT = 13,
 };
 
+// EXITED is followed by `denials` of nursery_denial.
 struct nursery_event {
     uint32_t magic;
     uint32_t kind;
@@ -132,6 +140,15 @@ struct nursery_event {
     uint64_t missing;
     // REPORT: the devices of this host that a worker may be given.
     uint64_t gpus;
+    // LAUNCHED: whose entry of the audit is the worker's.
+    uint32_t slot;
+    // EXITED: the records that follow, the denied calls in all, and those that are in no record.
+    uint32_t denials;
+    uint32_t denied;
+    uint32_t denied_others;
+    // EXITED: how often the processes limit refused another.
+    uint32_t processes_refused;
+    uint32_t reserved;
     // Ended by a zero byte, both.
     char stage[32];
     char message[224];

@@ -63,6 +63,9 @@ struct Attack: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(self.number) \(self.name)" }
 
     func outcome(on profile: AttackProfile) -> Outcome { self.exceptions[profile] ?? self.expected }
+
+    /// It tries many things at once.
+    var isSweep: Bool { ["sockets", "prctl-sweep", "ioctl-sweep", "new-calls"].contains(self.program.first ?? "") }
 }
 
 /// What became of an attempt: a line of the probe's `batch`.

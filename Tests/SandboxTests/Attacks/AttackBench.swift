@@ -12,7 +12,9 @@ struct AttackBench {
     /// What sandboxes of many attempts have; those that need other bounds say so.
     static let bounds = SandboxBounds(memoryBytes: 256 << 20, processes: 64, scratchBytes: 8 << 20, openFiles: 64)
 
-    func check(_ attacks: [Attack], on profile: AttackProfile, bounds: SandboxBounds = Self.bounds) async throws {
+    func check(_ all: [Attack], on profile: AttackProfile, bounds: SandboxBounds = Self.bounds) async throws {
+        // What tries everything there is comes last: it would fill the audit's kinds.
+        let attacks = all.filter { !$0.isSweep } + all.filter(\.isSweep)
         let list = Self.write(attacks.map(\.program), as: "attacks-\(profile.rawValue)")
         // What an earlier run of the tests left is let go of first.
         let report = self.laboratory.nursery.report
@@ -30,7 +32,25 @@ struct AttackBench {
         #expect(run.exit.failedStage == nil, "\(run.exit) \(run.errors)")
         #expect(answers > 0, "the neighbour answered \(answers) times")
         #expect(HostState.now(self.laboratory.nursery.report) == before, "the host is as it was")
-        // What an audit of denials recorded belongs here: one more expectation for each attack that was refused.
+        self.checkAudit(of: attacks, on: profile, run.exit)
+    }
+
+    /// What was refused by a rule that profiles report is in the audit.
+    private func checkAudit(of attacks: [Attack], on profile: AttackProfile, _ exit: WorkerExit) {
+        guard let audit = self.laboratory.nursery.report.audit else {
+            Issue.record("the nursery has no audit")
+            return
+        }
+        #expect(!exit.isUnaudited)
+        var count = 0
+        for attack in attacks {
+            guard let denial = attack.audited(on: profile, Set(audit.callNames)) else { continue }
+            count += 1
+            #expect(
+                exit.denials.has(denial),
+                "\(attack.number) \(attack.name): the audit lacks \(denial.text); it has \(exit.denials)")
+        }
+        #expect(count > 50 || attacks.count < 50, "\(count) of \(attacks.count) attempts are audited")
     }
 
     /// The same attempts as root without a sandbox, in namespaces of their own.
