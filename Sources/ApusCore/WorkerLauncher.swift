@@ -102,10 +102,11 @@ public struct LaunchedWorker: Sendable {
     public var stderr: CInt
     /// Isolation layers that this host could not give, by name; empty when all hold.
     public var missingLayers: [String]
+    public var mode: WorkerIsolation.Mode
 
     public init(
         ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,
-        missingLayers: [String] = []
+        missingLayers: [String] = [], mode: WorkerIsolation.Mode = .root
     ) {
         self.ticket = ticket
         self.toWorker = toWorker
@@ -114,6 +115,7 @@ public struct LaunchedWorker: Sendable {
         self.stdout = stdout
         self.stderr = stderr
         self.missingLayers = missingLayers
+        self.mode = mode
     }
 }
 

@@ -179,7 +179,8 @@ public final class NurseryClient: WorkerLauncher {
                 LaunchedWorker(
                     ticket: LaunchTicket(rawValue: event.ticket), toWorker: descriptors[0], fromWorker: descriptors[1],
                     descriptors: descriptors[2], stdout: descriptors[3], stderr: descriptors[4],
-                    missingLayers: IsolationLayer.list(event.missing).filter(\.concernsFunctions).map(\.description)
+                    missingLayers: IsolationLayer.list(event.missing).filter(\.concernsFunctions).map(\.description),
+                    mode: event.is_rootless == 0 ? .root : .rootless
                 )
             )
         )

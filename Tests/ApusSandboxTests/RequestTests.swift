@@ -81,6 +81,17 @@ struct RequestTests {
         event.missing |= 1 << UInt64(IsolationLayer.memory.rawValue)
         report = HostReport(event)
         #expect(!report.allowsHostile)
+        event.is_rootless = 1
+        event.server_uid = 1_234
+        event.missing |= 1 << UInt64(IsolationLayer.ownUser.rawValue)
+        report = HostReport(event)
+        #expect(report.mode == .rootless && report.lines.first?.name == "user-namespace")
+        #expect(report.lines.contains { $0.name == "own-uid" && !$0.isEnforced })
+        #expect(
+            report.warnings.first
+                == "isolation=degraded: no writable cgroup; memory limited by RLIMIT_DATA per process only, "
+                + "fork bomb limited by RLIMIT_NPROC for uid 1234 (shared by all workers)")
+        #expect(report.warnings.contains { $0.hasPrefix("single-uid") })
         #expect(IsolationLayer.allCases.count == Int(NURSERY_LAYER_COUNT.rawValue))
         #expect(Set(IsolationLayer.allCases.map(\.description)).count == IsolationLayer.allCases.count)
     }

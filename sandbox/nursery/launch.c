@@ -233,6 +233,18 @@ static void close_folders(struct confine_plan *plan) {
     close_all(trees, 3 + CONFINE_LIVE_MAX);
 }
 
+// The network namespace to join: the fetch process needs the host's, every other the empty one; -1 for where it is born.
+static int network_of(uint32_t runtime) {
+    if (nursery.is_rootless) return runtime == RUNTIME_FETCH ? -1 : nursery.empty_network;
+    return runtime == RUNTIME_FETCH ? nursery.host_network : -1;
+}
+
+// Where no control group counts memory, each process at least counts what it writes to.
+static uint64_t data_bound(const struct nursery_request *request) {
+    if (nursery.versions[CONTROLLER_MEMORY] != CGROUP_ABSENT) return 0;
+    return request->memory_bytes + (request->runtime == RUNTIME_NODE ? NODE_DATA_BYTES : 0);
+}
+
 static struct confine_plan make_plan(struct slot *slot, const struct nursery_request *request, int secrets) {
     bool installs = is_install(request->runtime);
     struct confine_plan plan = {
@@ -241,15 +253,16 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .layer = -1,
         .out = -1,
         .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
-        .network = request->runtime == RUNTIME_FETCH ? nursery.host_network : -1,
+        .network = network_of(request->runtime),
         .parent = nursery.self,
         .secrets = secrets,
-        .user = nursery.uid_base + 1 + (uid_t)slot->index,
-        .group = nursery.uid_base + 1 + (gid_t)slot->index,
+        .user = nursery.has_own_users ? nursery.uid_base + 1 + (uid_t)slot->index : nursery.server_uid,
+        .group = nursery.has_own_users ? nursery.uid_base + 1 + (gid_t)slot->index : nursery.server_gid,
         .scratch_bytes = request->scratch_bytes,
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->open_files,
-        .processes = request->processes,
+        .processes = nursery.has_own_users ? request->processes : SHARED_PROCESSES_MAX,
+        .data_bytes = data_bound(request),
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
@@ -259,6 +272,9 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .may_execute_written = installs,
         .has_network = request->runtime == RUNTIME_FETCH,
         .has_proc_subset = nursery.has_proc_subset,
+        .has_no_proc = !nursery.has_proc,
+        .has_no_page_zero = !nursery.has_page_zero,
+        .keeps_groups = !nursery.has_own_users,
         .has_keyring = nursery.has_keyring,
         .status = slot->status,
     };
@@ -369,6 +385,7 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     }
     struct nursery_event event = {
         .magic = NURSERY_MAGIC, .kind = NURSERY_LAUNCHED, .ticket = request->ticket, .missing = nursery.missing};
+    event.is_rootless = nursery.is_rootless;
     answer(channel, &event, pipes.server, NURSERY_DESCRIPTORS);
 }
 

@@ -272,7 +272,9 @@ static void make_template(enum runtime runtime, const char *name) {
 
 void make_templates(void) {
     umask(022);
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+    // Some containers allow only the second; then what the host mounts later may appear here too.
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 &&
+        mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         die("cannot take the mounts apart from the host's: %s", strerror(errno));
     make_template(RUNTIME_PYTHON, "python");
     make_template(RUNTIME_NATIVE, "native");

@@ -102,8 +102,9 @@ public struct InvocationReport: Sendable {
             let rest = "\"starting\":\(timing.starting.microseconds),\"running\":\(timing.running.microseconds)"
             // Names of layers are plain words.
             let missing = timing.isolation.missingLayers.map { "\"\($0)\"" }.joined(separator: ",")
-            let isolation = "\"isolation\":\"\(timing.isolation.level.name)\",\"missingLayers\":[\(missing)]"
-            add(InvocationHeader.timing, "{\(times)\(rest),\(isolation)}")
+            let level = "\"isolation\":\"\(timing.isolation.level.name)\""
+            let mode = "\"isolationMode\":\"\(timing.isolation.mode.rawValue)\""
+            add(InvocationHeader.timing, "{\(times)\(rest),\(level),\(mode),\"missingLayers\":[\(missing)]}")
         }
         if let progress = self.progress {
             let message = clipped(progress.message, to: Limits.Host.messageBytes)

@@ -52,6 +52,7 @@ extension AttemptTiming {
             "starting": .number(self.starting.microseconds), "running": .number(self.running.microseconds),
             "committing": self.committing.map { .number($0.microseconds) } ?? .null,
             "isolation": .string(self.isolation.level.name),
+            "isolationMode": .string(self.isolation.mode.rawValue),
             "missingLayers": .array(self.isolation.missingLayers.map { .string($0) }),
         ]
     }

@@ -97,7 +97,8 @@ enum nursery_layer {
     NURSERY_LAYER_KEYRING = 9,
     NURSERY_LAYER_PROC_SUBSET = 10,
     NURSERY_LAYER_FETCH_BOUND = 11,
-    NURSERY_LAYER_COUNT = 12,
+    NURSERY_LAYER_OWN_USER = 12,
+    NURSERY_LAYER_COUNT = 13,
 };
 
 struct nursery_event {
@@ -119,6 +120,10 @@ struct nursery_event {
     uint32_t landlock_abi;
     // REPORT: how cgroups are used: bit 0 a v1 hierarchy, bit 1 v2.
     uint32_t cgroup_versions;
+    // REPORT: 1 for a nursery without root, which has a user namespace; whether sandboxes have a /proc. Then `message`
+    // says why slots have no uids of their own, where they have none.
+    uint32_t is_rootless;
+    uint32_t has_proc;
     // Bits of nursery_layer that this host cannot give.
     uint64_t missing;
     // Ended by a zero byte, both.
