@@ -17,7 +17,7 @@ struct RequestTests {
     @Test("The layout is the one the nursery was built with")
     func layout() {
         #expect(MemoryLayout<nursery_request>.size == 224)
-        #expect(MemoryLayout<nursery_event>.size == 320)
+        #expect(MemoryLayout<nursery_event>.size == 328)
     }
 
     @Test("An order is encoded whole")

@@ -148,6 +148,17 @@ final class Laboratory: Sendable {
         }
     }
 
+    /// Ends the nursery and waits until it is gone.
+    func end() async {
+        let _: Bool = await self.withClient { client, done in
+            client.close()
+            self.client = nil
+            done(true)
+        }
+        var status: CInt = 0
+        _ = apus_wait_for(self.nursery.process, &status)
+    }
+
     // MARK: attempts
 
     func order(_ arguments: [String], bounds: SandboxBounds = SandboxBounds(), environment: [String] = [])

@@ -16,6 +16,11 @@ enum RootlessLaboratory {
     /// With a range of uids.
     static let lent = Result { try make("lent", ["/usr/bin/unshare", "-m", "/bin/sh"], preparation: lend) }
 
+    /// With a range of uids and control groups, as below a systemd unit with `Delegate=yes`. Whoever makes it ends it.
+    static func delegated() throws -> Laboratory {
+        try self.make("delegated", ["/usr/bin/unshare", "-m", "/bin/sh"], preparation: self.lend + self.delegate)
+    }
+
     /// Why there can be none here, or nil.
     static let problem: String? = {
         guard Laboratory.isRoot else { return Laboratory.needsRoot }
@@ -56,6 +61,32 @@ enum RootlessLaboratory {
 
         """
 
+    private static let group = "apus-rootless-\(getpid())"
+
+    /// Groups of every hierarchy that this process is in, given to the user, and entered before root is given up.
+    private static let delegate = """
+
+        own() { awk -F: -v c="$1" '$2==c || (c=="" && $1=="0") {print $3; exit}' /proc/self/cgroup; }
+        take() {
+          mkdir -p "$1" && chown -R \(user):\(user) "$1" && echo $$ > "$1/cgroup.procs"
+        }
+        if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+          for c in memory pids cpu; do echo +$c > /sys/fs/cgroup/cgroup.subtree_control; done
+          take /sys/fs/cgroup/\(group)
+        else
+          for c in memory pids cpu; do take /sys/fs/cgroup/$c$(own $c)/\(group); done
+          take /sys/fs/cgroup/unified$(own "")/\(group)
+        fi
+
+        """
+
+    /// What the delegation left.
+    static func removeGroups() {
+        _ = self.status([
+            "/bin/sh", "-c", "find /sys/fs/cgroup -depth -type d -path '*\(self.group)*' -exec rmdir {} + 2>/dev/null",
+        ])
+    }
+
     /// - Parameter interpreter: of the script that stands for the nursery's program.
     private static func make(_ name: String, _ interpreter: [String], preparation: String = "") throws -> Laboratory {
         guard Laboratory.shared != nil else { throw ApusError(.sandboxUnavailable, "there is no laboratory at all") }
@@ -63,7 +94,9 @@ enum RootlessLaboratory {
         for program in ["nursery", "libapus-zygote.so", "exec-worker"] {
             let from =
                 program == "nursery" ? Laboratory.nurseryExecutable : "\(Laboratory.buildFolder)/\(program)"
-            TestFiles.copy(from, to: "\(self.folder)/bin/\(program)", mode: 0o755)
+            let copy = "\(self.folder)/bin/\(program)"
+            // The other laboratory may be running it.
+            if !TestFiles.exists(copy) { TestFiles.copy(from, to: copy, mode: 0o755) }
         }
         let profiles = "\(self.folder)/profiles"
         TestFiles.makeFolder(profiles)

@@ -83,6 +83,17 @@ static void link_or_bind(const char *root, const char *name) {
     }
 }
 
+// Read-only, which keeps nobody from writing to the device: only the node's times and mode stay as the host has them.
+static void bind_device(const char *host, const char *path) {
+    int tree = clone_tree(AT_FDCWD, host, 0);
+    if (tree < 0 ||
+        set_mount_attributes(tree, "", AT_EMPTY_PATH, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NOEXEC) != 0 ||
+        attach_tree(tree, path) != 0) {
+        die("cannot provide %s: %s", host, strerror(errno));
+    }
+    close(tree);
+}
+
 static void make_devices(const char *root) {
     static const struct {
         const char *name;
@@ -105,7 +116,7 @@ static void make_devices(const char *root) {
         // Containers may forbid making devices but lend theirs.
         unlink(path);
         write_file(root, path + strlen(root) + 1, "");
-        if (mount(host, path, NULL, MS_BIND, NULL) != 0) die("cannot provide %s: %s", host, strerror(errno));
+        bind_device(host, path);
     }
     char path[PATH_BYTES + 64];
     // Shared memory by name is counted and bounded like all scratch.

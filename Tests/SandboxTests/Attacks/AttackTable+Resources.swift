@@ -13,11 +13,11 @@ extension AttackTable {
             Attack(
                 "A1", "bombs with forks", ["fork-bomb", "200"], expect: .atMost(15), control: .same(.prints("200")),
                 bounds: few
-            ).losing(.ownUser, ["fork-bomb", "4000"], expect: .atMost(1_024), because: Self.oneUser),
+            ).losing(.ownUser, ["fork-bomb", "1500"], expect: .atMost(1_024), because: Self.oneUser),
             Attack(
                 "A2", "bombs with threads", ["thread-bomb", "200"], expect: .atMost(15), control: .same(.prints("200")),
                 bounds: few
-            ).losing(.ownUser, ["thread-bomb", "4000"], expect: .atMost(1_024), because: Self.oneUser),
+            ).losing(.ownUser, ["thread-bomb", "1500"], expect: .atMost(1_024), because: Self.oneUser),
             Attack(
                 "A3", "takes memory without end", ["memory-bomb", "268435456"], expect: .outOfMemory, bounds: small
             ).losing(
