@@ -6,7 +6,7 @@ internal import Glibc
 /// How long a sandbox takes. `hit`: a worker that waits ready is invoked, until its result. `miss`: one is cloned from the
 /// zygote first. `cold`: the interpreter is executed first. `reuse`: the same worker again. How many fresh sandboxes are made,
 /// used and ended in a second, what one that waits takes of memory, and how long a kill takes until the sandbox is verified
-/// empty. Beside it a fork of the same warm interpreter without any isolation. Needs root.
+/// empty. `node_hit`: a worker for JavaScript that has booted is invoked, for the first and only time. Beside it a fork of the same warm interpreter without any isolation. Needs root.
 enum SandboxBench {
     /// Sandboxes that are being made at once while the rate is measured.
     static let inFlight = 8
@@ -34,8 +34,11 @@ enum SandboxBench {
         var reuse = Figure("reuse_p50", unit: "us")
         var idle = Figure("idle_private", unit: "bytes")
         var fresh = Figure("create_rate", unit: "1/s")
+        // What this machine may lack, and the figure is left out without.
         var bwrap = Figure("bwrap_p50", unit: "us")
+        var node = Figure("node_hit_p50", unit: "us")
         let hasBubblewrap = SandboxBenchBubblewrap.isInstalled
+        let hasNode = access("/usr/bin/node", X_OK) == 0
         for _ in 0..<options.rounds {
             var floors: [Double] = []
             var colds: [Double] = []
@@ -68,17 +71,24 @@ enum SandboxBench {
             idle.add(try site.idlePrivate(self.inFlight))
             fresh.add(try site.freshRate(creations, inFlight: self.inFlight))
             if hasBubblewrap { bwrap.add(percentile(50, of: wrapped), floor: base) }
+            if hasNode {
+                // A worker takes long to boot, which is not what is measured.
+                let calls = try (0..<launches / 2).flatMap { _ in try site.invokeReady(.node).calls }
+                node.add(percentile(50, of: calls), floor: base)
+            }
             native.add(percentile(50, of: try (0..<launches).map { _ in try site.runNative() }), floor: base)
             rate.add(try site.createRate(creations, inFlight: self.inFlight))
         }
         var figures = [hit, hitSlow, miss, reuse, cold, hello, native, fresh, rate, idle, kill]
-        if hasBubblewrap {
-            figures.append(bwrap)
-        } else {
-            let text = Array("bwrap_p50 is left out: bwrap is not installed\n".utf8)
-            _ = write(STDERR_FILENO, text, text.count)
+        for (figure, isThere, program) in [(bwrap, hasBubblewrap, "bwrap"), (node, hasNode, "node")] {
+            if isThere { figures.append(figure) } else { Self.leaveOut(figure.name, program) }
         }
         return BenchReport("sandbox", figures)
+    }
+
+    private static func leaveOut(_ figure: String, _ program: String) {
+        let text = Array("\(figure) is left out: \(program) is not installed\n".utf8)
+        _ = write(STDERR_FILENO, text, text.count)
     }
 }
 

@@ -9,10 +9,11 @@ extension SandboxBenchSite {
 
     /// Invokes a worker that is ready, `calls` times, then kills it.
     /// - Returns: microseconds of each call, and from the kill to the sandbox verified empty.
-    func invokeReady(calls: Int = 1) throws -> (calls: [Double], kill: Double) {
+    func invokeReady(_ runtime: LaunchOrder.Runtime = .python, calls: Int = 1) throws -> (calls: [Double], kill: Double)
+    {
         let held = Held()
         let _: Void = try self.onLoop { done in
-            self.makeReady { result in
+            self.makeReady(runtime) { result in
                 held.worker = try? result.get()
                 done(result.map { _ in })
             }
@@ -102,8 +103,11 @@ extension SandboxBenchSite {
         var workers: [SandboxBenchWorker] = []
     }
 
-    private func makeReady(_ done: @escaping (Result<SandboxBenchWorker, any Error>) -> Void) {
-        self.client?.launch(LaunchOrder(runtime: .python, bundle: Self.bundle, isClone: true)) { result in
+    private func makeReady(
+        _ runtime: LaunchOrder.Runtime = .python, _ done: @escaping (Result<SandboxBenchWorker, any Error>) -> Void
+    ) {
+        let order = LaunchOrder(runtime: runtime, bundle: Self.bundle, isClone: runtime == .python)
+        self.client?.launch(order) { result in
             switch result {
             case .failure(let error): done(.failure(error))
             case .success(let launched):

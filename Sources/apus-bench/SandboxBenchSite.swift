@@ -35,6 +35,8 @@ final class SandboxBenchSite: @unchecked Sendable {
             chmod(path, 0o755)
         }
         try Self.write("def echo(event, context):\n    return event\n", to: "\(self.function)/main.py")
+        let script = "exports.echo = (event, context) => ({ x: event.data.x });\n"
+        try Self.write(script, to: "\(self.function)/main.js")
         try Self.copyProgram("/bin/true", to: "\(self.function)/true")
         let files = try InstalledFiles.locate()
         self.runtime = "\(files.runtimes)/python"
@@ -66,7 +68,7 @@ final class SandboxBenchSite: @unchecked Sendable {
         self.loop.stop()
         var status: CInt = 0
         waitpid(self.nursery.process, &status, 0)
-        for name in ["main.py", "true"] { unlink("\(self.function)/\(name)") }
+        for name in ["main.py", "main.js", "true"] { unlink("\(self.function)/\(name)") }
         for path in [self.function, "\(self.folder)/bundles", self.folder] { rmdir(path) }
     }
 

@@ -132,6 +132,7 @@ struct ProfileTests {
         let rules = try Self.rules(of: "zygote.profile")
         let steps: Set<String> = [
             "mount", "umount2", "pivot_root", "move_mount", "unshare", "clone3", "keyctl", "capset", "seccomp",
+            "io_uring_setup", "io_uring_register",
         ]
         let allowed = Set(rules.filter { $0.action == "allow" }.flatMap(\.calls))
         #expect(allowed.intersection(Self.tripWires.union(Self.refused)) == steps)

@@ -137,6 +137,16 @@ extension SandboxTests {
                 return found
             }
 
+            /// What a process has open.
+            static func descriptors(of process: pid_t) -> [String] {
+                (0..<256).compactMap { number in
+                    var buffer = [CChar](repeating: 0, count: 256)
+                    let count = readlink("/proc/\(process)/fd/\(number)", &buffer, buffer.count)
+                    return count < 0
+                        ? nil : String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                }
+            }
+
             static func namespace(_ kind: String, of process: pid_t) -> String {
                 var buffer = [CChar](repeating: 0, count: 256)
                 let count = readlink("/proc/\(process)/ns/\(kind)", &buffer, buffer.count)
@@ -185,6 +195,38 @@ extension SandboxTests {
             try bench.kill(executed)
             try bench.kill(clone.ticket)
             #expect(bench.workers().isEmpty)
+        }
+
+        @Test("A clone sees the mounts that an executed worker sees, and nothing of its zygote's")
+        func cloneSeesItsOwnMounts() throws {
+            let bench = try Bench()
+            defer { bench.close() }
+            let clone = try bench.cloned()
+            let executed = try bench.launch(isClone: false)
+            let other = try #require(bench.workers().first { $0 != clone.process })
+            let mounts = [clone.process, other].map { process in
+                Host.text("/proc/\(process)/mountinfo").split(separator: "\n").map { line in
+                    let words = line.split(separator: " ")
+                    return "\(words[4]) \(words[5])"
+                }.sorted()
+            }
+            #expect(mounts[0] == mounts[1] && !mounts[0].isEmpty)
+            try bench.kill(executed)
+            try bench.kill(clone.ticket)
+        }
+
+        @Test("What every clone writes to is registered with a ring of the zygote's, which no clone has")
+        func writtenPagesAreCopiedEarly() throws {
+            guard Host.text("/proc/sys/kernel/io_uring_disabled").hasPrefix("0") else {
+                return print("skipped: this host allows no io_uring, so that clones copy what they write to later")
+            }
+            let bench = try Bench()
+            defer { bench.close() }
+            let clone = try bench.cloned()
+            let zygote = try #require(bench.zygotes().first)
+            #expect(Host.descriptors(of: zygote).contains("anon_inode:[io_uring]"))
+            #expect(Host.descriptors(of: clone.process).allSatisfy { !$0.contains("io_uring") })
+            try bench.kill(clone.ticket)
         }
 
         @Test("The zygote has what cloning needs, and no more")

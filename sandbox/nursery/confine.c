@@ -187,10 +187,10 @@ static void set_limits(const struct confine_plan *plan) {
 }
 
 static void drop_bounding_set(const struct confine_plan *plan) {
-    for (int capability = 0; capability < 64; capability++) {
-        if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) < 0) break;
-        MUST(prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0);
-    }
+    int capability = 0;
+    while (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) capability++;
+    // Past the last that this kernel knows, and there are some that every kernel does.
+    MUST(errno == EINVAL && capability > CAP_AUDIT_READ);
     MUST(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == 0);
     unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
                          SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
@@ -329,11 +329,14 @@ static void take_steps(const struct confine_plan *plan) {
     for (int index = 0; index < CONFINE_LIVE_MAX; index++) {
         if (plan->live[index].tree >= 0) MUST(attach_tree(plan->live[index].tree, plan->live[index].path) == 0);
     }
-    // The old root goes in one piece: what is not in the template is not there any more.
+    // The old root goes in one piece: what is not in the template is not there any more. A clone's copy of its zygote's
+    // mounts holds nothing but the template.
     STEP(CONFINE_PIVOT);
-    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
-    MUST(umount2(".", MNT_DETACH) == 0);
-    MUST(chdir("/") == 0);
+    if (plan->program != NULL) {
+        MUST(syscall(SYS_pivot_root, ".", ".") == 0);
+        MUST(umount2(".", MNT_DETACH) == 0);
+        MUST(chdir("/") == 0);
+    }
     STEP(CONFINE_HOST_NAME);
     MUST(sethostname("function", 8) == 0);
     STEP(CONFINE_DESCRIPTORS);
@@ -415,10 +418,10 @@ void confine_zygote(const struct confine_plan *plan) {
     // Its clones are born where it is.
     STEP(CONFINE_NETWORK);
     if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
-    // The clones' root inside its own, before its own: a process can only take a root that is a mount below its old one.
+    // Its root is what its clones copy, before anything of theirs is in it.
     STEP(CONFINE_TEMPLATE);
     MUST(chdir(plan->template_path) == 0);
-    MUST(mount(".", &CONFINE_CLONE_ROOT[1], NULL, MS_BIND | MS_REC, NULL) == 0);
+    // Each clone's own is mounted over it; its rules of Landlock then know that one only.
     STEP(CONFINE_PROC);
     if (plan->shows_proc) MUST(mount("/proc", "proc", NULL, MS_BIND | MS_REC, NULL) == 0);
     STEP(CONFINE_PIVOT);

@@ -121,8 +121,6 @@ void confine(const struct confine_plan *plan) __attribute__((noreturn));
 // The same steps in the clone of a zygote, which returns from here as a sandboxed process instead of executing one.
 void confine_clone(const struct confine_plan *plan);
 
-// Where a zygote's root holds the one that its clones take: an empty folder of every template.
-#define CONFINE_CLONE_ROOT "/out"
 // Descriptors of a zygote: its channel to the nursery, the statuses of all slots, the filter of its clones, a pidfd of
 // the nursery.
 #define CONFINE_ZYGOTE_CHANNEL 3

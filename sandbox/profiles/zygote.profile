@@ -11,6 +11,7 @@ allow setgroups setresgid setresuid capset  # becoming the slot's user, without 
 allow sethostname  # the clone's own
 allow seccomp  # the clone's own filter
 allow landlock_create_ruleset landlock_add_rule landlock_restrict_self  # the clone's own rules
+allow io_uring_setup io_uring_register  # pages that every clone writes to, registered with a ring that is never entered (sandbox/zygote/pages.c)
 allow prctl setrlimit prlimit64  # securebits, the bounding set, the parent's death, limits
 
 # What a worker may call.

@@ -5,9 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/filter.h>
+#include <malloc.h>
+#include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -18,10 +23,13 @@
 #include "../nursery/confine.h"
 #include "../nursery/syscalls.h"
 #include "../nursery/zygote_protocol.h"
+#include "pages.h"
 
 // Below this number nothing of ours is ever opened: a worker's descriptors can be put in place without a clash.
 #define DESCRIPTORS_RESERVED 16
 #define FILTER_INSTRUCTIONS_MAX 4096
+// A size that the allocator looks for among all that is free.
+#define SORTS_FREED_MEMORY (96 << 10)
 // PR_GET_TID_ADDRESS, where the C library keeps the thread's id.
 #define GET_TID_ADDRESS 40
 
@@ -34,6 +42,13 @@ static struct {
     struct sock_filter instructions[FILTER_INSTRUCTIONS_MAX];
     struct sock_fprog filter;
     int *tid_address;
+    // What the steps reset in a clone, and every worker has.
+    struct sigaction interrupt;
+    struct sigaction broken_pipe;
+    const char *greeting;
+    size_t greeting_bytes;
+    const char *environment;
+    size_t environment_bytes;
     struct {
         struct zygote_order order;
         char environment[ZYGOTE_ENVIRONMENT_BYTES_MAX];
@@ -51,8 +66,37 @@ static int read_filter(void) {
     return 0;
 }
 
-int apus_zygote_prepare(void) {
-    int error = read_filter();
+// Of an object's segments, those that are never written to are left out of the page tables that a clone is given, but for
+// mappings that hold a page of their own: every one that a clone runs through would be a fault. So each gets one. What
+// cannot be changed costs time, and nothing else.
+static int share_page_tables(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size, (void)unused;
+    // The kernel's own object stays as it is.
+    if (object->dlpi_addr == getauxval(AT_SYSINFO_EHDR)) return 0;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0) continue;
+        uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~page;
+        size_t bytes = ((object->dlpi_addr + segment->p_vaddr + segment->p_memsz + page) & ~page) - start;
+        int protection = PROT_READ | ((segment->p_flags & PF_X) != 0 ? PROT_EXEC : 0);
+        if (mprotect((void *)start, bytes, protection | PROT_WRITE) != 0) continue;
+        volatile char *byte = (volatile char *)start;
+        *byte = *byte;
+        if (mprotect((void *)start, bytes, protection) != 0) return errno;
+    }
+    return 0;
+}
+
+int apus_zygote_prepare(const char *greeting, int greeting_bytes, const char *environment, int environment_bytes) {
+    zygote.greeting = greeting;
+    zygote.greeting_bytes = (size_t)greeting_bytes;
+    zygote.environment = environment;
+    zygote.environment_bytes = (size_t)environment_bytes;
+    if (sigaction(SIGINT, NULL, &zygote.interrupt) != 0 || sigaction(SIGPIPE, NULL, &zygote.broken_pipe) != 0)
+        return errno;
+    int error = dl_iterate_phdr(share_page_tables, NULL);
+    if (error == 0) error = read_filter();
     if (error != 0) return error;
     struct stat status;
     if (fstat(CONFINE_ZYGOTE_STATUS, &status) != 0) return errno;
@@ -137,7 +181,7 @@ static int receive(int *received, int *count) {
 static struct confine_plan make_plan(void) {
     const struct zygote_order *order = &zygote.inbox.order;
     struct confine_plan plan = {
-        .template_path = CONFINE_CLONE_ROOT,
+        .template_path = "/",
         .function = zygote.descriptors[ZYGOTE_FUNCTION],
         .layer = zygote.descriptors[ZYGOTE_LAYER],
         .out = -1,
@@ -170,6 +214,15 @@ static struct confine_plan make_plan(void) {
     return plan;
 }
 
+// What the interpreter set up when it was the zygote, and its greeting: the server answers it while the interpreter comes
+// to itself.
+static void greet(void) {
+    sigaction(SIGINT, &zygote.interrupt, NULL);
+    sigaction(SIGPIPE, &zygote.broken_pipe, NULL);
+    for (int descriptor = 3; descriptor < 6; descriptor++) fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    if (write(4, zygote.greeting, zygote.greeting_bytes) != (ssize_t)zygote.greeting_bytes) _exit(1);
+}
+
 // 0 in the clone, which is confined; its parent gets the pidfd in `process`, or -1 and errno.
 static long clone_worker(int *process) {
     struct confine_plan plan = make_plan();
@@ -188,8 +241,31 @@ static long clone_worker(int *process) {
     confine_clone(&plan);
     // The slots of others: nothing of a worker's may reach them.
     if (munmap(zygote.status, zygote.status_bytes) != 0) _exit(100);
+    greet();
     return 0;
 }
+
+int apus_zygote_rehearse(void (*before)(void), void (*after_in_parent)(void), void (*after_in_child)(void)) {
+    // What was freed while the interpreter got warm is sorted here, not by every clone that allocates something.
+    malloc_trim(0);
+    free(malloc(SORTS_FREED_MEMORY));
+    before();
+    int process = -1;
+    int result = pages_rehearse(zygote.tid_address, &process);
+    if (result == 0) {
+        if (pages_watch() != 0) _exit(1);
+        after_in_child();
+        return 0;
+    }
+    after_in_parent();
+    if (result < 0) return 1;
+    int ring = pages_copy_early(process);
+    if (ring >= 0 && move_up(ring) < 0) return 1;
+    if (ring >= 0) close(ring);
+    return 1;
+}
+
+void apus_zygote_rehearsed(void) { pages_report(); }
 
 int apus_zygote_serve(void (*before)(void), void (*after_in_parent)(void), void (*after_in_child)(void),
                       char *environment, int capacity) {
@@ -205,6 +281,8 @@ int apus_zygote_serve(void (*before)(void), void (*after_in_parent)(void), void 
         if (result == 0) {
             // Reseeds what is random, among others.
             after_in_child();
+            if (length == zygote.environment_bytes && memcmp(zygote.inbox.environment, zygote.environment, length) == 0)
+                return 0;
             memcpy(environment, zygote.inbox.environment, length);
             return (int)length;
         }

@@ -1,7 +1,13 @@
 """Finds the handler that INIT names. Every way to fail says what to change."""
+import _frozen_importlib as importing
+import _frozen_importlib_external as importing_files
 import sys
+from posix import O_CLOEXEC, O_RDONLY, listdir, open as open_file
 
 from apus import _failures
+
+# Names of modules that are loaded only because the worker was cloned from a warm interpreter (_zygote.py).
+preloaded = frozenset()
 
 
 class LoadError(Exception):
@@ -23,7 +29,9 @@ def load(configuration):
     if not colon or not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split("."))):
         raise LoadError(f"the handler '{name}' is not of the form module:function, for example main:handle for "
                         "`def handle(event, context)` in main.py")
-    module = _import(module_name, path)
+    names = _names(path)
+    _uncover(names)
+    module = _import(module_name, path, names)
     handler = module
     for part in attribute.split("."):
         if not hasattr(handler, part):
@@ -35,9 +43,54 @@ def load(configuration):
     return module, handler
 
 
-def _import(name, path):
+def _names(path):
+    """Of the function's files and folders."""
     try:
-        __import__(name)
+        return listdir(path)
+    except OSError:
+        return []
+
+
+def _uncover(names):
+    """A function's own module wins over one of the standard library's, also where that one is there already."""
+    for own in {name.partition(".")[0] for name in names} & preloaded:
+        for name in [name for name in sys.modules if name == own or name.startswith(own + ".")]:
+            del sys.modules[name]
+
+
+def _is_plain_file(name, names):
+    """Whether `import` could find nothing else: no package, no extension module, nothing of the interpreter's."""
+    if name + ".py" not in names or name in names or name in sys.stdlib_module_names or name in sys.modules:
+        return False
+    return not any(other.startswith(name + ".") and other.endswith((".so", ".pyc")) for other in names)
+
+
+def _run_file(name, path):
+    """Makes a module of a file, which is what `import` comes to after a search that costs more than all of this."""
+    file = f"{path}/{name}.py"
+    with open(open_file(file, O_RDONLY | O_CLOEXEC), "rb", buffering=0) as source:
+        text = source.read()
+    code = compile(text, file, "exec", dont_inherit=True)
+    module = type(sys)(name)
+    loader = module.__loader__ = importing_files.SourceFileLoader(name, file)
+    module.__spec__ = importing.ModuleSpec(name, loader, origin=file)
+    module.__spec__.has_location = True
+    module.__file__ = file
+    module.__package__ = ""
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+
+
+def _import(name, path, names):
+    try:
+        if _is_plain_file(name, names):
+            _run_file(name, path)
+        else:
+            __import__(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if missing == name or name.startswith(missing + "."):

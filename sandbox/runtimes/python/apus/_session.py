@@ -30,6 +30,18 @@ _PENDING = object()
 _COROUTINE, _GENERATOR, _ASYNC_GENERATOR = 0x80, 0x20, 0x200
 
 
+def greeting():
+    """The HELLO frame."""
+    name = f"python {sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}".encode()
+    return wire.frame(wire.HELLO, wire.HELLO_HEAD.pack(_VERSION, _VERSION, _HELLO_FEATURES, len(name)) + name)
+
+
+def prepare_output():
+    """What is printed goes out by line, whatever is in it."""
+    if sys.stdout is not None and not sys.stdout.line_buffering:
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+
+
 class Job:
     """One call of the handler: its argument, and the streams that wait for an answer."""
 
@@ -90,17 +102,25 @@ class Session:
     # The session.
 
     def run(self):
-        """Speaks until the end; returns the exit code."""
+        """Greets and speaks until the end; returns the exit code."""
         for descriptor in (self.fd_in, self.fd_out, self.fd_ancillary):
             try:
                 set_inheritable(descriptor, False)
             except OSError:
                 pass  # A server without ancillary data need not give that descriptor.
         try:
-            name = f"python {sys.version_info[0]}.{sys.version_info[1]}.{sys.version_info[2]}".encode()
-            hello = wire.HELLO_HEAD.pack(_VERSION, _VERSION, _HELLO_FEATURES, len(name)) + name
-            self.send(wire.frame(wire.HELLO, hello))
+            self.send(greeting())
+        except BrokenPipeError:
+            return 1
+        return self.speak()
+
+    def speak(self, rest=None):
+        """Speaks until the end, HELLO being sent; returns the exit code. `rest` is called once, when the handler is there."""
+        try:
             while self.code is None:
+                if rest is not None and self.handler is not None:
+                    rest()
+                    rest = None
                 if self.hooks_due:
                     self._run_hook(self.hooks_due.pop(0))
                 elif self.loop is not None and self.is_async:
@@ -262,11 +282,10 @@ class Session:
     # The handler.
 
     def _initialize(self, raw):
-        from apus import _loader
+        import apus._loader as _loader
         from apus._text import parse
 
-        if sys.stdout is not None:
-            sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+        prepare_output()
         try:
             configuration = self.configuration = parse(raw)
             if not isinstance(configuration, dict):

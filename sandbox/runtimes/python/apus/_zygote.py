@@ -1,18 +1,27 @@
 """A warm interpreter that becomes workers: ``/usr/bin/python3 -I -S -B /runtime/apus/_zygote.py``, started by the nursery.
 
 It imports the runtime and modules of the standard library, never code of a function, has one thread, and is cloned on the
-nursery's order. Each clone is confined (sandbox/nursery/confine.c) before it runs Python again.
+nursery's order. Each clone is confined (sandbox/nursery/confine.c) before it runs Python again. Whatever a worker needs that
+is the same for all of them is made here, before: each page that a clone writes to is copied first, which costs more than
+what it is written for.
 """
 import sys
 
 runtime = __file__.rpartition("/apus/")[0] or "/runtime"
 sys.path.insert(0, runtime)
 
+from apus import _failures, _loader, _text, _wire as wire  # noqa: E402, F401
+from apus._session import Session, greeting, prepare_output  # noqa: E402
+
+# What every worker has loaded when it looks for its handler, cloned or not.
+ordinary = set(sys.modules)
+
 import os  # noqa: E402
 import signal  # noqa: E402
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap  # noqa: E402
+from select import POLLIN, poll  # noqa: E402
 
-from apus import _failures, _loader, _replies, _text, _wire as wire  # noqa: E402, F401
-from apus._session import Session  # noqa: E402
+from apus import _replies  # noqa: E402, F401
 
 # What functions use most. They hold no descriptor, start no thread and keep no random state but `random`'s, which is made
 # anew by the interpreter's own hook after a fork.
@@ -22,57 +31,92 @@ MODULES = (
     "statistics", "string", "struct", "textwrap", "time", "traceback", "types", "typing", "urllib.parse", "zlib",
 )
 ENVIRONMENT_BYTES = 34 << 10
-# What a call touches of the pages that a clone shares with its zygote, it touches before it is ready.
+# What a call touches of the pages that a clone shares with its zygote, a clone that nobody waits for touches beforehand.
 WARM_CALLS = 2
+# How long a worker that is ready is not asked for anything before it takes the time to.
+REST_MILLISECONDS = 1
 
 
 def buffer():
     """Memory that is there when it is touched: most workers read little."""
-    from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
-
     return mmap(-1, wire.READ_BUFFER_BYTES, MAP_PRIVATE | MAP_ANONYMOUS)
 
 
+def frame(kind, stream, payload):
+    return wire.HEAD.pack(len(payload), kind, 0, wire.VERSION, stream, 1 << 60) + payload
+
+
+class Rehearsal:
+    """A conversation with ourselves, through pipes: the way of every call, and of what it makes."""
+
+    def __init__(self):
+        self.into, self.out = os.pipe(), os.pipe()
+        self.session = Session(self.into[0], self.out[1], -1, buffer())
+
+    def say(self, *frames):
+        os.write(self.into[1], b"".join(frames))
+        self.session.turn()
+        os.read(self.out[0], wire.FRAME_BYTES)
+
+    def invoke(self, stream):
+        block = b"".join(
+            (wire.BLOCK.pack(0, wire.NO_KEY, 35, 7, 0), b"\x0f\x00\x10\x00datacontenttypeapplication/json", b'{"x":1}'))
+        self.say(frame(wire.INVOKE, stream, wire.INVOKE_HEAD.pack(1, wire.DIRECT, 0, 0, -1, 1, 1) + block))
+
+    def close(self):
+        for descriptor in (*self.into, *self.out):
+            os.close(descriptor)
+
+
 def pretouch():
-    """Answers calls of a handler of our own, through pipes: the way of every call, and of what it makes."""
-    block = b"".join(
-        (wire.BLOCK.pack(0, wire.NO_KEY, 35, 7, 0), b"\x0f\x00\x10\x00datacontenttypeapplication/json", b'{"x":1}'))
-    call = wire.INVOKE_HEAD.pack(1, wire.DIRECT, 0, 0, -1, 1, 1) + block
-    into, out = os.pipe(), os.pipe()
-    session = Session(into[0], out[1], -1, buffer())
-    session.handler = _warm
+    """Answers calls of a handler of our own."""
+    rehearsal = Rehearsal()
+    rehearsal.session.handler = sample
     for stream in range(1, WARM_CALLS + 1):
-        os.write(into[1], wire.HEAD.pack(len(call), wire.INVOKE, 0, wire.VERSION, stream, 1 << 60) + call)
-        session.turn()
-        os.read(out[0], wire.FRAME_BYTES)
-    for descriptor in (*into, *out):
-        os.close(descriptor)
+        rehearsal.invoke(stream)
+    rehearsal.close()
 
 
-def _warm(event, context):
+def sample(event, context):
     data = event.data
     context.remaining, context.cancelled
     return {"x": data["x"], "list": [str(number) for number in range(50)]}
 
 
+def rehearse():
+    """The whole way of a worker, so that what it makes once is there for every clone: loading a handler too."""
+    paths = list(sys.path)
+    rehearsal = Rehearsal()
+    rehearsal.say(frame(wire.INIT, 0, b'{"handler":"_sample:sample","path":"%s/apus"}' % runtime.encode()))
+    if rehearsal.session.handler is None:
+        os._exit(1)
+    rehearsal.invoke(1)
+    rehearsal.close()
+    sys.path[:] = paths
+    sys.modules.pop("_sample")
+    pretouch()
+
+
+def rest():
+    """A worker that waits in a pool has time; one that was made for a call has none."""
+    requests = poll()
+    requests.register(3, POLLIN)
+    if not requests.poll(REST_MILLISECONDS):
+        pretouch()
+
+
 def become(environment):
     """What the interpreter would have found at its start, in a worker of its own."""
     wanted = dict(assignment.split(b"=", 1) for assignment in environment.split(b"\0")[:-1])
-    # Only what differs from the zygote's own: each page that is written to is copied.
-    if wanted != os.environb._data:
-        for name in [name for name in os.environb if name not in wanted]:
-            del os.environb[name]
-        for name, value in wanted.items():
+    for name in [name for name in os.environb if name not in wanted]:
+        del os.environb[name]
+    for name, value in wanted.items():
+        if os.environb.get(name) != value:
             os.environb[name] = value
-        if b"TZ" in wanted:
-            import time
+    if b"TZ" in wanted:
+        import time
 
-            time.tzset()
-    # The steps reset every signal.
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [runtime + "/apus/__main__.py"]
-    pretouch()
+        time.tzset()
 
 
 def main():
@@ -82,26 +126,39 @@ def main():
     for name in MODULES:
         __import__(name)
     library = ctypes.PyDLL(runtime + "/libapus-zygote.so")
-    error = library.apus_zygote_prepare()
+    # Its clones' too: their steps reset every signal, and put back these.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    prepare_output()
+    hello = greeting()
+    own = b"".join(name + b"=" + value + b"\0" for name, value in os.environb.items())
+    error = library.apus_zygote_prepare(hello, len(hello), own, len(own))
     if error:
         os._exit(error)
     hooks = [ctypes.cast(hook, ctypes.c_void_p) for hook in (
         ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Parent, ctypes.pythonapi.PyOS_AfterFork_Child)]
-    environment = ctypes.create_string_buffer(ENVIRONMENT_BYTES)
+    environment = bytearray(ENVIRONMENT_BYTES)
+    memory = (ctypes.c_char * ENVIRONMENT_BYTES).from_buffer(environment)
     sys.path.remove(runtime)
     sys.path.append(runtime)
-    # Here too, so that what it makes once is there for every clone.
-    pretouch()
+    sys.argv = [runtime + "/apus/__main__.py"]
+    rehearse()
+    _loader.preloaded = frozenset(name.partition(".")[0] for name in set(sys.modules) - ordinary)
+    session = Session(3, 4, 5, buffer())
     if len(sys._current_frames()) != 1:
         os._exit(1)
     # What is there now is garbage never: looking at it would only write to pages that are shared.
     gc.collect()
     gc.freeze()
-    length = library.apus_zygote_serve(*hooks, environment, ENVIRONMENT_BYTES)
+    if library.apus_zygote_rehearse(*hooks) == 0:
+        rehearse()
+        library.apus_zygote_rehearsed()
+    length = library.apus_zygote_serve(*hooks, memory, ENVIRONMENT_BYTES)
     if length < 0:
         os._exit(0)
-    become(ctypes.string_at(environment, length))
-    code = Session(3, 4, 5, buffer()).run()
+    if length:
+        become(bytes(memoryview(environment)[:length]))
+    code = session.speak(rest)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

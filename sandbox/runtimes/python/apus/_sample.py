@@ -1,0 +1,5 @@
+"""A function that a zygote loads and calls once, before it makes workers (_zygote.py)."""
+
+
+def sample(event, context):
+    return event
