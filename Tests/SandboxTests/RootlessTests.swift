@@ -71,6 +71,26 @@ extension SandboxTests {
             RootlessLaboratory.removeGroups()
         }
 
+        @Test("Where the host lets nobody mount a /proc, sandboxes have none, say so, and work all the same")
+        func withoutProc() async throws {
+            let laboratory = try RootlessLaboratory.covered()
+            let report = laboratory.nursery.report
+            #expect(!report.hasProc && !report.missing.contains(.procSubset))
+            #expect(report.warnings.contains { $0.hasPrefix("no /proc in sandboxes") })
+            let native = try await laboratory.run(laboratory.order(["list", "/proc/self"]))
+            #expect(native.firstLine.hasSuffix("ENOENT"), "\(native)")
+            let snippet = "import threading, tempfile, json; tempfile.TemporaryFile(); print(json.dumps([1]))"
+            let python = try await laboratory.run(laboratory.order(python: snippet))
+            #expect(python.output == "[1]\n" && python.exit.code == 0, "\(python)")
+            let worker = try await laboratory.launch(LaunchOrder(runtime: .exec, bundle: Laboratory.bundle))
+            let answer = try ExecSession(worker).call("echo done", "")
+            #expect(answer.text == "done\n", "\(answer)")
+            await laboratory.kill(worker)
+            _ = await laboratory.exit(of: worker)
+            Laboratory.close(worker)
+            await laboratory.end()
+        }
+
         @Test("With lent uids every slot has its own on the host, and none is the server's")
         func uids() async throws {
             for lab in [RootlessLaboratory.single, RootlessLaboratory.lent] {

@@ -99,8 +99,9 @@ final class TestServer {
         let arguments =
             ["serve", "--upgrade", "--data", self.data, "--port-file", portFile] + self.listen(port: self.port)
             + self.extra
+        let words = self.asUser(["\(self.tree)/bin/apus"] + arguments)
         let new = try ChildProcess(
-            "\(self.tree)/bin/apus", arguments, environment: self.environment, in: self.folder)
+            words[0], Array(words.dropFirst()), environment: self.environment, in: self.folder)
         let isServing = try waitUntil(seconds: 30) {
             guard new.isRunning else { throw ApusError(.notReady, "the successor ended: \(new.errors)") }
             return (try? readFile(portFile))?.contains(0x0A) ?? false
