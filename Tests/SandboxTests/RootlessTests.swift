@@ -1,5 +1,6 @@
 import ApusCore
 import ApusSandbox
+import ApusTestSupport
 import Glibc
 import Testing
 
@@ -97,6 +98,8 @@ extension SandboxTests {
                 guard let laboratory = try? lab.get() else { continue }
                 let report = laboratory.nursery.report
                 let worker = try await laboratory.launch(laboratory.order(["echo"]))
+                // It becomes the slot's user on its way.
+                _ = waitUntil(seconds: 10) { !HostState.now(report).processes.isEmpty }
                 let path = HostState.now(report).processes.first.map { "/proc/\($0)/status" } ?? ""
                 let line = (TestFiles.read(path) ?? "").split(separator: "\n").first { $0.hasPrefix("Uid:") }
                 let uid = line?.split(separator: "\t").dropFirst().first.flatMap { uid_t($0) }
