@@ -307,7 +307,8 @@ static void take_steps(const struct confine_plan *plan) {
     // After joining: the namespace's root is where the process is now, so that it sees itself at "/".
     STEP(CONFINE_CGROUP_NAMESPACE);
     MUST(unshare(CLONE_NEWCGROUP) == 0);
-    // While SYS_ADMIN is there. Only the fetch process leaves the empty namespace that the nursery lives in.
+    // While SYS_ADMIN is there. Only the fetch process leaves the empty namespace that the nursery lives in; without
+    // root the nursery lives in the host's, and only the fetch process stays there.
     STEP(CONFINE_NETWORK);
     if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
     // All mounts before pivot, relative to the template; Landlock forbids mounting, so it comes much later.
@@ -316,7 +317,7 @@ static void take_steps(const struct confine_plan *plan) {
     STEP(CONFINE_PROC);
     if (!plan->has_no_proc)
         MUST(mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-               plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
+                   plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
     STEP(CONFINE_SCRATCH);
     mount_scratch(plan);
     STEP(CONFINE_FUNCTION);

@@ -105,8 +105,8 @@ struct confine_plan {
     int has_network;
     int has_proc_subset;
     int has_keyring;
-    // Without root: the host lets nobody mount /proc; page zero cannot be mapped, so that the profiles allow the program's
-    // path to lie anywhere; and with one uid for all, groups cannot be left.
+    // Without root: the host lets nobody mount /proc; page zero cannot be mapped, so that the profiles allow the path of
+    // the program to lie anywhere; and with one uid for all, groups cannot be left.
     int has_no_proc;
     int has_no_page_zero;
     int keeps_groups;

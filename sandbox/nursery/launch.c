@@ -39,8 +39,9 @@ static bool make_pipe(struct pipes *pipes, int index, bool to_worker, bool is_la
     pipes->server[index] = to_worker ? ends[1] : ends[0];
     pipes->worker[index] = to_worker ? ends[0] : ends[1];
     if (fcntl(pipes->server[index], F_SETFL, O_NONBLOCK) != 0) return false;
-    // A smaller pipe works too; the kernel refuses when the host's pages for pipes are used up.
-    if (is_large) fcntl(ends[0], F_SETPIPE_SZ, FRAME_PIPE_BYTES);
+    // A smaller pipe works too; the kernel refuses when the host's pages for pipes are used up. An ordinary user's are
+    // few: a handful of large pipes would leave all others with two pages.
+    if (is_large && !nursery.is_rootless) fcntl(ends[0], F_SETPIPE_SZ, FRAME_PIPE_BYTES);
     return true;
 }
 
@@ -233,7 +234,7 @@ static void close_folders(struct confine_plan *plan) {
     close_all(trees, 3 + CONFINE_LIVE_MAX);
 }
 
-// The network namespace to join: the fetch process needs the host's, every other the empty one; -1 for where it is born.
+// The network namespace to join: the fetch process needs the host's, all others the empty one; -1 for where it is born.
 static int network_of(uint32_t runtime) {
     if (nursery.is_rootless) return runtime == RUNTIME_FETCH ? -1 : nursery.empty_network;
     return runtime == RUNTIME_FETCH ? nursery.host_network : -1;

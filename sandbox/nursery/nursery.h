@@ -34,7 +34,7 @@
 // The filter of clones stands behind those of the runtimes.
 #define FILTER_CLONE TEMPLATE_COUNT
 #define FILTER_COUNT (TEMPLATE_COUNT + 1)
-// Workers that share one uid share its bound of processes. It holds several for each of the most slots there are by default.
+// Workers that share one uid share its bound of processes. It holds several for each slot there is by default.
 #define SHARED_PROCESSES_MAX 1024u
 // Node's threads have stacks that count as data and are hardly touched.
 #define NODE_DATA_BYTES (512ull << 20)

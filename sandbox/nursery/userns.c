@@ -1,5 +1,6 @@
 // Without root: a user namespace in which the nursery has over itself what root has over the host, and over a range of
-// uids where the host lends one (newuidmap, /etc/subuid). All of it runs at the start, while nothing of anybody else's does.
+// uids where the host lends one (newuidmap, /etc/subuid). All of it runs at the start, while nothing of anybody else's
+// does.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -54,8 +55,6 @@ static void die_of(const char *what) {
     exit(1);
 }
 
-// MARK: the block, locked among the servers of this user
-
 // A folder of this user's that nobody else can look into: what is mounted there, and the locks, are trusted.
 static bool take_folder(const char *path) {
     struct stat about;
@@ -95,8 +94,6 @@ static uint32_t take_block(void) {
     }
     die("this user runs %u servers already", UID_BLOCKS_MAX);
 }
-
-// MARK: uids
 
 // This user's range in /etc/subuid or /etc/subgid, narrowed to one block; false when there is none that long.
 static bool find_range(const char *path, uint32_t block, struct range *range) {
@@ -160,7 +157,8 @@ static void map_one(uid_t user, gid_t group) {
 }
 
 static const char *why_no_range(bool has_range) {
-    if (access(NEW_UID_MAP, X_OK) != 0 || access(NEW_GID_MAP, X_OK) != 0) return "newuidmap is missing: apt install uidmap";
+    if (access(NEW_UID_MAP, X_OK) != 0 || access(NEW_GID_MAP, X_OK) != 0)
+        return "newuidmap is missing: apt install uidmap";
     if (!has_range) return "no range of 2047 ids is left for this user in /etc/subuid and /etc/subgid";
     return NULL;
 }
@@ -206,8 +204,6 @@ void take_user_namespace(void) {
     snprintf(nursery.group_name, sizeof nursery.group_name, "apus-%u-%u", nursery.host_user, block);
 }
 
-// MARK: network and mounts
-
 // The nursery stays in the host's network, which only root may enter again: the fetch process needs it. The empty
 // namespace of everything else is made by a child, and held by its descriptor.
 void make_empty_network(void) {
@@ -250,8 +246,8 @@ int take_data_along(void) {
     return data;
 }
 
-// /proc of a sandbox, tried as a sandbox would: in a namespace of processes of its own, whose first process mounts it. A
-// container may have covered parts of its own /proc; the kernel then allows no other.
+// /proc of a sandbox, tried as a sandbox would: in a namespace of processes of its own, whose first process mounts it.
+// A container may have covered parts of its own /proc; the kernel then allows no other.
 bool can_mount_proc(const char *options) {
     pid_t child = fork();
     if (child == 0) {

@@ -31,6 +31,16 @@ struct IsolationChecks {
         HostCheck(name: name, state: isEnforced ? .ok : .limited, detail: detail.isEmpty ? "enforced" : detail)
     }
 
+    /// An empty folder; nil where none can be made.
+    private static func scratch() -> String? {
+        for place in ["/var/tmp", "/tmp"] {
+            var template = Array("\(place)/apus-doctor-XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { continue }
+            return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+        return nil
+    }
+
     /// Starts a nursery in an empty folder, takes its report, and lets it end.
     private func probe() -> [HostCheck] {
         let isRootless = self.context.arguments.has("--rootless") || geteuid() != 0
@@ -38,15 +48,13 @@ struct IsolationChecks {
             let detail = "what a server without root would enforce, only an ordinary user sees: run this as one"
             return [HostCheck(name: "isolation", state: .limited, detail: detail)]
         }
-        var template = Array("/var/tmp/apus-doctor-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
+        guard let folder = Self.scratch() else {
             return [
                 HostCheck(
                     name: "isolation", state: .missing, detail: "no scratch folder: \(String(cString: strerror(errno)))"
                 )
             ]
         }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { rmdir(folder) }
         do throws(ApusError) {
             let files = try InstalledFiles.locate()
