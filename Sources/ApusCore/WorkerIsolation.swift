@@ -16,18 +16,28 @@ public struct WorkerIsolation: Sendable, Hashable {
         }
     }
 
+    /// Whose rights the sandbox was made with.
+    public enum Mode: String, Sendable, CaseIterable {
+        case root
+        /// An ordinary user's, in a user namespace: `apus serve --rootless`.
+        case rootless
+    }
+
     public var level: Level
+    public var mode = Mode.root
     /// Layers by the names that `apus doctor` uses; empty when all hold.
     public var missingLayers: [String]
 
-    public init(_ level: Level = .standard, missingLayers: [String] = []) {
+    public init(_ level: Level = .standard, mode: Mode = .root, missingLayers: [String] = []) {
         self.level = level
+        self.mode = mode
         self.missingLayers = missingLayers
     }
 
-    /// `standard`, or `standard; missing="cpu-limit swap-limit"`.
+    /// `standard`, or `standard; mode=rootless; missing="cpu-limit swap-limit"`.
     public var headerValue: String {
-        if self.missingLayers.isEmpty { return self.level.name }
-        return "\(self.level.name); missing=\"\(self.missingLayers.joined(separator: " "))\""
+        let name = self.mode == .root ? self.level.name : "\(self.level.name); mode=\(self.mode.rawValue)"
+        if self.missingLayers.isEmpty { return name }
+        return "\(name); missing=\"\(self.missingLayers.joined(separator: " "))\""
     }
 }

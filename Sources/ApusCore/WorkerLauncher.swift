@@ -110,12 +110,13 @@ public struct LaunchedWorker: Sendable {
     public var stderr: CInt
     /// Isolation layers that this host could not give, by name; empty when all hold.
     public var missingLayers: [String]
+    public var mode: WorkerIsolation.Mode
     /// What it is denied; nil where nobody counts.
     public var denials: DenialSource?
 
     public init(
         ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,
-        missingLayers: [String] = [], denials: DenialSource? = nil
+        missingLayers: [String] = [], mode: WorkerIsolation.Mode = .root, denials: DenialSource? = nil
     ) {
         self.ticket = ticket
         self.toWorker = toWorker
@@ -125,6 +126,7 @@ public struct LaunchedWorker: Sendable {
         self.stderr = stderr
         self.missingLayers = missingLayers
         self.denials = denials
+        self.mode = mode
     }
 }
 

@@ -83,6 +83,7 @@ final class WorkerChannel {
         self.ticket = launched.ticket
         self.isolation.missingLayers = launched.missingLayers
         self.denialSource = launched.denials
+        self.isolation.mode = launched.mode
         self.descriptors = launched
         self.machine.launched()
         // SAFETY: the watches are closed in `close`, before the channel goes.

@@ -4,7 +4,8 @@ internal import Glibc
 
 /// The nursery as the server sees it after starting it: one channel per shard, and what the host can enforce.
 ///
-/// Start it as root and before any thread exists, then drop privileges with ``Privileges/drop(to:)``, then give each
+/// Start it as root and before any thread exists, then drop privileges with ``Privileges/drop(to:)`` (without root,
+/// ``Privileges/forgo()``), then give each
 /// shard's loop a ``NurseryClient``. When every channel is closed the nursery ends all sandboxes and itself.
 public struct Nursery: Sendable {
     public struct Configuration: Sendable {
@@ -19,6 +20,8 @@ public struct Nursery: Sendable {
         public var shards: Int
         /// Sandboxes that may exist at once.
         public var slots: Int
+        /// Sandboxes in a user namespace of whoever runs the server.
+        public var isRootless: Bool
         /// The first uid tried for the server's own block; blocks in use are skipped.
         public var uidBase: UInt32
         /// Goes before the paths of devices: a folder with `dev`, `proc` and `sys` in place of the host's, for tests.
@@ -26,8 +29,7 @@ public struct Nursery: Sendable {
 
         public init(
             executable: String, dataDirectory: String, runtimes: String, profiles: String, shards: Int = 1,
-            slots: Int = 256,
-            uidBase: UInt32 = 2_000_000_000
+            slots: Int = 256, uidBase: UInt32 = 2_000_000_000, isRootless: Bool = false
         ) {
             self.executable = executable
             self.dataDirectory = dataDirectory
@@ -36,6 +38,7 @@ public struct Nursery: Sendable {
             self.shards = shards
             self.slots = slots
             self.uidBase = uidBase
+            self.isRootless = isRootless
         }
     }
 
@@ -49,12 +52,7 @@ public struct Nursery: Sendable {
     /// - Throws: `needs_root` when not root; `sandbox_unavailable` when it cannot start, its own words being on
     ///   standard error.
     public static func start(_ configuration: Configuration) throws(ApusError) -> Nursery {
-        guard geteuid() == 0 else {
-            throw ApusError(
-                .needsRoot,
-                "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started"
-            )
-        }
+        guard configuration.isRootless || geteuid() == 0 else { throw Privileges.needsRoot }
         guard (1...Limits.Sandbox.shards).contains(configuration.shards) else {
             throw ApusError(.invalidArgument, "the number of shards must be from 1 to \(Limits.Sandbox.shards)")
         }
@@ -89,6 +87,7 @@ public struct Nursery: Sendable {
             configuration.executable, "--channels", "\(configuration.shards)", "--slots", "\(configuration.slots)",
             "--uid-base",
             "\(configuration.uidBase)", "--runtimes", configuration.runtimes, "--profiles", configuration.profiles,
+            "--rootless", configuration.isRootless ? "1" : "0",
         ]
             + (configuration.deviceRoot.isEmpty ? [] : ["--gpu-root", configuration.deviceRoot])
         let process = withStrings(arguments) {

@@ -190,6 +190,7 @@ public final class NurseryClient: WorkerLauncher {
                     ticket: LaunchTicket(rawValue: event.ticket), toWorker: descriptors[0], fromWorker: descriptors[1],
                     descriptors: descriptors[2], stdout: descriptors[3], stderr: descriptors[4],
                     missingLayers: IsolationLayer.list(event.missing).filter(\.concernsFunctions).map(\.description),
+                    mode: event.is_rootless == 0 ? .root : .rootless,
                     denials: self.report.audit?.source(slot: event.slot, ticket: event.ticket)
                 )
             )

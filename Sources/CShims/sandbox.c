@@ -192,6 +192,11 @@ int apus_verify_dropped(uid_t user, gid_t group) {
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : -EPERM;
 }
 
+int apus_forgo_privileges(void) {
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 || drop_capabilities() != 0) return -errno;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : -errno;
+}
+
 int apus_reap(pid_t process, int *status) {
     pid_t result = waitpid(process, status, WNOHANG);
     return result < 0 ? -errno : result == process ? 1 : 0;

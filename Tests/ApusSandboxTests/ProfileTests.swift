@@ -224,6 +224,17 @@ struct ProfileTests {
         #expect(rules.first?.isConditional == true)
     }
 
+    @Test("Where page zero cannot be mapped, the one rule that changes still names the descriptor of the program")
+    func executesOwnProgram() throws {
+        for name in ["own-program.list", "own-program-rootless.list"] {
+            let rules = try Self.rules(of: name)
+            #expect(rules.count == 1 && rules.first?.calls == ["execveat"] && rules.first?.action == "allow")
+            let conditions = rules.first?.conditions ?? []
+            #expect(conditions.contains(Condition(argument: 0, mask: nil, comparison: "==", value: 1_000)))
+            #expect(conditions.contains { $0.argument == 1 } == (name == "own-program.list"))
+        }
+    }
+
     @Test("A command may start programs, but only the nursery executes a descriptor")
     func execStartsPrograms() throws {
         let rules = try Self.rules(of: "exec.profile").filter { $0.action == "allow" }

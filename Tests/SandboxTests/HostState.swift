@@ -1,3 +1,4 @@
+import ApusCore
 import ApusSandbox
 import Glibc
 
@@ -19,6 +20,8 @@ struct HostState: Equatable {
         let block = report.uidBase..<report.uidBase + 2_048
         let processes = TestFiles.list("/proc").filter { name in
             guard Int(name) != nil, let status = TestFiles.read("/proc/\(name)/status") else { return false }
+            // Without root the nursery and its zygote have the uid of their sandboxes, and no namespace of processes.
+            guard report.mode == .root || Self.isNested(status) else { return false }
             guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Uid:") }) else { return false }
             return line.split(separator: "\t").dropFirst().first.flatMap { UInt32($0) }.map {
                 block.contains($0) && $0 != self.auditor(of: report)
@@ -30,6 +33,11 @@ struct HostState: Equatable {
             processes: processes, mounts: mounts,
             busyGroups: self.groups(report).filter { !(TestFiles.read("\($0)/cgroup.procs") ?? "").isEmpty },
             marks: self.marks(), kernel: self.kernel.map { TestFiles.read($0) ?? "" })
+    }
+
+    private static func isNested(_ status: String) -> Bool {
+        let line = status.split(separator: "\n").first { $0.hasPrefix("NSpid:") }
+        return (line?.split(separator: "\t").count ?? 0) > 2
     }
 
     private static let kernel = [

@@ -30,6 +30,8 @@ final class Laboratory: Sendable {
     static let shared = try? Laboratory()
 
     let nursery: Nursery
+    /// Where `bundles/` and `layers/` of this one are.
+    let data: String
     let loop = EventLoop()
     private let state = Mutex(State())
     // SAFETY: made on the loop in `init` before anybody else has `self`, then used on the loop only.
@@ -51,15 +53,20 @@ final class Laboratory: Sendable {
     /// Another nursery than the build's own: the sanitized one.
     static let nurseryExecutable = getenv("APUS_TEST_NURSERY").map { String(cString: $0) } ?? "\(buildFolder)/nursery"
 
-    private init() throws {
+    private convenience init() throws {
         Laboratory.makeFolders()
         var configuration = Nursery.Configuration(
             executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
             runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
             slots: 16)
         configuration.deviceRoot = DeviceRoot.make(in: Laboratory.folder)
-        self.nursery = try Nursery.start(configuration)
+        try self.init(configuration)
         chown(Laboratory.dataDirectory, self.nursery.report.serverUser, self.nursery.report.serverGroup)
+    }
+
+    init(_ configuration: Nursery.Configuration) throws {
+        self.nursery = try Nursery.start(configuration)
+        self.data = configuration.dataDirectory
         let made = Mutex(false)
         let report = self.nursery.report
         let channel = self.nursery.channels[0]
@@ -72,7 +79,7 @@ final class Laboratory: Sendable {
         atexit { TestFiles.remove(Laboratory.folder) }
     }
 
-    private static func makeFolders() {
+    static func makeFolders() {
         TestFiles.makeFolder(self.folder)
         for name in [
             "data", "data/bundles", "data/bundles/\(self.bundle)", "host", "runtimes", "runtimes/python",
@@ -155,6 +162,17 @@ final class Laboratory: Sendable {
             }
             if let exit { continuation.resume(returning: exit) }
         }
+    }
+
+    /// Ends the nursery and waits until it is gone.
+    func end() async {
+        let _: Bool = await self.withClient { client, done in
+            client.close()
+            self.client = nil
+            done(true)
+        }
+        var status: CInt = 0
+        _ = apus_wait_for(self.nursery.process, &status)
     }
 
     // MARK: attempts

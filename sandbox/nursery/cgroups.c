@@ -159,8 +159,7 @@ static bool enable_unified(int own, const char *controller) {
 }
 
 void find_cgroups(void) {
-    char name[32];
-    snprintf(name, sizeof name, "apus-%u", nursery.uid_base);
+    const char *name = nursery.group_name;
     int unified = open_hierarchy("");
     nursery.unified_root = unified < 0 ? -1 : make_directory(unified, name);
     if (nursery.unified_root >= 0) nursery.cgroup_versions |= 2;
@@ -360,16 +359,15 @@ void remove_cgroups(void) {
             if (nursery.slots[slot].has_cgroups) unlinkat(roots[index], name, AT_REMOVEDIR);
         }
     }
-    snprintf(name, sizeof name, "apus-%u", nursery.uid_base);
     for (int index = 0; index < CONTROLLER_COUNT; index++) {
         if (nursery.cgroup_root[index] < 0) continue;
         int own = open_hierarchy(controller_names[index]);
         if (own < 0) continue;
-        unlinkat(own, name, AT_REMOVEDIR);
+        unlinkat(own, nursery.group_name, AT_REMOVEDIR);
         close(own);
     }
     int unified = open_hierarchy("");
     if (unified < 0) return;
-    unlinkat(unified, name, AT_REMOVEDIR);
+    unlinkat(unified, nursery.group_name, AT_REMOVEDIR);
     close(unified);
 }

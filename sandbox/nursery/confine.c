@@ -144,6 +144,7 @@ static void open_program(const struct confine_plan *plan) {
     // more.
     if (program != CONFINE_PROGRAM_DESCRIPTOR)
         MUST(dup3(program, CONFINE_PROGRAM_DESCRIPTOR, O_CLOEXEC) == CONFINE_PROGRAM_DESCRIPTOR);
+    if (plan->has_no_page_zero) return;
     void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     MUST(page != MAP_FAILED);
 }
@@ -198,6 +199,7 @@ static void set_limits(const struct confine_plan *plan) {
     lower(plan, RLIMIT_SIGPENDING, 1024);
     lower(plan, RLIMIT_NICE, 0);
     lower(plan, RLIMIT_RTPRIO, 0);
+    if (plan->data_bytes > 0) lower(plan, RLIMIT_DATA, plan->data_bytes);
     // No RLIMIT_AS: runtimes reserve far more address space than they use; the memory cgroup counts what they touch.
     // From here on no descriptor at or above the program's can be made, and none of them can be made to hold it again.
     lower(plan, RLIMIT_NOFILE, plan->open_files);
@@ -215,7 +217,8 @@ static void drop_bounding_set(const struct confine_plan *plan) {
 }
 
 static void become_user(const struct confine_plan *plan) {
-    MUST(setgroups(0, NULL) == 0);
+    // With one uid for all the kernel refuses it to everybody: the groups of whoever started the server stay.
+    if (!plan->keeps_groups) MUST(setgroups(0, NULL) == 0);
     MUST(setresgid(plan->group, plan->group, plan->group) == 0);
     MUST(setresuid(plan->user, plan->user, plan->user) == 0);
     uid_t real, effective, saved;
@@ -351,7 +354,8 @@ static void take_steps(const struct confine_plan *plan) {
     // After joining: the namespace's root is where the process is now, so that it sees itself at "/".
     STEP(CONFINE_CGROUP_NAMESPACE);
     MUST(unshare(CLONE_NEWCGROUP) == 0);
-    // While SYS_ADMIN is there. Only the fetch process leaves the empty namespace that the nursery lives in.
+    // While SYS_ADMIN is there. Only the fetch process leaves the empty namespace that the nursery lives in; without
+    // root the nursery lives in the host's, and only the fetch process stays there.
     STEP(CONFINE_NETWORK);
     if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
     // All mounts before pivot, relative to the template; Landlock forbids mounting, so it comes much later.
@@ -360,7 +364,7 @@ static void take_steps(const struct confine_plan *plan) {
     STEP(CONFINE_PROC);
     if (plan->covers != NULL) {
         mount_whole_proc(plan);
-    } else {
+    } else if (!plan->has_no_proc) {
         MUST(mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
                    plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
     }
@@ -446,8 +450,8 @@ static void take_steps(const struct confine_plan *plan) {
 
 static void execute(const struct confine_plan *plan) __attribute__((noreturn));
 static void execute(const struct confine_plan *plan) {
-    syscall(SYS_execveat, CONFINE_PROGRAM_DESCRIPTOR, (char *)CONFINE_EMPTY_PATH, plan->arguments, plan->environment,
-            AT_EMPTY_PATH);
+    const char *path = plan->has_no_page_zero ? "" : (const char *)CONFINE_EMPTY_PATH;
+    syscall(SYS_execveat, CONFINE_PROGRAM_DESCRIPTOR, path, plan->arguments, plan->environment, AT_EMPTY_PATH);
     fail(plan, errno);
 }
 
@@ -472,9 +476,15 @@ void confine_zygote(const struct confine_plan *plan) {
     // Its clones inherit it; while the host's /proc is there.
     STEP(CONFINE_CGROUP);
     prefer_for_out_of_memory(plan);
+    // Its clones are born where it is.
+    STEP(CONFINE_NETWORK);
+    if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
     // Its root is what its clones copy, before anything of theirs is in it.
     STEP(CONFINE_TEMPLATE);
     MUST(chdir(plan->template_path) == 0);
+    // Each clone's own is mounted over it; its rules of Landlock then know that one only.
+    STEP(CONFINE_PROC);
+    if (plan->shows_proc) MUST(mount("/proc", "proc", NULL, MS_BIND | MS_REC, NULL) == 0);
     STEP(CONFINE_PIVOT);
     MUST(syscall(SYS_pivot_root, ".", ".") == 0);
     MUST(umount2(".", MNT_DETACH) == 0);

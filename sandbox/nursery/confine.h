@@ -106,6 +106,8 @@ struct confine_plan {
     uint64_t locked_bytes;
     uint32_t open_files;
     uint32_t processes;
+    // What each process may write to, where no control group counts memory; 0 for no bound.
+    uint64_t data_bytes;
     mode_t mask;
     // Absolute, in the new root; or beneath /function when in_function is set. NULL for a clone of a zygote, which has
     // its program already.
@@ -129,6 +131,13 @@ struct confine_plan {
     // processes alone.
     const struct confine_cover *covers;
     int cover_count;
+    // Without root: the host lets nobody mount /proc; page zero cannot be mapped, so that the profiles allow the path of
+    // the program to lie anywhere; and with one uid for all, groups cannot be left.
+    int has_no_proc;
+    int has_no_page_zero;
+    int keeps_groups;
+    // A zygote's: its own root shows the host's /proc, without which the kernel lets its clones mount none.
+    int shows_proc;
     struct confine_status *status;
 };
 

@@ -62,7 +62,10 @@ void take_uid_block(uint32_t first_base) {
         int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (lock < 0) die("cannot open %s: %s", path, strerror(errno));
         if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
-            nursery.uid_base = base;
+            nursery.uid_base = nursery.host_base = base;
+            nursery.has_own_users = true;
+            nursery.keeper = base + UID_KEEPER;
+            snprintf(nursery.group_name, sizeof nursery.group_name, "apus-%u", base);
             snprintf(nursery.base, sizeof nursery.base, RUN_FOLDER "/%u", base);
             if (mkdir(nursery.base, 0700) != 0 && errno != EEXIST)
                 die("cannot make %s: %s", nursery.base, strerror(errno));
@@ -70,6 +73,7 @@ void take_uid_block(uint32_t first_base) {
             struct passwd *account = getpwnam("apus");
             nursery.server_uid = account != NULL ? account->pw_uid : base;
             nursery.server_gid = account != NULL ? account->pw_gid : base;
+            nursery.host_user = nursery.server_uid;
             return;
         }
         close(lock);
@@ -158,21 +162,33 @@ void probe_host(void) {
     miss(NURSERY_LAYER_SWAP, !bounds_swap() && has_swap());
     nursery.has_keyring = works_in_child(try_keyring);
     miss(NURSERY_LAYER_KEYRING, !nursery.has_keyring);
-    nursery.has_proc_subset = works_in_child(try_proc_subset);
-    miss(NURSERY_LAYER_PROC_SUBSET, !nursery.has_proc_subset);
+    if (nursery.is_rootless) {
+        nursery.has_proc_subset = can_mount_proc("subset=pid,hidepid=2");
+        nursery.has_proc = nursery.has_proc_subset || can_mount_proc("hidepid=2");
+    } else {
+        nursery.has_proc_subset = works_in_child(try_proc_subset);
+        nursery.has_proc = true;
+    }
+    // Without any /proc there is nothing to see.
+    miss(NURSERY_LAYER_PROC_SUBSET, nursery.has_proc && !nursery.has_proc_subset);
+    miss(NURSERY_LAYER_OWN_USER, !nursery.has_own_users);
     // Execution is held to one program by the page at zero, which only a privileged process may map.
-    miss(NURSERY_LAYER_EXEC_ONCE, number_in("/proc/sys/vm/mmap_min_addr") < 4096);
     nursery.auditor.is_supported = works_in_child(try_listener);
     miss(NURSERY_LAYER_AUDIT, !nursery.auditor.is_supported);
+    nursery.has_page_zero = works_in_child(try_page_zero);
+    miss(NURSERY_LAYER_EXEC_ONCE, !nursery.has_page_zero || number_in("/proc/sys/vm/mmap_min_addr") < 4096);
     miss(NURSERY_LAYER_FETCH_BOUND, true);
-    if (!works_in_child(try_page_zero))
+    if (!nursery.has_page_zero && !nursery.is_rootless)
         die("cannot map the page at zero, which the capability SYS_RAWIO allows: run as root with all capabilities");
 }
 
 void report(struct nursery_event *event) {
-    event->server_uid = nursery.server_uid;
+    event->server_uid = nursery.host_user;
     event->server_gid = nursery.server_gid;
-    event->uid_base = nursery.uid_base;
+    event->uid_base = nursery.host_base;
+    event->is_rootless = nursery.is_rootless;
+    event->has_proc = nursery.has_proc;
+    copy_text(event->message, sizeof event->message, nursery.shortfall);
     event->slots = nursery.slot_count;
     event->landlock_abi = (uint32_t)nursery.landlock_abi;
     event->cgroup_versions = nursery.cgroup_versions;

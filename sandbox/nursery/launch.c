@@ -41,8 +41,9 @@ static bool make_pipe(struct pipes *pipes, int index, bool to_worker, bool is_la
     pipes->server[index] = to_worker ? ends[1] : ends[0];
     pipes->worker[index] = to_worker ? ends[0] : ends[1];
     if (fcntl(pipes->server[index], F_SETFL, O_NONBLOCK) != 0) return false;
-    // A smaller pipe works too; the kernel refuses when the host's pages for pipes are used up.
-    if (is_large) fcntl(ends[0], F_SETPIPE_SZ, FRAME_PIPE_BYTES);
+    // A smaller pipe works too; the kernel refuses when the host's pages for pipes are used up. An ordinary user's are
+    // few: a handful of large pipes would leave all others with two pages.
+    if (is_large && !nursery.is_rootless) fcntl(ends[0], F_SETPIPE_SZ, FRAME_PIPE_BYTES);
     return true;
 }
 
@@ -237,6 +238,18 @@ static void close_folders(struct confine_plan *plan) {
     close_all(trees, 3 + CONFINE_LIVE_MAX);
 }
 
+// The network namespace to join: the fetch process needs the host's, all others the empty one; -1 for where it is born.
+static int network_of(uint32_t runtime) {
+    if (nursery.is_rootless) return runtime == RUNTIME_FETCH ? -1 : nursery.empty_network;
+    return runtime == RUNTIME_FETCH ? nursery.host_network : -1;
+}
+
+// Where no control group counts memory, each process at least counts what it writes to.
+static uint64_t data_bound(const struct nursery_request *request) {
+    if (nursery.versions[CONTROLLER_MEMORY] != CGROUP_ABSENT) return 0;
+    return request->memory_bytes + (request->runtime == RUNTIME_NODE ? NODE_DATA_BYTES : 0);
+}
+
 static struct confine_plan make_plan(struct slot *slot, const struct nursery_request *request, int secrets) {
     bool installs = is_install(request->runtime);
     struct confine_plan plan = {
@@ -244,19 +257,21 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .function = -1,
         .layer = -1,
         .out = -1,
-        .network = request->runtime == RUNTIME_FETCH ? nursery.host_network : -1,
+        .network = network_of(request->runtime),
         .parent = nursery.self,
         .audit = nursery.auditor.channel,
         .handover = {.ticket = request->ticket, .slot = (uint32_t)slot->index},
         .secrets = secrets,
-        .user = nursery.uid_base + 1 + (uid_t)slot->index,
-        .group = nursery.uid_base + 1 + (gid_t)slot->index,
+        .user = nursery.has_own_users ? nursery.uid_base + 1 + (uid_t)slot->index : nursery.server_uid,
+        .group = nursery.has_own_users ? nursery.uid_base + 1 + (gid_t)slot->index : nursery.server_gid,
         .scratch_bytes = request->scratch_bytes,
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->open_files,
         .locked_bytes = LOCKED_BYTES,
         // One above the cgroup's bound, where there is one: what refuses first is what counts its refusals.
-        .processes = request->processes + (nursery.versions[CONTROLLER_PIDS] != CGROUP_ABSENT),
+        .processes = nursery.has_own_users ? request->processes + (nursery.versions[CONTROLLER_PIDS] != CGROUP_ABSENT)
+                                           : SHARED_PROCESSES_MAX,
+        .data_bytes = data_bound(request),
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->runtime],
@@ -266,6 +281,9 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .may_execute_written = installs,
         .has_network = request->runtime == RUNTIME_FETCH,
         .has_proc_subset = nursery.has_proc_subset,
+        .has_no_proc = !nursery.has_proc,
+        .has_no_page_zero = !nursery.has_page_zero,
+        .keeps_groups = !nursery.has_own_users,
         .has_keyring = nursery.has_keyring,
         .status = slot->status,
     };
@@ -385,6 +403,7 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     struct nursery_event event = {
         .magic = NURSERY_MAGIC, .kind = NURSERY_LAUNCHED, .ticket = request->ticket, .missing = missing_now(),
         .slot = (uint32_t)slot->index};
+    event.is_rootless = nursery.is_rootless;
     answer(channel, &event, pipes.server, NURSERY_DESCRIPTORS);
 }
 

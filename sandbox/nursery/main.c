@@ -1,7 +1,8 @@
-// nursery --channels N --runtimes DIR --profiles DIR [--slots N] [--uid-base N] [--gpu-root DIR]
+// nursery --channels N --runtimes DIR --profiles DIR [--slots N] [--uid-base N] [--rootless 1] [--gpu-root DIR]
 //
-// Inherits N SEQPACKET sockets as descriptors 3 and up, then the data directory. Started by the server as root, before
-// the server has any thread; what it says goes to standard error only when it cannot start.
+// Inherits N SEQPACKET sockets as descriptors 3 and up, then the data directory. Started by the server as root, or with
+// --rootless as whoever it runs as, before the server has any thread; what it says goes to standard error only when it
+// cannot start.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +61,8 @@ static uint32_t read_options(int count, char **values) {
             nursery.slot_count = (uint32_t)option_number(name, value, 1, SLOTS_MAX);
         } else if (strcmp(name, "--uid-base") == 0) {
             base = (uint32_t)option_number(name, value, 65536, 4000000000ul);
+        } else if (strcmp(name, "--rootless") == 0) {
+            nursery.is_rootless = option_number(name, value, 0, 1) == 1;
         } else if (strcmp(name, "--runtimes") == 0) {
             copy_text(nursery.runtimes, sizeof nursery.runtimes, value);
         } else if (strcmp(name, "--profiles") == 0) {
@@ -127,7 +130,8 @@ static void make_slots(void) {
     }
 }
 
-static void separate_from_host(void) {
+// Returns the data directory as a mount that is attached nowhere.
+static int separate_as_root(void) {
     nursery.host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (nursery.host_network < 0) die("no network namespace: %s", strerror(errno));
     // The nursery itself lives in the empty network namespace, and every sandbox is born in it. Its loopback stays
@@ -138,6 +142,11 @@ static void separate_from_host(void) {
     // directory would be unmounted from the host with it.
     if (make_private(data) != 0) die("cannot take the data directory apart from the host's: %s", strerror(errno));
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) die("cannot make namespaces: %s; run as root", strerror(errno));
+    return data;
+}
+
+static void separate_from_host(void) {
+    int data = nursery.is_rootless ? take_data_along() : separate_as_root();
     make_templates();
     char path[PATH_BYTES + 8];
     snprintf(path, sizeof path, "%s/data", nursery.base);
@@ -151,10 +160,12 @@ static void separate_from_host(void) {
 
 static void start(int count, char **values) {
     uint32_t base = read_options(count, values);
-    if (geteuid() != 0) die("must be started as root");
+    if (geteuid() != 0 && !nursery.is_rootless) die("must be started as root");
     arrange_descriptors();
-    // Its memory holds the environment of what it launches.
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    nursery.empty_network = -1;
+    // Its memory holds the environment of what it launches. Without root it is within reach of no sandbox all the same,
+    // and needs the files in /proc of its own children, which an undumpable process does not own.
+    if (!nursery.is_rootless) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
     // Ignored by whoever started us, it would reap every sandbox before its end is looked at.
     signal(SIGCHLD, SIG_DFL);
@@ -165,7 +176,12 @@ static void start(int count, char **values) {
     setsid();
     umask(077);
     if (chdir("/") != 0) die("cannot enter /: %s", strerror(errno));
-    take_uid_block(base);
+    if (nursery.is_rootless) {
+        take_user_namespace();
+        make_empty_network();
+    } else {
+        take_uid_block(base);
+    }
     find_cgroups();
     probe_host();
     separate_from_host();
@@ -178,6 +194,7 @@ static void start(int count, char **values) {
     load_profile(RUNTIME_NODE, "node.profile");
     load_profile(RUNTIME_GPU, "gpu.profile");
     load_profile(RUNTIME_ZYGOTE, "zygote.profile");
+    load_clone_profile();
     load_hostile_profile();
     load_auditor_profile();
     make_slots();

@@ -39,6 +39,13 @@
 #define COVERS_MAX 96
 // Minor numbers of parts of devices are below this.
 #define GPU_CAPABILITIES_END 4096
+// The filter of clones stands behind those of the runtimes.
+#define FILTER_CLONE TEMPLATE_COUNT
+#define FILTER_COUNT (TEMPLATE_COUNT + 1)
+// Workers that share one uid share its bound of processes. It holds several for each slot there is by default.
+#define SHARED_PROCESSES_MAX 1024u
+// Node's threads have stacks that count as data and are hardly touched.
+#define NODE_DATA_BYTES (512ull << 20)
 #define NODE_ARGUMENTS 8
 // The one in use and the one that is to replace it.
 #define ZYGOTES_MAX 2
@@ -174,6 +181,8 @@ struct nursery {
     int null;
     int self;
     int host_network;
+    // Without root: the one of all sandboxes but fetches. As root the nursery lives in it, and this is -1.
+    int empty_network;
     int channel_count;
     struct channel channels[CHANNELS_MAX];
     uint32_t slot_count;
@@ -189,9 +198,19 @@ struct nursery {
     bool has_zygote;
     bool is_ending;
     int clone_filter;
+    // Without root these are uids of the nursery's user namespace, and the two below it what they are outside.
     uint32_t uid_base;
     uid_t server_uid;
     gid_t server_gid;
+    uid_t keeper;
+    bool is_rootless;
+    // Each slot has a uid of its own.
+    bool has_own_users;
+    uint32_t host_user;
+    uint32_t host_base;
+    // Why there are no uids of their own.
+    char shortfall[128];
+    char group_name[48];
     uint64_t missing;
     int landlock_abi;
     uint32_t cgroup_versions;
@@ -202,6 +221,9 @@ struct nursery {
     bool has_memsw;
     bool has_keyring;
     bool has_proc_subset;
+    // Sandboxes have no /proc where the host lets nobody mount one.
+    bool has_proc;
+    bool has_page_zero;
     char base[PATH_BYTES];
     char runtimes[PATH_BYTES];
     char profiles[PATH_BYTES];
@@ -214,8 +236,8 @@ struct nursery {
     int cover_count;
     char template_path[TEMPLATE_COUNT][PATH_BYTES];
     bool has_template[TEMPLATE_COUNT];
-    struct sock_filter instructions[TEMPLATE_COUNT][FILTER_INSTRUCTIONS_MAX];
-    struct sock_fprog filter[TEMPLATE_COUNT];
+    struct sock_filter instructions[FILTER_COUNT][FILTER_INSTRUCTIONS_MAX];
+    struct sock_fprog filter[FILTER_COUNT];
     // What functions that are not trusted at all are denied besides: a filter of its own, under that of the runtime.
     struct sock_filter hostile_instructions[HOSTILE_INSTRUCTIONS_MAX];
     struct sock_fprog hostile_filter;
@@ -231,6 +253,12 @@ void die(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void take_uid_block(uint32_t first_base);
 void probe_host(void);
 void report(struct nursery_event *event);
+
+// userns.c: what root has, made of a user namespace. In this order.
+void take_user_namespace(void);
+void make_empty_network(void);
+int take_data_along(void);
+bool can_mount_proc(const char *options);
 
 // cgroups.c
 void find_cgroups(void);
@@ -266,6 +294,7 @@ static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETC
 
 // profile.c
 void load_profile(unsigned runtime, const char *name);
+void load_clone_profile(void);
 void load_hostile_profile(void);
 void load_auditor_profile(void);
 

@@ -14,6 +14,12 @@
 #define INCLUDES_DEEP_MAX 4
 #define WORDS_MAX 64
 
+// What allows the one execution of a sandbox's own program; and what does where page zero, which makes it the only one,
+// cannot be mapped.
+#define OWN_PROGRAM "own-program.list"
+#define OWN_PROGRAM_ROOTLESS "own-program-rootless.list"
+static bool execs_from_anywhere;
+
 struct place {
     const char *file;
     int line;
@@ -150,7 +156,8 @@ static void read_line(scmp_filter_ctx context, const struct place *place, char *
     if (comment == NULL && strcmp(words[0], "include") != 0)
         die("%s:%d: a rule needs its reason behind '#'", place->file, place->line);
     if (strcmp(words[0], "include") == 0 && count == 2) {
-        read_rules(context, words[1], depth + 1);
+        bool is_replaced = execs_from_anywhere && strcmp(words[1], OWN_PROGRAM) == 0;
+        read_rules(context, is_replaced ? OWN_PROGRAM_ROOTLESS : words[1], depth + 1);
     } else if (strcmp(words[0], "allow") == 0) {
         add_rule(context, place, (struct action){.value = SCMP_ACT_ALLOW}, words + 1, count - 1);
     } else if (strcmp(words[0], "kill") == 0) {
@@ -213,6 +220,7 @@ static void compile(const char *name, uint32_t standard, struct sock_filter *ins
 // clone the clone's own filter decides, whose listener the auditor has.
 void load_profile(unsigned runtime, const char *name) {
     bool is_zygote = runtime == RUNTIME_ZYGOTE && nursery.auditor.is_supported;
+    execs_from_anywhere = !nursery.has_page_zero;
     compile(name, is_zygote ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[runtime],
             FILTER_INSTRUCTIONS_MAX, &nursery.filter[runtime]);
 }
@@ -220,6 +228,13 @@ void load_profile(unsigned runtime, const char *name) {
 void load_auditor_profile(void) {
     compile("auditor.profile", SCMP_ACT_KILL_PROCESS, nursery.auditor.instructions, AUDITOR_INSTRUCTIONS_MAX,
             &nursery.auditor.filter);
+}
+
+// A clone executes nothing: the path that the rule asks for cannot be mapped in it, root or not.
+void load_clone_profile(void) {
+    execs_from_anywhere = false;
+    compile("python.profile", SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[FILTER_CLONE], FILTER_INSTRUCTIONS_MAX,
+            &nursery.filter[FILTER_CLONE]);
 }
 
 // It only takes away: the stricter of two filters decides, so that what it does not name is the runtime's to say.

@@ -92,6 +92,17 @@ static void link_or_bind(const char *root, const char *name) {
     }
 }
 
+// Read-only, which keeps nobody from writing to the device: only the node's times and mode stay as the host has them.
+static void bind_device(const char *host, const char *path) {
+    int tree = clone_tree(AT_FDCWD, host, 0);
+    if (tree < 0 ||
+        set_mount_attributes(tree, "", AT_EMPTY_PATH, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NOEXEC) != 0 ||
+        attach_tree(tree, path) != 0) {
+        die("cannot provide %s: %s", host, strerror(errno));
+    }
+    close(tree);
+}
+
 static void make_devices(const char *root) {
     static const struct {
         const char *name;
@@ -114,7 +125,7 @@ static void make_devices(const char *root) {
         // Containers may forbid making devices but lend theirs.
         unlink(path);
         write_file(root, path + strlen(root) + 1, "");
-        if (mount(host, path, NULL, MS_BIND, NULL) != 0) die("cannot provide %s: %s", host, strerror(errno));
+        bind_device(host, path);
     }
     char path[PATH_BYTES + 64];
     // Shared memory by name is counted and bounded like all scratch.
@@ -282,7 +293,9 @@ static void make_template(enum runtime runtime, const char *name) {
 
 void make_templates(void) {
     umask(022);
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+    // Some containers allow only the second; then what the host mounts later may appear here too.
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 &&
+        mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         die("cannot take the mounts apart from the host's: %s", strerror(errno));
     make_template(RUNTIME_PYTHON, "python");
     make_template(RUNTIME_NATIVE, "native");

@@ -35,6 +35,9 @@ struct zygote_order {
     int32_t landlock_abi;
     uint32_t has_proc_subset;
     uint32_t has_keyring;
+    uint32_t has_no_proc;
+    uint32_t keeps_groups;
+    uint64_t data_bytes;
     // Bits of zygote_descriptor.
     uint32_t descriptors;
     uint32_t environment_bytes;

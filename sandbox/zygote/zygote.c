@@ -203,6 +203,9 @@ static struct confine_plan make_plan(void) {
         .landlock_abi = order->landlock_abi,
         .has_proc_subset = (int)order->has_proc_subset,
         .has_keyring = (int)order->has_keyring,
+        .has_no_proc = (int)order->has_no_proc,
+        .keeps_groups = (int)order->keeps_groups,
+        .data_bytes = order->data_bytes,
         .status = &zygote.status[order->slot],
     };
     for (int index = 0; index < CONFINE_LIVE_MAX; index++) plan.live[index].tree = -1;

@@ -57,6 +57,7 @@ extension AttemptTiming {
             ("starting", .number(self.starting.microseconds)), ("running", .number(self.running.microseconds)),
             ("committing", self.committing.map { .number($0.microseconds) } ?? .null),
             ("isolation", .string(self.isolation.level.name)),
+            ("isolationMode", .string(self.isolation.mode.rawValue)),
             ("missingLayers", .array(self.isolation.missingLayers.map { .string($0) })),
         ]
         if !self.denials.isEmpty { members.append(("denied", .array(self.denials.map(Self.json)))) }

@@ -113,7 +113,8 @@ enum nursery_layer {
     NURSERY_LAYER_PROC_SUBSET = 10,
     NURSERY_LAYER_FETCH_BOUND = 11,
     NURSERY_LAYER_AUDIT = 12,
-    NURSERY_LAYER_COUNT = 13,
+    NURSERY_LAYER_OWN_USER = 13,
+    NURSERY_LAYER_COUNT = 14,
 };
 
 // EXITED is followed by `denials` of nursery_denial.
@@ -136,6 +137,10 @@ struct nursery_event {
     uint32_t landlock_abi;
     // REPORT: how cgroups are used: bit 0 a v1 hierarchy, bit 1 v2.
     uint32_t cgroup_versions;
+    // REPORT: 1 for a nursery without root, which has a user namespace; whether sandboxes have a /proc. Then `message`
+    // says why slots have no uids of their own, where they have none.
+    uint32_t is_rootless;
+    uint32_t has_proc;
     // Bits of nursery_layer that this host cannot give.
     uint64_t missing;
     // REPORT: the devices of this host that a worker may be given.

@@ -40,6 +40,9 @@ long apus_raise_descriptor_limit(void);
 // Becomes that user for good: no groups, no capabilities, none to gain. 0 or -errno; `step` names what failed.
 int apus_drop_privileges(uid_t user, gid_t group, const char **step);
 
+// For whoever is not root: no capability and none to gain. 0 or -errno.
+int apus_forgo_privileges(void);
+
 // 0 when the process holds no capability, has no_new_privs and is that user; else -EPERM.
 int apus_verify_dropped(uid_t user, gid_t group);
 

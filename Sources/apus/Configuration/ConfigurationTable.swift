@@ -44,6 +44,13 @@ enum ConfigurationTable {
             (options.server.address, options.server.port) = try ListenAddress.parse(value.text)
         },
         ConfigurationField(
+            "rootless", .boolean,
+            "Serve as an ordinary user, with sandboxes in a user namespace and less isolation: see docs/operating/rootless.md. "
+                + "The data directory then is ~/.local/state/apus unless said otherwise.",
+            default: "false",
+            option: .flag("--rootless", "serve as an ordinary user, with less isolation (docs/operating/rootless.md)")
+        ) { $0.isRootless = $1.isOn },
+        ConfigurationField(
             "shards", .integer(1...Int64(Limits.shards)),
             "Event loops, each with its own engine. One suits two cores; more pay from about four.", default: "1",
             option: .value("--shards", "N", "event loops, each with an engine of its own")

@@ -37,6 +37,8 @@ struct ServeOptions {
     /// Where systemd put the service's credentials.
     var credentials: String?
     var sandboxes = 256
+    /// Sandboxes in a user namespace of whoever starts the server.
+    var isRootless = false
     var portFile: String?
     /// Take over from the server that runs.
     var isUpgrade = false
@@ -49,6 +51,7 @@ struct ServeOptions {
     init(_ arguments: ParsedArguments, _ environment: [String: String]) throws {
         try Configuration(arguments, environment).apply(to: &self)
         try self.checkTogether()
+        try self.placeData(environment)
         self.server.buildEnvironment = Self.buildEnvironment(environment)
         self.server.version = Version.text
         self.credentials = environment["CREDENTIALS_DIRECTORY"]
@@ -58,6 +61,12 @@ struct ServeOptions {
         if self.isInBackground, !self.isUpgrade {
             throw UsageError("--background goes with --upgrade only; a supervisor starts the first server")
         }
+    }
+
+    /// Root's data directory is not an ordinary user's.
+    mutating func placeData(_ environment: [String: String]) throws(ApusError) {
+        guard self.isRootless, self.server.dataDirectory == RootlessFolder.root else { return }
+        self.server.dataDirectory = try RootlessFolder.standard(environment)
     }
 
     /// What several fields say together.

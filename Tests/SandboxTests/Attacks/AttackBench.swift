@@ -12,10 +12,12 @@ struct AttackBench {
     /// What sandboxes of many attempts have; those that need other bounds say so.
     static let bounds = SandboxBounds(memoryBytes: 256 << 20, processes: 64, scratchBytes: 8 << 20, openFiles: 64)
 
-    func check(_ all: [Attack], on profile: AttackProfile, bounds: SandboxBounds = Self.bounds) async throws {
+    func check(_ every: [Attack], on profile: AttackProfile, bounds: SandboxBounds = Self.bounds) async throws {
+        let missing = Set(self.laboratory.nursery.report.missing)
+        let all = every.map { $0.where(missing) }
         // What tries everything there is comes last: it would fill the audit's kinds.
         let attacks = all.filter { !$0.isSweep } + all.filter(\.isSweep)
-        let list = Self.write(attacks.map(\.program), as: "attacks-\(profile.rawValue)")
+        let list = Self.write(attacks.map(\.program), as: "attacks-\(profile.rawValue)", in: self.laboratory.data)
         // What an earlier run of the tests left is let go of first.
         let report = self.laboratory.nursery.report
         try #require(waitUntil(seconds: 10) { HostState.now(report).processes.isEmpty }, "nobody else uses these uids")
@@ -63,7 +65,7 @@ struct AttackBench {
             case .none(let reason): #expect(!reason.isEmpty)
             }
         }
-        _ = self.write(controls.map(\.1), as: "controls")
+        _ = self.write(controls.map(\.1), as: "controls", in: Laboratory.dataDirectory)
         let folder = "\(Laboratory.folder)/host"
         let run = Laboratory.control([
             "unconfined", "\(Laboratory.dataDirectory)/bundles/\(Laboratory.bundle)/controls", folder,
@@ -78,9 +80,9 @@ struct AttackBench {
     }
 
     /// - Returns: where the sandbox sees it.
-    private static func write(_ programs: [[String]], as name: String) -> String {
+    private static func write(_ programs: [[String]], as name: String, in data: String) -> String {
         let text = programs.map { $0.joined(separator: "\t") + "\n" }.joined()
-        TestFiles.write(text, to: "\(Laboratory.dataDirectory)/bundles/\(Laboratory.bundle)/\(name)")
+        TestFiles.write(text, to: "\(data)/bundles/\(Laboratory.bundle)/\(name)")
         return "/function/\(name)"
     }
 }

@@ -107,7 +107,7 @@ enum AttackProfile: String, CaseIterable, Sendable, CustomTestStringConvertible 
             arguments: Laboratory.pipArguments(step) + ["/function/hostile"],
             environment: ["ATTACK=batch", "ATTACK_LIST=\(list)"], bounds: bounds)
         var run = try await self.run(order, in: laboratory)
-        run.output = TestFiles.read("\(Laboratory.dataDirectory)/layers/\(layer).partial/attacks") ?? ""
+        run.output = TestFiles.read("\(laboratory.data)/layers/\(layer).partial/attacks") ?? ""
         try await laboratory.discard(layer)
         return run
     }

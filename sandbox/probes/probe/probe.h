@@ -49,6 +49,7 @@ int open_process(int count, char **values);
 
 int execute(int count, char **values);
 int execute_again(int count, char **values);
+int execute_at(int count, char **values);
 int execute_memory(int count, char **values);
 int map_page_zero(int count, char **values);
 int high_descriptor(int count, char **values);
