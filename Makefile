@@ -4,10 +4,11 @@ PREFIX ?= /usr/local
 # The flag that Package.swift may not give to what authors depend on.
 RELEASE := swift build -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
 
-.PHONY: help demo test bench fuzz install release clean packages reference soak
+.PHONY: help demo test test-kafka bench fuzz install release clean packages reference soak
 help:
 	@echo "make demo             build, start a server, run examples/semantic-search, end (KEEP=1: keep serving)"
 	@echo "make test             the whole test suite (SUITES='units sandbox' for some of it)"
+	@echo "make test-kafka       the tests on a real Kafka: KAFKA_BOOTSTRAP=host:port, or ../shared/kafka"
 	@echo "make bench            all benchmarks, each beside its floor"
 	@echo "make soak             simulator, kill tests, random frames and system calls with many more seeds, the HTTP interface too"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
@@ -27,6 +28,10 @@ demo: release
 test: packages
 	@scripts/packages test || echo "apus: some peers of tests cannot be installed; these tests say so and skip"
 	@scripts/test $(SUITES)
+
+test-kafka: packages
+	@scripts/packages test || echo "apus: some peers of tests cannot be installed; these tests say so and skip"
+	@scripts/test build kafka
 
 bench: release
 	@scripts/bench

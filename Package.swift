@@ -64,6 +64,7 @@ let package = Package(
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-gnutls-dev"),
         system("CGnuTLS", pkgConfig: "gnutls", apt: "libgnutls28-dev"),
         system("CYAML", pkgConfig: "yaml-0.1", apt: "libyaml-dev"),
+        system("CRDKafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
         .target(
             name: "CSimdJSON",
             path: "Sources/System/CSimdJSON",
@@ -80,6 +81,8 @@ let package = Package(
         .target(name: "CShims", cSettings: cSettings),
         // Apart from the others, so that what speaks no HTTP of these libraries is not linked with them.
         .target(name: "CHTTPShims", dependencies: ["CHTTPD", "CCurl"], cSettings: cSettings),
+        // librdkafka's, apart for the same reason.
+        .target(name: "CKafkaShims", dependencies: ["CRDKafka"], cSettings: cSettings),
 
         .target(name: "ApusCore", swiftSettings: leanSettings),
         .target(name: "ApusFunction", dependencies: ["ApusCore"], swiftSettings: leanSettings),
@@ -90,7 +93,7 @@ let package = Package(
         library("ApusTelemetry", ["ApusCore"]),
         hotLibrary("ApusLoop", ["ApusCore", "CUV", "CShims"]),
         hotLibrary("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CHTTPShims", "CShims"]),
-        library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"]),
+        library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
         library("ApusEgress", ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"]),
         hotLibrary("ApusHost", ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
@@ -131,7 +134,7 @@ let package = Package(
         ),
         .target(
             name: "BenchFloors",
-            dependencies: ["CLMDB"],
+            dependencies: ["CLMDB", "CRDKafka"],
             path: "Sources/BenchFloors",
             cSettings: cSettings
         ),
@@ -160,7 +163,7 @@ let package = Package(
         tests("ApusTelemetryTests", ["ApusTelemetry"]),
         tests("ApusLoopTests", ["ApusLoop"]),
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
-        tests("ApusLogTests", ["ApusLog", "CLMDB"]),
+        tests("ApusLogTests", ["ApusLog", "CLMDB", "CRDKafka"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests("ApusEgressTests", ["ApusEgress", "ApusCore", "ApusCrypto", "ApusLoop", "ApusHTTP"]),
         tests(

@@ -46,6 +46,9 @@ public protocol EventLog: AnyObject, Sendable {
     /// Lends the records at the places asked for, for dispatch: one read transaction for all.
     /// - Parameter body: gets the index of the request and the record, nil when retention or compaction took it.
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
+    /// Whether reading on from there needs no wait for a disk or a cluster, and so may be done on a loop. A hint: what is in memory
+    /// now may be gone a moment later.
+    func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool
     /// Calls `growth` from the log's thread, once per commit and partition that grew, with its new end. Until `unfollow`.
     func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void)
         -> FollowToken
@@ -67,6 +70,8 @@ public protocol EventLog: AnyObject, Sendable {
 
 extension EventLog {
     public func appended() -> [TopicAppended] { [] }
+    /// True for logs whose youngest records always are.
+    public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
 }
 
 /// What was appended to one topic.

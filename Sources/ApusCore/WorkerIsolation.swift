@@ -4,27 +4,40 @@ public struct WorkerIsolation: Sendable, Hashable {
         case standard = 0
         /// For code that is not trusted at all: it does not run where a layer is missing.
         case hostile = 1
+        /// With a device: its driver's part of the kernel is within reach, and no other tenant should share the device.
+        case gpu = 2
 
         public var name: String {
             switch self {
             case .standard: "standard"
             case .hostile: "hostile"
+            case .gpu: "gpu"
             }
         }
     }
 
+    /// Whose rights the sandbox was made with.
+    public enum Mode: String, Sendable, CaseIterable {
+        case root
+        /// An ordinary user's, in a user namespace: `apus serve --rootless`.
+        case rootless
+    }
+
     public var level: Level
+    public var mode = Mode.root
     /// Layers by the names that `apus doctor` uses; empty when all hold.
     public var missingLayers: [String]
 
-    public init(_ level: Level = .standard, missingLayers: [String] = []) {
+    public init(_ level: Level = .standard, mode: Mode = .root, missingLayers: [String] = []) {
         self.level = level
+        self.mode = mode
         self.missingLayers = missingLayers
     }
 
-    /// `standard`, or `standard; missing="cpu-limit swap-limit"`.
+    /// `standard`, or `standard; mode=rootless; missing="cpu-limit swap-limit"`.
     public var headerValue: String {
-        if self.missingLayers.isEmpty { return self.level.name }
-        return "\(self.level.name); missing=\"\(self.missingLayers.joined(separator: " "))\""
+        let name = self.mode == .root ? self.level.name : "\(self.level.name); mode=\(self.mode.rawValue)"
+        if self.missingLayers.isEmpty { return name }
+        return "\(name); missing=\"\(self.missingLayers.joined(separator: " "))\""
     }
 }

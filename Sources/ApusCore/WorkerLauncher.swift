@@ -48,6 +48,14 @@ public struct LaunchOrder: Sendable, Equatable {
     /// For `python`: the worker may be the clone of a warm interpreter. It starts faster, and shares with others where its memory
     /// lies and the seed of its hashes.
     public var isClone: Bool
+    /// Devices of NVIDIA's that the worker is given, by the number of their node; for `python` and `native`.
+    public var gpus: [UInt32] = []
+    /// Parts of these devices (MIG), by the minor number of their node below `/dev/nvidia-caps`.
+    public var gpuCapabilities: [UInt32] = []
+    /// What outcomes say: a device within reach is more than what was asked for.
+    public var effectiveIsolation: WorkerIsolation.Level {
+        self.isolation == .standard && !self.gpus.isEmpty ? .gpu : self.isolation
+    }
     /// A sealed memory file that becomes the process's descriptor 6; -1 for none. Whoever is given the order closes it.
     public var secrets: CInt = -1
     /// It gets a network of its own, where one socket listens: see ``LaunchedWorker/listener``.
@@ -108,10 +116,13 @@ public struct LaunchedWorker: Sendable {
     public var missingLayers: [String]
     /// The socket that listens in the worker's own network, for an order with `hasProxy`; -1 for others.
     public var listener: CInt = -1
+    public var mode: WorkerIsolation.Mode
+    /// What it is denied; nil where nobody counts.
+    public var denials: DenialSource?
 
     public init(
         ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,
-        missingLayers: [String] = []
+        missingLayers: [String] = [], mode: WorkerIsolation.Mode = .root, denials: DenialSource? = nil
     ) {
         self.ticket = ticket
         self.toWorker = toWorker
@@ -120,6 +131,8 @@ public struct LaunchedWorker: Sendable {
         self.stdout = stdout
         self.stderr = stderr
         self.missingLayers = missingLayers
+        self.denials = denials
+        self.mode = mode
     }
 }
 
@@ -132,6 +145,12 @@ public struct WorkerExit: Sendable, Equatable {
     public var isOutOfMemory: Bool
     /// For an exit before the program ran: the step of the sandbox that failed.
     public var failedStage: String?
+    /// All that it was denied in its life.
+    public var denials = DenialReport()
+    /// How often the bound of processes refused it another.
+    public var processesRefused: UInt32 = 0
+    /// Nobody counted what it was denied.
+    public var isUnaudited = false
 
     public init(code: Int32?, signal: Int32?, isOutOfMemory: Bool = false, failedStage: String? = nil) {
         self.code = code

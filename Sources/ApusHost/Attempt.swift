@@ -67,6 +67,8 @@ final class AttemptExtras {
     var trace: AttemptTrace?
     /// Its worker sent what the attempt printed on standard error, line by line: the detail of its failure says no more.
     var hasLoggedErrors = false
+    /// What its worker was denied while it ran alone.
+    var denials: [Denial] = []
 
     struct OpenEmit {
         /// Nil when it was refused.

@@ -73,6 +73,9 @@ struct AttemptTable {
     /// The only attempt, when there is exactly one.
     var only: Attempt? { self.count == 1 ? self.slots.first { $0.stream != 0 } : nil }
 
+    /// Where it is, until the table changes.
+    var onlyPlace: Int? { self.count == 1 ? self.slots.firstIndex { $0.stream != 0 } : nil }
+
     private mutating func grow() {
         let attempts = self.slots.filter { $0.stream != 0 }
         self.slots = Array(repeating: .none, count: self.slots.count * 2)

@@ -24,6 +24,8 @@ public struct AttemptTiming: Sendable, Equatable {
     public var committing: TimeSpan?
     /// Behind what it ran.
     public var isolation = WorkerIsolation()
+    /// What it was denied there.
+    public var denials: [Denial] = []
 
     public init(
         queued: TimeSpan = .zero, startTier: StartTier = .ready, starting: TimeSpan = .zero, running: TimeSpan = .zero,

@@ -48,6 +48,11 @@ final class FunctionActivity {
     func started(in span: TimeSpan) { self.counts.starting.record(span) }
 
     func deadLettered() { self.counts.deadLettered += 1 }
+
+    func denied(_ report: DenialReport) {
+        for denial in report.denials { self.counts.denied(denial.call, denial.count) }
+        if report.others > 0 { self.counts.denied(ActivityCounts.otherCalls, report.others) }
+    }
 }
 
 /// Totals of one function since the start of the server.
@@ -63,8 +68,17 @@ public struct ActivityCounts: Sendable {
     /// What workers took from their order to being ready.
     public var starting = LatencyHistogram()
     public var running = LatencyHistogram()
+    /// What its workers were denied, by call.
+    public private(set) var denials: [String: UInt64] = [:]
 
     public init() {}
+
+    public static let otherCalls = "others"
+
+    public mutating func denied(_ call: String, _ count: some BinaryInteger) {
+        let hasRoom = self.denials.count < Limits.Host.denialsPerFunction || self.denials[call] != nil
+        self.denials[hasRoom ? call : Self.otherCalls, default: 0] &+= UInt64(count)
+    }
 
     public mutating func add(_ other: ActivityCounts) {
         self.succeeded += other.succeeded
@@ -72,6 +86,7 @@ public struct ActivityCounts: Sendable {
         self.deadLettered += other.deadLettered
         self.poolHits += other.poolHits
         self.poolMisses += other.poolMisses
+        for (call, count) in other.denials { self.denied(call, count) }
         self.queued.add(other.queued)
         self.starting.add(other.starting)
         self.running.add(other.running)

@@ -32,6 +32,12 @@ extension Limits {
         public static let captureBytesPerSecond = 32 << 20
         /// Lines of a failure's detail that the function's log gets: the end of a stack trace says where it happened.
         public static let failureLines = 30
+        /// Lines about what a worker was denied, of one look; more kinds are counted in one line more.
+        public static let denialLines = 8
+        /// Kinds of denied calls that the head of an answer names.
+        public static let denialsInHeader = 8
+        /// Kinds of denied calls that are counted apart for one function; more are counted as `others`.
+        public static let denialsPerFunction = 64
         /// Lines of standard error that a failed start quotes.
         public static let lastLines = 20
 

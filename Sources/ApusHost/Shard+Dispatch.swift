@@ -172,6 +172,8 @@ extension Shard {
             channel.send(.wake)
             channel.wokenAt = now
         }
+        // What came before is not this one's.
+        self.gatherDenials(of: channel, now: now)
         if channel.attempts.isEmpty { channel.becameBusy(now: now) }
         // What a later attempt waited before is the trigger's backoff; the start of a worker that has done nothing yet is not.
         let waitedSince = item.dispatch.attempt <= 1 ? arrivedAt : channel.hasWorked ? now : min(now, channel.startedAt)

@@ -10,7 +10,9 @@ extension Shard {
         let reading = FetchReading(
             log: self.log, place: TopicPartition(state.trigger.topic, partition), from: from, maxRecords: maxRecords,
             filter: state.isTable ? nil : state.trigger.filter, path: state.path)
-        let isRecent = state.ends[partition] - from <= Limits.Host.recentRecords
+        let isRecent =
+            state.ends[partition] - from <= Limits.Host.recentRecords
+            && self.log.isInMemory(reading.place, from: from)
         guard !isRecent, let readAhead = self.configuration.readAhead else {
             self.fetched(reading.run(), trigger, partition, now: now)
             return

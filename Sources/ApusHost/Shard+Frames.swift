@@ -33,6 +33,7 @@ extension Shard {
             channel.send(.initialize, payload: channel.function.function.initialization)
             self.mustFlush(channel)
         case .ready:
+            self.gatherDenials(of: channel, now: now)
             channel.hasBeenReady = true
             channel.readyAt = now
             channel.activity.started(in: now - channel.startedAt)
@@ -66,6 +67,8 @@ extension Shard {
             return
         }
         guard let index = channel.attempts.index(of: header.stream) else { throw .unexpected(header.type) }
+        // Before any outcome is made of the frame.
+        self.gatherDenials(of: channel, now: now)
         switch header.type {
         case .result:
             guard !channel.attempts[index].isItem else { throw .unexpected(.result) }

@@ -19,6 +19,7 @@ extension Shard {
             arrived: attempt.arrivedAt, dispatched: attempt.dispatchedAt, ended: now, started: channel.startedAt,
             ready: channel.readyAt, isWoken: channel.wokenAt == attempt.dispatchedAt)
         timing.isolation = channel.isolation
+        if let extras = attempt.extras { timing.denials = extras.denials }
         return timing
     }
 

@@ -164,6 +164,7 @@ extension Shard {
         if channel.function.function.network != nil { self.configuration.egress?.close(ticket) }
         self.statistics.logLinesDropped += UInt64(channel.budget.droppedTotal)
         self.forget(channel)
+        self.gatherDenials(of: channel, exit, now: self.now)
         let failure = Self.failure(of: exit, channel)
         if !channel.attempts.isEmpty || !channel.hasBeenReady {
             self.log(failure, of: channel.attempts.only, by: channel, now: self.now)

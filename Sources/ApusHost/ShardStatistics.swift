@@ -23,6 +23,8 @@ public struct ShardStatistics: Sendable {
     public var logLinesDropped: UInt64 = 0
     public var turns: UInt64 = 0
     public var egress = EgressCounts()
+    /// Workers of which nobody counted what they were denied.
+    public var unaudited: UInt64 = 0
 
     /// From the first outcome of a write to its durability.
     public var committing = LatencyHistogram()

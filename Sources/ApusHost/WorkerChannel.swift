@@ -22,6 +22,10 @@ final class WorkerChannel {
     var isKilled = false
     var ticket: LaunchTicket?
     private(set) var isolation: WorkerIsolation
+    /// Where to look at what it is denied, and what that was at the last look.
+    private(set) var denialSource: DenialSource?
+    var deniedTotal: UInt32 = 0
+    var denied = DenialReport()
     var hasBeenReady = false
     let activity: FunctionActivity
     /// When its process was there, when it said HELLO, and when it was ready; zero before.
@@ -66,7 +70,7 @@ final class WorkerChannel {
         self.stateSince = now
         self.idleSince = now
         self.machine = ChannelMachine(concurrency: function.function.plan.concurrency)
-        self.isolation = WorkerIsolation(function.function.launch.isolation)
+        self.isolation = WorkerIsolation(function.function.launch.effectiveIsolation)
     }
 
     deinit {
@@ -80,6 +84,8 @@ final class WorkerChannel {
     func adopt(_ launched: LaunchedWorker, loop: EventLoop) -> Bool {
         self.ticket = launched.ticket
         self.isolation.missingLayers = launched.missingLayers
+        self.denialSource = launched.denials
+        self.isolation.mode = launched.mode
         self.descriptors = launched
         self.machine.launched()
         // SAFETY: the watches are closed in `close`, before the channel goes.

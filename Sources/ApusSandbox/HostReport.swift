@@ -1,11 +1,12 @@
+public import ApusCore
 internal import CShims
 
 /// What this host can enforce, as the nursery found it at its start.
 public struct HostReport: Sendable, Equatable {
-    /// Whom the server becomes: the user `apus`, or without one the first uid of the block.
+    /// Whom the server becomes: the user `apus`, or without one the first uid of the block. Without root, who started it.
     public var serverUser: UInt32
     public var serverGroup: UInt32
-    /// The first uid of the locked block; slots follow it.
+    /// The first uid of the locked block, as the host sees it; slots follow it. Without uids of their own, the server's.
     public var uidBase: UInt32
     public var slots: Int
     /// 0 without Landlock.
@@ -13,6 +14,23 @@ public struct HostReport: Sendable, Equatable {
     public var usesCgroupV1: Bool
     public var usesCgroupV2: Bool
     public var missing: [IsolationLayer]
+    public var mode: WorkerIsolation.Mode
+    /// Why slots have no uids of their own; empty where they have.
+    public var shortfall: String
+    /// False where the host lets nobody mount one: sandboxes do without.
+    public var hasProc: Bool
+    /// The numbers of the devices that a worker may be given.
+    public var gpus: [UInt32]
+    /// What sandboxes are denied; set in the report of a nursery's start.
+    public internal(set) var audit: DenialAudit?
+
+    public static func == (one: HostReport, other: HostReport) -> Bool {
+        one.serverUser == other.serverUser && one.serverGroup == other.serverGroup && one.uidBase == other.uidBase
+            && one.slots == other.slots && one.landlockVersion == other.landlockVersion
+            && one.usesCgroupV1 == other.usesCgroupV1 && one.usesCgroupV2 == other.usesCgroupV2
+            && one.missing == other.missing && one.mode == other.mode && one.shortfall == other.shortfall
+            && one.hasProc == other.hasProc && one.gpus == other.gpus
+    }
 
     init(_ event: nursery_event) {
         self.serverUser = event.server_uid
@@ -23,6 +41,10 @@ public struct HostReport: Sendable, Equatable {
         self.usesCgroupV1 = event.cgroup_versions & 1 != 0
         self.usesCgroupV2 = event.cgroup_versions & 2 != 0
         self.missing = IsolationLayer.list(event.missing)
+        self.gpus = (0..<UInt32(NURSERY_GPUS_MAX)).filter { event.gpus & (1 << UInt64($0)) != 0 }
+        self.mode = event.is_rootless == 0 ? .root : .rootless
+        self.shortfall = text(of: event.message)
+        self.hasProc = event.is_rootless == 0 || event.has_proc != 0
     }
 
     /// Whether functions with `isolation: hostile` may run here.
@@ -31,21 +53,34 @@ public struct HostReport: Sendable, Equatable {
     /// One line for every layer: its name, whether this host enforces it, and what its absence means.
     public var lines: [DoctorLine] {
         let always = [
-            "namespaces", "read-only-root", "own-uid", "no-capabilities", "no-new-privileges", "system-call-filter",
+            "namespaces", "read-only-root", "no-capabilities", "no-new-privileges", "system-call-filter",
             "empty-network",
         ].map { DoctorLine(name: $0, isEnforced: true, detail: "") }
         let others = IsolationLayer.allCases.map { layer in
-            let isMissing = self.missing.contains(layer)
+            // The one that can come and go while a server runs.
+            let isEnded = layer == .denialAudit && self.audit?.isRunning == false
+            let isMissing = self.missing.contains(layer) || isEnded
             return DoctorLine(
-                name: layer.description, isEnforced: !isMissing, detail: isMissing ? layer.whenMissing : "")
+                name: layer.description, isEnforced: !isMissing,
+                detail: isMissing ? layer.whenMissing(self.mode, shortfall: self.shortfall) : "")
         }
-        return always + others
+        return self.modeLines + always + others
+    }
+
+    /// Without root, whose uids there are.
+    private var modeLines: [DoctorLine] {
+        guard self.mode == .rootless else { return [] }
+        let uids =
+            self.missing.contains(.ownUser)
+            ? "have its uid too" : "have uids of their own, \(self.uidBase + 1) to \(self.uidBase + UInt32(self.slots))"
+        let detail = "without root: the server is user \(self.serverUser), its sandboxes \(uids)"
+        return [DoctorLine(name: "user-namespace", isEnforced: true, detail: detail)]
     }
 
     public struct DoctorLine: Sendable, Equatable {
         public var name: String
         public var isEnforced: Bool
-        /// Empty when it is enforced.
+        /// Empty when it is enforced, but for `user-namespace`.
         public var detail: String
     }
 }

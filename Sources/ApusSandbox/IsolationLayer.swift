@@ -1,3 +1,5 @@
+public import ApusCore
+
 /// A layer of isolation that a host may lack. What is not listed here the nursery cannot start without.
 public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible {
     case memory = 0
@@ -12,7 +14,9 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
     case keyring = 9
     case procSubset = 10
     case fetchBound = 11
-    case egress = 12
+    case denialAudit = 12
+    case ownUser = 13
+    case egress = 14
 
     /// The name that outcomes, `/readyz` and `apus doctor` use.
     public var description: String {
@@ -29,15 +33,42 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
         case .keyring: "session-keyring"
         case .procSubset: "proc-subset"
         case .fetchBound: "fetch-network-bound"
+        case .denialAudit: "denial-audit"
+        case .ownUser: "own-uid"
         case .egress: "egress"
         }
     }
 
     /// What its absence means, and what to do about it.
-    public var whenMissing: String {
+    /// - Parameter shortfall: why there are no uids of their own.
+    public func whenMissing(_ mode: WorkerIsolation.Mode, shortfall: String) -> String {
+        if mode == .rootless, let text = self.whenMissingWithoutRoot(shortfall) { return text }
+        return self.whenMissing
+    }
+
+    private func whenMissingWithoutRoot(_ shortfall: String) -> String? {
+        let delegate = "have systemd delegate a control group: docs/rootless.md#control-groups"
+        return switch self {
+        case .memory:
+            "no control group can be written: RLIMIT_DATA bounds each process, and nothing what they share; \(delegate)"
+        case .processes:
+            "no control group can be written: only the per-user process limit stops a fork bomb; \(delegate)"
+        case .cpu: "no control group can be written: a function may take every CPU; \(delegate)"
+        case .cgroupKill: "no v2 group can be written: sandboxes end by their pid namespace alone; \(delegate)"
+        case .execOnce:
+            "page zero cannot be mapped without root: a worker that was not cloned can execute its own program and the loader again; "
+                + "run the server as root for more"
+        case .ownUser:
+            "all sandboxes have the server's own uid, and with it one set of the kernel's limits per user: \(shortfall); "
+                + "docs/rootless.md#single-uid"
+        default: nil
+        }
+    }
+
+    private var whenMissing: String {
         switch self {
         case .memory:
-            "no memory control group can be written: a function may take all memory of the machine; "
+            "no memory control group can be written: RLIMIT_DATA bounds each process, and nothing what they share; "
                 + "mount the memory controller (v1 or v2)"
         case .swap:
             "swap is on and cannot be bounded: a function over its memory bound is slowed before it is ended; "
@@ -64,6 +95,10 @@ public enum IsolationLayer: Int, Sendable, CaseIterable, CustomStringConvertible
         case .fetchBound:
             "fetching dependencies uses the host's network without a bound to the package index; "
                 + "set `resolve: false` or trust what you deploy"
+        case .denialAudit:
+            "no auditor runs: denied calls stay denied, and nobody counts them; a container or tracer around the server that "
+                + "listens to system calls itself leaves it none, and one that ended is started again with the next sandbox"
+        case .ownUser: "all sandboxes have one uid, and with it one set of the kernel's limits per user"
         case .egress:
             "the egress program is not beside the nursery: functions with `network: {allow: […]}` do not start; "
                 + "install apus whole"

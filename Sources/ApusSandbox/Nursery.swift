@@ -4,7 +4,8 @@ internal import Glibc
 
 /// The nursery as the server sees it after starting it: one channel per shard, and what the host can enforce.
 ///
-/// Start it as root and before any thread exists, then drop privileges with ``Privileges/drop(to:)``, then give each
+/// Start it as root and before any thread exists, then drop privileges with ``Privileges/drop(to:)`` (without root,
+/// ``Privileges/forgo()``), then give each
 /// shard's loop a ``NurseryClient``. When every channel is closed the nursery ends all sandboxes and itself.
 public struct Nursery: Sendable {
     public struct Configuration: Sendable {
@@ -19,13 +20,16 @@ public struct Nursery: Sendable {
         public var shards: Int
         /// Sandboxes that may exist at once.
         public var slots: Int
+        /// Sandboxes in a user namespace of whoever runs the server.
+        public var isRootless: Bool
         /// The first uid tried for the server's own block; blocks in use are skipped.
         public var uidBase: UInt32
+        /// Goes before the paths of devices: a folder with `dev`, `proc` and `sys` in place of the host's, for tests.
+        public var deviceRoot = ""
 
         public init(
             executable: String, dataDirectory: String, runtimes: String, profiles: String, shards: Int = 1,
-            slots: Int = 256,
-            uidBase: UInt32 = 2_000_000_000
+            slots: Int = 256, uidBase: UInt32 = 2_000_000_000, isRootless: Bool = false
         ) {
             self.executable = executable
             self.dataDirectory = dataDirectory
@@ -34,6 +38,7 @@ public struct Nursery: Sendable {
             self.shards = shards
             self.slots = slots
             self.uidBase = uidBase
+            self.isRootless = isRootless
         }
     }
 
@@ -47,12 +52,7 @@ public struct Nursery: Sendable {
     /// - Throws: `needs_root` when not root; `sandbox_unavailable` when it cannot start, its own words being on
     ///   standard error.
     public static func start(_ configuration: Configuration) throws(ApusError) -> Nursery {
-        guard geteuid() == 0 else {
-            throw ApusError(
-                .needsRoot,
-                "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started"
-            )
-        }
+        guard configuration.isRootless || geteuid() == 0 else { throw Privileges.needsRoot }
         guard (1...Limits.Sandbox.shards).contains(configuration.shards) else {
             throw ApusError(.invalidArgument, "the number of shards must be from 1 to \(Limits.Sandbox.shards)")
         }
@@ -87,7 +87,9 @@ public struct Nursery: Sendable {
             configuration.executable, "--channels", "\(configuration.shards)", "--slots", "\(configuration.slots)",
             "--uid-base",
             "\(configuration.uidBase)", "--runtimes", configuration.runtimes, "--profiles", configuration.profiles,
+            "--rootless", configuration.isRootless ? "1" : "0",
         ]
+            + (configuration.deviceRoot.isEmpty ? [] : ["--gpu-root", configuration.deviceRoot])
         let process = withStrings(arguments) {
             apus_spawn_nursery(configuration.executable, $0, theirs + [data], CInt(theirs.count + 1))
         }
@@ -97,28 +99,31 @@ public struct Nursery: Sendable {
         theirs = []
         var report: HostReport?
         for channel in ours {
-            guard let event = Self.awaitReport(channel) else {
+            guard let (event, audit) = Self.awaitReport(channel) else {
                 kill(process, SIGKILL)
                 var status: CInt = 0
                 _ = apus_wait_for(process, &status)
                 throw Self.failed("it ended or did not answer; its reason is on standard error", ours)
             }
+            let known = report?.audit
             report = HostReport(event)
+            report?.audit = known ?? audit
         }
         guard let report else { throw Self.failed("it has no channel", ours) }
         return Nursery(channels: ours, process: process, report: report)
     }
 
-    private static func awaitReport(_ channel: CInt) -> nursery_event? {
+    private static func awaitReport(_ channel: CInt) -> (nursery_event, DenialAudit?)? {
         guard apus_wait_readable(channel, Limits.Sandbox.nurseryStartMilliseconds) == 1 else { return nil }
         var event = nursery_event()
         var descriptors = [CInt](repeating: -1, count: Int(NURSERY_DESCRIPTORS))
         var count: CInt = 0
         let length = apus_receive_event(channel, &event, &descriptors, &count)
+        let audits = descriptors.prefix(Int(count)).map { DenialAudit($0) }
         guard length == MemoryLayout<nursery_event>.size, event.magic == NURSERY_MAGIC,
             event.kind == NURSERY_REPORT.rawValue
         else { return nil }
-        return event
+        return (event, audits.first ?? nil)
     }
 
     private static func failed(_ reason: String, _ channels: [CInt]) -> ApusError {

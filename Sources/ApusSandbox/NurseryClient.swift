@@ -17,6 +17,8 @@ public final class NurseryClient: WorkerLauncher {
     public let report: HostReport
     /// The sandboxes of this shard that have not ended.
     public private(set) var running = 0
+    /// Called when another auditor was started, with how many there have been.
+    public var onAuditorStart: ((UInt32) -> Void)?
 
     private let loop: EventLoop
     private let channel: CInt
@@ -29,6 +31,8 @@ public final class NurseryClient: WorkerLauncher {
     private var unreported: Set<UInt64> = []
     private var unsent = Deque<EncodedRequest>()
     private var nextTicket: UInt64
+    private var auditorStarts: UInt32
+    private var denials = [nursery_denial](repeating: nursery_denial(), count: Int(NURSERY_AUDIT_RECORDS_MAX))
 
     /// - Parameters:
     ///   - channel: the shard's channel from ``Nursery/channels``; the client owns it from here on.
@@ -40,6 +44,7 @@ public final class NurseryClient: WorkerLauncher {
         self.loop = loop
         self.channel = channel
         self.report = report
+        self.auditorStarts = report.audit?.starts ?? 0
         self.onDeath = onDeath
         // Tickets name launches for the life of the server, over all shards.
         self.nextTicket = UInt64(shard) << 48 | 1
@@ -136,28 +141,33 @@ public final class NurseryClient: WorkerLauncher {
             var event = nursery_event()
             var descriptors = [CInt](repeating: -1, count: Int(NURSERY_DESCRIPTORS))
             var count: CInt = 0
-            let length = apus_receive_event(self.channel, &event, &descriptors, &count)
+            var records: CInt = 0
+            let length = apus_receive_event_with(
+                self.channel, &event, &self.denials, &records, &descriptors, &count)
             if length == -Int(EAGAIN) || length == -Int(EINTR) { return }
             let received = Array(descriptors.prefix(Int(count)))
             guard length == MemoryLayout<nursery_event>.size, event.magic == NURSERY_MAGIC else {
                 for descriptor in received { Glibc.close(descriptor) }
                 return self.die()
             }
-            self.take(event, received)
+            self.take(event, received, records: Int(records))
         }
     }
 
-    private func take(_ event: nursery_event, _ descriptors: [CInt]) {
+    private func take(_ event: nursery_event, _ descriptors: [CInt], records: Int) {
+        self.lookAtAuditor()
         switch nursery_kind(rawValue: event.kind) {
         case NURSERY_LAUNCHED: self.launched(event, descriptors)
-        case NURSERY_EXITED: self.exited(event)
+        case NURSERY_EXITED: self.exited(event, records: records)
         case NURSERY_FAILED: self.failed(event)
         case NURSERY_DONE:
             guard case .layer(_, _, let completion)? = self.waiting.removeValue(forKey: event.ticket) else { return }
             completion(.success(()))
         case NURSERY_REPORT:
             guard case .report(let completion)? = self.waiting.removeValue(forKey: event.ticket) else { return }
-            completion(.success(HostReport(event)))
+            var report = HostReport(event)
+            report.audit = self.report.audit
+            completion(.success(report))
         default: self.die()
         }
     }
@@ -181,12 +191,20 @@ public final class NurseryClient: WorkerLauncher {
         var worker = LaunchedWorker(
             ticket: LaunchTicket(rawValue: event.ticket), toWorker: descriptors[0], fromWorker: descriptors[1],
             descriptors: descriptors[2], stdout: descriptors[3], stderr: descriptors[4],
-            missingLayers: IsolationLayer.list(event.missing).filter(\.concernsFunctions).map(\.description))
+            missingLayers: IsolationLayer.list(event.missing).filter(\.concernsFunctions).map(\.description),
+            mode: event.is_rootless == 0 ? .root : .rootless,
+            denials: self.report.audit?.source(slot: event.slot, ticket: event.ticket))
         if hasProxy { worker.listener = descriptors[5] }
         completion(.success(worker))
     }
 
-    private func exited(_ event: nursery_event) {
+    private func lookAtAuditor() {
+        guard let starts = self.report.audit?.starts, starts != self.auditorStarts else { return }
+        self.auditorStarts = starts
+        self.onAuditorStart?(starts)
+    }
+
+    private func exited(_ event: nursery_event, records: Int) {
         self.running -= 1
         if self.unreported.remove(event.ticket) != nil { return }
         let isNotStarted = event.flags & NURSERY_NOT_STARTED.rawValue != 0
@@ -195,13 +213,17 @@ public final class NurseryClient: WorkerLauncher {
             stage = text(of: event.stage)
             if event.error != 0 { stage?.append(": \(errorText(event.error))") }
         }
-        self.onExit?(
-            LaunchTicket(rawValue: event.ticket),
-            WorkerExit(
-                code: event.signal == 0 ? event.code : nil, signal: event.signal == 0 ? nil : event.signal,
-                isOutOfMemory: event.flags & NURSERY_OUT_OF_MEMORY.rawValue != 0, failedStage: stage
-            )
-        )
+        var exit = WorkerExit(
+            code: event.signal == 0 ? event.code : nil, signal: event.signal == 0 ? nil : event.signal,
+            isOutOfMemory: event.flags & NURSERY_OUT_OF_MEMORY.rawValue != 0, failedStage: stage)
+        if let audit = self.report.audit, event.denied > 0 {
+            exit.denials = audit.report(
+                self.denials.prefix(min(records, Int(event.denials))), others: event.denied_others,
+                isSpent: event.flags & NURSERY_AUDIT_SPENT.rawValue != 0)
+        }
+        exit.processesRefused = event.processes_refused
+        exit.isUnaudited = event.flags & NURSERY_UNAUDITED.rawValue != 0
+        self.onExit?(LaunchTicket(rawValue: event.ticket), exit)
     }
 
     private func failed(_ event: nursery_event) {

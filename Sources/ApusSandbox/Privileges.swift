@@ -37,6 +37,23 @@ public enum Privileges {
         }
     }
 
+    /// Without root there is nothing to give up but what could still be gained: no capabilities, no_new_privs. Before any thread
+    /// exists, after the nursery was started: newuidmap gains some.
+    public static func forgo() throws(ApusError) {
+        let result = apus_forgo_privileges()
+        guard result == 0 else {
+            throw ApusError(
+                .sandboxUnavailable,
+                "privileges could not be forgone (\(errorText(-result))); the server does not run so")
+        }
+    }
+
+    /// What an ordinary user is told.
+    public static let needsRoot = ApusError(
+        .needsRoot,
+        "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started. "
+            + "Without root: `apus serve --rootless`, with less isolation (docs/operating/rootless.md)")
+
     /// Whether this process is the server's user without any privilege.
     public static func isDropped(to report: HostReport) -> Bool {
         apus_verify_dropped(report.serverUser, report.serverGroup) == 0

@@ -34,12 +34,42 @@ public enum DataDirectory {
         guard fchown(top, user, group) == 0 else { throw Self.failure(path) }
     }
 
+    /// Makes what is missing, for a server without root: all of it belongs to whoever started it already.
+    /// - Throws: `data_directory_invalid`.
+    public static func prepareOwn(_ path: String) throws(ApusError) {
+        let top = try Self.open(path)
+        defer { close(top) }
+        try Self.checkOwn(top, path)
+        for folder in Self.folders {
+            guard mkdirat(top, folder, 0o700) == 0 || errno == EEXIST else { throw Self.failure("\(path)/\(folder)") }
+            let descriptor = openat(top, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            guard descriptor >= 0 else {
+                throw ApusError(
+                    .dataDirectoryInvalid, "\(path)/\(folder) is not a folder: give another --data, or move it away")
+            }
+            defer { close(descriptor) }
+            try Self.checkOwn(descriptor, "\(path)/\(folder)")
+        }
+    }
+
+    private static func checkOwn(_ descriptor: CInt, _ path: String) throws(ApusError) {
+        let owner = try Self.status(descriptor, path).st_uid
+        guard owner == geteuid() else {
+            throw ApusError(
+                .dataDirectoryInvalid,
+                "\(path) belongs to user \(owner), and the server runs as \(geteuid()): give another --data")
+        }
+        guard fchmod(descriptor, 0o700) == 0 else { throw Self.failure(path) }
+    }
+
     /// Makes the folder itself, for the nursery, which opens it before it tells who the server's user is.
+    /// - Parameter isDeep: makes the folders above it too.
     /// - Throws: `data_directory_invalid`; `data_directory_in_use` while another server uses it.
-    public static func prepareFolder(_ path: String) throws(ApusError) {
+    public static func prepareFolder(_ path: String, isDeep: Bool = false) throws(ApusError) {
         guard path.hasPrefix("/") else {
             throw ApusError(.dataDirectoryInvalid, "the data directory '\(path)' must be an absolute path")
         }
+        if isDeep { Self.makeAbove(path) }
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw Self.failure(path) }
         let top = try Self.open(path)
         defer { close(top) }
@@ -48,6 +78,15 @@ public enum DataDirectory {
             throw ApusError(
                 .dataDirectoryInUse,
                 "another server uses the data directory \(path): stop it or choose another with --data")
+        }
+    }
+
+    /// What cannot be made is said of the folder itself.
+    private static func makeAbove(_ path: String) {
+        var place = path.startIndex
+        while let slash = path[place...].dropFirst().firstIndex(of: "/") {
+            mkdir(String(path[..<slash]), 0o700)
+            place = slash
         }
     }
 

@@ -196,16 +196,15 @@ public final class Server: Sendable {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
             let loop = EventLoop()
-            let (log, channel, report) = (parts.log, parts.channels[index], parts.report)
+            let (log, channel, report, journal) = (parts.log, parts.channels[index], parts.report, parts.journal)
             let result = loop.runAndWait { () -> Result<ShardRuntime, ApusError> in
                 do throws(ApusError) {
-                    return .success(
-                        try ShardRuntime(
-                            index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                            tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
-                            onInvocationsEnded: { ended.tell($0, $1) }
-                        )
-                    )
+                    let runtime = try ShardRuntime(
+                        index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
+                        tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
+                        onInvocationsEnded: { ended.tell($0, $1) })
+                    if index == 0 { runtime.watchAuditor(journal) }
+                    return .success(runtime)
                 } catch { return .failure(error) }
             }
             shards.append(try result.get())

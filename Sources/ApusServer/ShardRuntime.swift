@@ -73,6 +73,16 @@ final class ShardRuntime: @unchecked Sendable {
         self.starts = starts
     }
 
+    /// Has the journal told when the auditor of denied calls was replaced. On the loop of one shard.
+    func watchAuditor(_ journal: Log) {
+        self.nursery.onAuditorStart = { starts in
+            journal.warning(
+                "the auditor of denied calls ended and another was started; what running sandboxes are denied stays denied and goes "
+                    + "uncounted",
+                ["auditors": "\(starts)"])
+        }
+    }
+
     var now: Timestamp { self.shard.now }
 
     /// Shared with the shard's callbacks, which are made before `self` is whole.

@@ -57,14 +57,25 @@ int apus_packet_pair(int ends[2]) {
 
 ssize_t apus_receive_event(int socket, struct nursery_event *event, int descriptors[NURSERY_DESCRIPTORS],
                            int *received) {
-    struct iovec part = {.iov_base = event, .iov_len = sizeof *event};
+    int records = 0;
+    return apus_receive_event_with(socket, event, NULL, &records, descriptors, received);
+}
+
+ssize_t apus_receive_event_with(int socket, struct nursery_event *event, struct nursery_denial *denials, int *records,
+                                int descriptors[NURSERY_DESCRIPTORS], int *received) {
+    struct iovec parts[2] = {
+        {.iov_base = event, .iov_len = sizeof *event},
+        {.iov_base = denials, .iov_len = denials == NULL ? 0 : NURSERY_AUDIT_RECORDS_MAX * sizeof *denials}};
     union {
         char bytes[CMSG_SPACE(sizeof(int) * NURSERY_DESCRIPTORS)];
         struct cmsghdr align;
     } control;
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr message = {.msg_iov = parts,
+                             .msg_iovlen = denials == NULL ? 1 : 2,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
     *received = 0;
+    *records = 0;
     ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (length < 0) return -errno;
     for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head != NULL; head = CMSG_NXTHDR(&message, head)) {
@@ -73,7 +84,19 @@ ssize_t apus_receive_event(int socket, struct nursery_event *event, int descript
         memcpy(descriptors, CMSG_DATA(head), sizeof(int) * (size_t)count);
         *received = count;
     }
-    return length;
+    if (length <= (ssize_t)sizeof *event) return length;
+    *records = (int)(((size_t)length - sizeof *event) / sizeof *denials);
+    return sizeof *event;
+}
+
+int apus_audit_copy(const struct nursery_audit *audit, uint32_t slot, uint64_t ticket,
+                    struct nursery_audit_entry *into) {
+    const struct nursery_audit_entry *entry = &audit->entries[slot];
+    if (__atomic_load_n(&entry->ticket, __ATOMIC_ACQUIRE) != ticket) return 0;
+    (void)__atomic_load_n(&entry->total, __ATOMIC_ACQUIRE);
+    memcpy(into, entry, sizeof *into);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&entry->ticket, __ATOMIC_ACQUIRE) == ticket;
 }
 
 ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length,
@@ -167,6 +190,11 @@ int apus_verify_dropped(uid_t user, gid_t group) {
     }
     if (getgroups(0, NULL) != 0) return -EPERM;
     return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : -EPERM;
+}
+
+int apus_forgo_privileges(void) {
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 || drop_capabilities() != 0) return -errno;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : -errno;
 }
 
 int apus_reap(pid_t process, int *status) {

@@ -8,7 +8,7 @@ internal import Synchronization
 
 /// Appends, reads and ledger writes through the log protocol beside raw LMDB in C.
 ///
-/// `--records N` for each round, `--bytes N` of data, `--window N` batches in flight, `--durability fsync | process`.
+/// `--kafka host:port` does the same on Kafka (``KafkaLogBench``). `--records N` for each round, `--bytes N` of data, `--window N` batches in flight, `--durability fsync | process`.
 enum LogBench {
     private static let partitions = 4
     private static let batch = 500
@@ -17,6 +17,7 @@ enum LogBench {
     private static let ledgerInFlight = 256
 
     static func run(_ options: BenchOptions) throws -> BenchReport {
+        if let bootstrap = options.others["kafka"] { return try KafkaLogBench.run(options, bootstrap: bootstrap) }
         let records = try options.number("records", default: 200_000)
         let window = try options.number("window", default: 8)
         let durability = EmbeddedLogConfiguration.Durability(rawValue: options.others["durability"] ?? "fsync")
@@ -43,7 +44,7 @@ enum LogBench {
         return BenchReport("log", [append, read, ledger, serial, place])
     }
 
-    private static func event(bytes: Int) -> Event {
+    static func event(bytes: Int) -> Event {
         Event(
             key: Array("customer-4711".utf8),
             attributes: [
@@ -111,7 +112,7 @@ enum LogBench {
     }
 
     /// Batches a second.
-    private static func flood(_ log: EmbeddedLog, _ batches: [LogBatch], count: Int, window: Int) throws -> Double {
+    static func flood(_ log: any EventLog, _ batches: [LogBatch], count: Int, window: Int) throws -> Double {
         let gate = Gate(window)
         let start = seconds()
         for index in 0..<count {

@@ -44,7 +44,7 @@ final class SandboxBenchSite: @unchecked Sendable {
             Nursery.Configuration(
                 executable: files.nursery, dataDirectory: self.folder, runtimes: files.runtimes,
                 profiles: files.profiles,
-                slots: 64))
+                slots: 64, isRootless: geteuid() != 0))
         let channel = self.nursery.channels[0]
         let report = self.nursery.report
         try self.onLoop { done in

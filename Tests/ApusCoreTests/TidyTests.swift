@@ -45,7 +45,7 @@ import Testing
         "ApusTelemetry": ["ApusCore"],
         "ApusLoop": ["ApusCore", "CUV", "CShims"],
         "ApusHTTP": ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CHTTPShims", "CShims"],
-        "ApusLog": ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CShims"],
+        "ApusLog": ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims", "CShims"],
         "ApusSandbox": ["ApusCore", "ApusLoop", "CShims"],
         "ApusEgress": ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"],
         "ApusHost": ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"],

@@ -37,7 +37,9 @@ struct ProfileTests {
         "seccomp", "splice", "tee", "vmsplice", "name_to_handle_at", "pidfd_getfd", "kcmp", "modify_ldt",
     ]
     /// All that lie in the folder: a new one is checked from its first day.
-    static let profiles = names(ending: ".profile").filter { !overlays.contains($0) && $0 != "zygote.profile" }
+    static let profiles = names(ending: ".profile").filter { !overlays.contains($0) && !own.contains($0) }
+    /// Of processes that run no code of a function.
+    static let own: Set<String> = ["zygote.profile", "auditor.profile"]
     /// Filters beside another, of which the stricter decides: they only ever refuse.
     static let overlays: Set<String> = ["hostile.profile"]
     /// In these, programs are started at will.
@@ -88,7 +90,7 @@ struct ProfileTests {
                 rules += try self.rules(of: words[1])
                 continue
             }
-            let first = action == "errno" ? 2 : 1
+            let first = action == "errno" ? 2 : action == "report" ? 3 : 1
             let calls = Array(words.dropFirst(first).prefix { $0 != "when" })
             let conditions = try self.conditions(words.drop { $0 != "when" }.dropFirst(), "\(name):\(index + 1)")
             rules.append(Rule(action: action, calls: calls, conditions: conditions, place: "\(name):\(index + 1)"))
@@ -146,6 +148,44 @@ struct ProfileTests {
         #expect(allowed.isDisjoint(with: ["socket", "connect", "bind", "listen", "execve", "ptrace"]))
     }
 
+    @Test("The auditor waits, takes listeners, is told of calls and answers: it may do nothing else")
+    func auditorOnlyAnswers() throws {
+        let rules = try Self.rules(of: "auditor.profile")
+        #expect(rules.allSatisfy { $0.action == "allow" })
+        let calls = Set(rules.flatMap(\.calls))
+        #expect(
+            calls == [
+                "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "rt_sigaction", "alarm", "setitimer",
+                "rt_sigreturn", "sendto", "recvmsg", "close", "ioctl", "exit_group", "restart_syscall",
+            ])
+        // RECV and SEND; with ADDFD it could give a sandbox descriptors, with SEND and a flag let calls through, which its code
+        // has no way to say.
+        let numbers = rules.filter { $0.calls == ["ioctl"] }.map { $0.conditions.map(\.value) }
+        #expect(numbers == [[0xc050_2100], [0xc018_2101]])
+    }
+
+    @Test("Every refusal that is reported says with which error, and shows no more than the auditor records")
+    func reportsAreBounded() throws {
+        var shown: [String: String] = [:]
+        for name in Self.names(ending: ".profile") + Self.names(ending: ".list") {
+            for line in try Self.lines(of: name) {
+                let words = line.prefix { $0 != "#" }.split(separator: " ").map(String.init)
+                guard words.first == "report" else { continue }
+                try #require(words.count > 3, "\(name): \(line)")
+                #expect(words[1].hasPrefix("E"))
+                let arguments = words[2] == "-" ? [] : words[2].split(separator: ",")
+                #expect(arguments.count <= 2 && arguments.allSatisfy { $0.hasPrefix("arg") }, "\(name): \(line)")
+                for call in words.dropFirst(3).prefix(while: { $0 != "when" }) {
+                    let said = "\(words[1]) \(words[2])"
+                    #expect(shown[call] == nil || shown[call] == said, "\(call) is reported differently in \(name)")
+                    shown[call] = said
+                }
+            }
+        }
+        #expect(shown.count > 50 && shown.count <= 160)
+        #expect(["socket", "connect", "ptrace", "execve", "unshare"].allSatisfy { shown[$0] != nil })
+    }
+
     @Test("What a function on Python may call, its zygote may: the clone keeps both filters")
     func zygoteAllowsWhatItsClonesNeed() throws {
         let zygote = Set(try Self.rules(of: "zygote.profile").filter { $0.action == "allow" }.flatMap(\.calls))
@@ -189,6 +229,17 @@ struct ProfileTests {
         #expect(rules.count == 1)
         #expect(rules.first?.calls == ["execveat"])
         #expect(rules.first?.isConditional == true)
+    }
+
+    @Test("Where page zero cannot be mapped, the one rule that changes still names the descriptor of the program")
+    func executesOwnProgram() throws {
+        for name in ["own-program.list", "own-program-rootless.list"] {
+            let rules = try Self.rules(of: name)
+            #expect(rules.count == 1 && rules.first?.calls == ["execveat"] && rules.first?.action == "allow")
+            let conditions = rules.first?.conditions ?? []
+            #expect(conditions.contains(Condition(argument: 0, mask: nil, comparison: "==", value: 1_000)))
+            #expect(conditions.contains { $0.argument == 1 } == (name == "own-program.list"))
+        }
     }
 
     @Test("A command may start programs, but only the nursery executes a descriptor")

@@ -17,7 +17,8 @@ struct RequestTests {
     @Test("The layout is the one the nursery was built with")
     func layout() {
         #expect(MemoryLayout<nursery_request>.size == 224)
-        #expect(MemoryLayout<nursery_event>.size == 320)
+        #expect(MemoryLayout<nursery_event>.size == 352)
+        #expect(MemoryLayout<nursery_audit_entry>.size == 2_072 && MemoryLayout<nursery_denial>.size == 16)
     }
 
     @Test("An order is encoded whole")
@@ -81,6 +82,17 @@ struct RequestTests {
         event.missing |= 1 << UInt64(IsolationLayer.memory.rawValue)
         report = HostReport(event)
         #expect(!report.allowsHostile)
+        event.is_rootless = 1
+        event.server_uid = 1_234
+        event.missing |= 1 << UInt64(IsolationLayer.ownUser.rawValue)
+        report = HostReport(event)
+        #expect(report.mode == .rootless && report.lines.first?.name == "user-namespace")
+        #expect(report.lines.contains { $0.name == "own-uid" && !$0.isEnforced })
+        #expect(
+            report.warnings.first
+                == "isolation=degraded: no writable cgroup; memory limited by RLIMIT_DATA per process only, "
+                + "fork bomb limited by RLIMIT_NPROC for uid 1234 (shared by all workers)")
+        #expect(report.warnings.contains { $0.hasPrefix("single-uid") })
         #expect(IsolationLayer.allCases.count == Int(NURSERY_LAYER_COUNT.rawValue))
         #expect(Set(IsolationLayer.allCases.map(\.description)).count == IsolationLayer.allCases.count)
     }

@@ -35,6 +35,20 @@ struct DataDirectoryTests {
         return lstat(path, &status) == 0 ? status : nil
     }
 
+    @Test("Without root it is made with the folders above it, and is nobody else's")
+    func isOwn() throws {
+        try self.withFolder { folder in
+            let path = "\(folder)/data"
+            try DataDirectory.prepareFolder(path, isDeep: true)
+            for _ in 0..<2 { try DataDirectory.prepareOwn(path) }
+            for name in ["", "/bundles", "/layers", "/run"] {
+                #expect(self.status(path + name).map { $0.st_mode & 0o7777 } == 0o700, "\(name)")
+            }
+            chown("\(path)/run", Self.server, Self.server)
+            #expect(throws: ApusError.self) { try DataDirectory.prepareOwn(path) }
+        }
+    }
+
     @Test("It is made with its folders and given to the server, twice the same")
     func isMade() throws {
         try self.withFolder { folder in

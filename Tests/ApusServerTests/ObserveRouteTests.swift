@@ -129,6 +129,9 @@ import Testing
         #expect(timing.isolation.headerValue == "standard" && timing.json["isolation"] == "standard")
         timing.isolation = WorkerIsolation(.hostile, missingLayers: ["cpu-limit", "swap-limit"])
         #expect(timing.isolation.headerValue == #"hostile; missing="cpu-limit swap-limit""#)
+        timing.isolation.mode = .rootless
+        #expect(timing.isolation.headerValue == #"hostile; mode=rootless; missing="cpu-limit swap-limit""#)
+        #expect(timing.json["isolationMode"] == "rootless")
         #expect(timing.json["missingLayers"] == ["cpu-limit", "swap-limit"])
     }
 

@@ -27,6 +27,16 @@ import Testing
         } catch let error as ApusError { return "\(error.code): \(error.message)" } catch { return "\(error)" }
     }
 
+    @Test func withoutRootTheDataLiesInTheUsersHomeUnlessToldOtherwise() throws {
+        let home = ["HOME": "/home/u"]
+        #expect(try self.options(["--rootless"], home).server.dataDirectory == "/home/u/.local/state/apus")
+        #expect(try self.options(["--rootless"], ["XDG_STATE_HOME": "/s"]).server.dataDirectory == "/s/apus")
+        #expect(try self.options(["--rootless", "--data", "/d"], home).server.dataDirectory == "/d")
+        #expect(try self.options([], home).server.dataDirectory == "/var/lib/apus")
+        #expect(throws: ApusError.self) { try self.options(["--rootless"], [:]) }
+        #expect(try self.options([], ["APUS_ROOTLESS": "true", "HOME": "/home/u"]).isRootless)
+    }
+
     @Test func theTablesDefaultsAreThoseOfTheTypes() throws {
         let options = try self.options(["--config", self.fixture.write("apus.yaml", "")])
         var expected = ServerConfiguration(dataDirectory: "/var/lib/apus")
@@ -92,7 +102,8 @@ import Testing
         #expect(options.server.telemetry.headers == ["Authorization": "Bearer x"])
         #expect(options.server.telemetry.sample == 0.25)
         let kept = options.server.retention
-        #expect(kept.invocations == .seconds(3_600) && kept.logsTime == .seconds(7_200) && kept.dead == .seconds(10_800))
+        #expect(
+            kept.invocations == .seconds(3_600) && kept.logsTime == .seconds(7_200) && kept.dead == .seconds(10_800))
         #expect(kept.logsBytes == 10 << 20 && kept.revisions == 4 && kept.bundlesUnused == .seconds(18_000))
         #expect(kept.layersUnused == .seconds(21_600) && kept.audit == .seconds(25_200))
         #expect(options.server.connections == 100 && options.sandboxes == 8 && !options.server.isConsoleEnabled)
@@ -119,16 +130,21 @@ import Testing
         let file = self.fixture.write("apus.yaml", "lisen: 1\nlog:\n  level: loud\nretention: {revisions: 0}\n")
         let text = self.problem(["--config", file], ["APUS_SHARDS": "65", "APUS_DIRIN": "1"])
         #expect(text.hasPrefix("configuration_invalid: "))
-        #expect(text.contains("\(file):1:1: unknown field `lisen` in the document, expected a known field, did you mean `listen`?"))
+        #expect(
+            text.contains(
+                "\(file):1:1: unknown field `lisen` in the document, expected a known field, did you mean `listen`?"))
         #expect(text.contains("\(file):3:10: `log.level` is `loud`"))
         #expect(text.contains("\(file):4:24: `retention.revisions` is `0`, expected a whole number from 1 to 1000"))
         #expect(text.contains("APUS_SHARDS: `shards` is `65`, expected a whole number from 1 to 64"))
         #expect(self.problem(["--map-size", "big"]).contains("--map-size: `mapSize` is `big`, expected a size"))
-        #expect(self.problem(["--listen", "here"]).contains("--listen: `listen` is `here`, expected an address and a port"))
+        #expect(
+            self.problem(["--listen", "here"]).contains("--listen: `listen` is `here`, expected an address and a port"))
         #expect(self.problem([], ["APUS_TELEMETRY_OTLP_ENDPOINT": "ftp://x"]).contains("expected a URL"))
         #expect(self.problem(["--config", "/nowhere/apus.yaml"]).contains("'/nowhere/apus.yaml' cannot be read"))
         let relative = self.fixture.write("relative.yaml", "data: here\n")
-        #expect(self.problem(["--config", relative]).contains("\(relative):1:7: `data` is `here`, expected an absolute path"))
+        #expect(
+            self.problem(["--config", relative]).contains(
+                "\(relative):1:7: `data` is `here`, expected an absolute path"))
         let two = self.fixture.write("two.yaml", "shards: 1\n---\nshards: 2\n")
         #expect(self.problem(["--config", two]).contains("\(two):3:1: a second document"))
     }

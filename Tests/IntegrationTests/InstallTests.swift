@@ -45,7 +45,13 @@ struct InstallTests {
         let unit = String(decoding: try readFile("\(folder)/opt/apus/lib/systemd/system/apus.service"), as: UTF8.self)
         #expect(unit.contains("ExecStart=/opt/apus/bin/apus serve\n"))
         #expect(!unit.contains("@PREFIX@") && !unit.contains(folder))
-        for file in ["bin/apus", "libexec/apus/nursery", "share/apus/apus.yaml", "lib/sysusers.d/apus.conf"] {
+        let user = String(decoding: try readFile("\(folder)/opt/apus/lib/systemd/user/apus.service"), as: UTF8.self)
+        #expect(user.contains("ExecStart=/opt/apus/bin/apus serve --rootless\n") && user.contains("Delegate=yes\n"))
+        #expect(!user.contains("@PREFIX@") && !user.contains("\nNoNewPrivileges"))
+        for file in [
+            "bin/apus", "libexec/apus/nursery", "share/apus/apus.yaml", "lib/sysusers.d/apus.conf",
+            "share/doc/apus/rootless.md",
+        ] {
             #expect(access("\(folder)/opt/apus/\(file)", F_OK) == 0, "\(file)")
         }
     }

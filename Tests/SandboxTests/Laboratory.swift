@@ -30,6 +30,8 @@ final class Laboratory: Sendable {
     static let shared = try? Laboratory()
 
     let nursery: Nursery
+    /// Where `bundles/` and `layers/` of this one are.
+    let data: String
     let loop = EventLoop()
     private let state = Mutex(State())
     // SAFETY: made on the loop in `init` before anybody else has `self`, then used on the loop only.
@@ -51,16 +53,20 @@ final class Laboratory: Sendable {
     /// Another nursery than the build's own: the sanitized one.
     static let nurseryExecutable = getenv("APUS_TEST_NURSERY").map { String(cString: $0) } ?? "\(buildFolder)/nursery"
 
-    private init() throws {
+    private convenience init() throws {
         Laboratory.makeFolders()
-        self.nursery = try Nursery.start(
-            Nursery.Configuration(
-                executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
-                runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
-                slots: 16
-            )
-        )
+        var configuration = Nursery.Configuration(
+            executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
+            runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
+            slots: 16)
+        configuration.deviceRoot = DeviceRoot.make(in: Laboratory.folder)
+        try self.init(configuration)
         chown(Laboratory.dataDirectory, self.nursery.report.serverUser, self.nursery.report.serverGroup)
+    }
+
+    init(_ configuration: Nursery.Configuration) throws {
+        self.nursery = try Nursery.start(configuration)
+        self.data = configuration.dataDirectory
         let made = Mutex(false)
         let report = self.nursery.report
         let channel = self.nursery.channels[0]
@@ -73,7 +79,7 @@ final class Laboratory: Sendable {
         atexit { TestFiles.remove(Laboratory.folder) }
     }
 
-    private static func makeFolders() {
+    static func makeFolders() {
         TestFiles.makeFolder(self.folder)
         for name in [
             "data", "data/bundles", "data/bundles/\(self.bundle)", "host", "runtimes", "runtimes/python",
@@ -88,11 +94,27 @@ final class Laboratory: Sendable {
         // What the nursery starts is this module; the attempt to make travels in the environment.
         TestFiles.write(
             "import os\nexec(os.environ['SNIPPET'])\n", to: "\(self.folder)/runtimes/python/apus/__main__.py")
+        TestFiles.write(Self.zygote, to: "\(self.folder)/runtimes/python/apus/_zygote.py")
         TestFiles.write(
             "require('vm').compileFunction('return (async () => {' + process.env.SNIPPET + '\\n})()', ['require', 'report'])(require, report)"
                 + ".catch(report);\nfunction report(error) { console.log(error.code ?? error.name); }\n",
             to: "\(self.folder)/runtimes/node/apus/main.js")
     }
+
+    /// A warm interpreter whose clones make the attempt that travels in their environment, with the library that the real one has.
+    private static let zygote = """
+        import ctypes, os
+        library = ctypes.PyDLL("/runtime/libapus-zygote.so")
+        assert library.apus_zygote_prepare(b"", 0, b"", 0) == 0
+        hooks = [ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p)
+                 for name in ("PyOS_BeforeFork", "PyOS_AfterFork_Parent", "PyOS_AfterFork_Child")]
+        memory = ctypes.create_string_buffer(1 << 16)
+        length = library.apus_zygote_serve(*hooks, memory, 1 << 16)
+        if length > 0:
+            variables = dict(line.split(b"=", 1) for line in memory.raw[:length].split(b"\\0")[:-1])
+            exec(variables[b"SNIPPET"].decode(), {"is_clone": True})
+
+        """
 
     private func ended(_ ticket: LaunchTicket, _ exit: WorkerExit) {
         let waiting = self.state.withLock { state in
@@ -140,6 +162,17 @@ final class Laboratory: Sendable {
             }
             if let exit { continuation.resume(returning: exit) }
         }
+    }
+
+    /// Ends the nursery and waits until it is gone.
+    func end() async {
+        let _: Bool = await self.withClient { client, done in
+            client.close()
+            self.client = nil
+            done(true)
+        }
+        var status: CInt = 0
+        _ = apus_wait_for(self.nursery.process, &status)
     }
 
     // MARK: attempts
@@ -204,6 +237,13 @@ final class Laboratory: Sendable {
         var status: CInt = 0
         _ = apus_wait_for(process, &status)
         return (String(output.prefix { $0 != "\n" }), status, output)
+    }
+}
+
+extension WorkerExit {
+    /// It left by itself and without an error, whatever it was denied.
+    var isOrderly: Bool {
+        self.code == 0 && self.signal == nil && !self.isOutOfMemory && self.failedStage == nil && !self.isUnaudited
     }
 }
 

@@ -262,7 +262,7 @@ extension SandboxTests {
                             runtime: runtime, bundle: Laboratory.bundle, layer: layer, arguments: arguments,
                             bounds: bounds))
                     #expect(
-                        ending.exit == WorkerExit(code: 0, signal: nil), "\(runtime): \(ending.output) \(ending.errors)"
+                        ending.exit.isOrderly, "\(runtime): \(ending.output) \(ending.errors)"
                     )
                 }
                 try await self.seal(laboratory, layer, bytes: 1 << 20, entries: 100).get()

@@ -93,7 +93,10 @@ extension SandboxTests {
 
             /// The zygote that is in use: the only child that stayed root.
             func zygotes() -> [pid_t] { self.children().filter { $0.user == 0 }.map(\.process) }
-            func workers() -> [pid_t] { self.children().filter { $0.user != 0 }.map(\.process) }
+            func workers() -> [pid_t] {
+                let auditor = HostState.auditor(of: self.nursery.report)
+                return self.children().filter { $0.user != 0 && $0.user != auditor }.map(\.process)
+            }
 
             /// Launches until a worker is a clone: the first ones may come before the zygote is warm.
             func cloned() throws -> (ticket: UInt64, process: pid_t) {
@@ -189,6 +192,10 @@ extension SandboxTests {
                     Host.text("/proc/\($0)/limits").split(separator: "\n").first { $0.hasPrefix(name) }
                 }
                 #expect(lines[0] == lines[1] && lines[0] != nil, "\(name)")
+            }
+            for process in [clone.process, other] {
+                let open = TestFiles.list("/proc/\(process)/fd").compactMap { Int($0) }.sorted()
+                #expect(open == [0, 1, 2, 3, 4, 5], "neither the audit's listener nor the way it went: \(open)")
             }
             #expect(
                 !Host.text("/proc/\(clone.process)/maps").contains("status (deleted)"), "the statuses of other slots")

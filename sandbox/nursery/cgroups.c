@@ -159,8 +159,7 @@ static bool enable_unified(int own, const char *controller) {
 }
 
 void find_cgroups(void) {
-    char name[32];
-    snprintf(name, sizeof name, "apus-%u", nursery.uid_base);
+    const char *name = nursery.group_name;
     int unified = open_hierarchy("");
     nursery.unified_root = unified < 0 ? -1 : make_directory(unified, name);
     if (nursery.unified_root >= 0) nursery.cgroup_versions |= 2;
@@ -316,6 +315,7 @@ static bool renew_group(struct slot *slot) {
     // A new group has no limits and has counted nothing.
     slot->memory_bytes = slot->processes = slot->cpu_millis = 0;
     if (nursery.versions[CONTROLLER_MEMORY] == CGROUP_V2) slot->kills_before = 0;
+    if (nursery.versions[CONTROLLER_PIDS] == CGROUP_V2) slot->processes_refused_before = 0;
     slot->is_group_spent = false;
     return true;
 }
@@ -334,6 +334,19 @@ bool slot_ran_out_of_memory(struct slot *slot) {
     return is_more;
 }
 
+// How often the processes limit refused another since the last call for this slot.
+uint32_t slot_refused_processes(struct slot *slot) {
+    char text[READ_BYTES];
+    if (nursery.versions[CONTROLLER_PIDS] == CGROUP_ABSENT ||
+        read_text(slot->directory[CONTROLLER_PIDS], "pids.events", text, sizeof text) <= 0)
+        return 0;
+    char *place = strstr(text, "max ");
+    if (place == NULL) return 0;
+    uint64_t refused = strtoull(place + 4, NULL, 10), more = refused - slot->processes_refused_before;
+    slot->processes_refused_before = refused;
+    return more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
+}
+
 void remove_cgroups(void) {
     char name[32];
     int roots[CONTROLLER_COUNT + 1];
@@ -346,16 +359,15 @@ void remove_cgroups(void) {
             if (nursery.slots[slot].has_cgroups) unlinkat(roots[index], name, AT_REMOVEDIR);
         }
     }
-    snprintf(name, sizeof name, "apus-%u", nursery.uid_base);
     for (int index = 0; index < CONTROLLER_COUNT; index++) {
         if (nursery.cgroup_root[index] < 0) continue;
         int own = open_hierarchy(controller_names[index]);
         if (own < 0) continue;
-        unlinkat(own, name, AT_REMOVEDIR);
+        unlinkat(own, nursery.group_name, AT_REMOVEDIR);
         close(own);
     }
     int unified = open_hierarchy("");
     if (unified < 0) return;
-    unlinkat(unified, name, AT_REMOVEDIR);
+    unlinkat(unified, nursery.group_name, AT_REMOVEDIR);
     close(unified);
 }

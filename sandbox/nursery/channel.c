@@ -48,14 +48,13 @@ void watch_channel(int channel) {
 }
 
 // False when the socket is full; a broken socket counts as sent, its end is seen by reading.
-bool send_event(int channel, const struct nursery_event *event, const int *descriptors, int count) {
-    struct iovec part = {.iov_base = (void *)event, .iov_len = sizeof *event};
+static bool send_parts(int channel, struct iovec *parts, size_t part_count, const int *descriptors, int count) {
     union {
         char bytes[CMSG_SPACE(sizeof(int) * NURSERY_DESCRIPTORS)];
         struct cmsghdr align;
     } control;
     memset(&control, 0, sizeof control);
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = part_count};
     if (count > 0) {
         message.msg_control = control.bytes;
         message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
@@ -71,6 +70,18 @@ bool send_event(int channel, const struct nursery_event *event, const int *descr
         break;
     }
     return true;
+}
+
+bool send_event(int channel, const struct nursery_event *event, const int *descriptors, int count) {
+    struct iovec part = {.iov_base = (void *)event, .iov_len = sizeof *event};
+    return send_parts(channel, &part, 1, descriptors, count);
+}
+
+bool send_event_with(int channel, const struct nursery_event *event, const struct nursery_denial *denials,
+                     uint32_t denial_count) {
+    struct iovec parts[2] = {{.iov_base = (void *)event, .iov_len = sizeof *event},
+                             {.iov_base = (void *)denials, .iov_len = denial_count * sizeof *denials}};
+    return send_parts(channel, parts, denial_count > 0 ? 2 : 1, NULL, 0);
 }
 
 // Takes the descriptors: they are closed here once they are sent.

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,8 @@
 
 // Where the nursery's pidfd is until it is closed with the rest: the first number that the program is not given.
 #define CONFINE_PARENT_DESCRIPTOR (CONFINE_SECRETS_DESCRIPTOR + 1)
+// Where the way to the auditor is until the listener has gone it.
+#define CONFINE_AUDIT_DESCRIPTOR (CONFINE_SECRETS_DESCRIPTOR + 2)
 
 static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_NONE] = "none",
@@ -55,6 +58,7 @@ static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_HOSTILE] = "hostile",
     [CONFINE_CLOSE] = "close",
     [CONFINE_SECCOMP] = "seccomp",
+    [CONFINE_AUDIT] = "audit",
     [CONFINE_EXEC] = "exec",
 };
 
@@ -106,6 +110,17 @@ static void prefer_for_out_of_memory(const struct confine_plan *plan) {
     close(score);
 }
 
+// Writing, because a driver names its threads there; what the host's root could change by it is covered.
+static void mount_whole_proc(const struct confine_plan *plan) {
+    MUST(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") == 0);
+    for (int index = 0; index < plan->cover_count; index++) {
+        const struct confine_cover *cover = &plan->covers[index];
+        int result = mount(cover->is_folder ? "out" : "dev/null", cover->path, NULL, MS_BIND, NULL);
+        // What is gone needs no cover.
+        MUST(result == 0 || errno == ENOENT);
+    }
+}
+
 static void mount_scratch(const struct confine_plan *plan) {
     char options[128];
     // An inode for every 4 KiB: small files cannot take more kernel memory than the scratch bound stands for.
@@ -129,6 +144,7 @@ static void open_program(const struct confine_plan *plan) {
     // more.
     if (program != CONFINE_PROGRAM_DESCRIPTOR)
         MUST(dup3(program, CONFINE_PROGRAM_DESCRIPTOR, O_CLOEXEC) == CONFINE_PROGRAM_DESCRIPTOR);
+    if (plan->has_no_page_zero) return;
     void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     MUST(page != MAP_FAILED);
 }
@@ -147,7 +163,11 @@ static void close_all_but_program(const struct confine_plan *plan, unsigned firs
 static void drop_descriptors(const struct confine_plan *plan) {
     MUST(plan->parent > CONFINE_PARENT_DESCRIPTOR);
     MUST(dup3(plan->parent, CONFINE_PARENT_DESCRIPTOR, O_CLOEXEC) == CONFINE_PARENT_DESCRIPTOR);
-    close_all_but_program(plan, CONFINE_PARENT_DESCRIPTOR + 1);
+    if (plan->audit >= 0) {
+        MUST(plan->audit > CONFINE_AUDIT_DESCRIPTOR);
+        MUST(dup3(plan->audit, CONFINE_AUDIT_DESCRIPTOR, O_CLOEXEC) == CONFINE_AUDIT_DESCRIPTOR);
+    }
+    close_all_but_program(plan, CONFINE_AUDIT_DESCRIPTOR + (plan->audit >= 0));
 }
 
 // An open file of its own, on the root's read-only mount: what all sandboxes share, they could signal each other with.
@@ -174,11 +194,12 @@ static void set_limits(const struct confine_plan *plan) {
     lower(plan, RLIMIT_FSIZE, plan->file_bytes);
     lower(plan, RLIMIT_NPROC, plan->processes);
     lower(plan, RLIMIT_STACK, 8 << 20);
-    lower(plan, RLIMIT_MEMLOCK, 1 << 20);
+    lower(plan, RLIMIT_MEMLOCK, plan->locked_bytes);
     lower(plan, RLIMIT_MSGQUEUE, 0);
     lower(plan, RLIMIT_SIGPENDING, 1024);
     lower(plan, RLIMIT_NICE, 0);
     lower(plan, RLIMIT_RTPRIO, 0);
+    if (plan->data_bytes > 0) lower(plan, RLIMIT_DATA, plan->data_bytes);
     // No RLIMIT_AS: runtimes reserve far more address space than they use; the memory cgroup counts what they touch.
     // From here on no descriptor at or above the program's can be made, and none of them can be made to hold it again.
     lower(plan, RLIMIT_NOFILE, plan->open_files);
@@ -196,7 +217,8 @@ static void drop_bounding_set(const struct confine_plan *plan) {
 }
 
 static void become_user(const struct confine_plan *plan) {
-    MUST(setgroups(0, NULL) == 0);
+    // With one uid for all the kernel refuses it to everybody: the groups of whoever started the server stay.
+    if (!plan->keeps_groups) MUST(setgroups(0, NULL) == 0);
     MUST(setresgid(plan->group, plan->group, plan->group) == 0);
     MUST(setresuid(plan->user, plan->user, plan->user) == 0);
     uid_t real, effective, saved;
@@ -262,6 +284,9 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     }
     allow_path(plan, ruleset, "/dev",
                read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
+    // Of /proc only files that are there: what a process may write there of itself is its own business.
+    if (plan->covers != NULL) allow_path(plan, ruleset, "/proc", read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE, all);
+    if (plan->covers != NULL) allow_path(plan, ruleset, "/sys", read, all);
     const uint64_t written = plan->may_execute_written ? execute : 0;
     allow_path(plan, ruleset, "/tmp", write | written, all);
     allow_path(plan, ruleset, "/out", write | written, all);
@@ -288,7 +313,32 @@ static void distrust_speculation(void) {
     prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0);
 }
 
-// All that is done before the filter, for whoever is to be a sandbox.
+// Whoever holds the listener sees the calls that the filter denies and answers them; without one, the kernel denies them
+// by itself. It goes to the auditor, over a socket that is closed before anything of a function runs. Nobody is waited
+// for: where the auditor takes nothing, the sandbox is as tight as with it, and only what it is denied goes uncounted.
+// Code that is not trusted at all does not run uncounted.
+static void hand_over(const struct confine_plan *plan, int listener) {
+    struct iovec part = {.iov_base = (void *)&plan->handover, .iov_len = sizeof plan->handover};
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    memset(&control, 0, sizeof control);
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &listener, sizeof(int));
+    ssize_t sent = sendmsg(CONFINE_AUDIT_DESCRIPTOR, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    plan->status->is_audited = sent == (ssize_t)part.iov_len;
+    MUST(plan->hostile_filter == NULL || plan->status->is_audited);
+    MUST(close(listener) == 0);
+    MUST(close(CONFINE_AUDIT_DESCRIPTOR) == 0);
+}
+
+// All that is done before the program, for whoever is to be a sandbox.
 static void take_steps(const struct confine_plan *plan) {
     // First, so that nothing below can be confused with a descriptor the program is given.
     STEP(CONFINE_DESCRIPTORS);
@@ -308,15 +358,20 @@ static void take_steps(const struct confine_plan *plan) {
     // After joining: the namespace's root is where the process is now, so that it sees itself at "/".
     STEP(CONFINE_CGROUP_NAMESPACE);
     MUST(unshare(CLONE_NEWCGROUP) == 0);
-    // While SYS_ADMIN is there. Only those leave the empty namespace of the nursery that have a network of some kind.
+    // While SYS_ADMIN is there. Only those leave the empty namespace of the nursery that have a network of some kind; without
+    // root the nursery lives in the host's, and only the fetch process stays there.
     STEP(CONFINE_NETWORK);
     if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
     // All mounts before pivot, relative to the template; Landlock forbids mounting, so it comes much later.
     STEP(CONFINE_TEMPLATE);
     MUST(chdir(plan->template_path) == 0);
     STEP(CONFINE_PROC);
-    MUST(mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-               plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
+    if (plan->covers != NULL) {
+        mount_whole_proc(plan);
+    } else if (!plan->has_no_proc) {
+        MUST(mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                   plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
+    }
     STEP(CONFINE_SCRATCH);
     mount_scratch(plan);
     STEP(CONFINE_FUNCTION);
@@ -373,7 +428,12 @@ static void take_steps(const struct confine_plan *plan) {
     restrict_with_landlock(plan);
     // What only the steps above needed. The program's descriptor closes itself when it is executed.
     STEP(CONFINE_CLOSE);
-    close_all_but_program(plan, plan->secrets >= 0 ? CONFINE_PARENT_DESCRIPTOR : CONFINE_SECRETS_DESCRIPTOR);
+    unsigned first = plan->secrets >= 0 ? CONFINE_PARENT_DESCRIPTOR : CONFINE_SECRETS_DESCRIPTOR;
+    if (plan->audit >= 0) {
+        MUST(close_descriptors(first, CONFINE_AUDIT_DESCRIPTOR - 1, 0) == 0);
+        first = CONFINE_AUDIT_DESCRIPTOR + 1;
+    }
+    close_all_but_program(plan, first);
     // Needs no_new_privs and seccomp(2), which the runtime's own filter takes away.
     STEP(CONFINE_HOSTILE);
     if (plan->hostile_filter != NULL) {
@@ -381,16 +441,21 @@ static void take_steps(const struct confine_plan *plan) {
         MUST(prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0);
         MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->hostile_filter) == 0);
     }
-    // Last, since it forbids most of what was done above. The one execveat that it allows is the next call.
+    // Last, since it forbids most of what was done above.
     STEP(CONFINE_SECCOMP);
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
+    unsigned flags = SECCOMP_FILTER_FLAG_LOG | (plan->audit >= 0 ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
+    long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, plan->filter);
+    MUST(listener >= 0);
+    // By calls that every profile allows. The one execveat that it allows is the next call.
+    STEP(CONFINE_AUDIT);
+    if (plan->audit >= 0) hand_over(plan, (int)listener);
     STEP(CONFINE_EXEC);
 }
 
 static void execute(const struct confine_plan *plan) __attribute__((noreturn));
 static void execute(const struct confine_plan *plan) {
-    syscall(SYS_execveat, CONFINE_PROGRAM_DESCRIPTOR, (char *)CONFINE_EMPTY_PATH, plan->arguments, plan->environment,
-            AT_EMPTY_PATH);
+    const char *path = plan->has_no_page_zero ? "" : (const char *)CONFINE_EMPTY_PATH;
+    syscall(SYS_execveat, CONFINE_PROGRAM_DESCRIPTOR, path, plan->arguments, plan->environment, AT_EMPTY_PATH);
     fail(plan, errno);
 }
 
@@ -415,9 +480,15 @@ void confine_zygote(const struct confine_plan *plan) {
     // Its clones inherit it; while the host's /proc is there.
     STEP(CONFINE_CGROUP);
     prefer_for_out_of_memory(plan);
+    // Its clones are born where it is.
+    STEP(CONFINE_NETWORK);
+    if (plan->network >= 0) MUST(setns(plan->network, CLONE_NEWNET) == 0);
     // Its root is what its clones copy, before anything of theirs is in it.
     STEP(CONFINE_TEMPLATE);
     MUST(chdir(plan->template_path) == 0);
+    // Each clone's own is mounted over it; its rules of Landlock then know that one only.
+    STEP(CONFINE_PROC);
+    if (plan->shows_proc) MUST(mount("/proc", "proc", NULL, MS_BIND | MS_REC, NULL) == 0);
     STEP(CONFINE_PIVOT);
     MUST(syscall(SYS_pivot_root, ".", ".") == 0);
     MUST(umount2(".", MNT_DETACH) == 0);
@@ -447,4 +518,47 @@ void confine_zygote(const struct confine_plan *plan) {
     MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
     STEP(CONFINE_EXEC);
     execute(plan);
+}
+
+void confine_auditor(const struct confine_plan *plan) {
+    STEP(CONFINE_DESCRIPTORS);
+    MUST(dup2(plan->audit, STDIN_FILENO) == STDIN_FILENO);
+    MUST(dup3(plan->parent, CONFINE_PARENT_DESCRIPTOR, O_CLOEXEC) == CONFINE_PARENT_DESCRIPTOR);
+    MUST(close_descriptors(STDIN_FILENO + 1, CONFINE_PARENT_DESCRIPTOR - 1, 0) == 0);
+    MUST(close_descriptors(CONFINE_PARENT_DESCRIPTOR + 1, ~0U, 0) == 0);
+    STEP(CONFINE_SIGNALS);
+    reset_signals(plan);
+    // A root that holds nothing and cannot be written.
+    STEP(CONFINE_TEMPLATE);
+    MUST(mount("none", plan->template_path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+               "size=4096,nr_inodes=1,mode=0555") == 0);
+    MUST(chdir(plan->template_path) == 0);
+    STEP(CONFINE_PIVOT);
+    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
+    MUST(umount2(".", MNT_DETACH) == 0);
+    MUST(chdir("/") == 0);
+    STEP(CONFINE_LIMITS);
+    const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
+    if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
+    lower(plan, RLIMIT_FSIZE, 0);
+    lower(plan, RLIMIT_NPROC, 1);
+    lower(plan, RLIMIT_NOFILE, plan->open_files);
+    STEP(CONFINE_BOUNDING_SET);
+    drop_bounding_set(plan);
+    STEP(CONFINE_USER);
+    become_user(plan);
+    STEP(CONFINE_CAPABILITIES);
+    drop_capabilities(plan);
+    STEP(CONFINE_KEYRING);
+    if (plan->has_keyring) MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0);
+    STEP(CONFINE_PARENT);
+    bind_to_parent(plan);
+    MUST(close(CONFINE_PARENT_DESCRIPTOR) == 0);
+    STEP(CONFINE_NO_NEW_PRIVILEGES);
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    STEP(CONFINE_LANDLOCK);
+    restrict_with_landlock(plan);
+    STEP(CONFINE_SECCOMP);
+    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, plan->filter) == 0);
+    STEP(CONFINE_EXEC);
 }

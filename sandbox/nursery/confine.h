@@ -14,7 +14,8 @@
 #define CONFINE_CGROUPS_MAX 3
 // Where a function that does not know descriptor 5 finds its secrets.
 #define CONFINE_SECRETS_DESCRIPTOR 6
-#define CONFINE_LIVE_MAX 3
+// The device nodes of a driver, and for each device its own and its place on the bus, and parts of devices.
+#define CONFINE_LIVE_MAX 40
 
 enum confine_stage {
     CONFINE_NONE,
@@ -45,6 +46,7 @@ enum confine_stage {
     CONFINE_HOSTILE,
     CONFINE_CLOSE,
     CONFINE_SECCOMP,
+    CONFINE_AUDIT,
     CONFINE_EXEC,
     CONFINE_STAGE_COUNT,
 };
@@ -54,11 +56,26 @@ struct confine_status {
     volatile uint32_t stage;
     // errno of the step that failed, 0 while none has.
     volatile int32_t error;
+    // The listener of its denied calls is the auditor's.
+    volatile uint32_t is_audited;
+};
+
+// What a sandbox says when it hands the auditor its listener.
+struct confine_handover {
+    uint64_t ticket;
+    uint32_t slot;
+    uint32_t reserved;
 };
 
 struct confine_live_file {
     int tree;
     const char *path;
+};
+
+// A place below the root where nothing of the host's is to be seen.
+struct confine_cover {
+    char path[64];
+    int is_folder;
 };
 
 struct confine_plan {
@@ -78,12 +95,19 @@ struct confine_plan {
     int secrets;
     // A pidfd of the nursery.
     int parent;
+    // Where the auditor gets the listener of denied calls from, -1 for none; and in whose name.
+    int audit;
+    struct confine_handover handover;
     uid_t user;
     gid_t group;
     uint64_t scratch_bytes;
     uint64_t file_bytes;
+    // What may be held in memory.
+    uint64_t locked_bytes;
     uint32_t open_files;
     uint32_t processes;
+    // What each process may write to, where no control group counts memory; 0 for no bound.
+    uint64_t data_bytes;
     mode_t mask;
     // Absolute, in the new root; or beneath /function when in_function is set. NULL for a clone of a zygote, which has
     // its program already.
@@ -105,6 +129,17 @@ struct confine_plan {
     uint16_t proxy_port;
     int has_proc_subset;
     int has_keyring;
+    // For workers with a device: the whole of /proc is there, to be written to, but for these. NULL for all others, who see
+    // processes alone.
+    const struct confine_cover *covers;
+    int cover_count;
+    // Without root: the host lets nobody mount /proc; page zero cannot be mapped, so that the profiles allow the path of
+    // the program to lie anywhere; and with one uid for all, groups cannot be left.
+    int has_no_proc;
+    int has_no_page_zero;
+    int keeps_groups;
+    // A zygote's: its own root shows the host's /proc, without which the kernel lets its clones mount none.
+    int shows_proc;
     struct confine_status *status;
 };
 
@@ -124,5 +159,9 @@ void confine_clone(const struct confine_plan *plan);
 // Runs in the process that is to be a zygote: a mount namespace and a filter of its own, no network, the four
 // capabilities that confine_clone needs. Executes the program or exits with 100.
 void confine_zygote(const struct confine_plan *plan) __attribute__((noreturn));
+
+// Runs in the process that is to be the auditor: no file, no network, no capability, a user of its own, a root without
+// anything. It keeps its channel, as descriptor 0, and memory. Returns, or exits with 100.
+void confine_auditor(const struct confine_plan *plan);
 
 const char *confine_stage_name(unsigned stage);

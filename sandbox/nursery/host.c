@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -59,7 +62,10 @@ void take_uid_block(uint32_t first_base) {
         int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (lock < 0) die("cannot open %s: %s", path, strerror(errno));
         if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
-            nursery.uid_base = base;
+            nursery.uid_base = nursery.host_base = base;
+            nursery.has_own_users = true;
+            nursery.keeper = base + UID_KEEPER;
+            snprintf(nursery.group_name, sizeof nursery.group_name, "apus-%u", base);
             snprintf(nursery.base, sizeof nursery.base, RUN_FOLDER "/%u", base);
             if (mkdir(nursery.base, 0700) != 0 && errno != EEXIST)
                 die("cannot make %s: %s", nursery.base, strerror(errno));
@@ -67,6 +73,7 @@ void take_uid_block(uint32_t first_base) {
             struct passwd *account = getpwnam("apus");
             nursery.server_uid = account != NULL ? account->pw_uid : base;
             nursery.server_gid = account != NULL ? account->pw_gid : base;
+            nursery.host_user = nursery.server_uid;
             return;
         }
         close(lock);
@@ -107,6 +114,17 @@ static bool try_page_zero(void) {
     return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
+// A container may have a listener of its own on everything in it, and a process can have one only.
+static bool try_listener(void) {
+    struct seccomp_notif_sizes sizes;
+    struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog filter = {.len = 1, .filter = &allow};
+    return syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) == 0 &&
+           sizes.seccomp_notif <= AUDITOR_CALL_BYTES && sizes.seccomp_notif_resp <= sizeof(struct seccomp_notif_resp) &&
+           prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter) >= 0;
+}
+
 static bool has_memory_file(const char *name) {
     return nursery.versions[CONTROLLER_MEMORY] == CGROUP_V1 &&
            faccessat(nursery.cgroup_root[CONTROLLER_MEMORY], name, F_OK, 0) == 0;
@@ -144,21 +162,36 @@ void probe_host(void) {
     miss(NURSERY_LAYER_SWAP, !bounds_swap() && has_swap());
     nursery.has_keyring = works_in_child(try_keyring);
     miss(NURSERY_LAYER_KEYRING, !nursery.has_keyring);
-    nursery.has_proc_subset = works_in_child(try_proc_subset);
-    miss(NURSERY_LAYER_PROC_SUBSET, !nursery.has_proc_subset);
+    if (nursery.is_rootless) {
+        nursery.has_proc_subset = can_mount_proc("subset=pid,hidepid=2");
+        nursery.has_proc = nursery.has_proc_subset || can_mount_proc("hidepid=2");
+    } else {
+        nursery.has_proc_subset = works_in_child(try_proc_subset);
+        nursery.has_proc = true;
+    }
+    // Without any /proc there is nothing to see.
+    miss(NURSERY_LAYER_PROC_SUBSET, nursery.has_proc && !nursery.has_proc_subset);
+    miss(NURSERY_LAYER_OWN_USER, !nursery.has_own_users);
     // Execution is held to one program by the page at zero, which only a privileged process may map.
-    miss(NURSERY_LAYER_EXEC_ONCE, number_in("/proc/sys/vm/mmap_min_addr") < 4096);
+    nursery.auditor.is_supported = works_in_child(try_listener);
+    miss(NURSERY_LAYER_AUDIT, !nursery.auditor.is_supported);
+    nursery.has_page_zero = works_in_child(try_page_zero);
+    miss(NURSERY_LAYER_EXEC_ONCE, !nursery.has_page_zero || number_in("/proc/sys/vm/mmap_min_addr") < 4096);
     miss(NURSERY_LAYER_FETCH_BOUND, true);
-    if (!works_in_child(try_page_zero))
+    if (!nursery.has_page_zero && !nursery.is_rootless)
         die("cannot map the page at zero, which the capability SYS_RAWIO allows: run as root with all capabilities");
 }
 
 void report(struct nursery_event *event) {
-    event->server_uid = nursery.server_uid;
+    event->server_uid = nursery.host_user;
     event->server_gid = nursery.server_gid;
-    event->uid_base = nursery.uid_base;
+    event->uid_base = nursery.host_base;
+    event->is_rootless = nursery.is_rootless;
+    event->has_proc = nursery.has_proc;
+    copy_text(event->message, sizeof event->message, nursery.shortfall);
     event->slots = nursery.slot_count;
     event->landlock_abi = (uint32_t)nursery.landlock_abi;
     event->cgroup_versions = nursery.cgroup_versions;
-    event->missing = nursery.missing;
+    event->gpus = nursery.gpus;
+    event->missing = missing_now();
 }

@@ -16,6 +16,8 @@
 #define MEMORY_BYTES_MIN (4ull << 20)
 #define EXEC_WORKER "/runtime/exec-worker"
 #define BUILD_FILE_BYTES (4ull << 30)
+// What a worker may lock in memory; one with a device, all that it has.
+#define LOCKED_BYTES (1ull << 20)
 
 // Both ends of everything a worker talks through. The server's ends first, in the order of the LAUNCHED event.
 struct pipes {
@@ -39,8 +41,9 @@ static bool make_pipe(struct pipes *pipes, int index, bool to_worker, bool is_la
     pipes->server[index] = to_worker ? ends[1] : ends[0];
     pipes->worker[index] = to_worker ? ends[0] : ends[1];
     if (fcntl(pipes->server[index], F_SETFL, O_NONBLOCK) != 0) return false;
-    // A smaller pipe works too; the kernel refuses when the host's pages for pipes are used up.
-    if (is_large) fcntl(ends[0], F_SETPIPE_SZ, FRAME_PIPE_BYTES);
+    // A smaller pipe works too; the kernel refuses when the host's pages for pipes are used up. An ordinary user's are
+    // few: a handful of large pipes would leave all others with two pages.
+    if (is_large && !nursery.is_rootless) fcntl(ends[0], F_SETPIPE_SZ, FRAME_PIPE_BYTES);
     return true;
 }
 
@@ -158,6 +161,8 @@ static const char *check_bounds(const struct nursery_request *request) {
     }
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
     if (is_install(request->runtime) && request->layer[0] == 0) return "this runtime needs a layer to write to";
+    const char *wrong = check_gpus(request);
+    if (wrong != NULL) return wrong;
     if (request->memory_bytes < MEMORY_BYTES_MIN) return "at least 4 MiB of memory are needed";
     if (request->cpu_millis == 0 || request->cpu_millis > 1000000)
         return "the share of CPUs must be from 1 to 1000000 thousandths";
@@ -210,9 +215,9 @@ static int open_out(const struct nursery_request *request, uid_t user) {
 static void open_live_files(struct confine_plan *plan) {
     static const struct {
         const char *host, *inside;
-    } files[CONFINE_LIVE_MAX] = {
+    } files[] = {
         {"/etc/resolv.conf", "etc/resolv.conf"}, {"/etc/hosts", "etc/hosts"}, {"/etc/pip.conf", "etc/pip.conf"}};
-    for (int index = 0; index < CONFINE_LIVE_MAX; index++) {
+    for (size_t index = 0; index < sizeof files / sizeof files[0]; index++) {
         int tree = clone_tree(AT_FDCWD, files[index].host, 0);
         if (tree < 0) continue;
         if (set_mount_attributes(tree, "", AT_EMPTY_PATH, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC) !=
@@ -240,13 +245,26 @@ static const char *open_folders(struct confine_plan *plan, const struct nursery_
         if (plan->layer < 0) return "layer";
     }
     if (request->runtime == RUNTIME_FETCH) open_live_files(plan);
-    return NULL;
+    return request->gpus != 0 ? open_gpus(plan, request) : NULL;
 }
 
 static void close_folders(struct confine_plan *plan) {
     int trees[3 + CONFINE_LIVE_MAX] = {plan->function, plan->layer, plan->out};
     for (int index = 0; index < CONFINE_LIVE_MAX; index++) trees[3 + index] = plan->live[index].tree;
     close_all(trees, 3 + CONFINE_LIVE_MAX);
+}
+
+// The network namespace to join: those that fetch and connect need the host's, all others the empty one; -1 for where it is born.
+static int network_of(uint32_t runtime) {
+    bool is_on_host = runtime == RUNTIME_FETCH || runtime == RUNTIME_EGRESS;
+    if (nursery.is_rootless) return is_on_host ? -1 : nursery.empty_network;
+    return is_on_host ? nursery.host_network : -1;
+}
+
+// Where no control group counts memory, each process at least counts what it writes to.
+static uint64_t data_bound(const struct nursery_request *request) {
+    if (nursery.versions[CONTROLLER_MEMORY] != CGROUP_ABSENT) return 0;
+    return request->memory_bytes + (request->runtime == RUNTIME_NODE ? NODE_DATA_BYTES : 0);
 }
 
 static struct confine_plan make_plan(struct slot *slot, const struct nursery_request *request, int secrets) {
@@ -257,16 +275,21 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .function = -1,
         .layer = -1,
         .out = -1,
-        .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
-        .network = is_on_host ? nursery.host_network : -1,
+        .network = network_of(request->runtime),
         .parent = nursery.self,
+        .audit = nursery.auditor.channel,
+        .handover = {.ticket = request->ticket, .slot = (uint32_t)slot->index},
         .secrets = secrets,
-        .user = nursery.uid_base + 1 + (uid_t)slot->index,
-        .group = nursery.uid_base + 1 + (gid_t)slot->index,
+        .user = nursery.has_own_users ? nursery.uid_base + 1 + (uid_t)slot->index : nursery.server_uid,
+        .group = nursery.has_own_users ? nursery.uid_base + 1 + (gid_t)slot->index : nursery.server_gid,
         .scratch_bytes = request->scratch_bytes,
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->runtime == RUNTIME_EGRESS ? EGRESS_OPEN_FILES : request->open_files,
-        .processes = request->processes,
+        .locked_bytes = LOCKED_BYTES,
+        // One above the cgroup's bound, where there is one: what refuses first is what counts its refusals.
+        .processes = nursery.has_own_users ? request->processes + (nursery.versions[CONTROLLER_PIDS] != CGROUP_ABSENT)
+                                           : SHARED_PROCESSES_MAX,
+        .data_bytes = data_bound(request),
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
         .filter = &nursery.filter[request->has_proxy == 1 ? TEMPLATE_COUNT + request->runtime : request->runtime],
@@ -277,9 +300,13 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .has_network = is_on_host,
         .proxy_port = request->has_proxy == 1 ? NURSERY_PROXY_PORT : 0,
         .has_proc_subset = nursery.has_proc_subset,
+        .has_no_proc = !nursery.has_proc,
+        .has_no_page_zero = !nursery.has_page_zero,
+        .keeps_groups = !nursery.has_own_users,
         .has_keyring = nursery.has_keyring,
         .status = slot->status,
     };
+    for (int index = 0; index < CONFINE_LIVE_MAX; index++) plan.live[index].tree = -1;
     for (int index = 0; index < CONTROLLER_COUNT; index++) plan.cgroups[index] = slot->tasks[index];
     return plan;
 }
@@ -313,6 +340,7 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
     }
     slot->status->stage = CONFINE_CLONE;
     slot->status->error = 0;
+    slot->status->is_audited = 0;
     long result = syscall(SYS_clone3, &request, sizeof request);
     if (result == 0) confine(plan);
     return result < 0 ? -1 : process;
@@ -320,9 +348,9 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
 
 static bool start(struct slot *slot, struct confine_plan *plan, int channel, const struct nursery_request *request) {
     // Code that is not trusted at all shares nothing with a zygote's other clones; a clone has no descriptor 6, and no
-    // network of its own.
+    // network of its own. Nor has a clone a device's root, or may it write to its own entries of /proc.
     bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && plan->hostile_filter == NULL &&
-                    plan->secrets < 0 && request->has_proxy == 0 && has_ready_zygote();
+                    plan->secrets < 0 && request->has_proxy == 0 && request->gpus == 0 && has_ready_zygote();
     bool may_execute = true;
     int process = is_clone ? clone_from_zygote(plan, slot, &may_execute) : -1;
     if (process < 0 && may_execute) process = clone_confined(plan, slot);
@@ -370,14 +398,19 @@ void launch(int channel, const struct nursery_request *request, const char *stri
                       "every slot is in use: wait, or start with more");
     // The fetch process has the host's network by its nature; that layer is no demand of anyone's. And who wants a way
     // out where there is no egress process finds its runtime missing.
-    uint64_t missing = nursery.missing & ~(1ull << NURSERY_LAYER_FETCH_BOUND | 1ull << NURSERY_LAYER_EGRESS);
+    keep_auditor();
+    uint64_t missing = missing_now() & ~(1ull << NURSERY_LAYER_FETCH_BOUND | 1ull << NURSERY_LAYER_EGRESS);
     if (request->isolation == 1 && missing != 0) {
         return refuse(channel, request->ticket, 0, 0, "isolation",
                       "this host cannot give every layer of isolation: see apus doctor");
     }
     if (request->has_proxy == 1 && !nursery.has_template[RUNTIME_EGRESS]) {
         return refuse(channel, request->ticket, 0, 0, "runtime",
-                      "the egress program is not beside the nursery: no function has a way out");
+                      "no function has a way out here: see the line egress of apus doctor");
+    }
+    if (request->gpus != 0 && !nursery.has_template[RUNTIME_GPU]) {
+        return refuse(channel, request->ticket, 0, ENODEV, "gpu",
+                      "this host has no device of NVIDIA's, or had none when the server started");
     }
     if (!nursery.has_template[request->runtime]) {
         return refuse(channel, request->ticket, 0, 0, "runtime",
@@ -398,7 +431,9 @@ void launch(int channel, const struct nursery_request *request, const char *stri
         return refuse(channel, request->ticket, 0, error, failed, "the sandbox could not be made");
     }
     struct nursery_event event = {
-        .magic = NURSERY_MAGIC, .kind = NURSERY_LAUNCHED, .ticket = request->ticket, .missing = nursery.missing};
+        .magic = NURSERY_MAGIC, .kind = NURSERY_LAUNCHED, .ticket = request->ticket, .missing = missing_now(),
+        .slot = (uint32_t)slot->index};
+    event.is_rootless = nursery.is_rootless;
     answer(channel, &event, pipes.server,
            request->has_proxy == 1 ? NURSERY_DESCRIPTORS : NURSERY_WORKER_DESCRIPTORS);
 }
@@ -416,13 +451,19 @@ void kill_channel(int channel) {
     }
 }
 
+static bool send_exit(struct slot *slot) {
+    const struct nursery_denial *denials = denials_of(slot, &slot->exit);
+    return send_event_with(slot->channel, &slot->exit, denials, slot->exit.denials);
+}
+
 static void finish(struct slot *slot, bool is_empty) {
     struct nursery_event *event = &slot->exit;
     if (slot_ran_out_of_memory(slot)) event->flags |= NURSERY_OUT_OF_MEMORY;
+    event->processes_refused = slot_refused_processes(slot);
     if (!is_empty) event->flags |= NURSERY_QUARANTINED;
     bool is_told = !nursery.channels[slot->channel].is_open || nursery.channels[slot->channel].has_pending == false;
     if (nursery.channels[slot->channel].is_open) {
-        is_told = is_told && send_event(slot->channel, event, NULL, 0);
+        is_told = is_told && send_exit(slot);
     }
     if (!is_empty) {
         slot->state = SLOT_QUARANTINED;
@@ -441,7 +482,7 @@ void report_exits(int channel) {
     for (uint32_t index = 0; index < nursery.slot_count; index++) {
         struct slot *slot = &nursery.slots[index];
         if (slot->state != SLOT_REPORTING || slot->channel != channel) continue;
-        if (!send_event(channel, &slot->exit, NULL, 0)) return;
+        if (!send_exit(slot)) return;
         slot->state = SLOT_FREE;
     }
     target->has_unsent_exits = false;
@@ -461,6 +502,7 @@ void reap(struct slot *slot) {
     event->kind = NURSERY_EXITED;
     event->ticket = slot->ticket;
     event->missing = nursery.missing;
+    if (slot->status->is_audited == 0) event->flags |= NURSERY_UNAUDITED;
     bool is_exit = info.si_code == CLD_EXITED;
     event->code = is_exit ? info.si_status : -1;
     event->signal = is_exit ? 0 : info.si_status;

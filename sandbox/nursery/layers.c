@@ -222,8 +222,7 @@ static bool seal(int layers, const struct nursery_request *request, struct walk 
     if (partial < 0) return stop(walk, "was not prepared", "partial layer");
     // The keeper's while it is sealed, so that neither the server nor a slot can change what was checked. Not root's: a
     // seal that is cut off leaves it so, and the next attempt must be able to tell it from a foreign folder.
-    uid_t keeper = nursery.uid_base + UID_KEEPER;
-    bool is_good = fchown(partial, keeper, keeper) == 0 && fchmod(partial, 0700) == 0;
+    bool is_good = fchown(partial, nursery.keeper, nursery.keeper) == 0 && fchmod(partial, 0700) == 0;
     if (!is_good) stop(walk, "cannot be taken over", "partial layer");
     if (is_good && faccessat(partial, "site", F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
         // Nothing to install is a layer too: an empty one.

@@ -1,7 +1,8 @@
-// nursery --channels N --runtimes DIR --profiles DIR [--slots N] [--uid-base N]
+// nursery --channels N --runtimes DIR --profiles DIR [--slots N] [--uid-base N] [--rootless 1] [--gpu-root DIR]
 //
-// Inherits N SEQPACKET sockets as descriptors 3 and up, then the data directory. Started by the server as root, before
-// the server has any thread; what it says goes to standard error only when it cannot start.
+// Inherits N SEQPACKET sockets as descriptors 3 and up, then the data directory. Started by the server as root, or with
+// --rootless as whoever it runs as, before the server has any thread; what it says goes to standard error only when it
+// cannot start.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -60,10 +61,14 @@ static uint32_t read_options(int count, char **values) {
             nursery.slot_count = (uint32_t)option_number(name, value, 1, SLOTS_MAX);
         } else if (strcmp(name, "--uid-base") == 0) {
             base = (uint32_t)option_number(name, value, 65536, 4000000000ul);
+        } else if (strcmp(name, "--rootless") == 0) {
+            nursery.is_rootless = option_number(name, value, 0, 1) == 1;
         } else if (strcmp(name, "--runtimes") == 0) {
             copy_text(nursery.runtimes, sizeof nursery.runtimes, value);
         } else if (strcmp(name, "--profiles") == 0) {
             copy_text(nursery.profiles, sizeof nursery.profiles, value);
+        } else if (strcmp(name, "--gpu-root") == 0) {
+            copy_text(nursery.gpu_root, sizeof nursery.gpu_root, value);
         } else {
             die("unknown option %s", name);
         }
@@ -105,7 +110,7 @@ static void arrange_descriptors(void) {
 }
 
 static void make_slots(void) {
-    size_t bytes = sizeof(struct confine_status) * (nursery.slot_count + ZYGOTES_MAX);
+    size_t bytes = sizeof(struct confine_status) * (nursery.slot_count + ZYGOTES_MAX + 1);
     nursery.status_memory = memfd_create("status", MFD_CLOEXEC);
     if (nursery.status_memory < 0 || ftruncate(nursery.status_memory, (off_t)bytes) != 0)
         die("no memory file for %u slots", nursery.slot_count);
@@ -125,7 +130,8 @@ static void make_slots(void) {
     }
 }
 
-static void separate_from_host(void) {
+// Returns the data directory as a mount that is attached nowhere.
+static int separate_as_root(void) {
     nursery.host_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (nursery.host_network < 0) die("no network namespace: %s", strerror(errno));
     // The nursery itself lives in the empty network namespace, and every sandbox is born in it. Its loopback stays
@@ -138,6 +144,11 @@ static void separate_from_host(void) {
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) die("cannot make namespaces: %s; run as root", strerror(errno));
     nursery.own_network = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (nursery.own_network < 0) die("no network namespace: %s", strerror(errno));
+    return data;
+}
+
+static void separate_from_host(void) {
+    int data = nursery.is_rootless ? take_data_along() : separate_as_root();
     make_templates();
     char path[PATH_BYTES + 8];
     snprintf(path, sizeof path, "%s/data", nursery.base);
@@ -151,10 +162,12 @@ static void separate_from_host(void) {
 
 static void start(int count, char **values) {
     uint32_t base = read_options(count, values);
-    if (geteuid() != 0) die("must be started as root");
+    if (geteuid() != 0 && !nursery.is_rootless) die("must be started as root");
     arrange_descriptors();
-    // Its memory holds the environment of what it launches.
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    nursery.empty_network = -1;
+    // Its memory holds the environment of what it launches. Without root it is within reach of no sandbox all the same,
+    // and needs the files in /proc of its own children, which an undumpable process does not own.
+    if (!nursery.is_rootless) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
     // Ignored by whoever started us, it would reap every sandbox before its end is looked at.
     signal(SIGCHLD, SIG_DFL);
@@ -165,24 +178,33 @@ static void start(int count, char **values) {
     setsid();
     umask(077);
     if (chdir("/") != 0) die("cannot enter /: %s", strerror(errno));
-    take_uid_block(base);
+    if (nursery.is_rootless) {
+        take_user_namespace();
+        make_empty_network();
+    } else {
+        take_uid_block(base);
+    }
     find_cgroups();
     probe_host();
     separate_from_host();
     if (!nursery.has_template[RUNTIME_EGRESS]) nursery.missing |= 1ull << NURSERY_LAYER_EGRESS;
+    make_audit_memory();
     load_profile(RUNTIME_PYTHON, "python.profile");
     load_profile(RUNTIME_NATIVE, "native.profile");
     load_profile(RUNTIME_FETCH, "fetch.profile");
     load_profile(RUNTIME_BUILD, "build.profile");
     load_profile(RUNTIME_EXEC, "exec.profile");
     load_profile(RUNTIME_NODE, "node.profile");
+    load_profile(RUNTIME_GPU, "gpu.profile");
     load_profile(RUNTIME_EGRESS, "egress.profile");
     load_profile(RUNTIME_ZYGOTE, "zygote.profile");
     load_profile(TEMPLATE_COUNT + RUNTIME_PYTHON, "python-proxy.profile");
     load_profile(TEMPLATE_COUNT + RUNTIME_NATIVE, "native-proxy.profile");
     load_profile(TEMPLATE_COUNT + RUNTIME_EXEC, "exec-proxy.profile");
     load_profile(TEMPLATE_COUNT + RUNTIME_NODE, "node-proxy.profile");
+    load_clone_profile();
     load_hostile_profile();
+    load_auditor_profile();
     make_slots();
     make_zygote_memory();
     nursery.self = open_process(getpid());
@@ -208,6 +230,8 @@ static void turn(int timeout) {
             zygote_event((unsigned)(what - ZYGOTE_EVENT_BASE));
         } else if (what == JOB_EVENT) {
             finish_layer_job();
+        } else if (what == AUDITOR_EVENT) {
+            auditor_event();
         } else if (nursery.channels[what].is_open) {
             flush_channel((int)what);
             read_channel((int)what);
@@ -224,10 +248,13 @@ static int64_t milliseconds(void) {
 
 int main(int count, char **values) {
     start(count, values);
+    start_first_auditor();
     struct nursery_event ready = {.magic = NURSERY_MAGIC, .kind = NURSERY_REPORT};
     report(&ready);
     for (int index = 0; index < nursery.channel_count; index++) {
-        answer(index, &ready, NULL, 0);
+        // Sent and closed here.
+        int memory = fcntl(nursery.auditor.memory, F_DUPFD_CLOEXEC, DESCRIPTORS_RESERVED);
+        answer(index, &ready, &memory, memory >= 0 ? 1 : 0);
         watch_channel(index);
     }
     prepare_zygote();
@@ -235,6 +262,7 @@ int main(int count, char **values) {
     // The server is gone: kill_channel has ended everything; wait for it, so that the cgroups can go too.
     kill_layer_job();
     end_zygotes();
+    end_auditor();
     int64_t deadline = milliseconds() + SHUTDOWN_MILLISECONDS;
     while ((!all_slots_free() || nursery.job.process >= 0) && milliseconds() < deadline) {
         check_emptying();

@@ -14,10 +14,27 @@
 #define INCLUDES_DEEP_MAX 4
 #define WORDS_MAX 64
 
+// What allows the one execution of a sandbox's own program; and what does where page zero, which makes it the only one,
+// cannot be mapped.
+#define OWN_PROGRAM "own-program.list"
+#define OWN_PROGRAM_ROOTLESS "own-program-rootless.list"
+static bool execs_from_anywhere;
+
 struct place {
     const char *file;
     int line;
 };
+
+// What a rule does, and for one that is reported, with which error and which arguments.
+struct action {
+    uint32_t value;
+    bool is_reported;
+    int error;
+    uint32_t shown;
+};
+
+// What the profile that is being compiled does with calls that no rule names.
+static uint32_t standard_action;
 
 static const struct {
     const char *name;
@@ -71,7 +88,32 @@ static int condition(const struct place *place, char **words, int count, struct 
     die("%s:%d: unknown comparison '%s'", place->file, place->line, words[1]);
 }
 
-static void add_rule(scmp_filter_ctx context, const struct place *place, uint32_t action, char **words, int count) {
+// `-`, or one or more of arg0 to arg5 joined by commas: their bits.
+static uint32_t arguments_shown(const struct place *place, const char *text) {
+    uint32_t shown = 0;
+    if (strcmp(text, "-") == 0) return 0;
+    for (const char *next = text;; next += 5) {
+        if (strncmp(next, "arg", 3) != 0 || next[3] < '0' || next[3] > '5' || (next[4] != 0 && next[4] != ','))
+            die("%s:%d: expected '-' or arguments such as 'arg0,arg1', not '%s'", place->file, place->line, text);
+        shown |= 1u << (next[3] - '0');
+        if (next[4] == 0) break;
+    }
+    if (__builtin_popcount(shown) > NURSERY_AUDIT_ARGUMENTS)
+        die("%s:%d: at most %d arguments are recorded", place->file, place->line, NURSERY_AUDIT_ARGUMENTS);
+    return shown;
+}
+
+// Where no auditor can be, the call is refused with its error by the filter itself.
+static struct action reported(const struct place *place, int error, const char *shown) {
+    return (struct action){
+        .value = nursery.auditor.is_supported ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO((uint32_t)error),
+        .is_reported = nursery.auditor.is_supported,
+        .error = error,
+        .shown = arguments_shown(place, shown),
+    };
+}
+
+static void add_rule(scmp_filter_ctx context, const struct place *place, struct action action, char **words, int count) {
     int names = 0;
     while (names < count && strcmp(words[names], "when") != 0) names++;
     if (names == 0) die("%s:%d: the rule names no system call", place->file, place->line);
@@ -89,9 +131,10 @@ static void add_rule(scmp_filter_ctx context, const struct place *place, uint32_
         if (call == __NR_SCMP_ERROR) die("%s:%d: unknown system call '%s'", place->file, place->line, words[index]);
         // Calls that this architecture does not have get a negative number: nothing to allow or refuse.
         if (call < 0) continue;
+        if (action.is_reported) report_call(place->file, place->line, call, words[index], action.error, action.shown);
         // Written down for its reason only: libseccomp takes no rule that says what the default does.
-        if (action == SCMP_ACT_ERRNO(ENOSYS)) continue;
-        int result = seccomp_rule_add_array(context, action, call, condition_count, conditions);
+        if (action.value == standard_action) continue;
+        int result = seccomp_rule_add_array(context, action.value, call, condition_count, conditions);
         if (result < 0)
             die("%s:%d: the rule for '%s' was refused: %s", place->file, place->line, words[index], strerror(-result));
     }
@@ -113,15 +156,20 @@ static void read_line(scmp_filter_ctx context, const struct place *place, char *
     if (comment == NULL && strcmp(words[0], "include") != 0)
         die("%s:%d: a rule needs its reason behind '#'", place->file, place->line);
     if (strcmp(words[0], "include") == 0 && count == 2) {
-        read_rules(context, words[1], depth + 1);
+        bool is_replaced = execs_from_anywhere && strcmp(words[1], OWN_PROGRAM) == 0;
+        read_rules(context, is_replaced ? OWN_PROGRAM_ROOTLESS : words[1], depth + 1);
     } else if (strcmp(words[0], "allow") == 0) {
-        add_rule(context, place, SCMP_ACT_ALLOW, words + 1, count - 1);
+        add_rule(context, place, (struct action){.value = SCMP_ACT_ALLOW}, words + 1, count - 1);
     } else if (strcmp(words[0], "kill") == 0) {
-        add_rule(context, place, SCMP_ACT_KILL_PROCESS, words + 1, count - 1);
+        add_rule(context, place, (struct action){.value = SCMP_ACT_KILL_PROCESS}, words + 1, count - 1);
     } else if (strcmp(words[0], "errno") == 0 && count > 2) {
-        add_rule(context, place, SCMP_ACT_ERRNO((uint32_t)error_number(place, words[1])), words + 2, count - 2);
+        struct action action = {.value = SCMP_ACT_ERRNO((uint32_t)error_number(place, words[1]))};
+        add_rule(context, place, action, words + 2, count - 2);
+    } else if (strcmp(words[0], "report") == 0 && count > 3) {
+        struct action action = reported(place, error_number(place, words[1]), words[2]);
+        add_rule(context, place, action, words + 3, count - 3);
     } else {
-        die("%s:%d: expected allow, errno CODE, kill or include", place->file, place->line);
+        die("%s:%d: expected allow, errno CODE, report CODE ARGUMENTS, kill or include", place->file, place->line);
     }
 }
 
@@ -144,6 +192,7 @@ static void read_rules(scmp_filter_ctx context, const char *name, int depth) {
 // Compiles a profile whose calls without a rule get `standard`, into `max` instructions.
 static void compile(const char *name, uint32_t standard, struct sock_filter *instructions, size_t max,
                     struct sock_fprog *filter) {
+    standard_action = standard;
     scmp_filter_ctx context = seccomp_init(standard);
     if (context == NULL) die("libseccomp refused to start");
     if (seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
@@ -166,9 +215,26 @@ static void compile(const char *name, uint32_t standard, struct sock_filter *ins
     filter->len = (unsigned short)((size_t)length / sizeof(struct sock_filter));
 }
 
+// Of two filters that both leave a call to a listener, the newer decides, and an error goes before either. So the zygote's
+// leaves what it does not name to a listener that it does not have: to itself the kernel denies it with ENOSYS, and of a
+// clone the clone's own filter decides, whose listener the auditor has.
 void load_profile(unsigned runtime, const char *name) {
-    compile(name, SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[runtime], FILTER_INSTRUCTIONS_MAX,
-            &nursery.filter[runtime]);
+    bool is_zygote = runtime == RUNTIME_ZYGOTE && nursery.auditor.is_supported;
+    execs_from_anywhere = !nursery.has_page_zero;
+    compile(name, is_zygote ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[runtime],
+            FILTER_INSTRUCTIONS_MAX, &nursery.filter[runtime]);
+}
+
+void load_auditor_profile(void) {
+    compile("auditor.profile", SCMP_ACT_KILL_PROCESS, nursery.auditor.instructions, AUDITOR_INSTRUCTIONS_MAX,
+            &nursery.auditor.filter);
+}
+
+// A clone executes nothing: the path that the rule asks for cannot be mapped in it, root or not.
+void load_clone_profile(void) {
+    execs_from_anywhere = false;
+    compile("python.profile", SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[FILTER_CLONE], FILTER_INSTRUCTIONS_MAX,
+            &nursery.filter[FILTER_CLONE]);
 }
 
 // It only takes away: the stricter of two filters decides, so that what it does not name is the runtime's to say.

@@ -24,6 +24,15 @@ void make_folder(const char *root, const char *name) {
     if (mkdir(path, 0755) != 0 && errno != EEXIST) die("cannot make %s: %s", path, strerror(errno));
 }
 
+// `/usr/lib/x` beneath the root, each folder of it; `path` is absolute.
+void make_folders_above(const char *root, const char *path) {
+    char folder[PATH_BYTES];
+    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path - 1), path + 1);
+        make_folder(root, folder);
+    }
+}
+
 void write_file(const char *root, const char *name, const char *text) {
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/%s", root, name);
@@ -83,6 +92,17 @@ static void link_or_bind(const char *root, const char *name) {
     }
 }
 
+// Read-only, which keeps nobody from writing to the device: only the node's times and mode stay as the host has them.
+static void bind_device(const char *host, const char *path) {
+    int tree = clone_tree(AT_FDCWD, host, 0);
+    if (tree < 0 ||
+        set_mount_attributes(tree, "", AT_EMPTY_PATH, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NOEXEC) != 0 ||
+        attach_tree(tree, path) != 0) {
+        die("cannot provide %s: %s", host, strerror(errno));
+    }
+    close(tree);
+}
+
 static void make_devices(const char *root) {
     static const struct {
         const char *name;
@@ -105,7 +125,7 @@ static void make_devices(const char *root) {
         // Containers may forbid making devices but lend theirs.
         unlink(path);
         write_file(root, path + strlen(root) + 1, "");
-        if (mount(host, path, NULL, MS_BIND, NULL) != 0) die("cannot provide %s: %s", host, strerror(errno));
+        bind_device(host, path);
     }
     char path[PATH_BYTES + 64];
     // Shared memory by name is counted and bounded like all scratch.
@@ -250,7 +270,7 @@ static void make_template(enum runtime runtime, const char *name) {
     make_devices(root);
     make_settings(root, runtime);
     nursery.has_template[runtime] = true;
-    if (runtime == RUNTIME_PYTHON) {
+    if (runtime == RUNTIME_PYTHON || runtime == RUNTIME_GPU) {
         char source[PATH_BYTES + 32];
         snprintf(source, sizeof source, "%s/python", nursery.runtimes);
         char main[PATH_BYTES + 64];
@@ -259,13 +279,14 @@ static void make_template(enum runtime runtime, const char *name) {
             copy_runtime(root, source, is_python);
             snprintf(main, sizeof main, "%.500s/runtime/apus", root);
             compile_runtime(main);
-            nursery.has_zygote = copy_zygote(root);
+            if (runtime == RUNTIME_PYTHON) nursery.has_zygote = copy_zygote(root);
         } else {
             nursery.has_template[runtime] = false;
         }
     }
+    if (runtime == RUNTIME_GPU && !make_gpu_places(root)) nursery.has_template[runtime] = false;
     if (runtime == RUNTIME_NODE) nursery.has_template[runtime] = make_node_template(root);
-    if (runtime == RUNTIME_EGRESS) nursery.has_template[runtime] = bind_egress(root);
+    if (runtime == RUNTIME_EGRESS) nursery.has_template[runtime] = !nursery.is_rootless && bind_egress(root);
     if (runtime == RUNTIME_EXEC) {
         nursery.has_template[runtime] = copy_exec_worker(root);
         // Links that commands of /usr/bin lead through: awk is one.
@@ -283,7 +304,9 @@ static void make_template(enum runtime runtime, const char *name) {
 
 void make_templates(void) {
     umask(022);
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+    // Some containers allow only the second; then what the host mounts later may appear here too.
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 &&
+        mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         die("cannot take the mounts apart from the host's: %s", strerror(errno));
     make_template(RUNTIME_PYTHON, "python");
     make_template(RUNTIME_NATIVE, "native");
@@ -291,6 +314,7 @@ void make_templates(void) {
     make_template(RUNTIME_BUILD, "build");
     make_template(RUNTIME_EXEC, "exec");
     make_template(RUNTIME_NODE, "node");
+    make_template(RUNTIME_GPU, "gpu");
     make_template(RUNTIME_EGRESS, "egress");
     umask(077);
 }

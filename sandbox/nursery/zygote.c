@@ -31,7 +31,7 @@ static int64_t seconds(void) {
 
 void make_zygote_memory(void) {
     nursery.clone_filter = memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    const struct sock_fprog *filter = &nursery.filter[RUNTIME_PYTHON];
+    const struct sock_fprog *filter = &nursery.filter[FILTER_CLONE];
     size_t bytes = filter->len * sizeof(struct sock_filter);
     if (nursery.clone_filter < 0 || pwrite(nursery.clone_filter, filter->filter, bytes, 0) != (ssize_t)bytes ||
         fcntl(nursery.clone_filter, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
@@ -73,8 +73,12 @@ static void start_zygote(struct zygote *zygote) {
     struct confine_plan plan = {
         .template_path = nursery.template_path[RUNTIME_PYTHON],
         .standard = {nursery.null, output[1], output[1], pair[1], nursery.status_memory, nursery.clone_filter},
+        .network = nursery.empty_network,
+        .has_no_page_zero = !nursery.has_page_zero,
+        .shows_proc = nursery.is_rootless && nursery.has_proc,
         .secrets = -1,
         .parent = nursery.self,
+        .audit = -1,
         .mask = 077,
         .program = "/usr/bin/python3",
         .arguments = arguments,
@@ -184,6 +188,7 @@ static int pack_descriptors(const struct confine_plan *plan, int unified, int *d
     all[ZYGOTE_LAYER] = plan->layer;
     for (int index = 0; index < CONFINE_CGROUPS_MAX; index++) all[ZYGOTE_CGROUP_FIRST + index] = plan->cgroups[index];
     all[ZYGOTE_UNIFIED] = unified;
+    all[ZYGOTE_AUDIT] = plan->audit;
     for (int index = 1; index < 6; index++) all[ZYGOTE_STANDARD_FIRST + index - 1] = plan->standard[index];
     int count = 0;
     outbox.order.descriptors = 0;
@@ -199,8 +204,10 @@ static bool order(const struct zygote *zygote, const struct confine_plan *plan, 
     outbox.order = (struct zygote_order){
         .magic = ZYGOTE_MAGIC,
         .slot = slot,
+        .ticket = plan->handover.ticket,
         .scratch_bytes = plan->scratch_bytes,
         .file_bytes = plan->file_bytes,
+        .locked_bytes = plan->locked_bytes,
         .user = plan->user,
         .group = plan->group,
         .open_files = plan->open_files,
@@ -209,6 +216,9 @@ static bool order(const struct zygote *zygote, const struct confine_plan *plan, 
         .landlock_abi = plan->landlock_abi,
         .has_proc_subset = (uint32_t)plan->has_proc_subset,
         .has_keyring = (uint32_t)plan->has_keyring,
+        .has_no_proc = (uint32_t)plan->has_no_proc,
+        .keeps_groups = (uint32_t)plan->keeps_groups,
+        .data_bytes = plan->data_bytes,
     };
     int descriptors[ZYGOTE_DESCRIPTORS];
     if (!pack_environment(plan->environment)) {
@@ -294,6 +304,7 @@ int clone_from_zygote(const struct confine_plan *plan, struct slot *slot, bool *
     struct zygote *zygote = &nursery.zygotes[nursery.zygote];
     slot->status->stage = CONFINE_CLONE;
     slot->status->error = 0;
+    slot->status->is_audited = 0;
     if (!order(zygote, plan, slot->unified, (uint32_t)slot->index)) {
         if (errno != E2BIG) end_zygote(zygote);
         *may_execute = true;

@@ -14,6 +14,7 @@ enum zygote_descriptor {
     ZYGOTE_LAYER,
     ZYGOTE_CGROUP_FIRST,
     ZYGOTE_UNIFIED = ZYGOTE_CGROUP_FIRST + 3,
+    ZYGOTE_AUDIT,
     ZYGOTE_STANDARD_FIRST,
     ZYGOTE_DESCRIPTORS = ZYGOTE_STANDARD_FIRST + 5,
 };
@@ -22,8 +23,10 @@ enum zygote_descriptor {
 struct zygote_order {
     uint32_t magic;
     uint32_t slot;
+    uint64_t ticket;
     uint64_t scratch_bytes;
     uint64_t file_bytes;
+    uint64_t locked_bytes;
     uint32_t user;
     uint32_t group;
     uint32_t open_files;
@@ -32,6 +35,9 @@ struct zygote_order {
     int32_t landlock_abi;
     uint32_t has_proc_subset;
     uint32_t has_keyring;
+    uint32_t has_no_proc;
+    uint32_t keeps_groups;
+    uint64_t data_bytes;
     // Bits of zygote_descriptor.
     uint32_t descriptors;
     uint32_t environment_bytes;

@@ -185,15 +185,17 @@ static struct confine_plan make_plan(void) {
         .function = zygote.descriptors[ZYGOTE_FUNCTION],
         .layer = zygote.descriptors[ZYGOTE_LAYER],
         .out = -1,
-        .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
         .network = -1,
         // They come over descriptor 5.
         .secrets = -1,
         .parent = zygote.parent,
+        .audit = zygote.descriptors[ZYGOTE_AUDIT],
+        .handover = {.ticket = order->ticket, .slot = order->slot},
         .user = order->user,
         .group = order->group,
         .scratch_bytes = order->scratch_bytes,
         .file_bytes = order->file_bytes,
+        .locked_bytes = order->locked_bytes,
         .open_files = order->open_files,
         .processes = order->processes,
         .mask = order->mask,
@@ -201,8 +203,12 @@ static struct confine_plan make_plan(void) {
         .landlock_abi = order->landlock_abi,
         .has_proc_subset = (int)order->has_proc_subset,
         .has_keyring = (int)order->has_keyring,
+        .has_no_proc = (int)order->has_no_proc,
+        .keeps_groups = (int)order->keeps_groups,
+        .data_bytes = order->data_bytes,
         .status = &zygote.status[order->slot],
     };
+    for (int index = 0; index < CONFINE_LIVE_MAX; index++) plan.live[index].tree = -1;
     for (int index = 0; index < CONFINE_CGROUPS_MAX; index++)
         plan.cgroups[index] = zygote.descriptors[ZYGOTE_CGROUP_FIRST + index];
     plan.standard[0] = zygote.null;

@@ -65,7 +65,7 @@ extension LogWriter {
                     recordBytes: batch.appends[index].block.count, pageBytes: self.environment.pageBytes)
             }
             for write in batch.ledger {
-                try Self.check(write)
+                try Self.checkEntry(write)
                 cost += RoomAccount.cost(
                     recordBytes: write.key.count + (write.value?.count ?? 0), pageBytes: self.environment.pageBytes)
             }
@@ -89,24 +89,7 @@ extension LogWriter {
             self.lastTopic = found
             topic = found
         }
-        guard append.block.count <= Limits.recordBytes else {
-            throw ApusError(
-                .eventTooLarge, "a record has \(append.block.count) bytes; at most \(Limits.recordBytes) are allowed")
-        }
-        let layout: EventLayout
-        do throws(FrameError) {
-            layout = try EventLayout(parsing: append.block.span.bytes)
-        } catch {
-            throw ApusError(.invalidEvent, "a record for '\(append.topic)' is no event block (\(error))")
-        }
-        guard layout.data.count == layout.dataCount else {
-            throw ApusError(
-                .invalidEvent,
-                "a record for '\(append.topic)' has \(layout.data.count) of its \(layout.dataCount) bytes of data")
-        }
-        if topic.configuration.isCompacted, layout.key == nil {
-            throw ApusError(.invalidEvent, "the topic '\(append.topic)' is compacted: its records need a key")
-        }
+        let layout = try Self.layout(of: append, isCompacted: topic.configuration.isCompacted)
         if let wanted = append.partition {
             guard topic.partitions.indices.contains(wanted) else {
                 throw ApusError(
@@ -127,7 +110,30 @@ extension LogWriter {
         return topic.partitions[topic.nextWithoutKey]
     }
 
-    private static func check(_ write: LogBatch.LedgerWrite) throws(ApusError) {
+    /// What every log asks of a record.
+    static func layout(of append: LogBatch.Append, isCompacted: Bool) throws(ApusError) -> EventLayout {
+        guard append.block.count <= Limits.recordBytes else {
+            throw ApusError(
+                .eventTooLarge, "a record has \(append.block.count) bytes; at most \(Limits.recordBytes) are allowed")
+        }
+        let layout: EventLayout
+        do throws(FrameError) {
+            layout = try EventLayout(parsing: append.block.span.bytes)
+        } catch {
+            throw ApusError(.invalidEvent, "a record for '\(append.topic)' is no event block (\(error))")
+        }
+        guard layout.data.count == layout.dataCount else {
+            throw ApusError(
+                .invalidEvent,
+                "a record for '\(append.topic)' has \(layout.data.count) of its \(layout.dataCount) bytes of data")
+        }
+        if isCompacted, layout.key == nil {
+            throw ApusError(.invalidEvent, "the topic '\(append.topic)' is compacted: its records need a key")
+        }
+        return layout
+    }
+
+    static func checkEntry(_ write: LogBatch.LedgerWrite) throws(ApusError) {
         guard (1...Limits.Log.ledgerKeyBytes).contains(write.key.count) else {
             throw ApusError(
                 .invalidArgument,

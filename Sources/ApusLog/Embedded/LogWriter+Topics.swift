@@ -20,7 +20,7 @@ extension LogWriter {
     }
 
     private func create(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
-        try Self.check(configuration)
+        try Self.checkTopic(configuration)
         if let known = self.directory[name] {
             guard known.configuration == configuration else {
                 throw ApusError(
@@ -33,9 +33,17 @@ extension LogWriter {
     }
 
     private func alter(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
-        try Self.check(configuration)
+        try Self.checkTopic(configuration)
         guard let known = self.directory[name] else { throw TopicDirectory.notFound(name) }
-        let old = known.configuration
+        try Self.checkChange(of: name, from: known.configuration, to: configuration)
+        try self.build(name, configuration, keeping: known.partitions)
+        self.noteGrowth(of: name)
+    }
+
+    /// What no topic takes, on any log.
+    static func checkChange(
+        of name: TopicName, from old: TopicConfiguration, to configuration: TopicConfiguration
+    ) throws(ApusError) {
         guard configuration.isCompacted == old.isCompacted else {
             throw ApusError(
                 .invalidArgument, "a topic cannot begin or cease to be compacted: make another topic than '\(name)'")
@@ -48,11 +56,9 @@ extension LogWriter {
             throw ApusError(
                 .invalidArgument, "the compacted topic '\(name)' cannot get more partitions: its keys would move")
         }
-        try self.build(name, configuration, keeping: known.partitions)
-        self.noteGrowth(of: name)
     }
 
-    private static func check(_ configuration: TopicConfiguration) throws(ApusError) {
+    static func checkTopic(_ configuration: TopicConfiguration) throws(ApusError) {
         guard (1...Limits.partitionsPerTopic).contains(configuration.partitions) else {
             throw ApusError(
                 .invalidArgument,

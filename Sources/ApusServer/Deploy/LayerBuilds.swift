@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusCrypto
+internal import ApusHost
 internal import ApusLoop
 internal import ApusManifest
 internal import ApusSandbox
@@ -124,6 +125,11 @@ final class LayerBuilds: LayerBuilding {
             run.start(order)
         }
         let outcome = try slot.take().get()
+        // No function's log is there yet: nobody has deployed it.
+        if !outcome.exit.denials.isEmpty {
+            let denied = outcome.exit.denials.denials.text(max: Limits.Host.denialsInHeader)
+            self.journal.info("\(function.name): \(what) its dependencies was denied calls", ["denied": denied])
+        }
         guard outcome.exit.code == 0 else {
             let reason =
                 outcome.exit.isOutOfMemory

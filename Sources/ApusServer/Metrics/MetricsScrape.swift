@@ -66,6 +66,7 @@ struct MetricsScrape {
             (ServerMetric.emitted, scrape.shard.emitted), (ServerMetric.started, scrape.shard.workersStarted),
             (ServerMetric.startsFailed, scrape.shard.startsFailed),
             (ServerMetric.protocolErrors, scrape.shard.protocolErrors),
+            (ServerMetric.unaudited, scrape.shard.unaudited),
             (ServerMetric.linesDropped, scrape.shard.logLinesDropped + scrape.logLinesDropped),
             (ServerMetric.tracesDropped, scrape.shard.tracesDropped),
             (ServerMetric.unauthenticated, UInt64(scrape.refusals.unauthenticated)),
@@ -102,6 +103,9 @@ struct MetricsScrape {
             if activity.counts.poolHits + activity.counts.poolMisses > 0 {
                 self.add(ServerMetric.poolHits, Double(activity.counts.poolHits), labels)
                 self.add(ServerMetric.poolMisses, Double(activity.counts.poolMisses), labels)
+            }
+            for (call, count) in activity.counts.denials.sorted(by: { $0.key < $1.key }) {
+                self.add(ServerMetric.denials, Double(count), labels + [call])
             }
             self.add(ServerMetric.queued, activity.counts.queued, labels)
             self.add(ServerMetric.starting, activity.counts.starting, labels)

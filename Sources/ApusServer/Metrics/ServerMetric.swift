@@ -74,6 +74,15 @@ enum ServerMetric {
         "apus_worker_starts_failed_total", "Starts of workers that failed.", .counter)
     static let protocolErrors = MetricDescription(
         "apus_protocol_errors_total", "Workers killed for violating the worker protocol.", .counter)
+    static let denials = MetricDescription(
+        "apus_sandbox_denials_total",
+        "What sandboxes refused, by system call, `resource:…` or `trip-wire`.", .counter, labels: function + ["call"])
+    static let unaudited = MetricDescription(
+        "apus_sandbox_unaudited_total", "Workers of which nobody counted what they were denied.", .counter)
+    static let auditors = MetricDescription(
+        "apus_sandbox_auditors_total", "Auditors of denied calls that were started.", .counter)
+    static let auditor = MetricDescription(
+        "apus_sandbox_auditor", "1 while an auditor counts what sandboxes are denied.", .gauge)
     static let linesDropped = MetricDescription(
         "apus_function_log_lines_dropped_total", "Lines functions printed that were dropped.", .counter)
 
@@ -171,9 +180,9 @@ enum ServerMetric {
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
-        poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, linesDropped,
-        egressConnections,
-        egressBytes, egressUntold, egressRunning, egressRestarts, egressWorkers, httpRequests,
+        poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
+        auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,
+        egressWorkers, httpRequests,
         httpRefused, httpDropped,
         unauthenticated, forbidden,
         httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,

@@ -64,6 +64,7 @@ extension Schema {
         "worker": count, "namespace": label, "function": label, "revision": text, "state": text, "since": time,
         "inFlight": count, "runtime": text,
         "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
+        "isolationMode": oneOf(WorkerIsolation.Mode.allCases.map(\.rawValue)),
         "missingLayers": said(list(text), "Isolation this host cannot enforce"),
     ])
 
@@ -149,6 +150,7 @@ extension Schema {
     private static let readiness = object([
         "ready": boolean, "problems": said(list(text), "Why it is not ready"),
         "warnings": said(list(text), "What works and should not stay so"), "functions": count,
+        "isolationMode": oneOf(WorkerIsolation.Mode.allCases.map(\.rawValue)),
         "missingLayers": said(list(object(["name": text, "detail": text])), "Isolation this host cannot enforce"),
     ])
 }

@@ -24,7 +24,11 @@ extension Schema {
             optional: [
                 "committing": said(orNull(count), "Of a delivery, once its outcome is on the log"),
                 "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
+                "isolationMode": oneOf(WorkerIsolation.Mode.allCases.map(\.rawValue)),
                 "missingLayers": said(list(text), "Isolation that its host could not give"),
+                "denied": said(
+                    list(object(["call": text("socket"), "arguments": text("AF_INET, SOCK_STREAM"), "count": count])),
+                    "What its sandbox refused while it ran alone on its worker"),
             ]),
         "Where the time of an attempt went, in microseconds, and behind what it ran")
 

@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusHTTP
 internal import ApusHost
 internal import ApusLoop
+internal import ApusSandbox
 internal import ApusTelemetry
 
 /// `GET /metrics`: what the shards, the listeners and the log have counted, in Prometheus' text format.
@@ -49,6 +50,13 @@ extension Server {
             log: self.log.status, appended: self.log.appended().sorted { $0.topic < $1.topic },
             spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt,
             version: self.configuration.version,
-            functions: functions, others: schedules + self.egress.metrics)
+            functions: functions, others: schedules + self.egress.metrics + self.auditMetrics)
+    }
+
+    private var auditMetrics: [(MetricDescription, Double)] {
+        [
+            (ServerMetric.auditors, Double(self.report.audit?.starts ?? 0)),
+            (ServerMetric.auditor, self.report.audit?.isRunning == true ? 1 : 0),
+        ]
     }
 }

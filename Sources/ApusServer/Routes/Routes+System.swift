@@ -40,6 +40,7 @@ extension Routes {
             "ready": .boolean(problems.isEmpty), "problems": .array(problems.map { .string($0) }),
             "warnings": .array(self.server.warnings.map { .string($0) }),
             "functions": .number(self.runtime.directory.count),
+            "isolationMode": .string(self.server.report.mode.rawValue),
             "missingLayers": .array(missing.map { ["name": .string($0.name), "detail": .string($0.detail)] }),
         ]
         exchange.respond(status: problems.isEmpty ? 200 : 503, json: json.encoded())
@@ -96,6 +97,7 @@ extension Routes {
             "since": .string(RFC3339.format(instance.since)), "inFlight": .number(instance.inFlight),
             "runtime": .string(instance.runtime),
             "isolation": .string(instance.isolation.level.name),
+            "isolationMode": .string(instance.isolation.mode.rawValue),
             "missingLayers": .array(instance.isolation.missingLayers.map { .string($0) }),
         ]
     }

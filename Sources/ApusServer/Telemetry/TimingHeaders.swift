@@ -36,23 +36,38 @@ extension AttemptTiming {
         }
     }
 
-    static let headerCount = 3
+    /// `socket(AF_INET, SOCK_STREAM) x1, execve x2`; not there when nothing was denied.
+    static let deniedHeader = "Apus-Denied"
+
+    static let headerCount = 4
 
     /// What a head says of it. Into the array that the answer needs anyway, since every answer of an invocation has it.
     func addHeaders(to headers: inout [(String, String)]) {
         headers.append((Self.serverTimingHeader, self.serverTiming))
         headers.append((Self.header, self.headerValue))
         headers.append((Self.isolationHeader, self.isolation.headerValue))
+        guard !self.denials.isEmpty else { return }
+        headers.append((Self.deniedHeader, self.denials.text(max: Limits.Host.denialsInHeader)))
     }
 
     /// As states of invocations and recent deliveries hold it: microseconds.
     var json: JSONValue {
+        var members: [(String, JSONValue)] = [
+            ("queued", .number(self.queued.microseconds)), ("start", .string(self.startTier.rawValue)),
+            ("starting", .number(self.starting.microseconds)), ("running", .number(self.running.microseconds)),
+            ("committing", self.committing.map { .number($0.microseconds) } ?? .null),
+            ("isolation", .string(self.isolation.level.name)),
+            ("isolationMode", .string(self.isolation.mode.rawValue)),
+            ("missingLayers", .array(self.isolation.missingLayers.map { .string($0) })),
+        ]
+        if !self.denials.isEmpty { members.append(("denied", .array(self.denials.map(Self.json)))) }
+        return .object(JSONObject(members))
+    }
+
+    private static func json(_ denial: Denial) -> JSONValue {
         [
-            "queued": .number(self.queued.microseconds), "start": .string(self.startTier.rawValue),
-            "starting": .number(self.starting.microseconds), "running": .number(self.running.microseconds),
-            "committing": self.committing.map { .number($0.microseconds) } ?? .null,
-            "isolation": .string(self.isolation.level.name),
-            "missingLayers": .array(self.isolation.missingLayers.map { .string($0) }),
+            "call": .string(denial.call), "arguments": .string(denial.arguments),
+            "count": .number(Int64(denial.count)),
         ]
     }
 }

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "nursery_audit.h"
+
 #define NURSERY_MAGIC 0x53555041u
 #define NURSERY_HASH_BYTES 64
 #define NURSERY_STRING_BYTES_MAX 32768
@@ -19,6 +21,11 @@
 #define NURSERY_SECRETS_BYTES_MAX (1u << 20)
 // The highest descriptor a sandboxed process may have is below this one, which holds its program until it is executed.
 #define NURSERY_OPEN_FILES_MAX 1000
+
+// Devices of a host by their number, and how many of them and of their parts one worker may have.
+#define NURSERY_GPUS_MAX 64
+#define NURSERY_GPUS_PER_WORKER 16
+#define NURSERY_GPU_CAPABILITIES 4
 
 enum nursery_operation {
     NURSERY_LAUNCH = 1,
@@ -56,6 +63,10 @@ struct nursery_request {
     uint32_t has_secrets;
     // LAUNCH: 1 for a worker with a way out: it gets a network of its own, where one socket listens.
     uint32_t has_proxy;
+    // LAUNCH: bit N is /dev/nvidiaN of this host.
+    uint64_t gpus;
+    // LAUNCH: parts of these devices, by the minor number of their node below /dev/nvidia-caps; 0 for none.
+    uint32_t gpu_capabilities[NURSERY_GPU_CAPABILITIES];
     // SEAL: what a layer may hold.
     uint64_t layer_bytes_max;
     uint64_t layer_entries_max;
@@ -65,7 +76,7 @@ struct nursery_request {
 };
 
 enum nursery_kind {
-    // Sent once on every channel when the nursery is ready, and as the answer to PROBE.
+    // Sent once on every channel when the nursery is ready, with the memory of nursery_audit.h, and as the answer to PROBE.
     NURSERY_REPORT = 1,
     NURSERY_LAUNCHED = 2,
     // A request was refused or failed; stage and message say where and why.
@@ -85,6 +96,10 @@ enum nursery_flag {
     NURSERY_NO_SLOT = 8,
     // FAILED: the request itself is wrong.
     NURSERY_INVALID = 16,
+    // EXITED: nobody counted what it was denied.
+    NURSERY_UNAUDITED = 32,
+    // EXITED: more was denied than was counted.
+    NURSERY_AUDIT_SPENT = 64,
 };
 
 // The layers of isolation, as bits of nursery_event.missing.
@@ -101,10 +116,13 @@ enum nursery_layer {
     NURSERY_LAYER_KEYRING = 9,
     NURSERY_LAYER_PROC_SUBSET = 10,
     NURSERY_LAYER_FETCH_BOUND = 11,
-    NURSERY_LAYER_EGRESS = 12,
-    NURSERY_LAYER_COUNT = 13,
+    NURSERY_LAYER_AUDIT = 12,
+    NURSERY_LAYER_OWN_USER = 13,
+    NURSERY_LAYER_EGRESS = 14,
+    NURSERY_LAYER_COUNT = 15,
 };
 
+// EXITED is followed by `denials` of nursery_denial.
 struct nursery_event {
     uint32_t magic;
     uint32_t kind;
@@ -124,8 +142,23 @@ struct nursery_event {
     uint32_t landlock_abi;
     // REPORT: how cgroups are used: bit 0 a v1 hierarchy, bit 1 v2.
     uint32_t cgroup_versions;
+    // REPORT: 1 for a nursery without root, which has a user namespace; whether sandboxes have a /proc. Then `message`
+    // says why slots have no uids of their own, where they have none.
+    uint32_t is_rootless;
+    uint32_t has_proc;
     // Bits of nursery_layer that this host cannot give.
     uint64_t missing;
+    // REPORT: the devices of this host that a worker may be given.
+    uint64_t gpus;
+    // LAUNCHED: whose entry of the audit is the worker's.
+    uint32_t slot;
+    // EXITED: the records that follow, the denied calls in all, and those that are in no record.
+    uint32_t denials;
+    uint32_t denied;
+    uint32_t denied_others;
+    // EXITED: how often the processes limit refused another.
+    uint32_t processes_refused;
+    uint32_t reserved;
     // Ended by a zero byte, both.
     char stage[32];
     char message[224];

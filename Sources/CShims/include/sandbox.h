@@ -20,6 +20,10 @@ int apus_packet_pair(int ends[2]);
 ssize_t apus_receive_event(int socket, struct nursery_event *event, int descriptors[NURSERY_DESCRIPTORS],
                            int *received);
 
+// As above, for an event that NURSERY_AUDIT_RECORDS_MAX records may follow; `records` says how many did.
+ssize_t apus_receive_event_with(int socket, struct nursery_event *event, struct nursery_denial *denials, int *records,
+                                int descriptors[NURSERY_DESCRIPTORS], int *received);
+
 // Sends one packet of two parts, and a descriptor with it unless that is -1. Bytes sent or -errno.
 ssize_t apus_send_request(int socket, const struct nursery_request *request, const void *strings, size_t length,
                           int descriptor);
@@ -35,6 +39,9 @@ long apus_raise_descriptor_limit(void);
 
 // Becomes that user for good: no groups, no capabilities, none to gain. 0 or -errno; `step` names what failed.
 int apus_drop_privileges(uid_t user, gid_t group, const char **step);
+
+// For whoever is not root: no capability and none to gain. 0 or -errno.
+int apus_forgo_privileges(void);
 
 // 0 when the process holds no capability, has no_new_privs and is that user; else -EPERM.
 int apus_verify_dropped(uid_t user, gid_t group);

@@ -41,7 +41,10 @@ final class CommandContext {
     }
 
     /// The data directories that are looked into for an admin token.
-    var dataFolders: [String] { self.environment["APUS_DATA"].map { [$0] } ?? ["./.apus", "/var/lib/apus"] }
+    var dataFolders: [String] {
+        if let folder = self.environment["APUS_DATA"] { return [folder] }
+        return ["./.apus"] + [RootlessFolder.find(self.environment)].compactMap { $0 } + [RootlessFolder.root]
+    }
 
     func server() throws(UsageError) -> ServerAddress {
         try ServerAddress(self.arguments["--server"] ?? self.environment["APUS_SERVER"] ?? ServerAddress.default)

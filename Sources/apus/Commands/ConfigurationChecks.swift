@@ -19,6 +19,8 @@ struct ConfigurationChecks {
             let configuration = try Configuration(self.arguments, self.environment)
             var options = ServeOptions()
             try configuration.apply(to: &options)
+            options.isRootless = options.isRootless || geteuid() != 0
+            try options.placeData(self.environment)
             let file = configuration.file ?? "no file at \(Configuration.standardFile): defaults, APUS_… and options"
             let sound = HostCheck(name: "configuration", state: .ok, detail: file)
             return [sound] + general + [self.data(options), self.certificate(options)].compactMap { $0 }
@@ -29,6 +31,10 @@ struct ConfigurationChecks {
     }
 
     private func user() -> HostCheck {
+        if self.arguments.has("--rootless") || geteuid() != 0 {
+            return HostCheck(
+                name: "user", state: .info, detail: "\(getuid()): without root the server stays who starts it")
+        }
         guard getpwnam("apus") == nil else { return HostCheck(name: "user", state: .ok, detail: "apus") }
         return HostCheck(
             name: "user", state: .limited,

@@ -6,11 +6,16 @@ extension Command {
         CommandDescription(
             name: "doctor", summary: "say what this machine can enforce, and what is missing",
             details: """
-                Looks at this machine and at the configuration that `apus serve` would use, then asks the running server; where none runs, root starts a sandbox nursery for a moment to look. Ends with exit code 1
-                when something is missing without which functions do not run.
+                Looks at this machine and at the configuration that `apus serve` would use, then asks the running server; where
+                none runs, starts a sandbox nursery for a moment to look: root's, or for anybody else the one that
+                `apus serve --rootless` would have. Ends with exit code 1 when something is missing without which functions do
+                not run.
                 """,
+            options: [.flag("--rootless", "look as `apus serve --rootless` would; the same as without root")],
             examples: [
-                .init("sudo apus doctor", "Is this machine fit?"), .init("apus doctor --output json", "For programs"),
+                .init("sudo apus doctor", "Is this machine fit?"),
+                .init("apus doctor --rootless", "Is it fit for a server without root, and what would be lost?"),
+                .init("apus doctor --output json", "For programs"),
             ]
         )
     ) { context in

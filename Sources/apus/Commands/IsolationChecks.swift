@@ -17,9 +17,9 @@ struct IsolationChecks {
             return [server] + (JSONLines.list(answer) ?? []).map(Self.check)
         } catch {
             guard error.code == .serverUnreachable else {
-                return [HostCheck(name: "server", state: .limited, detail: error.message)] + Self.probe()
+                return [HostCheck(name: "server", state: .limited, detail: error.message)] + self.probe()
             }
-            return [HostCheck(name: "server", state: .info, detail: "none runs at \(client.server)")] + Self.probe()
+            return [HostCheck(name: "server", state: .info, detail: "none runs at \(client.server)")] + self.probe()
         }
     }
 
@@ -28,43 +28,51 @@ struct IsolationChecks {
     }
 
     private static func check(_ name: String, _ isEnforced: Bool, _ detail: String) -> HostCheck {
-        HostCheck(name: name, state: isEnforced ? .ok : .limited, detail: isEnforced ? "enforced" : detail)
+        HostCheck(name: name, state: isEnforced ? .ok : .limited, detail: detail.isEmpty ? "enforced" : detail)
+    }
+
+    /// An empty folder; nil where none can be made.
+    private static func scratch() -> String? {
+        for place in ["/var/tmp", "/tmp"] {
+            var template = Array("\(place)/apus-doctor-XXXXXX".utf8CString)
+            guard mkdtemp(&template) != nil else { continue }
+            return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+        return nil
     }
 
     /// Starts a nursery in an empty folder, takes its report, and lets it end.
-    private static func probe() -> [HostCheck] {
-        guard geteuid() == 0 else {
-            return [
-                HostCheck(
-                    name: "isolation", state: .limited,
-                    detail:
-                        "only root can look: run 'sudo apus doctor', or start the server with 'sudo apus serve' and ask again"
-                )
-            ]
+    private func probe() -> [HostCheck] {
+        let isRootless = self.context.arguments.has("--rootless") || geteuid() != 0
+        if isRootless, geteuid() == 0 {
+            let detail = "what a server without root would enforce, only an ordinary user sees: run this as one"
+            return [HostCheck(name: "isolation", state: .limited, detail: detail)]
         }
-        var template = Array("/var/tmp/apus-doctor-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
+        guard let folder = Self.scratch() else {
             return [
                 HostCheck(
                     name: "isolation", state: .missing, detail: "no scratch folder: \(String(cString: strerror(errno)))"
                 )
             ]
         }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { rmdir(folder) }
         do throws(ApusError) {
             let files = try InstalledFiles.locate()
             let nursery = try Nursery.start(
                 Nursery.Configuration(
                     executable: files.nursery, dataDirectory: folder, runtimes: files.runtimes,
-                    profiles: files.profiles, slots: 1
+                    profiles: files.profiles, slots: 1, isRootless: isRootless
                 )
             )
             // It ends by itself when its channels close.
             for channel in nursery.channels { close(channel) }
             var status: CInt = 0
             while waitpid(nursery.process, &status, 0) < 0, errno == EINTR {}
-            return nursery.report.lines.map { Self.check($0.name, $0.isEnforced, $0.detail) }
+            let hint = HostCheck(
+                name: "mode", state: .info,
+                detail: isRootless
+                    ? "without root, as `apus serve --rootless` would run; `sudo apus doctor` looks as root" : "root")
+            return [hint] + nursery.report.lines.map { Self.check($0.name, $0.isEnforced, $0.detail) }
         } catch {
             return [HostCheck(name: "isolation", state: .missing, detail: error.message)]
         }

@@ -9,7 +9,7 @@ internal import ApusTelemetry
 /// `--print-config`, the schema and the documentation's example are made from this table.
 enum ConfigurationTable {
     static let fields: [ConfigurationField] =
-        serving + secrets + tls + egress + log + telemetry + retention + others
+        serving + secrets + tls + egress + log + kafka + telemetry + retention + others
 
     static let format = SettingsFormat(fields.map(\.setting))
 
@@ -19,6 +19,8 @@ enum ConfigurationTable {
             "TLS for callers on other machines. Without it only loopback is allowed, or a proxy in front (behindProxy).",
         "egress": "Where functions with `network: {allow: […]}` may connect to, beyond what their manifests say.",
         "log": "What the server says about itself.",
+        "log.kafka":
+            "Events, positions and what is deployed lie on Apache Kafka, not in the data directory. Off without an address.",
         "telemetry.otlp": "Traces, sent by OTLP over HTTP. Off without an endpoint.",
         "retention": "How long what grows is kept. Topics that are deployed say so themselves.",
         "limits": "Bounds of this server.",
@@ -42,6 +44,13 @@ enum ConfigurationTable {
         ) { options, value throws(SettingRefusal) in
             (options.server.address, options.server.port) = try ListenAddress.parse(value.text)
         },
+        ConfigurationField(
+            "rootless", .boolean,
+            "Serve as an ordinary user, with sandboxes in a user namespace and less isolation: see docs/operating/rootless.md. "
+                + "The data directory then is ~/.local/state/apus unless said otherwise.",
+            default: "false",
+            option: .flag("--rootless", "serve as an ordinary user, with less isolation (docs/operating/rootless.md)")
+        ) { $0.isRootless = $1.isOn },
         ConfigurationField(
             "shards", .integer(1...Int64(Limits.shards)),
             "Event loops, each with its own engine. One suits two cores; more pay from about four.", default: "1",
@@ -129,6 +138,42 @@ enum ConfigurationTable {
             "Old files kept: FILE.1 is the newest. 0 leaves the file alone: rotate it yourself and send SIGHUP.",
             default: "5"
         ) { $0.journal.keep = Int($1.integer) },
+    ]
+
+    private static let kafka: [ConfigurationField] = [
+        ConfigurationField(
+            "log.kafka.bootstrap", .text, "Brokers to begin with, host:port, several with commas between them.",
+            default: nil, option: .value("--kafka", "HOST:PORT", "keep events, positions and deployments on this Kafka")
+        ) { options, value throws(SettingRefusal) in
+            guard !value.text.isEmpty else { throw SettingRefusal("host:port of a broker") }
+            options.kafka.bootstrap = value.text
+        },
+        ConfigurationField(
+            "log.kafka.properties", .pairs(max: 128),
+            "Properties of librdkafka, TLS and SASL settings among them; those that nothing may be lost by are refused.",
+            default: "{}"
+        ) { $0.kafka.properties = $1.pairs },
+        ConfigurationField(
+            "log.kafka.cluster", .text,
+            "The name of this Apus among several on one Kafka: a second server of the same name takes over from the first.",
+            default: "apus"
+        ) { options, value throws(SettingRefusal) in
+            guard isLabel(value.text) else { throw SettingRefusal("letters a-z, digits and hyphens") }
+            options.kafka.cluster = value.text
+        },
+        ConfigurationField(
+            "log.kafka.topicPrefix", .text,
+            "In front of the name of every topic on Kafka, so that several Apus do not see each other's.", default: nil
+        ) { options, value throws(SettingRefusal) in
+            guard value.text.isEmpty || TopicName.isWellFormed(value.text) else {
+                throw SettingRefusal("letters, digits, dots, hyphens and underscores")
+            }
+            options.kafka.topicPrefix = value.text
+        },
+        ConfigurationField(
+            "log.kafka.replication", .integer(1...16),
+            "Copies of each topic that Apus makes; without it what the cluster gives.", default: nil
+        ) { $0.kafka.replication = Int($1.integer) },
     ]
 
     private static let telemetry: [ConfigurationField] = [

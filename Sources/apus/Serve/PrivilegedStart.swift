@@ -8,7 +8,7 @@ internal import ApusStore
 internal import CShims
 internal import Glibc
 
-/// What only root can do, done before any thread exists, and giving root up.
+/// What only root can do, done before any thread exists, and giving root up. Without root, the same steps as far as they go.
 struct PrivilegedStart {
     private(set) var sockets: [CInt] = []
     private(set) var port: UInt16
@@ -45,7 +45,7 @@ struct PrivilegedStart {
             self.port = UInt16(clamping: takeOver.offer.port)
         } else {
             (self.sockets, self.port) = try Self.listen(configuration)
-            try DataDirectory.prepareFolder(configuration.dataDirectory)
+            try DataDirectory.prepareFolder(configuration.dataDirectory, isDeep: options.isRootless)
         }
         if options.isUpgrade { try ServiceGroup.leaveControl() }
         let nursery = try Nursery.start(
@@ -53,19 +53,24 @@ struct PrivilegedStart {
                 executable: files.nursery, dataDirectory: configuration.dataDirectory, runtimes: files.runtimes,
                 profiles: files.profiles,
                 // Two lines more than shards: builds and egress have their own.
-                shards: configuration.shards + 2, slots: options.sandboxes
+                shards: configuration.shards + 2, slots: options.sandboxes, isRootless: options.isRootless
             )
         )
         self.channels = nursery.channels
         self.report = nursery.report
         // From here on nobody serves until this server does.
         try self.takeOver?.release()
-        try DataDirectory.prepare(
-            configuration.dataDirectory, user: nursery.report.serverUser, group: nursery.report.serverGroup)
-        if let file = options.journal.file {
-            try LogFolder.prepare(for: file, user: nursery.report.serverUser, group: nursery.report.serverGroup)
+        if options.isRootless {
+            try DataDirectory.prepareOwn(configuration.dataDirectory)
+        } else {
+            try DataDirectory.prepare(
+                configuration.dataDirectory, user: nursery.report.serverUser, group: nursery.report.serverGroup)
         }
-        try Privileges.drop(to: nursery.report)
+        if let file = options.journal.file {
+            let group = options.isRootless ? getgid() : nursery.report.serverGroup
+            try LogFolder.prepare(for: file, user: nursery.report.serverUser, group: group)
+        }
+        if options.isRootless { try Privileges.forgo() } else { try Privileges.drop(to: nursery.report) }
     }
 
     private static func listen(_ configuration: ServerConfiguration) throws(ApusError) -> ([CInt], UInt16) {

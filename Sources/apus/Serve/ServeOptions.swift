@@ -16,8 +16,19 @@ struct ServeOptions {
         var keep = 5
     }
 
+    /// Where the event log lies when not in the data directory.
+    struct Kafka: Equatable {
+        /// Nil: in the data directory.
+        var bootstrap: String?
+        var properties: [String: String] = [:]
+        var cluster = "apus"
+        var topicPrefix = ""
+        var replication: Int?
+    }
+
     var server = ServerConfiguration(dataDirectory: "")
     var log = EmbeddedLogConfiguration()
+    var kafka = Kafka()
     var journal = Journal()
     var certificateFile: String?
     var keyFile: String?
@@ -27,6 +38,8 @@ struct ServeOptions {
     /// Where systemd put the service's credentials.
     var credentials: String?
     var sandboxes = 256
+    /// Sandboxes in a user namespace of whoever starts the server.
+    var isRootless = false
     var portFile: String?
     /// Take over from the server that runs.
     var isUpgrade = false
@@ -39,6 +52,7 @@ struct ServeOptions {
     init(_ arguments: ParsedArguments, _ environment: [String: String]) throws {
         try Configuration(arguments, environment).apply(to: &self)
         try self.checkTogether()
+        try self.placeData(environment)
         self.server.buildEnvironment = Self.buildEnvironment(environment)
         self.server.version = Version.text
         self.credentials = environment["CREDENTIALS_DIRECTORY"]
@@ -48,6 +62,12 @@ struct ServeOptions {
         if self.isInBackground, !self.isUpgrade {
             throw UsageError("--background goes with --upgrade only; a supervisor starts the first server")
         }
+    }
+
+    /// Root's data directory is not an ordinary user's.
+    mutating func placeData(_ environment: [String: String]) throws(ApusError) {
+        guard self.isRootless, self.server.dataDirectory == RootlessFolder.root else { return }
+        self.server.dataDirectory = try RootlessFolder.standard(environment)
     }
 
     /// What several fields say together.

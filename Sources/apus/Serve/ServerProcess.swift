@@ -12,11 +12,12 @@ internal import Synchronization
 /// The life of a server process: what needs root first, then dropping it, then serving until a signal or a successor.
 enum ServerProcess {
     static func run(_ options: ServeOptions, _ supervisor: Supervisor) throws {
-        guard geteuid() == 0 else {
-            throw ApusError(
-                .needsRoot,
-                "sandboxes need root: run `sudo apus serve`; the server drops its privileges right after it has started"
-            )
+        if options.isRootless {
+            guard geteuid() != 0 else {
+                throw ApusError(.invalidArgument, "--rootless is for an ordinary user: as root leave it out")
+            }
+        } else if geteuid() != 0 {
+            throw Privileges.needsRoot
         }
         try Privileges.closeInherited()
         // Who started it goes on once the server serves; everything from here on happens in the child.
@@ -24,13 +25,13 @@ enum ServerProcess {
         let signals = try Signals()
         let start = try PrivilegedStart(options)
         let journal = try Self.journal(options)
+        Self.warn(of: start.report, options.journal, journal)
         var configuration = options.server
         configuration.certificate = start.certificate
         configuration.egressAuthorities = start.egressAuthorities
         configuration.port = start.port
         let clock = SystemClock()
-        let log = try EmbeddedLog(
-            directory: configuration.dataDirectory, configuration: options.log, clock: { clock.now })
+        let log = try EventLogChoice.open(options, journal) { clock.now }
         let handOver = try Self.handOver(configuration, start, journal)
         let server = try Server(
             configuration,
@@ -121,6 +122,19 @@ enum ServerProcess {
             journal: journal)
     }
 
+    /// What a server without root has lost: the very words that its documentation explains, a line of their own where lines are for
+    /// people.
+    private static func warn(of report: HostReport, _ options: ServeOptions.Journal, _ journal: Log) {
+        for warning in report.warnings {
+            if options.format == .text, options.file == nil {
+                let line = Array("WARN \(warning)\n".utf8)
+                _ = Glibc.write(STDERR_FILENO, line, line.count)
+            } else {
+                journal.warning(warning)
+            }
+        }
+    }
+
     private static func announce(_ configuration: ServerConfiguration, _ start: PrivilegedStart, _ journal: Log) {
         for line in start.report.lines where !line.isEnforced {
             journal.warning("isolation layer missing: \(line.name)", ["detail": line.detail])
@@ -131,6 +145,7 @@ enum ServerProcess {
             "serving on \(url)",
             [
                 "data": configuration.dataDirectory, "version": Version.text,
+                "isolation": start.report.mode.rawValue,
                 "after": start.takeOver.map { "process \($0.offer.process)" } ?? "a start",
             ])
     }

@@ -15,19 +15,25 @@ final class TestServer {
     private let extra: [String]
     /// What to run in a mount namespace of the server's own, before it starts: to take something of the host away from it.
     private let preparation: String?
+    /// Who starts it, without root; nil for root.
+    private let user: uid_t?
 
     /// Variables of the servers that are started from here on, beside those of the test.
     var variables: [String: String]
     /// What the command line trusts, where the server ends TLS.
     var authorities: String?
 
-    init(arguments: [String] = [], variables: [String: String] = [:], preparation: String? = nil) throws {
+    init(arguments: [String] = [], variables: [String: String] = [:], preparation: String? = nil, user: uid_t? = nil)
+        throws
+    {
         self.variables = variables
         self.tree = try InstalledTree.path.get()
         self.folder = "/var/tmp/apus-it-\(getpid())-\(UInt32.random(in: 0 ..< .max))"
         self.extra = arguments
         self.preparation = preparation
+        self.user = user
         mkdir(self.folder, 0o755)
+        if let user { chown(self.folder, user, user) }
     }
 
     deinit {
@@ -45,14 +51,14 @@ final class TestServer {
         let portFile = "\(self.folder)/port"
         unlink(portFile)
         let arguments = ["serve", "--data", self.data, "--port-file", portFile] + self.listen(port: 0) + self.extra
+        let words = self.asUser(["\(self.tree)/bin/apus"] + arguments)
         let process =
             if let preparation = self.preparation {
                 try ChildProcess(
-                    "unshare",
-                    ["-m", "bash", "-c", "\(preparation) && exec \"$0\" \"$@\"", "\(self.tree)/bin/apus"] + arguments,
+                    "unshare", ["-m", "bash", "-c", "\(preparation) && exec \"$0\" \"$@\""] + words,
                     environment: self.environment, in: self.folder)
             } else {
-                try ChildProcess("\(self.tree)/bin/apus", arguments, environment: self.environment, in: self.folder)
+                try ChildProcess(words[0], Array(words.dropFirst()), environment: self.environment, in: self.folder)
             }
         self.process = process
         let isUp = try waitUntil(seconds: 30) {
@@ -73,6 +79,11 @@ final class TestServer {
         }
     }
 
+    private func asUser(_ words: [String]) -> [String] {
+        guard let user = self.user else { return words }
+        return ["setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups"] + words
+    }
+
     private var environment: [String: String] { currentEnvironment().merging(self.variables) { $1 } }
 
     private func listen(port: UInt16) -> [String] {
@@ -88,8 +99,9 @@ final class TestServer {
         let arguments =
             ["serve", "--upgrade", "--data", self.data, "--port-file", portFile] + self.listen(port: self.port)
             + self.extra
+        let words = self.asUser(["\(self.tree)/bin/apus"] + arguments)
         let new = try ChildProcess(
-            "\(self.tree)/bin/apus", arguments, environment: self.environment, in: self.folder)
+            words[0], Array(words.dropFirst()), environment: self.environment, in: self.folder)
         let isServing = try waitUntil(seconds: 30) {
             guard new.isRunning else { throw ApusError(.notReady, "the successor ended: \(new.errors)") }
             return (try? readFile(portFile))?.contains(0x0A) ?? false

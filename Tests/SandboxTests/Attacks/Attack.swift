@@ -32,6 +32,15 @@ struct Attack: Sendable, CustomTestStringConvertible {
         case none(String)
     }
 
+    /// What becomes of it where a layer is missing, which is less.
+    struct Loss: Sendable {
+        var layer: IsolationLayer
+        /// Other words than the attempt's own, where these would show nothing.
+        var program: [String]?
+        var expected: Outcome
+        var reason: String
+    }
+
     /// The letter and number in the list of attacks; X for those that are on no list.
     var number: String
     var name: String
@@ -39,24 +48,52 @@ struct Attack: Sendable, CustomTestStringConvertible {
     var program: [String]
     var profiles: Set<AttackProfile>
     var expected: Outcome
+    /// Where it is met otherwise.
+    var exceptions: [AttackProfile: Outcome]
     var control: Control
     /// Set for an attempt that must have a sandbox to itself.
     var bounds: SandboxBounds?
+    private(set) var losses: [Loss] = []
 
     init(
         _ number: String, _ name: String, _ program: [String], on profiles: Set<AttackProfile> = AttackProfile.all,
-        expect expected: Outcome, control: Control = .same(.works), bounds: SandboxBounds? = nil
+        expect expected: Outcome, except exceptions: [AttackProfile: Outcome] = [:],
+        control: Control = .same(.works), bounds: SandboxBounds? = nil
     ) {
         self.number = number
         self.name = name
         self.program = program
         self.profiles = profiles
         self.expected = expected
+        self.exceptions = exceptions
         self.control = control
         self.bounds = bounds
     }
 
+    /// The same, with what is lost where that layer is missing.
+    func losing(_ layer: IsolationLayer, _ program: [String]? = nil, expect expected: Outcome, because reason: String)
+        -> Attack
+    {
+        var attack = self
+        attack.losses.append(Loss(layer: layer, program: program, expected: expected, reason: reason))
+        return attack
+    }
+
+    /// As it is to be on a host that lacks these layers.
+    func `where`(_ missing: Set<IsolationLayer>) -> Attack {
+        guard let loss = self.losses.first(where: { missing.contains($0.layer) }) else { return self }
+        var attack = self
+        attack.program = loss.program ?? self.program
+        attack.expected = loss.expected
+        return attack
+    }
+
     var testDescription: String { "\(self.number) \(self.name)" }
+
+    func outcome(on profile: AttackProfile) -> Outcome { self.exceptions[profile] ?? self.expected }
+
+    /// It tries many things at once.
+    var isSweep: Bool { ["sockets", "prctl-sweep", "ioctl-sweep", "new-calls"].contains(self.program.first ?? "") }
 }
 
 /// What became of an attempt: a line of the probe's `batch`.

@@ -12,8 +12,12 @@ struct AttackBench {
     /// What sandboxes of many attempts have; those that need other bounds say so.
     static let bounds = SandboxBounds(memoryBytes: 256 << 20, processes: 64, scratchBytes: 8 << 20, openFiles: 64)
 
-    func check(_ attacks: [Attack], on profile: AttackProfile, bounds: SandboxBounds = Self.bounds) async throws {
-        let list = Self.write(attacks.map(\.program), as: "attacks-\(profile.rawValue)")
+    func check(_ every: [Attack], on profile: AttackProfile, bounds: SandboxBounds = Self.bounds) async throws {
+        let missing = Set(self.laboratory.nursery.report.missing)
+        let all = every.map { $0.where(missing) }
+        // What tries everything there is comes last: it would fill the audit's kinds.
+        let attacks = all.filter { !$0.isSweep } + all.filter(\.isSweep)
+        let list = Self.write(attacks.map(\.program), as: "attacks-\(profile.rawValue)", in: self.laboratory.data)
         // What an earlier run of the tests left is let go of first.
         let report = self.laboratory.nursery.report
         try #require(waitUntil(seconds: 10) { HostState.now(report).processes.isEmpty }, "nobody else uses these uids")
@@ -24,13 +28,31 @@ struct AttackBench {
         let seen = Seen.parse(run.output)
         for (number, attack) in attacks.enumerated() {
             #expect(
-                attack.expected.holds(seen[number], isOutOfMemory: run.exit.isOutOfMemory),
+                attack.outcome(on: profile).holds(seen[number], isOutOfMemory: run.exit.isOutOfMemory),
                 "\(attack.number) \(attack.name): \(seen[number]?.description ?? "nothing")")
         }
         #expect(run.exit.failedStage == nil, "\(run.exit) \(run.errors)")
         #expect(answers > 0, "the neighbour answered \(answers) times")
         #expect(HostState.now(self.laboratory.nursery.report) == before, "the host is as it was")
-        // What an audit of denials recorded belongs here: one more expectation for each attack that was refused.
+        self.checkAudit(of: attacks, on: profile, run.exit)
+    }
+
+    /// What was refused by a rule that profiles report is in the audit.
+    private func checkAudit(of attacks: [Attack], on profile: AttackProfile, _ exit: WorkerExit) {
+        guard let audit = self.laboratory.nursery.report.audit else {
+            Issue.record("the nursery has no audit")
+            return
+        }
+        #expect(!exit.isUnaudited)
+        var count = 0
+        for attack in attacks {
+            guard let denial = attack.audited(on: profile, Set(audit.callNames)) else { continue }
+            count += 1
+            #expect(
+                exit.denials.has(denial),
+                "\(attack.number) \(attack.name): the audit lacks \(denial.text); it has \(exit.denials)")
+        }
+        #expect(count > 50 || attacks.count < 50, "\(count) of \(attacks.count) attempts are audited")
     }
 
     /// The same attempts as root without a sandbox, in namespaces of their own.
@@ -43,7 +65,7 @@ struct AttackBench {
             case .none(let reason): #expect(!reason.isEmpty)
             }
         }
-        _ = self.write(controls.map(\.1), as: "controls")
+        _ = self.write(controls.map(\.1), as: "controls", in: Laboratory.dataDirectory)
         let folder = "\(Laboratory.folder)/host"
         let run = Laboratory.control([
             "unconfined", "\(Laboratory.dataDirectory)/bundles/\(Laboratory.bundle)/controls", folder,
@@ -58,9 +80,9 @@ struct AttackBench {
     }
 
     /// - Returns: where the sandbox sees it.
-    private static func write(_ programs: [[String]], as name: String) -> String {
+    private static func write(_ programs: [[String]], as name: String, in data: String) -> String {
         let text = programs.map { $0.joined(separator: "\t") + "\n" }.joined()
-        TestFiles.write(text, to: "\(Laboratory.dataDirectory)/bundles/\(Laboratory.bundle)/\(name)")
+        TestFiles.write(text, to: "\(data)/bundles/\(Laboratory.bundle)/\(name)")
         return "/function/\(name)"
     }
 }

@@ -11,6 +11,8 @@ extension AttackTable {
         + refused.map { words in
             Attack(
                 callNumbers[words[0]] ?? "E81", "calls \(words[0])", ["call"] + words, expect: .refused("EPERM"),
+                // Buffers lie near the device.
+                except: words[0] == "mbind" ? [.gpu: .asked] : [:],
                 control: .same(.reaches(past: "EPERM")))
         }
         + absent.map { words in

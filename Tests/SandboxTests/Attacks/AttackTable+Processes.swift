@@ -18,6 +18,17 @@ extension AttackTable {
             "B30", "repeats the call that started it", ["execute-again"], on: AttackProfile.functions,
             expect: .refused("EFAULT")),
         Attack(
+            "B30", "executes a program by the call that started it, by a path of its own",
+            ["execute-at", "/bin/echo", "ok"], on: AttackProfile.withoutPrograms, expect: .refused("ENOSYS")
+        ).losing(.execOnce, expect: .refused("EACCES"), because: "the filter lets it through, Landlock does not"),
+        Attack(
+            "B30", "executes the loader by the call that started it, with a program",
+            ["execute-at", "/lib64/ld-linux-x86-64.so.2", "/bin/echo", "ok"], on: AttackProfile.withoutPrograms,
+            expect: .refused("ENOSYS")
+        ).losing(
+            .execOnce, expect: .works,
+            because: "page zero takes root: the loader may be executed again, and loads any program of the root"),
+        Attack(
             "E72", "executes from memory", ["execute-memory"], on: AttackProfile.functions,
             expect: .refused("ENOSYS")),
         Attack("X4", "maps the page at zero", ["page-zero"], expect: .refused("EPERM")),

@@ -6,19 +6,27 @@ extension AttackTable {
     private static let few = SandboxBounds(memoryBytes: 256 << 20, processes: 16, scratchBytes: 8 << 20)
     private static let small = SandboxBounds(memoryBytes: 96 << 20, processes: 64, scratchBytes: 8 << 20)
 
+    private static let oneUser = "one bound of processes for all workers together: they have one uid"
+
     static let resources: [Attack] =
         [
             Attack(
                 "A1", "bombs with forks", ["fork-bomb", "200"], expect: .atMost(15), control: .same(.prints("200")),
-                bounds: few),
+                bounds: few
+            ).losing(.ownUser, ["fork-bomb", "1500"], expect: .atMost(1_024), because: Self.oneUser),
             Attack(
                 "A2", "bombs with threads", ["thread-bomb", "200"], expect: .atMost(15), control: .same(.prints("200")),
-                bounds: few),
+                bounds: few
+            ).losing(.ownUser, ["thread-bomb", "1500"], expect: .atMost(1_024), because: Self.oneUser),
             Attack(
-                "A3", "takes memory without end", ["memory-bomb", "268435456"], expect: .outOfMemory, bounds: small),
+                "A3", "takes memory without end", ["memory-bomb", "268435456"], expect: .outOfMemory, bounds: small
+            ).losing(
+                .memory, expect: .refused("ENOMEM"),
+                because: "RLIMIT_DATA refuses memory and ends nothing; it holds per process"),
             Attack(
                 "A5", "takes memory by memory files", ["memory-file-bomb", "268435456"], expect: .outOfMemory,
-                bounds: small),
+                bounds: small
+            ).losing(.memory, expect: .works, because: "no limit of processes counts memory files"),
             Attack(
                 "A4", "fills its scratch", ["fill", "/tmp", "33554432"], expect: .atMost(8_192),
                 control: .run(["fill", host, "33554432"], .atLeast(32_768))),

@@ -60,7 +60,7 @@ extension Laboratory {
         let sources = "\(self.packageFolder)/sandbox/probes/probe"
         let files = TestFiles.list(sources).filter { $0.hasSuffix(".c") }.map { "\(sources)/\($0)" }
         let target = "\(self.dataDirectory)/bundles/\(self.bundle)/probe.so"
-        let words = ["cc", "-shared", "-fPIC", "-O1", "-Wl,-Bsymbolic", "-o", target] + files
+        let words = ["cc", "-shared", "-fPIC", "-O1", "-DPROBE_LIBRARY", "-Wl,-Bsymbolic", "-o", target] + files
         var strings: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { for string in strings { free(string) } }
         var process: pid_t = 0

@@ -34,6 +34,7 @@ const struct attempt attempts[] = {
     {"open-process", open_process},
     {"execute", execute},
     {"execute-again", execute_again},
+    {"execute-at", execute_at},
     {"execute-memory", execute_memory},
     {"page-zero", map_page_zero},
     {"high-descriptor", high_descriptor},

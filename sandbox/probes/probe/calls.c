@@ -160,7 +160,7 @@ int call_perf(int count, char **values) {
 
 int call_splice(int count, char **values) {
     UNUSED;
-    int file = open("/bin/echo", O_RDONLY), ends[2];
+    int file = open_program(), ends[2];
     if (file < 0 || pipe(ends) != 0) return say(-1);
     return say(splice(file, NULL, ends[1], NULL, 1, 0));
 }

@@ -9,6 +9,9 @@ extern const struct attempt attempts[];
 
 // Prints `ok`, or the current errno when the result is negative. Returns 0, the exit code of an attempt that was made.
 int say(long result);
+
+// Some program of the root, to read: where there is no /bin/echo, the probe itself.
+int open_program(void);
 const char *strerrorname(int error);
 
 int read_file(int count, char **values);
@@ -46,6 +49,7 @@ int open_process(int count, char **values);
 
 int execute(int count, char **values);
 int execute_again(int count, char **values);
+int execute_at(int count, char **values);
 int execute_memory(int count, char **values);
 int map_page_zero(int count, char **values);
 int high_descriptor(int count, char **values);

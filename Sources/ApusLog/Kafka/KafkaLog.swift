@@ -1,0 +1,200 @@
+public import ApusCore
+internal import CRDKafka
+internal import Synchronization
+
+/// The event log on Apache Kafka: topics are Kafka's topics, records are its records, and the ledger is the compacted topic `apus.ledger`.
+///
+/// Every method may be called from every thread. Completions are called on the writer's thread, followers on the reader's. Reads of
+/// what was appended a moment ago come from memory; older ones wait for the cluster. Changes of topics wait for it, too.
+public final class KafkaLog: EventLog {
+    public let identity: UInt64
+    let configuration: KafkaLogConfiguration
+    let clock: @Sendable () -> Timestamp
+    let topicsKnown = KafkaTopics()
+    let cache: RecordCache
+    let catchUp: CatchUp
+    let reader: KafkaReader
+    let admin: KafkaAdmin
+    let writer: KafkaWriter
+    let followers = Followers()
+    let ledger = KafkaLedger()
+    private let keeperSlot = Mutex<KafkaKeeper?>(nil)
+    private let follows = Mutex(Follows())
+    private let isClosed = Atomic<Bool>(false)
+
+    /// Nil once closed, or where there is no folder.
+    private let lock: Mutex<DirectoryLock?>
+
+    private struct Follows {
+        var topics: [FollowToken: TopicName] = [:]
+        var counts: [TopicName: Int] = [:]
+    }
+
+    /// Connects, takes over what a predecessor of the same name left open, and reads the ledger.
+    ///
+    /// - Parameter clock: the server's clock; may be called on every thread.
+    /// - Throws: `configuration_invalid`, `log_failed` when the cluster cannot be reached or refuses, `conflict` when another server
+    ///   of this name takes over meanwhile.
+    public init(_ configuration: KafkaLogConfiguration, clock: @escaping @Sendable () -> Timestamp) throws(ApusError) {
+        try KafkaProperties.check(configuration)
+        self.lock = Mutex(try Self.take(configuration.lockedFolder))
+        self.configuration = configuration
+        self.clock = clock
+        self.cache = RecordCache(bytesMax: configuration.cacheBytes)
+        let catchUp = CatchUp(configuration)
+        self.catchUp = catchUp
+        do throws(KafkaFailure) {
+            self.admin = KafkaAdmin(client: try KafkaClient(configuration, .admin, name: "admin"))
+            let start = try KafkaStart(configuration, self.admin)
+            try start.waitForCluster()
+            try start.makeLedger()
+            let transactions = KafkaTransactions(configuration)
+            do throws(KafkaTransactions.Trouble) { try transactions.takeOver() } catch {
+                switch error {
+                case .aborted(let failure), .fenced(let failure): throw failure
+                }
+            }
+            let (ledger, client) = (self.ledger, self.admin.client)
+            let partitions = (0..<Limits.Kafka.shares).map {
+                KafkaPartition(start.ledgerName, start.ledgerOnKafka, $0, isCompacted: true)
+            }
+            let reload = { () throws(KafkaFailure) in
+                try ledger.load(partitions, catchUp, client)
+                transactions.goOn(after: ledger[transactions.key])
+            }
+            try reload()
+            for topic in try start.topics(try client.partitions(), ledger) { self.topicsKnown.set(topic) }
+            self.reader = try KafkaReader(configuration, self.cache, self.followers, catchUp)
+            self.writer = KafkaWriter(
+                configuration, topics: self.topicsKnown, ledger: ledger, reader: self.reader,
+                producer: try KafkaProducer(configuration, transactionalID: nil), transactions: transactions,
+                reload: reload, clock: clock)
+        } catch {
+            throw error.apusError("cannot open the event log on Kafka at \(configuration.bootstrap)")
+        }
+        let known = self.ledger[KafkaLedger.Own.identity]
+        let identity = known.flatMap(Self.identity) ?? UInt64.random(in: 1...UInt64.max)
+        self.identity = identity
+        try self.writer.start()
+        try self.reader.start()
+        // Also when it is there: the ledger says from now on who its owner is.
+        var value: [UInt8] = []
+        value.appendLittleEndian(identity)
+        try self.writeOwn([LogBatch.LedgerWrite(key: KafkaLedger.Own.identity, value: value)])
+        let keeper = KafkaKeeper(
+            configuration, topics: self.topicsKnown, admin: self.admin, catchUp: catchUp, clock: clock
+        ) { [weak self] in self?.refresh() }
+        try keeper.start()
+        self.keeperSlot.withLock { $0 = keeper }
+    }
+
+    private static func take(_ folder: String?) throws(ApusError) -> DirectoryLock? {
+        guard let folder else { return nil }
+        return try DirectoryLock.take(folder)
+    }
+
+    private static func identity(_ value: [UInt8]) -> UInt64? {
+        value.count == 8 ? value.span.bytes.littleEndian(at: 0, as: UInt64.self) : nil
+    }
+
+    deinit { self.close() }
+
+    public func close() {
+        guard !self.isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        let keeper = self.keeperSlot.withLock { keeper in
+            defer { keeper = nil }
+            return keeper
+        }
+        keeper?.close()
+        self.writer.close()
+        self.reader.close()
+        self.catchUp.close()
+        self.lock.withLock { $0 = nil }
+    }
+
+    var keeper: KafkaKeeper? { self.keeperSlot.withLock { $0 } }
+
+    // MARK: writing
+
+    public func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) {
+        var bytes = 0
+        for index in batch.appends.indices { bytes += batch.appends[index].block.count }
+        for write in batch.ledger { bytes += write.key.count + (write.value?.count ?? 0) }
+        var refusal: ApusError?
+        if bytes > Limits.Log.batchBytes || batch.appends.count + batch.ledger.count > Limits.Log.batchRecords {
+            refusal = ApusError(
+                .limitReached,
+                "a batch of \(batch.appends.count) records, \(batch.ledger.count) ledger entries and \(bytes) bytes is too large: "
+                    + "at most \(Limits.Log.batchRecords) of both and \(Limits.Log.batchBytes) bytes")
+        } else if batch.ledger.contains(where: { $0.key.first == 0 }) {
+            refusal = ApusError(
+                .invalidArgument, "a ledger key must not begin with a zero byte: such keys are the log's own")
+        }
+        self.writer.submit(Submission(batch: batch, bytes: bytes, completion: completion), refusal: refusal)
+    }
+
+    /// Entries of the log's own, durable before it returns. Not from the writer's thread.
+    func writeOwn(_ entries: [LogBatch.LedgerWrite]) throws(ApusError) {
+        let reply = Monitor<Result<LogReceipt, ApusError>?>(nil)
+        let batch = LogBatch(urgency: .settlement, ledger: entries)
+        self.writer.submit(
+            Submission(batch: batch, bytes: 0) { result in
+                reply.withLock { $0 = result }
+                reply.signal()
+            }, refusal: nil)
+        // The writer answers everything that it takes.
+        guard let answer = reply.take(within: nil, { $0 }) else { return }
+        _ = try answer.get()
+    }
+
+    // MARK: followers
+
+    public func follow(
+        _ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void
+    ) -> FollowToken {
+        let token = self.followers.add(topic, growth)
+        let isFirst = self.follows.withLock { follows in
+            follows.topics[token] = topic
+            follows.counts[topic, default: 0] += 1
+            return follows.counts[topic] == 1
+        }
+        if isFirst, let known = self.topicsKnown[topic] { self.reader.follow(known) }
+        return token
+    }
+
+    public func unfollow(_ token: FollowToken) {
+        self.followers.remove(token)
+        let last = self.follows.withLock { follows -> TopicName? in
+            guard let topic = follows.topics.removeValue(forKey: token) else { return nil }
+            follows.counts[topic, default: 1] -= 1
+            guard follows.counts[topic] == 0 else { return nil }
+            follows.counts[topic] = nil
+            return topic
+        }
+        if let last, let known = self.topicsKnown[last] { self.reader.unfollow(known) }
+    }
+
+    func isFollowed(_ topic: TopicName) -> Bool { self.follows.withLock { $0.counts[topic] != nil } }
+
+    // MARK: state
+
+    public func isInMemory(_ place: TopicPartition, from offset: Offset) -> Bool {
+        guard let partition = try? self.topicsKnown.partition(place) else { return true }
+        return offset >= partition.knownEnd || partition.chunk(at: offset).chunk != nil
+    }
+
+    public func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
+        self.ledger.entries(prefix: prefix)
+    }
+
+    public var status: LogStatus { self.writer.status }
+
+    public func appended() -> [TopicAppended] {
+        self.topicsKnown.all.compactMap { topic in
+            let records = topic.partitions.reduce(0) { $0 + $1.appendedRecords.load(ordering: .relaxed) }
+            guard records > 0 else { return nil }
+            let bytes = topic.partitions.reduce(0) { $0 + $1.appendedBytes.load(ordering: .relaxed) }
+            return TopicAppended(topic: topic.name, records: records, bytes: bytes)
+        }
+    }
+}

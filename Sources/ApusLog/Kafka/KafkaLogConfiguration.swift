@@ -1,0 +1,52 @@
+public import ApusCore
+
+/// Which cluster the event log lies on, and its bounds.
+public struct KafkaLogConfiguration: Sendable {
+    /// `host:port`, several with commas between them.
+    public var bootstrap: String
+    /// Properties of librdkafka passed through, TLS and SASL settings among them. Those the log's promises rest on are refused.
+    public var properties: [String: String]
+    /// Names this Apus among several on one cluster: part of its transactional ids.
+    public var cluster = "apus"
+    /// In front of every topic's name: lets several Apus share a cluster without seeing each other's topics.
+    public var topicPrefix = ""
+    /// Copies of each topic that is made; nil leaves it to the cluster.
+    public var replicationFactor: Int?
+    /// A data directory that one server at a time may use; nil where the log has none.
+    public var lockedFolder: String?
+    public var cacheBytes = Limits.Kafka.cacheBytes
+    public var unreadBytes = Limits.Kafka.unreadBytes
+    public var unreadRecords = Limits.Kafka.unreadRecords
+    public var catchUpConsumers = Limits.Kafka.catchUpConsumers
+    /// What producers may have waiting for the writer; settling may have as much again.
+    public var queueBytes = Limits.Log.queueBytes
+    public var queueBatches = Limits.Log.queueBatches
+    public var deliveryMilliseconds = Limits.Kafka.deliveryMilliseconds
+    public var tombstoneTime = Limits.Kafka.tombstoneTime
+    public var maintenanceInterval = Limits.Kafka.maintenanceInterval
+    public var observer: KafkaObserver
+
+    public init(
+        bootstrap: String, properties: [String: String] = [:], observer: KafkaObserver = KafkaObserver()
+    ) {
+        self.bootstrap = bootstrap
+        self.properties = properties
+        self.observer = observer
+    }
+}
+
+/// Where what librdkafka says goes. Called on threads of librdkafka's and of the log's: short, and never back into the log.
+public struct KafkaObserver: Sendable {
+    /// A line of its log: syslog's level (3 error, 4 warning, 6 information), and which client said it.
+    public var log: @Sendable (_ level: Int, _ client: String, _ text: String) -> Void
+    /// Its statistics as JSON (`STATISTICS.md` of librdkafka), every ``Limits/Kafka/statisticsMilliseconds``.
+    public var statistics: @Sendable (_ client: String, _ json: String) -> Void
+
+    public init(
+        log: @escaping @Sendable (_ level: Int, _ client: String, _ text: String) -> Void = { _, _, _ in },
+        statistics: @escaping @Sendable (_ client: String, _ json: String) -> Void = { _, _ in }
+    ) {
+        self.log = log
+        self.statistics = statistics
+    }
+}

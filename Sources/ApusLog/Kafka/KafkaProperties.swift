@@ -1,0 +1,115 @@
+internal import ApusCore
+internal import CRDKafka
+
+/// The one place where a client's properties are put together: what Apus needs, what users pass through, what nobody may change.
+struct KafkaProperties {
+    enum Role: Equatable {
+        /// Answers questions and changes topics; sees what is not committed yet.
+        case admin
+        /// Reads committed records. A fetch that waits for news holds up whatever else its connection carries for that long, so who
+        /// asks questions never reads.
+        case consumer(waitMilliseconds: Int)
+        /// Idempotent; with an id, transactional.
+        case producer(transactionalID: String?)
+    }
+
+    private(set) var entries: [(name: String, value: String)] = []
+
+    /// What the log's promises rest on: users may not set it.
+    static let owned: Set<String> = [
+        "bootstrap.servers", "metadata.broker.list", "client.id", "group.id", "group.instance.id", "enable.idempotence",
+        "transactional.id", "acks", "request.required.acks", "partitioner", "isolation.level", "enable.auto.commit",
+        "enable.auto.offset.store", "auto.commit.enable", "enable.partition.eof", "auto.offset.reset",
+        "message.max.bytes",
+        "allow.auto.create.topics", "message.timeout.ms", "delivery.timeout.ms", "max.in.flight",
+        "max.in.flight.requests.per.connection", "plugin.library.paths",
+    ]
+
+    init(_ configuration: KafkaLogConfiguration, _ role: Role, client: String) {
+        self.entries = [
+            ("bootstrap.servers", configuration.bootstrap), ("client.id", client),
+            ("allow.auto.create.topics", "false"), ("log.connection.close", "false"),
+            ("message.max.bytes", String(Limits.recordBytes + Limits.Kafka.recordSlackBytes)),
+            ("socket.keepalive.enable", "true"),
+            ("statistics.interval.ms", String(Limits.Kafka.statisticsMilliseconds)),
+        ]
+        switch role {
+        case .admin: self.entries.append(("isolation.level", "read_uncommitted"))
+        case .consumer(let wait):
+            self.entries += [
+                ("isolation.level", "read_committed"), ("enable.partition.eof", "true"),
+                ("auto.offset.reset", "earliest"),
+                ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("fetch.min.bytes", "1"),
+                ("fetch.wait.max.ms", String(wait)),
+                ("queued.max.messages.kbytes", String(Limits.Kafka.fetchAheadKibibytes)),
+            ]
+        case .producer(let id):
+            self.entries += [
+                ("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random"),
+                ("message.timeout.ms", String(configuration.deliveryMilliseconds)),
+            ]
+            if let id {
+                self.entries += [
+                    ("transactional.id", id), ("transaction.timeout.ms", String(Limits.Kafka.transactionMilliseconds)),
+                ]
+            }
+        }
+        for (name, value) in configuration.properties.sorted(by: { $0.key < $1.key }) {
+            self.entries.removeAll { $0.name == name }
+            self.entries.append((name, value))
+        }
+    }
+
+    /// Finds out before any client is made what is wrong with the properties that users pass through.
+    /// - Throws: `configuration_invalid`, naming the property and never a secret's value.
+    static func check(_ configuration: KafkaLogConfiguration) throws(ApusError) {
+        guard !configuration.bootstrap.isEmpty else {
+            throw ApusError(.configurationInvalid, "`log.kafka.bootstrap`: give the address of a broker, as host:port")
+        }
+        if let name = configuration.properties.keys.sorted().first(where: { Self.owned.contains($0) }) {
+            throw ApusError(
+                .configurationInvalid,
+                "`log.kafka.properties`: '\(name)' is set by Apus, which relies on it: leave it out")
+        }
+        let conf = rd_kafka_conf_new()
+        defer { rd_kafka_conf_destroy(conf) }
+        for (name, value) in configuration.properties.sorted(by: { $0.key < $1.key }) {
+            do throws(KafkaFailure) { try Self.set(conf, name, value) } catch {
+                throw ApusError(.configurationInvalid, "`log.kafka.properties`: \(error.text)")
+            }
+        }
+    }
+
+    /// A configuration for `rd_kafka_new`, which takes it over; else whoever called destroys it.
+    func makeConfiguration() throws(KafkaFailure) -> OpaquePointer {
+        guard let conf = rd_kafka_conf_new() else {
+            throw KafkaFailure(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "make a configuration")
+        }
+        do throws(KafkaFailure) {
+            for (name, value) in self.entries { try Self.set(conf, name, value) }
+        } catch {
+            rd_kafka_conf_destroy(conf)
+            throw error
+        }
+        return conf
+    }
+
+    private static func set(_ conf: OpaquePointer?, _ name: String, _ value: String) throws(KafkaFailure) {
+        var bytes = [CChar](repeating: 0, count: 512)
+        guard rd_kafka_conf_set(conf, name, value, &bytes, bytes.count) != RD_KAFKA_CONF_OK else { return }
+        // librdkafka repeats the value in what it says.
+        let said = Self.isSecret(name) ? "the value of '\(name)' is not accepted" : text(of: bytes)
+        throw KafkaFailure(RD_KAFKA_RESP_ERR__INVALID_ARG, "set \(name)", said)
+    }
+
+    /// What may be written down: secrets are not.
+    var description: String {
+        self.entries.map { "\($0.name)=\(Self.isSecret($0.name) ? "(secret)" : $0.value)" }.joined(separator: " ")
+    }
+
+    static func isSecret(_ name: String) -> Bool {
+        ["password", "secret", "jaas", ".pem", "token", "oauthbearer.config", "username", "cert.pem"].contains {
+            name.contains($0)
+        }
+    }
+}

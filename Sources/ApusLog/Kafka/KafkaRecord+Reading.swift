@@ -1,0 +1,152 @@
+internal import ApusCore
+internal import CRDKafka
+
+// MARK: from Kafka
+
+extension KafkaRecord {
+    /// Appends what a message is as an ``EventBlock``. Any message has one: of headers that no block can hold, what fits is kept.
+    static func append(_ message: UnsafeMutablePointer<rd_kafka_message_t>, topic: String, to bytes: inout [UInt8]) {
+        let start = bytes.count
+        let value = message.pointee.payload
+        let valueCount = value == nil ? 0 : message.pointee.len
+        let key = message.pointee.key
+        let keyCount = key == nil ? 0 : message.pointee.key_len
+        bytes.reserveCapacity(start + EventBlock.headBytes + keyCount + valueCount + 256)
+        var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+        let milliseconds = max(0, rd_kafka_message_timestamp(message, &kind))
+        EventBlock.appendHead(
+            key: key == nil ? nil : keyCount, attributes: 0, data: valueCount, isNull: value == nil, to: &bytes)
+        if let key { bytes.append(contentsOf: UnsafeRawBufferPointer(start: key, count: keyCount)) }
+        let attributes = bytes.count
+        let found = Self.appendAttributes(of: message, to: &bytes)
+        if !found.isEvent { Self.appendIdentity(of: message, topic: topic, to: &bytes) }
+        let attributesCount = bytes.count - attributes
+        if let value { bytes.append(contentsOf: UnsafeRawBufferPointer(start: value, count: valueCount)) }
+        let time = milliseconds * 1_000 + Int64(found.microseconds)
+        bytes.withUnsafeMutableBytes { bytes in
+            bytes.storeBytes(of: time.littleEndian, toByteOffset: start, as: Int64.self)
+            bytes.storeBytes(of: UInt32(attributesCount).littleEndian, toByteOffset: start + 12, as: UInt32.self)
+            guard found.isSampled else { return }
+            let flags: UInt32 = (value == nil ? EventBlock.nullDataFlag : 0) | EventBlock.sampledFlag
+            bytes.storeBytes(of: flags.littleEndian, toByteOffset: start + 20, as: UInt32.self)
+        }
+    }
+
+    private struct Found {
+        var isEvent = false
+        var isSampled = false
+        var microseconds = 0
+    }
+
+    private static func appendAttributes(
+        of message: UnsafeMutablePointer<rd_kafka_message_t>, to bytes: inout [UInt8]
+    ) -> Found {
+        var found = Found()
+        var headers: OpaquePointer?
+        guard rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR, let headers else {
+            return found
+        }
+        // What must be known before the first attribute is written.
+        var kinds = UnsafeRawBufferPointer(start: nil, count: 0)
+        Self.forEach(headers) { name, value in
+            if Self.equals(name, Self.specversionHeader) { found.isEvent = true }
+            if Self.equals(name, Self.kindsHeader) { kinds = value }
+            if Self.equals(name, Self.microsecondsHeader) { found.microseconds = Self.microseconds(value) }
+        }
+        let start = bytes.count
+        var count = 0
+        Self.forEach(headers) { name, value in
+            guard !Self.equals(name, Self.specversionHeader), !Self.equals(name, Self.kindsHeader),
+                !Self.equals(name, Self.microsecondsHeader)
+            else { return }
+            var attribute = name
+            var kind = Attribute.Kind.header
+            if Self.equals(name, Self.contentTypeHeader) {
+                (attribute, kind) = (("datacontenttype" as StaticString).bytes, .string)
+            } else if found.isEvent, Self.hasPrefix(name, Self.attributePrefix) {
+                attribute = UnsafeRawBufferPointer(rebasing: name[Self.attributePrefix.utf8CodeUnitCount...])
+                kind = Self.kind(of: attribute, in: kinds)
+            }
+            guard count < Limits.attributesPerEvent, (1...255).contains(attribute.count), value.count <= 0xFFFF,
+                bytes.count - start + EventBlock.attributeHeadBytes + attribute.count + value.count
+                    <= Limits.attributesBytes
+            else { return }
+            count += 1
+            if kind == .binary, let decoded = Base64Text.decode(value) {
+                decoded.withUnsafeBytes { Self.append(attribute, kind, $0, to: &bytes) }
+                return
+            }
+            if Self.equals(attribute, "traceparent"), EventBlock.isSampled(traceparent: value) {
+                found.isSampled = true
+            }
+            Self.append(attribute, kind, value, to: &bytes)
+        }
+        return found
+    }
+
+    /// What a record of a producer that knows nothing of CloudEvents is called.
+    private static func appendIdentity(
+        of message: UnsafeMutablePointer<rd_kafka_message_t>, topic: String, to bytes: inout [UInt8]
+    ) {
+        let place = "partition:\(message.pointee.partition)/offset:\(message.pointee.offset)"
+        for (name, kind, value) in [
+            ("id", Attribute.Kind.string, place), ("source", .uriReference, "/kafka#\(topic)"),
+            ("type", .string, "dev.apus.kafka.record"),
+        ] as [(StaticString, Attribute.Kind, String)] {
+            Array(value.utf8).withUnsafeBytes { EventBlock.appendAttribute(name, kind, $0, to: &bytes) }
+        }
+    }
+
+    private static func append(
+        _ name: UnsafeRawBufferPointer, _ kind: Attribute.Kind, _ value: UnsafeRawBufferPointer, to bytes: inout [UInt8]
+    ) {
+        bytes.append(UInt8(name.count))
+        bytes.append(kind.rawValue)
+        bytes.appendLittleEndian(UInt16(value.count))
+        bytes.append(contentsOf: name)
+        bytes.append(contentsOf: value)
+    }
+
+    private static func forEach(
+        _ headers: OpaquePointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
+    ) {
+        var index = 0
+        var name: UnsafePointer<CChar>?
+        var value: UnsafeRawPointer?
+        var count = 0
+        while rd_kafka_header_get_all(headers, index, &name, &value, &count) == RD_KAFKA_RESP_ERR_NO_ERROR,
+            let found = name
+        {
+            body(
+                UnsafeRawBufferPointer(start: found, count: strlen(found)),
+                UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : count))
+            index += 1
+        }
+    }
+
+    private static func strlen(_ text: UnsafePointer<CChar>) -> Int {
+        var count = 0
+        while text[count] != 0 { count += 1 }
+        return count
+    }
+
+    private static func microseconds(_ value: UnsafeRawBufferPointer) -> Int {
+        guard let rest = Int(String(decoding: value.prefix(4), as: UTF8.self)), (0..<1_000).contains(rest) else {
+            return 0
+        }
+        return rest
+    }
+
+    private static func kind(of name: UnsafeRawBufferPointer, in kinds: UnsafeRawBufferPointer) -> Attribute.Kind {
+        if !kinds.isEmpty {
+            for entry in kinds.split(separator: UInt8(ascii: ",")) {
+                guard let equals = entry.firstIndex(of: UInt8(ascii: "=")), entry[..<equals].elementsEqual(name),
+                    let number = UInt8(String(decoding: entry[entry.index(after: equals)...], as: UTF8.self)),
+                    let kind = Attribute.Kind(rawValue: number), kind != .header
+                else { continue }
+                return kind
+            }
+        }
+        return Self.defaultKind(name)
+    }
+}

@@ -1,0 +1,67 @@
+public import ApusCore
+
+extension Limits {
+    /// Bounds of the event log on Kafka. Those that depend on the cluster can be set in ``KafkaLogConfiguration``.
+    public enum Kafka {
+        /// What a record on a topic of ours may take beside an event: headers are longer than attributes.
+        public static let recordSlackBytes = 128 << 10
+        /// How long a record may wait for its acknowledgement.
+        public static let deliveryMilliseconds = 30_000
+        /// A transaction of a node that died is ended by the broker after so long, or at once by its successor.
+        public static let transactionMilliseconds = 30_000
+        /// How long the outcome of a transaction is waited for before its producer is made anew.
+        public static let outcomeMilliseconds: Int64 = 60_000
+        /// A new producer after a failure: attempts, and the wait between them.
+        public static let renewals = 5
+        public static let renewalMilliseconds = 1_000
+        /// One question to the cluster: positions, topics, settings.
+        public static let requestMilliseconds: Int32 = 10_000
+        /// How long a question about a topic that nobody knows is asked again.
+        public static let newTopicMilliseconds: Int64 = 1_000
+        /// How long a start waits for the cluster.
+        public static let startMilliseconds: Int64 = 30_000
+        /// How long the change of a topic may take to be seen by all of this log's clients, and how often that is looked at.
+        public static let settleMilliseconds: Int64 = 20_000
+        public static let settleStepMilliseconds: UInt32 = 20
+        /// How long a read waits for records that are known to be there.
+        public static let readMilliseconds: Int64 = 10_000
+
+        /// Consumers that catch up: each has its own threads.
+        public static let catchUpConsumers = 16
+        /// Partitions that they read at one time, all together.
+        public static let catchUpReads = 64
+        /// A read that nobody went on with for so long is given up.
+        public static let idleReadMilliseconds: Int64 = 30_000
+        /// How long a fetch waits for news: the reading consumer's keeps a partition that is followed newly waiting, one that catches up
+        /// holds up every read after it.
+        public static let newsMilliseconds = 100
+        public static let catchUpMilliseconds = 10
+        /// What librdkafka fetches ahead for one partition.
+        public static let fetchAheadKibibytes = 2_048
+        /// Messages taken out of librdkafka's queue at once.
+        public static let messagesPerBatch = 1_000
+        /// Batches after which the reading thread looks at what else it was asked.
+        public static let batchesPerRound = 16
+
+        /// Records kept in memory for dispatch, all partitions together.
+        public static let cacheBytes = 256 << 20
+        /// Records of one partition read ahead of every trigger, above which its fetching stops; it goes on below half.
+        public static let unreadBytes = 16 << 20
+        public static let unreadRecords = 32_768
+        /// Small chunks of the cache are joined up to this size.
+        public static let chunkBytes = 64 << 10
+
+        /// Partitions of `apus.ledger`: one per share.
+        public static let shares = 16
+        /// Segments of `apus.ledger`: small ones are compacted sooner.
+        public static let ledgerSegmentBytes = 16 << 20
+        /// How long a tombstone stays for other nodes to see.
+        public static let tombstoneTime = TimeSpan.seconds(7 * 86_400)
+        /// How often topics that others made are looked for, and retention is seen to.
+        public static let maintenanceInterval = TimeSpan.seconds(10)
+        /// Spans of what was appended that retention by size knows, for each partition; above it neighbours are joined.
+        public static let sizeSpans = 4_096
+        /// How often librdkafka's statistics come.
+        public static let statisticsMilliseconds = 5_000
+    }
+}

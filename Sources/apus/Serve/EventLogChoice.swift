@@ -1,0 +1,39 @@
+internal import ApusCore
+internal import ApusLog
+internal import ApusServer
+internal import ApusTelemetry
+
+/// Which event log a server stands on: its own in the data directory, or Kafka.
+enum EventLogChoice {
+    static func open(
+        _ options: ServeOptions, _ journal: Log, clock: @escaping @Sendable () -> Timestamp
+    ) throws(ApusError) -> any EventLog {
+        guard let kafka = Self.kafka(options, journal) else {
+            return try EmbeddedLog(
+                directory: options.server.dataDirectory, configuration: options.log, clock: clock)
+        }
+        return try KafkaLog(kafka, clock: clock)
+    }
+
+    private static func kafka(_ options: ServeOptions, _ journal: Log) -> KafkaLogConfiguration? {
+        guard let bootstrap = options.kafka.bootstrap else { return nil }
+        var configuration = KafkaLogConfiguration(
+            bootstrap: bootstrap, properties: options.kafka.properties, observer: Self.observer(journal))
+        configuration.cluster = options.kafka.cluster
+        configuration.topicPrefix = options.kafka.topicPrefix
+        configuration.replicationFactor = options.kafka.replication
+        configuration.lockedFolder = options.server.dataDirectory
+        return configuration
+    }
+
+    /// What librdkafka says in the server's own words of weight: syslog's notice and below is for who looks closely.
+    private static func observer(_ journal: Log) -> KafkaObserver {
+        KafkaObserver { level, client, text in
+            switch level {
+            case ...3: journal.error("kafka: \(text)", ["client": client])
+            case 4: journal.warning("kafka: \(text)", ["client": client])
+            default: journal.debug("kafka: \(text)", ["client": client])
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import ApusCore
+import ApusTestSupport
+import CRDKafka
+import Testing
+
+@testable import ApusLog
+
+/// Faults, on librdkafka's own cluster in this process: it has no topics to create, no time and no isolation, so that these tests are about
+/// producing and consuming alone.
+@Suite struct KafkaMockTests {
+    /// A cluster of one broker with one topic.
+    private final class Cluster {
+        let client: KafkaClient
+        private let cluster: OpaquePointer
+        let configuration: KafkaLogConfiguration
+
+        init(deliveryMilliseconds: Int = 20_000) throws {
+            // A producer of its own is what the cluster lives in.
+            self.client = try KafkaClient(
+                KafkaLogConfiguration(bootstrap: "127.0.0.1:1"), .producer(transactionalID: nil), name: "mock")
+            self.cluster = try #require(rd_kafka_mock_cluster_new(self.client.pointer, 1))
+            rd_kafka_mock_topic_create(self.cluster, "a", 1, 1)
+            var configuration = KafkaLogConfiguration(
+                bootstrap: String(cString: rd_kafka_mock_cluster_bootstraps(self.cluster)))
+            configuration.deliveryMilliseconds = deliveryMilliseconds
+            self.configuration = configuration
+        }
+
+        deinit { rd_kafka_mock_cluster_destroy(self.cluster) }
+
+        func failProduce(_ errors: [rd_kafka_resp_err_t]) {
+            rd_kafka_mock_push_request_errors_array(self.cluster, 0, errors.count, errors)
+        }
+        func setDown(_ isDown: Bool) {
+            if isDown {
+                rd_kafka_mock_broker_set_down(self.cluster, 1)
+            } else {
+                rd_kafka_mock_broker_set_up(self.cluster, 1)
+            }
+        }
+    }
+
+    private static func produce(_ count: Int, from first: Int = 0, by producer: KafkaProducer) throws {
+        let topic = try producer.client.topic("a")
+        producer.begin(count)
+        for index in 0..<count {
+            let block = EventBlock.encode(Event(key: [1], data: Array("\(first + index)".utf8)))
+            let layout = try EventLayout(parsing: block.span.bytes)
+            producer.produce(index) {
+                KafkaRecord.produce(
+                    block, layout, by: producer.client.pointer, topic: topic, partition: 0,
+                    time: Timestamp(milliseconds: 1_000), opaque: index)
+            }
+        }
+        producer.finish()
+    }
+
+    private static func read(_ configuration: KafkaLogConfiguration, upTo end: Offset) throws -> [String] {
+        let catchUp = CatchUp(configuration)
+        defer { catchUp.close() }
+        let partition = KafkaPartition(try LogFixture.topic("a"), "a", 0, isCompacted: false)
+        var texts: [String] = []
+        var next: Offset = 0
+        while next < end {
+            let start = next
+            let chunk = try catchUp.with(partition, from: start) { (read) throws(KafkaFailure) in
+                try read.chunk(upTo: end, maxRecords: 100, maxBytes: .max)
+            }
+            for index in 0..<chunk.count {
+                let event = try chunk.lend(index) { block in
+                    Result { try EventBlock.decode(block.bytes) }
+                }.get()
+                texts.append(String(decoding: event.data ?? [], as: UTF8.self))
+            }
+            next = chunk.next
+        }
+        return texts
+    }
+
+    @Test func recordsKeepTheirOrderAndNumberThroughABrokersErrors() throws {
+        let cluster = try Cluster()
+        let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        cluster.failProduce([
+            RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+            RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        ])
+        try Self.produce(500, by: producer)
+        for index in 0..<500 { #expect(producer.failure(index) == nil) }
+        #expect(try Self.read(cluster.configuration, upTo: 500) == (0..<500).map { "\($0)" })
+    }
+
+    @Test func aBrokerThatIsDownFailsWhatWaitsTooLongAndNothingAfterItIsBack() throws {
+        let cluster = try Cluster(deliveryMilliseconds: 1_500)
+        let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        try Self.produce(10, by: producer)
+        #expect(producer.failure(9) == nil)
+        cluster.setDown(true)
+        try Self.produce(1, from: 10, by: producer)
+        #expect(producer.failure(0)?.apusError("x").code == .logFailed)
+        cluster.setDown(false)
+        let isBack = try waitUntil(seconds: 20) {
+            try Self.produce(1, from: 11, by: producer)
+            return producer.failure(0) == nil
+        }
+        #expect(isBack)
+        let texts = try Self.read(cluster.configuration, upTo: 11)
+        #expect(texts == (0..<10).map { "\($0)" } + ["11"])
+    }
+}
