@@ -46,6 +46,14 @@ public struct LaunchOrder: Sendable, Equatable {
     /// For `python`: the worker may be the clone of a warm interpreter. It starts faster, and shares with others where its memory
     /// lies and the seed of its hashes.
     public var isClone: Bool
+    /// Devices of NVIDIA's that the worker is given, by the number of their node; for `python` and `native`.
+    public var gpus: [UInt32] = []
+    /// Parts of these devices (MIG), by the minor number of their node below `/dev/nvidia-caps`.
+    public var gpuCapabilities: [UInt32] = []
+    /// What outcomes say: a device within reach is more than what was asked for.
+    public var effectiveIsolation: WorkerIsolation.Level {
+        self.isolation == .standard && !self.gpus.isEmpty ? .gpu : self.isolation
+    }
     /// A sealed memory file that becomes the process's descriptor 6; -1 for none. Whoever is given the order closes it.
     public var secrets: CInt = -1
 

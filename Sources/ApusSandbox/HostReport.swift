@@ -19,6 +19,8 @@ public struct HostReport: Sendable, Equatable {
     public var shortfall: String
     /// False where the host lets nobody mount one: sandboxes do without.
     public var hasProc: Bool
+    /// The numbers of the devices that a worker may be given.
+    public var gpus: [UInt32]
 
     init(_ event: nursery_event) {
         self.serverUser = event.server_uid
@@ -32,6 +34,7 @@ public struct HostReport: Sendable, Equatable {
         self.mode = event.is_rootless == 0 ? .root : .rootless
         self.shortfall = text(of: event.message)
         self.hasProc = event.is_rootless == 0 || event.has_proc != 0
+        self.gpus = (0..<UInt32(NURSERY_GPUS_MAX)).filter { event.gpus & (1 << UInt64($0)) != 0 }
     }
 
     /// Whether functions with `isolation: hostile` may run here.

@@ -16,8 +16,8 @@ struct RequestTests {
 
     @Test("The layout is the one the nursery was built with")
     func layout() {
-        #expect(MemoryLayout<nursery_request>.size == 224)
-        #expect(MemoryLayout<nursery_event>.size == 328)
+        #expect(MemoryLayout<nursery_request>.size == 248)
+        #expect(MemoryLayout<nursery_event>.size == 336)
     }
 
     @Test("An order is encoded whole")

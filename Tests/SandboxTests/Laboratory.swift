@@ -55,12 +55,12 @@ final class Laboratory: Sendable {
 
     private convenience init() throws {
         Laboratory.makeFolders()
-        try self.init(
-            Nursery.Configuration(
-                executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
-                runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
-                slots: 16
-            ))
+        var configuration = Nursery.Configuration(
+            executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
+            runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
+            slots: 16)
+        configuration.deviceRoot = DeviceRoot.make(in: Laboratory.folder)
+        try self.init(configuration)
         chown(Laboratory.dataDirectory, self.nursery.report.serverUser, self.nursery.report.serverGroup)
     }
 

@@ -1,5 +1,6 @@
 # Functions that are a command: no network; a process for each event, which may start others.
 include core.list
+include placement.list
 include no-network.list
 # The worker is executed as every sandboxed program is.
 include own-program.list
