@@ -104,7 +104,8 @@ static void find_devices_on_bus(const char *root) {
 }
 
 bool make_gpu_places(const char *root) {
-    if (!make_place(root, "dev/nvidiactl")) return false;
+    // Without root no worker is given any: what a writable /proc of such a one could do was never tried.
+    if (nursery.is_rootless || !make_place(root, "dev/nvidiactl")) return false;
     make_place(root, "dev/nvidia-uvm");
     char name[64];
     for (int index = 0; index < NURSERY_GPUS_MAX; index++) {
