@@ -139,7 +139,7 @@ extension KafkaLog {
             let chunk = try self.catchUp.with(partition, from: offset) { (read) throws(KafkaFailure) in
                 try read.chunk(
                     upTo: limit, maxRecords: Limits.Kafka.messagesPerBatch,
-                    maxBytes: Limits.Kafka.fetchAheadKibibytes << 9)
+                    maxBytes: Limits.Kafka.catchUpBytes)
             }
             self.cache.note(partition.insert(chunk), of: partition)
             return chunk

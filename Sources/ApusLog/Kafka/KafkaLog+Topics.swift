@@ -108,6 +108,9 @@ extension KafkaLog {
             }
         }
         self.drop(known)
+        do throws(KafkaFailure) { try KafkaSettling.waitForEnd(of: known.onKafka, self.clients) } catch {
+            throw error.apusError("cannot see the topic '\(name)' go")
+        }
         try self.writeOwn([LogBatch.LedgerWrite(key: KafkaLedger.Own.topic(name), value: nil)])
     }
 
@@ -129,7 +132,9 @@ extension KafkaLog {
     }
 
     /// Those who must know a topic before it is used.
-    private var clients: [KafkaClient] { [self.admin.client] + self.writer.clients }
+    private var clients: [KafkaClient] {
+        [self.admin.client] + self.writer.clients + ((try? self.catchUp.client()).map { [$0] } ?? [])
+    }
 
     /// Takes in what others did to topics. What cannot be asked now is asked again later.
     func refresh() {

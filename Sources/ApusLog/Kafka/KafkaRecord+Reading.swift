@@ -5,13 +5,14 @@ internal import CRDKafka
 
 extension KafkaRecord {
     /// Appends what a message is as an ``EventBlock``. Any message has one: of headers that no block can hold, what fits is kept.
+    ///
+    /// No capacity is reserved: many records go into one array, which would be copied for each.
     static func append(_ message: UnsafeMutablePointer<rd_kafka_message_t>, topic: String, to bytes: inout [UInt8]) {
         let start = bytes.count
         let value = message.pointee.payload
         let valueCount = value == nil ? 0 : message.pointee.len
         let key = message.pointee.key
         let keyCount = key == nil ? 0 : message.pointee.key_len
-        bytes.reserveCapacity(start + EventBlock.headBytes + keyCount + valueCount + 256)
         var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
         let milliseconds = max(0, rd_kafka_message_timestamp(message, &kind))
         EventBlock.appendHead(

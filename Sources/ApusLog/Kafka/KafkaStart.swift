@@ -94,4 +94,14 @@ enum KafkaSettling {
             }
         }
     }
+
+    /// Waits until nobody is told of a deleted topic any more: one of its name that is made before would be taken for it.
+    static func waitForEnd(of topic: String, _ clients: [KafkaClient]) throws(KafkaFailure) {
+        let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.settleMilliseconds
+        for client in clients {
+            while (try client.partitions(of: topic))[topic] != nil, LogWriter.monotonicMilliseconds() < deadline {
+                usleep(Limits.Kafka.settleStepMilliseconds * 1_000)
+            }
+        }
+    }
 }

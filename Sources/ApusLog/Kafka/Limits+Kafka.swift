@@ -29,15 +29,18 @@ extension Limits {
         /// Consumers that catch up: each has its own threads.
         public static let catchUpConsumers = 16
         /// Partitions that they read at one time, all together.
-        public static let catchUpReads = 64
+        public static let catchUpReads = 32
         /// A read that nobody went on with for so long is given up.
         public static let idleReadMilliseconds: Int64 = 30_000
         /// How long a fetch waits for news: the reading consumer's keeps a partition that is followed newly waiting, one that catches up
         /// holds up every read after it.
         public static let newsMilliseconds = 100
         public static let catchUpMilliseconds = 10
-        /// What librdkafka fetches ahead for one partition.
-        public static let fetchAheadKibibytes = 2_048
+        /// What librdkafka fetches ahead for one partition. Where that is full, librdkafka 2.0.2 fetches nothing for a second: a small
+        /// bound makes reading slow, not lean.
+        public static let fetchAheadKibibytes = 16_384
+        /// What one step of catching up takes.
+        public static let catchUpBytes = 1 << 20
         /// Messages taken out of librdkafka's queue at once.
         public static let messagesPerBatch = 1_000
         /// Batches after which the reading thread looks at what else it was asked.
