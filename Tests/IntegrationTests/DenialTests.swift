@@ -109,4 +109,57 @@ struct DenialTests {
         let line = doctor["items"]?.array?.first { $0["name"]?.string == "denial-audit" }
         #expect(line?["enforced"]?.boolean == true, "\(doctor)")
     }
+
+    @Test func theEndOfTheAuditorIsToldAndAnotherCountsWhatIsStartedNext() throws {
+        let server = try TestServer()
+        try server.start()
+        func deploy(_ name: String) throws {
+            server.deploy(
+                try server.write(name, manifest: Self.manifest(name, reuse: "function"), files: ["main.py": Self.code]))
+            #expect(try self.call(server, name, "well").status == 200)
+        }
+        try deploy("kept")
+        let auditor = try #require(Self.auditor(of: server))
+        try #require(kill(auditor, SIGKILL) == 0)
+        try #require(waitUntil(seconds: 10) { !(Self.status(auditor)["State"] ?? "Z").hasPrefix("S") })
+        let answer = try self.call(server, "kept", "net")
+        #expect(Self.text(answer) == "[\(ENOSYS),\(ENOSYS)]", "what runs stays denied: \(Self.text(answer))")
+        #expect(answer.header("Apus-Denied") == nil)
+        #expect(waitUntil(seconds: 10) { server.log.contains("the auditor of denied calls ended") }, "\(server.log)")
+        try deploy("other")
+        let next = try self.call(server, "other", "net")
+        #expect(next.header("Apus-Denied") == "socket(AF_INET, SOCK_STREAM) x1, execve x1", "\(Self.text(next))")
+        let metrics = Self.text(try self.ask(server, "GET", "/metrics"))
+        #expect(metrics.contains("apus_sandbox_auditors_total 2") && metrics.contains("apus_sandbox_auditor 1"))
+    }
+
+    private static func status(_ process: pid_t) -> [String: String] {
+        let text = (try? readFile("/proc/\(process)/status")).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        var fields: [String: String] = [:]
+        for line in text.split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            if parts.count == 2 { fields[String(parts[0])] = String(parts[1].drop { $0 == "\t" }) }
+        }
+        return fields
+    }
+
+    /// The child of the server's nursery that has the last uid but one of a block.
+    private static func auditor(of server: TestServer) -> pid_t? {
+        guard let folder = opendir("/proc"), let serving = server.process?.pid else { return nil }
+        defer { closedir(folder) }
+        var parents: [pid_t: (parent: pid_t, user: UInt32)] = [:]
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard let process = pid_t(name) else { continue }
+            let status = self.status(process)
+            let user = status["Uid"]?.split(separator: "\t").first.flatMap { UInt32($0) }
+            if let parent = status["PPid"].flatMap({ pid_t($0) }), let user { parents[process] = (parent, user) }
+        }
+        return parents.first { _, one in
+            one.user > 2_000_000_000 && (one.user - 2_000_000_000) % 2_048 == 2_046
+                && parents[one.parent]?.parent == serving
+        }?.key
+    }
 }
