@@ -134,6 +134,16 @@ void keep_auditor(void) {
     if (seconds() - auditor->born >= AUDITOR_SECONDS_MIN) start_auditor();
 }
 
+// So that the server hears of it now, and not with the next sandbox. One whose socket is full hears of it then.
+static void tell_channels(void) {
+    struct nursery_event event = {.magic = NURSERY_MAGIC, .kind = NURSERY_REPORT};
+    report(&event);
+    for (int index = 0; index < nursery.channel_count; index++) {
+        const struct channel *channel = &nursery.channels[index];
+        if (channel->is_open && !channel->has_pending) send_event(index, &event, NULL, 0);
+    }
+}
+
 // Its listeners ended with it: what they would have told of is denied by the kernel.
 void auditor_event(void) {
     struct auditor *auditor = &nursery.auditor;
@@ -146,6 +156,7 @@ void auditor_event(void) {
     auditor->process = auditor->channel = -1;
     __atomic_store_n(&auditor->audit->is_running, 0, __ATOMIC_RELEASE);
     keep_auditor();
+    if (!nursery.is_ending) tell_channels();
 }
 
 void end_auditor(void) {

@@ -76,7 +76,8 @@ struct nursery_request {
 };
 
 enum nursery_kind {
-    // Sent once on every channel when the nursery is ready, with the memory of nursery_audit.h, and as the answer to PROBE.
+    // Sent once on every channel when the nursery is ready, with the memory of nursery_audit.h, as the answer to PROBE, and
+    // unasked, with ticket 0, when an auditor ended.
     NURSERY_REPORT = 1,
     NURSERY_LAUNCHED = 2,
     // A request was refused or failed; stage and message say where and why.
