@@ -39,7 +39,7 @@ struct ProfileTests {
     /// All that lie in the folder: a new one is checked from its first day.
     static let profiles = names(ending: ".profile").filter { !overlays.contains($0) && $0 != "zygote.profile" }
     /// Filters beside another, of which the stricter decides: they only ever refuse.
-    static let overlays: Set<String> = ["hostile.profile"]
+    static let overlays: Set<String> = ["hostile.profile", "call.profile"]
     /// In these, programs are started at will.
     static let startPrograms: Set<String> = ["exec.profile", "build.profile", "fetch.profile"]
 
@@ -174,7 +174,9 @@ struct ProfileTests {
         }
     }
 
-    @Test("Functions may execute nothing but once", arguments: ["python.profile", "native.profile", "node.profile"])
+    @Test(
+        "Functions may execute nothing but once",
+        arguments: ["python.profile", "native.profile", "node.profile", "forks.profile"])
     func executesOnce(_ name: String) throws {
         let rules = try Self.rules(of: name).filter {
             $0.action == "allow" && ($0.calls.contains("execve") || $0.calls.contains("execveat"))

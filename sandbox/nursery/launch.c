@@ -100,14 +100,14 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         if (strchr(environment[index], '=') == NULL || environment[index][0] == '=')
             return "the environment holds a line without a name";
     }
-    add_defaults(request->environment_count, plan->secrets >= 0);
+    add_defaults(request->environment_count, request->has_secrets != 0);
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
     static char *const exec[] = {EXEC_WORKER, NULL};
     static char *node[NODE_ARGUMENTS + 1];
     static char *const pip[] = {"/usr/bin/python3", "-I", "-m", "pip"};
     plan->program = "/usr/bin/python3";
     uint32_t own = 0;
-    if (request->runtime == RUNTIME_PYTHON) {
+    if (request->runtime == RUNTIME_PYTHON || request->runtime == RUNTIME_FORKS) {
         if (request->argument_count != 0) return "this runtime takes no arguments";
         plan->arguments = python;
     } else if (request->runtime == RUNTIME_NATIVE) {
@@ -140,8 +140,10 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
 }
 
 static const char *check_bounds(const struct nursery_request *request) {
-    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_NODE) return "unknown runtime";
+    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_FORKS) return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
+    if (request->runtime == RUNTIME_FORKS && (request->isolation != 0 || request->has_secrets != 0))
+        return "calls that share a sandbox are neither hostile nor given its secrets";
     if (request->is_clone > 1) return "a launch is a clone or not";
     if (!is_hash(request->bundle)) return "the bundle is no content hash";
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
@@ -243,7 +245,8 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
         .network = request->runtime == RUNTIME_FETCH ? nursery.host_network : -1,
         .parent = nursery.self,
-        .secrets = secrets,
+        // The zygote of a function has no secrets, each of its calls is sent them: its descriptor 6 is the filter of calls.
+        .secrets = request->runtime == RUNTIME_FORKS ? nursery.call_filter : secrets,
         .user = nursery.uid_base + 1 + (uid_t)slot->index,
         .group = nursery.uid_base + 1 + (gid_t)slot->index,
         .scratch_bytes = request->scratch_bytes,

@@ -174,7 +174,9 @@ static void start(int count, char **values) {
     load_profile(RUNTIME_EXEC, "exec.profile");
     load_profile(RUNTIME_NODE, "node.profile");
     load_profile(RUNTIME_ZYGOTE, "zygote.profile");
+    load_profile(RUNTIME_FORKS, "forks.profile");
     load_hostile_profile();
+    load_call_profile();
     make_slots();
     make_zygote_memory();
     nursery.self = open_process(getpid());

@@ -16,6 +16,9 @@
 #define SLOTS_DEFAULT 256
 #define FILTER_INSTRUCTIONS_MAX 4096
 #define HOSTILE_INSTRUCTIONS_MAX 256
+#define CALL_INSTRUCTIONS_MAX 256
+// From this Landlock on the calls of one sandbox cannot signal each other.
+#define FORKS_LANDLOCK_ABI 6
 #define PATH_BYTES 512
 #define FRAME_PIPE_BYTES (1 << 20)
 // A block holds the server's uid, the slots' uids and room to spare.
@@ -30,7 +33,7 @@
 #define EMPTY_CHECKS_PATIENT 10
 // How long the end waits for all sandboxes, in milliseconds.
 #define SHUTDOWN_MILLISECONDS 5000
-#define TEMPLATE_COUNT 7
+#define TEMPLATE_COUNT 8
 #define NODE_ARGUMENTS 8
 // The one in use and the one that is to replace it.
 #define ZYGOTES_MAX 2
@@ -59,6 +62,8 @@ enum runtime {
     RUNTIME_BUILD = 4,
     RUNTIME_EXEC = 5,
     RUNTIME_NODE = 6,
+    // Python that loads one function and forks a process for each of its calls: the zygote of a function.
+    RUNTIME_FORKS = 7,
 };
 
 // A controller of control groups: where its hierarchy is and how it is spoken to.
@@ -173,6 +178,8 @@ struct nursery {
     // What functions that are not trusted at all are denied besides: a filter of its own, under that of the runtime.
     struct sock_filter hostile_instructions[HOSTILE_INSTRUCTIONS_MAX];
     struct sock_fprog hostile_filter;
+    // A sealed memory file with the filter that a function's zygote puts on each call.
+    int call_filter;
 };
 
 extern struct nursery nursery;
@@ -213,6 +220,8 @@ static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETC
 // profile.c
 void load_profile(unsigned runtime, const char *name);
 void load_hostile_profile(void);
+void load_call_profile(void);
+int filter_file(const struct sock_fprog *filter);
 
 // launch.c
 void launch(int channel, const struct nursery_request *request, const char *strings, int secrets);
