@@ -13,7 +13,15 @@ public struct WorkerIsolation: Sendable, Hashable {
         }
     }
 
+    /// What each invocation of a function with `reuse: never` has to itself.
+    public enum Calls: String, Sendable, CaseIterable {
+        case sandbox
+        /// A process, in a sandbox that it shares with other invocations of the same function.
+        case process
+    }
+
     public var level: Level
+    public var calls = Calls.sandbox
     /// Layers by the names that `apus doctor` uses; empty when all hold.
     public var missingLayers: [String]
 
@@ -22,9 +30,11 @@ public struct WorkerIsolation: Sendable, Hashable {
         self.missingLayers = missingLayers
     }
 
-    /// `standard`, or `standard; missing="cpu-limit swap-limit"`.
+    /// `standard`, or `standard; calls=process; missing="cpu-limit swap-limit"`.
     public var headerValue: String {
-        if self.missingLayers.isEmpty { return self.level.name }
-        return "\(self.level.name); missing=\"\(self.missingLayers.joined(separator: " "))\""
+        var text = self.level.name
+        if self.calls != .sandbox { text += "; calls=\(self.calls.rawValue)" }
+        if !self.missingLayers.isEmpty { text += "; missing=\"\(self.missingLayers.joined(separator: " "))\"" }
+        return text
     }
 }

@@ -29,6 +29,8 @@ public struct LaunchOrder: Sendable, Equatable {
         case exec = 5
         /// `/usr/bin/node` with the module `apus` of `sandbox/runtimes/node`.
         case node = 6
+        /// Python as the zygote of one function: forks a process for each of its calls.
+        case forks = 7
     }
 
     public var runtime: Runtime
@@ -48,6 +50,8 @@ public struct LaunchOrder: Sendable, Equatable {
     public var isClone: Bool
     /// A sealed memory file that becomes the process's descriptor 6; -1 for none. Whoever is given the order closes it.
     public var secrets: CInt = -1
+    /// Its process may be forked from the function's zygote, in a sandbox that calls of this function share.
+    public var fork: ForkOrder?
 
     public init(
         runtime: Runtime, isolation: WorkerIsolation.Level = .standard, bundle: String, layer: String = "",
@@ -68,6 +72,8 @@ public struct LaunchOrder: Sendable, Equatable {
 public struct SandboxBounds: Sendable, Hashable {
     public static let environmentBytes = 16 * 1024
     public static let argumentsBytes = 16 * 1024
+    public static let processesMax: UInt32 = 100_000
+    public static let cpuMillisMax: UInt32 = 1_000_000
 
     public var memoryBytes: UInt64
     /// Thousandths of a CPU.
@@ -102,10 +108,12 @@ public struct LaunchedWorker: Sendable {
     public var stderr: CInt
     /// Isolation layers that this host could not give, by name; empty when all hold.
     public var missingLayers: [String]
+    /// It is a process in a sandbox that other calls of its function are in.
+    public var sharesSandbox: Bool
 
     public init(
         ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,
-        missingLayers: [String] = []
+        missingLayers: [String] = [], sharesSandbox: Bool = false
     ) {
         self.ticket = ticket
         self.toWorker = toWorker
@@ -114,6 +122,7 @@ public struct LaunchedWorker: Sendable {
         self.stdout = stdout
         self.stderr = stderr
         self.missingLayers = missingLayers
+        self.sharesSandbox = sharesSandbox
     }
 }
 

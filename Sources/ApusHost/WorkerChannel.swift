@@ -78,6 +78,7 @@ final class WorkerChannel {
     func adopt(_ launched: LaunchedWorker, loop: EventLoop) -> Bool {
         self.ticket = launched.ticket
         self.isolation.missingLayers = launched.missingLayers
+        if launched.sharesSandbox { self.isolation.calls = .process }
         self.descriptors = launched
         self.machine.launched()
         // SAFETY: the watches are closed in `close`, before the channel goes.

@@ -66,6 +66,8 @@ public struct FunctionManifest: Sendable, Equatable {
     public var scale: Scale
     public var profile: Profile
     public var isolation: WorkerIsolation.Level
+    /// What each invocation has to itself where ``reuse`` is `never`.
+    public var calls: WorkerIsolation.Calls
     /// Those on topics, tables included.
     public var triggers: [TriggerManifest]
     public var httpTriggers: [HTTPTriggerManifest]

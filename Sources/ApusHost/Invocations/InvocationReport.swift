@@ -102,7 +102,8 @@ public struct InvocationReport: Sendable {
             let rest = "\"starting\":\(timing.starting.microseconds),\"running\":\(timing.running.microseconds)"
             // Names of layers are plain words.
             let missing = timing.isolation.missingLayers.map { "\"\($0)\"" }.joined(separator: ",")
-            let isolation = "\"isolation\":\"\(timing.isolation.level.name)\",\"missingLayers\":[\(missing)]"
+            let (level, calls) = (timing.isolation.level.name, timing.isolation.calls.rawValue)
+            let isolation = "\"isolation\":\"\(level)\",\"calls\":\"\(calls)\",\"missingLayers\":[\(missing)]"
             add(InvocationHeader.timing, "{\(times)\(rest),\(isolation)}")
         }
         if let progress = self.progress {

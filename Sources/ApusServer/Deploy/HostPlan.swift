@@ -24,7 +24,7 @@ extension Catalogue.Function {
 
     private var launch: LaunchOrder {
         let resources = self.manifest.resources
-        return LaunchOrder(
+        var order = LaunchOrder(
             runtime: self.runtime, isolation: self.manifest.isolation, bundle: self.bundle, layer: self.layer ?? "",
             arguments: self.manifest.runtime == .native ? self.manifest.command : [],
             environment: self.manifest.environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
@@ -34,6 +34,19 @@ extension Catalogue.Function {
             ),
             isClone: self.manifest.reuse == .never && self.manifest.runtime == .python3
         )
+        if self.manifest.calls == .process { order.fork = self.fork }
+        return order
+    }
+
+    /// How its zygote is made: the INIT of a worker, and what makes it fork instead of serving.
+    private var fork: ForkOrder {
+        let calls = min(self.manifest.scale.max, Limits.Host.zygoteCalls)
+        var json = self.initialization
+        json["forks"] = ["children": .number(calls), "memory": .number(self.manifest.resources.memoryBytes)]
+        // It is never told of one.
+        json["secrets"] = .array([])
+        return ForkOrder(
+            function: self.name, revision: self.revision, children: calls, initialization: json.encoded())
     }
 
     private var runtime: LaunchOrder.Runtime {

@@ -64,6 +64,7 @@ extension Schema {
         "worker": count, "namespace": label, "function": label, "revision": text, "state": text, "since": time,
         "inFlight": count, "runtime": text,
         "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
+        "calls": said(oneOf(WorkerIsolation.Calls.allCases.map(\.rawValue)), "What each invocation has to itself"),
         "missingLayers": said(list(text), "Isolation this host cannot enforce"),
     ])
 

@@ -24,6 +24,7 @@ extension Schema {
             optional: [
                 "committing": said(orNull(count), "Of a delivery, once its outcome is on the log"),
                 "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
+                "calls": said(oneOf(WorkerIsolation.Calls.allCases.map(\.rawValue)), "What it had to itself"),
                 "missingLayers": said(list(text), "Isolation that its host could not give"),
             ]),
         "Where the time of an attempt went, in microseconds, and behind what it ran")

@@ -96,6 +96,7 @@ extension Routes {
             "since": .string(RFC3339.format(instance.since)), "inFlight": .number(instance.inFlight),
             "runtime": .string(instance.runtime),
             "isolation": .string(instance.isolation.level.name),
+            "calls": .string(instance.isolation.calls.rawValue),
             "missingLayers": .array(instance.isolation.missingLayers.map { .string($0) }),
         ]
     }

@@ -51,7 +51,7 @@ extension AttemptTiming {
             "queued": .number(self.queued.microseconds), "start": .string(self.startTier.rawValue),
             "starting": .number(self.starting.microseconds), "running": .number(self.running.microseconds),
             "committing": self.committing.map { .number($0.microseconds) } ?? .null,
-            "isolation": .string(self.isolation.level.name),
+            "isolation": .string(self.isolation.level.name), "calls": .string(self.isolation.calls.rawValue),
             "missingLayers": .array(self.isolation.missingLayers.map { .string($0) }),
         ]
     }
