@@ -4,11 +4,14 @@ public struct WorkerIsolation: Sendable, Hashable {
         case standard = 0
         /// For code that is not trusted at all: it does not run where a layer is missing.
         case hostile = 1
+        /// With a device: its driver's part of the kernel is within reach, and no other tenant should share the device.
+        case gpu = 2
 
         public var name: String {
             switch self {
             case .standard: "standard"
             case .hostile: "hostile"
+            case .gpu: "gpu"
             }
         }
     }

@@ -30,7 +30,7 @@ public struct LaunchOrder: Sendable, Equatable {
         /// `/usr/bin/node` with the module `apus` of `sandbox/runtimes/node`.
         case node = 6
         /// Python as the zygote of one function: forks a process for each of its calls.
-        case forks = 7
+        case forks = 8
     }
 
     public var runtime: Runtime
@@ -48,6 +48,14 @@ public struct LaunchOrder: Sendable, Equatable {
     /// For `python`: the worker may be the clone of a warm interpreter. It starts faster, and shares with others where its memory
     /// lies and the seed of its hashes.
     public var isClone: Bool
+    /// Devices of NVIDIA's that the worker is given, by the number of their node; for `python` and `native`.
+    public var gpus: [UInt32] = []
+    /// Parts of these devices (MIG), by the minor number of their node below `/dev/nvidia-caps`.
+    public var gpuCapabilities: [UInt32] = []
+    /// What outcomes say: a device within reach is more than what was asked for.
+    public var effectiveIsolation: WorkerIsolation.Level {
+        self.isolation == .standard && !self.gpus.isEmpty ? .gpu : self.isolation
+    }
     /// A sealed memory file that becomes the process's descriptor 6; -1 for none. Whoever is given the order closes it.
     public var secrets: CInt = -1
     /// Its process may be forked from the function's zygote, in a sandbox that calls of this function share.

@@ -64,7 +64,7 @@ final class WorkerChannel {
         self.stateSince = now
         self.idleSince = now
         self.machine = ChannelMachine(concurrency: function.function.plan.concurrency)
-        self.isolation = WorkerIsolation(function.function.launch.isolation)
+        self.isolation = WorkerIsolation(function.function.launch.effectiveIsolation)
     }
 
     deinit {

@@ -13,6 +13,8 @@ public struct HostReport: Sendable, Equatable {
     public var usesCgroupV1: Bool
     public var usesCgroupV2: Bool
     public var missing: [IsolationLayer]
+    /// The numbers of the devices that a worker may be given.
+    public var gpus: [UInt32]
 
     init(_ event: nursery_event) {
         self.serverUser = event.server_uid
@@ -23,6 +25,7 @@ public struct HostReport: Sendable, Equatable {
         self.usesCgroupV1 = event.cgroup_versions & 1 != 0
         self.usesCgroupV2 = event.cgroup_versions & 2 != 0
         self.missing = IsolationLayer.list(event.missing)
+        self.gpus = (0..<UInt32(NURSERY_GPUS_MAX)).filter { event.gpus & (1 << UInt64($0)) != 0 }
     }
 
     /// Whether functions with `isolation: hostile` may run here.

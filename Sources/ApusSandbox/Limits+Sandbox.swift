@@ -19,6 +19,9 @@ extension Limits {
         public static let layerEntries: UInt64 = 200_000
         /// Open files of one sandbox.
         public static let openFiles: UInt32 = 1_000
+        /// Devices of one worker, and parts of them.
+        public static let gpus = 16
+        public static let gpuCapabilities = 4
         /// Steps of `layerJobRetryMilliseconds` that a request for a layer waits for the one before it.
         public static let layerJobRetries = 3_000
         public static let layerJobRetryMilliseconds: UInt64 = 20

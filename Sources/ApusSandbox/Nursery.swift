@@ -21,6 +21,8 @@ public struct Nursery: Sendable {
         public var slots: Int
         /// The first uid tried for the server's own block; blocks in use are skipped.
         public var uidBase: UInt32
+        /// Goes before the paths of devices: a folder with `dev`, `proc` and `sys` in place of the host's, for tests.
+        public var deviceRoot = ""
 
         public init(
             executable: String, dataDirectory: String, runtimes: String, profiles: String, shards: Int = 1,
@@ -88,6 +90,7 @@ public struct Nursery: Sendable {
             "--uid-base",
             "\(configuration.uidBase)", "--runtimes", configuration.runtimes, "--profiles", configuration.profiles,
         ]
+            + (configuration.deviceRoot.isEmpty ? [] : ["--gpu-root", configuration.deviceRoot])
         let process = withStrings(arguments) {
             apus_spawn_nursery(configuration.executable, $0, theirs + [data], CInt(theirs.count + 1))
         }

@@ -22,7 +22,7 @@ struct EncodedRequest {
         try EncodedRequest.check(order)
         self.head.runtime = order.runtime.rawValue
         self.head.is_clone = order.isClone ? 1 : 0
-        self.head.isolation = order.isolation.rawValue
+        self.head.isolation = order.isolation == .hostile ? 1 : 0
         self.head.memory_bytes = order.bounds.memoryBytes
         self.head.scratch_bytes = order.bounds.scratchBytes
         self.head.cpu_millis = order.bounds.cpuMillis
@@ -34,8 +34,17 @@ struct EncodedRequest {
         self.head.environment_bytes = self.append(order.environment)
         EncodedRequest.copy(order.bundle, to: &self.head.bundle)
         EncodedRequest.copy(order.layer, to: &self.head.layer)
+        self.setDevices(order)
         self.head.has_secrets = order.secrets >= 0 ? 1 : 0
         self.descriptor = order.secrets
+    }
+
+    private mutating func setDevices(_ order: LaunchOrder) {
+        self.head.gpus = order.gpus.reduce(0) { $0 | 1 << UInt64($1) }
+        withUnsafeMutableBytes(of: &self.head.gpu_capabilities) { target in
+            let numbers = target.bindMemory(to: UInt32.self)
+            for (index, number) in order.gpuCapabilities.enumerated() { numbers[index] = number }
+        }
     }
 
     /// A request about a layer that is being made.
@@ -71,6 +80,14 @@ struct EncodedRequest {
         try self.check(
             order.environment, "environment", count: Limits.Sandbox.environmentCount,
             bytes: SandboxBounds.environmentBytes)
+        guard order.gpus.allSatisfy({ $0 < NURSERY_GPUS_MAX }), order.gpus.count <= Limits.Sandbox.gpus,
+            order.gpuCapabilities.count <= Limits.Sandbox.gpuCapabilities
+        else {
+            throw ApusError(
+                .invalidArgument,
+                "a worker may have at most \(Limits.Sandbox.gpus) devices, numbered below \(NURSERY_GPUS_MAX), and "
+                    + "\(Limits.Sandbox.gpuCapabilities) parts of them")
+        }
         guard order.bounds.openFiles <= Limits.Sandbox.openFiles else {
             throw ApusError(.invalidArgument, "a sandbox may have at most \(Limits.Sandbox.openFiles) open files")
         }

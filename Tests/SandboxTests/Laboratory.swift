@@ -53,13 +53,12 @@ final class Laboratory: Sendable {
 
     private init() throws {
         Laboratory.makeFolders()
-        self.nursery = try Nursery.start(
-            Nursery.Configuration(
-                executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
-                runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
-                slots: 16
-            )
-        )
+        var configuration = Nursery.Configuration(
+            executable: Laboratory.nurseryExecutable, dataDirectory: Laboratory.dataDirectory,
+            runtimes: "\(Laboratory.folder)/runtimes", profiles: "\(Laboratory.packageFolder)/sandbox/profiles",
+            slots: 16)
+        configuration.deviceRoot = DeviceRoot.make(in: Laboratory.folder)
+        self.nursery = try Nursery.start(configuration)
         chown(Laboratory.dataDirectory, self.nursery.report.serverUser, self.nursery.report.serverGroup)
         let made = Mutex(false)
         let report = self.nursery.report

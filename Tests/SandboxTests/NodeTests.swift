@@ -110,7 +110,9 @@ extension SandboxTests {
                 throw ApusError(.sandboxUnavailable, "the nursery did not start")
             }
             var order = laboratory.order(
-                node: "let n = 0; for (let m = 0; m < 1e6; m++) n += m % 7; console.log(n, typeof WebAssembly, /a+/.test('aa'));")
+                node:
+                    "let n = 0; for (let m = 0; m < 1e6; m++) n += m % 7; console.log(n, typeof WebAssembly, /a+/.test('aa'));"
+            )
             let standard = try await laboratory.run(order)
             #expect(standard.output == "2999997 object true\n", "\(standard)")
             order.isolation = .hostile

@@ -106,6 +106,17 @@ static void prefer_for_out_of_memory(const struct confine_plan *plan) {
     close(score);
 }
 
+// Writing, because a driver names its threads there; what the host's root could change by it is covered.
+static void mount_whole_proc(const struct confine_plan *plan) {
+    MUST(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") == 0);
+    for (int index = 0; index < plan->cover_count; index++) {
+        const struct confine_cover *cover = &plan->covers[index];
+        int result = mount(cover->is_folder ? "out" : "dev/null", cover->path, NULL, MS_BIND, NULL);
+        // What is gone needs no cover.
+        MUST(result == 0 || errno == ENOENT);
+    }
+}
+
 static void mount_scratch(const struct confine_plan *plan) {
     char options[128];
     // An inode for every 4 KiB: small files cannot take more kernel memory than the scratch bound stands for.
@@ -174,7 +185,7 @@ static void set_limits(const struct confine_plan *plan) {
     lower(plan, RLIMIT_FSIZE, plan->file_bytes);
     lower(plan, RLIMIT_NPROC, plan->processes);
     lower(plan, RLIMIT_STACK, 8 << 20);
-    lower(plan, RLIMIT_MEMLOCK, 1 << 20);
+    lower(plan, RLIMIT_MEMLOCK, plan->locked_bytes);
     lower(plan, RLIMIT_MSGQUEUE, 0);
     lower(plan, RLIMIT_SIGPENDING, 1024);
     lower(plan, RLIMIT_NICE, 0);
@@ -262,6 +273,9 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     }
     allow_path(plan, ruleset, "/dev",
                read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
+    // Of /proc only files that are there: what a process may write there of itself is its own business.
+    if (plan->covers != NULL) allow_path(plan, ruleset, "/proc", read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE, all);
+    if (plan->covers != NULL) allow_path(plan, ruleset, "/sys", read, all);
     const uint64_t written = plan->may_execute_written ? execute : 0;
     allow_path(plan, ruleset, "/tmp", write | written, all);
     allow_path(plan, ruleset, "/out", write | written, all);
@@ -311,8 +325,12 @@ static void take_steps(const struct confine_plan *plan) {
     STEP(CONFINE_TEMPLATE);
     MUST(chdir(plan->template_path) == 0);
     STEP(CONFINE_PROC);
-    MUST(mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
-               plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
+    if (plan->covers != NULL) {
+        mount_whole_proc(plan);
+    } else {
+        MUST(mount("proc", "proc", "proc", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                   plan->has_proc_subset ? "subset=pid,hidepid=2" : "hidepid=2") == 0);
+    }
     STEP(CONFINE_SCRATCH);
     mount_scratch(plan);
     STEP(CONFINE_FUNCTION);

@@ -14,7 +14,8 @@
 #define CONFINE_CGROUPS_MAX 3
 // Where a function that does not know descriptor 5 finds its secrets.
 #define CONFINE_SECRETS_DESCRIPTOR 6
-#define CONFINE_LIVE_MAX 3
+// The device nodes of a driver, and for each device its own and its place on the bus, and parts of devices.
+#define CONFINE_LIVE_MAX 40
 
 enum confine_stage {
     CONFINE_NONE,
@@ -61,6 +62,12 @@ struct confine_live_file {
     const char *path;
 };
 
+// A place below the root where nothing of the host's is to be seen.
+struct confine_cover {
+    char path[64];
+    int is_folder;
+};
+
 struct confine_plan {
     const char *template_path;
     // Detached mounts, -1 for none.
@@ -82,6 +89,8 @@ struct confine_plan {
     gid_t group;
     uint64_t scratch_bytes;
     uint64_t file_bytes;
+    // What may be held in memory.
+    uint64_t locked_bytes;
     uint32_t open_files;
     uint32_t processes;
     mode_t mask;
@@ -103,6 +112,10 @@ struct confine_plan {
     int has_network;
     int has_proc_subset;
     int has_keyring;
+    // For workers with a device: the whole of /proc is there, to be written to, but for these. NULL for all others, who see
+    // processes alone.
+    const struct confine_cover *covers;
+    int cover_count;
     struct confine_status *status;
 };
 

@@ -161,4 +161,5 @@ void report(struct nursery_event *event) {
     event->landlock_abi = (uint32_t)nursery.landlock_abi;
     event->cgroup_versions = nursery.cgroup_versions;
     event->missing = nursery.missing;
+    event->gpus = nursery.gpus;
 }

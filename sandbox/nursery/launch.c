@@ -16,6 +16,8 @@
 #define MEMORY_BYTES_MIN (4ull << 20)
 #define EXEC_WORKER "/runtime/exec-worker"
 #define BUILD_FILE_BYTES (4ull << 30)
+// What a worker may lock in memory; one with a device, all that it has.
+#define LOCKED_BYTES (1ull << 20)
 
 // Both ends of everything a worker talks through. The server's ends first, in the order of the LAUNCHED event.
 struct pipes {
@@ -140,14 +142,17 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
 }
 
 static const char *check_bounds(const struct nursery_request *request) {
-    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_FORKS) return "unknown runtime";
+    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_FORKS || request->runtime == RUNTIME_GPU)
+        return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
-    if (request->runtime == RUNTIME_FORKS && (request->isolation != 0 || request->has_secrets != 0))
-        return "calls that share a sandbox are neither hostile nor given its secrets";
+    if (request->runtime == RUNTIME_FORKS && (request->isolation != 0 || request->has_secrets != 0 || request->gpus != 0))
+        return "calls that share a sandbox are not hostile, nor has their zygote secrets or devices";
     if (request->is_clone > 1) return "a launch is a clone or not";
     if (!is_hash(request->bundle)) return "the bundle is no content hash";
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
     if (is_install(request->runtime) && request->layer[0] == 0) return "this runtime needs a layer to write to";
+    const char *wrong = check_gpus(request);
+    if (wrong != NULL) return wrong;
     if (request->memory_bytes < MEMORY_BYTES_MIN) return "at least 4 MiB of memory are needed";
     if (request->cpu_millis == 0 || request->cpu_millis > 1000000)
         return "the share of CPUs must be from 1 to 1000000 thousandths";
@@ -200,9 +205,9 @@ static int open_out(const struct nursery_request *request, uid_t user) {
 static void open_live_files(struct confine_plan *plan) {
     static const struct {
         const char *host, *inside;
-    } files[CONFINE_LIVE_MAX] = {
+    } files[] = {
         {"/etc/resolv.conf", "etc/resolv.conf"}, {"/etc/hosts", "etc/hosts"}, {"/etc/pip.conf", "etc/pip.conf"}};
-    for (int index = 0; index < CONFINE_LIVE_MAX; index++) {
+    for (size_t index = 0; index < sizeof files / sizeof files[0]; index++) {
         int tree = clone_tree(AT_FDCWD, files[index].host, 0);
         if (tree < 0) continue;
         if (set_mount_attributes(tree, "", AT_EMPTY_PATH, MOUNT_RDONLY | MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC) !=
@@ -226,7 +231,7 @@ static const char *open_folders(struct confine_plan *plan, const struct nursery_
         if (plan->layer < 0) return "layer";
     }
     if (request->runtime == RUNTIME_FETCH) open_live_files(plan);
-    return NULL;
+    return request->gpus != 0 ? open_gpus(plan, request) : NULL;
 }
 
 static void close_folders(struct confine_plan *plan) {
@@ -242,7 +247,6 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .function = -1,
         .layer = -1,
         .out = -1,
-        .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
         .network = request->runtime == RUNTIME_FETCH ? nursery.host_network : -1,
         .parent = nursery.self,
         // The zygote of a function has no secrets, each of its calls is sent them: its descriptor 6 is the filter of calls.
@@ -252,6 +256,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .scratch_bytes = request->scratch_bytes,
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->open_files,
+        .locked_bytes = LOCKED_BYTES,
         .processes = request->processes,
         // What a fetch leaves in /out is read by the build, which has another uid.
         .mask = installs ? 022 : 077,
@@ -265,6 +270,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .has_keyring = nursery.has_keyring,
         .status = slot->status,
     };
+    for (int index = 0; index < CONFINE_LIVE_MAX; index++) plan.live[index].tree = -1;
     for (int index = 0; index < CONTROLLER_COUNT; index++) plan.cgroups[index] = slot->tasks[index];
     return plan;
 }
@@ -305,8 +311,9 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
 
 static bool start(struct slot *slot, struct confine_plan *plan, int channel, const struct nursery_request *request) {
     // Code that is not trusted at all shares nothing with a zygote's other clones; a clone has no descriptor 6.
+    // Nor has a clone a device's root, or may it write to its own entries of /proc.
     bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && plan->hostile_filter == NULL &&
-                    plan->secrets < 0 && has_ready_zygote();
+                    plan->secrets < 0 && request->gpus == 0 && has_ready_zygote();
     bool may_execute = true;
     int process = is_clone ? clone_from_zygote(plan, slot, &may_execute) : -1;
     if (process < 0 && may_execute) process = clone_confined(plan, slot);
@@ -352,6 +359,10 @@ void launch(int channel, const struct nursery_request *request, const char *stri
     if (request->isolation == 1 && missing != 0) {
         return refuse(channel, request->ticket, 0, 0, "isolation",
                       "this host cannot give every layer of isolation: see apus doctor");
+    }
+    if (request->gpus != 0 && !nursery.has_template[RUNTIME_GPU]) {
+        return refuse(channel, request->ticket, 0, ENODEV, "gpu",
+                      "this host has no device of NVIDIA's, or had none when the server started");
     }
     if (!nursery.has_template[request->runtime]) {
         return refuse(channel, request->ticket, 0, 0, "runtime",

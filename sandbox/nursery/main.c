@@ -1,4 +1,4 @@
-// nursery --channels N --runtimes DIR --profiles DIR [--slots N] [--uid-base N]
+// nursery --channels N --runtimes DIR --profiles DIR [--slots N] [--uid-base N] [--gpu-root DIR]
 //
 // Inherits N SEQPACKET sockets as descriptors 3 and up, then the data directory. Started by the server as root, before
 // the server has any thread; what it says goes to standard error only when it cannot start.
@@ -64,6 +64,8 @@ static uint32_t read_options(int count, char **values) {
             copy_text(nursery.runtimes, sizeof nursery.runtimes, value);
         } else if (strcmp(name, "--profiles") == 0) {
             copy_text(nursery.profiles, sizeof nursery.profiles, value);
+        } else if (strcmp(name, "--gpu-root") == 0) {
+            copy_text(nursery.gpu_root, sizeof nursery.gpu_root, value);
         } else {
             die("unknown option %s", name);
         }
@@ -173,6 +175,7 @@ static void start(int count, char **values) {
     load_profile(RUNTIME_BUILD, "build.profile");
     load_profile(RUNTIME_EXEC, "exec.profile");
     load_profile(RUNTIME_NODE, "node.profile");
+    load_profile(RUNTIME_GPU, "gpu.profile");
     load_profile(RUNTIME_ZYGOTE, "zygote.profile");
     load_profile(RUNTIME_FORKS, "forks.profile");
     load_hostile_profile();

@@ -58,15 +58,6 @@ static bool list_libraries(const char *program, char *text, size_t size) {
     return child > 0 && status == 0 && length + 1 < size;
 }
 
-// `/usr/lib/x` beneath the root, each folder of it; `path` is absolute.
-static void make_folders_above(const char *root, const char *path) {
-    char folder[PATH_BYTES];
-    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path - 1), path + 1);
-        make_folder(root, folder);
-    }
-}
-
 // The file itself at its own place, whatever links lead to its folder on this host.
 static bool provide(const char *root, const char *host) {
     char folder[PATH_MAX], resolved[PATH_MAX], place[PATH_BYTES], target[2 * PATH_BYTES];

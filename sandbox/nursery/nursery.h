@@ -33,7 +33,11 @@
 #define EMPTY_CHECKS_PATIENT 10
 // How long the end waits for all sandboxes, in milliseconds.
 #define SHUTDOWN_MILLISECONDS 5000
-#define TEMPLATE_COUNT 8
+#define TEMPLATE_COUNT 9
+// What of /proc may have to be covered.
+#define COVERS_MAX 96
+// Minor numbers of parts of devices are below this.
+#define GPU_CAPABILITIES_END 4096
 #define NODE_ARGUMENTS 8
 // The one in use and the one that is to replace it.
 #define ZYGOTES_MAX 2
@@ -62,8 +66,10 @@ enum runtime {
     RUNTIME_BUILD = 4,
     RUNTIME_EXEC = 5,
     RUNTIME_NODE = 6,
+    // No request names it: the root and the filter of workers that have a device, whatever their runtime.
+    RUNTIME_GPU = 7,
     // Python that loads one function and forks a process for each of its calls: the zygote of a function.
-    RUNTIME_FORKS = 7,
+    RUNTIME_FORKS = 8,
 };
 
 // A controller of control groups: where its hierarchy is and how it is spoken to.
@@ -171,6 +177,13 @@ struct nursery {
     char base[PATH_BYTES];
     char runtimes[PATH_BYTES];
     char profiles[PATH_BYTES];
+    // Before the paths of devices: empty, but in tests.
+    char gpu_root[PATH_BYTES];
+    uint64_t gpus;
+    // Below /sys, of each device; empty for none.
+    char gpu_on_bus[NURSERY_GPUS_MAX][192];
+    struct confine_cover covers[COVERS_MAX];
+    int cover_count;
     char template_path[TEMPLATE_COUNT][PATH_BYTES];
     bool has_template[TEMPLATE_COUNT];
     struct sock_filter instructions[TEMPLATE_COUNT][FILTER_INSTRUCTIONS_MAX];
@@ -208,11 +221,17 @@ void make_folder(const char *root, const char *name);
 void write_file(const char *root, const char *name, const char *text);
 void copy_file(const char *root, const char *source, const char *name);
 void bind_read_only(const char *root, const char *source, const char *name);
+void make_folders_above(const char *root, const char *path);
 void copy_runtime(const char *root, const char *source, bool (*is_wanted)(const char *name));
 
 // node.c
 bool make_node_template(const char *root);
 void set_node_arguments(char **arguments, uint64_t memory_bytes, bool is_hostile);
+
+// gpu.c
+bool make_gpu_places(const char *root);
+const char *check_gpus(const struct nursery_request *request);
+const char *open_gpus(struct confine_plan *plan, const struct nursery_request *request);
 
 // launch.c: whether it makes a layer, and writes to it.
 static inline bool is_install(uint32_t runtime) { return runtime == RUNTIME_FETCH || runtime == RUNTIME_BUILD; }

@@ -24,6 +24,15 @@ void make_folder(const char *root, const char *name) {
     if (mkdir(path, 0755) != 0 && errno != EEXIST) die("cannot make %s: %s", path, strerror(errno));
 }
 
+// `/usr/lib/x` beneath the root, each folder of it; `path` is absolute.
+void make_folders_above(const char *root, const char *path) {
+    char folder[PATH_BYTES];
+    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path - 1), path + 1);
+        make_folder(root, folder);
+    }
+}
+
 void write_file(const char *root, const char *name, const char *text) {
     char path[PATH_BYTES + 64];
     snprintf(path, sizeof path, "%s/%s", root, name);
@@ -240,7 +249,7 @@ static void make_template(enum runtime runtime, const char *name) {
     make_devices(root);
     make_settings(root, runtime);
     nursery.has_template[runtime] = true;
-    if (runtime == RUNTIME_PYTHON) {
+    if (runtime == RUNTIME_PYTHON || runtime == RUNTIME_GPU) {
         char source[PATH_BYTES + 32];
         snprintf(source, sizeof source, "%s/python", nursery.runtimes);
         char main[PATH_BYTES + 64];
@@ -249,11 +258,12 @@ static void make_template(enum runtime runtime, const char *name) {
             copy_runtime(root, source, is_python);
             snprintf(main, sizeof main, "%.500s/runtime/apus", root);
             compile_runtime(main);
-            nursery.has_zygote = copy_zygote(root);
+            if (runtime == RUNTIME_PYTHON) nursery.has_zygote = copy_zygote(root);
         } else {
             nursery.has_template[runtime] = false;
         }
     }
+    if (runtime == RUNTIME_GPU && !make_gpu_places(root)) nursery.has_template[runtime] = false;
     if (runtime == RUNTIME_NODE) nursery.has_template[runtime] = make_node_template(root);
     if (runtime == RUNTIME_EXEC) {
         nursery.has_template[runtime] = copy_exec_worker(root);
@@ -280,6 +290,7 @@ void make_templates(void) {
     make_template(RUNTIME_BUILD, "build");
     make_template(RUNTIME_EXEC, "exec");
     make_template(RUNTIME_NODE, "node");
+    make_template(RUNTIME_GPU, "gpu");
     // The same root: what differs is the filter, and what the interpreter is told to do.
     copy_text(nursery.template_path[RUNTIME_FORKS], PATH_BYTES, nursery.template_path[RUNTIME_PYTHON]);
     nursery.has_template[RUNTIME_FORKS] = nursery.has_zygote && nursery.landlock_abi >= FORKS_LANDLOCK_ABI;

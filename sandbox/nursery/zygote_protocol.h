@@ -24,6 +24,7 @@ struct zygote_order {
     uint32_t slot;
     uint64_t scratch_bytes;
     uint64_t file_bytes;
+    uint64_t locked_bytes;
     uint32_t user;
     uint32_t group;
     uint32_t open_files;

@@ -1,4 +1,5 @@
 # Fetching packages: as for installing them, and the network.
 include core.list
+include placement.list
 include network.list
 include programs.list

@@ -185,7 +185,6 @@ static struct confine_plan make_plan(void) {
         .function = zygote.descriptors[ZYGOTE_FUNCTION],
         .layer = zygote.descriptors[ZYGOTE_LAYER],
         .out = -1,
-        .live = {{-1, NULL}, {-1, NULL}, {-1, NULL}},
         .network = -1,
         // They come over descriptor 5.
         .secrets = -1,
@@ -194,6 +193,7 @@ static struct confine_plan make_plan(void) {
         .group = order->group,
         .scratch_bytes = order->scratch_bytes,
         .file_bytes = order->file_bytes,
+        .locked_bytes = order->locked_bytes,
         .open_files = order->open_files,
         .processes = order->processes,
         .mask = order->mask,
@@ -203,6 +203,7 @@ static struct confine_plan make_plan(void) {
         .has_keyring = (int)order->has_keyring,
         .status = &zygote.status[order->slot],
     };
+    for (int index = 0; index < CONFINE_LIVE_MAX; index++) plan.live[index].tree = -1;
     for (int index = 0; index < CONFINE_CGROUPS_MAX; index++)
         plan.cgroups[index] = zygote.descriptors[ZYGOTE_CGROUP_FIRST + index];
     plan.standard[0] = zygote.null;

@@ -17,6 +17,11 @@
 // The highest descriptor a sandboxed process may have is below this one, which holds its program until it is executed.
 #define NURSERY_OPEN_FILES_MAX 1000
 
+// Devices of a host by their number, and how many of them and of their parts one worker may have.
+#define NURSERY_GPUS_MAX 64
+#define NURSERY_GPUS_PER_WORKER 16
+#define NURSERY_GPU_CAPABILITIES 4
+
 enum nursery_operation {
     NURSERY_LAUNCH = 1,
     NURSERY_KILL = 2,
@@ -52,6 +57,10 @@ struct nursery_request {
     // LAUNCH: 1 when a sealed memory file comes with the packet (SCM_RIGHTS), which becomes descriptor 6.
     uint32_t has_secrets;
     uint32_t reserved;
+    // LAUNCH: bit N is /dev/nvidiaN of this host.
+    uint64_t gpus;
+    // LAUNCH: parts of these devices, by the minor number of their node below /dev/nvidia-caps; 0 for none.
+    uint32_t gpu_capabilities[NURSERY_GPU_CAPABILITIES];
     // SEAL: what a layer may hold.
     uint64_t layer_bytes_max;
     uint64_t layer_entries_max;
@@ -121,6 +130,8 @@ struct nursery_event {
     uint32_t cgroup_versions;
     // Bits of nursery_layer that this host cannot give.
     uint64_t missing;
+    // REPORT: the devices of this host that a worker may be given.
+    uint64_t gpus;
     // Ended by a zero byte, both.
     char stage[32];
     char message[224];
