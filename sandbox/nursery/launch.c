@@ -145,7 +145,8 @@ static const char *check_bounds(const struct nursery_request *request) {
     if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_FORKS || request->runtime == RUNTIME_GPU)
         return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
-    if (request->runtime == RUNTIME_FORKS && (request->isolation != 0 || request->has_secrets != 0 || request->gpus != 0))
+    bool is_more = request->isolation != 0 || request->has_secrets != 0 || request->gpus != 0;
+    if (request->runtime == RUNTIME_FORKS && is_more)
         return "calls that share a sandbox are not hostile, nor has their zygote secrets or devices";
     if (request->is_clone > 1) return "a launch is a clone or not";
     if (!is_hash(request->bundle)) return "the bundle is no content hash";
@@ -254,6 +255,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .user = nursery.uid_base + 1 + (uid_t)slot->index,
         .group = nursery.uid_base + 1 + (gid_t)slot->index,
         .scratch_bytes = request->scratch_bytes,
+        .shares_scratch = request->runtime == RUNTIME_FORKS,
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->open_files,
         .locked_bytes = LOCKED_BYTES,
