@@ -41,6 +41,10 @@ extension SandboxTests {
             Attack(
                 name: "take its folder away", code: "os.rename(folder, folder + '-x')",
                 error: "PermissionError"),
+            // Without a sandbox it would be the folder of the whole machine.
+            Attack(
+                name: "close the folder of all", code: "os.chmod('/tmp', 0)", error: "PermissionError",
+                hasControl: false),
             Attack(name: "signal it", code: "os.kill(pid, 10)", error: "PermissionError"),
             Attack(
                 name: "signal it by a queue",
