@@ -41,6 +41,11 @@ public enum FrameType: UInt8, Sendable, CaseIterable {
     case callResult = 36
     case inputRequest = 37
     case input = 38
+    // The zygote of a function whose calls share a sandbox.
+    case fork = 48
+    case forked = 49
+    case ended = 50
+    case kill = 51
 }
 
 /// Flags of a frame. Which flag may stand on which type is part of `docs/worker-protocol.md`.

@@ -23,8 +23,16 @@ public struct WorkerIsolation: Sendable, Hashable {
         case rootless
     }
 
+    /// What each invocation of a function with `reuse: never` has to itself.
+    public enum Calls: String, Sendable, CaseIterable {
+        case sandbox
+        /// A process, in a sandbox that it shares with other invocations of the same function.
+        case process
+    }
+
     public var level: Level
     public var mode = Mode.root
+    public var calls = Calls.sandbox
     /// Layers by the names that `apus doctor` uses; empty when all hold.
     public var missingLayers: [String]
 
@@ -34,10 +42,12 @@ public struct WorkerIsolation: Sendable, Hashable {
         self.missingLayers = missingLayers
     }
 
-    /// `standard`, or `standard; mode=rootless; missing="cpu-limit swap-limit"`.
+    /// `standard`, or `standard; mode=rootless; calls=process; missing="cpu-limit swap-limit"`.
     public var headerValue: String {
-        let name = self.mode == .root ? self.level.name : "\(self.level.name); mode=\(self.mode.rawValue)"
-        if self.missingLayers.isEmpty { return name }
-        return "\(name); missing=\"\(self.missingLayers.joined(separator: " "))\""
+        var text = self.level.name
+        if self.mode != .root { text += "; mode=\(self.mode.rawValue)" }
+        if self.calls != .sandbox { text += "; calls=\(self.calls.rawValue)" }
+        if !self.missingLayers.isEmpty { text += "; missing=\"\(self.missingLayers.joined(separator: " "))\"" }
+        return text
     }
 }

@@ -30,7 +30,9 @@ public struct LaunchOrder: Sendable, Equatable {
         /// `/usr/bin/node` with the module `apus` of `sandbox/runtimes/node`.
         case node = 6
         /// Not a worker: connects on behalf of workers with a way out, with the host's network. It has no bundle.
-        case egress = 7
+        case egress = 8
+        /// Python as the zygote of one function: forks a process for each of its calls.
+        case forks = 9
     }
 
     public var runtime: Runtime
@@ -60,6 +62,8 @@ public struct LaunchOrder: Sendable, Equatable {
     public var secrets: CInt = -1
     /// It gets a network of its own, where one socket listens: see ``LaunchedWorker/listener``.
     public var hasProxy = false
+    /// Its process may be forked from the function's zygote, in a sandbox that calls of this function share.
+    public var fork: ForkOrder?
 
     public init(
         runtime: Runtime, isolation: WorkerIsolation.Level = .standard, bundle: String, layer: String = "",
@@ -80,6 +84,8 @@ public struct LaunchOrder: Sendable, Equatable {
 public struct SandboxBounds: Sendable, Hashable {
     public static let environmentBytes = 16 * 1024
     public static let argumentsBytes = 16 * 1024
+    public static let processesMax: UInt32 = 100_000
+    public static let cpuMillisMax: UInt32 = 1_000_000
 
     public var memoryBytes: UInt64
     /// Thousandths of a CPU.
@@ -119,10 +125,13 @@ public struct LaunchedWorker: Sendable {
     public var mode: WorkerIsolation.Mode
     /// What it is denied; nil where nobody counts.
     public var denials: DenialSource?
+    /// It is a process in a sandbox that other calls of its function are in.
+    public var sharesSandbox: Bool
 
     public init(
         ticket: LaunchTicket, toWorker: CInt, fromWorker: CInt, descriptors: CInt, stdout: CInt, stderr: CInt,
-        missingLayers: [String] = [], mode: WorkerIsolation.Mode = .root, denials: DenialSource? = nil
+        missingLayers: [String] = [], mode: WorkerIsolation.Mode = .root, denials: DenialSource? = nil,
+        sharesSandbox: Bool = false
     ) {
         self.ticket = ticket
         self.toWorker = toWorker
@@ -133,6 +142,7 @@ public struct LaunchedWorker: Sendable {
         self.missingLayers = missingLayers
         self.denials = denials
         self.mode = mode
+        self.sharesSandbox = sharesSandbox
     }
 }
 

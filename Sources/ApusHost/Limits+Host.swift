@@ -48,6 +48,27 @@ extension Limits {
         /// Different lengths among them: each costs a look at every byte of a line.
         public static let maskLengths = 16
 
+        /// Zygotes of functions that one shard has; functions beyond it have a sandbox for each call.
+        public static let zygotes = 16
+        /// Calls, ready or running, that share one sandbox.
+        public static let zygoteCalls = 16
+        /// Calls that one zygote forks, and how long it does, before another takes its place.
+        public static let zygoteForks: UInt64 = 1_000
+        public static let zygoteAge = TimeSpan.seconds(600)
+        /// How long a zygote without calls is kept.
+        public static let zygoteIdle = TimeSpan.seconds(30)
+        /// How long it may take from the order for its sandbox until it has loaded its function.
+        public static let zygoteStart = TimeSpan.seconds(60)
+        /// How long it may take to fork a process, or to kill and reap one; then its sandbox is killed.
+        public static let zygoteAnswer = TimeSpan.seconds(2)
+        /// Before another one is started for a function whose last one failed, and for one that cannot be forked.
+        public static let zygoteBackoff = TimeSpan.seconds(10)
+        public static let zygoteRefusal = TimeSpan.seconds(3_600)
+        /// What is printed while it loads; the rest is left in its pipe.
+        public static let zygoteOutputBytes = 256 * 1024
+        /// What is read of its frames at once: a whole one of the largest, an error, fits.
+        public static let zygoteBufferBytes = Limits.frameBytes
+
         /// Wait before a write that the log refused is sent again.
         public static let commitRetryMilliseconds: UInt64 = 250
         /// How long settled deliveries without outputs may wait for others to share their write.

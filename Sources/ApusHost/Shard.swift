@@ -12,7 +12,7 @@ public final class Shard: @unchecked Sendable {
 
     public let loop: EventLoop
     let log: any EventLog
-    let launcher: any WorkerLauncher
+    let launcher: ForkingLauncher
     let configuration: ShardConfiguration
     private let clock = SystemClock()
 
@@ -66,16 +66,26 @@ public final class Shard: @unchecked Sendable {
     ) {
         self.loop = loop
         self.log = log
-        self.launcher = launcher
+        let logSink = configuration.logSink
+        let clock = self.clock
+        self.launcher = ForkingLauncher(launcher, loop: loop) { fork, level, text in
+            logSink(
+                LogLine(
+                    function: fork.function, revision: fork.revision, worker: Self.nobody, level: level, text: text,
+                    isCut: false, droppedBefore: 0, time: clock.now))
+        }
         self.configuration = configuration
         self.engine = Engine(configuration: configuration.engine, seed: configuration.seed)
-        launcher.onExit = { [unowned self] ticket, exit in self.exited(ticket, exit) }
+        self.launcher.onExit = { [unowned self] ticket, exit in self.exited(ticket, exit) }
         // SAFETY: the hook is closed in `closeHandles`; the shard's owner keeps the shard until then.
         self.hook = TurnHook(loop) { [unowned(unsafe) self] in self.turn() }
         self.nudge = LoopNudge(loop)
         self.timer = LoopTimer(loop) { [unowned self] in self.armedFor = nil }
         self.housekeeper = LoopTimer(loop) { [unowned self] in self.keepHouse() }
     }
+
+    /// What a function's zygote prints is no worker's.
+    private static let nobody = WorkerID(rawValue: 0)
 
     /// The server's clock as this shard reads it.
     public var now: Timestamp { self.clock.now }
@@ -217,6 +227,7 @@ public final class Shard: @unchecked Sendable {
     /// Closes what the shard holds of the loop. Workers must be gone: see ``drain(until:completion:)``.
     func closeHandles() {
         self.isClosed = true
+        self.launcher.close()
         self.hook?.close()
         self.nudge?.close()
         self.timer?.close()

@@ -86,6 +86,7 @@ final class WorkerChannel {
         self.isolation.missingLayers = launched.missingLayers
         self.denialSource = launched.denials
         self.isolation.mode = launched.mode
+        if launched.sharesSandbox { self.isolation.calls = .process }
         self.descriptors = launched
         self.machine.launched()
         // SAFETY: the watches are closed in `close`, before the channel goes.

@@ -20,6 +20,7 @@ extension DocumentChecker {
         let profile = self.profile(spec, runtime)
         let reuse = self.reuse(spec, triggers.topics)
         let network = self.network(spec)
+        let calls = self.calls(spec, runtime)
         guard let name = document["metadata"]?["name"]?.text.flatMap({ ResourceName(namespace, $0) }), let runtime,
             let handler = spec["handler"]?.text
         else { return nil }
@@ -32,7 +33,7 @@ extension DocumentChecker {
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0), reuse: reuse,
             batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile,
-            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard, network: network,
+            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard, calls: calls, network: network,
             triggers: triggers.topics,
             httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)
@@ -153,6 +154,31 @@ extension DocumentChecker {
                     + "`reuse: never`")
         }
         return .never
+    }
+
+    private mutating func calls(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> WorkerIsolation.Calls {
+        guard let field = spec["sandbox"]?["calls"], field.text == WorkerIsolation.Calls.process.rawValue else {
+            return .sandbox
+        }
+        let path = "`\(field.path): process`"
+        if let runtime, runtime != .python3 {
+            self.checker.fail(
+                field.location,
+                "\(path) with the runtime \(runtime.rawValue), expected python3: no other runtime can be forked")
+        }
+        if spec["reuse"]?.text != FunctionManifest.Reuse.never.rawValue {
+            self.checker.fail(
+                field.location, "\(path) is about functions whose workers are not used again, expected `reuse: never`")
+        }
+        if spec["sandbox"]?["isolation"]?.text == WorkerIsolation.Level.hostile.name {
+            self.checker.fail(
+                field.location, "\(path) with `isolation: hostile`, expected `sandbox`: hostile code shares nothing")
+        }
+        if let network = spec["sandbox"]?["network"], network.text != "none" {
+            self.checker.fail(
+                field.location, "\(path) with a network, expected `sandbox`: calls that share a sandbox have no way out")
+        }
+        return .process
     }
 
     private func batch(_ spec: Checked) -> FunctionManifest.Batch? {

@@ -68,6 +68,8 @@ public struct FunctionManifest: Sendable, Equatable {
     public var isolation: WorkerIsolation.Level
     /// What it may connect to; nil for `network: none`.
     public var network: NetworkAccess?
+    /// What each invocation has to itself where ``reuse`` is `never`.
+    public var calls: WorkerIsolation.Calls
     /// Those on topics, tables included.
     public var triggers: [TriggerManifest]
     public var httpTriggers: [HTTPTriggerManifest]

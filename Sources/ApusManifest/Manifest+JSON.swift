@@ -55,10 +55,12 @@ extension FunctionManifest {
             "min": .number(self.scale.min), "max": .number(self.scale.max),
             "idle": .string(self.scale.idle.description),
         ]
-        spec["sandbox"] = [
+        var sandbox: JSONValue = [
             "profile": .string(self.profile.rawValue), "isolation": .string(self.isolation.name),
             "network": self.network?.json ?? "none",
         ]
+        if self.calls != .sandbox { sandbox["calls"] = .string(self.calls.rawValue) }
+        spec["sandbox"] = sandbox
         spec["triggers"] = .array(
             self.triggers.map(\.json) + self.httpTriggers.map(\.json) + self.scheduleTriggers.map(\.json))
         if let emits = self.emits { spec["emits"] = .array(emits.map { .local($0) }) }

@@ -117,6 +117,10 @@ extension Shape {
             "How far its code is trusted; hostile code has fewer calls, and does not run where a layer of isolation is missing.",
             standard: "standard"),
         Field(
+            "calls", .choice([Choice("sandbox"), Choice("process")]),
+            "What each invocation has to itself with `reuse: never`; a process shares its sandbox with other invocations of the function, and has its dependencies loaded at once.",
+            standard: "sandbox"),
+        Field(
             "network", .scalarOr(.choice([Choice("none")]), .object(Self.network)), "What it may connect to.",
             standard: "none"),
     ])

@@ -6,7 +6,8 @@ internal import Glibc
 /// How long a sandbox takes. `hit`: a worker that waits ready is invoked, until its result. `miss`: one is cloned from the
 /// zygote first. `cold`: the interpreter is executed first. `reuse`: the same worker again. How many fresh sandboxes are made,
 /// used and ended in a second, what one that waits takes of memory, and how long a kill takes until the sandbox is verified
-/// empty. `node_hit`: a worker for JavaScript that has booted is invoked, for the first and only time. Beside it a fork of the same warm interpreter without any isolation. Needs root.
+/// empty. `function_zygote`: a call is forked from its function's own zygote until it is ready; `_hit`: it waited, and is
+/// invoked. `node_hit`: a worker for JavaScript that has booted is invoked, for the first and only time. Beside it a fork of the same warm interpreter without any isolation. Needs root.
 enum SandboxBench {
     /// Sandboxes that are being made at once while the rate is measured.
     static let inFlight = 8
@@ -34,6 +35,8 @@ enum SandboxBench {
         var reuse = Figure("reuse_p50", unit: "us")
         var idle = Figure("idle_private", unit: "bytes")
         var fresh = Figure("create_rate", unit: "1/s")
+        var forkReady = Figure("function_zygote_p50", unit: "us")
+        var forkHit = Figure("function_zygote_hit_p50", unit: "us")
         // What this machine may lack, and the figure is left out without.
         var bwrap = Figure("bwrap_p50", unit: "us")
         var node = Figure("node_hit_p50", unit: "us")
@@ -76,10 +79,13 @@ enum SandboxBench {
                 let calls = try (0..<launches / 2).flatMap { _ in try site.invokeReady(.node).calls }
                 node.add(percentile(50, of: calls), floor: base)
             }
+            let forks = try site.forks(launches)
+            forkReady.add(percentile(50, of: forks.ready), floor: base)
+            forkHit.add(percentile(50, of: forks.hit), floor: base)
             native.add(percentile(50, of: try (0..<launches).map { _ in try site.runNative() }), floor: base)
             rate.add(try site.createRate(creations, inFlight: self.inFlight))
         }
-        var figures = [hit, hitSlow, miss, reuse, cold, hello, native, fresh, rate, idle, kill]
+        var figures = [hit, hitSlow, miss, reuse, cold, hello, native, fresh, rate, idle, kill, forkReady, forkHit]
         for (figure, isThere, program) in [(bwrap, hasBubblewrap, "bwrap"), (node, hasNode, "node")] {
             if isThere { figures.append(figure) } else { Self.leaveOut(figure.name, program) }
         }

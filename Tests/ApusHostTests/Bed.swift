@@ -19,14 +19,16 @@ final class Bed: @unchecked Sendable {
 
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
-        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, tracer: Tracer? = nil, denied: Denied? = nil
+        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
+        command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
+        let command = Carried(command)
         let readAhead = Carried(readAhead)
         let clock = SystemClock()
         self.log = log ?? MemoryLog { clock.now }
         Bed.open.withLock { $0.append(self) }
         await self.run {
-            let direct = DirectLauncher(loop: self.loop) { order in (Bed.worker, order.arguments) }
+            let direct = DirectLauncher(loop: self.loop, command: command.value)
             let launcher: any WorkerLauncher = denied.map { AuditedLauncher(direct, $0) } ?? direct
             self.shard = Shard(
                 loop: self.loop, log: self.log, launcher: launcher,

@@ -217,6 +217,16 @@ func function(_ lines: String) -> String {
         #expect(errors(table.replacing("reuse: never", with: "reuse: function")) == [])
     }
 
+    @Test func callsShareASandboxWhereTheManifestAsksForItTheRuntimeCanAndTheCodeIsTrusted() {
+        #expect(errors(function("reuse: never\nsandbox: {calls: process}")) == [])
+        #expect(errors(function("sandbox: {calls: process}")).contains { $0.contains("expected `reuse: never`") })
+        #expect(
+            errors(function("reuse: never\nsandbox: {calls: process, isolation: hostile}")).contains {
+                $0.contains("hostile code shares nothing")
+            })
+        #expect(errors(function("reuse: never\nsandbox: {calls: thread}")).count == 1)
+    }
+
     @Test(arguments: ["mcp", "http"])
     func runtimesToComeAreRefused(runtime: String) {
         let text = Samples.smallest.replacing("runtime: python3", with: "runtime: \(runtime)")

@@ -40,6 +40,8 @@ struct ProfileLintTests {
             switch value(rule, 0) {
             case 1: value(rule, 1) == 9
             case 4: value(rule, 1) == 0
+            // A filter of its own, where calls are confined: it cannot have a listener.
+            case 22: rule.place.hasPrefix("forks.profile") && value(rule, 1) == 2
             case let option: isOne(option, of: [2, 3, 15, 16, 21, 23, 29, 30, 36, 38, 39, 0x5356_4d41])
             }
         },

@@ -41,7 +41,7 @@ struct ProfileTests {
     /// Of processes that run no code of a function.
     static let own: Set<String> = ["zygote.profile", "auditor.profile"]
     /// Filters beside another, of which the stricter decides: they only ever refuse.
-    static let overlays: Set<String> = ["hostile.profile"]
+    static let overlays: Set<String> = ["hostile.profile", "call.profile"]
     /// In these, programs are started at will.
     static let startPrograms: Set<String> = [
         "exec.profile", "exec-proxy.profile", "build.profile", "fetch.profile",
@@ -220,7 +220,7 @@ struct ProfileTests {
         "Functions may execute nothing but once",
         arguments: [
             "python.profile", "native.profile", "node.profile", "python-proxy.profile", "native-proxy.profile",
-            "node-proxy.profile", "egress.profile",
+            "node-proxy.profile", "egress.profile", "forks.profile",
         ])
     func executesOnce(_ name: String) throws {
         let rules = try Self.rules(of: name).filter {

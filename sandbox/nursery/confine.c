@@ -123,10 +123,13 @@ static void mount_whole_proc(const struct confine_plan *plan) {
 
 static void mount_scratch(const struct confine_plan *plan) {
     char options[128];
+    // Who owns the folder may close it to all: where calls share it, none of them is to.
+    const int is_shared = plan->shares_scratch;
     // An inode for every 4 KiB: small files cannot take more kernel memory than the scratch bound stands for.
     unsigned long long inodes = plan->scratch_bytes / 4096 + 64;
-    snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0700,uid=%u,gid=%u",
-             (unsigned long long)plan->scratch_bytes, inodes, (unsigned)plan->user, (unsigned)plan->group);
+    snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=%s,uid=%u,gid=%u",
+             (unsigned long long)plan->scratch_bytes, inodes, is_shared ? "1777" : "0700",
+             is_shared ? 0u : (unsigned)plan->user, is_shared ? 0u : (unsigned)plan->group);
     MUST(mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) == 0);
 }
 

@@ -101,6 +101,8 @@ struct confine_plan {
     uid_t user;
     gid_t group;
     uint64_t scratch_bytes;
+    // Several calls of one function keep their folders in it.
+    int shares_scratch;
     uint64_t file_bytes;
     // What may be held in memory.
     uint64_t locked_bytes;

@@ -103,7 +103,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         if (strchr(environment[index], '=') == NULL || environment[index][0] == '=')
             return "the environment holds a line without a name";
     }
-    add_defaults(request->environment_count, plan->secrets >= 0);
+    add_defaults(request->environment_count, request->has_secrets != 0);
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
     static char *const exec[] = {EXEC_WORKER, NULL};
     static char *node[NODE_ARGUMENTS + 1];
@@ -111,7 +111,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
     static char *const pip[] = {"/usr/bin/python3", "-I", "-m", "pip"};
     plan->program = "/usr/bin/python3";
     uint32_t own = 0;
-    if (request->runtime == RUNTIME_PYTHON) {
+    if (request->runtime == RUNTIME_PYTHON || request->runtime == RUNTIME_FORKS) {
         if (request->argument_count != 0) return "this runtime takes no arguments";
         plan->arguments = python;
     } else if (request->runtime == RUNTIME_NATIVE) {
@@ -148,8 +148,13 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
 }
 
 static const char *check_bounds(const struct nursery_request *request) {
-    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_EGRESS) return "unknown runtime";
+    if (request->runtime < RUNTIME_PYTHON || request->runtime > RUNTIME_FORKS || request->runtime == RUNTIME_GPU)
+        return "unknown runtime";
     if (request->isolation > 1) return "unknown isolation";
+    bool is_more =
+        request->isolation != 0 || request->has_secrets != 0 || request->gpus != 0 || request->has_proxy != 0;
+    if (request->runtime == RUNTIME_FORKS && is_more)
+        return "calls that share a sandbox are not hostile, nor has their zygote secrets, devices or a way out";
     if (request->is_clone > 1) return "a launch is a clone or not";
     if (request->has_proxy > 1) return "a worker has a way out or not";
     bool is_worker = !is_install(request->runtime) && request->runtime != RUNTIME_EGRESS;
@@ -279,10 +284,12 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .parent = nursery.self,
         .audit = nursery.auditor.channel,
         .handover = {.ticket = request->ticket, .slot = (uint32_t)slot->index},
-        .secrets = secrets,
+        // The zygote of a function has no secrets, each of its calls is sent them: its descriptor 6 is the filter of calls.
+        .secrets = request->runtime == RUNTIME_FORKS ? nursery.call_filter : secrets,
         .user = nursery.has_own_users ? nursery.uid_base + 1 + (uid_t)slot->index : nursery.server_uid,
         .group = nursery.has_own_users ? nursery.uid_base + 1 + (gid_t)slot->index : nursery.server_gid,
         .scratch_bytes = request->scratch_bytes,
+        .shares_scratch = request->runtime == RUNTIME_FORKS,
         .file_bytes = installs ? BUILD_FILE_BYTES : request->scratch_bytes,
         .open_files = request->runtime == RUNTIME_EGRESS ? EGRESS_OPEN_FILES : request->open_files,
         .locked_bytes = LOCKED_BYTES,

@@ -202,8 +202,10 @@ static void start(int count, char **values) {
     load_profile(TEMPLATE_COUNT + RUNTIME_NATIVE, "native-proxy.profile");
     load_profile(TEMPLATE_COUNT + RUNTIME_EXEC, "exec-proxy.profile");
     load_profile(TEMPLATE_COUNT + RUNTIME_NODE, "node-proxy.profile");
+    load_profile(RUNTIME_FORKS, "forks.profile");
     load_clone_profile();
     load_hostile_profile();
+    load_call_profile();
     load_auditor_profile();
     make_slots();
     make_zygote_memory();

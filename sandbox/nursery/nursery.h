@@ -19,6 +19,9 @@
 #define AUDITOR_INSTRUCTIONS_MAX 128
 // System calls have numbers below this one.
 #define CALLS_MAX 512
+#define CALL_INSTRUCTIONS_MAX 256
+// From this Landlock on the calls of one sandbox cannot signal each other.
+#define FORKS_LANDLOCK_ABI 6
 #define PATH_BYTES 512
 #define FRAME_PIPE_BYTES (1 << 20)
 // A block holds the server's uid, the slots' uids and room to spare.
@@ -34,7 +37,7 @@
 #define EMPTY_CHECKS_PATIENT 10
 // How long the end waits for all sandboxes, in milliseconds.
 #define SHUTDOWN_MILLISECONDS 5000
-#define TEMPLATE_COUNT 9
+#define TEMPLATE_COUNT 10
 // What of /proc may have to be covered.
 #define COVERS_MAX 96
 // Minor numbers of parts of devices are below this.
@@ -93,6 +96,8 @@ enum runtime {
     RUNTIME_GPU = 7,
     // Not a worker: connects to what workers with a way out may connect to, on their behalf.
     RUNTIME_EGRESS = 8,
+    // Python that loads one function and forks a process for each of its calls: the zygote of a function.
+    RUNTIME_FORKS = 9,
 };
 
 // A controller of control groups: where its hierarchy is and how it is spoken to.
@@ -250,6 +255,8 @@ struct nursery {
     struct sock_filter hostile_instructions[HOSTILE_INSTRUCTIONS_MAX];
     struct sock_fprog hostile_filter;
     struct auditor auditor;
+    // A sealed memory file with the filter that a function's zygote puts on each call.
+    int call_filter;
 };
 
 extern struct nursery nursery;
@@ -309,6 +316,8 @@ void load_profile(unsigned runtime, const char *name);
 void load_clone_profile(void);
 void load_hostile_profile(void);
 void load_auditor_profile(void);
+void load_call_profile(void);
+int filter_file(const struct sock_fprog *filter);
 
 // launch.c
 void launch(int channel, const struct nursery_request *request, const char *strings, int secrets);

@@ -1,6 +1,7 @@
 // Reads a profile and compiles it, once, at the start.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -235,6 +236,24 @@ void load_clone_profile(void) {
     execs_from_anywhere = false;
     compile("python.profile", SCMP_ACT_ERRNO(ENOSYS), nursery.instructions[FILTER_CLONE], FILTER_INSTRUCTIONS_MAX,
             &nursery.filter[FILTER_CLONE]);
+}
+
+// What a zygote reads its clones' filter from.
+int filter_file(const struct sock_fprog *filter) {
+    int file = memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    size_t bytes = filter->len * sizeof(struct sock_filter);
+    if (file < 0 || pwrite(file, filter->filter, bytes, 0) != (ssize_t)bytes ||
+        fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
+        die("no memory file for the filter of clones: %s", strerror(errno));
+    }
+    return file;
+}
+
+void load_call_profile(void) {
+    struct sock_filter instructions[CALL_INSTRUCTIONS_MAX];
+    struct sock_fprog filter;
+    compile("call.profile", SCMP_ACT_ALLOW, instructions, CALL_INSTRUCTIONS_MAX, &filter);
+    nursery.call_filter = filter_file(&filter);
 }
 
 // It only takes away: the stricter of two filters decides, so that what it does not name is the runtime's to say.

@@ -316,5 +316,8 @@ void make_templates(void) {
     make_template(RUNTIME_NODE, "node");
     make_template(RUNTIME_GPU, "gpu");
     make_template(RUNTIME_EGRESS, "egress");
+    // The same root: what differs is the filter, and what the interpreter is told to do.
+    copy_text(nursery.template_path[RUNTIME_FORKS], PATH_BYTES, nursery.template_path[RUNTIME_PYTHON]);
+    nursery.has_template[RUNTIME_FORKS] = nursery.has_zygote && !nursery.is_rootless && nursery.landlock_abi >= FORKS_LANDLOCK_ABI;
     umask(077);
 }

@@ -30,13 +30,7 @@ static int64_t seconds(void) {
 }
 
 void make_zygote_memory(void) {
-    nursery.clone_filter = memfd_create("filter", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    const struct sock_fprog *filter = &nursery.filter[FILTER_CLONE];
-    size_t bytes = filter->len * sizeof(struct sock_filter);
-    if (nursery.clone_filter < 0 || pwrite(nursery.clone_filter, filter->filter, bytes, 0) != (ssize_t)bytes ||
-        fcntl(nursery.clone_filter, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) != 0) {
-        die("no memory file for the filter of clones: %s", strerror(errno));
-    }
+    nursery.clone_filter = filter_file(&nursery.filter[FILTER_CLONE]);
     for (int index = 0; index < ZYGOTES_MAX; index++) {
         nursery.zygotes[index].process = nursery.zygotes[index].channel = -1;
     }

@@ -103,13 +103,14 @@ public struct InvocationReport: Sendable {
             // Names of layers are plain words.
             let missing = timing.isolation.missingLayers.map { "\"\($0)\"" }.joined(separator: ",")
             let level = "\"isolation\":\"\(timing.isolation.level.name)\""
+            let calls = "\"calls\":\"\(timing.isolation.calls.rawValue)\""
             let mode = "\"isolationMode\":\"\(timing.isolation.mode.rawValue)\",\"missingLayers\":[\(missing)]"
             // So are those of calls and what is shown of their arguments.
             let denials = timing.denials.map {
                 "{\"call\":\"\($0.call)\",\"arguments\":\"\($0.arguments)\",\"count\":\($0.count)}"
             }
             let denied = denials.isEmpty ? "" : ",\"denied\":[\(denials.joined(separator: ","))]"
-            add(InvocationHeader.timing, "{\(times)\(rest),\(level),\(mode)\(denied)}")
+            add(InvocationHeader.timing, "{\(times)\(rest),\(level),\(calls),\(mode)\(denied)}")
         }
         if let progress = self.progress {
             let message = clipped(progress.message, to: Limits.Host.messageBytes)

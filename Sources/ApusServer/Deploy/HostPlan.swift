@@ -40,7 +40,19 @@ extension Catalogue.Function {
             isClone: self.manifest.reuse == .never && self.manifest.runtime == .python3
         )
         order.hasProxy = self.manifest.network != nil
+        if self.manifest.calls == .process { order.fork = self.fork }
         return order
+    }
+
+    /// How its zygote is made: the INIT of a worker, and what makes it fork instead of serving.
+    private var fork: ForkOrder {
+        let calls = min(self.manifest.scale.max, Limits.Host.zygoteCalls)
+        var json = self.initialization
+        json["forks"] = ["children": .number(calls), "memory": .number(self.manifest.resources.memoryBytes)]
+        // It is never told of one.
+        json["secrets"] = .array([])
+        return ForkOrder(
+            function: self.name, revision: self.revision, children: calls, initialization: json.encoded())
     }
 
     /// Where clients look for a proxy. They are told; what may be reached depends on none of it.

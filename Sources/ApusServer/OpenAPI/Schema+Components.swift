@@ -65,6 +65,7 @@ extension Schema {
         "inFlight": count, "runtime": text,
         "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
         "isolationMode": oneOf(WorkerIsolation.Mode.allCases.map(\.rawValue)),
+        "calls": said(oneOf(WorkerIsolation.Calls.allCases.map(\.rawValue)), "What each invocation has to itself"),
         "missingLayers": said(list(text), "Isolation this host cannot enforce"),
     ])
 

@@ -25,6 +25,7 @@ extension Schema {
                 "committing": said(orNull(count), "Of a delivery, once its outcome is on the log"),
                 "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
                 "isolationMode": oneOf(WorkerIsolation.Mode.allCases.map(\.rawValue)),
+                "calls": said(oneOf(WorkerIsolation.Calls.allCases.map(\.rawValue)), "What it had to itself"),
                 "missingLayers": said(list(text), "Isolation that its host could not give"),
                 "denied": said(
                     list(object(["call": text("socket"), "arguments": text("AF_INET, SOCK_STREAM"), "count": count])),

@@ -98,6 +98,7 @@ extension Routes {
             "runtime": .string(instance.runtime),
             "isolation": .string(instance.isolation.level.name),
             "isolationMode": .string(instance.isolation.mode.rawValue),
+            "calls": .string(instance.isolation.calls.rawValue),
             "missingLayers": .array(instance.isolation.missingLayers.map { .string($0) }),
         ]
     }

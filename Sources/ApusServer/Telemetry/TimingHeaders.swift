@@ -58,6 +58,7 @@ extension AttemptTiming {
             ("committing", self.committing.map { .number($0.microseconds) } ?? .null),
             ("isolation", .string(self.isolation.level.name)),
             ("isolationMode", .string(self.isolation.mode.rawValue)),
+            ("calls", .string(self.isolation.calls.rawValue)),
             ("missingLayers", .array(self.isolation.missingLayers.map { .string($0) })),
         ]
         if !self.denials.isEmpty { members.append(("denied", .array(self.denials.map(Self.json)))) }

@@ -16,3 +16,11 @@ int apus_channel_receive_descriptor(int socket, uint64_t *stream);
 void apus_channel_widen_pipe(int descriptor, int bytes);
 /// How many bytes wait in a pipe or socket, or -errno.
 int apus_channel_waiting(int descriptor);
+
+/// As many as become descriptors 1 to 5 of a call that a function's zygote forks.
+#define APUS_CALL_DESCRIPTORS 5
+/// Makes what a call and the server talk through. `server`: to the call, from it, its descriptor 5, its output and errors, none of
+/// which blocks; `call`: what become its descriptors 1 to 5. Returns 0 or -errno, and then nothing is open.
+int apus_channel_make_call(int *server, int *call);
+/// Sends the call's ends with the 8-byte `stream` as one message, without waiting. Returns 0 or -errno.
+int apus_channel_send_call(int socket, const int *call, uint64_t stream);

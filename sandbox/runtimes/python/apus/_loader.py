@@ -8,6 +8,8 @@ from apus import _failures
 
 # Names of modules that are loaded only because the worker was cloned from a warm interpreter (_zygote.py).
 preloaded = frozenset()
+# Module and handler, in a call that was forked from its function's zygote (_forks.py).
+loaded = None
 
 
 class LoadError(Exception):
@@ -18,6 +20,8 @@ class LoadError(Exception):
 
 def load(configuration):
     """The module and the handler of a configuration (INIT)."""
+    if loaded is not None:
+        return loaded
     path = configuration.get("path") or "/function"
     layer = configuration.get("layer")
     # As with any Python program its own folder comes first, installed packages after the standard library.

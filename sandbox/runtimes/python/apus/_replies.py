@@ -119,3 +119,18 @@ class PartWriter:
             self.session.send(b"".join(out))
         else:
             self.session.send(wire.frame(wire.DATA, b"", self.stream))
+
+
+def only(results):
+    """The result of the single event of a batch."""
+    return listed(results, 1)[0]
+
+
+def listed(results, count):
+    """The results of a batch as a list of the right length."""
+    if isinstance(results, (dict, str, bytes, bytearray)) or not hasattr(results, "__iter__"):
+        raise TypeError(f"with batch, the handler returns a list of {count} results, not a {type(results).__name__}")
+    results = list(results)
+    if len(results) != count:
+        raise ValueError(f"the handler returned {len(results)} results for {count} events")
+    return results

@@ -101,8 +101,8 @@ class Session:
 
     # The session.
 
-    def run(self):
-        """Greets and speaks until the end; returns the exit code."""
+    def run(self, rest=None):
+        """Greets and speaks until the end; returns the exit code. `rest`: see `speak`."""
         for descriptor in (self.fd_in, self.fd_out, self.fd_ancillary):
             try:
                 set_inheritable(descriptor, False)
@@ -112,7 +112,7 @@ class Session:
             self.send(greeting())
         except BrokenPipeError:
             return 1
-        return self.speak()
+        return self.speak(rest)
 
     def speak(self, rest=None):
         """Speaks until the end, HELLO being sent; returns the exit code. `rest` is called once, when the handler is there."""
@@ -292,6 +292,10 @@ class Session:
                 raise ValueError("it is no object")
         except ValueError as error:
             raise ProtocolError(f"INIT is not JSON: {error}") from None
+        if "forks" in configuration and _loader.loaded is None:
+            from apus import _forks
+
+            _forks.serve(self, configuration)
         self.triggers = configuration.get("triggers") or []
         self.concurrency = max(1, int(configuration.get("concurrency") or 1))
         self.is_batch = bool(configuration.get("batch"))
@@ -443,7 +447,9 @@ class Session:
                 self._finish_batch(job, result, out)
             else:
                 if job.is_wrapped:
-                    result = _only(result)
+                    from apus._replies import only
+
+                    result = only(result)
                     if isinstance(result, BaseException):
                         raise result
                 if kind == "generator" and not job.is_wrapped:
@@ -458,9 +464,9 @@ class Session:
 
     def _finish_batch(self, job, results, out):
         from apus import _failures
-        from apus._replies import append_result
+        from apus._replies import append_result, listed
 
-        results = _listed(results, len(job.streams))
+        results = listed(results, len(job.streams))
         for stream, result in zip(job.streams, results):
             mark = len(out)
             try:
@@ -583,17 +589,3 @@ class Session:
 
             self.arrivals = Arrivals(self)
         return self.arrivals.secrets()
-
-
-def _only(results):
-    return _listed(results, 1)[0]
-
-
-def _listed(results, count):
-    """The results of a batch as a list of the right length."""
-    if isinstance(results, (dict, str, bytes, bytearray)) or not hasattr(results, "__iter__"):
-        raise TypeError(f"with batch, the handler returns a list of {count} results, not a {type(results).__name__}")
-    results = list(results)
-    if len(results) != count:
-        raise ValueError(f"the handler returned {len(results)} results for {count} events")
-    return results

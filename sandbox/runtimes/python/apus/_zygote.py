@@ -18,10 +18,8 @@ ordinary = set(sys.modules)
 
 import os  # noqa: E402
 import signal  # noqa: E402
-from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap  # noqa: E402
-from select import POLLIN, poll  # noqa: E402
 
-from apus import _replies  # noqa: E402, F401
+from apus._rehearsal import Rehearsal, buffer, frame, pretouch, rest  # noqa: E402
 
 # What functions use most. They hold no descriptor, start no thread and keep no random state but `random`'s, which is made
 # anew by the interpreter's own hook after a fork.
@@ -31,56 +29,6 @@ MODULES = (
     "statistics", "string", "struct", "textwrap", "time", "traceback", "types", "typing", "urllib.parse", "zlib",
 )
 ENVIRONMENT_BYTES = 34 << 10
-# What a call touches of the pages that a clone shares with its zygote, a clone that nobody waits for touches beforehand.
-WARM_CALLS = 2
-# How long a worker that is ready is not asked for anything before it takes the time to.
-REST_MILLISECONDS = 1
-
-
-def buffer():
-    """Memory that is there when it is touched: most workers read little."""
-    return mmap(-1, wire.READ_BUFFER_BYTES, MAP_PRIVATE | MAP_ANONYMOUS)
-
-
-def frame(kind, stream, payload):
-    return wire.HEAD.pack(len(payload), kind, 0, wire.VERSION, stream, 1 << 60) + payload
-
-
-class Rehearsal:
-    """A conversation with ourselves, through pipes: the way of every call, and of what it makes."""
-
-    def __init__(self):
-        self.into, self.out = os.pipe(), os.pipe()
-        self.session = Session(self.into[0], self.out[1], -1, buffer())
-
-    def say(self, *frames):
-        os.write(self.into[1], b"".join(frames))
-        self.session.turn()
-        os.read(self.out[0], wire.FRAME_BYTES)
-
-    def invoke(self, stream):
-        block = b"".join(
-            (wire.BLOCK.pack(0, wire.NO_KEY, 35, 7, 0), b"\x0f\x00\x10\x00datacontenttypeapplication/json", b'{"x":1}'))
-        self.say(frame(wire.INVOKE, stream, wire.INVOKE_HEAD.pack(1, wire.DIRECT, 0, 0, -1, 1, 1) + block))
-
-    def close(self):
-        for descriptor in (*self.into, *self.out):
-            os.close(descriptor)
-
-
-def pretouch():
-    """Answers calls of a handler of our own."""
-    rehearsal = Rehearsal()
-    rehearsal.session.handler = sample
-    for stream in range(1, WARM_CALLS + 1):
-        rehearsal.invoke(stream)
-    rehearsal.close()
-
-
-def sample(event, context):
-    data = event.data
-    context.remaining, context.cancelled
-    return {"x": data["x"], "list": [str(number) for number in range(50)]}
 
 
 def rehearse():
@@ -95,14 +43,6 @@ def rehearse():
     sys.path[:] = paths
     sys.modules.pop("_sample")
     pretouch()
-
-
-def rest():
-    """A worker that waits in a pool has time; one that was made for a call has none."""
-    requests = poll()
-    requests.register(3, POLLIN)
-    if not requests.poll(REST_MILLISECONDS):
-        pretouch()
 
 
 def become(environment):
