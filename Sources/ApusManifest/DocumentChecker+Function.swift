@@ -33,7 +33,8 @@ extension DocumentChecker {
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0), reuse: reuse,
             batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile,
-            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard, calls: calls, network: network,
+            isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard, network: network,
+            calls: calls,
             triggers: triggers.topics,
             httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
             locations: self.checker.locations)
@@ -176,7 +177,8 @@ extension DocumentChecker {
         }
         if let network = spec["sandbox"]?["network"], network.text != "none" {
             self.checker.fail(
-                field.location, "\(path) with a network, expected `sandbox`: calls that share a sandbox have no way out")
+                field.location, "\(path) with a network, expected `sandbox`: calls that share a sandbox have no way out"
+            )
         }
         return .process
     }

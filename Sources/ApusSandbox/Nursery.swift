@@ -83,12 +83,13 @@ public struct Nursery: Sendable {
             ours.append(ends.0)
             theirs.append(ends.1)
         }
-        let arguments = [
-            configuration.executable, "--channels", "\(configuration.shards)", "--slots", "\(configuration.slots)",
-            "--uid-base",
-            "\(configuration.uidBase)", "--runtimes", configuration.runtimes, "--profiles", configuration.profiles,
-            "--rootless", configuration.isRootless ? "1" : "0",
-        ]
+        let arguments =
+            [
+                configuration.executable, "--channels", "\(configuration.shards)", "--slots", "\(configuration.slots)",
+                "--uid-base",
+                "\(configuration.uidBase)", "--runtimes", configuration.runtimes, "--profiles", configuration.profiles,
+                "--rootless", configuration.isRootless ? "1" : "0",
+            ]
             + (configuration.deviceRoot.isEmpty ? [] : ["--gpu-root", configuration.deviceRoot])
         let process = withStrings(arguments) {
             apus_spawn_nursery(configuration.executable, $0, theirs + [data], CInt(theirs.count + 1))
