@@ -77,7 +77,7 @@ final class AuditedLauncher: WorkerLauncher {
     @Test func whatIsDeniedIsTheInvocationsThatRanAlone() async throws {
         let denied = Denied()
         let bed = try await Bed(denied: denied)
-        try await bed.deploy(function(1, ["slow", "200"]))
+        try await bed.deploy(function(1, ["slow", "1500"]))
         async let answer = bed.invoke(1, "x")
         try await bed.until("it runs") { bed.shard.instances().contains { $0.inFlight == 1 } }
         denied.add(Denial("socket", "AF_INET", count: 2))
@@ -96,7 +96,7 @@ final class AuditedLauncher: WorkerLauncher {
     @Test func whatIsDeniedWhileSeveralRunIsTheWorkers() async throws {
         let denied = Denied()
         let bed = try await Bed(denied: denied)
-        try await bed.deploy(function(1, ["slow", "200"], concurrency: 2))
+        try await bed.deploy(function(1, ["slow", "1500"], concurrency: 2))
         async let one = bed.invoke(1, "x")
         async let two = bed.invoke(1, "y")
         try await bed.until("both run") { bed.shard.instances().contains { $0.inFlight == 2 } }

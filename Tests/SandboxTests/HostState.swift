@@ -20,8 +20,11 @@ struct HostState: Equatable {
         let block = report.uidBase..<report.uidBase + 2_048
         let processes = TestFiles.list("/proc").filter { name in
             guard Int(name) != nil, let status = TestFiles.read("/proc/\(name)/status") else { return false }
-            // Without root the nursery and its zygote have the uid of their sandboxes, and no namespace of processes.
-            guard report.mode == .root || Self.isNested(status) else { return false }
+            // Without root the nursery and its zygote have the uid of their sandboxes, and no namespace of processes; the
+            // auditor has one, and a name.
+            guard report.mode == .root || Self.isNested(status) && !status.hasPrefix("Name:\tapus-auditor\n") else {
+                return false
+            }
             guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Uid:") }) else { return false }
             return line.split(separator: "\t").dropFirst().first.flatMap { UInt32($0) }.map {
                 block.contains($0) && $0 != self.auditor(of: report)

@@ -266,7 +266,7 @@ extension SandboxTests {
                 Self.request { set(String(repeating: "A", count: 64))(&$0) },
                 Self.request { set("")(&$0) },
                 // What is right in form but names nothing.
-                Self.request { set(String(repeating: "e", count: 64))(&$0) },
+                Self.request { set(String(repeating: "9", count: 64))(&$0) },
             ]
             for (index, bytes) in bad.enumerated() {
                 #expect(Self.exchange(nursery.channels[0], bytes)?.kind == NURSERY_FAILED.rawValue, "request \(index)")

@@ -12,7 +12,7 @@ extension SandboxTests {
         /// Attempts that each have a sandbox of their own take long: only `make soak` makes them in every kind.
         private static let isSoak = getenv("APUS_SOAK") != nil
         /// A function with `isolation: hostile` does not run here: a test of its own says so.
-        private static let profiles = AttackProfile.allCases.filter { $0 != .hostile }
+        private static let profiles = AttackProfile.allCases.filter { ![.hostile, .gpu, .proxied].contains($0) }
 
         @Test(
             "Each attempt fails in every profile without root too, or does no more than its row says",

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -143,6 +144,7 @@ static void give_up(int signal) {
 }
 
 void audit(const struct confine_plan *plan) {
+    prctl(PR_SET_NAME, "apus-auditor", 0, 0, 0);
     confine_auditor(plan);
     poller = epoll_create1(EPOLL_CLOEXEC);
     struct sigaction late = {.sa_handler = give_up};
