@@ -3,6 +3,7 @@ import ApusEngine
 import ApusHost
 import ApusLoop
 import ApusTestSupport
+import Glibc
 import Synchronization
 import Testing
 
@@ -58,6 +59,15 @@ final class AuditedLauncher: WorkerLauncher {
     func kill(_ ticket: LaunchTicket) { self.launcher.kill(ticket) }
 }
 
+/// Holds workers in their call until it is opened.
+final class Gate: Sendable {
+    let path = "/tmp/apus-gate-\(getpid())-\(UInt64.random(in: 0..<UInt64.max))"
+
+    func open() { close(Glibc.open(self.path, O_CREAT | O_WRONLY, 0o600)) }
+
+    deinit { unlink(self.path) }
+}
+
 @Suite struct DenialTests {
     private func lines(_ bed: Bed) async -> [LogLine] {
         await bed.run { bed.lines.filter { String(decoding: $0.text, as: UTF8.self).hasPrefix("denied ") } }
@@ -77,10 +87,12 @@ final class AuditedLauncher: WorkerLauncher {
     @Test func whatIsDeniedIsTheInvocationsThatRanAlone() async throws {
         let denied = Denied()
         let bed = try await Bed(denied: denied)
-        try await bed.deploy(function(1, ["slow", "1500"]))
+        let gate = Gate()
+        try await bed.deploy(function(1, ["gate", gate.path]))
         async let answer = bed.invoke(1, "x")
         try await bed.until("it runs") { bed.shard.instances().contains { $0.inFlight == 1 } }
         denied.add(Denial("socket", "AF_INET", count: 2))
+        gate.open()
         #expect(await answer.text == "x")
         let line = try #require(await self.lines(bed).first)
         #expect(String(decoding: line.text, as: UTF8.self) == "denied socket(AF_INET) x2" && line.level == .warning)
@@ -96,11 +108,13 @@ final class AuditedLauncher: WorkerLauncher {
     @Test func whatIsDeniedWhileSeveralRunIsTheWorkers() async throws {
         let denied = Denied()
         let bed = try await Bed(denied: denied)
-        try await bed.deploy(function(1, ["slow", "1500"], concurrency: 2))
+        let gate = Gate()
+        try await bed.deploy(function(1, ["gate", gate.path], concurrency: 2))
         async let one = bed.invoke(1, "x")
         async let two = bed.invoke(1, "y")
         try await bed.until("both run") { bed.shard.instances().contains { $0.inFlight == 2 } }
         denied.add(Denial("ptrace"))
+        gate.open()
         _ = await (one, two)
         let line = try #require(await self.lines(bed).first)
         #expect(String(decoding: line.text, as: UTF8.self) == "denied ptrace x1 (while 2 invocations ran)")

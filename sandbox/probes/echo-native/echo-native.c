@@ -3,7 +3,8 @@
 //
 //   echo-native [MODE]
 //
-// Modes that answer: `echo` (default), `fail` every event, `reject` every event, `table` counts records, `slow MILLISECONDS`.
+// Modes that answer: `echo` (default), `fail` every event, `reject` every event, `table` counts records, `slow MILLISECONDS`,
+// `gate FILE`: not before there is such a file.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -42,6 +43,7 @@ typedef struct __attribute__((packed)) {
 
 static const char *mode = "echo";
 static int argument;
+static const char *word;
 static long credit = 1;
 static unsigned char in[BUFFER], out[BUFFER];
 static size_t filled, gathered;
@@ -212,6 +214,7 @@ static void invoke(const Header *header, const unsigned char *payload, uint32_t 
     uint32_t key = block.key == 0xFFFFFFFF ? 0 : block.key, at = INVOKE_HEAD + BLOCK_HEAD + key + block.attributes;
     if (at > length) _exit(70);
     if (!strcmp(mode, "slow")) pause_milliseconds(argument);
+    while (!strcmp(mode, "gate") && access(word, F_OK) != 0) pause_milliseconds(1);
     if (header->flags & TABLE) records++;
     if (header->flags & DESCRIPTOR) return from_descriptor(stream, block.data);
     if (length - at < block.data) {
@@ -271,7 +274,7 @@ static void handle(const Header *header, const unsigned char *payload) {
 
 int main(int count, char **values) {
     if (count > 1) mode = values[1];
-    if (count > 2) argument = atoi(values[2]);
+    if (count > 2) argument = atoi(word = values[2]);
     build_attribute();
     begin_badly();
     const char *name = "echo-native";
