@@ -61,7 +61,7 @@ extension SandboxTests {
             if missing.contains(.memory) {
                 print("delegated control groups are not tested: this host's cannot be given to a user")
             } else {
-                #expect(Set(missing).isSubset(of: [.execOnce, .fetchBound, .swap]), "\(missing)")
+                #expect(Set(missing).isSubset(of: [.execOnce, .fetchBound, .swap, .egress]), "\(missing)")
                 #expect(laboratory.nursery.report.warnings.isEmpty)
                 for attack in AttackTable.all where attack.profiles.contains(.native) {
                     guard let bounds = attack.bounds else { continue }

@@ -10,8 +10,12 @@ extension Attack {
         guard let word = self.program.first else { return nil }
         switch (word, self.expected) {
         case ("call", .refused): return self.auditedCall(on: profile, reported)
-        case ("sockets", _) where profile != .fetch: return Denial("socket", "AF_INET, SOCK_SEQPACKET")
-        case (_, .refused): return Self.audited[self.program.prefix(2).joined(separator: " ")] ?? Self.audited[word]
+        // Where TCP is allowed, other kinds of it are refused as what no rule names.
+        case ("sockets", _) where profile != .fetch && profile != .proxied:
+            return Denial("socket", "AF_INET, SOCK_SEQPACKET")
+        case (_, .refused):
+            return Self.audited[self.program.prefix(3).joined(separator: " ")]
+                ?? Self.audited[self.program.prefix(2).joined(separator: " ")] ?? Self.audited[word]
         default: return nil
         }
     }
@@ -29,6 +33,7 @@ extension Attack {
     /// By the probe's words. Programs may be started where they are installed or run.
     private static let audited: [String: Denial] = [
         "socket 1": Denial("socket", "AF_UNIX, SOCK_STREAM"), "socket 2": Denial("socket", "AF_INET, SOCK_STREAM"),
+        "socket 2 2": Denial("socket", "AF_INET, SOCK_DGRAM"),
         "socket 10": Denial("socket", "AF_INET6, SOCK_STREAM"), "socket 16": Denial("socket", "AF_NETLINK, SOCK_RAW"),
         "socket 17": Denial("socket", "AF_PACKET, SOCK_RAW"), "inet": Denial("socket"), "abstract": Denial("socket"),
         "execute": Denial("execve"), "trace-me": Denial("ptrace", "PTRACE_TRACEME, 0"), "trace": Denial("ptrace"),

@@ -19,12 +19,15 @@ extension AttackTable {
             expect: .refused("EFAULT")),
         Attack(
             "B30", "executes a program by the call that started it, by a path of its own",
-            ["execute-at", "/bin/echo", "ok"], on: AttackProfile.withoutPrograms, expect: .refused("ENOSYS")
+            ["execute-at", "/bin/echo", "ok"], on: AttackProfile.withoutPrograms, expect: .refused("ENOSYS"),
+            // A clone executed nothing, so that its filter is the same on every host; Node's root has no such program.
+            except: [.clone: .refused("ENOSYS"), .node: .refused("ENOSYS ENOENT")]
         ).losing(.execOnce, expect: .refused("EACCES"), because: "the filter lets it through, Landlock does not"),
         Attack(
             "B30", "executes the loader by the call that started it, with a program",
-            ["execute-at", "/lib64/ld-linux-x86-64.so.2", "/bin/echo", "ok"], on: AttackProfile.withoutPrograms,
-            expect: .refused("ENOSYS")
+            ["execute-at", "/lib64/ld-linux-x86-64.so.2", "/function/probe", "read", "/dev/null"],
+            on: AttackProfile.withoutPrograms, expect: .refused("ENOSYS"), except: [.clone: .refused("ENOSYS")],
+            control: .run(["execute-at", "/lib64/ld-linux-x86-64.so.2", "/bin/echo", "ok"], .works)
         ).losing(
             .execOnce, expect: .works,
             because: "page zero takes root: the loader may be executed again, and loads any program of the root"),
