@@ -249,9 +249,14 @@ extension SandboxTests {
                     let worker = try await laboratory.launch(laboratory.order(python: Self.net))
                     missing = worker.missingLayers
                     let exit = await laboratory.exit(of: worker)
+                    defer { Laboratory.close(worker) }
+                    // The second may have been over by now: then there is one again, and the next round kills it.
+                    guard missing.contains("denial-audit") else {
+                        missing = []
+                        continue
+                    }
                     #expect(TestFiles.drain(worker.stdout) == String(repeating: "\(ENOSYS)\n", count: 4))
                     #expect(exit.isUnaudited && exit.denials.isEmpty)
-                    Laboratory.close(worker)
                 }
                 #expect(missing.contains("denial-audit") && refusal.contains("isolation"), "\(missing) \(refusal)")
                 #expect(laboratory.nursery.report.lines.contains { $0.name == "denial-audit" })
