@@ -22,6 +22,8 @@ final class Bed: @unchecked Sendable {
         readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
         command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
+        // As the server does: a worker may end while it is written to.
+        signal(SIGPIPE, SIG_IGN)
         let command = Carried(command)
         let readAhead = Carried(readAhead)
         let clock = SystemClock()
