@@ -2,7 +2,6 @@
 #include "channel.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,25 +34,4 @@ int apus_channel_make_call(int *server, int *call) {
     close_all(server);
     close_all(call);
     return -failure;
-}
-
-int apus_channel_send_call(int socket, const int *call, uint64_t stream) {
-    struct iovec part = {&stream, sizeof stream};
-    union {
-        struct cmsghdr head;
-        char room[CMSG_SPACE(APUS_CALL_DESCRIPTORS * sizeof(int))];
-    } control;
-    memset(&control, 0, sizeof control);
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(APUS_CALL_DESCRIPTORS * sizeof(int));
-    memcpy(CMSG_DATA(head), call, APUS_CALL_DESCRIPTORS * sizeof(int));
-    for (;;) {
-        ssize_t sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent == (ssize_t)sizeof stream) return 0;
-        if (sent < 0 && errno == EINTR) continue;
-        return sent < 0 ? -errno : -EMSGSIZE;
-    }
 }

@@ -45,22 +45,34 @@ typedef union {
     char room[CMSG_SPACE(sizeof(int))];
 } Control;
 
-int apus_channel_send_descriptor(int socket, int descriptor, uint64_t stream) {
+static int send_descriptors(int socket, const int *descriptors, size_t count, uint64_t stream) {
     struct iovec part = {&stream, sizeof stream};
-    Control control;
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(APUS_CALL_DESCRIPTORS * sizeof(int))];
+    } control;
     memset(&control, 0, sizeof control);
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     head->cmsg_level = SOL_SOCKET;
     head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+    head->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(head), descriptors, count * sizeof(int));
     for (;;) {
         ssize_t sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent == (ssize_t)sizeof stream) return 0;
         if (sent < 0 && errno == EINTR) continue;
         return sent < 0 ? -errno : -EMSGSIZE;
     }
+}
+
+int apus_channel_send_descriptor(int socket, int descriptor, uint64_t stream) {
+    return send_descriptors(socket, &descriptor, 1, stream);
+}
+
+int apus_channel_send_call(int socket, const int *call, uint64_t stream) {
+    return send_descriptors(socket, call, APUS_CALL_DESCRIPTORS, stream);
 }
 
 int apus_channel_receive_descriptor(int socket, uint64_t *stream) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "nursery.h"
+#include "passing.h"
 
 #define CHANNEL STDIN_FILENO
 #define CHANNEL_EVENT SLOTS_MAX
@@ -55,21 +56,11 @@ static void take(const struct confine_handover *handover, int listener) {
 
 static void read_channel_of_auditor(void) {
     struct confine_handover handover;
-    struct iovec part = {.iov_base = &handover, .iov_len = sizeof handover};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-    ssize_t length = recvmsg(CHANNEL, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    int listener = -1;
+    ssize_t length = receive_with(CHANNEL, &handover, sizeof handover, &listener);
     if (length < 0 && (errno == EAGAIN || errno == EINTR)) return;
     // The nursery is gone.
     if (length <= 0) _exit(0);
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    int listener = -1;
-    if (head != NULL && head->cmsg_type == SCM_RIGHTS && head->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&listener, CMSG_DATA(head), sizeof(int));
     if (listener < 0) return;
     if (length != (ssize_t)sizeof handover || handover.slot >= nursery.slot_count) {
         close(listener);

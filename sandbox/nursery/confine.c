@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "passing.h"
 #include "syscalls.h"
 
 // Where the nursery's pidfd is until it is closed with the rest: the first number that the program is not given.
@@ -133,6 +134,13 @@ static void mount_scratch(const struct confine_plan *plan) {
     MUST(mount("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) == 0);
 }
 
+// The working directory becomes the root, and the old one goes in one piece.
+static void enter_root(const struct confine_plan *plan) {
+    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
+    MUST(umount2(".", MNT_DETACH) == 0);
+    MUST(chdir("/") == 0);
+}
+
 static void open_program(const struct confine_plan *plan) {
     int program;
     if (plan->in_function) {
@@ -189,11 +197,15 @@ static void lower(const struct confine_plan *plan, int resource, rlim_t value) {
     MUST(setrlimit(resource, &limit) == 0);
 }
 
-static void set_limits(const struct confine_plan *plan) {
-    // 1 is the kernel's word for no dump at all: 0 still starts the host's handler of crashes (a pipe in core_pattern)
-    // as root with what the sandbox left in its memory. The filter forbids changing it.
+// 1 is the kernel's word for no dump at all: 0 still starts the host's handler of crashes (a pipe in core_pattern) as root
+// with what the sandbox left in its memory. The filter forbids changing it.
+static void forbid_dumps(const struct confine_plan *plan) {
     const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
     if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
+}
+
+static void set_limits(const struct confine_plan *plan) {
+    forbid_dumps(plan);
     lower(plan, RLIMIT_FSIZE, plan->file_bytes);
     lower(plan, RLIMIT_NPROC, plan->processes);
     lower(plan, RLIMIT_STACK, 8 << 20);
@@ -248,6 +260,26 @@ static void bind_to_parent(const struct confine_plan *plan) {
     MUST(poll(&parent, 1, 0) == 0);
 }
 
+// All that makes a root process an ordinary one for good, whose death is bound to the nursery's.
+static void drop_privileges(const struct confine_plan *plan) {
+    // Before the user changes: SETPCAP is needed for all of it.
+    STEP(CONFINE_BOUNDING_SET);
+    drop_bounding_set(plan);
+    STEP(CONFINE_USER);
+    become_user(plan);
+    // The securebits above keep capabilities over the change of user, so they are dropped by hand and looked at again.
+    STEP(CONFINE_CAPABILITIES);
+    drop_capabilities(plan);
+    // As the slot's user, so that the keyring counts against it; the filter then forbids keyctl.
+    STEP(CONFINE_KEYRING);
+    if (plan->has_keyring) MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0);
+    // After the change of user, which clears it.
+    STEP(CONFINE_PARENT);
+    bind_to_parent(plan);
+    STEP(CONFINE_NO_NEW_PRIVILEGES);
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+}
+
 static void allow_path(const struct confine_plan *plan, int ruleset, const char *path, uint64_t rights,
                        uint64_t handled) {
     int descriptor = open(path, O_PATH | O_CLOEXEC);
@@ -287,9 +319,11 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     }
     allow_path(plan, ruleset, "/dev",
                read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
-    // Of /proc only files that are there: what a process may write there of itself is its own business.
-    if (plan->covers != NULL) allow_path(plan, ruleset, "/proc", read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE, all);
-    if (plan->covers != NULL) allow_path(plan, ruleset, "/sys", read, all);
+    if (plan->covers != NULL) {
+        // Of /proc only files that are there: what a process may write there of itself is its own business.
+        allow_path(plan, ruleset, "/proc", read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_TRUNCATE, all);
+        allow_path(plan, ruleset, "/sys", read, all);
+    }
     const uint64_t written = plan->may_execute_written ? execute : 0;
     allow_path(plan, ruleset, "/tmp", write | written, all);
     allow_path(plan, ruleset, "/out", write | written, all);
@@ -321,21 +355,9 @@ static void distrust_speculation(void) {
 // for: where the auditor takes nothing, the sandbox is as tight as with it, and only what it is denied goes uncounted.
 // Code that is not trusted at all does not run uncounted.
 static void hand_over(const struct confine_plan *plan, int listener) {
-    struct iovec part = {.iov_base = (void *)&plan->handover, .iov_len = sizeof plan->handover};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    memset(&control, 0, sizeof control);
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    head->cmsg_level = SOL_SOCKET;
-    head->cmsg_type = SCM_RIGHTS;
-    head->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(head), &listener, sizeof(int));
-    ssize_t sent = sendmsg(CONFINE_AUDIT_DESCRIPTOR, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    plan->status->is_audited = sent == (ssize_t)part.iov_len;
+    const size_t length = sizeof plan->handover;
+    ssize_t sent = send_with(CONFINE_AUDIT_DESCRIPTOR, &plan->handover, length, listener, MSG_DONTWAIT);
+    plan->status->is_audited = sent == (ssize_t)length;
     MUST(plan->hostile_filter == NULL || plan->status->is_audited);
     MUST(close(listener) == 0);
     MUST(close(CONFINE_AUDIT_DESCRIPTOR) == 0);
@@ -390,11 +412,7 @@ static void take_steps(const struct confine_plan *plan) {
     // The old root goes in one piece: what is not in the template is not there any more. A clone's copy of its zygote's
     // mounts holds nothing but the template.
     STEP(CONFINE_PIVOT);
-    if (plan->program != NULL) {
-        MUST(syscall(SYS_pivot_root, ".", ".") == 0);
-        MUST(umount2(".", MNT_DETACH) == 0);
-        MUST(chdir("/") == 0);
-    }
+    if (plan->program != NULL) enter_root(plan);
     STEP(CONFINE_HOST_NAME);
     MUST(sethostname("function", 8) == 0);
     STEP(CONFINE_DESCRIPTORS);
@@ -407,22 +425,7 @@ static void take_steps(const struct confine_plan *plan) {
     drop_descriptors(plan);
     STEP(CONFINE_LIMITS);
     set_limits(plan);
-    // Before the user changes: SETPCAP is needed for all of it.
-    STEP(CONFINE_BOUNDING_SET);
-    drop_bounding_set(plan);
-    STEP(CONFINE_USER);
-    become_user(plan);
-    // The securebits above keep capabilities over the change of user, so they are dropped by hand and looked at again.
-    STEP(CONFINE_CAPABILITIES);
-    drop_capabilities(plan);
-    // As the slot's user, so that the keyring counts against it; the filter then forbids keyctl.
-    STEP(CONFINE_KEYRING);
-    if (plan->has_keyring) MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0);
-    // After the change of user, which clears it.
-    STEP(CONFINE_PARENT);
-    bind_to_parent(plan);
-    STEP(CONFINE_NO_NEW_PRIVILEGES);
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    drop_privileges(plan);
     // The function's directory is where it starts; entered as its own user, so that an unreadable bundle is named here.
     STEP(CONFINE_FUNCTION);
     MUST(chdir("/function") == 0);
@@ -493,9 +496,7 @@ void confine_zygote(const struct confine_plan *plan) {
     STEP(CONFINE_PROC);
     if (plan->shows_proc) MUST(mount("/proc", "proc", NULL, MS_BIND | MS_REC, NULL) == 0);
     STEP(CONFINE_PIVOT);
-    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
-    MUST(umount2(".", MNT_DETACH) == 0);
-    MUST(chdir("/") == 0);
+    enter_root(plan);
     // While the capability to map page zero is there.
     STEP(CONFINE_PROGRAM);
     open_program(plan);
@@ -503,8 +504,7 @@ void confine_zygote(const struct confine_plan *plan) {
     drop_descriptors(plan);
     MUST(fcntl(CONFINE_ZYGOTE_PARENT, F_SETFD, 0) == 0);
     STEP(CONFINE_LIMITS);
-    const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
-    if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
+    forbid_dumps(plan);
     // It stays root, whose program gets what the bounding set holds.
     STEP(CONFINE_BOUNDING_SET);
     for (int capability = 0; capability < 64; capability++) {
@@ -537,28 +537,15 @@ void confine_auditor(const struct confine_plan *plan) {
                "size=4096,nr_inodes=1,mode=0555") == 0);
     MUST(chdir(plan->template_path) == 0);
     STEP(CONFINE_PIVOT);
-    MUST(syscall(SYS_pivot_root, ".", ".") == 0);
-    MUST(umount2(".", MNT_DETACH) == 0);
-    MUST(chdir("/") == 0);
+    enter_root(plan);
     STEP(CONFINE_LIMITS);
-    const struct rlimit no_dump = {.rlim_cur = 1, .rlim_max = 1};
-    if (setrlimit(RLIMIT_CORE, &no_dump) != 0) lower(plan, RLIMIT_CORE, 0);
+    forbid_dumps(plan);
     lower(plan, RLIMIT_FSIZE, 0);
     lower(plan, RLIMIT_NPROC, 1);
     lower(plan, RLIMIT_NOFILE, plan->open_files);
-    STEP(CONFINE_BOUNDING_SET);
-    drop_bounding_set(plan);
-    STEP(CONFINE_USER);
-    become_user(plan);
-    STEP(CONFINE_CAPABILITIES);
-    drop_capabilities(plan);
-    STEP(CONFINE_KEYRING);
-    if (plan->has_keyring) MUST(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL, 0, 0, 0) >= 0);
-    STEP(CONFINE_PARENT);
-    bind_to_parent(plan);
+    drop_privileges(plan);
+    STEP(CONFINE_CLOSE);
     MUST(close(CONFINE_PARENT_DESCRIPTOR) == 0);
-    STEP(CONFINE_NO_NEW_PRIVILEGES);
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
     STEP(CONFINE_LANDLOCK);
     restrict_with_landlock(plan);
     STEP(CONFINE_SECCOMP);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "nursery.h"
+#include "passing.h"
 #include "syscalls.h"
 #include "zygote_protocol.h"
 
@@ -255,22 +256,13 @@ static int await(const struct zygote *zygote, uint32_t slot, enum outcome *outco
         return -1;
     }
     struct zygote_answer answer;
-    struct iovec part = {.iov_base = &answer, .iov_len = sizeof answer};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
-    ssize_t length = recvmsg(zygote->channel, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    int process = -1;
+    ssize_t length = receive_with(zygote->channel, &answer, sizeof answer, &process);
     // The kernel's word for a peer that closed its end with something unread in it.
     if (length < 0 && errno == ECONNRESET) {
         *outcome = ORDER_UNREAD;
         return -1;
     }
-    struct cmsghdr *head = length > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-    int process = -1;
-    if (head != NULL && head->cmsg_len == CMSG_LEN(sizeof(int))) memcpy(&process, CMSG_DATA(head), sizeof(int));
     errno = EPROTO;
     if (length != (ssize_t)sizeof answer || answer.magic != ZYGOTE_MAGIC || answer.slot != slot) {
         if (process >= 0) close(process);

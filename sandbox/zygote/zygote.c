@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../nursery/confine.h"
+#include "../nursery/passing.h"
 #include "../nursery/syscalls.h"
 #include "../nursery/zygote_protocol.h"
 #include "pages.h"
@@ -119,23 +120,7 @@ int apus_zygote_prepare(const char *greeting, int greeting_bytes, const char *en
 
 static int say(uint32_t slot, int error, int process) {
     struct zygote_answer answer = {.magic = ZYGOTE_MAGIC, .slot = slot, .error = error};
-    struct iovec part = {.iov_base = &answer, .iov_len = sizeof answer};
-    union {
-        char bytes[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    memset(&control, 0, sizeof control);
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (process >= 0) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-        head->cmsg_level = SOL_SOCKET;
-        head->cmsg_type = SCM_RIGHTS;
-        head->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(head), &process, sizeof(int));
-    }
-    return sendmsg(zygote.channel, &message, MSG_NOSIGNAL) == (ssize_t)sizeof answer ? 0 : -1;
+    return send_with(zygote.channel, &answer, sizeof answer, process, 0) == (ssize_t)sizeof answer ? 0 : -1;
 }
 
 // Puts the descriptors that came where their bits say. False when they do not match the order.
