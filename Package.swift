@@ -163,7 +163,7 @@ let package = Package(
         tests("ApusTelemetryTests", ["ApusTelemetry"]),
         tests("ApusLoopTests", ["ApusLoop"]),
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
-        tests("ApusLogTests", ["ApusLog", "CLMDB", "CRDKafka"]),
+        tests("ApusLogTests", ["ApusLog", "ApusCrypto", "CLMDB", "CRDKafka"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests("ApusEgressTests", ["ApusEgress", "ApusCore", "ApusCrypto", "ApusLoop", "ApusHTTP"]),
         tests(
@@ -179,7 +179,7 @@ let package = Package(
                 "CShims", "CSQLite",
             ]
         ),
-        tests("CommandTests", ["apus"]),
+        tests("CommandTests", ["apus", "ApusCrypto"]),
         tests("SimulationTests", ["ApusEngine"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims", "exec-worker"]),
         tests(

@@ -37,6 +37,17 @@ final class LogThread: Sendable {
     }
 }
 
+extension Mutex where Value == LogThread? {
+    /// Waits for the end of the thread, once; what its body waits for must say so before.
+    borrowing func join() {
+        let thread = self.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        thread?.join()
+    }
+}
+
 private func logThreadMain(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     if let context { LogThread.run(context) }
     return nil

@@ -92,11 +92,7 @@ public final class ReadAhead: Sendable {
     public func close() {
         self.queue.withLock { $0.isClosing = true }
         self.queue.signal()
-        let thread = self.thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        self.thread.join()
     }
 
     private static func run(_ queue: Monitor<Queue>) {

@@ -1,4 +1,5 @@
 import ApusCore
+import ApusCrypto
 import ApusJSON
 import Testing
 

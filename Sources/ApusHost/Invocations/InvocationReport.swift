@@ -1,5 +1,6 @@
 public import ApusCore
 public import ApusEngine
+internal import ApusJSON
 
 /// What the record of an invocation on `apus.invocations` says.
 public struct InvocationReport: Sendable {
@@ -98,19 +99,8 @@ public struct InvocationReport: Sendable {
             }
         }
         if let timing = self.timing {
-            let times = "\"queued\":\(timing.queued.microseconds),\"start\":\"\(timing.startTier.rawValue)\","
-            let rest = "\"starting\":\(timing.starting.microseconds),\"running\":\(timing.running.microseconds)"
-            // Names of layers are plain words.
-            let missing = timing.isolation.missingLayers.map { "\"\($0)\"" }.joined(separator: ",")
-            let level = "\"isolation\":\"\(timing.isolation.level.name)\""
-            let calls = "\"calls\":\"\(timing.isolation.calls.rawValue)\""
-            let mode = "\"isolationMode\":\"\(timing.isolation.mode.rawValue)\",\"missingLayers\":[\(missing)]"
-            // So are those of calls and what is shown of their arguments.
-            let denials = timing.denials.map {
-                "{\"call\":\"\($0.call)\",\"arguments\":\"\($0.arguments)\",\"count\":\($0.count)}"
-            }
-            let denied = denials.isEmpty ? "" : ",\"denied\":[\(denials.joined(separator: ","))]"
-            add(InvocationHeader.timing, "{\(times)\(rest),\(level),\(calls),\(mode)\(denied)}")
+            let json = JSONValue.object(JSONObject(timing.members))
+            add(InvocationHeader.timing, String(decoding: json.encoded(), as: UTF8.self))
         }
         if let progress = self.progress {
             let message = clipped(progress.message, to: Limits.Host.messageBytes)

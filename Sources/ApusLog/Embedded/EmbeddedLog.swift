@@ -163,18 +163,8 @@ public final class EmbeddedLog: EventLog {
     // MARK: writing
 
     public func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) {
-        var bytes = 0
-        for index in batch.appends.indices { bytes += batch.appends[index].block.count }
-        for write in batch.ledger { bytes += write.key.count + (write.value?.count ?? 0) }
-        var refusal: ApusError?
-        if bytes > Limits.Log.batchBytes || batch.appends.count + batch.ledger.count > Limits.Log.batchRecords {
-            refusal = ApusError(
-                .limitReached,
-                "a batch of \(batch.appends.count) records, \(batch.ledger.count) ledger entries and \(bytes) bytes is too large: "
-                    + "at most \(Limits.Log.batchRecords) of both and \(Limits.Log.batchBytes) bytes"
-            )
-        }
-        self.writer.submit(Submission(batch: batch, bytes: bytes, completion: completion), refusal: refusal)
+        let submission = Submission(batch, completion)
+        self.writer.submit(submission, refusal: submission.refusal)
     }
 
     // MARK: reading

@@ -59,31 +59,15 @@ final class LogWriter: @unchecked Sendable {
     // MARK: from every thread
 
     func submit(_ submission: Submission, refusal: ApusError?) {
-        let (admission, mustWake) = self.inbox.withLock { inbox in
-            let admission = inbox.add(submission, refusal: refusal)
-            defer { inbox.isWriterWaiting = false }
-            return (admission, inbox.isWriterWaiting)
-        }
-        if mustWake { self.inbox.signal() }
-        if case .refusedHere(let code) = admission {
-            let what =
-                code == .shuttingDown
-                ? "the event log is closing" : "the event log's queue is full: send again after a moment"
-            submission.completion(.failure(ApusError(code, what)))
-        }
+        self.inbox.submit(submission, refusal: refusal)
     }
 
     /// Waits until the command is durable. Not from the writer's own callbacks, which would wait for themselves.
     func perform(_ command: TopicCommand) throws(ApusError) {
         precondition(!self.isCurrentThread, "topics cannot be changed from a completion of the event log")
         let reply = Monitor<Result<Void, ApusError>?>(nil)
-        let (isQueued, mustWake) = self.inbox.withLock { inbox in
-            let isQueued = inbox.add(command, reply)
-            defer { inbox.isWriterWaiting = false }
-            return (isQueued, inbox.isWriterWaiting)
-        }
+        let isQueued = self.inbox.put { $0.add(command, reply) }
         guard isQueued else { throw ApusError(.shuttingDown, "the event log is closing") }
-        if mustWake { self.inbox.signal() }
         // The writer answers every request that it takes, also while closing.
         guard let answer = reply.take(within: nil, { $0 }) else {
             throw ApusError(.shuttingDown, "the event log is closing")
@@ -94,33 +78,18 @@ final class LogWriter: @unchecked Sendable {
     /// Runs `work` on the thread, between two commits.
     /// - Returns: false when the log is closing; `work` will not run then.
     func perform(_ work: @escaping @Sendable (LogWriter) -> Void) -> Bool {
-        let (isQueued, mustWake) = self.inbox.withLock { inbox in
-            let isQueued = inbox.add(work)
-            defer { inbox.isWriterWaiting = false }
-            return (isQueued, inbox.isWriterWaiting)
-        }
-        if mustWake { self.inbox.signal() }
-        return isQueued
+        self.inbox.put { $0.add(work) }
     }
 
     func discard(_ partition: TopicPartition, before offset: Offset) {
-        let mustWake = self.inbox.withLock { inbox in
-            inbox.discard(partition, before: offset)
-            defer { inbox.isWriterWaiting = false }
-            return inbox.isWriterWaiting
-        }
-        if mustWake { self.inbox.signal() }
+        self.inbox.put { $0.discard(partition, before: offset) }
     }
 
     /// Waits for what is queued, then ends the thread.
     func close() {
         self.inbox.withLock { $0.isClosing = true }
         self.inbox.signal()
-        let thread = self.thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        self.thread.join()
     }
 
     // MARK: the thread

@@ -46,11 +46,7 @@ final class KafkaKeeper: @unchecked Sendable {
     func close() {
         self.inbox.withLock { $0.isClosing = true }
         self.inbox.signal()
-        let thread = self.thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        self.thread.join()
     }
 
     /// Runs `work` on the thread and waits for it. Not from the log's own callbacks.

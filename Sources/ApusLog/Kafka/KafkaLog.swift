@@ -117,20 +117,13 @@ public final class KafkaLog: EventLog {
     // MARK: writing
 
     public func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) {
-        var bytes = 0
-        for index in batch.appends.indices { bytes += batch.appends[index].block.count }
-        for write in batch.ledger { bytes += write.key.count + (write.value?.count ?? 0) }
-        var refusal: ApusError?
-        if bytes > Limits.Log.batchBytes || batch.appends.count + batch.ledger.count > Limits.Log.batchRecords {
-            refusal = ApusError(
-                .limitReached,
-                "a batch of \(batch.appends.count) records, \(batch.ledger.count) ledger entries and \(bytes) bytes is too large: "
-                    + "at most \(Limits.Log.batchRecords) of both and \(Limits.Log.batchBytes) bytes")
-        } else if batch.ledger.contains(where: { $0.key.first == 0 }) {
+        let submission = Submission(batch, completion)
+        var refusal = submission.refusal
+        if refusal == nil, batch.ledger.contains(where: { $0.key.first == 0 }) {
             refusal = ApusError(
                 .invalidArgument, "a ledger key must not begin with a zero byte: such keys are the log's own")
         }
-        self.writer.submit(Submission(batch: batch, bytes: bytes, completion: completion), refusal: refusal)
+        self.writer.submit(submission, refusal: refusal)
     }
 
     /// Entries of the log's own, durable before it returns. Not from the writer's thread.

@@ -92,11 +92,7 @@ final class KafkaReader: @unchecked Sendable {
 
     func close() {
         self.ask { $0.isClosing = true }
-        let thread = self.thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        self.thread.join()
     }
 
     // MARK: from every thread

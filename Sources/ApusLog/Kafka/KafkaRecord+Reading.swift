@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusCrypto
 internal import CRDKafka
 
 // MARK: from Kafka
@@ -73,7 +74,7 @@ extension KafkaRecord {
                     <= Limits.attributesBytes
             else { return }
             count += 1
-            if kind == .binary, let decoded = Base64Text.decode(value) {
+            if kind == .binary, let decoded = Base64.decode(String(decoding: value, as: UTF8.self)) {
                 decoded.withUnsafeBytes { Self.append(attribute, kind, $0, to: &bytes) }
                 return
             }

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusCrypto
 internal import CRDKafka
 internal import CKafkaShims
 internal import CShims
@@ -91,7 +92,7 @@ extension KafkaRecord {
                 }
                 name.append(contentsOf: plain)
                 if kind == Attribute.Kind.binary.rawValue {
-                    Self.add(headers, name, Base64Text.encode(value))
+                    Self.add(headers, name, Array(Base64.encode(value).utf8))
                 } else {
                     name.withUnsafeBytes { Self.add(headers, $0, value) }
                 }

@@ -57,29 +57,14 @@ final class KafkaWriter: @unchecked Sendable {
     var clients: [KafkaClient] { self.shownClients.withLock { $0 } }
 
     func submit(_ submission: Submission, refusal: ApusError?) {
-        let (admission, mustWake) = self.inbox.withLock { inbox in
-            let admission = inbox.add(submission, refusal: refusal)
-            defer { inbox.isWriterWaiting = false }
-            return (admission, inbox.isWriterWaiting)
-        }
-        if mustWake { self.inbox.signal() }
-        if case .refusedHere(let code) = admission {
-            let what =
-                code == .shuttingDown
-                ? "the event log is closing" : "the event log's queue is full: send again after a moment"
-            submission.completion(.failure(ApusError(code, what)))
-        }
+        self.inbox.submit(submission, refusal: refusal)
     }
 
     /// Waits for what is queued, then ends the thread.
     func close() {
         self.inbox.withLock { $0.isClosing = true }
         self.inbox.signal()
-        let thread = self.thread.withLock { thread in
-            defer { thread = nil }
-            return thread
-        }
-        thread?.join()
+        self.thread.join()
     }
 
     // MARK: the thread

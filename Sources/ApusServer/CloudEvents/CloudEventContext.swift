@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusCrypto
 internal import ApusJSON
 internal import ApusStore
 

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusCrypto
 internal import ApusHTTP
 
 /// How the parts of a streamed result are written into an answer.

@@ -50,26 +50,10 @@ extension AttemptTiming {
         headers.append((Self.deniedHeader, self.denials.text(max: Limits.Host.denialsInHeader)))
     }
 
-    /// As states of invocations and recent deliveries hold it: microseconds.
+    /// As recent deliveries hold it: with when it was committed, once it is.
     var json: JSONValue {
-        var members: [(String, JSONValue)] = [
-            ("queued", .number(self.queued.microseconds)), ("start", .string(self.startTier.rawValue)),
-            ("starting", .number(self.starting.microseconds)), ("running", .number(self.running.microseconds)),
-            ("committing", self.committing.map { .number($0.microseconds) } ?? .null),
-            ("isolation", .string(self.isolation.level.name)),
-            ("isolationMode", .string(self.isolation.mode.rawValue)),
-            ("calls", .string(self.isolation.calls.rawValue)),
-            ("missingLayers", .array(self.isolation.missingLayers.map { .string($0) })),
-        ]
-        if !self.denials.isEmpty { members.append(("denied", .array(self.denials.map(Self.json)))) }
-        return .object(JSONObject(members))
-    }
-
-    private static func json(_ denial: Denial) -> JSONValue {
-        [
-            "call": .string(denial.call), "arguments": .string(denial.arguments),
-            "count": .number(Int64(denial.count)),
-        ]
+        let committing = self.committing.map { JSONValue.number($0.microseconds) } ?? .null
+        return .object(JSONObject(self.members + [("committing", committing)]))
     }
 }
 

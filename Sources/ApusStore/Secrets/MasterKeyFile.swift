@@ -125,7 +125,7 @@ public enum MasterKeyFile {
         var key = SecretBytes(capacity: AEAD.keyBytes)
         var high: UInt8?
         for digit in line {
-            guard let value = Self.value(digit) else { return nil }
+            guard let value = Hex.value(digit) else { return nil }
             if let before = high {
                 guard key.append(CollectionOfOne(before << 4 | value)) else { return nil }
                 high = nil
@@ -134,15 +134,6 @@ public enum MasterKeyFile {
             }
         }
         return MasterKey(key)
-    }
-
-    private static func value(_ digit: UInt8) -> UInt8? {
-        switch digit {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): digit - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): digit - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 
     private static func wrong(_ path: String, _ what: String) -> ApusError {

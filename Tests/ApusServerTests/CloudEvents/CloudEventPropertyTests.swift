@@ -1,4 +1,5 @@
 import ApusCore
+import ApusCrypto
 import ApusHTTP
 import ApusJSON
 import ApusTestSupport

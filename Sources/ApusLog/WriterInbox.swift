@@ -9,6 +9,27 @@ struct Submission: Sendable {
     let completion: Completion
 }
 
+extension Submission {
+    init(_ batch: LogBatch, _ completion: @escaping Completion) {
+        var bytes = 0
+        for index in batch.appends.indices { bytes += batch.appends[index].block.count }
+        for write in batch.ledger { bytes += write.key.count + (write.value?.count ?? 0) }
+        self.batch = batch
+        self.bytes = bytes
+        self.completion = completion
+    }
+
+    /// Why no log takes a batch of this size; nil for one within the bounds.
+    var refusal: ApusError? {
+        let (records, entries) = (self.batch.appends.count, self.batch.ledger.count)
+        guard self.bytes > Limits.Log.batchBytes || records + entries > Limits.Log.batchRecords else { return nil }
+        return ApusError(
+            .limitReached,
+            "a batch of \(records) records, \(entries) ledger entries and \(self.bytes) bytes is too large: "
+                + "at most \(Limits.Log.batchRecords) of both and \(Limits.Log.batchBytes) bytes")
+    }
+}
+
 /// What changes topics; each is a transaction of its own, in its place among the batches.
 enum TopicCommand: Sendable {
     case create(TopicName, TopicConfiguration)
@@ -130,5 +151,26 @@ struct WriterInbox: Sendable {
                 self.settlements.batches -= 1
             }
         }
+    }
+}
+
+extension Monitor where State == WriterInbox {
+    /// Puts something in, and wakes the writer if it sleeps.
+    func put<Answer>(_ body: (inout WriterInbox) -> Answer) -> Answer {
+        let (answer, mustWake) = self.withLock { inbox in
+            let answer = body(&inbox)
+            defer { inbox.isWriterWaiting = false }
+            return (answer, inbox.isWriterWaiting)
+        }
+        if mustWake { self.signal() }
+        return answer
+    }
+
+    func submit(_ submission: Submission, refusal: ApusError?) {
+        guard case .refusedHere(let code) = self.put({ $0.add(submission, refusal: refusal) }) else { return }
+        let what =
+            code == .shuttingDown
+            ? "the event log is closing" : "the event log's queue is full: send again after a moment"
+        submission.completion(.failure(ApusError(code, what)))
     }
 }

@@ -1,7 +1,6 @@
+import ApusCrypto
 import ApusTestSupport
 import Testing
-
-@testable import ApusServer
 
 @Suite struct Base64Tests {
     /// RFC 4648, section 10.

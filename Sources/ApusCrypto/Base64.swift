@@ -1,5 +1,5 @@
-/// RFC 4648 base64 with padding, as CloudEvents write binary data.
-enum Base64 {
+/// Bytes as base64 with padding (RFC 4648), as CloudEvents write binary data.
+public enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let values: [UInt8] = {
         var values = [UInt8](repeating: 0xFF, count: 256)
@@ -7,7 +7,7 @@ enum Base64 {
         return values
     }()
 
-    static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    public static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0
@@ -33,7 +33,7 @@ enum Base64 {
     }
 
     /// - Returns: nil unless the text is base64 with its padding.
-    static func decode(_ text: String) -> [UInt8]? {
+    public static func decode(_ text: String) -> [UInt8]? {
         let digits = Array(text.utf8)
         guard digits.count % 4 == 0 else { return nil }
         let padding = digits.reversed().prefix(2).prefix { $0 == 0x3D }.count
