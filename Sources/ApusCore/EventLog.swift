@@ -5,6 +5,8 @@
 public protocol EventLog: AnyObject, Sendable {
     /// New at creation and at restore; every id that names a place on the log begins with it.
     var identity: UInt64 { get }
+    /// Other nodes write here too: what is on the log may not have come to this one yet.
+    var isShared: Bool { get }
 
     // MARK: topics
 
@@ -16,6 +18,8 @@ public protocol EventLog: AnyObject, Sendable {
     func deleteTopic(_ name: TopicName) throws(ApusError)
     func topic(_ name: TopicName) -> TopicConfiguration?
     func topics() -> [TopicName]
+    /// Looks now for topics that others made, changed or deleted. Waits for it.
+    func lookForTopics()
 
     /// Lets the records of a partition that lie before `offset` go, soon and in bounded steps; never blocks. What is asked is
     /// forgotten at a restart, and what is not there is no error.
@@ -69,6 +73,8 @@ public protocol EventLog: AnyObject, Sendable {
 }
 
 extension EventLog {
+    public var isShared: Bool { false }
+    public func lookForTopics() {}
     public func appended() -> [TopicAppended] { [] }
     /// True for logs whose youngest records always are.
     public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
