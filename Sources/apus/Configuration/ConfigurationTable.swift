@@ -185,8 +185,8 @@ enum ConfigurationTable {
             options.kafka.node = value.text
         },
         ConfigurationField(
-            "log.kafka.classes", .texts(max: 16), "What this server can do of the work that is shared.",
-            default: "[cpu]"
+            "log.kafka.classes", .texts(max: 16), "What this server can do of the work that is shared; without it cpu.",
+            default: nil
         ) { options, value throws(SettingRefusal) in
             let classes = value.texts.compactMap { WorkClass($0) }
             guard classes.count == value.texts.count, Set(classes).count == classes.count, !classes.isEmpty else {
