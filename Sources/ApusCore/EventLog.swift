@@ -167,19 +167,14 @@ public struct LogBatch: Sendable {
     public var ledger: [LedgerWrite]
     /// Written only while this node holds the share in that term, else refused with `conflict`; nil for what anyone may write.
     public var owner: ShareTerm?
-    /// Appends from this place on need not be in the transaction of the ledger's entries, but must be on the log before them: they are
-    /// outputs of which a failure may leave two. Nil: all of them are in it.
-    public var firstLoose: Int?
 
     public init(
-        urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = [], owner: ShareTerm? = nil,
-        firstLoose: Int? = nil
+        urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = [], owner: ShareTerm? = nil
     ) {
         self.urgency = urgency
         self.appends = appends
         self.ledger = ledger
         self.owner = owner
-        self.firstLoose = firstLoose
     }
 }
 

@@ -67,6 +67,8 @@ public protocol WorkSharing: AnyObject, Sendable {
     /// What is asked to be let go is: nothing of it runs any more for this watcher, and what ended is on the log.
     func drained(_ share: Share, _ watch: ShareWatch)
     func unwatch(_ watch: ShareWatch)
+    /// Brings what is known of the ledger of a share up to date that may be another's: to what is decided by now. Blocks.
+    func read(_ share: Share) throws(ApusError)
     /// What this node holds, as it is now.
     var shares: [ShareStatus] { get }
 }

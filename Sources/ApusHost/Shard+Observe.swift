@@ -64,7 +64,8 @@ extension Shard {
         switch verdict {
         case .publish(let delivery, _):
             let trace = self.openTraces.isEmpty ? nil : self.openTraces.removeValue(forKey: delivery)
-            self.settlements.append(Settlement(group: self.group(of: delivery), outcomeAt: now, trace: trace, note: note))
+            self.settlements.append(
+                Settlement(group: self.group(of: delivery), outcomeAt: now, trace: trace, note: note))
         // Its trace ends with its dead letter.
         case .deadLetter(let delivery, _):
             self.settlements.append(

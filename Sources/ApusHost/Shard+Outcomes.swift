@@ -245,7 +245,8 @@ extension Shard {
         self.engine.written(lost.delivery)
         if !self.openTraces.isEmpty, var trace = self.openTraces.removeValue(forKey: lost.delivery) {
             trace.failure = lost.failure
-            self.settlements.append(Settlement(group: self.group(of: lost.delivery), outcomeAt: now, trace: trace, note: nil))
+            self.settlements.append(
+                Settlement(group: self.group(of: lost.delivery), outcomeAt: now, trace: trace, note: nil))
         }
     }
 }

@@ -55,6 +55,7 @@ public final class Server: Sendable {
     /// Makes backups, one after the other.
     let backups = WorkThread()
     let sweeper: Sweeper
+    let sharedQueues: SharedQueues
     let invocations: InvocationQueue
     let deployer: Deployer
     let egress: EgressHost
@@ -149,6 +150,7 @@ public final class Server: Sendable {
         )
         self.deployer = Deployer(
             bundles: self.bundles, layers: layers, control: self.control, usage: self.usage, hooks: hooks)
+        self.sharedQueues = SharedQueues(loop: shards[0].loop)
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
         try self.control.replay()
         try self.open(parts)
@@ -263,6 +265,20 @@ public final class Server: Sendable {
         self.sampleRates()
         self.state.withLock { $0 = .serving }
         self.sweeper.start(SweepSteps(server: self))
+        self.shareQueues()
+    }
+
+    /// Where nodes share the work, each sees to queues that others made and to cancellations that were asked for elsewhere.
+    private func shareQueues() {
+        guard self.invocations.isShared else { return }
+        let (invocations, control, journal) = (self.invocations, self.control, self.journal)
+        self.projection.onCancelRequest.withLock { $0 = { invocations.cancelRequested($0) } }
+        self.sharedQueues.start {
+            // One look that finds no place in the queue is made up for by the next.
+            _ = control.enqueue { catalogue in
+                if let catalogue { invocations.takeUpShared(catalogue, journal) }
+            }
+        }
     }
 
     /// The first shard's loop looks once a second at what was appended.

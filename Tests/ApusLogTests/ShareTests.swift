@@ -10,7 +10,8 @@ struct ShareTests {
         let topic = try #require(TopicName(onLog: "orders"))
         let first = Share.of(topic, partition: 0, .cpu)
         #expect(first == Share(.cpu, Int(Array("orders".utf8).withUnsafeBytes { Murmur2.hash($0) } % 16)))
-        #expect((0..<40).map { Share.of(topic, partition: $0, .cpu).number } == (0..<40).map { (first.number + $0) % 16 })
+        #expect(
+            (0..<40).map { Share.of(topic, partition: $0, .cpu).number } == (0..<40).map { (first.number + $0) % 16 })
         #expect(Share.of(topic, partition: 5, .gpu).number == Share.of(topic, partition: 5, .cpu).number)
     }
 

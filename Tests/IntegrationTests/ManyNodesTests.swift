@@ -1,3 +1,4 @@
+import ApusJSON
 import ApusTestSupport
 import Glibc
 import Testing
@@ -83,7 +84,9 @@ struct ManyNodesTests {
         func answers(by node: Int) -> [Int: Int] {
             var counts: [Int: Int] = [:]
             for line in self.nodes[node].consume("embeddings") {
-                guard let start = line.firstRange(of: #""id":"e"#) ?? line.firstRange(of: #""id": "e"#) else { continue }
+                guard let start = line.firstRange(of: #""id":"e"#) ?? line.firstRange(of: #""id": "e"#) else {
+                    continue
+                }
                 if let id = Int(line[start.upperBound...].prefix { $0.isNumber }) { counts[id, default: 0] += 1 }
             }
             return counts
@@ -94,6 +97,17 @@ struct ManyNodesTests {
                 let answers = self.answers(by: node)
                 return ids.allSatisfy { answers[$0] != nil }
             }
+        }
+
+        func accept(by node: Int) throws -> String {
+            let result = self.nodes[node].apus("invoke", "worker", "--async", "--data", "{}")
+            try #require(result.status == 0, "\(result.errors)")
+            return String(result.output.filter { !$0.isNewline })
+        }
+
+        func state(_ id: String, by node: Int) -> String? {
+            let result = self.nodes[node].apus("get", "invocation", id, "--output", "json")
+            return (try? JSONValue.parse(Array(result.output.utf8)))?["state"]?.string
         }
 
         var logs: String { self.nodes.map(\.log).joined(separator: "\n----\n") }
@@ -137,5 +151,43 @@ struct ManyNodesTests {
         // A reply and the position behind it are one transaction.
         let twice = answers.filter { $0.value > 1 }
         #expect(twice.isEmpty, "answered more than once: \(twice)")
+    }
+
+    /// Whoever owns its queue's share runs it; every node can say how it ended.
+    @Test func anInvocationAcceptedOnOneNodeIsAnsweredByAny() throws {
+        let site = try Site(2)
+        #expect(site.waitForShares(of: [0, 1], seconds: 40), "\(site.logs)")
+        let first = try (0..<4).map { try site.accept(by: $0 % 2) }
+        for node in [0, 1] {
+            #expect(
+                waitUntil(seconds: 60) { first.allSatisfy { site.state($0, by: node) == "succeeded" } }, "\(site.logs)")
+        }
+        // Its owner may be the one that is killed: the other takes the queue over.
+        let second = try (0..<4).map { _ in try site.accept(by: 1) }
+        site.nodes[0].kill9()
+        let bound = Self.sessionSeconds + Self.resumeSeconds
+        #expect(
+            waitUntil(seconds: bound) { second.allSatisfy { site.state($0, by: 1) == "succeeded" } }, "\(site.logs)")
+    }
+
+    /// Behaviour 28: restarts one after the other under a stream of events.
+    @Test func restartsInTurnUnderLoadLoseNothing() throws {
+        let site = try Site(2)
+        #expect(site.waitForShares(of: [0, 1], seconds: 40), "\(site.logs)")
+        var published = 0
+        for round in 0..<4 {
+            let (here, gone) = (round % 2, (round + 1) % 2)
+            try site.publish(published..<published + 40, by: here)
+            published += 40
+            if round < 2 { site.nodes[gone].kill9() } else { #expect(site.nodes[gone].terminate() == 0) }
+            try site.publish(published..<published + 40, by: here)
+            published += 40
+            try site.nodes[gone].start()
+        }
+        let bound = Self.sessionSeconds + Self.resumeSeconds
+        #expect(site.waitForAnswers(to: 0..<published, by: 0, seconds: bound), "\(site.logs)")
+        let answers = site.answers(by: 0)
+        #expect(answers.count == published)
+        #expect(answers.values.allSatisfy { $0 == 1 })
     }
 }

@@ -34,9 +34,20 @@ public struct InvocationTrigger: Sendable, Equatable {
         ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity
     }
 
+    /// Whose owner runs the queue.
+    public var share: Share { Share.of(self.place.topic, partition: 0, .cpu) }
+
     /// The queue's entry of the ledger.
     public func entry(_ value: [UInt8]) -> LogBatch.LedgerWrite {
-        LogBatch.LedgerWrite(key: self.ledgerKey, value: value, share: Share.of(self.place.topic, partition: 0, .cpu))
+        LogBatch.LedgerWrite(key: self.ledgerKey, value: value, share: self.share)
+    }
+
+    /// Says whose queue it is where nodes share it: whichever of them makes it writes the same, and never over what its owner settled.
+    public var openedKey: [UInt8] { self.ledgerPrefix + Array("opened".utf8) }
+
+    /// What the keys of all queues of a function of this name begin with.
+    public static func prefix(of function: ResourceName) -> [UInt8] {
+        Array("\(function.namespace)/\(function.name)/\(Self.name)/".utf8)
     }
 
     // MARK: cancellations
@@ -46,8 +57,7 @@ public struct InvocationTrigger: Sendable, Equatable {
     public func cancelKey(_ offset: Offset) -> [UInt8] { Self.cancelKey(self.ledgerPrefix, offset) }
 
     public func cancelEntry(_ offset: Offset, _ value: [UInt8]?) -> LogBatch.LedgerWrite {
-        LogBatch.LedgerWrite(
-            key: self.cancelKey(offset), value: value, share: Share.of(self.place.topic, partition: 0, .cpu))
+        LogBatch.LedgerWrite(key: self.cancelKey(offset), value: value, share: self.share)
     }
 
     static func cancelKey(_ prefix: [UInt8], _ offset: Offset) -> [UInt8] {

@@ -133,13 +133,16 @@ extension KafkaLog {
 
     /// Those who must know a topic before it is used.
     private var clients: [KafkaClient] {
-        [self.admin.client] + self.writer.clients + (self.kafkaSharing?.producers ?? []) + ((try? self.catchUp.client()).map { [$0] } ?? [])
+        [self.admin.client] + self.writer.clients + (self.kafkaSharing?.producers ?? [])
+            + ((try? self.catchUp.client()).map { [$0] } ?? [])
     }
 
     /// Takes in what others did to topics. What cannot be asked now is asked again later.
     func refresh() {
         do throws(KafkaFailure) {
             let start = try KafkaStart(self.configuration, self.admin)
+            // With what other nodes noted of theirs.
+            if let sharing = self.kafkaSharing { try sharing.readLedger(KafkaLedger.ownPartition) }
             let listed = try self.admin.client.partitions()
             let found = try start.topics(listed, self.ledger)
             // One that has no leader now is not gone.

@@ -72,7 +72,7 @@ public final class KafkaLog: EventLog {
                 reload: reload, clock: clock)
             self.identity = try Self.identify(configuration, ledger, partitions, catchUp, client)
             self.kafkaSharing = Self.sharing(configuration, self.writer, partitions) {
-                (partition) throws(KafkaFailure) in try ledger.load([partition], catchUp, client)
+                (partition, reach) throws(KafkaFailure) in try ledger.load([partition], catchUp, client, reach)
             }
         } catch {
             throw error.apusError("cannot open the event log on Kafka at \(configuration.bootstrap)")

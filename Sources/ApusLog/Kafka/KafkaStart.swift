@@ -42,7 +42,8 @@ struct KafkaStart {
     func makeLedger() throws(KafkaFailure) {
         do throws(KafkaFailure) {
             try self.admin.create(
-                self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions, replicas: self.configuration.replicationFactor,
+                self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions,
+                replicas: self.configuration.replicationFactor,
                 KafkaSettings.ledger)
         } catch {
             guard error.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { throw error }

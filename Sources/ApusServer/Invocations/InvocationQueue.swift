@@ -151,6 +151,8 @@ final class InvocationQueue: InvocationAccepting {
 
     /// Terminal states became durable. From any thread.
     func ended(_ function: ResourceName, _ count: Int) {
+        // Where nodes share the queue they are counted on the log.
+        if self.isShared { return }
         self.state.withLock { $0.lanes[function]?.open -= count }
     }
 
@@ -198,6 +200,7 @@ final class InvocationQueue: InvocationAccepting {
 
     /// How many on a queue are not settled; nil when the queue is not this function's.
     private func openCount(of trigger: InvocationTrigger) throws(ApusError) -> Int? {
+        if self.isShared { return try self.sharedOpenCount(of: trigger) }
         let entries = try self.log.ledger(prefix: trigger.ledgerPrefix)
         guard let entry = entries.first(where: { $0.key == trigger.ledgerKey }) else { return nil }
         let state = try LedgerKey.decode(entry.value)
@@ -226,7 +229,7 @@ final class InvocationQueue: InvocationAccepting {
     }
 
     /// Makes a function's queue and lets its shard follow it. On the control thread.
-    private func open(_ name: ResourceName, _ catalogue: Catalogue) throws(ApusError) {
+    func open(_ name: ResourceName, _ catalogue: Catalogue) throws(ApusError) {
         if self.isOpen(name) { return }
         guard let function = catalogue.functions[name] else { throw Self.unknown(name) }
         let trigger = self.trigger(of: function)
@@ -236,10 +239,7 @@ final class InvocationQueue: InvocationAccepting {
             // One that a function of this name left behind is finished first: its invocations are not this one's.
             if self.log.topic(topic) != nil { try QueueClosing(log: self.log, function: name).run() }
             try self.log.createTopic(topic, TopicConfiguration(partitions: 1))
-            let state = LedgerState(watermark: 0).encode()
-            try self.log.write(
-                LogBatch(
-                    urgency: .settlement, ledger: [trigger.entry(state)]))
+            try self.writeOpening(of: trigger)
             open = 0
         }
         let runtime = self.shards[FunctionDirectory.shard(of: name, among: self.shards.count)]
@@ -253,6 +253,28 @@ final class InvocationQueue: InvocationAccepting {
         if let failure { throw failure }
         self.add(function, trigger, open: open ?? 0)
         self.projection.withLock { $0 }?.follow([topic])
+    }
+
+    /// Says on the log whose queue it is, before anything is accepted.
+    private func writeOpening(of trigger: InvocationTrigger) throws(ApusError) {
+        let state = LedgerState(watermark: 0).encode()
+        let entry =
+            self.isShared
+            ? LogBatch.LedgerWrite(key: trigger.openedKey, value: state, share: trigger.share) : trigger.entry(state)
+        try self.log.write(LogBatch(urgency: .settlement, ledger: [entry]))
+    }
+
+    /// Sets how many wait in each queue.
+    /// - Parameter count: nil where it cannot be said now.
+    func recount(_ count: (TopicPartition) -> Int?) {
+        let lanes = self.state.withLock { $0.lanes }
+        for (name, lane) in lanes {
+            guard let open = count(lane.trigger.place) else { continue }
+            self.state.withLock { state in
+                guard let appending = state.lanes[name]?.appending else { return }
+                state.lanes[name]?.open = open + appending
+            }
+        }
     }
 
     /// A function is going: nothing of it is accepted any more, and what was on its way is on the log when this returns.

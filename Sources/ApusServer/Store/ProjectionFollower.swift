@@ -29,6 +29,8 @@ final class ProjectionFollower: Sendable {
     /// Those who wait for invocations to end.
     let waits: InvocationWaits
     private let lastFailure = Mutex<String?>(nil)
+    /// Told of requests to cancel, on the store thread; nil where whoever writes one tells the shard itself.
+    let onCancelRequest = Mutex<(@Sendable (String) -> Void)?>(nil)
     // SAFETY: touched on the store thread only.
     nonisolated(unsafe) private var followed: [TopicName: FollowToken] = [:]
     /// Partitions with a catch-up already queued, so that a burst of commits queues one.
@@ -180,6 +182,8 @@ final class ProjectionFollower: Sendable {
                 isBehind = next < bounds.end
                 let ended = self.projection.takeEndedInvocations()
                 if !ended.isEmpty { self.waits.ended(ended) }
+                let asked = self.projection.takeCancelRequests()
+                if !asked.isEmpty, let onCancel = self.onCancelRequest.withLock({ $0 }) { asked.forEach(onCancel) }
             }
             self.lastFailure.withLock { $0 = nil }
         } catch {

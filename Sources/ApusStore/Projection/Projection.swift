@@ -34,6 +34,8 @@ public final class Projection {
     let insertInvocation: Statement
     /// Ids of invocations that reached their terminal state since ``takeEndedInvocations()``.
     var endedInvocations: [String] = []
+    /// Ids of invocations that somebody asked to cancel since ``takeCancelRequests()``.
+    var cancelRequests: [String] = []
 
     /// Opens `state.db`, or makes it.
     /// - Parameter end: the next offset of a partition on the log, nil where there is none.

@@ -14,6 +14,7 @@ final class OwnedPartitions: @unchecked Sendable {
     private var threads: [OwnerThread] = []
     private let groupSlot = Mutex<KafkaGroup?>(nil)
     private let observer: KafkaObserver
+    private let name: String
 
     /// - Parameters:
     ///   - membership: the group, its topic, this node's name.
@@ -27,6 +28,7 @@ final class OwnedPartitions: @unchecked Sendable {
         self.clock = clock
         self.owner = owner
         self.observer = configuration.observer
+        self.name = membership.group
         self.machines = Array(repeating: Ownership(), count: partitions)
         self.shown = Mutex(Array(repeating: .notOwned, count: partitions))
         self.threads = (0..<partitions).map { partition in
@@ -53,7 +55,9 @@ final class OwnedPartitions: @unchecked Sendable {
             return group
         }
         group?.close()
-        for thread in self.threads { thread.close() }
+        // All at once: a producer takes a while to end.
+        for thread in self.threads { thread.end() }
+        for thread in self.threads { thread.join() }
     }
 
     // MARK: from every thread
@@ -100,6 +104,7 @@ final class OwnedPartitions: @unchecked Sendable {
         for partition in partitions where self.machines.indices.contains(partition) {
             let actions = self.machines[partition].event(event, now: now)
             let state = self.machines[partition].state
+            if !actions.isEmpty { self.observer.log(7, self.name, "partition \(partition): \(state)") }
             self.shown.withLock { $0[partition] = state }
             for action in actions { self.perform(action, partition) }
         }
@@ -121,7 +126,7 @@ final class OwnedPartitions: @unchecked Sendable {
                 self.owner.stopped(partition)
             }
         } catch {
-            self.observer.log(3, "owner", "partition \(partition): \(error)")
+            self.observer.log(3, self.name, "partition \(partition): \(error)")
         }
     }
 }

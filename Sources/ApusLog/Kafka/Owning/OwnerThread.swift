@@ -53,12 +53,14 @@ final class OwnerThread: @unchecked Sendable {
     func permit(_ term: UInt64) { self.permitted.store(term, ordering: .sequentiallyConsistent) }
     var isPermitted: Bool { self.permitted.load(ordering: .sequentiallyConsistent) != 0 }
 
-    func close() {
+    /// Has the thread end; ``join()`` waits for it.
+    func end() {
         self.permit(0)
         self.inbox.withLock { $0.isClosing = true }
         self.inbox.signal()
-        self.thread.join()
     }
+
+    func join() { self.thread.join() }
 
     private func start() throws(ApusError) {
         guard self.thread.withLock({ $0 == nil }) else { return }

@@ -11,12 +11,17 @@ extension KafkaLog {
 
     static func sharing(
         _ configuration: KafkaLogConfiguration, _ writer: KafkaWriter, _ ledger: [KafkaPartition],
-        load: @escaping @Sendable (KafkaPartition) throws(KafkaFailure) -> Void
+        load: @escaping @Sendable (KafkaPartition, KafkaLedger.Reach) throws(KafkaFailure) -> Void
     ) -> KafkaSharing? {
         guard let sharing = configuration.sharing else { return nil }
         let board = ShareBoard()
         return KafkaSharing(
-            sharing.classes.map { SharedClass($0, writer, board, ledger: ledger, load: load) }, board)
+            sharing.classes.map { workClass in
+                SharedClass(workClass, writer, board, ledger: ledger) { (partition) throws(KafkaFailure) in
+                    try load(partition, .appended)
+                }
+            }, board
+        ) { (number) throws(KafkaFailure) in try load(ledger[number], .decided) }
     }
 
     /// Takes part in the groups of this node's classes.

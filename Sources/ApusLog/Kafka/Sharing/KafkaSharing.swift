@@ -6,8 +6,14 @@ final class KafkaSharing: WorkSharing {
     let classes: [WorkClass]
     private let works: [WorkClass: SharedClass]
     private let board: ShareBoard
+    let readLedger: @Sendable (Int) throws(KafkaFailure) -> Void
 
-    init(_ works: [SharedClass], _ board: ShareBoard) {
+    /// - Parameter readLedger: reads a partition of the ledger as far as it is decided.
+    init(
+        _ works: [SharedClass], _ board: ShareBoard,
+        readLedger: @escaping @Sendable (Int) throws(KafkaFailure) -> Void
+    ) {
+        self.readLedger = readLedger
         self.classes = works.map(\.workClass)
         self.works = Dictionary(uniqueKeysWithValues: works.map { ($0.workClass, $0) })
         self.board = board
@@ -37,6 +43,14 @@ final class KafkaSharing: WorkSharing {
 
     func unwatch(_ watch: ShareWatch) {
         for share in self.board.unwatch(watch) { self.works[share.workClass]?.drained(share.number) }
+    }
+
+    func read(_ share: Share) throws(ApusError) {
+        // What is worked here nobody else adds to.
+        if self.works[share.workClass]?.isWorked(share.number) == true { return }
+        do throws(KafkaFailure) { try self.readLedger(share.number) } catch {
+            throw error.apusError("cannot read the ledger of the share \(share)")
+        }
     }
 
     var shares: [ShareStatus] { self.classes.flatMap { self.works[$0]?.shares ?? [] } }

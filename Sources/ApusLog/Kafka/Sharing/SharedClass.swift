@@ -67,6 +67,8 @@ final class SharedClass: PartitionOwner {
         self.owned?.wake(number)
     }
 
+    func isWorked(_ number: Int) -> Bool { self.inboxes[number].mutex.withLock { $0.term != nil } }
+
     func drained(_ number: Int) { self.owned?.drained(number) }
 
     /// The producers of what is owned, for who asks the cluster in their name.
