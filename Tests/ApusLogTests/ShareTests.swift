@@ -51,4 +51,65 @@ struct ShareTests {
         #expect(!board.draining(share))
         #expect(board.unwatch(watch) == [share])
     }
+
+    // MARK: what waits of a share
+
+    private static func submission(_ bytes: Int) -> Submission {
+        Submission(batch: LogBatch(urgency: .settlement), bytes: bytes) { _ in }
+    }
+
+    @Test func whatWasDecidedInAnotherTermIsRefusedAndWhatWaitsAtTheEndIsGivenBack() {
+        let share = Share(.cpu, 5)
+        var inbox = ShareInbox(bytesMax: 100, batchesMax: 10)
+        #expect(inbox.add(Self.submission(1), ShareTerm(share, term: 1))?.code == .conflict)
+        inbox.open(2)
+        #expect(inbox.add(Self.submission(1), ShareTerm(share, term: 1))?.code == .conflict)
+        #expect(inbox.add(Self.submission(1), ShareTerm(share, term: 2)) == nil)
+        #expect(inbox.close().count == 1)
+        #expect(inbox.add(Self.submission(1), ShareTerm(share, term: 2))?.code == .conflict)
+        inbox.open(3)
+        #expect(inbox.takeGroup().isEmpty)
+    }
+
+    @Test func aFullInboxRefusesAndAnEmptyOneTakesAnyBatch() {
+        let owner = ShareTerm(Share(.cpu, 5), term: 1)
+        var inbox = ShareInbox(bytesMax: 100, batchesMax: 3)
+        inbox.open(1)
+        #expect(inbox.add(Self.submission(1_000), owner) == nil)
+        #expect(inbox.add(Self.submission(1), owner)?.code == .overloaded)
+        #expect(inbox.takeGroup().count == 1)
+        for _ in 0..<3 { #expect(inbox.add(Self.submission(10), owner) == nil) }
+        #expect(inbox.add(Self.submission(10), owner)?.code == .overloaded)
+        #expect(inbox.takeGroup().count == 3)
+        for _ in 0..<2 { #expect(inbox.add(Self.submission(50), owner) == nil) }
+        #expect(inbox.add(Self.submission(1), owner)?.code == .overloaded)
+    }
+
+    @Test func aTransactionTakesNoMoreThanItsBounds() {
+        let owner = ShareTerm(Share(.cpu, 5), term: 1)
+        var inbox = ShareInbox(bytesMax: .max, batchesMax: .max)
+        inbox.open(1)
+        for _ in 0..<3 { #expect(inbox.add(Self.submission(Limits.Log.groupBytes / 2), owner) == nil) }
+        #expect(inbox.takeGroup().count == 2)
+        #expect(inbox.takeGroup().count == 1)
+    }
+
+    // MARK: the member of a group
+
+    @Test func aMemberIsStaticAndSaysSeveralTimesASessionThatItLives() {
+        func value(_ name: String, session: Int) -> String? {
+            KafkaProperties(
+                KafkaLogConfiguration(bootstrap: "localhost:1"),
+                .member(group: "g", node: "n", sessionMilliseconds: session), client: "x"
+            ).entries.last { $0.name == name }?.value
+        }
+        #expect(value("group.instance.id", session: 6_000) == "n")
+        #expect(value("heartbeat.interval.ms", session: 6_000) == "1000")
+        #expect(value("heartbeat.interval.ms", session: 1_800_000) == String(Limits.Kafka.heartbeatMilliseconds))
+        #expect(value("max.poll.interval.ms", session: 6_000) == String(Limits.Kafka.groupPollMilliseconds))
+        #expect(value("max.poll.interval.ms", session: 100_000) == "100000")
+        #expect(Limits.Kafka.groupPollMilliseconds > Int(Limits.Kafka.drainMilliseconds))
+        let mine = KafkaLogConfiguration(bootstrap: "localhost:1", properties: ["session.timeout.ms": "1"])
+        #expect(throws: ApusError.self) { try KafkaProperties.check(mine) }
+    }
 }

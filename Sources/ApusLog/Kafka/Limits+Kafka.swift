@@ -72,7 +72,7 @@ extension Limits {
         /// A member that failed for good begins again after so long.
         public static let rejoinMilliseconds: Int64 = 5_000
         /// How often the thread of an owned partition looks for work that nobody told it of.
-        public static let ownerTickMilliseconds = 250
+        public static let ownerTickMilliseconds = 1_000
         /// Segments of `apus.ledger`: small ones are compacted sooner.
         public static let ledgerSegmentBytes = 16 << 20
         /// How long a tombstone stays for other nodes to see.

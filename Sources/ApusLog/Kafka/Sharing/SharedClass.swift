@@ -4,19 +4,12 @@ internal import Synchronization
 
 /// This node's part in the work of one class: what waits to be written, by share.
 final class SharedClass: PartitionOwner {
-    private struct Inbox {
-        /// Nil while the share is not worked here.
-        var term: UInt64?
-        var waiting: Deque<Submission> = Deque()
-        var bytes = 0
-    }
-
     let workClass: WorkClass
     private let writer: KafkaWriter
     private let board: ShareBoard
     private let ledgerPartitions: [KafkaPartition]
     private let loadLedger: @Sendable (KafkaPartition) throws(KafkaFailure) -> Void
-    private let inboxes: [Mutex<Inbox>.Box]
+    private let inboxes: [LockedInbox]
     private let clients = Mutex<[Int: KafkaClient]>([:])
     private let ownedSlot = Mutex<OwnedPartitions?>(nil)
 
@@ -29,7 +22,8 @@ final class SharedClass: PartitionOwner {
         self.board = board
         self.ledgerPartitions = ledger
         self.loadLedger = load
-        self.inboxes = (0..<Share.count).map { _ in Mutex<Inbox>.Box(Inbox()) }
+        let (bytes, batches) = (writer.configuration.queueBytes, writer.configuration.queueBatches)
+        self.inboxes = (0..<Share.count).map { _ in LockedInbox(ShareInbox(bytesMax: bytes, batchesMax: batches)) }
     }
 
     func attach(_ owned: OwnedPartitions) { self.ownedSlot.withLock { $0 = owned } }
@@ -49,25 +43,12 @@ final class SharedClass: PartitionOwner {
 
     func submit(_ submission: Submission, _ term: ShareTerm) {
         let number = term.share.number
-        let refusal = self.inboxes[number].mutex.withLock { inbox -> ApusError? in
-            guard inbox.term == term.term else {
-                return ApusError(.conflict, "another node does the work of the share \(term.share)")
-            }
-            let isFull =
-                inbox.waiting.count >= self.writer.configuration.queueBatches
-                || inbox.bytes + submission.bytes > self.writer.configuration.queueBytes
-            if isFull, !inbox.waiting.isEmpty {
-                return ApusError(.overloaded, "too much waits to be written of the share \(term.share)")
-            }
-            inbox.waiting.append(submission)
-            inbox.bytes += submission.bytes
-            return nil
-        }
+        let refusal = self.inboxes[number].content.withLock { $0.add(submission, term) }
         if let refusal { return submission.completion(.failure(refusal)) }
         self.owned?.wake(number)
     }
 
-    func isWorked(_ number: Int) -> Bool { self.inboxes[number].mutex.withLock { $0.term != nil } }
+    func isWorked(_ number: Int) -> Bool { self.inboxes[number].content.withLock { $0.term != nil } }
 
     func drained(_ number: Int) { self.owned?.drained(number) }
 
@@ -98,37 +79,16 @@ final class SharedClass: PartitionOwner {
 
     func work(_ partition: Int, _ transactions: KafkaTransactions) throws(KafkaTransactions.Trouble) {
         while true {
-            let group = self.take(partition)
+            let group = self.inboxes[partition].content.withLock { $0.takeGroup() }
             if group.isEmpty { return }
             try self.writer.commit(group, of: Share(self.workClass, partition), in: transactions)
-        }
-    }
-
-    /// What goes into one transaction.
-    private func take(_ partition: Int) -> [Submission] {
-        self.inboxes[partition].mutex.withLock { inbox in
-            var group: [Submission] = []
-            var (bytes, records) = (0, 0)
-            while let next = inbox.waiting.first {
-                let writes = next.batch.appends.count + next.batch.ledger.count
-                guard
-                    group.isEmpty
-                        || (bytes + next.bytes <= Limits.Log.groupBytes && records + writes <= Limits.Log.groupRecords)
-                else { break }
-                _ = inbox.waiting.popFirst()
-                inbox.bytes -= next.bytes
-                bytes += next.bytes
-                records += writes
-                group.append(next)
-            }
-            return group
         }
     }
 
     // MARK: on the group's thread
 
     func working(_ partition: Int, term: UInt64) {
-        self.inboxes[partition].mutex.withLock { $0.term = term }
+        self.inboxes[partition].content.withLock { $0.open(term) }
         self.board.working(ShareTerm(Share(self.workClass, partition), term: term))
     }
 
@@ -137,24 +97,19 @@ final class SharedClass: PartitionOwner {
     }
 
     func stopped(_ partition: Int) {
-        let left = self.inboxes[partition].mutex.withLock { inbox in
-            defer { inbox = Inbox() }
-            return inbox.waiting
-        }
+        let left = self.inboxes[partition].content.withLock { $0.close() }
         self.clients.withLock { _ = $0.removeValue(forKey: partition) }
         let share = Share(self.workClass, partition)
         self.board.stopped(share)
-        for index in 0..<left.count {
-            left[index].completion(
+        for submission in left {
+            submission.completion(
                 .failure(ApusError(.conflict, "another node does the work of the share \(share)")))
         }
     }
 }
 
-extension Mutex where Value: ~Copyable {
-    /// One in an array.
-    final class Box: Sendable {
-        let mutex: Mutex<Value>
-        init(_ value: consuming sending Value) { self.mutex = Mutex(value) }
-    }
+/// One of many behind locks of their own.
+private final class LockedInbox: Sendable {
+    let content: Mutex<ShareInbox>
+    init(_ inbox: ShareInbox) { self.content = Mutex(inbox) }
 }
