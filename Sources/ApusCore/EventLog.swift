@@ -5,8 +5,6 @@
 public protocol EventLog: AnyObject, Sendable {
     /// New at creation and at restore; every id that names a place on the log begins with it.
     var identity: UInt64 { get }
-    /// Other nodes write here too: what is on the log may not have come to this one yet.
-    var isShared: Bool { get }
 
     // MARK: topics
 
@@ -63,6 +61,9 @@ public protocol EventLog: AnyObject, Sendable {
     /// All entries whose key starts with `prefix`.
     func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])]
 
+    /// How its work is spread over nodes; nil where one node does all of it.
+    var sharing: (any WorkSharing)? { get }
+
     // MARK: state
 
     var status: LogStatus { get }
@@ -73,9 +74,9 @@ public protocol EventLog: AnyObject, Sendable {
 }
 
 extension EventLog {
-    public var isShared: Bool { false }
     public func lookForTopics() {}
     public func appended() -> [TopicAppended] { [] }
+    public var sharing: (any WorkSharing)? { nil }
     /// True for logs whose youngest records always are.
     public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
 }
@@ -154,21 +155,29 @@ public struct LogBatch: Sendable {
         public var key: [UInt8]
         /// Nil deletes the entry.
         public var value: [UInt8]?
+        /// Whose part of the ledger it belongs to; logs of one node do not look at it.
+        public var share: Share?
 
-        public init(key: [UInt8], value: [UInt8]?) {
+        public init(key: [UInt8], value: [UInt8]?, share: Share? = nil) {
             self.key = key
             self.value = value
+            self.share = share
         }
     }
 
     public var urgency: Urgency
     public var appends: [Append]
     public var ledger: [LedgerWrite]
+    /// Written only while this node holds the share in that term, else refused with `conflict`; nil for what anyone may write.
+    public var owner: ShareTerm?
 
-    public init(urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = []) {
+    public init(
+        urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = [], owner: ShareTerm? = nil
+    ) {
         self.urgency = urgency
         self.appends = appends
         self.ledger = ledger
+        self.owner = owner
     }
 }
 

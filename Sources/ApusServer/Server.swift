@@ -22,11 +22,14 @@ public final class Server: Sendable {
         public var report: HostReport
         /// Those that whoever runs the machine gave; nil lets the data directory have one of its own.
         public var keys: MasterKeys?
+        /// Says what this node decides, where several write to one log; nil where this server alone does.
+        public var ownership: (any CommandOwnership)?
 
         public init(
             log: any EventLog, journal: Log, sockets: [CInt], channels: [CInt], report: HostReport,
-            keys: MasterKeys? = nil
+            keys: MasterKeys? = nil, ownership: (any CommandOwnership)? = nil
         ) {
+            self.ownership = ownership
             self.keys = keys
             self.log = log
             self.journal = journal
@@ -55,10 +58,12 @@ public final class Server: Sendable {
     /// Makes backups, one after the other.
     let backups = WorkThread()
     let sweeper: Sweeper
+    let sharedQueues: SharedQueues
     let invocations: InvocationQueue
     let deployer: Deployer
     let egress: EgressHost
     let schedules: ScheduleRunner
+    let deciding: Deciding
     let shards: [ShardRuntime]
     /// Takes spans; nil when no receiver is configured.
     let tracer: Tracer?
@@ -93,7 +98,7 @@ public final class Server: Sendable {
         self.bundles = try BundleStore(folder: "\(data)/bundles")
         self.store = WorkThread()
         self.reader = WorkThread()
-        try Self.createControlTopics(log, configuration.retention)
+        try Self.createControlTopics(log, configuration.retention, isShared: parts.ownership != nil)
         let projection = try Projection(path: "\(data)/state.db", logIdentity: log.identity) { place in
             (try? log.bounds(of: place))?.end
         }
@@ -124,8 +129,11 @@ public final class Server: Sendable {
             loop: shards[0].loop, log: log, accepting: invocations, zones: zones, journal: journal)
         self.schedules = schedules
         let adminToken = self.adminToken
+        let deciding = Deciding(parts.ownership == nil)
+        self.deciding = deciding
         self.control = Control(
             log: log, journal: journal, revisionsPerFunction: configuration.retention.revisions,
+            ownership: parts.ownership,
             fateOf: { (id, place) throws(ApusError) in try follower.fate(of: id, after: place) }
         ) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
@@ -134,9 +142,14 @@ public final class Server: Sendable {
             if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
             // Before the workers that are started because of them.
             vault.follow(catalogue)
-            return Self.apply(changes, catalogue, to: shards, invocations, journal)
+            return Self.apply(
+                changes, catalogue, to: shards, invocations, journal,
+                decides: { deciding.isSo.load(ordering: .acquiring) })
         }
-        invocations.bind(projection: follower) { [control = self.control] in control.enqueue($0) }
+        let control = self.control
+        let decided: InvocationQueue.DecidedWriter = { control.submitDecided($0, $1) }
+        invocations.bind(projection: follower, decided: decided) { control.enqueue($0) }
+        schedules.bind(decided: decided)
         let buildLoop = EventLoop()
         let layers = try Self.makeLayers(configuration, parts, buildLoop, onNurseryDeath)
         let hooks = Deployer.Hooks(
@@ -149,13 +162,16 @@ public final class Server: Sendable {
         )
         self.deployer = Deployer(
             bundles: self.bundles, layers: layers, control: self.control, usage: self.usage, hooks: hooks)
+        self.sharedQueues = SharedQueues(loop: shards[0].loop)
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
+        if parts.ownership != nil { self.prepareSharing() }
         try self.control.replay()
+        try (log as? SealedLog)?.checkKeys()
         try self.open(parts)
     }
 
     /// Those that were given, or else one that is made here. One that was made before there were others still opens what it sealed.
-    private static func keys(_ given: MasterKeys?, run folder: String) throws(ApusError) -> MasterKeys {
+    public static func keys(_ given: MasterKeys?, run folder: String) throws(ApusError) -> MasterKeys {
         let own = try MasterKeyFile.generated(in: folder, makes: given == nil)
         if let given { return given.after(own) }
         guard let own else { preconditionFailure("a key was to be made") }
@@ -163,8 +179,15 @@ public final class Server: Sendable {
     }
 
     /// The control topics this version knows.
-    private static func createControlTopics(_ log: any EventLog, _ retention: RetentionConfiguration) throws(ApusError)
-    {
+    private static func createControlTopics(
+        _ log: any EventLog, _ retention: RetentionConfiguration, isShared: Bool
+    ) throws(ApusError) {
+        if isShared {
+            let kept = TopicConfiguration(
+                partitions: Limits.ControlCommands.partitions, retentionTime: Limits.ControlCommands.kept)
+            try log.createTopic(.commands, kept)
+            try log.createTopic(.answers, kept)
+        }
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
         try log.createTopic(
             .invocations, TopicConfiguration(partitions: Limits.Invocations.partitions, isCompacted: true))
@@ -248,7 +271,7 @@ public final class Server: Sendable {
         if catalogue.functions.values.contains(where: { $0.manifest.network != nil }) { self.egress.prepare() }
         self.projection.follow(
             Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
-        try self.schedules.start(catalogue)
+        if parts.ownership == nil { try self.schedules.start(catalogue) }
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
                 do throws(ApusError) {
@@ -261,8 +284,23 @@ public final class Server: Sendable {
             try result.get()
         }
         self.sampleRates()
+        if parts.ownership != nil { try self.share() }
         self.state.withLock { $0 = .serving }
         self.sweeper.start(SweepSteps(server: self))
+        self.shareQueues()
+    }
+
+    /// Where nodes share the work, each sees to queues that others made and to cancellations that were asked for elsewhere.
+    private func shareQueues() {
+        guard self.invocations.isShared else { return }
+        let (invocations, control, journal) = (self.invocations, self.control, self.journal)
+        self.projection.onCancelRequest.withLock { $0 = { invocations.cancelRequested($0) } }
+        self.sharedQueues.start {
+            // One look that finds no place in the queue is made up for by the next.
+            _ = control.enqueue { catalogue in
+                if let catalogue { invocations.takeUpShared(catalogue, journal) }
+            }
+        }
     }
 
     /// The first shard's loop looks once a second at what was appended.
@@ -289,7 +327,7 @@ public final class Server: Sendable {
     /// - Returns: the first error of a function that is deployed and yet cannot run.
     private static func apply(
         _ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime],
-        _ invocations: InvocationQueue, _ journal: Log
+        _ invocations: InvocationQueue, _ journal: Log, decides: () -> Bool = { true }
     ) -> ApusError? {
         var first: ApusError?
         for change in changes {
@@ -306,6 +344,8 @@ public final class Server: Sendable {
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
                 invocations.close(function.name)
                 Self.remove(function, from: runtime)
+                // What it left open is finished once, by whoever decided that it goes.
+                guard decides() else { continue }
                 do throws(ApusError) { try invocations.finish(function.name) } catch {
                     journal.error(
                         "invocations of the deleted '\(function.name)' are finished at the next start: \(error.message)"

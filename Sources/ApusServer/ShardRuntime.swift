@@ -36,6 +36,8 @@ final class ShardRuntime: @unchecked Sendable {
     let parser = JSONParser()
     /// Of the shard that samples what is appended to topics.
     var rateTimer: LoopTimer?
+    /// On the first shard: looks at what waits for other servers on the same log.
+    var shareTimer: LoopTimer?
     private(set) var isStopping = false
     private var handOverTimer: LoopTimer?
     /// Streams that only their client or the server's end completes.
@@ -154,6 +156,8 @@ final class ShardRuntime: @unchecked Sendable {
         self.endWaiting()
         self.rateTimer?.close()
         self.rateTimer = nil
+        self.shareTimer?.close()
+        self.shareTimer = nil
         // They would keep their connections, and so the listener, until the time is up.
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))

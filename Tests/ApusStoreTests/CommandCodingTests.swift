@@ -56,15 +56,18 @@ import Testing
 
     @Test func thereAreBoundsToWhatACommandHolds() {
         var large = Self.command
-        large.payload = [UInt8](repeating: 0, count: Limits.Commands.bytes)
+        large.payload = [UInt8](repeating: 0, count: Limits.ControlCommands.bytes)
         #expect(throws: ApusError.self) { try large.event() }
         var many = Self.command
-        many.appends = Array(repeating: LogBatch.Append(topic: .dead, block: []), count: Limits.Commands.appends + 1)
+        many.appends = Array(
+            repeating: LogBatch.Append(topic: .dead, block: []), count: Limits.ControlCommands.appends + 1)
         #expect(throws: ApusError.self) { try many.event() }
         var wordy = Self.answer
-        wordy.outcome = .refused(.conflict, String(repeating: "é", count: Limits.Commands.messageBytes))
+        wordy.outcome = .refused(.conflict, String(repeating: "é", count: Limits.ControlCommands.messageBytes))
         let read = try? CommandAnswer(wordy.event)
-        #expect(read?.outcome == .refused(.conflict, String(repeating: "é", count: Limits.Commands.messageBytes / 2)))
+        #expect(
+            read?.outcome == .refused(.conflict, String(repeating: "é", count: Limits.ControlCommands.messageBytes / 2))
+        )
     }
 
     @Test func everyControlCommandComesBackAsItWas() throws {
@@ -77,7 +80,8 @@ import Testing
         }
         let hash = try #require(TokenHash(hex: String(repeating: "ab", count: 32)))
         let principal = PrincipalDeployment(
-            id: "p", hash: hash, roles: RoleGrants([]), created: .zero, creator: "admin", expires: Timestamp(milliseconds: 5))
+            id: "p", hash: hash, roles: RoleGrants([]), created: .zero, creator: "admin",
+            expires: Timestamp(milliseconds: 5))
         let sealed = SealedSecret(
             version: 3, key: String(repeating: "a", count: 16), sealed: [UInt8](repeating: 1, count: 64), set: .zero,
             setBy: "ann")

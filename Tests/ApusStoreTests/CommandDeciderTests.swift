@@ -51,7 +51,7 @@ import Testing
 
     @Test func pastItsDeadlineACommandIsExpiredAndOneThatLiesFarAheadToo() {
         var decider = Self.fresh()
-        for (offset, deadline) in [Int64(10), 11 + 2 * 60].enumerated() {
+        for (offset, deadline) in ([10, 131] as [Int64]).enumerated() {
             let command = Self.command(UInt64(offset), deadline: deadline)
             guard case .answer(let answer) = decider.next(command, at: Offset(offset), now: .zero + .seconds(10)),
                 case .refused(.expired, _) = answer.outcome
@@ -93,12 +93,12 @@ import Testing
 
     @Test func moreThanCanBeRememberedIsRefusedAndMayBeAskedAgain() {
         var decider = CommandDecider()
-        for number in 0..<Limits.Commands.answers {
+        for number in 0..<Limits.ControlCommands.answers {
             let command = Self.command(UInt64(number))
             decider.restore(Self.answer(command, at: Offset(number)), now: .zero)
         }
         decider.restored()
-        let offset = Offset(Limits.Commands.answers)
+        let offset = Offset(Limits.ControlCommands.answers)
         let command = Self.command(UInt64(offset))
         guard case .answer(let answer) = decider.next(command, at: offset, now: .zero) else {
             Issue.record("it was decided")
@@ -109,7 +109,7 @@ import Testing
             return
         }
         decider.written(answer, now: .zero)
-        #expect(decider.answerCount == Limits.Commands.answers)
+        #expect(decider.answerCount == Limits.ControlCommands.answers)
         let later = Self.command(UInt64(offset), deadline: 3_700)
         #expect(decider.next(later, at: offset + 1, now: .zero + .seconds(3_650)) == .decide(later))
     }
@@ -117,7 +117,7 @@ import Testing
     @Test func theBytesOfAnswersAreBounded() {
         var decider = CommandDecider()
         let payload = [UInt8](repeating: 1, count: 1 << 20)
-        for number in 0..<(Limits.Commands.answerBytes >> 20) {
+        for number in 0..<(Limits.ControlCommands.answerBytes >> 20) {
             var answer = Self.answer(Self.command(UInt64(number)), at: Offset(number))
             answer.outcome = .done(payload)
             decider.restore(answer, now: .zero)
@@ -173,7 +173,8 @@ import Testing
             }
             self.commands.append(
                 Command(
-                    id: id, deadline: self.now + .seconds(Int64.random(in: 1...60, using: &self.random)), kind: .control,
+                    id: id, deadline: self.now + .seconds(Int64.random(in: 1...60, using: &self.random)),
+                    kind: .control,
                     who: "a", payload: []))
         }
 
@@ -196,7 +197,8 @@ import Testing
         mutating func commit(hears: Bool) {
             guard let (command, answer, applies) = self.under else { return }
             self.answers.append(answer)
-            if applies { self.applied[command.id, default: []].append(self.now) }
+            // What was decided in time may be written a moment later.
+            if applies { self.applied[command.id, default: []].append(answer.decided) }
             self.under = nil
             if hears { self.owner.written(answer, now: self.now) } else { self.takeOver() }
         }
@@ -205,7 +207,7 @@ import Testing
             // Whatever the former owner had open is undone by the next one's start.
             self.under = nil
             self.owner = CommandDecider()
-            for answer in self.answers where answer.decided + Limits.Commands.kept > self.now {
+            for answer in self.answers where answer.decided + Limits.ControlCommands.kept > self.now {
                 self.owner.restore(answer, now: self.now)
             }
             self.owner.restored()

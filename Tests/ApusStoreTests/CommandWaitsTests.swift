@@ -46,7 +46,10 @@ import Testing
     @Test func aRefusalWaitsForNothing() throws {
         var waits = CommandWaits()
         try waits.ask(self.id, deadline: .zero + .seconds(1))
-        #expect(waits.answered(self.answer(records: 0, through: 9, .refused(.conflict, "no"))).map(\.result) == [.refused(.conflict, "no")])
+        #expect(
+            waits.answered(self.answer(records: 0, through: 9, .refused(.conflict, "no"))).map(\.result) == [
+                .refused(.conflict, "no")
+            ])
     }
 
     @Test func pastTheDeadlineOnlyTheIdIsLeft() throws {
@@ -59,10 +62,10 @@ import Testing
 
     @Test func thereIsABoundToThoseWhoWait() throws {
         var waits = CommandWaits()
-        for number in 0..<Limits.Commands.waiting {
+        for number in 0..<Limits.ControlCommands.waiting {
             try waits.ask(CommandID(high: 0, low: UInt64(number)), deadline: .zero)
         }
         #expect(throws: ApusError.self) { try waits.ask(self.id, deadline: .zero) }
-        #expect(waits.stop().count == Limits.Commands.waiting)
+        #expect(waits.stop().count == Limits.ControlCommands.waiting)
     }
 }

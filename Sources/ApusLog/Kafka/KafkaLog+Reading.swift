@@ -120,7 +120,7 @@ extension KafkaLog {
         Timestamp(microseconds: self.clock().microseconds - self.configuration.tombstoneTime.microseconds)
     }
 
-    private func ask(_ partition: KafkaPartition) throws(ApusError) -> OffsetBounds {
+    func ask(_ partition: KafkaPartition) throws(ApusError) -> OffsetBounds {
         do throws(KafkaFailure) {
             return partition.heard(try self.catchUp.client().bounds(of: partition.onKafka, partition.number))
         } catch {

@@ -14,6 +14,12 @@ enum KafkaSettings {
         return settings
     }
 
+    /// A record that does not count must not take the valid one before it along before somebody writes that again.
+    static func keepingHistory(of name: TopicName?) -> [(String, String)] {
+        guard let name, name.showsHistory else { return [] }
+        return [("min.compaction.lag.ms", String(Limits.Kafka.controlCompactionLag.milliseconds))]
+    }
+
     static let ledger: [(String, String)] = [
         ("cleanup.policy", "compact"), ("min.compaction.lag.ms", "0"), ("min.cleanable.dirty.ratio", "0.1"),
         ("segment.bytes", String(Limits.Kafka.ledgerSegmentBytes)), ("retention.ms", "-1"), ("retention.bytes", "-1"),
@@ -80,4 +86,9 @@ enum KafkaSettings {
             retentionTime: time < 0 ? nil : .microseconds(time), retentionBytes: size < 0 ? nil : size,
             isCompacted: bytes[25] == 1)
     }
+}
+
+extension TopicName {
+    /// Topics whose readers tell which record of a key counts: the newest may be one that nobody of this cluster wrote.
+    var showsHistory: Bool { self == .control || self == .schedule }
 }

@@ -142,6 +142,18 @@ enum ServerMetric {
     static let scheduleRefused = MetricDescription(
         "apus_schedule_refused_total", "Attempts to fire that were refused; each is tried again.", .counter)
 
+    // Servers that share a log.
+    static let commandsDecided = MetricDescription(
+        "apus_commands_decided_total", "Control writes that this server decided for all, refusals counted.", .counter)
+    static let commandsUnanswered = MetricDescription(
+        "apus_commands_unanswered_total", "Control writes asked for here that nobody answered in time.", .counter)
+    static let controlIgnored = MetricDescription(
+        "apus_control_records_ignored_total",
+        "Records of control topics that no server of this cluster wrote, or that are older than what is deployed.",
+        .counter)
+    static let controlRepaired = MetricDescription(
+        "apus_control_records_repaired_total", "Control records that were written again or sealed anew.", .counter)
+
     // Telemetry itself.
     static let spans = MetricDescription(
         "apus_spans_total", "Spans by what became of them: `exported` or `dropped`.", .counter, labels: ["result"])
@@ -162,6 +174,11 @@ enum ServerMetric {
     static let build = MetricDescription(
         "apus_build_info", "1, with the version as label.", .gauge, labels: ["version"])
     static let functions = MetricDescription("apus_functions", "Functions that are deployed.", .gauge)
+
+    // Several nodes on one log.
+    static let shares = MetricDescription(
+        "apus_shares", "Parts of the work that this server holds, by class and state; none where it does all of it.",
+        .gauge, labels: ["class", "state"])
 
     // Retention.
     static let swept = MetricDescription(
@@ -186,10 +203,11 @@ enum ServerMetric {
         httpRefused, httpDropped,
         unauthenticated, forbidden,
         httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,
-        schedules,
+        schedules, commandsDecided, commandsUnanswered, controlIgnored, controlRepaired,
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,
         tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
+        shares,
     ]
 
     /// The table of the documentation.

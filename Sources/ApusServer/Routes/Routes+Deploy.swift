@@ -115,7 +115,8 @@ extension Routes {
     func command(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ exchange: HTTPExchange) {
         let reply = exchange.reply()
         let projection = self.server.projection
-        self.server.control.perform(command, appends: appends) { answer in
+        let who = "\(self.principal(of: exchange).name)"
+        self.server.control.perform(command, appends: appends, by: who) { answer in
             switch answer {
             case .success(let done):
                 guard let position = done.position else { return Self.answer(done, reply) }

@@ -77,6 +77,7 @@ struct Routes {
         self.addObserve(to: &table)
         self.addOperate(to: &table)
         self.addSchedules(to: &table)
+        self.addCommands(to: &table)
         self.addAccess(to: &table)
         self.addSecrets(to: &table)
         return table

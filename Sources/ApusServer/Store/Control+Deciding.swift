@@ -2,6 +2,8 @@ internal import ApusCore
 internal import ApusJSON
 internal import ApusLoop
 internal import ApusStore
+internal import ApusTelemetry
+internal import Synchronization
 
 /// The owner's side: deciding the commands of the partitions that are this node's. On the control thread.
 extension Control {
@@ -217,13 +219,16 @@ extension Control {
             self.nodes.doubtful = []
             return
         }
-        self.nodes.nextRepair = self.clock.now + Limits.Commands.repairInterval
+        self.nodes.nextRepair = self.clock.now + Limits.ControlCommands.repairInterval
         let keys = self.nodes.doubtful
         self.nodes.doubtful = []
         do throws(ApusError) {
-            let appends = try ControlRepair(log: self.log).appends(of: keys, isTakeOver: isTakeOver)
-            for start in stride(from: 0, to: appends.count, by: Limits.Commands.appends) {
-                let step = Array(appends[start..<min(appends.count, start + Limits.Commands.appends)])
+            var appends = try ControlRepair(log: self.log).appends(of: keys, isTakeOver: isTakeOver)
+            if isTakeOver {
+                appends += try ControlRepair(log: self.log).appends(of: [], isTakeOver: true, on: .schedule)
+            }
+            for start in stride(from: 0, to: appends.count, by: Limits.ControlCommands.appends) {
+                let step = Array(appends[start..<min(appends.count, start + Limits.ControlCommands.appends)])
                 let batch = LogBatch(urgency: .settlement, appends: step)
                 if case .failure(let error) = self.submit(batch, term) { throw error }
                 self.counters.repaired.add(Int64(step.count), ordering: .relaxed)

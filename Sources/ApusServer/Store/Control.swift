@@ -32,6 +32,8 @@ final class Control: Sendable {
     nonisolated(unsafe) var nodes = SharedControl()
     /// Nil where this server alone writes to the log.
     let ownership: (any CommandOwnership)?
+    /// Growth of topics that is queued for the thread already.
+    let growth = Mutex<Set<TopicPartition>>([])
     /// Of `apus.commands/0`, while this node decides.
     let deciding = Mutex<OwnedCommands?>(nil)
     let counters = SharedControl.Counters()
@@ -53,7 +55,7 @@ final class Control: Sendable {
 
     init(
         log: any EventLog, journal: Log, revisionsPerFunction: Int = Limits.Control.revisionsPerFunction,
-        ownership: (any CommandOwnership)? = nil, commandDeadline: TimeSpan = Limits.Commands.deadline,
+        ownership: (any CommandOwnership)? = nil, commandDeadline: TimeSpan = Limits.ControlCommands.deadline,
         fateOf: @escaping FateOf,
         onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
     ) {
@@ -75,9 +77,13 @@ final class Control: Sendable {
     /// - Throws: what the log says; a record that cannot be understood is passed over with an error line.
     func replay() throws(ApusError) {
         let place = TopicPartition(.control, 0)
-        let end = try self.ownership?.end(of: place) ?? self.log.bounds(of: place).end
+        let end =
+            if let ownership = self.ownership { try ownership.end(of: place) } else {
+                try self.log.bounds(of: place).end
+            }
         try self.readControl(to: end) { _, _ in }
         self.show(self.queue.catalogue)
+        self.followed.store(self.following.next, ordering: .releasing)
     }
 
     /// Performs a command and calls `completion` on the control thread.

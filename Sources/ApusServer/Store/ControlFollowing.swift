@@ -1,5 +1,7 @@
 internal import ApusCore
 internal import ApusStore
+internal import ApusTelemetry
+internal import Synchronization
 
 /// How far the catalogue has followed `apus.control`.
 struct ControlFollowing {
@@ -44,7 +46,6 @@ extension Control {
             guard next > self.following.next else { return }
             let records = events.compactMap { self.take($0.event, at: $0.offset) }
             self.following.next = next
-            self.followed.store(next, ordering: .releasing)
             step(records, self.queue.catalogue)
         }
     }

@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusJSON
 internal import ApusLoop
 internal import ApusStore
+internal import ApusTelemetry
 internal import Synchronization
 
 /// What a node of several keeps of the way of control writes: a write goes as a command to `apus.commands`, one node decides it and
@@ -40,11 +41,9 @@ struct SharedControl {
     /// Keys whose newest record on the log does not count.
     var doubtful: Set<[UInt8]> = []
     var nextRepair = Timestamp.zero
-    /// Growth that is queued for the thread already.
-    let queued = Mutex<Set<TopicPartition>>([])
 
     mutating func note(_ key: [UInt8]?) {
-        guard let key, self.doubtful.count < Limits.Commands.repairs else { return }
+        guard let key, self.doubtful.count < Limits.ControlCommands.repairs else { return }
         self.doubtful.insert(key)
     }
 }
@@ -54,7 +53,7 @@ extension Control {
     /// Takes part in deciding and follows what others decide. Once, after ``replay()``.
     func share() throws(ApusError) {
         guard let ownership = self.ownership else { return }
-        for partition in 0..<Limits.Commands.partitions {
+        for partition in 0..<Limits.ControlCommands.partitions {
             self.nodes.answers[partition] = try ownership.end(of: TopicPartition(.answers, partition))
         }
         for topic in [TopicName.control, .commands, .answers] {
@@ -62,25 +61,26 @@ extension Control {
                 self.log.follow(topic) { [weak self] partition, _ in self?.grew(TopicPartition(topic, partition)) })
         }
         try ownership.start { [weak self] change in
-            self?.thread.run { self?.owns(change) }
+            guard let control = self else { return }
+            control.thread.run { control.owns(change) }
         }
     }
 
-    /// Looks at deadlines, and at what could not be done before. About every ``Limits/Commands/stepMilliseconds``, from any thread.
+    /// Looks at deadlines, and at what could not be done before. About every ``Limits/ControlCommands/stepMilliseconds``, from any thread.
     func tick() {
         guard self.ownership != nil else { return }
         self.thread.run { self.look() }
     }
 
     private func grew(_ place: TopicPartition) {
-        let isNew = self.nodes.queued.withLock { $0.insert(place).inserted }
+        let isNew = self.growth.withLock { $0.insert(place).inserted }
         guard isNew else { return }
         let isQueued = self.thread.run {
-            _ = self.nodes.queued.withLock { $0.remove(place) }
+            _ = self.growth.withLock { $0.remove(place) }
             self.hear(place)
         }
         // A full queue loses nothing: the next tick looks at all of them.
-        if !isQueued { _ = self.nodes.queued.withLock { $0.remove(place) } }
+        if !isQueued { _ = self.growth.withLock { $0.remove(place) } }
     }
 
     private func hear(_ place: TopicPartition) {
@@ -98,7 +98,7 @@ extension Control {
         self.hear(TopicPartition(.control, 0))
         for partition in self.nodes.owned.keys.sorted() { self.hear(TopicPartition(.commands, partition)) }
         if self.nodes.waits.count > 0 {
-            for partition in 0..<Limits.Commands.partitions { self.hear(TopicPartition(.answers, partition)) }
+            for partition in 0..<Limits.ControlCommands.partitions { self.hear(TopicPartition(.answers, partition)) }
         }
         self.finish(self.nodes.waits.expire(now: self.clock.now))
         self.repairIfDue()
@@ -170,6 +170,7 @@ extension Control {
         try self.readControl(to: end) { records, catalogue in
             self.show(catalogue)
             self.apply(records, catalogue)
+            self.followed.store(self.following.next, ordering: .releasing)
             for record in records {
                 if let command = record.command { self.nodes.waits.saw(command, at: record.offset) }
             }

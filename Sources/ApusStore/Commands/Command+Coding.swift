@@ -7,16 +7,17 @@ extension Command {
     /// The record for the log.
     /// - Throws: `limit_reached` for a command with more in it than one may have.
     public func event() throws(ApusError) -> Event {
-        guard self.appends.count <= Limits.Commands.appends else {
+        guard self.appends.count <= Limits.ControlCommands.appends else {
             throw ApusError(
                 .limitReached,
-                "the command has \(self.appends.count) records beside it; at most \(Limits.Commands.appends) are possible")
+                "the command has \(self.appends.count) records beside it; at most \(Limits.ControlCommands.appends) are possible"
+            )
         }
         let data = self.encode()
-        guard data.count <= Limits.Commands.bytes else {
+        guard data.count <= Limits.ControlCommands.bytes else {
             throw ApusError(
                 .limitReached,
-                "the command has \(data.count) bytes; at most \(Limits.Commands.bytes) are possible: deploy fewer documents at once"
+                "the command has \(data.count) bytes; at most \(Limits.ControlCommands.bytes) are possible: deploy fewer documents at once"
             )
         }
         var event = Event(key: Array(self.id.description.utf8), data: data)
@@ -30,7 +31,7 @@ extension Command {
         var bytes: [UInt8] = [Self.format, self.kind.rawValue]
         bytes.append(id: self.id)
         bytes.appendLittleEndian(self.deadline.microseconds)
-        bytes.append(text: self.who, max: Limits.Commands.whoBytes)
+        bytes.append(text: self.who, max: Limits.ControlCommands.whoBytes)
         bytes.append(block: self.payload)
         bytes.appendLittleEndian(UInt16(self.appends.count))
         for append in self.appends {
@@ -43,7 +44,7 @@ extension Command {
 
     /// Reads a record of `apus.commands`.
     public init(_ event: Event) throws(CommandRecordError) {
-        guard let data = event.data, data.count <= Limits.Commands.bytes else { throw .badLength }
+        guard let data = event.data, data.count <= Limits.ControlCommands.bytes else { throw .badLength }
         var reader = CommandReader(data)
         let format = try reader.integer(UInt8.self)
         guard format == Self.format else { throw .unknownFormat(format) }
@@ -51,10 +52,10 @@ extension Command {
         guard let kind = Kind(rawValue: number) else { throw .unknownKind(number) }
         self.init(
             id: try reader.id(), deadline: Timestamp(microseconds: try reader.integer(Int64.self)), kind: kind,
-            who: try reader.text(max: Limits.Commands.whoBytes),
-            payload: try reader.block(max: Limits.Commands.bytes))
+            who: try reader.text(max: Limits.ControlCommands.whoBytes),
+            payload: try reader.block(max: Limits.ControlCommands.bytes))
         let count = Int(try reader.integer(UInt16.self))
-        guard count <= Limits.Commands.appends else { throw .badLength }
+        guard count <= Limits.ControlCommands.appends else { throw .badLength }
         for _ in 0..<count {
             guard let topic = TopicName(onLog: try reader.text(max: Limits.topicNameBytes)) else { throw .badTopic }
             let partition = try reader.integer(Int32.self)
@@ -62,7 +63,7 @@ extension Command {
             self.appends.append(
                 LogBatch.Append(
                     topic: topic, partition: partition < 0 ? nil : Int(partition),
-                    block: try reader.block(max: Limits.Commands.bytes)))
+                    block: try reader.block(max: Limits.ControlCommands.bytes)))
         }
         try reader.end()
     }

@@ -50,7 +50,7 @@ extension CommandAnswer {
     func encode() -> [UInt8] {
         var bytes: [UInt8] = [Self.format]
         bytes.append(id: self.id)
-        bytes.append(text: self.who, max: Limits.Commands.whoBytes)
+        bytes.append(text: self.who, max: Limits.ControlCommands.whoBytes)
         bytes.appendLittleEndian(self.offset)
         bytes.appendLittleEndian(self.decided.microseconds)
         bytes.appendLittleEndian(UInt32(self.records))
@@ -62,19 +62,19 @@ extension CommandAnswer {
         case .refused(let code, let message):
             bytes.append(1)
             bytes.append(text: code.rawValue, max: 64)
-            bytes.append(text: message, max: Limits.Commands.messageBytes)
+            bytes.append(text: message, max: Limits.ControlCommands.messageBytes)
         }
         return bytes
     }
 
     /// Reads a record of `apus.answers`.
     public init(_ event: Event) throws(CommandRecordError) {
-        guard let data = event.data, data.count <= Limits.Commands.bytes else { throw .badLength }
+        guard let data = event.data, data.count <= Limits.ControlCommands.bytes else { throw .badLength }
         var reader = CommandReader(data)
         let format = try reader.integer(UInt8.self)
         guard format == Self.format else { throw .unknownFormat(format) }
         let id = try reader.id()
-        let who = try reader.text(max: Limits.Commands.whoBytes)
+        let who = try reader.text(max: Limits.ControlCommands.whoBytes)
         let offset = try reader.integer(Int64.self)
         let decided = Timestamp(microseconds: try reader.integer(Int64.self))
         let records = Int(try reader.integer(UInt32.self))
@@ -82,12 +82,12 @@ extension CommandAnswer {
         let outcome: Outcome
         let number = try reader.integer(UInt8.self)
         switch number {
-        case 0: outcome = .done(try reader.block(max: Limits.Commands.bytes))
+        case 0: outcome = .done(try reader.block(max: Limits.ControlCommands.bytes))
         case 1:
             let code = try reader.text(max: 64)
             // A later version's code is still a refusal.
             outcome = .refused(
-                ErrorCode(rawValue: code) ?? .internal, try reader.text(max: Limits.Commands.messageBytes))
+                ErrorCode(rawValue: code) ?? .internal, try reader.text(max: Limits.ControlCommands.messageBytes))
         default: throw .unknownKind(number)
         }
         try reader.end()

@@ -60,15 +60,19 @@ public struct CommandDecider: Sendable {
             known.offset = offset
             return .answer(known)
         }
-        guard command.deadline > now, command.deadline <= now + Limits.Commands.deadline + Limits.Commands.deadline
+        guard command.deadline > now,
+            command.deadline <= now + Limits.ControlCommands.deadline + Limits.ControlCommands.deadline
         else {
             return .answer(
                 self.refusal(
-                    command, offset, now, .expired, "the write waited past its deadline and was not applied; try again"))
+                    command, offset, now, .expired, "the write waited past its deadline and was not applied; try again")
+            )
         }
-        guard self.answers.count < Limits.Commands.answers, self.bytes < Limits.Commands.answerBytes else {
+        guard self.answers.count < Limits.ControlCommands.answers, self.bytes < Limits.ControlCommands.answerBytes
+        else {
             return .answer(
-                self.refusal(command, offset, now, .overloaded, "too many writes were made in the last hour: try again later")
+                self.refusal(
+                    command, offset, now, .overloaded, "too many writes were made in the last hour: try again later")
             )
         }
         return .decide(command)
@@ -106,7 +110,7 @@ public struct CommandDecider: Sendable {
     }
 
     private mutating func remember(_ answer: CommandAnswer, now: Timestamp) {
-        guard answer.decided + Limits.Commands.kept > now, self.answers[answer.id] == nil else { return }
+        guard answer.decided + Limits.ControlCommands.kept > now, self.answers[answer.id] == nil else { return }
         let bytes = answer.encode().count
         self.answers[answer.id] = Known(answer: answer, bytes: bytes)
         self.order.append((answer.id, answer.decided))
@@ -114,7 +118,7 @@ public struct CommandDecider: Sendable {
     }
 
     private mutating func forget(now: Timestamp) {
-        while let oldest = self.order.first, oldest.decided + Limits.Commands.kept <= now {
+        while let oldest = self.order.first, oldest.decided + Limits.ControlCommands.kept <= now {
             _ = self.order.popFirst()
             if let known = self.answers.removeValue(forKey: oldest.id) { self.bytes -= known.bytes }
         }

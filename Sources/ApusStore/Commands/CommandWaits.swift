@@ -34,9 +34,9 @@ public struct CommandWaits: Sendable {
     public var count: Int { self.waiting.count }
     public func contains(_ id: CommandID) -> Bool { self.waiting[id] != nil }
 
-    /// - Throws: `overloaded` when ``Limits/Commands/waiting`` wait already.
+    /// - Throws: `overloaded` when ``Limits/ControlCommands/waiting`` wait already.
     public mutating func ask(_ id: CommandID, deadline: Timestamp) throws(ApusError) {
-        guard self.waiting.count < Limits.Commands.waiting else {
+        guard self.waiting.count < Limits.ControlCommands.waiting else {
             throw ApusError(.overloaded, "\(self.waiting.count) writes wait for their answers already: try again later")
         }
         self.waiting[id] = Waiting(deadline: deadline)

@@ -86,4 +86,11 @@ public struct ControlDecision: Sendable, Equatable {
     public var records: [ControlRecord] = []
     public var topicChanges: [TopicChange] = []
     public var outcomes: [Outcome] = []
+
+    /// One that changes nothing.
+    public init(records: [ControlRecord] = [], topicChanges: [TopicChange] = [], outcomes: [Outcome] = []) {
+        self.records = records
+        self.topicChanges = topicChanges
+        self.outcomes = outcomes
+    }
 }

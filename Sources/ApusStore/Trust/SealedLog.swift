@@ -13,6 +13,8 @@ public final class SealedLog: EventLog {
         public var valid: Int64 = 0
         /// One key that this node does not hold.
         public var someUnknownKey: String?
+
+        public init() {}
     }
 
     private struct Seen {
@@ -80,7 +82,7 @@ public final class SealedLog: EventLog {
     // MARK: the log
 
     public var identity: UInt64 { self.log.identity }
-    public var isShared: Bool { self.log.isShared }
+    public var sharing: (any WorkSharing)? { self.log.sharing }
     public func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
         try self.log.createTopic(name, configuration)
     }
@@ -160,4 +162,26 @@ public final class SealedOwnership: CommandOwnership {
     ) { self.ownership.submit(self.log.sealed(batch), as: owned, completion) }
     public func end(of partition: TopicPartition) throws(ApusError) -> Offset { try self.ownership.end(of: partition) }
     public func stop() { self.ownership.stop() }
+}
+
+extension SealedLog {
+    /// After `apus.control` was read: whether this server holds the key that its records are sealed under.
+    /// - Throws: `configuration_invalid`, with what to do.
+    public func checkKeys() throws(ApusError) {
+        let ignored = self.ignored
+        guard ignored.valid == 0 else { return }
+        if let id = ignored.someUnknownKey {
+            throw ApusError(
+                .configurationInvalid,
+                "the other servers of this cluster seal what they write under the key \(id), which this one does not have: "
+                    + "start it with their --key-file (`keyFile`, or the systemd credential apus.key)")
+        }
+        if ignored.unsealed > 0 {
+            throw ApusError(
+                .configurationInvalid,
+                "apus.control holds \(ignored.unsealed) records that nobody sealed: they are of a version before seals, or somebody else writes there. "
+                    + "When they are yours, start once with `log.kafka.adopt: true` (APUS_LOG_KAFKA_ADOPT=true), which seals them"
+            )
+        }
+    }
 }

@@ -1,21 +1,38 @@
 internal import ApusCore
 internal import ApusLog
 internal import ApusServer
+internal import ApusStore
 internal import ApusTelemetry
 
 /// Which event log a server stands on: its own in the data directory, or Kafka.
 enum EventLogChoice {
-    static func open(
-        _ options: ServeOptions, _ journal: Log, clock: @escaping @Sendable () -> Timestamp
-    ) throws(ApusError) -> any EventLog {
-        guard let kafka = Self.kafka(options, journal) else {
-            return try EmbeddedLog(
-                directory: options.server.dataDirectory, configuration: options.log, clock: clock)
-        }
-        return try KafkaLog(kafka, clock: clock)
+    /// A log, and who decides on it where other servers may write as well.
+    struct Choice {
+        var log: any EventLog
+        var ownership: (any CommandOwnership)?
     }
 
-    private static func kafka(_ options: ServeOptions, _ journal: Log) -> KafkaLogConfiguration? {
+    /// - Parameter keys: those that were given; without any the data directory's own seals what this server writes on Kafka.
+    static func open(
+        _ options: ServeOptions, _ keys: MasterKeys?, _ journal: Log, clock: @escaping @Sendable () -> Timestamp
+    ) throws(ApusError) -> Choice {
+        guard let kafka = try Self.kafka(options, journal) else {
+            let log = try EmbeddedLog(
+                directory: options.server.dataDirectory, configuration: options.log, clock: clock)
+            return Choice(log: log, ownership: nil)
+        }
+        let keys = try Server.keys(keys, run: "\(options.server.dataDirectory)/run")
+        if keys.isGenerated {
+            journal.warning(
+                "without --key-file this server seals what it writes under a key of its own: no other can join it on this Kafka"
+            )
+        }
+        let log = try KafkaLog(kafka, clock: clock)
+        let sealed = SealedLog(log, RecordSeal(keys), adoptsUnsealed: options.kafka.adopts)
+        return Choice(log: sealed, ownership: SealedOwnership(try log.commandOwnership(), sealed))
+    }
+
+    private static func kafka(_ options: ServeOptions, _ journal: Log) throws(ApusError) -> KafkaLogConfiguration? {
         guard let bootstrap = options.kafka.bootstrap else { return nil }
         var configuration = KafkaLogConfiguration(
             bootstrap: bootstrap, properties: options.kafka.properties, observer: Self.observer(journal))
@@ -23,6 +40,10 @@ enum EventLogChoice {
         configuration.topicPrefix = options.kafka.topicPrefix
         configuration.replicationFactor = options.kafka.replication
         configuration.lockedFolder = options.server.dataDirectory
+        let kept = options.kafka.node == nil ? try NodeName.load(in: options.server.dataDirectory) : ""
+        configuration.sharing = KafkaLogConfiguration.Sharing(
+            node: options.kafka.node ?? kept, classes: options.kafka.classes,
+            sessionMilliseconds: options.kafka.sessionMilliseconds)
         return configuration
     }
 

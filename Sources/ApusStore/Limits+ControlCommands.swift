@@ -2,7 +2,7 @@ public import ApusCore
 
 extension Limits {
     /// Bounds of the commands by which the nodes of one cluster change what is deployed.
-    public enum Commands {
+    public enum ControlCommands {
         /// Of `apus.commands` and `apus.answers`: fixed, since partition and owner go together.
         public static let partitions = 16
         /// How long both are kept, and so for how long an id gets the same answer again.
