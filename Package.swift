@@ -159,11 +159,11 @@ let package = Package(
         tests("ApusJSONTests", ["ApusJSON"]),
         tests("ApusCryptoTests", ["ApusCrypto"]),
         tests("ApusManifestTests", ["ApusManifest", "ApusJSON"]),
-        tests("ApusEngineTests", ["ApusEngine"]),
+        tests("ApusEngineTests", ["ApusEngine", "ApusManifest", "ApusJSON"]),
         tests("ApusTelemetryTests", ["ApusTelemetry"]),
         tests("ApusLoopTests", ["ApusLoop"]),
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
-        tests("ApusLogTests", ["ApusLog", "ApusCrypto", "CLMDB", "CRDKafka"]),
+        tests("ApusLogTests", ["ApusLog", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests("ApusEgressTests", ["ApusEgress", "ApusCore", "ApusCrypto", "ApusLoop", "ApusHTTP"]),
         tests(

@@ -74,7 +74,7 @@ extension Shard {
         do {
             try self.log.records(at: self.places) { index, block in
                 let item = queued[index]
-                guard let block else {
+                guard let block, !self.isUnfit(item, block) else {
                     gone.append(item)
                     return
                 }
@@ -91,9 +91,15 @@ extension Shard {
         for (item, failure) in refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
     }
 
-    /// Why an accepted invocation shall not run after all.
+    /// A record that is no valid event has no place in a table either.
+    private func isUnfit(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer) -> Bool {
+        EventBlock.isInvalid(block) && item.trigger?.isTable == true
+    }
+
+    /// Why an event shall not run: it is none, or an invocation that was taken back.
     private func refusal(of item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
-        item.trigger?.invocations?.refusal(item.offset, block, now: now)
+        if EventBlock.isInvalid(block) { return InvalidEvent.failure(block) }
+        return item.trigger?.invocations?.refusal(item.offset, block, now: now)
     }
 
     /// Items that were not written before the log failed are failed attempts.
@@ -238,7 +244,7 @@ extension Shard {
         do {
             let places = records.compactMap { item in item.trigger?.place(item.partition, item.offset) }
             try self.log.records(at: places) { index, block in
-                guard let block else { return missing.append(records[index]) }
+                guard let block, !self.isUnfit(records[index], block) else { return missing.append(records[index]) }
                 if let failure = self.refusal(of: records[index], block, now: now) {
                     refused.append((records[index], failure))
                 } else {

@@ -32,6 +32,8 @@ extension Shard {
             self.engine.fetchFailed(trigger, partition: partition, now: now)
             return
         }
+        self.statistics.filtered += result.filtered
+        self.statistics.filterErrors += result.filterErrors
         self.engine.fetched(trigger, partition: partition, records: result.records, next: result.next, now: now)
         self.cancelFetched(trigger, result.records, now: now)
     }
@@ -42,6 +44,10 @@ struct FetchReading: Sendable {
     struct Answer: Sendable {
         var records: [RecordSummary]
         var next: Offset
+        /// Records that the filter did not take.
+        var filtered: UInt64 = 0
+        /// Records for which an expression of the filter failed.
+        var filterErrors: UInt64 = 0
     }
 
     let log: any EventLog
@@ -59,31 +65,43 @@ struct FetchReading: Sendable {
 
     /// - Returns: nil when the log could not be read.
     func run() -> Answer? {
-        var records: [RecordSummary] = []
-        records.reserveCapacity(min(self.maxRecords, 1_024))
+        var answer = Answer(records: [], next: self.from)
+        answer.records.reserveCapacity(min(self.maxRecords, 1_024))
         do {
-            let next = try self.log.read(
+            answer.next = try self.log.read(
                 self.place, from: self.from, maxRecords: self.maxRecords, maxBytes: Limits.Host.fetchBytes
             ) { offset, block in
-                records.append(self.summary(offset, block))
+                let summary = self.summary(offset, block, &answer)
+                answer.records.append(summary)
                 return true
             }
-            return Answer(records: records, next: next)
+            return answer
         } catch {
             return nil
         }
     }
 
-    private func summary(_ offset: Offset, _ block: UnsafeRawBufferPointer) -> RecordSummary {
+    private func summary(_ offset: Offset, _ block: UnsafeRawBufferPointer, _ answer: inout Answer) -> RecordSummary {
         var summary = RecordSummary(offset: offset, keyHash: 0, bytes: block.count + Self.itemBytes)
         // A record that cannot be read is delivered: its attempt fails, and what it was ends in a dead letter.
         guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
         if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
-        if let filter = self.filter, !filter.isEmpty {
-            summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true
+        // What is no valid event is nobody's to pass over: it becomes a dead letter.
+        if let filter = self.filter, !filter.isEmpty, !EventBlock.isInvalid(block) {
+            summary.isMatch = self.passes(filter, layout, block, &answer)
         }
         if summary.isMatch { summary.isMatch = self.mayTake(layout, block) }
         return summary
+    }
+
+    /// An attribute list that cannot be walked is no reason to pass the event over.
+    private func passes(
+        _ filter: SubscriptionFilter, _ layout: EventLayout, _ block: UnsafeRawBufferPointer, _ answer: inout Answer
+    ) -> Bool {
+        guard let outcome = try? filter.evaluate(layout, in: block.bytes, data: FilterData.read) else { return true }
+        if !outcome.isMatch { answer.filtered += 1 }
+        if outcome.error != nil { answer.filterErrors += 1 }
+        return outcome.isMatch
     }
 
     /// False for an event that was redriven for another trigger of the topic.

@@ -8,6 +8,10 @@ public struct ShardStatistics: Sendable {
     public var dropped: UInt64 = 0
     /// Records that were gone when their turn came.
     public var recordsGone: UInt64 = 0
+    /// Records that a trigger's filter did not take.
+    public var filtered: UInt64 = 0
+    /// Records for which an expression in a trigger's filter failed.
+    public var filterErrors: UInt64 = 0
     public var requests: UInt64 = 0
     public var emitted: UInt64 = 0
     public var replies: UInt64 = 0

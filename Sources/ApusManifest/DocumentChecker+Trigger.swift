@@ -113,7 +113,7 @@ extension DocumentChecker {
 
     private func table(_ trigger: Checked, _ name: String, _ topic: TopicName) -> TriggerManifest {
         TriggerManifest(
-            name: name, topic: topic, isTable: true, filter: [:], order: .key, from: .earliest, replyTo: nil,
+            name: name, topic: topic, isTable: true, filter: .none, order: .key, from: .earliest, replyTo: nil,
             retry: self.retry(trigger),
             deadLetter: nil, onExhausted: .block, isPaused: false)
     }
@@ -142,7 +142,7 @@ extension DocumentChecker {
                 "`\(initial.path)` is \(retry.initial), expected at most `max`, which is \(retry.max)")
         }
         return TriggerManifest(
-            name: name, topic: topic, isTable: false, filter: self.filter(trigger), order: order,
+            name: name, topic: topic, isTable: false, filter: trigger["filter"]?.filter ?? .none, order: order,
             from: self.from(trigger),
             replyTo: self.topicName(trigger["replyTo"], namespace), retry: retry, deadLetter: deadLetter,
             onExhausted: self.onExhausted(trigger, order), isPaused: trigger["paused"]?.boolean ?? false)
@@ -163,16 +163,6 @@ extension DocumentChecker {
             )
         }
         return .block
-    }
-
-    private mutating func filter(_ trigger: Checked) -> [String: String] {
-        let filter = trigger["filter"]
-        for (name, value) in filter?.entries ?? [] where name == "specversion" || name == "data" {
-            let reason = name == "data" ? "the data, which no filter reads" : "the version, which is always 1.0"
-            self.checker.fail(
-                value.location, "`\(value.path)` is \(reason), expected an attribute such as type, source or subject")
-        }
-        return filter?.texts ?? [:]
     }
 
     private func from(_ trigger: Checked) -> StartPosition {

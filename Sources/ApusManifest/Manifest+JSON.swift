@@ -91,7 +91,7 @@ extension TriggerManifest {
             trigger["table"] = true
             return trigger
         }
-        if !self.filter.isEmpty { trigger["filter"] = .sorted(self.filter) }
+        if !self.filter.isEmpty { trigger["filter"] = self.filter.json }
         trigger["order"] = .string(self.order.rawValue)
         trigger["from"] =
             switch self.from {

@@ -16,7 +16,10 @@ extension Shape {
             Field(
                 "table", .boolean, "The topic is this function's table: every worker is fed it from its first record.",
                 standard: false),
-            Field("filter", .object(Self.filter), "Which events: those with exactly these attributes.", standard: [:]),
+            Field(
+                "filter", .filter,
+                "Which events: those with exactly these attributes, or by `exact`, `prefix`, `suffix`, `all`, `any`, `not` "
+                    + "and `sql` (docs/filters.md).", standard: [:]),
             Field(
                 "order", .choice([Choice("key"), Choice("partition"), Choice("none")]), "What is done in order.",
                 standard: "key"),
@@ -55,10 +58,6 @@ extension Shape {
 
     /// The fields that mean something for an HTTP trigger.
     static let httpFields: Set<String> = ["http", "name"]
-
-    private static let filter = ObjectShape(
-        [Field("sql", .text(.any), "A CESQL expression.", .later)],
-        others: (key: .attribute, value: .scalarText(.any), max: Limits.Manifest.filterTerms))
 
     private static let retry = ObjectShape([
         Field(

@@ -20,8 +20,7 @@ public struct TriggerManifest: Sendable, Equatable {
     public var topic: TopicName
     /// The topic is the function's table. The fields below then hold their defaults and mean nothing.
     public var isTable: Bool
-    /// Attributes by name, each with the text it must have, all at once; empty takes every event.
-    public var filter: [String: String]
+    public var filter: EventFilter
     public var order: Order
     public var from: StartPosition
     public var replyTo: TopicName?

@@ -70,7 +70,12 @@ func function(_ lines: String) -> String {
         #expect(function.triggers.map(\.name) == ["documents-new", "again", "settings"])
         let first = function.triggers[0]
         #expect(first.topic.onLog == "ns.search.documents.new")
-        #expect(first.filter == ["type": "com.example.document.created", "priority": "5"])
+        #expect(
+            first.filter
+                == .exact([
+                    FilterCondition(.attribute("priority"), "5"),
+                    FilterCondition(.attribute("type"), "com.example.document.created"),
+                ]))
         #expect(first.order == .partition)
         #expect(first.from == .timestamp(Timestamp(microseconds: 1_785_240_000_250_000)))
         #expect(first.replyTo?.onLog == "ns.search.embeddings")
@@ -192,7 +197,7 @@ func function(_ lines: String) -> String {
         let expected = [
             "8:3: `spec.weights`", "10:5: `spec.resources.hostMemory`",
             "11:5: `spec.resources.gpu`", "12:11: `spec.scale.weight`",
-            "15:16: `spec.triggers[0].filter.sql`", "16:17: `spec.triggers[0].delivery: exactly-once`",
+            "16:17: `spec.triggers[0].delivery: exactly-once`",
             "17:7: `spec.triggers[0].dedup`", "19:3: `spec.tool`",
         ]
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })

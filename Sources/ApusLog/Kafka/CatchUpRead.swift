@@ -93,7 +93,9 @@ final class CatchUpRead: @unchecked Sendable {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
             // librdkafka may repeat what it gave before.
             guard message.pointee.offset >= chunk.next else { return }
-            chunk.append(message.pointee.offset) { KafkaRecord.append(message, topic: self.partition.onKafka, to: &$0) }
+            chunk.append(message.pointee.offset) {
+                KafkaRecord.append(message, topic: self.partition.onKafka, self.client.structured, to: &$0)
+            }
         case RD_KAFKA_RESP_ERR__PARTITION_EOF:
             // Short of the end that is known: the transaction's last step is under way, and its records come in a moment.
             if message.pointee.offset > chunk.next { chunk.pass(to: min(message.pointee.offset, end)) }

@@ -57,6 +57,7 @@ final class KafkaClient: @unchecked Sendable {
     // SAFETY: librdkafka's handles are made for use from many threads; both are constant, and what changes is behind a mutex.
     private let handle: KafkaHandle
     let context: KafkaContext
+    let structured: StructuredEventReader?
     private struct Topics: @unchecked Sendable {
         // SAFETY: pointers of a thread-safe library, kept behind the mutex.
         var handles: [String: OpaquePointer] = [:]
@@ -65,6 +66,7 @@ final class KafkaClient: @unchecked Sendable {
 
     init(_ configuration: KafkaLogConfiguration, _ role: KafkaProperties.Role, name: String) throws(KafkaFailure) {
         let client = "\(configuration.cluster)-\(name)"
+        self.structured = configuration.structured
         let context = KafkaContext(name: client, observer: configuration.observer)
         let type = if case .producer = role { RD_KAFKA_PRODUCER } else { RD_KAFKA_CONSUMER }
         self.handle = try KafkaHandle(type, KafkaProperties(configuration, role, client: client), context)

@@ -25,6 +25,8 @@ public struct KafkaLogConfiguration: Sendable {
     public var tombstoneTime = Limits.Kafka.tombstoneTime
     public var maintenanceInterval = Limits.Kafka.maintenanceInterval
     public var observer: KafkaObserver
+    /// Reads records that are CloudEvents in structured mode; nil takes them as they are.
+    public var structured: StructuredEventReader?
 
     public init(
         bootstrap: String, properties: [String: String] = [:], observer: KafkaObserver = KafkaObserver()
@@ -34,6 +36,13 @@ public struct KafkaLogConfiguration: Sendable {
         self.observer = observer
     }
 }
+
+/// Reads the value of a record whose header `content-type` says that all of the event is in it. Called on threads of the log's.
+/// - Throws: why it is no event; the record is then known as invalid.
+public typealias StructuredEventReader =
+    @Sendable (
+        _ value: UnsafeRawBufferPointer, _ contentType: String
+    ) throws(ApusError) -> Event
 
 /// Where what librdkafka says goes. Called on threads of librdkafka's and of the log's: short, and never back into the log.
 public struct KafkaObserver: Sendable {

@@ -186,7 +186,9 @@ final class KafkaReader: @unchecked Sendable {
                 self.counters.repeated.add(1, ordering: .relaxed)
                 return
             }
-            chunk.append(message.pointee.offset) { KafkaRecord.append(message, topic: partition.onKafka, to: &$0) }
+            chunk.append(message.pointee.offset) {
+                KafkaRecord.append(message, topic: partition.onKafka, self.client.structured, to: &$0)
+            }
         case RD_KAFKA_RESP_ERR__PARTITION_EOF: chunk.pass(to: message.pointee.offset)
         default:
             let text = "read \(partition.place): \(String(cString: rd_kafka_err2str(message.pointee.err)))"

@@ -8,7 +8,11 @@ extension KafkaRecord {
     /// Appends what a message is as an ``EventBlock``. Any message has one: of headers that no block can hold, what fits is kept.
     ///
     /// No capacity is reserved: many records go into one array, which would be copied for each.
-    static func append(_ message: UnsafeMutablePointer<rd_kafka_message_t>, topic: String, to bytes: inout [UInt8]) {
+    /// - Parameter structured: reads what is an event in structured mode.
+    static func append(
+        _ message: UnsafeMutablePointer<rd_kafka_message_t>, topic: String,
+        _ structured: StructuredEventReader? = nil, to bytes: inout [UInt8]
+    ) {
         let start = bytes.count
         let value = message.pointee.payload
         let valueCount = value == nil ? 0 : message.pointee.len
@@ -21,23 +25,41 @@ extension KafkaRecord {
         if let key { bytes.append(contentsOf: UnsafeRawBufferPointer(start: key, count: keyCount)) }
         let attributes = bytes.count
         let found = Self.appendAttributes(of: message, to: &bytes)
+        if let structured, found.isStructured {
+            bytes.removeSubrange(start...)
+            Self.appendUnfolded(message, topic: topic, found, structured, to: &bytes)
+            return
+        }
         if !found.isEvent { Self.appendIdentity(of: message, topic: topic, to: &bytes) }
+        let isInvalid = found.lacksAttributes && !Self.isOwn(message)
+        if isInvalid { Self.appendReason(found.isKnownVersion ? Self.missing : Self.wrongVersion, to: &bytes) }
         let attributesCount = bytes.count - attributes
         if let value { bytes.append(contentsOf: UnsafeRawBufferPointer(start: value, count: valueCount)) }
         let time = milliseconds * 1_000 + Int64(found.microseconds)
         bytes.withUnsafeMutableBytes { bytes in
             bytes.storeBytes(of: time.littleEndian, toByteOffset: start, as: Int64.self)
             bytes.storeBytes(of: UInt32(attributesCount).littleEndian, toByteOffset: start + 12, as: UInt32.self)
-            guard found.isSampled else { return }
-            let flags: UInt32 = (value == nil ? EventBlock.nullDataFlag : 0) | EventBlock.sampledFlag
+            guard found.isSampled || isInvalid else { return }
+            let flags: UInt32 =
+                (value == nil ? EventBlock.nullDataFlag : 0) | (found.isSampled ? EventBlock.sampledFlag : 0)
+                | (isInvalid ? EventBlock.invalidFlag : 0)
             bytes.storeBytes(of: flags.littleEndian, toByteOffset: start + 20, as: UInt32.self)
         }
     }
 
-    private struct Found {
+    /// What the headers of a record say of it.
+    struct Found {
         var isEvent = false
+        /// All of the event is in the value.
+        var isStructured = false
+        /// The specversion that is known here, `id`, `source` and `type`: a bit for each that is there and not empty.
+        var required: UInt8 = 0
         var isSampled = false
         var microseconds = 0
+
+        /// It is an event in binary mode without all that an event must have.
+        var lacksAttributes: Bool { self.isEvent && self.required != 0b1111 }
+        var isKnownVersion: Bool { self.required & 1 != 0 }
     }
 
     private static func appendAttributes(
@@ -50,8 +72,16 @@ extension KafkaRecord {
         }
         // What must be known before the first attribute is written.
         var kinds = UnsafeRawBufferPointer(start: nil, count: 0)
+        var hasContentType = false
         Self.forEach(headers) { name, value in
-            if Self.equals(name, Self.specversionHeader) { found.isEvent = true }
+            if Self.equals(name, Self.specversionHeader) {
+                found.isEvent = true
+                if Self.equals(value, "1.0") { found.required |= 1 }
+            }
+            if Self.equals(name, Self.contentTypeHeader) {
+                hasContentType = true
+                if Self.isStructured(value) { found.isStructured = true }
+            }
             if Self.equals(name, Self.kindsHeader) { kinds = value }
             if Self.equals(name, Self.microsecondsHeader) { found.microseconds = Self.microseconds(value) }
         }
@@ -67,6 +97,9 @@ extension KafkaRecord {
                 (attribute, kind) = (("datacontenttype" as StaticString).bytes, .string)
             } else if found.isEvent, Self.hasPrefix(name, Self.attributePrefix) {
                 attribute = UnsafeRawBufferPointer(rebasing: name[Self.attributePrefix.utf8CodeUnitCount...])
+                // Some producers write it beside the header that says it.
+                if hasContentType, Self.equals(attribute, "datacontenttype") { return }
+                if !value.isEmpty { found.required |= Self.requiredBit(attribute) }
                 kind = Self.kind(of: attribute, in: kinds)
             }
             guard count < Limits.attributesPerEvent, (1...255).contains(attribute.count), value.count <= 0xFFFF,
@@ -86,8 +119,47 @@ extension KafkaRecord {
         return found
     }
 
+    private static let missing = "an event needs ce_id, ce_source and ce_type, none of them empty"
+    private static let wrongVersion = "only ce_specversion 1.0 is known here"
+
+    private static func appendReason(_ reason: String, to bytes: inout [UInt8]) {
+        EventBlock.append([Attribute(InternalHeader.invalid, reason, kind: .header)], to: &bytes)
+    }
+
+    /// Whether Apus wrote it: what it keeps of itself needs no identity.
+    private static func isOwn(_ message: UnsafeMutablePointer<rd_kafka_message_t>) -> Bool {
+        var headers: OpaquePointer?
+        guard rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR, let headers else {
+            return false
+        }
+        var isOwn = false
+        Self.forEach(headers) { name, _ in isOwn = isOwn || Self.equals(name, Self.microsecondsHeader) }
+        return isOwn
+    }
+
+    private static func requiredBit(_ name: UnsafeRawBufferPointer) -> UInt8 {
+        switch name.count {
+        case 2: Self.equals(name, "id") ? 2 : 0
+        case 6: Self.equals(name, "source") ? 4 : 0
+        case 4: Self.equals(name, "type") ? 8 : 0
+        default: 0
+        }
+    }
+
+    /// The media type of an event as a whole, in whatever format.
+    private static func isStructured(_ type: UnsafeRawBufferPointer) -> Bool {
+        let prefix: StaticString = "application/cloudevents"
+        guard type.count >= prefix.utf8CodeUnitCount else { return false }
+        for index in 0..<prefix.utf8CodeUnitCount {
+            let byte = type[index]
+            let isUpper = (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+            if (isUpper ? byte | 0x20 : byte) != prefix.utf8Start[index] { return false }
+        }
+        return true
+    }
+
     /// What a record of a producer that knows nothing of CloudEvents is called.
-    private static func appendIdentity(
+    static func appendIdentity(
         of message: UnsafeMutablePointer<rd_kafka_message_t>, topic: String, to bytes: inout [UInt8]
     ) {
         let place = "partition:\(message.pointee.partition)/offset:\(message.pointee.offset)"
@@ -109,7 +181,7 @@ extension KafkaRecord {
         bytes.append(contentsOf: value)
     }
 
-    private static func forEach(
+    static func forEach(
         _ headers: OpaquePointer, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void
     ) {
         var index = 0

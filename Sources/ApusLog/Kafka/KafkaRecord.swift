@@ -9,7 +9,7 @@ internal import CShims
 /// Attributes are headers `ce_…`, `datacontenttype` is `content-type`, and other headers only travel along. What the binding cannot say is
 /// in two headers of ours: the microseconds of the time, and the kinds of attributes that their names do not tell.
 enum KafkaRecord {
-    /// The part of the time that Kafka's milliseconds do not hold, as decimal text.
+    /// The part of the time that Kafka's milliseconds do not hold, as decimal text. On every record that Apus writes, and on no other.
     static let microsecondsHeader: StaticString = "apus-us"
     /// `name=kind` with commas between, for attributes whose kind is not that of ``defaultKind(_:)``.
     static let kindsHeader: StaticString = "apus-kinds"
@@ -68,8 +68,8 @@ extension KafkaRecord {
     private static func headers(_ block: [UInt8], _ layout: EventLayout, _ time: Timestamp) -> OpaquePointer? {
         let headers = rd_kafka_headers_new(12)
         Self.add(headers, Self.specversionHeader, "1.0")
-        let rest = time.microseconds % 1_000
-        if rest != 0 { Self.add(headers, Self.microsecondsHeader, String(rest)) }
+        // Always, so that what Apus wrote is known.
+        Self.add(headers, Self.microsecondsHeader, String(time.microseconds % 1_000))
         var kinds: [UInt8] = []
         var name: [UInt8] = []
         block.withUnsafeBytes { bytes in

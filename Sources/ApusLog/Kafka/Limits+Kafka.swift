@@ -54,6 +54,8 @@ extension Limits {
         /// Small chunks of the cache are joined up to this size.
         public static let chunkBytes = 64 << 10
 
+        /// What is said of a record that is no valid event.
+        public static let reasonCharacters = 256
         /// Partitions of `apus.ledger`: one per share.
         public static let shares = 16
         /// Segments of `apus.ledger`: small ones are compacted sooner.

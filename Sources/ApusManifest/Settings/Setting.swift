@@ -79,6 +79,7 @@ public struct SettingValue: Sendable {
         case .map(let entries):
             "{\(entries.map { "\(SettingText.quoted($0.name)): \(SettingText.quoted($0.value.text ?? ""))" }.joined(separator: ", "))}"
         case .json(let value): String(decoding: value.encoded(), as: UTF8.self)
+        case .filter(let filter): String(decoding: filter.json.encoded(), as: UTF8.self)
         }
     }
 

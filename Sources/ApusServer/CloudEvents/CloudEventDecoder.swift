@@ -68,6 +68,20 @@ enum CloudEventDecoder {
         }
     }
 
+    /// One event whose media type says that it is one as a whole.
+    /// - Throws: as with events from a request; a batch is no event.
+    static func structured(_ value: UnsafeRawBufferPointer, contentType: String) throws(ApusError) -> Event {
+        guard self.mode(contentType: contentType) == .structured else {
+            throw ApusError(
+                .unsupportedMediaType,
+                "an event is read as application/cloudevents+json, not as \(contentType.prefix(128))")
+        }
+        guard MediaType(parsing: contentType)?.isUTF8 != false else {
+            throw ApusError(.unsupportedMediaType, "JSON is read as UTF-8, not as \(contentType.prefix(128))")
+        }
+        return try self.checked(try self.structured(Array(value)[...], key: nil))
+    }
+
     private static func key(_ headers: [HTTPHeader]) throws(ApusError) -> [UInt8]? {
         guard let header = headers.first(where: { $0.isNamed("Apus-Key") }) else { return nil }
         guard !header.value.unicodeScalars.contains(CloudEventHeader.replacement) else {

@@ -113,9 +113,8 @@ extension Catalogue.Trigger {
             id: self.id, name: self.name, generation: self.deployment.generation, topic: self.topic,
             replyTo: self.manifest.replyTo,
             deadLetter: self.manifest.deadLetterTopic,
-            filter: SubscriptionFilter(
-                self.manifest.filter.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) })
-                ?? SubscriptionFilter(),
+            // Manifests are within the same bounds.
+            filter: SubscriptionFilter(self.manifest.filter) ?? SubscriptionFilter(),
             starts: self.deployment.starts
         )
     }

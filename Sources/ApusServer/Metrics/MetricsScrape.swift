@@ -62,6 +62,7 @@ struct MetricsScrape {
             (ServerMetric.attempts, scrape.shard.dispatched), (ServerMetric.succeeded, scrape.shard.succeeded),
             (ServerMetric.failed, scrape.shard.failed), (ServerMetric.retries, scrape.shard.retried),
             (ServerMetric.deadLetters, scrape.shard.deadLettered), (ServerMetric.dropped, scrape.shard.dropped),
+            (ServerMetric.filtered, scrape.shard.filtered), (ServerMetric.filterErrors, scrape.shard.filterErrors),
             (ServerMetric.requests, scrape.shard.requests), (ServerMetric.replies, scrape.shard.replies),
             (ServerMetric.emitted, scrape.shard.emitted), (ServerMetric.started, scrape.shard.workersStarted),
             (ServerMetric.startsFailed, scrape.shard.startsFailed),

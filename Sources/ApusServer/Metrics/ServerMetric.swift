@@ -27,6 +27,10 @@ enum ServerMetric {
         "apus_dead_letters_total", "Deliveries given up on and kept as dead letters.", .counter)
     static let dropped = MetricDescription(
         "apus_dropped_total", "Deliveries given up on and dropped, as their trigger says.", .counter)
+    static let filtered = MetricDescription(
+        "apus_filtered_total", "Events that a trigger's filter did not take.", .counter)
+    static let filterErrors = MetricDescription(
+        "apus_filter_errors_total", "Events for which an expression in a trigger's filter failed.", .counter)
     static let requests = MetricDescription("apus_requests_total", "Direct invocations.", .counter)
     static let replies = MetricDescription("apus_replies_total", "Records appended to reply topics.", .counter)
     static let emitted = MetricDescription("apus_emitted_total", "Events that functions emitted.", .counter)
@@ -179,6 +183,7 @@ enum ServerMetric {
 
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
+        filtered, filterErrors,
         requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
         poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
         auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,

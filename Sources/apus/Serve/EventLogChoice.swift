@@ -23,6 +23,9 @@ enum EventLogChoice {
         configuration.topicPrefix = options.kafka.topicPrefix
         configuration.replicationFactor = options.kafka.replication
         configuration.lockedFolder = options.server.dataDirectory
+        configuration.structured = { value, type throws(ApusError) in
+            try StructuredEvent.read(value, contentType: type)
+        }
         return configuration
     }
 
