@@ -10,6 +10,7 @@ struct Bench {
         ("dispatch", { try DispatchBench.run($0) }),
         ("sandbox", { try SandboxBench.run($0) }),
         ("http", { try HTTPBench.run($0) }),
+        ("filter", { try FilterBench.run($0) }),
         ("idle", { try IdleBench.run($0) }),
         ("dev", { try DevBench.run($0) }),
     ]
