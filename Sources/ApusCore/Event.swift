@@ -72,6 +72,9 @@ public enum InternalHeader {
     public static let hops = "apus-hops"
     /// On an event that was redriven: the only trigger that takes it, as `namespace/function/trigger`.
     public static let redrive = "apus-redrive"
+    /// On a record that claims to be an event and is none, with its bytes as they came: what is wrong with it. The log writes it as
+    /// it reads, never a producer.
+    public static let poison = "apus-poison"
     /// Prefix of what a dead letter says of its source.
     public static let prefix = "apus-"
 }

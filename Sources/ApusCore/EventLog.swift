@@ -59,6 +59,13 @@ public protocol EventLog: AnyObject, Sendable {
     /// All entries whose key starts with `prefix`.
     func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])]
 
+    // MARK: keys
+
+    /// Whether ``LogBatch/keys`` and ``LogBatch/once`` can be written.
+    var remembersKeys: Bool { get }
+    /// What was written beside each of these keys, as far as it is kept; nil for one that is not known.
+    func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?]
+
     // MARK: state
 
     var status: LogStatus { get }
@@ -70,6 +77,8 @@ public protocol EventLog: AnyObject, Sendable {
 
 extension EventLog {
     public func appended() -> [TopicAppended] { [] }
+    public var remembersKeys: Bool { false }
+    public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] { keys.map { _ in nil } }
     /// True for logs whose youngest records always are.
     public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
 }
@@ -136,11 +145,51 @@ public struct LogBatch: Sendable {
         public var partition: Int?
         /// An ``EventBlock``; the log stamps its timestamp.
         public var block: [UInt8]
+        public var outputs: Outputs
 
-        public init(topic: TopicName, partition: Int? = nil, block: [UInt8]) {
+        public init(topic: TopicName, partition: Int? = nil, block: [UInt8], outputs: Outputs = .transaction) {
             self.topic = topic
             self.partition = partition
             self.block = block
+            self.outputs = outputs
+        }
+    }
+
+    /// What ties a record to the ledger entries of its batch.
+    public enum Outputs: Sendable, Hashable {
+        /// Both take effect or neither: what asynchronous invocations, schedules and exactly-once triggers need.
+        case transaction
+        /// It is durable before them, and may be there twice after a crash: outputs of at-least-once triggers, where a log writes these
+        /// faster than the others.
+        case beforeLedger
+    }
+
+    /// Something that is known by a digest for a while.
+    public struct KeyWrite: Sendable {
+        /// Of ``Limits/logKeyBytes`` bytes.
+        public var key: [UInt8]
+        public var value: [UInt8]
+        public var keptUntil: Timestamp
+
+        public init(key: [UInt8], value: [UInt8], keptUntil: Timestamp) {
+            self.key = key
+            self.value = value
+            self.keptUntil = keptUntil
+        }
+    }
+
+    /// Lets a batch take effect once: where its key is known, nothing is written and the answer is the first one's.
+    public struct Once: Sendable {
+        /// Of ``Limits/logKeyBytes`` bytes.
+        public var key: [UInt8]
+        /// What the batch was made of. The same key with another one is a `conflict`.
+        public var fingerprint: [UInt8]
+        public var keptUntil: Timestamp
+
+        public init(key: [UInt8], fingerprint: [UInt8], keptUntil: Timestamp) {
+            self.key = key
+            self.fingerprint = fingerprint
+            self.keptUntil = keptUntil
         }
     }
 
@@ -158,11 +207,17 @@ public struct LogBatch: Sendable {
     public var urgency: Urgency
     public var appends: [Append]
     public var ledger: [LedgerWrite]
+    public var keys: [KeyWrite]
+    public var once: Once?
 
-    public init(urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = []) {
+    public init(
+        urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = [], keys: [KeyWrite] = [], once: Once? = nil
+    ) {
         self.urgency = urgency
         self.appends = appends
         self.ledger = ledger
+        self.keys = keys
+        self.once = once
     }
 }
 
@@ -179,10 +234,13 @@ public struct LogReceipt: Sendable {
 
     public var places: [Place]
     public var timestamp: Timestamp
+    /// The batch had taken effect before: this is what was answered then.
+    public var isRepeated: Bool
 
-    public init(places: [Place], timestamp: Timestamp) {
+    public init(places: [Place], timestamp: Timestamp, isRepeated: Bool = false) {
         self.places = places
         self.timestamp = timestamp
+        self.isRepeated = isRepeated
     }
 }
 
@@ -195,6 +253,9 @@ public struct LogStatus: Sendable {
     public var isShort: Bool
     public var commits: UInt64
     public var records: UInt64
+    /// Keys that are known now, and those that were forgotten before their time for want of room.
+    public var keys = 0
+    public var keysForgotten: UInt64 = 0
     /// The last failure of a commit, until one succeeds.
     public var failure: String?
 

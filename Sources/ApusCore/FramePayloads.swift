@@ -106,7 +106,7 @@ public enum BatchPayload {
 
 /// An ERROR payload, also that of ITEM_RESULT and CALL_RESULT with the flag `failed`.
 ///
-///     0  u8  class   1  u8 0   2  u16 length of the code   4  u32 length of the message   8  u32 length of the detail
+///     0  u8  class   1  u8 1 where the batch as a whole failed, else 0   2  u16 length of the code   4  u32 length of the message   8  u32 length of the detail
 ///     12 u32 milliseconds until the next attempt, 0xFFFF_FFFF where the trigger's own backoff decides
 ///     16     code, message, detail (a stack trace), UTF-8
 public struct ErrorPayload: Sendable, Equatable {
@@ -127,8 +127,14 @@ public struct ErrorPayload: Sendable, Equatable {
     public var message: String
     public var detail: String
     public var retryAfter: TimeSpan?
+    /// The handler failed for its batch as a whole: which event is to blame is not known.
+    public var isOfBatch: Bool
 
-    public init(kind: Class, code: String, message: String, detail: String = "", retryAfter: TimeSpan? = nil) {
+    public init(
+        kind: Class, code: String, message: String, detail: String = "", retryAfter: TimeSpan? = nil,
+        isOfBatch: Bool = false
+    ) {
+        self.isOfBatch = isOfBatch
         self.kind = kind
         self.code = code
         self.message = message
@@ -139,6 +145,8 @@ public struct ErrorPayload: Sendable, Equatable {
     public init(parsing bytes: RawSpan) throws(FrameError) {
         guard bytes.byteCount >= ErrorPayload.headBytes else { throw .truncated }
         guard let kind = Class(rawValue: bytes.littleEndian(at: 0, as: UInt8.self)) else { throw .malformed }
+        let scope = bytes.littleEndian(at: 1, as: UInt8.self)
+        guard scope <= 1 else { throw .malformed }
         let code = Int(bytes.littleEndian(at: 2, as: UInt16.self))
         let message = Int(bytes.littleEndian(at: 4, as: UInt32.self))
         let detail = Int(bytes.littleEndian(at: 8, as: UInt32.self))
@@ -148,6 +156,7 @@ public struct ErrorPayload: Sendable, Equatable {
         else { throw .malformed }
         let start = ErrorPayload.headBytes
         self.kind = kind
+        self.isOfBatch = scope == 1
         self.code = String(decoding: copy(bytes, start..<start + code), as: UTF8.self)
         self.message = String(decoding: copy(bytes, start + code..<start + code + message), as: UTF8.self)
         self.detail = String(decoding: copy(bytes, start + code + message..<bytes.byteCount), as: UTF8.self)
@@ -156,7 +165,7 @@ public struct ErrorPayload: Sendable, Equatable {
 
     public func append(to bytes: inout [UInt8]) {
         bytes.append(self.kind.rawValue)
-        bytes.append(0)
+        bytes.append(self.isOfBatch ? 1 : 0)
         bytes.appendLittleEndian(UInt16(self.code.utf8.count))
         bytes.appendLittleEndian(UInt32(self.message.utf8.count))
         bytes.appendLittleEndian(UInt32(self.detail.utf8.count))

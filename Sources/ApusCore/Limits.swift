@@ -21,4 +21,6 @@ public enum Limits {
     /// How many functions an event may pass through before it becomes a dead letter.
     public static let hops = 16
     public static let partitionsPerTopic = 256
+    /// What the log remembers for a while is found by a SHA-256, so that no producer's text is ever a key.
+    public static let logKeyBytes = 32
 }

@@ -50,6 +50,7 @@ extension Engine {
             if let known = self.slot(of: plan.trigger), self.triggers[Int(known)].function == function {
                 if self.triggers[Int(known)].plan.kind == plan.kind {
                     self.triggers[Int(known)].plan = plan
+                    if plan.dedupWindow == nil { self.forgetSeen(known) }
                     continue
                 }
                 self.forget(known)
@@ -75,13 +76,15 @@ extension Engine {
         guard let slot = self.slot(of: function) else { return }
         self.functionSlots.remove(UInt64(function.rawValue))
         self.functions[Int(slot)].isRemoved = true
-        let failure = Failure(.functionNotFound, "the function was deleted while the invocation waited for a worker")
-        self.failWaiting(slot, failure)
+        self.failWaiting(slot, Self.removedFailure)
         for trigger in self.functions[Int(slot)].triggers { self.forget(trigger) }
         self.rebuild(slot, now: now)
         for worker in self.functions[Int(slot)].workers { self.retire(worker, now: now) }
         self.releaseFunction(slot)
     }
+
+    static let removedFailure = Failure(
+        .functionNotFound, "the function was deleted while the invocation waited for a worker")
 
     /// Frees the slot of a deleted function once nothing refers to it.
     mutating func releaseFunction(_ function: Int32) {
@@ -101,6 +104,8 @@ extension Engine {
                 self.lanes[Int(lane)].generation &+= 1
                 self.lanes[Int(lane)].ledger = Ledger(LedgerState(watermark: 0), start: 0)
                 self.lanes[Int(lane)].keys = KeyOrder()
+                self.lanes[Int(lane)].seen = SeenEvents()
+                self.lanes[Int(lane)].remembering = []
                 self.freeLanes.append(lane)
             }
         } else {
@@ -110,6 +115,12 @@ extension Engine {
         self.functions[Int(state.function)].triggers.removeAll { $0 == trigger }
         self.triggers[Int(trigger)].lanes = []
         self.freeTriggers.append(trigger)
+    }
+
+    /// Repetitions run from here on.
+    private mutating func forgetSeen(_ trigger: Int32) {
+        guard self.triggers[Int(trigger)].plan.kind == .topic else { return }
+        for lane in self.triggers[Int(trigger)].lanes where lane >= 0 { self.lanes[Int(lane)].seen = SeenEvents() }
     }
 
     /// Opens one partition of a trigger at its durable state; `bounds` is what the log holds now. For a table the state

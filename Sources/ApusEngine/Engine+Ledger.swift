@@ -24,7 +24,13 @@ extension Engine {
             self.lanes[lane].dirt = .clean
             let trigger = self.triggers[Int(self.lanes[lane].trigger)].plan.trigger
             let state = self.lanes[lane].ledger.beginWrite()
-            entries.append(LedgerEntry(trigger: trigger, partition: self.lanes[lane].partition, state: state))
+            var entry = LedgerEntry(trigger: trigger, partition: self.lanes[lane].partition, state: state)
+            if let window = self.triggers[Int(self.lanes[lane].trigger)].plan.dedupWindow {
+                entry.remembered = self.lanes[lane].seen.remembered(
+                    self.lanes[lane].ledger.committingSlots, window: window)
+                self.lanes[lane].remembering = entry.remembered
+            }
+            entries.append(entry)
             self.committingLanes.append(reference)
         }
         self.dirtyLanes.removeAll(keepingCapacity: true)
@@ -38,6 +44,7 @@ extension Engine {
         self.isWriting = false
         for reference in self.committingLanes where self.isCurrent(reference) {
             let lane = reference.lane
+            self.becameKnown(lane)
             let settled = self.lanes[Int(lane)].ledger.commitWrite()
             self.triggers[Int(self.lanes[Int(lane)].trigger)].counters.settled += Int64(settled)
             self.considerFetch(lane)
@@ -46,6 +53,26 @@ extension Engine {
         // Said again for what came meanwhile, so that a host need not remember it.
         self.isSignalled = false
         if !self.dirtyLanes.isEmpty { self.signal() }
+    }
+
+    /// What the write remembers the log shows from here on, to reads that begin now.
+    private mutating func becameKnown(_ lane: Int32) {
+        guard self.triggers[Int(self.lanes[Int(lane)].trigger)].plan.dedupWindow != nil else { return }
+        let isReading = self.lanes[Int(lane)].fetch == .underWay
+        for slot in self.lanes[Int(lane)].ledger.committingSlots {
+            self.lanes[Int(lane)].seen.left(slot, isRemembered: true, isReading: isReading)
+        }
+        self.lanes[Int(lane)].seen.isDurable(self.lanes[Int(lane)].remembering, isReading: isReading)
+        self.lanes[Int(lane)].remembering = []
+    }
+
+    /// A delivery was given up without an output: that is settled, and repetitions of it are recognised all the same.
+    mutating func settleWithoutOutput(_ lane: Int32, _ slot: Int32) {
+        if self.triggers[Int(self.lanes[Int(lane)].trigger)].plan.dedupWindow != nil {
+            self.lanes[Int(lane)].seen.left(slot, isRemembered: false, isReading: false)
+        }
+        self.lanes[Int(lane)].ledger.settle(slot)
+        self.markDirty(lane)
     }
 
     /// The write did not happen; the host keeps its outputs and will send them again with the next

@@ -20,7 +20,7 @@ extension Engine {
             return
         }
         let bound = max(1, self.configuration.unsettledPerPartition)
-        let room = bound - self.lanes[Int(lane)].ledger.unsettled
+        let room = bound - self.lanes[Int(lane)].ledger.unsettled - self.lanes[Int(lane)].seen.droppedCount
         guard room >= max(1, min(Limits.Engine.fetchRecords, bound) / 2) else { return }
         let trigger = self.lanes[Int(lane)].trigger
         guard !self.isPaused(trigger) else { return }
@@ -57,13 +57,18 @@ extension Engine {
         let mark = self.functions[Int(function)].tables?.mark ?? 0
         let order = self.triggers[Int(slot)].plan.order
         let bound = max(1, self.configuration.unsettledPerPartition)
-        var skipped = 0
+        var (skipped, repeated) = (0, 0)
         var through: Offset?
         for record in records where record.offset >= self.lanes[Int(lane)].ledger.position {
             through = self.arriveMissing(lane, before: record.offset, order: order, mark: mark, now: now)
             guard through == nil else { break }
             guard record.isMatch else {
                 skipped += 1
+                self.lanes[Int(lane)].ledger.pass(to: record.offset + 1)
+                continue
+            }
+            guard !self.isRepetition(record, of: slot, lane) else {
+                repeated += 1
                 self.lanes[Int(lane)].ledger.pass(to: record.offset + 1)
                 continue
             }
@@ -75,12 +80,20 @@ extension Engine {
         }
         if through == nil { through = self.arriveMissing(lane, before: next, order: order, mark: mark, now: now) }
         self.lanes[Int(lane)].ledger.pass(to: through ?? next)
-        if skipped > 0 {
+        self.lanes[Int(lane)].seen.readEnded()
+        if skipped + repeated > 0 {
             self.triggers[Int(slot)].counters.skipped += Int64(skipped)
+            self.triggers[Int(slot)].counters.duplicates += Int64(repeated)
             self.markLazy(lane, now: now)
         }
         self.considerFetch(lane)
         self.schedule(function, now: now)
+    }
+
+    /// Whether its trigger skips it because an event of its identity came before.
+    private func isRepetition(_ record: RecordSummary, of trigger: Int32, _ lane: Int32) -> Bool {
+        guard let window = self.triggers[Int(trigger)].plan.dedupWindow else { return false }
+        return record.isDuplicate || self.lanes[Int(lane)].seen.isRepetition(record, within: window)
     }
 
     /// Takes in deliveries that failed before a restart and whose records the read did not bring: at dispatch the host
@@ -111,13 +124,29 @@ extension Engine {
         if self.fault == .ignoresKeyOrder { key = 0 }
         guard
             let slot = self.lanes[Int(lane)].ledger.admit(
-                record.offset, orderKey: key, bytes: record.bytes, tableMark: mark)
+                record.offset, orderKey: key, bytes: record.bytes, tableMark: mark, appended: record.appended,
+                expires: record.expires, isPoison: record.isPoison)
         else { return }
+        if self.triggers[Int(self.lanes[Int(lane)].trigger)].plan.dedupWindow != nil {
+            self.lanes[Int(lane)].seen.arrived(slot, record)
+        }
         if self.lanes[Int(lane)].keys.arrive(slot, key: key) { self.makeRunnable(lane, slot, now: now) }
     }
 
-    /// It is at the head of its key: it may run, at once or when it is due.
+    /// It is at the head of its key: it may run, at once or when it is due. What must not run makes room for the next of the key.
     mutating func makeRunnable(_ lane: Int32, _ slot: Int32, now: Timestamp) {
+        var slot = slot
+        while self.lanes[Int(lane)].ledger[slot].isPoison || self.lanes[Int(lane)].ledger[slot].expires <= now {
+            let key = self.lanes[Int(lane)].ledger[slot].orderKey
+            let follower = self.lanes[Int(lane)].keys.release(slot, key: key)
+            if self.lanes[Int(lane)].ledger[slot].isPoison {
+                self.settlePoison(lane, slot)
+            } else {
+                self.settleOverdue(lane, slot, now: now)
+            }
+            guard let follower else { return }
+            slot = follower
+        }
         let entry = self.lanes[Int(lane)].ledger[slot]
         if entry.due > now {
             self.lanes[Int(lane)].ledger.wait(slot)
@@ -163,6 +192,7 @@ extension Engine {
             if isSuperseded {
                 self.triggers[Int(self.lanes[Int(lane)].trigger)].counters.superseded += 1
                 self.release(lane, slot, now: now)
+                self.lanes[Int(lane)].seen.forget(slot)
                 self.lanes[Int(lane)].ledger.settle(slot)
                 self.markLazy(lane, now: now)
                 self.considerFetch(lane)
@@ -188,14 +218,53 @@ extension Engine {
         self.triggers[trigger].counters.expired += 1
         if self.triggers[trigger].plan.onExhausted == .drop {
             self.triggers[trigger].counters.dropped += 1
-            self.lanes[Int(lane)].ledger.settle(slot)
-            self.markDirty(lane)
+            self.settleWithoutOutput(lane, slot)
             self.actions.append(.dropped(delivery, attempts: attempts, failure))
         } else {
             self.triggers[trigger].counters.deadLetters += 1
             self.lanes[Int(lane)].ledger.finish(slot)
             self.actions.append(.deadLetter(delivery, attempts: attempts, failure))
         }
+    }
+
+    /// Its `expirytime` passed while it waited: it does not run.
+    mutating func outlive(_ lane: Int32, _ slot: Int32, now: Timestamp) {
+        self.release(lane, slot, now: now)
+        self.settleOverdue(lane, slot, now: now)
+    }
+
+    /// Trying again would not help: whatever the policy for failures says but to drop, it is a dead letter.
+    private mutating func settlePoison(_ lane: Int32, _ slot: Int32) {
+        let trigger = Int(self.lanes[Int(lane)].trigger)
+        let delivery = self.delivery(lane, slot)
+        let failure = Failure(.invalidEvent, "the record is no event that a handler could be given")
+        self.triggers[trigger].counters.poison += 1
+        guard self.triggers[trigger].plan.onExhausted == .drop else {
+            self.triggers[trigger].counters.deadLetters += 1
+            self.lanes[Int(lane)].ledger.finish(slot)
+            return self.actions.append(.deadLetter(delivery, attempts: 0, failure))
+        }
+        self.triggers[trigger].counters.dropped += 1
+        self.settleWithoutOutput(lane, slot)
+        self.actions.append(.dropped(delivery, attempts: 0, failure))
+        self.considerFetch(lane)
+    }
+
+    private mutating func settleOverdue(_ lane: Int32, _ slot: Int32, now: Timestamp) {
+        let trigger = Int(self.lanes[Int(lane)].trigger)
+        self.triggers[trigger].counters.overdue += 1
+        guard self.triggers[trigger].plan.onExpired == .deadLetter else {
+            self.lanes[Int(lane)].seen.forget(slot)
+            self.lanes[Int(lane)].ledger.settle(slot)
+            self.markLazy(lane, now: now)
+            return self.considerFetch(lane)
+        }
+        let delivery = self.delivery(lane, slot)
+        let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts)
+        let failure = Failure(.expired, "the event's expirytime passed before it could run")
+        self.triggers[trigger].counters.deadLetters += 1
+        self.lanes[Int(lane)].ledger.finish(slot)
+        self.actions.append(.deadLetter(delivery, attempts: attempts, failure))
     }
 
     /// The delivery is done as far as its order goes: the next of its key may run, before this one is durable.

@@ -27,6 +27,10 @@ struct Lane {
     var partition: Int
     var ledger: Ledger
     var keys = KeyOrder()
+    /// Of a trigger that skips repetitions.
+    var seen = SeenEvents()
+    /// What the write under way lets the log remember.
+    var remembering: [RememberedEvent] = []
     /// The next offset the log will give.
     var end: Offset
     var fetch = Fetch.idle

@@ -39,6 +39,14 @@ struct Ledger {
         var attempts: Int32 = 0
         /// The growth of the function's tables at its arrival: see ``TableFeed``.
         var tableMark: UInt64 = 0
+        /// When the log took the event; zero when that is not known.
+        var appended = Timestamp.zero
+        /// It is not to run from then on.
+        var expires = Timestamp.distantFuture
+        /// No handler can be given it.
+        var isPoison = false
+        /// Events of a batch that it may run in: a batch that failed as a whole lets its events run in half of one.
+        var batchMax = Int32.max
         var before = Ledger.none
         var after = Ledger.none
         /// The list of its state.
@@ -55,6 +63,13 @@ struct Ledger {
             entries[Int(slot)].next = Ledger.none
             if self.last == Ledger.none { self.first = slot } else { entries[Int(self.last)].next = slot }
             self.last = slot
+            self.count += 1
+        }
+
+        fileprivate mutating func prepend(_ slot: Int32, _ entries: inout [Entry]) {
+            entries[Int(slot)].next = self.first
+            if self.first == Ledger.none { self.last = slot }
+            self.first = slot
             self.count += 1
         }
     }
@@ -112,7 +127,10 @@ struct Ledger {
 
     /// Takes in a record read at or after the position.
     /// - Returns: its entry, or nil when it needs none: it was settled before a restart.
-    mutating func admit(_ offset: Offset, orderKey: UInt64, bytes: Int, tableMark: UInt64) -> Int32? {
+    mutating func admit(
+        _ offset: Offset, orderKey: UInt64, bytes: Int, tableMark: UInt64, appended: Timestamp = .zero,
+        expires: Timestamp = .distantFuture, isPoison: Bool = false
+    ) -> Int32? {
         self.position = offset + 1
         if self.restored.isSettled(offset) { return nil }
         let slot = self.allocate()
@@ -121,6 +139,9 @@ struct Ledger {
         entry.orderKey = orderKey
         entry.bytes = Int32(clamping: bytes)
         entry.tableMark = tableMark
+        entry.appended = appended
+        entry.expires = expires
+        entry.isPoison = isPoison
         entry.state = .held
         entry.before = self.last
         if let pending = self.restored.pending(offset) {
@@ -175,6 +196,19 @@ struct Ledger {
         self.entries[Int(slot)].state = .ready
         self.readyBytes += Int(self.entries[Int(slot)].bytes)
         self.ready.append(slot, &self.entries)
+    }
+
+    /// Its attempt did not begin after all: it is the next again.
+    mutating func makeReadyAgain(_ slot: Int32) {
+        self.entries[Int(slot)].state = .ready
+        self.readyBytes += Int(self.entries[Int(slot)].bytes)
+        self.ready.prepend(slot, &self.entries)
+    }
+
+    /// It failed with others and nobody knows which of them is to blame: it may run again in a batch of at most so many.
+    mutating func split(_ slot: Int32, batchMax: Int) {
+        self.entries[Int(slot)].batchMax = min(self.entries[Int(slot)].batchMax, Int32(clamping: batchMax))
+        self.makeReady(slot)
     }
 
     /// The ready delivery that has waited longest; its attempt starts.
@@ -273,6 +307,18 @@ struct Ledger {
         self.committing = self.written
         self.written = List()
         return self.state
+    }
+
+    /// The entries that the write under way settles.
+    var committingSlots: [Int32] {
+        var slots: [Int32] = []
+        slots.reserveCapacity(self.committing.count)
+        var slot = self.committing.first
+        while slot != Self.none {
+            slots.append(slot)
+            slot = self.entries[Int(slot)].next
+        }
+        return slots
     }
 
     /// The write is durable: its entries leave.

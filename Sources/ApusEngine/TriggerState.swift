@@ -26,6 +26,14 @@ public struct TriggerCounters: Sendable, Equatable {
     public var superseded: Int64 = 0
     /// Retention took the record before it could run.
     public var expired: Int64 = 0
+    /// Its `expirytime` passed before it could run.
+    public var overdue: Int64 = 0
+    /// No event that a handler could be given.
+    public var poison: Int64 = 0
+    /// Another event of its source and id came before it, within the trigger's window.
+    public var duplicates: Int64 = 0
+    /// Attempts that failed with their batch and count for none of its events.
+    public var batchesSplit: Int64 = 0
     /// Gone before they were read: below the first record when the partition was opened.
     public var lost: Int64 = 0
     public var attemptsFailed: Int64 = 0

@@ -109,11 +109,15 @@ struct CommitPipeline {
     }
 
     /// Takes what waits as the write under way.
-    mutating func begin(_ entries: [LogBatch.LedgerWrite], now: Timestamp) -> LogBatch? {
+    /// - Parameter keys: what the log is to remember beside the entries.
+    mutating func begin(
+        _ entries: [LogBatch.LedgerWrite], keys: [LogBatch.KeyWrite] = [], now: Timestamp
+    ) -> LogBatch? {
         self.dirtySince = nil
         self.notBefore = nil
         guard !(self.appends.isEmpty && entries.isEmpty && self.forgotten.isEmpty) else { return nil }
-        let batch = LogBatch(urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten)
+        let batch = LogBatch(
+            urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten, keys: keys)
         self.inFlight = batch
         self.inFlightBytes = self.appends.reduce(0) { $0 + $1.block.count }
         self.inFlightSince = self.firstOutcomeAt ?? now

@@ -36,6 +36,8 @@ final class TriggerState {
     /// Outcomes of the trigger append records.
     private(set) var hasOutputs: Bool
     private(set) var isCompacted: Bool
+    /// Nil lets every event run.
+    private(set) var dedupWindow: TimeSpan?
     let ledgerPrefix: [UInt8]
     /// Itself, as a redriven event names the one that may take it: `namespace/function/trigger`.
     let path: [UInt8]
@@ -55,6 +57,7 @@ final class TriggerState {
         self.isTable = plan.kind == .table
         self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
         self.isCompacted = isCompacted
+        self.dedupWindow = plan.dedupWindow
         self.path = Array("\(function.name.namespace)/\(function.name.name)/\(trigger.name)".utf8)
         self.ledgerPrefix = LedgerKey.prefix(
             function: function.name, trigger: trigger.name, generation: trigger.generation)
@@ -68,6 +71,13 @@ final class TriggerState {
         self.isTable = plan.kind == .table
         self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
         self.isCompacted = isCompacted
+        self.dedupWindow = plan.dedupWindow
+    }
+
+    func dedup(partition: Int) -> Deduplication? {
+        self.dedupWindow.map {
+            Deduplication(scope: LedgerKey.key(prefix: self.ledgerPrefix, partition: partition), window: $0)
+        }
     }
 
     /// Attempts of one delivery have one id, and a restart gives the same.

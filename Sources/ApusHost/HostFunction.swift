@@ -53,13 +53,15 @@ public struct HostTrigger: Sendable {
     /// Where dead letters go; `apus.dead` unless the trigger names a topic.
     public var deadLetter: TopicName
     public var filter: SubscriptionFilter
+    /// What ties its outputs to its position: both in one transaction where an event is to take effect exactly once.
+    public var outputs: LogBatch.Outputs
     /// Where each partition starts while its ledger has no entry; partitions beyond the list start at 0.
     public var starts: [Offset]
 
     public init(
         id: TriggerID, name: String, generation: UInt64, topic: TopicName, replyTo: TopicName? = nil,
         deadLetter: TopicName = .dead, filter: SubscriptionFilter = SubscriptionFilter(), starts: [Offset] = [],
-        kind: Kind = .topic
+        kind: Kind = .topic, outputs: LogBatch.Outputs = .transaction
     ) {
         self.id = id
         self.kind = kind
@@ -70,5 +72,6 @@ public struct HostTrigger: Sendable {
         self.deadLetter = deadLetter
         self.filter = filter
         self.starts = starts
+        self.outputs = outputs
     }
 }

@@ -6,12 +6,14 @@ extension Shard {
     /// Writes what the turn gathered, unless a write is under way or it may wait for company.
     func commit(now: Timestamp) {
         while self.commits.isDue(now: now, isIdle: self.engine.attemptsInFlight == 0) {
+            var keys: [LogBatch.KeyWrite] = []
             let entries = self.engine.takeLedgerWrites().compactMap { entry -> LogBatch.LedgerWrite? in
                 guard let trigger = self.triggers[entry.trigger] else { return nil }
                 let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: entry.partition)
+                keys += Deduplication.keys(entry.remembered, now: now)
                 return LogBatch.LedgerWrite(key: key, value: entry.state.encode())
             }
-            guard let batch = self.commits.begin(entries, now: now) else {
+            guard let batch = self.commits.begin(entries, keys: keys, now: now) else {
                 // The engine's changes were of triggers that are gone.
                 self.engine.ledgerCommitted(now: now)
                 return
@@ -41,13 +43,15 @@ extension Shard {
     private func settle(_ result: Result<LogReceipt, ApusError>, now: Timestamp) {
         switch result {
         case .success:
+            self.writeFailure = nil
             self.statistics.commits += 1
             if let since = self.commits.inFlightSince { self.statistics.committing.record(now - since) }
             let ended = self.commits.succeeded()
             self.engine.ledgerCommitted(now: now)
             for (trigger, count) in ended { self.invocationsEnded(trigger, count, now: now) }
             self.settlementsEnd(now: now)
-        case .failure:
+        case .failure(let error):
+            self.writeFailure = error
             self.statistics.commitsFailed += 1
             self.commits.failed(now: now)
             self.engine.ledgerFailed(now: now)

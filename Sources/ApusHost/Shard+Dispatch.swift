@@ -14,19 +14,24 @@ struct QueuedDispatch {
 }
 
 extension Shard {
-    func queue(_ dispatch: Dispatch) {
-        guard let queued = self.resolve(dispatch) else { return }
+    func queue(_ dispatch: Dispatch, now: Timestamp) {
+        guard let queued = self.resolve(dispatch, now: now) else { return }
         self.queuedDispatches.append(queued)
     }
 
-    /// What a dispatch names. Nil when its worker or its trigger is gone: the engine hears of both in their own way.
-    private func resolve(_ dispatch: Dispatch) -> QueuedDispatch? {
+    /// What a dispatch names. Nil when its worker or its trigger is gone: then nothing was begun, and the engine is told.
+    private func resolve(_ dispatch: Dispatch, now: Timestamp) -> QueuedDispatch? {
         guard let channel = self.channel(dispatch.worker), channel.machine.takesWork, channel.fatal == nil else {
+            self.statistics.unsent += 1
+            self.engine.unsent(dispatch.stream, now: now)
             return nil
         }
         switch dispatch.work {
         case .delivery(let delivery), .tableRecord(let delivery):
-            guard let trigger = self.trigger(delivery.trigger) else { return nil }
+            guard let trigger = self.trigger(delivery.trigger) else {
+                self.engine.refuse(dispatch.stream, Failure(.cancelled, "the trigger was removed"), now: now)
+                return nil
+            }
             return QueuedDispatch(
                 dispatch: dispatch, channel: channel, trigger: trigger, partition: delivery.partition,
                 offset: delivery.offset)
@@ -136,6 +141,19 @@ extension Shard {
         request.block.withUnsafeBytes { self.writeInvoke(item, $0, arrivedAt: request.arrivedAt, now: now) }
     }
 
+    /// The worker was gone before any byte of these attempts reached it.
+    private func takeBack(_ streams: [UInt64], from channel: WorkerChannel) {
+        let now = self.now
+        for stream in streams {
+            guard let index = channel.attempts.index(of: stream) else { continue }
+            let attempt = channel.attempts.remove(at: index)
+            self.paused(attempt, on: channel, now: now)
+            self.statistics.unsent += 1
+            self.engine.unsent(StreamID(rawValue: stream), now: now)
+        }
+        self.requestTurn()
+    }
+
     // MARK: one event
 
     private func writeInvoke(
@@ -210,7 +228,7 @@ extension Shard {
     // MARK: batches
 
     func dispatchBatch(_ items: [Dispatch], now: Timestamp) {
-        let queued = items.compactMap { self.resolve($0) }
+        let queued = items.compactMap { self.resolve($0, now: now) }
         guard let channel = queued.first?.channel else { return }
         var frame = BatchFrame(channel: channel)
         var gone: [QueuedDispatch] = []
@@ -279,7 +297,9 @@ extension Shard {
     }
 
     func flush(_ channel: WorkerChannel) {
-        guard !channel.flush() else { return }
+        let keepsUp = channel.flush()
+        if !channel.neverSent.isEmpty { self.takeBack(channel.takeNeverSent(), from: channel) }
+        guard !keepsUp else { return }
         self.end(
             channel,
             Failure(

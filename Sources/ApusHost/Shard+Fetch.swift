@@ -9,7 +9,8 @@ extension Shard {
         guard let state = self.triggers[trigger], partition < state.ends.count else { return }
         let reading = FetchReading(
             log: self.log, place: TopicPartition(state.trigger.topic, partition), from: from, maxRecords: maxRecords,
-            filter: state.isTable ? nil : state.trigger.filter, path: state.path)
+            filter: state.isTable ? nil : state.trigger.filter, path: state.path,
+            dedup: state.dedup(partition: partition))
         let isRecent =
             state.ends[partition] - from <= Limits.Host.recentRecords
             && self.log.isInMemory(reading.place, from: from)
@@ -52,6 +53,8 @@ struct FetchReading: Sendable {
     let filter: SubscriptionFilter?
     /// The trigger as a redriven event names the one that may take it.
     let path: [UInt8]
+    /// Nil lets every event run.
+    let dedup: Deduplication?
 
     /// What an item of a BATCH takes beside its block: summaries count it, so that a batch of the engine's choice fits
     /// its frame.
@@ -68,6 +71,7 @@ struct FetchReading: Sendable {
                 records.append(self.summary(offset, block))
                 return true
             }
+            try self.dedup?.mark(&records, self.log)
             return Answer(records: records, next: next)
         } catch {
             return nil
@@ -76,30 +80,50 @@ struct FetchReading: Sendable {
 
     private func summary(_ offset: Offset, _ block: UnsafeRawBufferPointer) -> RecordSummary {
         var summary = RecordSummary(offset: offset, keyHash: 0, bytes: block.count + Self.itemBytes)
-        // A record that cannot be read is delivered: its attempt fails, and what it was ends in a dead letter.
-        guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
+        guard let layout = try? EventLayout(parsing: block.bytes) else {
+            summary.isPoison = true
+            return summary
+        }
+        summary.appended = layout.timestamp
         if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
         if let filter = self.filter, !filter.isEmpty {
             summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true
         }
-        if summary.isMatch { summary.isMatch = self.mayTake(layout, block) }
+        if summary.isMatch { self.look(at: layout, block, &summary) }
         return summary
     }
 
-    /// False for an event that was redriven for another trigger of the topic.
-    private func mayTake(_ layout: EventLayout, _ block: UnsafeRawBufferPointer) -> Bool {
-        var mayTake = true
-        let name = Self.redriveName
+    /// What its attributes say of its delivery.
+    private func look(at layout: EventLayout, _ block: UnsafeRawBufferPointer, _ summary: inout RecordSummary) {
+        var identity = Deduplication.Place()
+        var isRedriven = false
         // An attribute list that cannot be walked is no reason to pass the event over.
         try? layout.forEachAttribute(in: block.bytes) { nameRange, kind, value in
-            guard nameRange.count == name.count, kind == Attribute.Kind.header.rawValue,
-                UnsafeRawBufferPointer(rebasing: block[nameRange]).elementsEqual(name)
-            else { return true }
-            mayTake = UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual(self.path)
-            return false
+            let name = UnsafeRawBufferPointer(rebasing: block[nameRange])
+            let isHeader = kind == Attribute.Kind.header.rawValue
+            switch nameRange.count {
+            case 2 where !isHeader && name.elementsEqual(Self.idName): identity.id = value
+            case 6 where !isHeader && name.elementsEqual(Self.sourceName): identity.source = value
+            case 10 where !isHeader && name.elementsEqual(Self.expiryName):
+                // What is no moment never passes.
+                let text = String(decoding: block[value], as: UTF8.self)
+                summary.expires = RFC3339.parse(text) ?? .distantFuture
+            case Self.poisonName.count where isHeader && name.elementsEqual(Self.poisonName): summary.isPoison = true
+            case Self.redriveName.count where isHeader && name.elementsEqual(Self.redriveName):
+                isRedriven = true
+                summary.isMatch = UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual(self.path)
+            default: break
+            }
+            return true
         }
-        return mayTake
+        // What somebody had delivered again is no repetition.
+        guard let dedup = self.dedup, !isRedriven else { return }
+        summary.identity = dedup.identity(identity, in: block)
     }
 
+    private static let idName = Array("id".utf8)
+    private static let sourceName = Array("source".utf8)
+    private static let expiryName = Array("expirytime".utf8)
+    private static let poisonName = Array(InternalHeader.poison.utf8)
     private static let redriveName = Array(InternalHeader.redrive.utf8)
 }

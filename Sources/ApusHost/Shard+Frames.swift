@@ -338,7 +338,9 @@ extension Shard {
                 block, layout: layout, template: template,
                 id: self.emittedID(attempt, template, count: extras.emitCount), key: nil,
                 source: attempt.source)
-            extras.emits.append(LogBatch.Append(topic: topic, block: record))
+            extras.emits.append(
+                LogBatch.Append(
+                    topic: topic, block: record, outputs: attempt.trigger?.trigger.outputs ?? .transaction))
         } catch {
             let bytes = try error.tooLargeBytes()
             self.refuse(

@@ -271,7 +271,7 @@ extension Shard {
             guard !trigger.isTable, let status = self.engine.status(of: trigger.trigger.id) else { return nil }
             return TriggerSnapshot(
                 function: trigger.functionName, trigger: trigger.trigger.name, topic: trigger.trigger.topic,
-                status: status)
+                status: status, blocked: status.unsettled > 0 ? self.writeFailure : nil)
         }
     }
 }
@@ -296,4 +296,6 @@ public struct TriggerSnapshot: Sendable {
     public var trigger: String
     public var topic: TopicName
     public var status: TriggerStatus
+    /// Why the log does not take its outcomes: nothing of it settles until it does.
+    public var blocked: ApusError?
 }

@@ -16,6 +16,9 @@ extension Shard {
         if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
         var outputs = channel.attempts[index].extras?.emits ?? []
         if case .delivery(let delivery) = channel.attempts[index].work, let trigger = channel.attempts[index].trigger {
+            if trigger.invocations == nil, let reply = ReplyStatus(of: layout, in: block, now: now), !reply.isSuccess {
+                return self.finish(channel, at: index, reply.outcome, reply.failure, now: now)
+            }
             let source = channel.attempts[index].source
             if let reply = trigger.trigger.replyTo, !OutputRecord.isNothing(layout) {
                 do {
@@ -24,7 +27,7 @@ extension Shard {
                         id: trigger.template.id(partition: delivery.partition, offset: delivery.offset),
                         key: source?.key,
                         source: source)
-                    outputs.append(LogBatch.Append(topic: reply, block: record))
+                    outputs.append(LogBatch.Append(topic: reply, block: record, outputs: trigger.trigger.outputs))
                     self.statistics.replies += 1
                 } catch {
                     self.refuse(channel, index, self.replyTooLarge(try error.tooLargeBytes()))
@@ -106,11 +109,13 @@ extension Shard {
         let failure = Failure(
             Self.code(of: error), channel.masks.apply(clipped(error.message, to: Limits.Host.messageBytes)),
             detail: channel.masks.apply(clipped(error.detail, to: Limits.Host.detailBytes)))
+        let blame: Blame = error.isOfBatch && channel.attempts[index].isItem ? .batch : .event
         switch error.kind {
         case .retryable:
-            self.finish(channel, at: index, .failed(failure, retryAfter: error.retryAfter), failure, now: now)
+            self.finish(
+                channel, at: index, .failed(failure, retryAfter: error.retryAfter), failure, blame: blame, now: now)
         case .permanent, .poison:
-            self.finish(channel, at: index, .rejected(failure), failure, now: now)
+            self.finish(channel, at: index, .rejected(failure), failure, blame: blame, now: now)
         }
     }
 
@@ -129,13 +134,14 @@ extension Shard {
     }
 
     private func finish(
-        _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, now: Timestamp
+        _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, blame: Blame = .event,
+        now: Timestamp
     ) {
         channel.gatherOutput()
         self.log(failure, of: channel.attempts[index], by: channel, now: now)
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
-        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now)
+        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, blame: blame, now: now)
         let timing = self.concluded(attempt, on: channel, verdict, failure: failure, now: now)
         if case .answer(let request) = verdict { self.requests[request]?.sink.onTiming(timing) }
         self.perform(verdict, failure: failure)
@@ -235,7 +241,9 @@ extension Shard {
             failure: lost.failure, function: trigger.functionName, trigger: trigger.trigger.name, time: now,
             revision: trigger.revision)
         let record = DeadLetterRecord.build(block, reason: reason)
-        self.commits.append([LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)], now: now)
+        let letter = LogBatch.Append(
+            topic: trigger.trigger.deadLetter, block: record, outputs: trigger.trigger.outputs)
+        self.commits.append([letter], now: now)
         self.statistics.deadLettered += 1
         self.activities[trigger.function]?.deadLettered()
         self.engine.written(lost.delivery)

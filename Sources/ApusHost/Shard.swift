@@ -35,6 +35,8 @@ public final class Shard: @unchecked Sendable {
     var settling: [Settlement] = []
 
     var commits = CommitPipeline()
+    /// Why the last write of outcomes was refused, until one succeeds: nothing settles meanwhile.
+    var writeFailure: ApusError?
     var lostDeliveries: [LostDelivery] = []
     /// Told when the write under way is over.
     var waitingForWrite: [() -> Void] = []
@@ -153,7 +155,7 @@ public final class Shard: @unchecked Sendable {
     private func perform(_ action: EngineAction, now: Timestamp) {
         switch action {
         case .dispatch(let dispatch):
-            self.queue(dispatch)
+            self.queue(dispatch, now: now)
         case .dispatchBatch(let items):
             self.flushDispatches(now: now)
             self.dispatchBatch(items, now: now)

@@ -4,6 +4,8 @@ public struct ShardStatistics: Sendable {
     public var succeeded: UInt64 = 0
     public var failed: UInt64 = 0
     public var retried: UInt64 = 0
+    /// Attempts whose worker was gone before anything was written to it: they go back to where they waited.
+    public var unsent: UInt64 = 0
     public var deadLettered: UInt64 = 0
     public var dropped: UInt64 = 0
     /// Records that were gone when their turn came.

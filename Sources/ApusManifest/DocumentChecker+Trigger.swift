@@ -121,8 +121,14 @@ extension DocumentChecker {
     private func retry(_ trigger: Checked) -> TriggerManifest.Retry {
         let retry = trigger["retry"]
         return TriggerManifest.Retry(
-            attempts: Int(retry?["attempts"]?.integer ?? 1), initial: retry?["initial"]?.span ?? .zero,
-            max: retry?["max"]?.span ?? .zero)
+            attempts: Self.attempts(retry?["attempts"]), initial: retry?["initial"]?.span ?? .zero,
+            max: retry?["max"]?.span ?? .zero, maxAge: retry?["maxAge"]?.span)
+    }
+
+    /// One name for no bound.
+    private static func attempts(_ field: Checked?) -> Int {
+        if field?.text != nil { return 0 }
+        return max(0, Int(field?.integer ?? 1))
     }
 
     private mutating func topicTrigger(
@@ -145,7 +151,10 @@ extension DocumentChecker {
             name: name, topic: topic, isTable: false, filter: self.filter(trigger), order: order,
             from: self.from(trigger),
             replyTo: self.topicName(trigger["replyTo"], namespace), retry: retry, deadLetter: deadLetter,
-            onExhausted: self.onExhausted(trigger, order), isPaused: trigger["paused"]?.boolean ?? false)
+            onExhausted: self.onExhausted(trigger, order), isPaused: trigger["paused"]?.boolean ?? false,
+            delivery: trigger["delivery"]?.text.flatMap { TriggerManifest.Delivery(rawValue: $0) } ?? .atLeastOnce,
+            dedupWindow: trigger["dedup"]?["window"]?.span,
+            onExpired: trigger["onExpired"]?.text.flatMap { TriggerManifest.OnExpired(rawValue: $0) } ?? .skip)
     }
 
     /// Without an order nothing needs to stop at a delivery that failed for good, so that neither choice goes without

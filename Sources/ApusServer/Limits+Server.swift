@@ -16,6 +16,9 @@ extension Limits {
         static let buildDiskFiles: UInt64 = 600_000
         /// How often it is looked at.
         static let buildDiskMilliseconds: UInt64 = 250
+        /// A key that lets a request take effect once, and how long it is known.
+        static let idempotencyKeyBytes = 255
+        static let idempotencyWindow = TimeSpan.seconds(86_400)
         /// Log lines that wait for the log; above it they are dropped and counted.
         static let waitingLogLines = 4_096
         /// Log lines written in one transaction.

@@ -145,7 +145,8 @@ public final class Server: Sendable {
                 runtime.loop.post { runtime.warm(name, completion) }
             },
             whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones,
-            missingLayers: parts.report.missing.filter(\.concernsFunctions).map(\.description)
+            missingLayers: parts.report.missing.filter(\.concernsFunctions).map(\.description),
+            remembersKeys: self.log.remembersKeys
         )
         self.deployer = Deployer(
             bundles: self.bundles, layers: layers, control: self.control, usage: self.usage, hooks: hooks)

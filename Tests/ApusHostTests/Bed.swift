@@ -236,7 +236,8 @@ func trigger(
     kind: TriggerPlan.Kind = .topic,
     order: DeliveryOrder = .key,
     retry: RetryPlan = RetryPlan(attempts: 3, initial: .milliseconds(1), max: .milliseconds(5)),
-    onExhausted: OnExhausted = .deadLetter, filter: SubscriptionFilter = SubscriptionFilter(), generation: UInt64 = 1
+    onExhausted: OnExhausted = .deadLetter, filter: SubscriptionFilter = SubscriptionFilter(), generation: UInt64 = 1,
+    onExpired: OnExpired = .skip, dedupWindow: TimeSpan? = nil
 ) -> (HostTrigger, TriggerPlan) {
     (
         HostTrigger(
@@ -244,7 +245,7 @@ func trigger(
             deadLetter: deadLetter, filter: filter),
         TriggerPlan(
             trigger: TriggerID(rawValue: id), kind: kind, order: order, retry: retry, onExhausted: onExhausted,
-            hasOutputs: replyTo != nil)
+            onExpired: onExpired, dedupWindow: dedupWindow, hasOutputs: replyTo != nil)
     )
 }
 

@@ -106,6 +106,25 @@ extension EmbeddedLog {
         }
     }
 
+    public var remembersKeys: Bool { true }
+
+    public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] {
+        guard !keys.isEmpty else { return [] }
+        let now = self.clock().microseconds
+        let reader = try self.takeReader()
+        defer { self.give(reader) }
+        var values: [[UInt8]?] = []
+        values.reserveCapacity(keys.count)
+        do throws(LMDBFailure) {
+            for key in keys {
+                // LMDB takes neither an empty key nor one of any length.
+                let bytes = key.count == Limits.logKeyBytes ? try reader.value(self.keysTable, key) : nil
+                values.append(bytes.flatMap { KnownKey.value($0, now: now) })
+            }
+        } catch { throw self.failure(error) }
+        return values
+    }
+
     public func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
         let reader = try self.takeReader()
         defer { self.give(reader) }

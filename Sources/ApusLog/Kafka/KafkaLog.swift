@@ -123,6 +123,10 @@ public final class KafkaLog: EventLog {
             refusal = ApusError(
                 .invalidArgument, "a ledger key must not begin with a zero byte: such keys are the log's own")
         }
+        if refusal == nil, batch.once != nil || !batch.keys.isEmpty {
+            refusal = ApusError(
+                .notYetSupported, "the event log on Kafka does not remember idempotency and deduplication keys yet")
+        }
         self.writer.submit(submission, refusal: refusal)
     }
 

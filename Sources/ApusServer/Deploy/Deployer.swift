@@ -51,6 +51,8 @@ final class Deployer: Sendable {
         var zones = TimeZones()
         /// Layers of isolation that functions do without on this host.
         var missingLayers: [String] = []
+        /// Whether the event log remembers keys, which `dedup` needs.
+        var remembersKeys = true
     }
 
     init(
@@ -96,6 +98,16 @@ final class Deployer: Sendable {
                 + "\(self.hooks.missingLayers.joined(separator: ", ")): see `apus doctor`")
     }
 
+    private func checkDedup(of function: FunctionManifest) throws(ApusError) {
+        guard !self.hooks.remembersKeys, let trigger = function.triggers.first(where: { $0.dedupWindow != nil }) else {
+            return
+        }
+        throw ApusError(
+            .notYetSupported,
+            "`dedup` of the trigger '\(trigger.name)' of '\(function.name)' is not yet supported on Kafka: leave it out"
+        )
+    }
+
     private func perform(_ order: Order, _ report: (Report) -> Void) throws(ApusError) -> Control.Done {
         try self.checkRunning()
         let request = order.request
@@ -112,6 +124,7 @@ final class Deployer: Sendable {
             }
             try self.hooks.zones.check(function)
             try self.checkIsolation(of: function)
+            try self.checkDedup(of: function)
             // What would happen can be told without the bundle.
             let bundle = request.isDryRun ? document.bundle : try self.bundle(of: function, document.bundle)
             documents.append(DeployDocument(manifest: document.manifest, bundle: bundle))

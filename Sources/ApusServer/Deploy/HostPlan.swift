@@ -116,7 +116,8 @@ extension Catalogue.Trigger {
             filter: SubscriptionFilter(
                 self.manifest.filter.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) })
                 ?? SubscriptionFilter(),
-            starts: self.deployment.starts
+            starts: self.deployment.starts,
+            outputs: self.manifest.delivery == .exactlyOnce ? .transaction : .beforeLedger
         )
     }
 }

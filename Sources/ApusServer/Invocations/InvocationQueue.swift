@@ -58,7 +58,7 @@ final class InvocationQueue: InvocationAccepting {
     // MARK: accepting
 
     func accept(
-        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append],
+        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append], once: LogBatch.Once?,
         completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     ) {
         let order: InvocationOrder
@@ -66,9 +66,9 @@ final class InvocationQueue: InvocationAccepting {
             order = try InvocationOrder(event, principal: principal, now: SystemClock().now)
         } catch { return completion(.failure(error)) }
         switch self.reserve(function) {
-        case .lane(let trigger): self.append(order, to: trigger, along, completion)
+        case .lane(let trigger): self.append(order, to: trigger, along, once, completion)
         case .refused(let error): completion(.failure(error))
-        case .noLane: self.acceptFirst(function, order, along, completion)
+        case .noLane: self.acceptFirst(function, order, along, once, completion)
         }
     }
 
@@ -104,20 +104,33 @@ final class InvocationQueue: InvocationAccepting {
     }
 
     private func append(
-        _ order: InvocationOrder, to trigger: InvocationTrigger, _ along: [LogBatch.Append],
+        _ order: InvocationOrder, to trigger: InvocationTrigger, _ along: [LogBatch.Append], _ once: LogBatch.Once?,
         _ completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     ) {
         let first = LogBatch.Append(
             topic: trigger.place.topic, partition: 0, block: order.block(lane: trigger.identity))
-        self.log.submit(LogBatch(urgency: .producer, appends: [first] + along)) { result in
-            self.appended(trigger.function, isThere: (try? result.get()) != nil)
+        let once = once.map { Self.scoped($0, to: trigger) }
+        self.log.submit(LogBatch(urgency: .producer, appends: [first] + along, once: once)) { result in
+            // One that had been accepted before takes no second place in the queue.
+            let isThere = if case .success(let receipt) = result { !receipt.isRepeated } else { false }
+            self.appended(trigger.function, isThere: isThere)
             completion(
                 result.map { receipt in
                     let offset = receipt.places[0].offset
                     return AcceptedInvocation(
-                        id: trigger.invocation(offset), position: RecordPlace(trigger.place, offset))
+                        id: trigger.invocation(offset), position: RecordPlace(trigger.place, offset),
+                        isRepeated: receipt.isRepeated)
                 })
         }
+    }
+
+    /// What was accepted for a function that was deleted and made again is not this one's.
+    private static func scoped(_ once: LogBatch.Once, to trigger: InvocationTrigger) -> LogBatch.Once {
+        var once = once
+        var identity: [UInt8] = []
+        identity.appendLittleEndian(trigger.identity)
+        for (index, byte) in identity.enumerated() where index < once.key.count { once.key[index] ^= byte }
+        return once
     }
 
     private func appended(_ function: ResourceName, isThere: Bool) {
@@ -131,7 +144,7 @@ final class InvocationQueue: InvocationAccepting {
 
     /// The function's first: its queue is made.
     private func acceptFirst(
-        _ function: ResourceName, _ order: InvocationOrder, _ along: [LogBatch.Append],
+        _ function: ResourceName, _ order: InvocationOrder, _ along: [LogBatch.Append], _ once: LogBatch.Once?,
         _ completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     ) {
         let onControl = self.onControl.withLock { $0 }
@@ -140,7 +153,7 @@ final class InvocationQueue: InvocationAccepting {
                 guard let catalogue else { throw Self.stopping }
                 try self.open(function, catalogue)
                 switch self.reserve(function) {
-                case .lane(let trigger): self.append(order, to: trigger, along, completion)
+                case .lane(let trigger): self.append(order, to: trigger, along, once, completion)
                 case .refused(let error): throw error
                 case .noLane: throw Self.unknown(function)
                 }

@@ -62,6 +62,7 @@ struct MetricsScrape {
             (ServerMetric.attempts, scrape.shard.dispatched), (ServerMetric.succeeded, scrape.shard.succeeded),
             (ServerMetric.failed, scrape.shard.failed), (ServerMetric.retries, scrape.shard.retried),
             (ServerMetric.deadLetters, scrape.shard.deadLettered), (ServerMetric.dropped, scrape.shard.dropped),
+            (ServerMetric.unsent, scrape.shard.unsent),
             (ServerMetric.requests, scrape.shard.requests), (ServerMetric.replies, scrape.shard.replies),
             (ServerMetric.emitted, scrape.shard.emitted), (ServerMetric.started, scrape.shard.workersStarted),
             (ServerMetric.startsFailed, scrape.shard.startsFailed),
@@ -115,6 +116,12 @@ struct MetricsScrape {
             let labels = [trigger.function.namespace.name, trigger.function.name, trigger.trigger]
             self.add(ServerMetric.lag, Double(trigger.status.lag), labels)
             self.add(ServerMetric.unsettled, Double(trigger.status.unsettled), labels)
+            let counters = trigger.status.counters
+            for (reason, count) in [
+                ("filter", counters.skipped), ("duplicate", counters.duplicates), ("expired", counters.overdue),
+                ("superseded", counters.superseded), ("poison", counters.poison), ("lost", counters.lost),
+            ] where count > 0 { self.add(ServerMetric.skipped, Double(count), labels + [reason]) }
+            if counters.batchesSplit > 0 { self.add(ServerMetric.split, Double(counters.batchesSplit), labels) }
         }
         for instance in scrape.instances {
             let labels = [instance.function.namespace.name, instance.function.name, instance.state.rawValue]
@@ -136,6 +143,8 @@ struct MetricsScrape {
         self.add(ServerMetric.short, server.log.isShort ? 1 : 0)
         self.add(ServerMetric.commits, Double(server.log.commits))
         self.add(ServerMetric.records, Double(server.log.records))
+        self.add(ServerMetric.keys, Double(server.log.keys))
+        self.add(ServerMetric.keysForgotten, Double(server.log.keysForgotten))
         for topic in server.appended {
             // Control topics belong to no namespace.
             let local = topic.topic.local

@@ -37,6 +37,19 @@ enum ServerMetric {
         "apus_trigger_unsettled", "Records that were read and are not settled: they wait, run or are retried.", .gauge,
         labels: function + ["trigger"])
 
+    static let unsent = MetricDescription(
+        "apus_unsent_total",
+        "Attempts whose worker was gone before anything was written to it; they went back to where they waited.",
+        .counter)
+    static let skipped = MetricDescription(
+        "apus_trigger_skipped_total",
+        "Records settled without an attempt, by `reason`: `filter`, `duplicate`, `expired`, `superseded`, `poison` or `lost`.",
+        .counter, labels: function + ["trigger", "reason"])
+    static let split = MetricDescription(
+        "apus_trigger_batch_failures_total",
+        "Attempts that failed with their batch; each event ran again in half of one.", .counter,
+        labels: function + ["trigger"])
+
     // Where time goes.
     static let queued = MetricDescription(
         "apus_queued_seconds",
@@ -128,6 +141,10 @@ enum ServerMetric {
         "apus_log_short", "1 while producers are refused for want of room.", .gauge)
     static let commits = MetricDescription("apus_log_commits_total", "Transactions committed.", .counter)
     static let records = MetricDescription("apus_log_records_total", "Records appended.", .counter)
+    static let keys = MetricDescription(
+        "apus_log_keys", "Idempotency and deduplication keys that are known now.", .gauge)
+    static let keysForgotten = MetricDescription(
+        "apus_log_keys_forgotten_total", "Keys forgotten before their time, for want of room.", .counter)
     static let topicRecords = MetricDescription(
         "apus_topic_records_total", "Records appended to a topic since the start.", .counter, labels: topic)
     static let topicBytes = MetricDescription(
@@ -179,13 +196,15 @@ enum ServerMetric {
 
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
-        requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
+        unsent, requests, replies, emitted, lag, unsettled, skipped, split, queued, starting, startPhase, running,
+        committing, httpSeconds,
         poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
         auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,
         egressWorkers, httpRequests,
         httpRefused, httpDropped,
         unauthenticated, forbidden,
-        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,
+        httpAccepted, httpConnections, room, capacity, file, short, commits, records, keys, keysForgotten,
+        topicRecords, topicBytes,
         schedules,
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,

@@ -170,7 +170,7 @@ final class ScheduleRunner: Sendable {
     private func fire(_ firing: ScheduleMachine.Firing) {
         self.accepting.accept(
             firing.key.function, firing.event(now: self.clock()), principal: "schedule",
-            along: [firing.following.append]
+            along: [firing.following.append], once: nil
         ) { result in
             self.loop.post { self.fired(firing, result) }
         }

@@ -121,6 +121,9 @@ struct StatsReport: Sendable {
                 "topic": .string($0.topic.local?.name ?? $0.topic.onLog), "lag": .number($0.status.lag),
                 "unsettled": .number($0.status.unsettled), "ready": .number($0.status.ready),
                 "deadLetters": .number($0.status.counters.deadLetters),
+                "duplicates": .number($0.status.counters.duplicates),
+                "expired": .number($0.status.counters.overdue),
+                "blocked": $0.blocked.map { .string($0.message) } ?? .null,
             ]
         }
     }

@@ -9,7 +9,9 @@ extension Catalogue.Function {
             // Both only grow: a newer secret makes older workers drain as a newer revision does.
             function: self.id, generation: self.generation + self.restarts, timeout: self.manifest.timeout,
             concurrency: self.manifest.concurrency,
-            batch: self.manifest.batch.map { BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait) },
+            batch: self.manifest.batch.map {
+                BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait, maxBytes: Int($0.maxBytes))
+            },
             scale: ScalePlan(
                 min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
             triggers: self.triggers.map {
@@ -43,8 +45,10 @@ extension Catalogue.Trigger {
         let retry = self.manifest.retry
         return TriggerPlan(
             trigger: self.id, kind: self.manifest.isTable ? .table : .topic, order: order,
-            retry: RetryPlan(attempts: retry.attempts, initial: retry.initial, max: retry.max),
-            onExhausted: onExhausted,
+            retry: RetryPlan(
+                attempts: retry.attempts, initial: retry.initial, max: retry.max, maxAge: retry.maxAge),
+            onExhausted: onExhausted, onExpired: self.manifest.onExpired == .deadLetter ? .deadLetter : .skip,
+            dedupWindow: self.manifest.dedupWindow,
             isPaused: isPaused,
             hasOutputs: !self.manifest.isTable && (emits || self.manifest.replyTo != nil)
         )
