@@ -22,7 +22,8 @@ public enum RetryAfter {
     private static func moment(_ text: String) -> Timestamp? {
         let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
         guard words.count == 6, words[0].hasSuffix(","), Self.days.contains(String(words[0].dropLast())),
-            words[5] == "GMT", let date = Self.number(words[1], 2, 1...31), let month = Self.months.firstIndex(of: words[2]),
+            words[5] == "GMT", let date = Self.number(words[1], 2, 1...31),
+            let month = Self.months.firstIndex(of: words[2]),
             let year = Self.number(words[3], 4, 1...9999)
         else { return nil }
         let time = words[4].split(separator: ":", omittingEmptySubsequences: false).map(String.init)

@@ -73,8 +73,10 @@ extension LogWriter {
         do throws(ApusError) {
             try Self.checkKeys(batch)
             for write in batch.keys {
-                cost += 2 * RoomAccount.cost(
-                    recordBytes: write.key.count + write.value.count, pageBytes: self.environment.pageBytes)
+                cost +=
+                    2
+                    * RoomAccount.cost(
+                        recordBytes: write.key.count + write.value.count, pageBytes: self.environment.pageBytes)
             }
             for index in batch.appends.indices {
                 let partition = try self.target(of: batch.appends[index])
