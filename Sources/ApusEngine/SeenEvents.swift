@@ -26,7 +26,7 @@ struct SeenEvents {
         guard let identity = record.identity,
             let known = self.open[identity] ?? self.settledMeanwhile[identity] ?? self.dropped[identity]
         else { return false }
-        return known.offset != record.offset && record.appended <= known.appended + window
+        return known.offset < record.offset && record.appended <= known.appended + window
     }
 
     mutating func arrived(_ slot: Int32, _ record: RecordSummary) {

@@ -29,13 +29,14 @@ struct Deduplication: Sendable {
         return EventIdentity(SHA256.hash(bytes))
     }
 
-    /// Looks up which records repeat one that the log remembers. The record that is remembered is no repetition of itself.
+    /// Looks up which records repeat one that the log remembers. A repetition comes after its first: what is read again after a restart
+    /// is none of a later event that settled before it.
     func mark(_ records: inout [RecordSummary], _ log: any EventLog) throws(ApusError) {
         let asked = records.indices.filter { records[$0].identity != nil }
         guard !asked.isEmpty else { return }
         let known = try log.remembered(asked.map { records[$0].identity?.bytes ?? [] })
         for (index, value) in zip(asked, known) {
-            guard let first = value.flatMap(Known.init), first.offset != records[index].offset else { continue }
+            guard let first = value.flatMap(Known.init), first.offset < records[index].offset else { continue }
             records[index].isDuplicate = records[index].appended <= first.appended + self.window
         }
     }

@@ -88,6 +88,6 @@ struct SimulatedLog {
 
     func isRemembered(_ record: SimulatedRecord, _ lane: Int) -> Bool {
         guard let identity = record.identity, let known = self.remembered[lane]?[identity] else { return false }
-        return known.offset != record.offset && record.appended <= known.appended + known.window
+        return known.offset < record.offset && record.appended <= known.appended + known.window
     }
 }
