@@ -52,25 +52,37 @@ public struct HelloPayload: Sendable, Equatable {
 ///     0   u32  attempt, from 1
 ///     4   u32  trigger: its place in INIT's list, 0xFFFF_FFFF for a direct invocation
 ///     8   u32  partition
-///     12  u32  0
+///     12  u32  flags: 1 the delivery is part of a replay; others are to be ignored
 ///     16  i64  offset, -1 for a direct invocation
 ///     24  u64 u64  the invocation's id, 128 bits
 public struct InvokeHead: Sendable, Equatable {
     public static let byteCount = 40
     public static let direct: UInt32 = 0xFFFF_FFFF
 
+    public struct Flags: OptionSet, Sendable, Hashable {
+        public let rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
+        /// The delivery is part of a replay.
+        public static let replay = Flags(rawValue: 1)
+    }
+
     public var attempt: UInt32
     public var trigger: UInt32
     public var partition: UInt32
     public var offset: Offset
     public var invocation: InvocationID
+    public var flags: Flags
 
-    public init(attempt: UInt32, trigger: UInt32, partition: UInt32, offset: Offset, invocation: InvocationID) {
+    public init(
+        attempt: UInt32, trigger: UInt32, partition: UInt32, offset: Offset, invocation: InvocationID,
+        flags: Flags = []
+    ) {
         self.attempt = attempt
         self.trigger = trigger
         self.partition = partition
         self.offset = offset
         self.invocation = invocation
+        self.flags = flags
     }
 
     public init(parsing bytes: RawSpan, at offset: Int = 0) throws(FrameError) {
@@ -78,6 +90,7 @@ public struct InvokeHead: Sendable, Equatable {
         self.attempt = bytes.littleEndian(at: offset, as: UInt32.self)
         self.trigger = bytes.littleEndian(at: offset + 4, as: UInt32.self)
         self.partition = bytes.littleEndian(at: offset + 8, as: UInt32.self)
+        self.flags = Flags(rawValue: bytes.littleEndian(at: offset + 12, as: UInt32.self))
         self.offset = bytes.littleEndian(at: offset + 16, as: Int64.self)
         self.invocation = InvocationID(
             high: bytes.littleEndian(at: offset + 24, as: UInt64.self),
@@ -89,7 +102,7 @@ public struct InvokeHead: Sendable, Equatable {
         target.storeBytes(of: self.attempt.littleEndian, as: UInt32.self)
         target.storeBytes(of: self.trigger.littleEndian, toByteOffset: 4, as: UInt32.self)
         target.storeBytes(of: self.partition.littleEndian, toByteOffset: 8, as: UInt32.self)
-        target.storeBytes(of: 0, toByteOffset: 12, as: UInt32.self)
+        target.storeBytes(of: self.flags.rawValue.littleEndian, toByteOffset: 12, as: UInt32.self)
         target.storeBytes(of: self.offset.littleEndian, toByteOffset: 16, as: Int64.self)
         target.storeBytes(of: self.invocation.high.littleEndian, toByteOffset: 24, as: UInt64.self)
         target.storeBytes(of: self.invocation.low.littleEndian, toByteOffset: 32, as: UInt64.self)

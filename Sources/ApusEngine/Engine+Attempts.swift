@@ -102,6 +102,7 @@ extension Engine {
             return .deadLetter
         case .block:
             let due = now + max(self.triggers[trigger].plan.retry.max, .milliseconds(1))
+            self.lanes[Int(lane)].ledger.block(slot)
             self.retry(lane, slot, at: due)
             return .retry(due)
         case .drop:

@@ -50,6 +50,7 @@ extension Engine {
             if let known = self.slot(of: plan.trigger), self.triggers[Int(known)].function == function {
                 if self.triggers[Int(known)].plan.kind == plan.kind {
                     self.triggers[Int(known)].plan = plan
+                    self.triggers[Int(known)].pace?.perSecond = plan.perSecond ?? .max
                     continue
                 }
                 self.forget(known)

@@ -23,20 +23,21 @@ extension Engine {
         let room = bound - self.lanes[Int(lane)].ledger.unsettled
         guard room >= max(1, min(Limits.Engine.fetchRecords, bound) / 2) else { return }
         let trigger = self.lanes[Int(lane)].trigger
-        guard !self.isPaused(trigger) else { return }
+        guard !self.isPaused(trigger), let paced = self.paced(trigger) else { return }
         self.lanes[Int(lane)].fetch = .underWay
         self.actions.append(
             .fetch(
                 self.triggers[Int(trigger)].plan.trigger, partition: self.lanes[Int(lane)].partition, from: position,
-                maxRecords: min(room, Limits.Engine.fetchRecords)
+                maxRecords: min(room, paced, Limits.Engine.fetchRecords)
             )
         )
     }
 
     /// The answer to `.fetch`. `next` is where the following fetch goes on. An answer that comes late or twice changes
     /// nothing.
+    /// - Parameter lost: how many offsets retention took between where the read was to begin and the first record there is.
     public mutating func fetched(
-        _ trigger: TriggerID, partition: Int, records: [RecordSummary], next: Offset, now: Timestamp
+        _ trigger: TriggerID, partition: Int, records: [RecordSummary], next: Offset, lost: Int64 = 0, now: Timestamp
     ) {
         guard let slot = self.slot(of: trigger), let lane = self.triggers[Int(slot)].lane(partition) else { return }
         let function = self.triggers[Int(slot)].function
@@ -54,6 +55,9 @@ extension Engine {
             return
         }
         self.lanes[Int(lane)].fetch = .idle
+        self.lanes[Int(lane)].isReadFailing = false
+        self.triggers[Int(slot)].counters.lost += lost
+        self.triggers[Int(slot)].pace?.fill(now: now)
         let mark = self.functions[Int(function)].tables?.mark ?? 0
         let order = self.triggers[Int(slot)].plan.order
         let bound = max(1, self.configuration.unsettledPerPartition)
@@ -67,7 +71,7 @@ extension Engine {
                 self.lanes[Int(lane)].ledger.pass(to: record.offset + 1)
                 continue
             }
-            guard self.lanes[Int(lane)].ledger.unsettled < bound else {
+            guard self.lanes[Int(lane)].ledger.unsettled < bound, self.mayBegin(slot) else {
                 through = record.offset
                 break
             }
@@ -75,10 +79,9 @@ extension Engine {
         }
         if through == nil { through = self.arriveMissing(lane, before: next, order: order, mark: mark, now: now) }
         self.lanes[Int(lane)].ledger.pass(to: through ?? next)
-        if skipped > 0 {
-            self.triggers[Int(slot)].counters.skipped += Int64(skipped)
-            self.markLazy(lane, now: now)
-        }
+        self.triggers[Int(slot)].counters.skipped += Int64(skipped)
+        // What is behind without being anybody's to settle, a gap at the end as well, shows in the durable state soon.
+        if skipped > 0 || self.lanes[Int(lane)].ledger.unsettled == 0 { self.markLazy(lane, now: now) }
         self.considerFetch(lane)
         self.schedule(function, now: now)
     }
@@ -111,7 +114,7 @@ extension Engine {
         if self.fault == .ignoresKeyOrder { key = 0 }
         guard
             let slot = self.lanes[Int(lane)].ledger.admit(
-                record.offset, orderKey: key, bytes: record.bytes, tableMark: mark)
+                record.offset, orderKey: key, bytes: record.bytes, tableMark: mark, appended: record.appended)
         else { return }
         if self.lanes[Int(lane)].keys.arrive(slot, key: key) { self.makeRunnable(lane, slot, now: now) }
     }
@@ -139,6 +142,7 @@ extension Engine {
         if self.triggers[Int(slot)].plan.kind == .table {
             self.tableFetchFailed(self.triggers[Int(slot)].function, table: place, now: now)
         } else if self.lanes[Int(place)].fetch == .underWay {
+            self.lanes[Int(place)].isReadFailing = true
             self.restFetch(place, now: now)
         }
     }

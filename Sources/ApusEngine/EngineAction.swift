@@ -8,12 +8,17 @@ public struct RecordSummary: Sendable, Equatable {
     public var bytes: Int
     /// False when the trigger's filter does not match: settled as skipped, without an attempt.
     public var isMatch: Bool
+    /// When the log took it.
+    public var appended: Timestamp
 
-    public init(offset: Offset, keyHash: UInt64, bytes: Int, isMatch: Bool = true) {
+    public init(
+        offset: Offset, keyHash: UInt64, bytes: Int, isMatch: Bool = true, appended: Timestamp = .zero
+    ) {
         self.offset = offset
         self.keyHash = keyHash
         self.bytes = bytes
         self.isMatch = isMatch
+        self.appended = appended
     }
 }
 

@@ -110,10 +110,13 @@ public struct TriggerPlan: Sendable, Equatable {
     public var isPaused: Bool
     /// Outcomes of this trigger append records (a reply topic, emits): it is not dispatched while the log is short of room.
     public var hasOutputs: Bool
+    /// How many deliveries may begin in a second, all partitions together; nil has no bound. Further attempts of a delivery
+    /// are not counted.
+    public var perSecond: Int?
 
     public init(
         trigger: TriggerID, kind: Kind = .topic, order: DeliveryOrder = .key, retry: RetryPlan = RetryPlan(),
-        onExhausted: OnExhausted = .deadLetter, isPaused: Bool = false, hasOutputs: Bool = false
+        onExhausted: OnExhausted = .deadLetter, isPaused: Bool = false, hasOutputs: Bool = false, perSecond: Int? = nil
     ) {
         self.trigger = trigger
         self.kind = kind
@@ -122,5 +125,6 @@ public struct TriggerPlan: Sendable, Equatable {
         self.onExhausted = onExhausted
         self.isPaused = isPaused
         self.hasOutputs = hasOutputs
+        self.perSecond = perSecond
     }
 }

@@ -33,6 +33,8 @@ struct Lane {
     var dirt = Dirt.clean
     /// Its deliveries may not be dispatched now: a pause, or the log is short of room.
     var isHeld: Bool
+    /// The last read failed.
+    var isReadFailing = false
     /// Stands in its function's ring.
     var isQueued = false
 }

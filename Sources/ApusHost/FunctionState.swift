@@ -15,10 +15,11 @@ final class FunctionState {
     }
 
     /// The place of a trigger in INIT's list. Functions have few triggers, so a search is the quickest look-up.
-    func place(of trigger: TriggerID) -> UInt32 {
-        // Accepted invocations reach the handler as direct ones do.
+    func place(of trigger: HostTrigger) -> UInt32 {
+        // Accepted invocations reach the handler as direct ones do. A worker may be older than the replay that it is given.
+        if trigger.kind == .invocations { return InvokeHead.direct }
         for (index, candidate) in self.function.triggers.enumerated()
-        where candidate.id == trigger && candidate.kind == .topic {
+        where candidate.kind == .topic && candidate.name == trigger.name {
             return UInt32(index)
         }
         return InvokeHead.direct
@@ -43,6 +44,8 @@ final class TriggerState {
     let identity: UInt64
     /// Of the trigger that runs accepted invocations.
     let invocations: InvocationLane?
+    /// Of a trigger that is one.
+    let replay: HostReplay?
     /// The next offset of each open partition, as far as the log told.
     var ends: [Offset] = []
 
@@ -53,11 +56,15 @@ final class TriggerState {
         self.revision = function.revision
         self.template = OutputTemplate(function: function.name, topic: trigger.topic)
         self.isTable = plan.kind == .table
-        self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
+        self.replay = if case .replay(let replay) = trigger.kind { replay } else { nil }
+        self.hasOutputs =
+            (trigger.replyTo != nil || !function.emits.isEmpty) && (self.replay?.writesOutputs ?? true)
         self.isCompacted = isCompacted
         self.path = Array("\(function.name.namespace)/\(function.name.name)/\(trigger.name)".utf8)
-        self.ledgerPrefix = LedgerKey.prefix(
-            function: function.name, trigger: trigger.name, generation: trigger.generation)
+        self.ledgerPrefix =
+            self.replay.map {
+                LedgerKey.replayPrefix(function: function.name, trigger: trigger.name, number: $0.number)
+            } ?? LedgerKey.prefix(function: function.name, trigger: trigger.name, generation: trigger.generation)
         self.identity = InvocationTrigger.identity(ledgerPrefix: self.ledgerPrefix, logIdentity: logIdentity)
         self.invocations = trigger.kind == .invocations ? InvocationLane() : nil
     }
@@ -66,7 +73,8 @@ final class TriggerState {
         self.trigger = trigger
         self.revision = function.revision
         self.isTable = plan.kind == .table
-        self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
+        self.hasOutputs =
+            (trigger.replyTo != nil || !function.emits.isEmpty) && (self.replay?.writesOutputs ?? true)
         self.isCompacted = isCompacted
     }
 

@@ -41,6 +41,8 @@ public struct HostTrigger: Sendable {
         case topic
         /// The function's accepted invocations: what they come to is a state on `apus.invocations`.
         case invocations
+        /// A stretch of the topic of the trigger of the same name, given once more.
+        case replay(HostReplay)
     }
 
     public var id: TriggerID

@@ -44,11 +44,14 @@ extension Shard {
             self.statistics.commits += 1
             if let since = self.commits.inFlightSince { self.statistics.committing.record(now - since) }
             let ended = self.commits.succeeded()
+            if self.writeFailure != nil { self.writeFailure = nil }
+            if !self.unwrittenDeadLetters.isEmpty { self.unwrittenDeadLetters = [] }
             self.engine.ledgerCommitted(now: now)
             for (trigger, count) in ended { self.invocationsEnded(trigger, count, now: now) }
             self.settlementsEnd(now: now)
-        case .failure:
+        case .failure(let error):
             self.statistics.commitsFailed += 1
+            self.writeFailure = error
             self.commits.failed(now: now)
             self.engine.ledgerFailed(now: now)
         }

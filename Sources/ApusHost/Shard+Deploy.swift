@@ -68,12 +68,13 @@ extension Shard {
         self.engine.apply(function.plan, now: now)
         for (state, ledgers, bounds) in opened {
             self.triggers[state.trigger.id] = state
+            if state.replay != nil { self.replays.insert(state.trigger.id) }
             state.ends = bounds.map(\.end)
             if state.invocations != nil, let ledger = ledgers.first {
                 self.log.discard(TopicPartition(state.trigger.topic, 0), before: ledger.watermark)
             }
             self.answerSettledCancels(state, ledgers.first, now: now)
-            self.follow(state)
+            if state.replay == nil { self.follow(state) }
             for (partition, ledger) in ledgers.enumerated() {
                 self.engine.open(
                     state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], now: now)
@@ -104,6 +105,9 @@ extension Shard {
     private func forget(_ trigger: TriggerState, forgettingPosition: Bool) {
         let id = trigger.trigger.id
         self.triggers.removeValue(forKey: id)
+        self.replays.remove(id)
+        self.endedReplays.remove(id)
+        self.unwrittenDeadLetters.remove(id)
         self.notes.forget(id)
         self.forgetTraces(of: id)
         self.lastTrigger = nil
@@ -128,6 +132,7 @@ extension Shard {
     private func restore(
         _ trigger: TriggerState, partitions: Int
     ) throws(ApusError) -> ([LedgerState], [OffsetBounds]) {
+        let partitions = min(partitions, trigger.replay?.ends.count ?? partitions)
         var states = (0..<partitions).map { partition in
             LedgerState(watermark: partition < trigger.trigger.starts.count ? trigger.trigger.starts[partition] : 0)
         }
@@ -143,7 +148,8 @@ extension Shard {
         }
         var bounds: [OffsetBounds] = []
         for partition in 0..<partitions {
-            bounds.append(try self.log.bounds(of: TopicPartition(trigger.trigger.topic, partition)))
+            let whole = try self.log.bounds(of: TopicPartition(trigger.trigger.topic, partition))
+            bounds.append(trigger.replay?.bounded(whole, partition) ?? whole)
         }
         return (states, bounds)
     }

@@ -198,9 +198,10 @@ extension Shard {
         if let trigger = item.trigger {
             return InvokeHead(
                 attempt: UInt32(clamping: item.dispatch.attempt),
-                trigger: item.channel.function.place(of: trigger.trigger.id),
+                trigger: item.channel.function.place(of: trigger.trigger),
                 partition: UInt32(item.partition), offset: item.offset,
-                invocation: trigger.invocation(partition: item.partition, offset: item.offset))
+                invocation: trigger.invocation(partition: item.partition, offset: item.offset),
+                flags: trigger.replay == nil ? [] : .replay)
         }
         return InvokeHead(
             attempt: UInt32(clamping: item.dispatch.attempt), trigger: InvokeHead.direct, partition: 0, offset: -1,

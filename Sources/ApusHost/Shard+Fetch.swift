@@ -9,9 +9,10 @@ extension Shard {
         guard let state = self.triggers[trigger], partition < state.ends.count else { return }
         let reading = FetchReading(
             log: self.log, place: TopicPartition(state.trigger.topic, partition), from: from, maxRecords: maxRecords,
-            filter: state.isTable ? nil : state.trigger.filter, path: state.path)
+            end: state.replay?.ends[partition], filter: state.isTable ? nil : state.trigger.filter, path: state.path)
+        // The end of a replay is not that of the log.
         let isRecent =
-            state.ends[partition] - from <= Limits.Host.recentRecords
+            state.replay == nil && state.ends[partition] - from <= Limits.Host.recentRecords
             && self.log.isInMemory(reading.place, from: from)
         guard !isRecent, let readAhead = self.configuration.readAhead else {
             self.fetched(reading.run(), trigger, partition, now: now)
@@ -32,7 +33,8 @@ extension Shard {
             self.engine.fetchFailed(trigger, partition: partition, now: now)
             return
         }
-        self.engine.fetched(trigger, partition: partition, records: result.records, next: result.next, now: now)
+        self.engine.fetched(
+            trigger, partition: partition, records: result.records, next: result.next, lost: result.lost, now: now)
         self.cancelFetched(trigger, result.records, now: now)
     }
 }
@@ -42,12 +44,16 @@ struct FetchReading: Sendable {
     struct Answer: Sendable {
         var records: [RecordSummary]
         var next: Offset
+        /// What retention took of the offsets that were asked for.
+        var lost: Int64 = 0
     }
 
     let log: any EventLog
     let place: TopicPartition
     let from: Offset
     let maxRecords: Int
+    /// What lies from there on is not read; nil reads to the end.
+    let end: Offset?
     /// Nil lets every record match.
     let filter: SubscriptionFilter?
     /// The trigger as a redriven event names the one that may take it.
@@ -65,17 +71,26 @@ struct FetchReading: Sendable {
             let next = try self.log.read(
                 self.place, from: self.from, maxRecords: self.maxRecords, maxBytes: Limits.Host.fetchBytes
             ) { offset, block in
+                guard offset < self.end ?? .max else { return false }
                 records.append(self.summary(offset, block))
                 return true
             }
-            return Answer(records: records, next: next)
+            let through = min(next, self.end ?? .max)
+            return Answer(records: records, next: through, lost: try self.lost(records.first?.offset ?? through))
         } catch {
             return nil
         }
     }
 
+    /// How many of the offsets asked for lie before the first record there is. Compaction leaves gaps too: those are no loss.
+    private func lost(_ first: Offset) throws(ApusError) -> Int64 {
+        guard first > self.from, self.filter != nil else { return 0 }
+        return max(0, min(try self.log.bounds(of: self.place).start, first) - self.from)
+    }
+
     private func summary(_ offset: Offset, _ block: UnsafeRawBufferPointer) -> RecordSummary {
-        var summary = RecordSummary(offset: offset, keyHash: 0, bytes: block.count + Self.itemBytes)
+        var summary = RecordSummary(
+            offset: offset, keyHash: 0, bytes: block.count + Self.itemBytes, appended: Shard.appendedAt(block))
         // A record that cannot be read is delivered: its attempt fails, and what it was ends in a dead letter.
         guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
         if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }

@@ -1,5 +1,5 @@
 public import ApusCore
-public import ApusEngine
+internal import ApusEngine
 internal import ApusTelemetry
 
 /// What people and machines are told of the work of a shard. On the path of an event it counts, and looks whether anybody
@@ -264,16 +264,6 @@ extension Shard {
             }
         }
     }
-
-    /// How far behind each topic trigger is.
-    public func triggerStatuses() -> [TriggerSnapshot] {
-        self.triggers.values.compactMap { trigger in
-            guard !trigger.isTable, let status = self.engine.status(of: trigger.trigger.id) else { return nil }
-            return TriggerSnapshot(
-                function: trigger.functionName, trigger: trigger.trigger.name, topic: trigger.trigger.topic,
-                status: status)
-        }
-    }
 }
 
 /// What one function did on one shard.
@@ -288,12 +278,4 @@ public struct ActivitySnapshot: Sendable {
         self.counts = counts
         self.seconds = seconds
     }
-}
-
-/// A topic trigger and what its deliveries are doing.
-public struct TriggerSnapshot: Sendable {
-    public var function: ResourceName
-    public var trigger: String
-    public var topic: TopicName
-    public var status: TriggerStatus
 }

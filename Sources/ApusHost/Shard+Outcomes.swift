@@ -17,7 +17,9 @@ extension Shard {
         var outputs = channel.attempts[index].extras?.emits ?? []
         if case .delivery(let delivery) = channel.attempts[index].work, let trigger = channel.attempts[index].trigger {
             let source = channel.attempts[index].source
-            if let reply = trigger.trigger.replyTo, !OutputRecord.isNothing(layout) {
+            let writesOutputs = trigger.replay?.writesOutputs ?? true
+            if !writesOutputs { outputs = [] }
+            if let reply = trigger.trigger.replyTo, writesOutputs, !OutputRecord.isNothing(layout) {
                 do {
                     let record = try OutputRecord.build(
                         block, layout: layout, template: trigger.template,
@@ -237,6 +239,7 @@ extension Shard {
         let record = DeadLetterRecord.build(block, reason: reason)
         self.commits.append([LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)], now: now)
         self.statistics.deadLettered += 1
+        self.unwrittenDeadLetters.insert(trigger.trigger.id)
         self.activities[trigger.function]?.deadLettered()
         self.engine.written(lost.delivery)
         if !self.openTraces.isEmpty, var trace = self.openTraces.removeValue(forKey: lost.delivery) {

@@ -36,6 +36,13 @@ public final class Shard: @unchecked Sendable {
 
     var commits = CommitPipeline()
     var lostDeliveries: [LostDelivery] = []
+    /// Why the last write failed; nil when it did not.
+    var writeFailure: ApusError?
+    /// Triggers with dead letters that are not known to be on the log.
+    var unwrittenDeadLetters: Set<TriggerID> = []
+    /// Triggers that are replays, and those of them that were told to have ended.
+    var replays: Set<TriggerID> = []
+    var endedReplays: Set<TriggerID> = []
     /// Told when the write under way is over.
     var waitingForWrite: [() -> Void] = []
     var queuedDispatches: [QueuedDispatch] = []
@@ -204,7 +211,9 @@ public final class Shard: @unchecked Sendable {
 
     /// Channels and the log are looked at while there is anything to look at, so that an idle shard costs nothing.
     private func keepAwake() {
-        let isNeeded = !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil
+        let isNeeded =
+            !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil
+            || !self.replays.isEmpty
         guard isNeeded != self.isHousekeeping else { return }
         self.isHousekeeping = isNeeded
         if isNeeded {
@@ -219,6 +228,7 @@ public final class Shard: @unchecked Sendable {
         let now = self.now
         for channel in Array(self.channels.values) { self.look(after: channel, now: now) }
         self.noteInvocations(now: now)
+        self.endReplays()
         self.watchRoom(now: now)
     }
 

@@ -82,6 +82,12 @@ extension Limits {
         static let waitingDeployments = 64
         /// The longest media type of an invocation's data that is passed on without being read.
         static let plainTypeBytes = 128
+        /// Triggers, or replays, in one answer.
+        static let subscriptionsPerRead = 1_000
+        /// Records that one answer looks at to say how old what was not read yet is.
+        static let agesPerRead = 256
+        /// Bytes of events after which a request that redrives ids takes no further one.
+        static let redriveBytes = 4 << 20
         /// Events of one publishing request.
         static let eventsPerRequest = 10_000
         /// Events that a follower of a topic gets in one step.

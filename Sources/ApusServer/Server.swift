@@ -105,11 +105,12 @@ public final class Server: Sendable {
         self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
         self.startedAt = SystemClock().now
         let ended = InvocationsEnded()
+        let replayEnds = ReplayEnds()
         let runtimes = ShardList()
         let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
         self.egress = egress
         let shards = try Self.makeShards(
-            configuration, parts, self.reader, tracer, vault, egress, onNurseryDeath, ended)
+            configuration, parts, self.reader, tracer, vault, egress, onNurseryDeath, ended, replayEnds)
         runtimes.fill(shards)
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
@@ -136,6 +137,7 @@ public final class Server: Sendable {
             vault.follow(catalogue)
             return Self.apply(changes, catalogue, to: shards, invocations, journal)
         }
+        replayEnds.bind(self.control, shards)
         invocations.bind(projection: follower) { [control = self.control] in control.enqueue($0) }
         let buildLoop = EventLoop()
         let layers = try Self.makeLayers(configuration, parts, buildLoop, onNurseryDeath)
@@ -191,7 +193,7 @@ public final class Server: Sendable {
     private static func makeShards(
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
         _ vault: SecretVault, _ egress: EgressHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
-        _ ended: InvocationsEnded
+        _ ended: InvocationsEnded, _ replayEnds: ReplayEnds
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -202,7 +204,8 @@ public final class Server: Sendable {
                     let runtime = try ShardRuntime(
                         index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
                         tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
-                        onInvocationsEnded: { ended.tell($0, $1) })
+                        onInvocationsEnded: { ended.tell($0, $1) },
+                        onReplayComplete: { replayEnds.ended($0, $1, $2) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)
                 } catch { return .failure(error) }

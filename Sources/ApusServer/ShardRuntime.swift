@@ -46,7 +46,8 @@ final class ShardRuntime: @unchecked Sendable {
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
         tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
         onNurseryDeath: @escaping @Sendable () -> Void,
-        onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
+        onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
+        onReplayComplete: @escaping @Sendable (ResourceName, TriggerID, UInt64) -> Void = { _, _, _ in }
     ) throws(ApusError) {
         self.index = index
         self.loop = loop
@@ -69,6 +70,7 @@ final class ShardRuntime: @unchecked Sendable {
         )
         configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
         configuration.egress = egress
+        configuration.onReplayComplete = onReplayComplete
         self.shard = Shard(loop: loop, log: log, launcher: self.nursery, configuration: configuration)
         self.starts = starts
     }

@@ -65,7 +65,7 @@ import Testing
         }
         #expect(settled == 99)
         #expect(rig.engine.watermark(of: EngineRig.trigger, partition: 0) == 0)
-        #expect(rig.engine.status(of: EngineRig.trigger)?.lag == 100)
+        #expect(rig.engine.status(of: EngineRig.trigger)?.lag == 1)
     }
 
     @Test func deliveriesWithoutAKeySpreadAndNoneIsLost() {

@@ -16,6 +16,7 @@ final class Bed: @unchecked Sendable {
     private(set) var shard: Shard!
     private(set) var lines: [LogLine] = []
     private(set) var startFailures: [Failure] = []
+    private(set) var replaysEnded: [UInt64] = []
 
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
@@ -32,12 +33,12 @@ final class Bed: @unchecked Sendable {
         await self.run {
             let direct = DirectLauncher(loop: self.loop, command: command.value)
             let launcher: any WorkerLauncher = denied.map { AuditedLauncher(direct, $0) } ?? direct
-            self.shard = Shard(
-                loop: self.loop, log: self.log, launcher: launcher,
-                configuration: ShardConfiguration(
-                    engine: engine, seed: seed, readAhead: readAhead.value,
-                    logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
-                    onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) }))
+            var configuration = ShardConfiguration(
+                engine: engine, seed: seed, readAhead: readAhead.value,
+                logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
+                onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) })
+            configuration.onReplayComplete = { [unowned self] _, _, number in self.replaysEnded.append(number) }
+            self.shard = Shard(loop: self.loop, log: self.log, launcher: launcher, configuration: configuration)
         }
     }
 

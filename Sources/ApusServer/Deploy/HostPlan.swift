@@ -18,7 +18,7 @@ extension Catalogue.Function {
         var function = HostFunction(
             name: self.name, revision: self.revision, launch: self.launch,
             initialization: self.initialization.encoded(), plan: self.plan,
-            triggers: self.triggers.map(\.hostTrigger), emits: self.emits,
+            triggers: self.triggers.map(\.hostTrigger) + self.replays.map(\.hostTrigger), emits: self.emits,
             secrets: self.manifest.secrets
         )
         function.network = self.manifest.network
@@ -104,6 +104,20 @@ extension Catalogue.Function {
         // Their names alone: the values come in sealed memory.
         if !self.manifest.secrets.isEmpty { json["secrets"] = .array(self.manifest.secrets.map { .string($0) }) }
         return json
+    }
+}
+
+extension Catalogue.Replay {
+    /// Named as its trigger, so that what is said of a delivery, a dead letter too, names that one.
+    fileprivate var hostTrigger: HostTrigger {
+        var trigger = self.trigger.hostTrigger
+        trigger.id = self.id
+        trigger.kind = .replay(
+            HostReplay(
+                number: self.deployment.id.number, ends: self.deployment.ends,
+                writesOutputs: self.deployment.writesOutputs))
+        trigger.starts = self.deployment.starts
+        return trigger
     }
 }
 

@@ -37,10 +37,11 @@ struct ServerScrape: Sendable {
 struct MetricsScrape {
     private(set) var metrics = Metrics()
 
-    init(_ shards: [ShardScrape], _ server: ServerScrape) {
+    init(_ shards: [ShardScrape], _ server: ServerScrape, ages: RecordAges? = nil) {
+        var ages = ages
         for shard in shards {
             self.add(shard)
-            self.addFunctions(shard)
+            self.addFunctions(shard, &ages)
             self.add(shard.durations, shard.operations)
         }
         self.add(server)
@@ -92,7 +93,7 @@ struct MetricsScrape {
         self.add(ServerMetric.startPhase, scrape.shard.loading, ["loading"])
     }
 
-    private mutating func addFunctions(_ scrape: ShardScrape) {
+    private mutating func addFunctions(_ scrape: ShardScrape, _ ages: inout RecordAges?) {
         for activity in scrape.activity {
             let labels = [activity.function.namespace.name, activity.function.name]
             self.add(ServerMetric.functionAttempts, Double(activity.counts.succeeded), labels + ["succeeded"])
@@ -112,7 +113,18 @@ struct MetricsScrape {
             self.add(ServerMetric.running, activity.counts.running, labels)
         }
         for trigger in scrape.triggers {
-            let labels = [trigger.function.namespace.name, trigger.function.name, trigger.trigger]
+            // Replays of a trigger are one beside it.
+            let name = trigger.replay == nil ? trigger.trigger : "\(trigger.trigger).replay"
+            let labels = [trigger.function.namespace.name, trigger.function.name, name]
+            let unread = trigger.unread.compactMap { ages?.first(at: $0) }
+            if let oldest = (unread + [trigger.status.oldest].compactMap { $0 }).min() {
+                self.add(ServerMetric.oldest, ages?.seconds(since: oldest) ?? 0, labels)
+            } else {
+                self.add(ServerMetric.oldest, 0, labels)
+            }
+            let counters = trigger.status.counters
+            self.add(ServerMetric.filtered, Double(counters.skipped), labels)
+            self.add(ServerMetric.recordsLost, Double(counters.lost + counters.expired), labels + ["retention"])
             self.add(ServerMetric.lag, Double(trigger.status.lag), labels)
             self.add(ServerMetric.unsettled, Double(trigger.status.unsettled), labels)
         }

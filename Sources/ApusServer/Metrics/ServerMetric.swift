@@ -33,6 +33,17 @@ enum ServerMetric {
     static let lag = MetricDescription(
         "apus_trigger_lag", "Records on the topic that the trigger has not settled.", .gauge,
         labels: function + ["trigger"])
+    static let oldest = MetricDescription(
+        "apus_trigger_oldest_seconds",
+        "How long ago the log took the oldest record that the trigger has not settled; 0 without one.", .gauge,
+        labels: function + ["trigger"])
+    static let filtered = MetricDescription(
+        "apus_trigger_filtered_total", "Records that the trigger's filter passed over.", .counter,
+        labels: function + ["trigger"])
+    static let recordsLost = MetricDescription(
+        "apus_records_lost_total",
+        "Offsets that were gone before the trigger read or ran them, by `reason`: `retention`.", .counter,
+        labels: function + ["trigger", "reason"])
     static let unsettled = MetricDescription(
         "apus_trigger_unsettled", "Records that were read and are not settled: they wait, run or are retried.", .gauge,
         labels: function + ["trigger"])
@@ -179,7 +190,8 @@ enum ServerMetric {
 
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
-        requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
+        requests, replies, emitted, lag, oldest, filtered, recordsLost, unsettled, queued, starting, startPhase,
+        running, committing, httpSeconds,
         poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
         auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,
         egressWorkers, httpRequests,

@@ -12,6 +12,7 @@ extension Schema {
         ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails),
         ("Token", token), ("Secret", secret),
         ("NewToken", newToken), ("Principal", principal), ("Readiness", readiness),
+        ("Subscription", subscription), ("Replay", replay),
         ("Schedule", schedule), ("Delivery", delivery), ("Timing", timing), ("Stats", stats),
     ]
 

@@ -17,7 +17,9 @@ extension Routes {
                 let schedules = Self.scheduleMetrics(server.schedules)
                 // Text for a thousand functions takes longer than a loop may be held up.
                 let isQueued = server.store.run {
-                    let scrape = MetricsScrape(shards, server.scrape(functions: functions, schedules))
+                    let scrape = MetricsScrape(
+                        shards, server.scrape(functions: functions, schedules),
+                        ages: RecordAges(log: server.log, now: server.clock.now, readsMemoryOnly: true))
                     var metrics = scrape.metrics
                     Self.retention(server.sweeper.status, into: &metrics)
                     let body = PrometheusText.write(metrics)

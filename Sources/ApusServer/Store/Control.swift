@@ -1,4 +1,6 @@
 internal import ApusCore
+internal import ApusEngine
+internal import ApusHost
 internal import ApusLoop
 internal import ApusStore
 internal import ApusTelemetry
@@ -122,7 +124,12 @@ final class Control: Sendable {
         let id = self.nextCommand
         self.nextCommand += 1
         do throws(ApusError) {
-            if case .decideFate(let id, _, _) = command { try self.checkOpen(id) }
+            switch command {
+            case .decideFate(let id, _, _): try self.checkOpen(id)
+            case .decideFates(let ids, _, _): for id in ids { try self.checkOpen(id) }
+            case .endReplay(let name, let id, .finished): try self.checkBehind(id, of: name)
+            default: break
+            }
             try self.queue.submit(command, id: id, deadline: deadline)
         } catch {
             return .failure(error)
@@ -143,6 +150,29 @@ final class Control: Sendable {
         let place = last < 0 ? nil : RecordPlace(TopicPartition(.control, 0), last)
         guard let fate = try self.fateOf(id, place) else { return }
         throw ApusError(.conflict, "the dead letter '\(id)' was \(fate.rawValue) already")
+    }
+
+    /// A replay has ended once its ledger says so durably, wherever each of its partitions is run.
+    private func checkBehind(_ id: ReplayID, of name: ResourceName) throws(ApusError) {
+        let replay = try self.queue.catalogue.replay(id, of: name)
+        let prefix = replay.ledgerPrefix(of: name)
+        var positions = replay.starts
+        for entry in try self.log.ledger(prefix: prefix) {
+            guard let partition = LedgerKey.partition(of: entry.key, prefix: prefix),
+                positions.indices.contains(partition)
+            else { continue }
+            positions[partition] = try LedgerKey.decode(entry.value).watermark
+        }
+        guard zip(positions, replay.ends).allSatisfy({ $0 >= $1 }) else {
+            throw ApusError(.conflict, "the replay '\(id)' of '\(name)' goes on")
+        }
+    }
+
+    /// What an order would come to now. From a thread that may wait for pages.
+    func preview(_ name: ResourceName, _ order: ReplayOrder) throws(ApusError) -> ReplayDeployment {
+        try self.catalogue.replay(order, of: name, now: self.clock.now) { (place, position) throws(ApusError) in
+            try self.resolve(place, position)
+        }
     }
 
     private func write(_ decision: ControlDecision, _ appends: [LogBatch.Append]) -> Answer {

@@ -111,7 +111,9 @@ struct StatsReport: Sendable {
     }
 
     private func triggers(_ parts: [Part]) -> [JSONValue] {
-        let triggers = parts.flatMap(\.triggers).filter { $0.function.namespace == self.namespace }
+        let triggers = parts.flatMap(\.triggers).filter {
+            $0.function.namespace == self.namespace && $0.replay == nil
+        }
         let rows = triggers.sorted {
             ($1.status.lag, $0.function.name, $0.trigger) < ($0.status.lag, $1.function.name, $1.trigger)
         }

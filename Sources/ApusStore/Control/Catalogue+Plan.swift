@@ -14,7 +14,7 @@ extension Catalogue.Function {
                 min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
             triggers: self.triggers.map {
                 $0.plan(emits: !self.manifest.emitTopics.isEmpty, isPaused: self.isPaused($0.name))
-            },
+            } + self.replays.map { $0.plan(emits: !self.manifest.emitTopics.isEmpty) },
             isPaused: self.isPaused, reuse: self.manifest.reuse == .never ? .never : .function,
             memoryBytes: Int(self.manifest.resources.memoryBytes)
         )
@@ -24,6 +24,17 @@ extension Catalogue.Function {
 extension Catalogue.Function {
     /// Names the trigger that runs its accepted invocations. Numbers of functions are never used again, so this is no other's.
     public var invocationTrigger: TriggerID { TriggerID(rawValue: 1 << 31 | self.id.rawValue) }
+}
+
+extension Catalogue.Replay {
+    /// As its trigger, at its own pace. That the trigger is paused does not hold it up; that the function is does.
+    func plan(emits: Bool) -> TriggerPlan {
+        var plan = self.trigger.plan(emits: emits, isPaused: false)
+        plan.trigger = self.id
+        plan.hasOutputs = plan.hasOutputs && self.deployment.writesOutputs
+        plan.perSecond = self.deployment.perSecond
+        return plan
+    }
 }
 
 extension Catalogue.Trigger {

@@ -44,6 +44,10 @@ import Testing
         "getStats": .namespace([.reader, .deployer]), "listSchedules": .namespace([.reader, .deployer]),
         "pauseFunction": .namespace([.deployer]), "resumeFunction": .namespace([.deployer]),
         "rollbackFunction": .namespace([.deployer]), "warmFunction": .namespace([.deployer]),
+        "redriveDeadLetters": .namespace([.deployer]), "listSubscriptions": .namespace([.reader, .deployer]),
+        "createReplay": .namespace([.deployer]), "cancelReplay": .namespace([.deployer]),
+        "listReplays": .namespace([.reader, .deployer]), "listAllReplays": .namespace([.reader, .deployer]),
+        "getReplay": .namespace([.reader, .deployer]),
         "redriveDeadLetter": .namespace([.deployer]), "dropDeadLetter": .namespace([.deployer]),
     ]
 
