@@ -46,6 +46,9 @@ public protocol EventLog: AnyObject, Sendable {
     /// Lends the records at the places asked for, for dispatch: one read transaction for all.
     /// - Parameter body: gets the index of the request and the record, nil when retention or compaction took it.
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
+    /// The same for a loop, which waits for no cluster: when some of the records are not in memory, nothing is lent.
+    /// - Returns: the indices of the places whose records have to be fetched first.
+    func recordsAtHand(_ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) -> [Int]
     /// Whether reading on from there needs no wait for a disk or a cluster, and so may be done on a loop. A hint: what is in memory
     /// now may be gone a moment later.
     func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool
@@ -70,6 +73,13 @@ public protocol EventLog: AnyObject, Sendable {
 
 extension EventLog {
     public func appended() -> [TopicAppended] { [] }
+    /// For logs that need no cluster.
+    public func recordsAtHand(
+        _ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void
+    ) throws(ApusError) -> [Int] {
+        try self.records(at: places, body)
+        return []
+    }
     /// True for logs whose youngest records always are.
     public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
 }

@@ -8,38 +8,6 @@ import Testing
 /// Faults, on librdkafka's own cluster in this process: it has no topics to create, no time and no isolation, so that these tests are about
 /// producing and consuming alone.
 @Suite struct KafkaMockTests {
-    /// A cluster of one broker with one topic.
-    private final class Cluster {
-        let client: KafkaClient
-        private let cluster: OpaquePointer
-        let configuration: KafkaLogConfiguration
-
-        init(deliveryMilliseconds: Int = 20_000) throws {
-            // A producer of its own is what the cluster lives in.
-            self.client = try KafkaClient(
-                KafkaLogConfiguration(bootstrap: "127.0.0.1:1"), .producer(transactionalID: nil), name: "mock")
-            self.cluster = try #require(rd_kafka_mock_cluster_new(self.client.pointer, 1))
-            rd_kafka_mock_topic_create(self.cluster, "a", 1, 1)
-            var configuration = KafkaLogConfiguration(
-                bootstrap: String(cString: rd_kafka_mock_cluster_bootstraps(self.cluster)))
-            configuration.deliveryMilliseconds = deliveryMilliseconds
-            self.configuration = configuration
-        }
-
-        deinit { rd_kafka_mock_cluster_destroy(self.cluster) }
-
-        func failProduce(_ errors: [rd_kafka_resp_err_t]) {
-            rd_kafka_mock_push_request_errors_array(self.cluster, 0, errors.count, errors)
-        }
-        func setDown(_ isDown: Bool) {
-            if isDown {
-                rd_kafka_mock_broker_set_down(self.cluster, 1)
-            } else {
-                rd_kafka_mock_broker_set_up(self.cluster, 1)
-            }
-        }
-    }
-
     private static func produce(_ count: Int, from first: Int = 0, by producer: KafkaProducer) throws {
         let topic = try producer.client.topic("a")
         producer.begin(count)
@@ -78,7 +46,7 @@ import Testing
     }
 
     @Test func recordsKeepTheirOrderAndNumberThroughABrokersErrors() throws {
-        let cluster = try Cluster()
+        let cluster = try KafkaMockCluster()
         let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
         cluster.failProduce([
             RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
@@ -90,7 +58,7 @@ import Testing
     }
 
     @Test func aBrokerThatIsDownFailsWhatWaitsTooLongAndNothingAfterItIsBack() throws {
-        let cluster = try Cluster(deliveryMilliseconds: 1_500)
+        let cluster = try KafkaMockCluster(deliveryMilliseconds: 1_500)
         let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
         try Self.produce(10, by: producer)
         #expect(producer.failure(9) == nil)

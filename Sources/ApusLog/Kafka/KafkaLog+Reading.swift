@@ -42,6 +42,8 @@ extension KafkaLog {
         var next = max(start, partition.knownStart)
         var (records, bytes) = (0, 0)
         while next < end {
+            // Nobody goes to the cluster for the rest of what is on its way here.
+            if next > start, partition.isComing(next) { return next }
             let chunk = try self.chunk(partition, at: next, upTo: end)
             for index in chunk.index(from: next)..<chunk.count {
                 let offset = chunk.offset(index)
@@ -83,6 +85,50 @@ extension KafkaLog {
         }
     }
 
+    public func recordsAtHand(
+        _ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void
+    ) throws(ApusError) -> [Int] {
+        var found: [(partition: KafkaPartition, chunk: RecordChunk?)] = []
+        found.reserveCapacity(places.count)
+        var missing: [Int] = []
+        var last: (place: TopicPartition, partition: KafkaPartition)?
+        for (index, place) in places.enumerated() {
+            let partition =
+                if let last, last.place == place.partition { last.partition } else {
+                    try self.topicsKnown.partition(place.partition)
+                }
+            last = (place.partition, partition)
+            // Neighbours mostly lie in one chunk, which is held here and cannot go.
+            if partition.compaction == nil, let before = found.last, before.partition === partition,
+                let chunk = before.chunk, place.offset >= chunk.first, place.offset < chunk.next
+            {
+                found.append(before)
+                continue
+            }
+            switch partition.atHand(place.offset) {
+            case .chunk(let chunk): found.append((partition, chunk))
+            case .nowhere: found.append((partition, nil))
+            case .missing:
+                missing.append(index)
+                found.append((partition, nil))
+            }
+        }
+        guard missing.isEmpty else { return missing }
+        let buried = self.buried
+        for (index, place) in places.enumerated() {
+            let (partition, chunk) = found[index]
+            guard let chunk, let record = chunk.index(of: place.offset) else {
+                body(index, nil)
+                continue
+            }
+            chunk.lend(record) { block in
+                let shows = partition.compaction?.shows(place.offset, block, buried: buried) ?? true
+                body(index, shows ? block : nil)
+            }
+        }
+        return []
+    }
+
     /// The chunk with the record at an offset; nil when there can be none.
     private func chunk(_ partition: KafkaPartition, around offset: Offset) throws(ApusError) -> RecordChunk? {
         guard offset >= partition.knownStart else { return nil }
@@ -106,10 +152,14 @@ extension KafkaLog {
         guard let found, found < end else { return end }
         // Kafka knows milliseconds: within the one that was found, the records tell.
         var answer = end
-        _ = try self.read(place, from: found, maxRecords: .max, maxBytes: .max) { offset, block in
-            guard Int64(littleEndian: block.loadUnaligned(as: Int64.self)) >= time.microseconds else { return true }
-            answer = offset
-            return false
+        var next = found
+        // One read may stop short of what is on its way here.
+        while answer == end, next < end {
+            next = try self.read(place, from: next, maxRecords: .max, maxBytes: .max) { offset, block in
+                guard Int64(littleEndian: block.loadUnaligned(as: Int64.self)) >= time.microseconds else { return true }
+                answer = offset
+                return false
+            }
         }
         return answer
     }

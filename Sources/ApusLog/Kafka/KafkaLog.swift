@@ -173,7 +173,7 @@ public final class KafkaLog: EventLog {
 
     public func isInMemory(_ place: TopicPartition, from offset: Offset) -> Bool {
         guard let partition = try? self.topicsKnown.partition(place) else { return true }
-        return offset >= partition.knownEnd || partition.chunk(at: offset).chunk != nil
+        return partition.isInMemory(from: offset)
     }
 
     public func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {

@@ -8,9 +8,13 @@ struct KafkaProperties {
         case admin
         /// Reads committed records. A fetch that waits for news holds up whatever else its connection carries for that long, so who
         /// asks questions never reads.
-        case consumer(waitMilliseconds: Int)
+        /// - Parameter aheadKibibytes: what it fetches ahead for each of its queues.
+        case consumer(waitMilliseconds: Int, aheadKibibytes: Int)
         /// Idempotent; with an id, transactional.
         case producer(transactionalID: String?)
+
+        static let catchingUp = Role.consumer(
+            waitMilliseconds: Limits.Kafka.catchUpMilliseconds, aheadKibibytes: Limits.Kafka.fetchAheadKibibytes)
     }
 
     private(set) var entries: [(name: String, value: String)] = []
@@ -35,13 +39,14 @@ struct KafkaProperties {
         ]
         switch role {
         case .admin: self.entries.append(("isolation.level", "read_uncommitted"))
-        case .consumer(let wait):
+        case .consumer(let wait, let ahead):
             self.entries += [
                 ("isolation.level", "read_committed"), ("enable.partition.eof", "true"),
                 ("auto.offset.reset", "earliest"),
                 ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("fetch.min.bytes", "1"),
                 ("fetch.wait.max.ms", String(wait)),
-                ("queued.max.messages.kbytes", String(Limits.Kafka.fetchAheadKibibytes)),
+                // Bytes are the bound, however small the records.
+                ("queued.max.messages.kbytes", String(ahead)), ("queued.min.messages", "10000000"),
             ]
         case .producer(let id):
             self.entries += [

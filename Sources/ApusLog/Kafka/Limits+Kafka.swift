@@ -36,9 +36,14 @@ extension Limits {
         /// holds up every read after it.
         public static let newsMilliseconds = 100
         public static let catchUpMilliseconds = 10
-        /// What librdkafka fetches ahead for one partition. Where that is full, librdkafka 2.0.2 fetches nothing for a second: a small
-        /// bound makes reading slow, not lean.
+        /// What librdkafka fetches ahead for one partition that is caught up with. Where that is full, librdkafka 2.0.2 fetches nothing
+        /// for a second, unless it is woken.
         public static let fetchAheadKibibytes = 16_384
+        /// What it fetches ahead for all partitions together that are followed: the thread that takes it is quick, and holds a partition
+        /// that nobody reads.
+        public static let newsAheadKibibytes = 65_536
+        /// How long the question may take that wakes librdkafka.
+        public static let wakeMilliseconds: Int32 = 1_000
         /// What one step of catching up takes.
         public static let catchUpBytes = 1 << 20
         /// Messages taken out of librdkafka's queue at once.
