@@ -88,6 +88,9 @@ final class SourceContext {
     private(set) var state: [UInt8]?
     private(set) var hops = 0
 
+    /// It is in no trace.
+    var isPlain: Bool { self.traceparent == nil && self.hop == nil && self.state == nil }
+
     static let traceparentName = Array("traceparent".utf8)
     static let stateName = Array("tracestate".utf8)
     static let hopsName = Array(InternalHeader.hops.utf8)

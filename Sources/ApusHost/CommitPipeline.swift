@@ -42,10 +42,12 @@ struct CommitPipeline {
     mutating func append(
         _ outputs: [LogBatch.Append], now: Timestamp, owner: TriggerID? = nil, endsInvocation: Bool = false
     ) {
-        self.appends += outputs
-        self.owners += repeatElement(owner, count: outputs.count)
+        for index in outputs.indices {
+            self.appends.append(outputs[index])
+            self.owners.append(owner)
+            self.bytes += outputs[index].block.count
+        }
         if let owner, endsInvocation { self.ended[owner, default: 0] += 1 }
-        for output in outputs { self.bytes += output.block.count }
         if self.dirtySince == nil { self.dirtySince = now }
     }
 
@@ -115,13 +117,17 @@ struct CommitPipeline {
         guard !(self.appends.isEmpty && entries.isEmpty && self.forgotten.isEmpty) else { return nil }
         let batch = LogBatch(urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten)
         self.inFlight = batch
-        self.inFlightBytes = self.appends.reduce(0) { $0 + $1.block.count }
+        self.inFlightBytes = self.bytes
         self.inFlightSince = self.firstOutcomeAt ?? now
         self.firstOutcomeAt = nil
         self.inFlightOwners = self.owners
         self.inFlightEnded = self.ended
+        // About as many come while this is written.
+        let expected = self.appends.count
         self.appends = []
+        self.appends.reserveCapacity(expected)
         self.owners = []
+        self.owners.reserveCapacity(expected)
         self.ended = [:]
         self.forgotten = []
         return batch

@@ -7,20 +7,19 @@ final class FunctionState {
     let triggers: [TriggerState]
     /// For outputs of direct invocations.
     let template: OutputTemplate
+    /// The function's triggers, in INIT's order. Accepted invocations reach the handler as direct ones do, and have no place there.
+    private let places: [TriggerID?]
 
     init(_ function: HostFunction, triggers: [TriggerState]) {
         self.function = function
         self.triggers = triggers
+        self.places = function.triggers.map { $0.kind == .topic ? $0.id : nil }
         self.template = OutputTemplate(function: function.name, topic: nil)
     }
 
     /// The place of a trigger in INIT's list. Functions have few triggers, so a search is the quickest look-up.
     func place(of trigger: TriggerID) -> UInt32 {
-        // Accepted invocations reach the handler as direct ones do.
-        for (index, candidate) in self.function.triggers.enumerated()
-        where candidate.id == trigger && candidate.kind == .topic {
-            return UInt32(index)
-        }
+        for index in self.places.indices where self.places[index] == trigger { return UInt32(index) }
         return InvokeHead.direct
     }
 }

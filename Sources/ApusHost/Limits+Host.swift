@@ -86,8 +86,10 @@ extension Limits {
         public static let notes = 1_024
         /// Deliveries that wait for another attempt and whose attempts are remembered until then.
         public static let openNotes = 1_024
-        /// Of what went well and quickly, so many a second are kept; all that failed or was slow is.
+        /// Of what went well and quickly, so many a second are kept; all that failed is.
         public static let notedSuccessesPerSecond = 50
+        /// Of what went well and took long: where a function works through a backlog, all of it did.
+        public static let notedSlowPerSecond = 200
         /// What takes longer, from its arrival to its outcome, is slow.
         public static let slowDelivery = TimeSpan.seconds(1)
         /// A failure's message among recent deliveries.

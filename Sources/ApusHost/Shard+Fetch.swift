@@ -17,7 +17,7 @@ extension Shard {
             self.fetched(reading.run(), trigger, partition, now: now)
             return
         }
-        readAhead { [loop = self.loop, weak self] in
+        let isTaken = readAhead { [loop = self.loop, weak self] in
             let result = reading.run()
             loop.post { [weak self] in
                 guard let self, !self.isClosed else { return }
@@ -25,6 +25,8 @@ extension Shard {
                 self.requestTurn()
             }
         }
+        // The engine asks again after a moment.
+        if !isTaken { self.engine.fetchFailed(trigger, partition: partition, now: now) }
     }
 
     private func fetched(_ result: FetchReading.Answer?, _ trigger: TriggerID, _ partition: Int, now: Timestamp) {

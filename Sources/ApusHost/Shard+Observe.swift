@@ -15,24 +15,34 @@ extension Shard {
 
     @inline(__always)
     func timing(of attempt: Attempt, on channel: WorkerChannel, now: Timestamp) -> AttemptTiming {
-        var timing = AttemptTiming(
-            arrived: attempt.arrivedAt, dispatched: attempt.dispatchedAt, ended: now, started: channel.startedAt,
-            ready: channel.readyAt, isWoken: channel.wokenAt == attempt.dispatchedAt)
+        var timing = self.spans(of: attempt, on: channel, now: now)
         timing.isolation = channel.isolation
         if let extras = attempt.extras { timing.denials = extras.denials }
         return timing
     }
 
+    /// Where its time went, without what it ran behind.
+    @inline(__always)
+    private func spans(of attempt: Attempt, on channel: WorkerChannel, now: Timestamp) -> AttemptTiming {
+        AttemptTiming(
+            arrived: attempt.arrivedAt, dispatched: attempt.dispatchedAt, ended: now, started: channel.startedAt,
+            ready: channel.readyAt, isWoken: channel.wokenAt == attempt.dispatchedAt)
+    }
+
     /// An attempt succeeded, and the engine said what that means. On the path of every event: it counts, and nearly always
     /// nobody wants to know more.
+    /// - Returns: what a caller is answered; of a delivery without what it ran behind.
     @inline(__always)
     func concluded(_ attempt: Attempt, on channel: WorkerChannel, _ verdict: Verdict, now: Timestamp)
         -> AttemptTiming
     {
+        let spans = self.spans(of: attempt, on: channel, now: now)
+        if case .tableRecord = attempt.work { return spans }
+        channel.activity.finished(spans, isFirst: attempt.number <= 1, hasFailed: false, now: now)
+        let isTold = self.notes.takesSuccess(spans, now: now) || self.notes.hasOpen || attempt.hasExtras
+        if !isTold, case .publish = verdict { return spans }
         let timing = self.timing(of: attempt, on: channel, now: now)
-        if case .tableRecord = attempt.work { return timing }
-        channel.activity.finished(timing, isFirst: attempt.number <= 1, hasFailed: false, now: now)
-        if self.notes.takesSuccess(timing, now: now) || self.notes.hasOpen || attempt.hasExtras {
+        if isTold {
             self.tell(attempt, on: channel, timing, verdict, nil, now: now)
         } else if case .ignore = verdict {
             self.tell(attempt, on: channel, timing, verdict, nil, now: now)

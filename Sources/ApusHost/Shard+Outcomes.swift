@@ -19,11 +19,9 @@ extension Shard {
             let source = channel.attempts[index].source
             if let reply = trigger.trigger.replyTo, !OutputRecord.isNothing(layout) {
                 do {
-                    let record = try OutputRecord.build(
-                        block, layout: layout, template: trigger.template,
-                        id: trigger.template.id(partition: delivery.partition, offset: delivery.offset),
-                        key: source?.key,
-                        source: source)
+                    let record = try OutputRecord.reply(
+                        block, layout: layout, template: trigger.template, partition: delivery.partition,
+                        offset: delivery.offset, source: source)
                     outputs.append(LogBatch.Append(topic: reply, block: record))
                     self.statistics.replies += 1
                 } catch {
@@ -207,25 +205,52 @@ extension Shard {
         guard !self.lostDeliveries.isEmpty else { return }
         var lost: [LostDelivery] = []
         swap(&lost, &self.lostDeliveries)
-        let known = lost.compactMap { item in self.triggers[item.delivery.trigger].map { (item, $0) } }
+        let known = lost.filter { self.triggers[$0.delivery.trigger] != nil }
         for item in lost where self.triggers[item.delivery.trigger] == nil { self.engine.written(item.delivery) }
+        let places = known.compactMap { item in
+            self.triggers[item.delivery.trigger]?.place(item.delivery.partition, item.delivery.offset)
+        }
         var written = Set<Int>()
         do {
-            let places = known.map { item, trigger in trigger.place(item.delivery.partition, item.delivery.offset) }
-            try self.log.records(at: places) { index, block in
+            let missing = try self.log.recordsAtHand(places) { index, block in
                 written.insert(index)
-                self.appendDeadLetter(known[index].0, known[index].1, block, now: now)
+                self.appendDeadLetter(known[index], block, now: now)
             }
+            if !missing.isEmpty { self.appendAwaited(known, places) }
         } catch {
-            // The log cannot be read now: nothing is given up without its bytes, so these wait for the next look.
-            self.lostDeliveries += known.enumerated().filter { !written.contains($0.offset) }.map(\.element.0)
-            self.commits.retryLater(now: now)
+            self.keep(known.enumerated().filter { !written.contains($0.offset) }.map(\.element), now: now)
         }
     }
 
+    /// The same once the events have been fetched.
+    private func appendAwaited(_ lost: [LostDelivery], _ places: [RecordPlace]) {
+        self.lostAwaited += lost.count
+        self.bring(places) { shard, answer in
+            let now = shard.now
+            shard.lostAwaited -= lost.count
+            switch answer {
+            case .failure: shard.keep(lost, now: now)
+            case .success(let blocks):
+                for (item, block) in zip(lost, blocks) {
+                    lend(block) { shard.appendDeadLetter(item, $0, now: now) }
+                }
+            }
+            shard.requestTurn()
+        }
+    }
+
+    /// The log cannot be read now: nothing is given up without its bytes, so these wait for the next look.
+    private func keep(_ lost: [LostDelivery], now: Timestamp) {
+        guard !lost.isEmpty else { return }
+        self.lostDeliveries += lost
+        self.commits.retryLater(now: now)
+    }
+
     private func appendDeadLetter(
-        _ lost: LostDelivery, _ trigger: TriggerState, _ block: UnsafeRawBufferPointer?, now: Timestamp
+        _ lost: LostDelivery, _ block: UnsafeRawBufferPointer?, now: Timestamp
     ) {
+        // Its trigger may have gone while the event was fetched.
+        guard let trigger = self.triggers[lost.delivery.trigger] else { return self.engine.written(lost.delivery) }
         if let lane = trigger.invocations {
             return self.appendFailedInvocation(lost, trigger, lane, block, now: now)
         }

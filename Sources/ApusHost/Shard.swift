@@ -36,6 +36,10 @@ public final class Shard: @unchecked Sendable {
 
     var commits = CommitPipeline()
     var lostDeliveries: [LostDelivery] = []
+    /// How many more of them wait for their records.
+    var lostAwaited = 0
+    /// Dispatches that wait for their records.
+    var awaited: Set<StreamID> = []
     /// Told when the write under way is over.
     var waitingForWrite: [() -> Void] = []
     var queuedDispatches: [QueuedDispatch] = []

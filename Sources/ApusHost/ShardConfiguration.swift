@@ -7,8 +7,9 @@ public struct ShardConfiguration {
     public var engine: EngineConfiguration
     /// Of the engine's jitter; the same seed and the same events give the same decisions.
     public var seed: UInt64
-    /// Runs work on a thread that may wait for pages of the log. Without it, old records are read on the loop as well.
-    public var readAhead: ((@escaping @Sendable () -> Void) -> Void)?
+    /// Runs work on a thread that may wait for pages of the log, or for the cluster it is on; false when it takes no more now. Without
+    /// it, old records are read on the loop as well.
+    public var readAhead: ((@escaping @Sendable () -> Void) -> Bool)?
     public var logSink: LogSink
     /// Opens a function's secrets for a worker that starts. Throws `secret_unavailable` or `secret_not_found`.
     public var secrets: (HostFunction) throws(ApusError) -> WorkerSecrets
@@ -30,7 +31,7 @@ public struct ShardConfiguration {
 
     public init(
         engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 1,
-        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
+        readAhead: ((@escaping @Sendable () -> Void) -> Bool)? = nil, logSink: @escaping LogSink = { _ in },
         secrets: @escaping (HostFunction) throws(ApusError) -> WorkerSecrets = ShardConfiguration.noSecrets,
         tracer: Tracer? = nil,
         onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },

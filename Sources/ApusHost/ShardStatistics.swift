@@ -8,6 +8,8 @@ public struct ShardStatistics: Sendable {
     public var dropped: UInt64 = 0
     /// Records that were gone when their turn came.
     public var recordsGone: UInt64 = 0
+    /// Records that were not in memory when their turn came, and were fetched first.
+    public var recordsAwaited: UInt64 = 0
     public var requests: UInt64 = 0
     public var emitted: UInt64 = 0
     public var replies: UInt64 = 0

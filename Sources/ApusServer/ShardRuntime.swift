@@ -56,10 +56,7 @@ final class ShardRuntime: @unchecked Sendable {
         let starts = StartWatch()
         var configuration = ShardConfiguration(
             seed: UInt64.random(in: 0 ... .max),
-            readAhead: { work in
-                // A full queue must not lose a fetch: what cannot be queued is read on the loop instead.
-                if !reader.run(work) { work() }
-            },
+            readAhead: { work in reader.run(work) },
             logSink: { line in logs.append(ApusStore.LogLine(line)) },
             secrets: { (function) throws(ApusError) in try vault.open(for: function) },
             tracer: tracer,

@@ -19,7 +19,7 @@ final class Bed: @unchecked Sendable {
 
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
-        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
+        readAhead: ((@escaping @Sendable () -> Void) -> Bool)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
         command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
         // As the server does: a worker may end while it is written to.

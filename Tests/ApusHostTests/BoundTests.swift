@@ -119,6 +119,7 @@ import Testing
         let bed = try await Bed(log: MemoryLog { clock.now }) { work in
             reads.withLock { $0 += 1 }
             Task.detached { work() }
+            return true
         }
         let (input, output) = (try bed.topic("in"), try bed.topic("out"))
         let count = Int(Limits.Host.recentRecords) + 500

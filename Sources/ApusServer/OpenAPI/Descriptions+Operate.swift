@@ -71,6 +71,6 @@ extension OperationDescription {
         "sampling": Schema.said(
             Schema.object([
                 "successesPerSecond": Schema.count, "slowMicroseconds": Schema.count, "kept": Schema.count,
-            ]), "Which are kept: of what went well, so many a second and what was slower; so many in all"),
+            ]), "Which are kept: of what went well, so many a second, and some more of what was slower; so many in all"),
     ])
 }
