@@ -49,16 +49,7 @@ extension EmbeddedLog {
     public func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) {
         guard !places.isEmpty else { return }
         // Looked up before the snapshot, so that a table that goes to another topic meanwhile is noticed.
-        var partitions: [Partition] = []
-        partitions.reserveCapacity(places.count)
-        for place in places {
-            if let last = partitions.last, last.number == place.partition.partition, last.topic == place.partition.topic
-            {
-                partitions.append(last)
-            } else {
-                partitions.append(try self.partition(place.partition))
-            }
-        }
+        let partitions = try self.partitions(of: places)
         let reader = try self.takeReader()
         defer { self.give(reader) }
         do throws(LMDBFailure) {
@@ -73,6 +64,25 @@ extension EmbeddedLog {
         } catch {
             throw self.failure(error)
         }
+    }
+
+    /// The partition of each place. Turns of a loop ask for several partitions of few topics, mixed.
+    private func partitions(of places: [RecordPlace]) throws(ApusError) -> [Partition] {
+        var partitions: [Partition] = []
+        partitions.reserveCapacity(places.count)
+        var last: Topic?
+        for index in places.indices {
+            let number = places[index].partition.partition
+            if last.map({ $0.name != places[index].partition.topic }) ?? true {
+                last = self.directory[places[index].partition.topic]
+            }
+            if let last, last.partitions.indices.contains(number) {
+                partitions.append(last.partitions[number])
+            } else {
+                partitions.append(try self.partition(places[index].partition))
+            }
+        }
+        return partitions
     }
 
     public func offset(of place: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {

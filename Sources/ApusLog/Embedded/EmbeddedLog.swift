@@ -21,7 +21,7 @@ public final class EmbeddedLog: EventLog {
     private let configuration: EmbeddedLogConfiguration
     private let environment: Environment
     private let tables: LogTables
-    private let directory: TopicDirectory
+    let directory: TopicDirectory
     private let readers: ReaderPool
     private let writer: LogWriter
     private let marker: BootMarker?

@@ -174,17 +174,18 @@ extension LogWriter {
     private func append(_ batch: inout PreparedBatch, _ time: Timestamp, _ transaction: borrowing WriteTransaction)
         throws(LMDBFailure)
     {
-        for index in batch.targets.indices {
-            let partition = batch.targets[index]
+        // Held here, so that the loop counts no references to them.
+        let (targets, appends) = (batch.targets, batch.submission.batch.appends)
+        for index in targets.indices {
+            let partition = targets[index]
             self.touch(partition)
             let offset = partition.working.end
-            let count = batch.submission.batch.appends[index].block.count
+            let count = appends[index].block.count
             if partition.index != nil {
-                try self.supersede(
-                    partition, batch.submission.batch.appends[index].block, by: offset, time, transaction)
+                try self.supersede(partition, appends[index].block, by: offset, time, transaction)
             }
             let place = try transaction.appendRecord(partition.records.handle, offset, count: count)
-            batch.submission.batch.appends[index].block.withUnsafeBytes {
+            appends[index].block.withUnsafeBytes {
                 guard let base = $0.baseAddress else { return }
                 place.copyMemory(from: base, byteCount: count)
             }
