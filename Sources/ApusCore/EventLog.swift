@@ -48,7 +48,8 @@ public protocol EventLog: AnyObject, Sendable {
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
     /// The same for a loop, which waits for no cluster: when some of the records are not in memory, nothing is lent.
     /// - Returns: the indices of the places whose records have to be fetched first.
-    func recordsAtHand(_ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) -> [Int]
+    func recordsAtHand(_ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
+        -> [Int]
     /// Whether reading on from there needs no wait for a disk or a cluster, and so may be done on a loop. A hint: what is in memory
     /// now may be gone a moment later.
     func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool
