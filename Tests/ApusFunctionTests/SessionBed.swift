@@ -169,7 +169,10 @@ final class SessionBed: Sendable {
             }
             if let frame { return frame }
             var poll = pollfd(fd: self.fromWorker, events: Int16(POLLIN), revents: 0)
-            guard Glibc.poll(&poll, 1, 60_000) == 1 else { throw ApusError(.internal, "no frame within 60 s") }
+            guard Glibc.poll(&poll, 1, 60_000) == 1 else {
+                let end = self.code.withLock { $0.map { "; the session ended with code \($0)" } ?? "" }
+                throw ApusError(.internal, "no frame within 60 s\(end)")
+            }
             var bytes = [UInt8](repeating: 0, count: 1 << 20)
             let count = read(self.fromWorker, &bytes, bytes.count)
             guard count > 0 else { throw ApusError(.internal, "the session ended") }
