@@ -214,6 +214,8 @@ public struct LogStatus: Sendable {
     public var records: UInt64
     /// The last failure of a commit, until one succeeds.
     public var failure: String?
+    /// Settings of topics that this log made and that somebody else has changed: a line for each topic.
+    public var differences: [String] = []
 
     public init(
         roomBytes: Int64 = 0, capacityBytes: Int64 = 0, fileBytes: Int64 = 0, isShort: Bool = false,

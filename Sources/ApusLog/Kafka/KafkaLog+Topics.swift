@@ -133,7 +133,8 @@ extension KafkaLog {
 
     /// Those who must know a topic before it is used.
     private var clients: [KafkaClient] {
-        [self.admin.client] + self.writer.clients + (self.kafkaSharing?.producers ?? []) + ((try? self.catchUp.client()).map { [$0] } ?? [])
+        [self.admin.client] + self.writer.clients + (self.kafkaSharing?.producers ?? [])
+            + ((try? self.catchUp.client()).map { [$0] } ?? [])
     }
 
     /// Takes in what others did to topics. What cannot be asked now is asked again later.
@@ -141,7 +142,7 @@ extension KafkaLog {
         do throws(KafkaFailure) {
             let start = try KafkaStart(self.configuration, self.admin)
             let listed = try self.admin.client.partitions()
-            let found = try start.topics(listed, self.ledger)
+            let found = try start.topics(listed, self.ledger, foreign: { self.differences.note($0, $1) })
             // One that has no leader now is not gone.
             let names = Set(listed.keys.compactMap { start.name($0) })
             for known in self.topicsKnown.all where !names.contains(known.name) {

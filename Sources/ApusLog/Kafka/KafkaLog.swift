@@ -19,6 +19,7 @@ public final class KafkaLog: EventLog {
     let followers = Followers()
     let ledger = KafkaLedger()
     let kafkaSharing: KafkaSharing?
+    let differences: KafkaDifferences
     private let keeperSlot = Mutex<KafkaKeeper?>(nil)
     private let follows = Mutex(Follows())
     private let isClosed = Atomic<Bool>(false)
@@ -40,6 +41,8 @@ public final class KafkaLog: EventLog {
         try KafkaProperties.check(configuration)
         self.lock = Mutex(try Self.take(configuration.lockedFolder))
         self.configuration = configuration
+        let differences = KafkaDifferences(configuration.observer)
+        self.differences = differences
         self.clock = clock
         self.cache = RecordCache(bytesMax: configuration.cacheBytes)
         let catchUp = CatchUp(configuration)
@@ -64,7 +67,8 @@ public final class KafkaLog: EventLog {
                 transactions.goOn(after: ledger[transactions.key])
             }
             try reload()
-            for topic in try start.topics(try client.partitions(), ledger) { self.topicsKnown.set(topic) }
+            let found = try start.topics(try client.partitions(), ledger, foreign: { differences.note($0, $1) })
+            for topic in found { self.topicsKnown.set(topic) }
             self.reader = try KafkaReader(configuration, self.cache, self.followers, catchUp)
             self.writer = KafkaWriter(
                 configuration, topics: self.topicsKnown, ledger: ledger, reader: self.reader,
@@ -186,7 +190,11 @@ public final class KafkaLog: EventLog {
         self.ledger.entries(prefix: prefix)
     }
 
-    public var status: LogStatus { self.writer.status }
+    public var status: LogStatus {
+        var status = self.writer.status
+        status.differences = self.differences.all
+        return status
+    }
 
     public func appended() -> [TopicAppended] {
         self.topicsKnown.all.compactMap { topic in

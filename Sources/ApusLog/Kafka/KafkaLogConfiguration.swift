@@ -53,6 +53,9 @@ public struct KafkaLogConfiguration: Sendable {
         self.properties = properties
         self.observer = observer
     }
+
+    /// Whether the value of one of ``properties`` may be shown to nobody.
+    public static func isSecret(_ property: String) -> Bool { KafkaProperties.isSecret(property) }
 }
 
 /// Where what librdkafka says goes. Called on threads of librdkafka's and of the log's: short, and never back into the log.

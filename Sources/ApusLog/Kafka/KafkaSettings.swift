@@ -33,6 +33,18 @@ enum KafkaSettings {
         }
     }
 
+    /// What of a topic that Apus made is no longer as it was made, by the name of the setting. Retention may be changed by whoever runs
+    /// the cluster; what nothing may be lost by, or too large, may not.
+    static func differences(_ found: [String: String], _ wanted: [(String, String)]) -> [String] {
+        let free: Set<String> = ["retention.ms", "retention.bytes", "delete.retention.ms", "segment.bytes"]
+        return wanted.compactMap { name, value in
+            guard !free.contains(name), let now = found[name], now != value else { return nil }
+            // More room than was asked for harms nobody.
+            if name == "max.message.bytes", let now = Int(now), let value = Int(value), now >= value { return nil }
+            return "\(name) is \(now), not \(value)"
+        }
+    }
+
     /// What a topic's settings mean here.
     /// - Parameter noted: the configuration it was made with, which holds until somebody changes the settings on the cluster.
     static func configuration(_ settings: [String: String], partitions: Int, noted: TopicConfiguration?)

@@ -42,7 +42,8 @@ struct KafkaStart {
     func makeLedger() throws(KafkaFailure) {
         do throws(KafkaFailure) {
             try self.admin.create(
-                self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions, replicas: self.configuration.replicationFactor,
+                self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions,
+                replicas: self.configuration.replicationFactor,
                 KafkaSettings.ledger)
         } catch {
             guard error.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { throw error }
@@ -69,13 +70,21 @@ struct KafkaStart {
     }
 
     /// What is on the cluster that this Apus may see.
-    /// - Parameter listed: every topic and its partitions.
-    func topics(_ listed: [String: Int], _ ledger: KafkaLedger) throws(KafkaFailure) -> [KafkaTopic] {
+    /// - Parameters:
+    ///   - listed: every topic and its partitions.
+    ///   - foreign: is told of each topic of Apus's what somebody else has set in it.
+    func topics(
+        _ listed: [String: Int], _ ledger: KafkaLedger, foreign: (_ topic: String, _ differences: [String]) -> Void
+    ) throws(KafkaFailure) -> [KafkaTopic] {
         let found = listed.filter { self.name($0.key) != nil && $0.value > 0 }
         let settings = try self.admin.settings(of: found.keys.sorted())
         return found.compactMap { onKafka, partitions in
             guard let name = self.name(onKafka) else { return nil }
             let noted = ledger[KafkaLedger.Own.topic(name)].flatMap(KafkaSettings.decode)
+            if let noted {
+                let wanted = KafkaSettings.of(noted, tombstones: self.configuration.tombstoneTime)
+                foreign(onKafka, KafkaSettings.differences(settings[onKafka] ?? [:], wanted))
+            }
             let configuration = KafkaSettings.configuration(
                 settings[onKafka] ?? [:], partitions: partitions, noted: noted)
             return KafkaTopic(name, onKafka: onKafka, configuration, isOwn: noted != nil, keeping: [])

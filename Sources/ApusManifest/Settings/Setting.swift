@@ -82,6 +82,20 @@ public struct SettingValue: Sendable {
         }
     }
 
+    /// The value with texts of a map in place of those whose names are secrets'.
+    public func masking(_ isSecret: (String) -> Bool, as text: String) -> SettingValue {
+        guard case .map(let entries) = self.value else { return self }
+        return SettingValue(
+            .map(
+                entries.map { name, value in
+                    let isMasked = isSecret(name)
+                    return (
+                        name,
+                        Checked(value: isMasked ? .text(text) : value.value, path: value.path, location: value.location)
+                    )
+                }))
+    }
+
     /// The value as a configuration file would say it.
     public func written(as kind: SettingKind) -> String {
         switch kind {

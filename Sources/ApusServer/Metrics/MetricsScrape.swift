@@ -32,6 +32,7 @@ struct ServerScrape: Sendable {
     var shares: [ShareStatus]
     /// What other parts of the server count.
     var others: [(MetricDescription, Double)]
+    var kafka: [KafkaFigures] = []
 }
 
 /// Turns what was counted into metrics.
@@ -67,7 +68,7 @@ struct MetricsScrape {
             (ServerMetric.emitted, scrape.shard.emitted), (ServerMetric.started, scrape.shard.workersStarted),
             (ServerMetric.startsFailed, scrape.shard.startsFailed),
             (ServerMetric.protocolErrors, scrape.shard.protocolErrors),
-            (ServerMetric.unaudited, scrape.shard.unaudited),
+            (ServerMetric.unaudited, scrape.shard.unaudited), (ServerMetric.commitsFailed, scrape.shard.commitsFailed),
             (ServerMetric.linesDropped, scrape.shard.logLinesDropped + scrape.logLinesDropped),
             (ServerMetric.tracesDropped, scrape.shard.tracesDropped),
             (ServerMetric.unauthenticated, UInt64(scrape.refusals.unauthenticated)),
@@ -116,6 +117,9 @@ struct MetricsScrape {
             let labels = [trigger.function.namespace.name, trigger.function.name, trigger.trigger]
             self.add(ServerMetric.lag, Double(trigger.status.lag), labels)
             self.add(ServerMetric.unsettled, Double(trigger.status.unsettled), labels)
+            self.add(ServerMetric.waiting, Double(trigger.status.ready), labels)
+            self.add(ServerMetric.skipped, Double(trigger.status.counters.skipped), labels)
+            self.add(ServerMetric.lost, Double(trigger.status.counters.lost), labels + ["retention"])
         }
         for instance in scrape.instances {
             let labels = [instance.function.namespace.name, instance.function.name, instance.state.rawValue]
@@ -161,5 +165,6 @@ struct MetricsScrape {
             self.add(ServerMetric.shares, 1, [share.share.workClass.name, share.state.rawValue])
         }
         for (metric, value) in server.others { self.add(metric, value) }
+        for (metric, value, labels) in server.kafka.flatMap(\.metrics) { self.add(metric, value, labels) }
     }
 }

@@ -37,6 +37,19 @@ enum ServerMetric {
         "apus_trigger_unsettled", "Records that were read and are not settled: they wait, run or are retried.", .gauge,
         labels: function + ["trigger"])
 
+    static let waiting = MetricDescription(
+        "apus_trigger_waiting", "Records that may run and wait for a worker: demand above `scale.max`, or starts.",
+        .gauge,
+        labels: function + ["trigger"])
+    static let skipped = MetricDescription(
+        "apus_trigger_skipped_total", "Records that a trigger's filter did not match.", .counter,
+        labels: function + ["trigger"])
+    static let lost = MetricDescription(
+        "apus_trigger_lost_total", "Records that were gone before a trigger read them, by `reason`: `retention`.",
+        .counter, labels: function + ["trigger", "reason"])
+    static let commitsFailed = MetricDescription(
+        "apus_log_commits_failed_total", "Writes of outcomes and positions that failed; each is tried again.", .counter)
+
     // Where time goes.
     static let queued = MetricDescription(
         "apus_queued_seconds",
@@ -133,6 +146,26 @@ enum ServerMetric {
     static let topicBytes = MetricDescription(
         "apus_topic_bytes_total", "Bytes of records appended to a topic since the start.", .counter, labels: topic)
 
+    // The log on Kafka, by the part that a client plays in it.
+    private static let client = ["client"]
+    static let kafkaBrokers = MetricDescription(
+        "apus_kafka_brokers_up", "Brokers that a client is connected to.", .gauge, labels: client)
+    static let kafkaRoundTrip = MetricDescription(
+        "apus_kafka_round_trip_seconds", "Mean time to the answer of the slowest broker.", .gauge, labels: client)
+    static let kafkaFailed = MetricDescription(
+        "apus_kafka_requests_failed_total", "Requests that failed, were tried again or not answered in time.", .counter,
+        labels: client)
+    static let kafkaWaiting = MetricDescription(
+        "apus_kafka_waiting_records", "Records that wait for their acknowledgement.", .gauge, labels: client)
+    static let kafkaWaitingBytes = MetricDescription(
+        "apus_kafka_waiting_bytes", "Bytes that wait for their acknowledgement.", .gauge, labels: client)
+    static let kafkaFetched = MetricDescription(
+        "apus_kafka_fetched_bytes", "Bytes that were fetched ahead and not yet taken.", .gauge, labels: client)
+    static let kafkaTransactional = MetricDescription(
+        "apus_kafka_transactional", "1 while a transactional producer may write; 0 once it was fenced or failed.",
+        .gauge,
+        labels: client)
+
     // Schedules.
     static let schedules = MetricDescription("apus_schedules", "Scheduled triggers.", .gauge)
     static let scheduleFired = MetricDescription(
@@ -184,13 +217,16 @@ enum ServerMetric {
 
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
-        requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
+        requests, replies, emitted, lag, unsettled, waiting, skipped, lost,
+        queued, starting, startPhase, running, committing, httpSeconds,
         poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
         auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,
         egressWorkers, httpRequests,
         httpRefused, httpDropped,
         unauthenticated, forbidden,
-        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,
+        httpAccepted, httpConnections, room, capacity, file, short, commits, commitsFailed, records, topicRecords,
+        topicBytes, kafkaBrokers, kafkaRoundTrip, kafkaFailed, kafkaWaiting, kafkaWaitingBytes, kafkaFetched,
+        kafkaTransactional,
         schedules,
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,

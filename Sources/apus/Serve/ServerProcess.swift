@@ -31,7 +31,9 @@ enum ServerProcess {
         configuration.egressAuthorities = start.egressAuthorities
         configuration.port = start.port
         let clock = SystemClock()
-        let log = try EventLogChoice.open(options, journal) { clock.now }
+        let board = KafkaBoard { clock.now }
+        let log = try EventLogChoice.open(options, journal, board) { clock.now }
+        if options.kafka.bootstrap != nil { configuration.kafkaFigures = { board.figures } }
         let handOver = try Self.handOver(configuration, start, journal)
         let server = try Server(
             configuration,
