@@ -107,7 +107,7 @@ let package = Package(
                 "ApusSandbox", "ApusEgress", "ApusStore", "ConsoleAssets", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLoop", "CShims"]),
+        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLog", "ApusLoop", "CShims"]),
 
         .executableTarget(
             name: "apus",

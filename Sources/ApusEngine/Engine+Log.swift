@@ -35,8 +35,11 @@ extension Engine {
 
     /// The answer to `.fetch`. `next` is where the following fetch goes on. An answer that comes late or twice changes
     /// nothing.
+    /// - Parameter from: where the read began. One that was asked for before the partition was closed and opened anew may lie
+    ///   ahead of what is known now: what is between them would be lost.
     public mutating func fetched(
-        _ trigger: TriggerID, partition: Int, records: [RecordSummary], next: Offset, now: Timestamp
+        _ trigger: TriggerID, partition: Int, from: Offset? = nil, records: [RecordSummary], next: Offset,
+        now: Timestamp
     ) {
         guard let slot = self.slot(of: trigger), let lane = self.triggers[Int(slot)].lane(partition) else { return }
         let function = self.triggers[Int(slot)].function
@@ -45,6 +48,7 @@ extension Engine {
             return
         }
         let before = self.lanes[Int(lane)].ledger.position
+        if let from, from > before { return }
         guard next > before else {
             // Nothing new. As an answer to the read under way it means that nothing came, so do not ask again at once;
             // anything else is an older answer that came again.

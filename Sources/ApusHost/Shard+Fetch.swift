@@ -14,25 +14,28 @@ extension Shard {
             state.ends[partition] - from <= Limits.Host.recentRecords
             && self.log.isInMemory(reading.place, from: from)
         guard !isRecent, let readAhead = self.configuration.readAhead else {
-            self.fetched(reading.run(), trigger, partition, now: now)
+            self.fetched(reading.run(), trigger, partition, from: from, now: now)
             return
         }
         readAhead { [loop = self.loop, weak self] in
             let result = reading.run()
             loop.post { [weak self] in
                 guard let self, !self.isClosed else { return }
-                self.fetched(result, trigger, partition, now: self.now)
+                self.fetched(result, trigger, partition, from: from, now: self.now)
                 self.requestTurn()
             }
         }
     }
 
-    private func fetched(_ result: FetchReading.Answer?, _ trigger: TriggerID, _ partition: Int, now: Timestamp) {
+    private func fetched(
+        _ result: FetchReading.Answer?, _ trigger: TriggerID, _ partition: Int, from: Offset, now: Timestamp
+    ) {
         guard let result else {
             self.engine.fetchFailed(trigger, partition: partition, now: now)
             return
         }
-        self.engine.fetched(trigger, partition: partition, records: result.records, next: result.next, now: now)
+        self.engine.fetched(
+            trigger, partition: partition, from: from, records: result.records, next: result.next, now: now)
         self.cancelFetched(trigger, result.records, now: now)
     }
 }

@@ -12,6 +12,7 @@ struct Bench {
         ("http", { try HTTPBench.run($0) }),
         ("idle", { try IdleBench.run($0) }),
         ("dev", { try DevBench.run($0) }),
+        ("simulate", { try SimulateBench.run($0) }),
     ]
 
     static func main() {

@@ -3,10 +3,10 @@ package struct SimulationFailure: Error, CustomStringConvertible {
     package let seed: UInt64
     package let step: Int
     package let message: String
+    /// What repeats the run.
+    package let command: String
 
-    package var description: String {
-        "\(self.message) (step \(self.step); repeat with APUS_SEED=\(self.seed) swift test --filter Simulation)"
-    }
+    package var description: String { "\(self.message) (step \(self.step); repeat with: \(self.command))" }
 }
 
 /// What a run did, to show that the simulator reaches what it is meant to reach.

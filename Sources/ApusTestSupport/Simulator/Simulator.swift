@@ -210,6 +210,8 @@ package final class Simulator {
     }
 
     func failure(_ message: String) -> SimulationFailure {
-        SimulationFailure(seed: self.seed, step: self.report.steps, message: message)
+        SimulationFailure(
+            seed: self.seed, step: self.report.steps, message: message,
+            command: "apus-bench simulate --of engine --seed \(self.seed)")
     }
 }

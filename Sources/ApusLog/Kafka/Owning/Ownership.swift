@@ -1,11 +1,11 @@
-internal import ApusCore
+package import ApusCore
 
 /// Whether this node may decide for one partition of a group: a share of the work, or a partition of the commands.
 ///
 /// The group says who should; the transactional id says who can. A node works only after it took the id over and read, behind that,
 /// what the last owner left; whoever held the id before is refused from then on, whatever he believes.
-struct Ownership: Hashable {
-    enum State: Hashable {
+package struct Ownership: Hashable {
+    package enum State: Hashable {
         /// Another node's, or nobody's. To `initialising`.
         case notOwned
         /// Takes the id over. To `reading`, `waiting`, `notOwned`.
@@ -20,7 +20,7 @@ struct Ownership: Hashable {
         case waiting(until: Timestamp)
     }
 
-    enum Event: Hashable {
+    package enum Event: Hashable {
         case assigned
         /// The group wants it elsewhere and waits for this node to let go.
         case revoked
@@ -35,7 +35,7 @@ struct Ownership: Hashable {
         case tick
     }
 
-    enum Action: Hashable {
+    package enum Action: Hashable {
         case initialise(term: UInt64)
         case read(term: UInt64)
         case announceWorking(term: UInt64)
@@ -46,11 +46,11 @@ struct Ownership: Hashable {
         case release
     }
 
-    private(set) var state = State.notOwned
+    package private(set) var state = State.notOwned
     /// Counts the beginnings: what an earlier one brings is too late.
-    private(set) var term: UInt64 = 0
+    package private(set) var term: UInt64 = 0
 
-    mutating func event(_ event: Event, now: Timestamp) -> [Action] {
+    package mutating func event(_ event: Event, now: Timestamp) -> [Action] {
         switch event {
         case .assigned: self.assigned()
         case .revoked: self.revoked(now)
@@ -63,11 +63,13 @@ struct Ownership: Hashable {
         }
     }
 
+    package init() {}
+
     /// Whether the group has it here.
-    var isAssigned: Bool { self.state != .notOwned }
+    package var isAssigned: Bool { self.state != .notOwned }
 
     /// When something is to be done that nobody else will say; nil while there is nothing.
-    var nextDue: Timestamp? {
+    package var nextDue: Timestamp? {
         switch self.state {
         case .draining(let until), .waiting(let until): until
         case .notOwned, .initialising, .reading, .working: nil
