@@ -29,6 +29,7 @@ import Testing
         #expect(try third.ledger(prefix: [7]).map(\.value) == [[3]])
     }
 
+    /// Behaviour 6.
     @Test func whatADeadServerLeftOpenIsUndoneAndHoldsNobodyUp() throws {
         let kafka = try KafkaFixture()
         defer { kafka.deleteTopics() }
@@ -66,6 +67,7 @@ import Testing
         withExtendedLifetime(producer) {}
     }
 
+    /// Behaviour 22.
     @Test func aPartitionThatNobodyReadsIsHeldAndGoesOnWithoutLossOrRepetition() throws {
         let kafka = try KafkaFixture {
             $0.unreadBytes = 200_000

@@ -31,6 +31,7 @@ import Testing
         func failProduce(_ errors: [rd_kafka_resp_err_t]) {
             rd_kafka_mock_push_request_errors_array(self.cluster, 0, errors.count, errors)
         }
+        func setRoundTrip(milliseconds: CInt) { rd_kafka_mock_broker_set_rtt(self.cluster, 1, milliseconds) }
         func setDown(_ isDown: Bool) {
             if isDown {
                 rd_kafka_mock_broker_set_down(self.cluster, 1)
@@ -77,6 +78,7 @@ import Testing
         return texts
     }
 
+    /// Behaviour 31.
     @Test func recordsKeepTheirOrderAndNumberThroughABrokersErrors() throws {
         let cluster = try Cluster()
         let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
@@ -89,6 +91,7 @@ import Testing
         #expect(try Self.read(cluster.configuration, upTo: 500) == (0..<500).map { "\($0)" })
     }
 
+    /// Behaviour 31.
     @Test func aBrokerThatIsDownFailsWhatWaitsTooLongAndNothingAfterItIsBack() throws {
         let cluster = try Cluster(deliveryMilliseconds: 1_500)
         let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
@@ -105,5 +108,38 @@ import Testing
         #expect(isBack)
         let texts = try Self.read(cluster.configuration, upTo: 11)
         #expect(texts == (0..<10).map { "\($0)" } + ["11"])
+    }
+
+    /// Behaviour 31.
+    @Test func aSlowBrokerGetsEveryRecordOnceAndInOrder() throws {
+        let cluster = try Cluster()
+        cluster.setRoundTrip(milliseconds: 300)
+        let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        for first in stride(from: 0, to: 300, by: 100) {
+            try Self.produce(100, from: first, by: producer)
+            for index in 0..<100 { #expect(producer.failure(index) == nil) }
+        }
+        #expect(try Self.read(cluster.configuration, upTo: 300) == (0..<300).map { "\($0)" })
+    }
+
+    /// What a broker says that has lost a producer's numbers: whatever was acknowledged is there once, and the next producer works.
+    @Test(arguments: [
+        RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER.rawValue, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID.rawValue,
+        RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER.rawValue,
+    ]) func aProducerThatLostItsOrderSaysSoAndRepeatsNothing(_ code: CInt) throws {
+        let cluster = try Cluster(deliveryMilliseconds: 5_000)
+        let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        try Self.produce(10, by: producer)
+        #expect((0..<10).allSatisfy { producer.failure($0) == nil })
+        cluster.failProduce([rd_kafka_resp_err_t(rawValue: code)])
+        try Self.produce(10, from: 10, by: producer)
+        // A duplicate counts as written: the number of the first of it is not known.
+        let isKnown = code != RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER.rawValue
+        let acknowledged = (0..<10).filter { producer.failure($0) == nil && isKnown }.map { "\(10 + $0)" }
+        let next = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        try Self.produce(1, from: 99, by: next)
+        #expect(next.failure(0) == nil)
+        let count = Offset(10 + acknowledged.count + 1)
+        #expect(try Self.read(cluster.configuration, upTo: count) == (0..<10).map { "\($0)" } + acknowledged + ["99"])
     }
 }
