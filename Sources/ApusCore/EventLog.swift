@@ -59,6 +59,9 @@ public protocol EventLog: AnyObject, Sendable {
     /// All entries whose key starts with `prefix`.
     func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])]
 
+    /// How its work is spread over nodes; nil where one node does all of it.
+    var sharing: (any WorkSharing)? { get }
+
     // MARK: state
 
     var status: LogStatus { get }
@@ -70,6 +73,7 @@ public protocol EventLog: AnyObject, Sendable {
 
 extension EventLog {
     public func appended() -> [TopicAppended] { [] }
+    public var sharing: (any WorkSharing)? { nil }
     /// True for logs whose youngest records always are.
     public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
 }
@@ -148,21 +152,34 @@ public struct LogBatch: Sendable {
         public var key: [UInt8]
         /// Nil deletes the entry.
         public var value: [UInt8]?
+        /// Whose part of the ledger it belongs to; logs of one node do not look at it.
+        public var share: Share?
 
-        public init(key: [UInt8], value: [UInt8]?) {
+        public init(key: [UInt8], value: [UInt8]?, share: Share? = nil) {
             self.key = key
             self.value = value
+            self.share = share
         }
     }
 
     public var urgency: Urgency
     public var appends: [Append]
     public var ledger: [LedgerWrite]
+    /// Written only while this node holds the share in that term, else refused with `conflict`; nil for what anyone may write.
+    public var owner: ShareTerm?
+    /// Appends from this place on need not be in the transaction of the ledger's entries, but must be on the log before them: they are
+    /// outputs of which a failure may leave two. Nil: all of them are in it.
+    public var firstLoose: Int?
 
-    public init(urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = []) {
+    public init(
+        urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = [], owner: ShareTerm? = nil,
+        firstLoose: Int? = nil
+    ) {
         self.urgency = urgency
         self.appends = appends
         self.ledger = ledger
+        self.owner = owner
+        self.firstLoose = firstLoose
     }
 }
 

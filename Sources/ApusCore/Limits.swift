@@ -4,6 +4,7 @@ public enum Limits {
     public static let labelBytes = 63
     /// What Kafka allows.
     public static let topicNameBytes = 249
+    public static let workClassBytes = 32
     /// An event: key, attributes and data together.
     public static let eventBytes = 1 << 20
     /// A record on a topic that Apus makes: an event with what Apus adds.

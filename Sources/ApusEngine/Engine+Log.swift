@@ -16,9 +16,9 @@ extension Engine {
     /// Asks for records when there are any and there is room for a good part of what one read brings.
     mutating func considerFetch(_ lane: Int32) {
         let position = self.lanes[Int(lane)].ledger.position
-        guard self.lanes[Int(lane)].fetch == .idle, position < self.lanes[Int(lane)].end, !self.isDraining else {
-            return
-        }
+        guard self.lanes[Int(lane)].fetch == .idle, position < self.lanes[Int(lane)].end, !self.isDraining,
+            !self.lanes[Int(lane)].isLeaving
+        else { return }
         let bound = max(1, self.configuration.unsettledPerPartition)
         let room = bound - self.lanes[Int(lane)].ledger.unsettled
         guard room >= max(1, min(Limits.Engine.fetchRecords, bound) / 2) else { return }

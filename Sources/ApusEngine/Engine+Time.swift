@@ -52,7 +52,7 @@ extension Engine {
             guard self.workers[Int(timer.index)].generation == timer.generation else { return }
             self.kill(timer.index, .stopTimedOut, now: now)
         case .lazySettle: self.settleLazy()
-        case .ledgerRetry: self.ledgerRested()
+        case .ledgerRetry: self.ledgerRested(Int(timer.index))
         }
     }
 

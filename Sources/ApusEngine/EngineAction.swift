@@ -77,8 +77,8 @@ public enum EngineAction: Sendable, Equatable {
     case deadLetter(Delivery, attempts: Int, Failure)
     /// Counted and gone.
     case dropped(Delivery, attempts: Int, Failure)
-    /// There are ledger changes to write: call ``Engine/takeLedgerWrites()`` when the previous write is done.
-    case ledgerDirty
+    /// There are ledger changes of a group to write: call ``Engine/takeLedgerWrites(of:)`` when its previous write is done.
+    case ledgerDirty(LedgerGroup)
 }
 
 public enum KillReason: Sendable, Hashable {

@@ -25,6 +25,8 @@ struct Lane {
     var trigger: Int32
     var function: Int32
     var partition: Int
+    /// Whose ledger is written together with its own.
+    var group: Int = 0
     var ledger: Ledger
     var keys = KeyOrder()
     /// The next offset the log will give.
@@ -33,6 +35,8 @@ struct Lane {
     var dirt = Dirt.clean
     /// Its deliveries may not be dispatched now: a pause, or the log is short of room.
     var isHeld: Bool
+    /// It goes to another owner: nothing more of it is read or dispatched.
+    var isLeaving = false
     /// Stands in its function's ring.
     var isQueued = false
 }

@@ -33,8 +33,6 @@ struct CommitPipeline {
     private(set) var inFlightSince: Timestamp?
     /// No write before this.
     private var notBefore: Timestamp?
-    /// The log is short of room: outputs are held.
-    var isShort = false
 
     /// - Parameters:
     ///   - owner: the trigger of accepted invocations whose states these are.
@@ -109,11 +107,12 @@ struct CommitPipeline {
     }
 
     /// Takes what waits as the write under way.
-    mutating func begin(_ entries: [LogBatch.LedgerWrite], now: Timestamp) -> LogBatch? {
+    mutating func begin(_ entries: [LogBatch.LedgerWrite], owner: ShareTerm? = nil, now: Timestamp) -> LogBatch? {
         self.dirtySince = nil
         self.notBefore = nil
         guard !(self.appends.isEmpty && entries.isEmpty && self.forgotten.isEmpty) else { return nil }
-        let batch = LogBatch(urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten)
+        let batch = LogBatch(
+            urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten, owner: owner)
         self.inFlight = batch
         self.inFlightBytes = self.appends.reduce(0) { $0 + $1.block.count }
         self.inFlightSince = self.firstOutcomeAt ?? now

@@ -33,6 +33,8 @@ final class TriggerState {
     private(set) var revision: String
     private(set) var template: OutputTemplate
     private(set) var isTable: Bool
+    /// What its function needs of a node.
+    private(set) var workClass: WorkClass
     /// Outcomes of the trigger append records.
     private(set) var hasOutputs: Bool
     private(set) var isCompacted: Bool
@@ -53,6 +55,7 @@ final class TriggerState {
         self.revision = function.revision
         self.template = OutputTemplate(function: function.name, topic: trigger.topic)
         self.isTable = plan.kind == .table
+        self.workClass = function.workClass
         self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
         self.isCompacted = isCompacted
         self.path = Array("\(function.name.namespace)/\(function.name.name)/\(trigger.name)".utf8)

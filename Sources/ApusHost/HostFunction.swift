@@ -16,13 +16,17 @@ public struct HostFunction: Sendable {
     public var emits: [String: TopicName]
     /// Names of the secrets that each worker is given when it starts.
     public var secrets: [String]
+    /// What it needs of a node.
+    public var workClass: WorkClass
     /// What it may connect to, nil for nothing.
     public var network: NetworkAccess?
 
     public init(
         name: ResourceName, revision: String, launch: LaunchOrder, initialization: [UInt8], plan: FunctionPlan,
-        triggers: [HostTrigger] = [], emits: [String: TopicName] = [:], secrets: [String] = []
+        triggers: [HostTrigger] = [], emits: [String: TopicName] = [:], secrets: [String] = [],
+        workClass: WorkClass = .cpu
     ) {
+        self.workClass = workClass
         self.name = name
         self.revision = revision
         self.launch = launch

@@ -69,14 +69,16 @@ extension Shard {
         for (state, ledgers, bounds) in opened {
             self.triggers[state.trigger.id] = state
             state.ends = bounds.map(\.end)
-            if state.invocations != nil, let ledger = ledgers.first {
+            if state.invocations != nil, let ledger = ledgers.first, self.openGroup(of: state, 0) != nil {
                 self.log.discard(TopicPartition(state.trigger.topic, 0), before: ledger.watermark)
+                self.answerSettledCancels(state, ledger, now: now)
             }
-            self.answerSettledCancels(state, ledgers.first, now: now)
             self.follow(state)
             for (partition, ledger) in ledgers.enumerated() {
+                guard let group = self.openGroup(of: state, partition) else { continue }
                 self.engine.open(
-                    state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], now: now)
+                    state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], group: group,
+                    now: now)
             }
         }
         self.requestTurn()
@@ -115,13 +117,16 @@ extension Shard {
         }
         if trigger.invocations != nil {
             // Whoever removed the function finishes what is open from what the log says: see `whenWritten`.
-            self.commits.retire(id, ledgerPrefix: trigger.ledgerPrefix)
+            self.commits[self.group(of: trigger, 0)].retire(id, ledgerPrefix: trigger.ledgerPrefix)
             return
         }
         guard forgettingPosition, !trigger.isTable else { return }
         for partition in trigger.ends.indices {
+            // Each entry goes by the hand of who owns it.
+            guard let group = self.openGroup(of: trigger, partition) else { continue }
             let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)
-            self.commits.forget(LogBatch.LedgerWrite(key: key, value: nil), now: self.now)
+            self.commits[group].forget(
+                LogBatch.LedgerWrite(key: key, value: nil, share: self.share(of: trigger, partition)), now: self.now)
         }
     }
 
@@ -189,9 +194,9 @@ extension Shard {
     private func openAdded(_ trigger: TriggerState, now: Timestamp) {
         let partition = trigger.ends.count
         trigger.ends.append(0)
+        guard let group = self.openGroup(of: trigger, partition) else { return }
         self.engine.open(
             trigger.trigger.id, partition: partition, state: LedgerState(watermark: 0),
-            bounds: OffsetBounds(start: 0, end: 0),
-            now: now)
+            bounds: OffsetBounds(start: 0, end: 0), group: group, now: now)
     }
 }

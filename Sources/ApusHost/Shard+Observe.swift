@@ -64,9 +64,11 @@ extension Shard {
         switch verdict {
         case .publish(let delivery, _):
             let trace = self.openTraces.isEmpty ? nil : self.openTraces.removeValue(forKey: delivery)
-            self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: note))
+            self.settlements.append(Settlement(group: self.group(of: delivery), outcomeAt: now, trace: trace, note: note))
         // Its trace ends with its dead letter.
-        case .deadLetter: self.settlements.append(Settlement(outcomeAt: now, trace: nil, note: note))
+        case .deadLetter(let delivery, _):
+            self.settlements.append(
+                Settlement(group: self.group(of: delivery), outcomeAt: now, trace: nil, note: note))
         case .drop(let delivery, _): self.finishTrace(of: delivery, failure, at: now)
         default: break
         }
@@ -166,7 +168,9 @@ extension Shard {
         note.attempts = max(note.attempts, attempts)
         note.fail(failure)
         let sequence = self.notes.append(note)
-        if state == .deadLettered { self.settlements.append(Settlement(outcomeAt: now, trace: nil, note: sequence)) }
+        guard state == .deadLettered else { return }
+        self.settlements.append(
+            Settlement(group: self.group(of: delivery), outcomeAt: now, trace: nil, note: sequence))
     }
 
     /// A caller was answered with a failure that no outcome of an attempt brought, or left.
@@ -203,23 +207,38 @@ extension Shard {
     // MARK: durable
 
     /// What was settled up to here is in the write that begins.
-    func settlementsBegin() {
+    func settlementsBegin(_ group: LedgerGroup) {
         guard !self.settlements.isEmpty else { return }
-        self.settling += self.settlements
-        self.settlements.removeAll(keepingCapacity: true)
+        guard self.held.isShared else {
+            self.settling += self.settlements
+            self.settlements.removeAll(keepingCapacity: true)
+            return
+        }
+        self.settling += self.settlements.filter { $0.group == group }
+        self.settlements.removeAll { $0.group == group }
+    }
+
+    /// The group is another node's now.
+    func settlementsDrop(_ group: LedgerGroup) {
+        self.settlements.removeAll { $0.group == group }
+        self.settling.removeAll { $0.group == group }
     }
 
     /// The write is durable.
-    func settlementsEnd(now: Timestamp) {
+    func settlementsEnd(_ group: LedgerGroup, now: Timestamp) {
         guard !self.settling.isEmpty else { return }
-        for settlement in self.settling {
+        for settlement in self.settling where settlement.group == group {
             if let note = settlement.note { self.notes.committed(note, in: now - settlement.outcomeAt) }
             if let trace = settlement.trace {
                 self.recordCommit(trace, from: settlement.outcomeAt, to: now)
                 self.record(trace, end: now)
             }
         }
-        self.settling.removeAll(keepingCapacity: true)
+        if self.held.isShared {
+            self.settling.removeAll { $0.group == group }
+        } else {
+            self.settling.removeAll(keepingCapacity: true)
+        }
     }
 
     // MARK: for others

@@ -182,21 +182,22 @@ extension Shard {
         if outputs.isEmpty {
             self.engine.written(delivery)
         } else if self.commits.isShort {
-            self.commits.hold(delivery, outputs)
+            self.commits[self.group(of: delivery)].hold(delivery, outputs)
             return
         } else {
             self.append(outputs, of: delivery, now: now)
             self.engine.written(delivery)
         }
-        self.commits.noteOutcome(now: now)
+        self.commits[self.group(of: delivery)].noteOutcome(now: now)
     }
 
     /// The outputs of a delivery join the next write. Of an accepted invocation they are its terminal state with what it emitted.
     func append(_ outputs: [LogBatch.Append], of delivery: Delivery, now: Timestamp) {
         guard let trigger = self.triggers[delivery.trigger], let lane = trigger.invocations else {
-            return self.commits.append(outputs, now: now)
+            return self.commits[self.group(of: delivery)].append(outputs, now: now)
         }
-        self.commits.append(outputs, now: now, owner: delivery.trigger, endsInvocation: true)
+        self.commits[self.group(of: delivery)].append(
+            outputs, now: now, owner: delivery.trigger, endsInvocation: true)
         _ = lane.ended(delivery.offset)
     }
 
@@ -219,7 +220,9 @@ extension Shard {
         } catch {
             // The log cannot be read now: nothing is given up without its bytes, so these wait for the next look.
             self.lostDeliveries += known.enumerated().filter { !written.contains($0.offset) }.map(\.element.0)
-            self.commits.retryLater(now: now)
+            for group in Set(self.lostDeliveries.map { self.group(of: $0.delivery) }) {
+                self.commits[group].retryLater(now: now)
+            }
         }
     }
 
@@ -235,13 +238,14 @@ extension Shard {
             failure: lost.failure, function: trigger.functionName, trigger: trigger.trigger.name, time: now,
             revision: trigger.revision)
         let record = DeadLetterRecord.build(block, reason: reason)
-        self.commits.append([LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)], now: now)
+        self.commits[self.group(of: lost.delivery)].append(
+            [LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)], now: now)
         self.statistics.deadLettered += 1
         self.activities[trigger.function]?.deadLettered()
         self.engine.written(lost.delivery)
         if !self.openTraces.isEmpty, var trace = self.openTraces.removeValue(forKey: lost.delivery) {
             trace.failure = lost.failure
-            self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: nil))
+            self.settlements.append(Settlement(group: self.group(of: lost.delivery), outcomeAt: now, trace: trace, note: nil))
         }
     }
 }

@@ -117,7 +117,7 @@ import Testing
         rig.engine.ledgerFailed(now: rig.now)
         #expect(rig.take() == [])
         rig.advance(Limits.Engine.ledgerRetry)
-        #expect(rig.take() == [.ledgerDirty])
+        #expect(rig.take() == [.ledgerDirty(.whole)])
         #expect(rig.commit().map(\.state.watermark) == [3])
     }
 
@@ -129,7 +129,7 @@ import Testing
         rig.succeed(dispatches[1])
         _ = rig.take()
         rig.engine.ledgerCommitted(now: rig.now)
-        #expect(rig.take().contains(.ledgerDirty))
+        #expect(rig.take().contains(.ledgerDirty(.whole)))
         #expect(rig.commit().map(\.state) == [LedgerState(watermark: 2)])
     }
 
@@ -150,7 +150,7 @@ import Testing
     @Test func recordsThatAFilterSkipsCostOneWriteTogetherAndNoAttempt() {
         var rig = EngineRig(EngineRig.plan(order: .none))
         rig.publish((0..<200).map { record($0, isMatch: false) })
-        #expect(rig.take().filter { $0 != .ledgerDirty && !$0.isFetch } == [])
+        #expect(rig.take().filter { $0 != .ledgerDirty(.whole) && !$0.isFetch } == [])
         #expect(rig.commit().isEmpty)
         rig.advance(Limits.Engine.lazySettle)
         #expect(rig.commit().map(\.state) == [LedgerState(watermark: 200)])

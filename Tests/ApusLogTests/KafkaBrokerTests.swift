@@ -38,7 +38,8 @@ import Testing
         _ = try LogFixture.write(log, LogBatch(urgency: .producer, appends: [LogFixture.append(name, bytes: 1)]))
         log.close()
         // A server that dies between its records and its commit.
-        let dead = KafkaTransactions(kafka.configuration)
+        let dead = KafkaTransactions(
+            kafka.configuration, id: "apus.\(kafka.configuration.cluster).\(kafka.configuration.topicPrefix)node")
         try dead.takeOver()
         let producer = try dead.begin()
         let block = LogFixture.append(name, bytes: 2).block

@@ -34,11 +34,21 @@ public struct InvocationTrigger: Sendable, Equatable {
         ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity
     }
 
+    /// The queue's entry of the ledger.
+    public func entry(_ value: [UInt8]) -> LogBatch.LedgerWrite {
+        LogBatch.LedgerWrite(key: self.ledgerKey, value: value, share: Share.of(self.place.topic, partition: 0, .cpu))
+    }
+
     // MARK: cancellations
 
     /// The entry of the ledger that says that an invocation is to be cancelled, until it has its terminal state: a restart finds
     /// it there without reading `apus.invocations`.
     public func cancelKey(_ offset: Offset) -> [UInt8] { Self.cancelKey(self.ledgerPrefix, offset) }
+
+    public func cancelEntry(_ offset: Offset, _ value: [UInt8]?) -> LogBatch.LedgerWrite {
+        LogBatch.LedgerWrite(
+            key: self.cancelKey(offset), value: value, share: Share.of(self.place.topic, partition: 0, .cpu))
+    }
 
     static func cancelKey(_ prefix: [UInt8], _ offset: Offset) -> [UInt8] {
         prefix + Array("\(Self.cancelWord)\(offset)".utf8)

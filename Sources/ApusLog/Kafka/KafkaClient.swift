@@ -15,6 +15,7 @@ struct KafkaHandle: ~Copyable {
         rd_kafka_conf_set_log_cb(conf, kafkaLog)
         rd_kafka_conf_set_stats_cb(conf, kafkaStatistics)
         rd_kafka_conf_set_error_cb(conf, kafkaError)
+        if properties.isMember { rd_kafka_conf_set_rebalance_cb(conf, kafkaRebalanced) }
         if type == RD_KAFKA_PRODUCER { rd_kafka_conf_set_dr_msg_cb(conf, kafkaDelivered) }
         var bytes = [CChar](repeating: 0, count: 512)
         guard let pointer = rd_kafka_new(type, conf, &bytes, bytes.count) else {
@@ -40,6 +41,9 @@ final class KafkaContext: @unchecked Sendable {
     // SAFETY: set before the first record is produced and called only inside `rd_kafka_poll` and its kin, which the one thread that
     // produces calls.
     var onDelivery: ((UnsafePointer<rd_kafka_message_t>) -> Void)?
+    // SAFETY: set before the client subscribes and called only inside `rd_kafka_consumer_poll`, on the thread of its group.
+    var onRebalance:
+        ((OpaquePointer, rd_kafka_resp_err_t, UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> Void)?
     private let lastError = Mutex<String?>(nil)
 
     init(name: String, observer: KafkaObserver) {
@@ -143,4 +147,11 @@ private func kafkaDelivered(
     _ client: OpaquePointer?, _ message: UnsafePointer<rd_kafka_message_t>?, _ opaque: UnsafeMutableRawPointer?
 ) {
     if let message { context(opaque)?.onDelivery?(message) }
+}
+
+private func kafkaRebalanced(
+    _ client: OpaquePointer?, _ code: rd_kafka_resp_err_t,
+    _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?, _ opaque: UnsafeMutableRawPointer?
+) {
+    if let client, let list { context(opaque)?.onRebalance?(client, code, list) }
 }

@@ -133,7 +133,7 @@ extension KafkaLog {
 
     /// Those who must know a topic before it is used.
     private var clients: [KafkaClient] {
-        [self.admin.client] + self.writer.clients + ((try? self.catchUp.client()).map { [$0] } ?? [])
+        [self.admin.client] + self.writer.clients + (self.kafkaSharing?.producers ?? []) + ((try? self.catchUp.client()).map { [$0] } ?? [])
     }
 
     /// Takes in what others did to topics. What cannot be asked now is asked again later.

@@ -24,7 +24,27 @@ public struct KafkaLogConfiguration: Sendable {
     public var deliveryMilliseconds = Limits.Kafka.deliveryMilliseconds
     public var tombstoneTime = Limits.Kafka.tombstoneTime
     public var maintenanceInterval = Limits.Kafka.maintenanceInterval
+    /// How the work is shared with other nodes; nil where this node does all of it.
+    public var sharing: Sharing?
     public var observer: KafkaObserver
+
+    /// This node among those on one cluster.
+    public struct Sharing: Sendable {
+        /// Its name, which stays the same from start to start and is no other node's.
+        public var node: String
+        /// What it can do, in a fixed order.
+        public var classes: [WorkClass]
+        /// How long a node that is not heard of keeps what it owns.
+        public var sessionMilliseconds: Int
+
+        public init(
+            node: String, classes: [WorkClass] = [.cpu], sessionMilliseconds: Int = Limits.Kafka.sessionMilliseconds
+        ) {
+            self.node = node
+            self.classes = classes
+            self.sessionMilliseconds = sessionMilliseconds
+        }
+    }
 
     public init(
         bootstrap: String, properties: [String: String] = [:], observer: KafkaObserver = KafkaObserver()

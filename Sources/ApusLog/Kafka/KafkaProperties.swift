@@ -11,7 +11,12 @@ struct KafkaProperties {
         case consumer(waitMilliseconds: Int)
         /// Idempotent; with an id, transactional.
         case producer(transactionalID: String?)
+        /// Takes part in a group and reads nothing.
+        case member(group: String, node: String, sessionMilliseconds: Int)
     }
+
+    /// Whether a group tells it what is its own.
+    let isMember: Bool
 
     private(set) var entries: [(name: String, value: String)] = []
 
@@ -22,10 +27,12 @@ struct KafkaProperties {
         "enable.auto.offset.store", "auto.commit.enable", "enable.partition.eof", "auto.offset.reset",
         "message.max.bytes",
         "allow.auto.create.topics", "message.timeout.ms", "delivery.timeout.ms", "max.in.flight",
-        "max.in.flight.requests.per.connection", "plugin.library.paths",
+        "max.in.flight.requests.per.connection", "plugin.library.paths", "session.timeout.ms", "heartbeat.interval.ms",
+        "max.poll.interval.ms", "partition.assignment.strategy", "group.protocol.type",
     ]
 
     init(_ configuration: KafkaLogConfiguration, _ role: Role, client: String) {
+        self.isMember = if case .member = role { true } else { false }
         self.entries = [
             ("bootstrap.servers", configuration.bootstrap), ("client.id", client),
             ("allow.auto.create.topics", "false"), ("log.connection.close", "false"),
@@ -43,6 +50,7 @@ struct KafkaProperties {
                 ("fetch.wait.max.ms", String(wait)),
                 ("queued.max.messages.kbytes", String(Limits.Kafka.fetchAheadKibibytes)),
             ]
+        case .member: break
         case .producer(let id):
             self.entries += [
                 ("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random"),
@@ -53,6 +61,18 @@ struct KafkaProperties {
                     ("transactional.id", id), ("transaction.timeout.ms", String(Limits.Kafka.transactionMilliseconds)),
                 ]
             }
+        }
+        if case .member(let group, let node, let session) = role {
+            self.entries += [
+                ("group.id", group), ("group.instance.id", node), ("session.timeout.ms", String(session)),
+                (
+                    "heartbeat.interval.ms",
+                    String(max(1, min(session / 6, Limits.Kafka.heartbeatMilliseconds)))
+                ),
+                ("max.poll.interval.ms", String(max(session, Limits.Kafka.groupPollMilliseconds))),
+                ("partition.assignment.strategy", "cooperative-sticky"), ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+            ]
         }
         for (name, value) in configuration.properties.sorted(by: { $0.key < $1.key }) {
             self.entries.removeAll { $0.name == name }

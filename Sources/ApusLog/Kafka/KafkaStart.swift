@@ -42,18 +42,30 @@ struct KafkaStart {
     func makeLedger() throws(KafkaFailure) {
         do throws(KafkaFailure) {
             try self.admin.create(
-                self.ledgerOnKafka, partitions: Limits.Kafka.shares, replicas: self.configuration.replicationFactor,
+                self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions, replicas: self.configuration.replicationFactor,
                 KafkaSettings.ledger)
         } catch {
             guard error.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { throw error }
         }
-        try KafkaSettling.wait(for: self.ledgerOnKafka, partitions: Limits.Kafka.shares, [self.admin.client])
+        try KafkaSettling.wait(for: self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions, [self.admin.client])
         let settings = try self.admin.settings(of: [self.ledgerOnKafka])[self.ledgerOnKafka]
         guard settings?["cleanup.policy"] == "compact" else {
             throw KafkaFailure(
                 RD_KAFKA_RESP_ERR_INVALID_CONFIG, "check \(self.ledgerOnKafka)",
                 "its cleanup.policy must be 'compact' and nothing else, or positions are lost")
         }
+    }
+
+    /// Makes the topic whose partitions are the shares of a class. Nothing is ever appended to it.
+    func makeShares(_ workClass: WorkClass) throws(KafkaFailure) {
+        let onKafka = self.configuration.topicPrefix + KafkaSharing.topic(workClass)
+        do throws(KafkaFailure) {
+            try self.admin.create(
+                onKafka, partitions: Share.count, replicas: self.configuration.replicationFactor, [])
+        } catch {
+            guard error.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { throw error }
+        }
+        try KafkaSettling.wait(for: onKafka, partitions: Share.count, [self.admin.client])
     }
 
     /// What is on the cluster that this Apus may see.
@@ -72,7 +84,9 @@ struct KafkaStart {
 
     /// The name of one of Kafka's topics here; nil for what belongs to Kafka, to another Apus, or to the log itself.
     func name(_ onKafka: String) -> TopicName? {
-        guard onKafka.hasPrefix(self.configuration.topicPrefix), onKafka != self.ledgerOnKafka, !onKafka.hasPrefix("__")
+        guard onKafka.hasPrefix(self.configuration.topicPrefix), onKafka != self.ledgerOnKafka,
+            !onKafka.hasPrefix("__"),
+            !onKafka.hasPrefix(self.configuration.topicPrefix + KafkaSharing.topicPrefix)
         else { return nil }
         return TopicName(onLog: String(onKafka.dropFirst(self.configuration.topicPrefix.count)))
     }

@@ -54,8 +54,25 @@ extension Limits {
         /// Small chunks of the cache are joined up to this size.
         public static let chunkBytes = 64 << 10
 
-        /// Partitions of `apus.ledger`: one per share.
-        public static let shares = 16
+        /// Partitions of `apus.ledger`: one for each number of a share, one for what is the log's own.
+        public static let ledgerPartitions = Share.count + 1
+        /// Attempts to give a new cluster its identity, of which one node's counts.
+        public static let identityAttempts = 5
+        /// How long a node that is not heard of keeps what it owns; the broker's own bounds are 6 s and 30 minutes.
+        public static let sessionMilliseconds = 20_000
+        /// How often a member says that it lives, where the session is long.
+        public static let heartbeatMilliseconds = 3_000
+        /// How long a member may take to answer a rebalance, draining included.
+        public static let groupPollMilliseconds = 60_000
+        /// How often a group's thread looks at the clock, and while it waits for what drains.
+        public static let groupTickMilliseconds: Int32 = 250
+        public static let drainStepMilliseconds: Int32 = 20
+        /// What runs when a partition goes to another node may end for so long.
+        public static let drainMilliseconds: Int64 = 5_000
+        /// A member that failed for good begins again after so long.
+        public static let rejoinMilliseconds: Int64 = 5_000
+        /// How often the thread of an owned partition looks for work that nobody told it of.
+        public static let ownerTickMilliseconds = 250
         /// Segments of `apus.ledger`: small ones are compacted sooner.
         public static let ledgerSegmentBytes = 16 << 20
         /// How long a tombstone stays for other nodes to see.

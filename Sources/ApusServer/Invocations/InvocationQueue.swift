@@ -239,7 +239,7 @@ final class InvocationQueue: InvocationAccepting {
             let state = LedgerState(watermark: 0).encode()
             try self.log.write(
                 LogBatch(
-                    urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: trigger.ledgerKey, value: state)]))
+                    urgency: .settlement, ledger: [trigger.entry(state)]))
             open = 0
         }
         let runtime = self.shards[FunctionDirectory.shard(of: name, among: self.shards.count)]

@@ -20,7 +20,8 @@ struct QueueClosing {
         if let (trigger, state) = try self.newest(entries) { try self.finish(trigger, state, entries, place) }
         // The topic first: without it the entries mean nothing, and without them nobody could tell what was settled.
         try self.log.deleteTopic(place.topic)
-        let gone = entries.map { LogBatch.LedgerWrite(key: $0.key, value: nil) }
+        let share = Share.of(place.topic, partition: 0, .cpu)
+        let gone = entries.map { LogBatch.LedgerWrite(key: $0.key, value: nil, share: share) }
         if !gone.isEmpty { try self.log.write(LogBatch(urgency: .settlement, ledger: gone)) }
     }
 
@@ -76,7 +77,7 @@ struct QueueClosing {
             try self.log.write(
                 LogBatch(
                     urgency: .settlement, appends: appends,
-                    ledger: [LogBatch.LedgerWrite(key: trigger.ledgerKey, value: left.encode())]))
+                    ledger: [trigger.entry(left.encode())]))
         }
     }
 }

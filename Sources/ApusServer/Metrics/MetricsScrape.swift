@@ -29,6 +29,7 @@ struct ServerScrape: Sendable {
     var startedAt: Timestamp
     var version: String
     var functions: Int
+    var shares: [ShareStatus]
     /// What other parts of the server count.
     var others: [(MetricDescription, Double)]
 }
@@ -156,6 +157,9 @@ struct MetricsScrape {
         self.add(ServerMetric.startTime, Double(server.startedAt.microseconds) / 1e6)
         self.add(ServerMetric.build, 1, [server.version])
         self.add(ServerMetric.functions, Double(server.functions))
+        for share in server.shares {
+            self.add(ServerMetric.shares, 1, [share.share.workClass.name, share.state.rawValue])
+        }
         for (metric, value) in server.others { self.add(metric, value) }
     }
 }

@@ -163,6 +163,11 @@ enum ServerMetric {
         "apus_build_info", "1, with the version as label.", .gauge, labels: ["version"])
     static let functions = MetricDescription("apus_functions", "Functions that are deployed.", .gauge)
 
+    // Several nodes on one log.
+    static let shares = MetricDescription(
+        "apus_shares", "Parts of the work that this server holds, by class and state; none where it does all of it.",
+        .gauge, labels: ["class", "state"])
+
     // Retention.
     static let swept = MetricDescription(
         "apus_retention_removed_total", "What retention removed, by kind of thing.", .counter, labels: ["kind"])
@@ -190,6 +195,7 @@ enum ServerMetric {
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,
         tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
+        shares,
     ]
 
     /// The table of the documentation.

@@ -50,7 +50,7 @@ extension Server {
             log: self.log.status, appended: self.log.appended().sorted { $0.topic < $1.topic },
             spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt,
             version: self.configuration.version,
-            functions: functions, others: schedules + self.egress.metrics + self.auditMetrics)
+            functions: functions, shares: self.log.sharing?.shares ?? [], others: schedules + self.egress.metrics + self.auditMetrics)
     }
 
     private var auditMetrics: [(MetricDescription, Double)] {

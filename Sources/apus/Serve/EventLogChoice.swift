@@ -8,14 +8,14 @@ enum EventLogChoice {
     static func open(
         _ options: ServeOptions, _ journal: Log, clock: @escaping @Sendable () -> Timestamp
     ) throws(ApusError) -> any EventLog {
-        guard let kafka = Self.kafka(options, journal) else {
+        guard let kafka = try Self.kafka(options, journal) else {
             return try EmbeddedLog(
                 directory: options.server.dataDirectory, configuration: options.log, clock: clock)
         }
         return try KafkaLog(kafka, clock: clock)
     }
 
-    private static func kafka(_ options: ServeOptions, _ journal: Log) -> KafkaLogConfiguration? {
+    private static func kafka(_ options: ServeOptions, _ journal: Log) throws(ApusError) -> KafkaLogConfiguration? {
         guard let bootstrap = options.kafka.bootstrap else { return nil }
         var configuration = KafkaLogConfiguration(
             bootstrap: bootstrap, properties: options.kafka.properties, observer: Self.observer(journal))
@@ -23,6 +23,10 @@ enum EventLogChoice {
         configuration.topicPrefix = options.kafka.topicPrefix
         configuration.replicationFactor = options.kafka.replication
         configuration.lockedFolder = options.server.dataDirectory
+        let kept = options.kafka.node == nil ? try NodeName.load(in: options.server.dataDirectory) : ""
+        configuration.sharing = KafkaLogConfiguration.Sharing(
+            node: options.kafka.node ?? kept, classes: options.kafka.classes,
+            sessionMilliseconds: options.kafka.sessionMilliseconds)
         return configuration
     }
 

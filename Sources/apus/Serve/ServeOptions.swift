@@ -24,6 +24,10 @@ struct ServeOptions {
         var cluster = "apus"
         var topicPrefix = ""
         var replication: Int?
+        /// This server among those that share the work; nil lets the data directory have a name of its own.
+        var node: String?
+        var classes: [WorkClass] = [.cpu]
+        var sessionMilliseconds = Limits.Kafka.sessionMilliseconds
     }
 
     var server = ServerConfiguration(dataDirectory: "")
