@@ -60,6 +60,7 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     public static let logs = TopicName(unchecked: "apus.logs")
     public static let schedule = TopicName(unchecked: "apus.schedule")
     public static let invocations = TopicName(unchecked: "apus.invocations")
+    public static let bundles = TopicName(unchecked: "apus.bundles")
 
     private static let invokePrefix = "apus.invoke."
 

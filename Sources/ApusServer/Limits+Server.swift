@@ -78,6 +78,14 @@ extension Limits {
         static let leftoverSeconds: Int64 = 3_600
         /// How often a backup whose client takes nothing is looked at.
         static let backupCheckMilliseconds: UInt64 = 1_000
+        /// Uploads, fetches and checks of bundles that wait for the one under way.
+        static let waitingBundles = 1_024
+        /// Workers that wait for the same bundle or layer.
+        static let waitingForFiles = 1_024
+        /// Pieces of a bundle written to the log at once.
+        static let bundleChunksPerBatch = 8
+        /// A bundle that was written to the log longer ago is made young when it is deployed; unused ones younger than twice that stay.
+        static let bundleRenewSeconds: Int64 = 1_800
         /// Deployments that wait for the one under way.
         static let waitingDeployments = 64
         /// The longest media type of an invocation's data that is passed on without being read.

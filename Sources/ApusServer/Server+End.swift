@@ -62,6 +62,7 @@ extension Server {
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
         self.deployer.stop()
         self.control.stop()
+        self.bundleTopic?.stop()
         let done = self.shards.map { runtime in
             let slot = ResultSlot<Bool>()
             runtime.loop.post { runtime.stop(until: until, keepsListener: keepsListeners) { slot.fill(true) } }

@@ -46,6 +46,9 @@ public final class Server: Sendable {
     let sessions = Sessions()
     let vault: SecretVault
     let bundles: BundleStore
+    /// Where servers share a log: `bundles/` is a cache of it.
+    let bundleTopic: BundleTopic?
+    let files: FunctionFiles
     let store: WorkThread
     let reader: WorkThread
     let projection: ProjectionFollower
@@ -90,7 +93,13 @@ public final class Server: Sendable {
         self.adminToken = try AdminToken.load(in: "\(data)/run").hash
         let vault = SecretVault(keys: try Self.keys(parts.keys, run: "\(data)/run"))
         self.vault = vault
-        self.bundles = try BundleStore(folder: "\(data)/bundles")
+        let bundles = try BundleStore(folder: "\(data)/bundles")
+        self.bundles = bundles
+        self.bundleTopic = log.sharing.map { [clock = self.clock] _ in
+            BundleTopic(log: log, bundles: bundles) { clock.now }
+        }
+        let files = FunctionFiles(dataDirectory: data, topic: self.bundleTopic)
+        self.files = files
         self.store = WorkThread()
         self.reader = WorkThread()
         try Self.createControlTopics(log, configuration.retention)
@@ -109,7 +118,7 @@ public final class Server: Sendable {
         let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
         self.egress = egress
         let shards = try Self.makeShards(
-            configuration, parts, self.reader, tracer, vault, egress, onNurseryDeath, ended)
+            configuration, parts, self.reader, files, tracer, vault, egress, onNurseryDeath, ended)
         runtimes.fill(shards)
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
@@ -134,6 +143,7 @@ public final class Server: Sendable {
             if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
             // Before the workers that are started because of them.
             vault.follow(catalogue)
+            for case .functionApplied(let function, _) in changes { files.prepare(function, journal) }
             return Self.apply(changes, catalogue, to: shards, invocations, journal)
         }
         invocations.bind(projection: follower) { [control = self.control] in control.enqueue($0) }
@@ -147,8 +157,13 @@ public final class Server: Sendable {
             whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones,
             missingLayers: parts.report.missing.filter(\.concernsFunctions).map(\.description)
         )
-        self.deployer = Deployer(
-            bundles: self.bundles, layers: layers, control: self.control, usage: self.usage, hooks: hooks)
+        let deployer = Deployer(
+            bundles: bundles, topic: self.bundleTopic, layers: layers, control: self.control, usage: self.usage,
+            hooks: hooks)
+        self.deployer = deployer
+        files.bind(source: { [control = self.control] layer in control.catalogue.source(ofLayer: layer) }) {
+            deployer.rebuild($0, layer: $1, $2)
+        }
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
         try self.control.replay()
         try self.open(parts)
@@ -169,6 +184,10 @@ public final class Server: Sendable {
         try log.createTopic(
             .invocations, TopicConfiguration(partitions: Limits.Invocations.partitions, isCompacted: true))
         try log.createTopic(.schedule, TopicConfiguration(partitions: 1, isCompacted: true))
+        if log.sharing != nil {
+            try log.createTopic(
+                .bundles, TopicConfiguration(partitions: Limits.Bundle.partitions, isCompacted: true))
+        }
         try Self.ensure(.dead, TopicConfiguration(partitions: 16, retentionTime: retention.dead), log)
         try Self.ensure(
             .logs,
@@ -189,7 +208,8 @@ public final class Server: Sendable {
     }
 
     private static func makeShards(
-        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
+        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
+        _ files: FunctionFiles, _ tracer: Tracer?,
         _ vault: SecretVault, _ egress: EgressHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
         _ ended: InvocationsEnded
     ) throws(ApusError) -> [ShardRuntime] {
@@ -201,7 +221,7 @@ public final class Server: Sendable {
                 do throws(ApusError) {
                     let runtime = try ShardRuntime(
                         index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                        tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
+                        files: files, tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
                         onInvocationsEnded: { ended.tell($0, $1) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)
@@ -242,6 +262,7 @@ public final class Server: Sendable {
         let applied = catalogue.functions.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
             Catalogue.Change.functionApplied($0, previous: nil)
         }
+        for function in catalogue.functions.values { self.files.prepare(function, self.journal) }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)

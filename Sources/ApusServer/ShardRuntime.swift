@@ -16,6 +16,7 @@ final class ShardRuntime: @unchecked Sendable {
     let loop: EventLoop
     let shard: Shard
     let nursery: NurseryClient
+    private let launcher: FetchingLauncher
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
@@ -44,7 +45,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
+        files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
         onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
     ) throws(ApusError) {
@@ -53,6 +54,7 @@ final class ShardRuntime: @unchecked Sendable {
         let logs = FunctionLogWriter(loop, log)
         self.logs = logs
         self.nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
+        self.launcher = FetchingLauncher(self.nursery, files: files, loop: loop)
         let starts = StartWatch()
         var configuration = ShardConfiguration(
             seed: UInt64.random(in: 0 ... .max),
@@ -69,7 +71,7 @@ final class ShardRuntime: @unchecked Sendable {
         )
         configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
         configuration.egress = egress
-        self.shard = Shard(loop: loop, log: log, launcher: self.nursery, configuration: configuration)
+        self.shard = Shard(loop: loop, log: log, launcher: self.launcher, configuration: configuration)
         self.starts = starts
     }
 
@@ -122,6 +124,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// Nothing waits for a start any more. Before ``stop(until:_:)``, so that deployments can end.
     func endWaiting() {
         self.isStopping = true
+        self.launcher.close()
         self.starts.close()
     }
 

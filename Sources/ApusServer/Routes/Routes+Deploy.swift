@@ -24,10 +24,12 @@ extension Routes {
         }
         let reply = exchange.reply()
         let body = exchange.body
-        let bundles = self.server.bundles
+        let (bundles, topic) = (self.server.bundles, self.server.bundleTopic)
         let isQueued = self.server.store.run {
             do throws(ApusError) {
                 let stored = try bundles.store(body, hash: hash)
+                // The very bytes, which the folder may not make again.
+                try topic?.publish(body, hash: hash)
                 let answer: JSONValue = ["bundle": .string(hash)]
                 reply.respond(
                     status: stored == .created ? 201 : 200, headers: [("Content-Type", "application/json")],
