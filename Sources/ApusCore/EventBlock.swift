@@ -28,7 +28,8 @@ public enum EventBlock {
     }
 
     /// Checks an event against ``Limits`` before it is encoded.
-    public static func check(_ event: Event) throws(ApusError) {
+    /// - Parameter dataBytes: what its data may have beside a whole event, where that is kept apart.
+    public static func check(_ event: Event, dataBytes: Int = 0) throws(ApusError) {
         if let key = event.key, key.count > Limits.keyBytes {
             throw ApusError(.eventTooLarge, "the key has \(key.count) bytes; at most \(Limits.keyBytes) are allowed")
         }
@@ -48,10 +49,11 @@ public enum EventBlock {
             throw ApusError(.eventTooLarge, "the attributes take more than \(Limits.attributesBytes) bytes")
         }
         let size = Self.size(of: event)
-        guard size <= Limits.eventBytes else {
+        guard size <= Limits.eventBytes || (event.data?.count ?? 0) <= dataBytes else {
             throw ApusError(
                 .eventTooLarge,
-                "the event has \(size) bytes; at most \(Limits.eventBytes) are allowed: put the data elsewhere and send its address"
+                "the event has \(size) bytes; at most \(max(Limits.eventBytes, dataBytes)) are allowed: put the data elsewhere and send its "
+                    + "address"
             )
         }
     }

@@ -46,6 +46,9 @@ public protocol EventLog: AnyObject, Sendable {
     /// Lends the records at the places asked for, for dispatch: one read transaction for all.
     /// - Parameter body: gets the index of the request and the record, nil when retention or compaction took it.
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
+    /// Where the newest record of a key lies on a compacted topic, a tombstone too; nil when there is none. May wait for a disk or a
+    /// cluster.
+    func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset?
     /// Whether reading on from there needs no wait for a disk or a cluster, and so may be done on a loop. A hint: what is in memory
     /// now may be gone a moment later.
     func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool
@@ -74,6 +77,23 @@ public protocol EventLog: AnyObject, Sendable {
 extension EventLog {
     public func appended() -> [TopicAppended] { [] }
     public var sharing: (any WorkSharing)? { nil }
+    /// By reading all of the partition: for logs that keep no index.
+    public func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset? {
+        let bounds = try self.bounds(of: partition)
+        var (next, found) = (bounds.start, Offset?.none)
+        while next < bounds.end {
+            next = try self.read(partition, from: next, maxRecords: 1_024, maxBytes: Limits.recordBytes) {
+                offset, block in
+                if let layout = try? EventLayout(parsing: block.bytes), let own = layout.key,
+                    block[own].elementsEqual(key)
+                {
+                    found = offset
+                }
+                return true
+            }
+        }
+        return found
+    }
     /// True for logs whose youngest records always are.
     public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
 }

@@ -61,6 +61,7 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     public static let schedule = TopicName(unchecked: "apus.schedule")
     public static let invocations = TopicName(unchecked: "apus.invocations")
     public static let bundles = TopicName(unchecked: "apus.bundles")
+    public static let blobs = TopicName(unchecked: "apus.blobs")
 
     private static let invokePrefix = "apus.invoke."
 

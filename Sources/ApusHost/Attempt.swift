@@ -41,6 +41,10 @@ final class AttemptExtras {
         case parts
         /// They belong to a result that was refused already.
         case refused
+        /// There may be none: the result is whole, and its data is being written beside its topic. Next: `claimed`.
+        case claiming
+        /// There may be none: the reply refers to its data.
+        case claimed
     }
 
     var open = Open.none

@@ -82,6 +82,9 @@ extension Limits {
         /// Records' bytes passed over by one fetch.
         public static let fetchBytes = 4 << 20
 
+        /// Data of events whose records only refer to it, while it is brought for workers.
+        public static let claimedBytes = 64 << 20
+
         /// Recent deliveries and direct invocations of one shard that are kept for people.
         public static let notes = 1_024
         /// Deliveries that wait for another attempt and whose attempts are remembered until then.

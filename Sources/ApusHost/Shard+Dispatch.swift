@@ -20,7 +20,7 @@ extension Shard {
     }
 
     /// What a dispatch names. Nil when its worker or its trigger is gone: the engine hears of both in their own way.
-    private func resolve(_ dispatch: Dispatch) -> QueuedDispatch? {
+    func resolve(_ dispatch: Dispatch) -> QueuedDispatch? {
         guard let channel = self.channel(dispatch.worker), channel.machine.takesWork, channel.fatal == nil else {
             return nil
         }
@@ -80,7 +80,7 @@ extension Shard {
                 }
                 if let failure = self.refusal(of: item, block, now: now) {
                     refused.append((item, failure))
-                } else {
+                } else if !self.bringsData(item, block, isItem: false) {
                     self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now)
                 }
             }
@@ -89,6 +89,7 @@ extension Shard {
         }
         for item in gone { self.reportGone(item, now: now) }
         for (item, failure) in refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
+        self.bringClaimed()
     }
 
     /// Why an accepted invocation shall not run after all.
@@ -241,7 +242,7 @@ extension Shard {
                 guard let block else { return missing.append(records[index]) }
                 if let failure = self.refusal(of: records[index], block, now: now) {
                     refused.append((records[index], failure))
-                } else {
+                } else if !self.bringsData(records[index], block, isItem: true) {
                     add(records[index], block, Self.appendedAt(block))
                 }
             }
@@ -259,6 +260,18 @@ extension Shard {
                 self.engine.outcome(item.dispatch.stream, .failed(failure, retryAfter: .zero), now: now),
                 failure: failure)
         }
+        self.bringClaimed()
+    }
+
+    /// An event whose data was brought; of a batch it is one by itself.
+    func dispatchWhole(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, isItem: Bool, now: Timestamp) {
+        guard isItem else { return self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now) }
+        var frame = BatchFrame(channel: item.channel)
+        self.begin(item, block, isItem: true, arrivedAt: Self.appendedAt(block), now: now)
+        self.statistics.bytesToWorkers += UInt64(block.count)
+        frame.append(item.dispatch.stream, self.head(of: item), block, deadline: item.dispatch.deadline)
+        frame.finish()
+        self.mustFlush(item.channel)
     }
 
     // MARK: writing

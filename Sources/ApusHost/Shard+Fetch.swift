@@ -78,6 +78,8 @@ struct FetchReading: Sendable {
         var summary = RecordSummary(offset: offset, keyHash: 0, bytes: block.count + Self.itemBytes)
         // A record that cannot be read is delivered: its attempt fails, and what it was ends in a dead letter.
         guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
+        // Brought for its worker it is as large as it was, and goes alone.
+        if layout.dataCount == 0, let reference = BlobReference(block) { summary.bytes += reference.size }
         if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
         if let filter = self.filter, !filter.isEmpty {
             summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true

@@ -18,6 +18,7 @@ extension Shard {
         if case .delivery(let delivery) = channel.attempts[index].work, let trigger = channel.attempts[index].trigger {
             let source = channel.attempts[index].source
             if let reply = trigger.trigger.replyTo, !OutputRecord.isNothing(layout) {
+                if block.count > Limits.eventBytes, self.claims(block, channel, index, for: reply) { return }
                 do {
                     let record = try OutputRecord.build(
                         block, layout: layout, template: trigger.template,

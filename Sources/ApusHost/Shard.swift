@@ -44,6 +44,7 @@ public final class Shard: @unchecked Sendable {
     /// Told when the write under way is over.
     var waitingForWrite: [() -> Void] = []
     var queuedDispatches: [QueuedDispatch] = []
+    var claimed = ClaimedDispatches()
     var places: [RecordPlace] = []
     /// The last ones that a dispatch named.
     var lastChannel: WorkerChannel?

@@ -16,6 +16,8 @@ public struct ShardConfiguration {
     public var injections: (HostFunction) throws(ApusError) -> WorkerSecrets = ShardConfiguration.noSecrets
     /// Gives workers their way out; without it a function with one does not start.
     public var egress: (any EgressDirecting)?
+    /// Keeps data that is too large for a record; without it such data is refused.
+    public var blobs: (any BlobKeeping)?
     /// Takes the spans of traces that are recorded; nil passes traces on and records none.
     public var tracer: Tracer?
     /// Called when a worker becomes ready: its function and how long its start took.

@@ -144,6 +144,7 @@ public final class Server: Sendable {
             // Before the workers that are started because of them.
             vault.follow(catalogue)
             for case .functionApplied(let function, _) in changes { files.prepare(function, journal) }
+            Self.keepBlobs(log, changes, journal)
             return Self.apply(changes, catalogue, to: shards, invocations, journal)
         }
         invocations.bind(projection: follower) { [control = self.control] in control.enqueue($0) }
@@ -194,6 +195,21 @@ public final class Server: Sendable {
             TopicConfiguration(
                 partitions: 16, retentionTime: retention.logsTime, retentionBytes: retention.logsBytes),
             log)
+        try BlobStore.keepTopic(log)
+    }
+
+    /// Data beside topics stays as long as their events do, and that has just changed.
+    private static func keepBlobs(_ log: any EventLog, _ changes: [Catalogue.Change], _ journal: Log) {
+        let isAboutTopics = changes.contains {
+            switch $0 {
+            case .topicApplied, .topicRemoved: true
+            default: false
+            }
+        }
+        guard isAboutTopics else { return }
+        do throws(ApusError) { try BlobStore.keepTopic(log) } catch {
+            journal.warning("apus.blobs keeps data as it did before: \(error.message)", ["code": error.code.rawValue])
+        }
     }
 
     /// What is kept may change from start to start.

@@ -71,6 +71,7 @@ final class ShardRuntime: @unchecked Sendable {
         )
         configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
         configuration.egress = egress
+        configuration.blobs = BlobStore(log: log)
         self.shard = Shard(loop: loop, log: log, launcher: self.launcher, configuration: configuration)
         self.starts = starts
     }

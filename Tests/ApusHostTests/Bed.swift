@@ -20,6 +20,7 @@ final class Bed: @unchecked Sendable {
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
         readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
+        blobs: (any BlobKeeping)? = nil,
         command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
         // As the server does: a worker may end while it is written to.
@@ -32,12 +33,12 @@ final class Bed: @unchecked Sendable {
         await self.run {
             let direct = DirectLauncher(loop: self.loop, command: command.value)
             let launcher: any WorkerLauncher = denied.map { AuditedLauncher(direct, $0) } ?? direct
-            self.shard = Shard(
-                loop: self.loop, log: self.log, launcher: launcher,
-                configuration: ShardConfiguration(
-                    engine: engine, seed: seed, readAhead: readAhead.value,
-                    logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
-                    onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) }))
+            var configuration = ShardConfiguration(
+                engine: engine, seed: seed, readAhead: readAhead.value,
+                logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
+                onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) })
+            configuration.blobs = blobs
+            self.shard = Shard(loop: self.loop, log: self.log, launcher: launcher, configuration: configuration)
         }
     }
 

@@ -75,6 +75,19 @@ extension EmbeddedLog {
         }
     }
 
+    public func newest(of key: [UInt8], in place: TopicPartition) throws(ApusError) -> Offset? {
+        let partition = try self.partition(place)
+        guard let index = partition.index else { return nil }
+        let digest = key.withUnsafeBytes { KeyDigest.of($0) }
+        let reader = try self.takeReader(for: partition)
+        defer { self.give(reader) }
+        do throws(LMDBFailure) {
+            return try reader.indexed(index.handle, digest)
+        } catch {
+            throw self.failure(error)
+        }
+    }
+
     public func offset(of place: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
         let partition = try self.partition(place)
         let end = partition.end.load(ordering: .acquiring)

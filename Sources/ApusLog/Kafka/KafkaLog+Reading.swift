@@ -93,6 +93,13 @@ extension KafkaLog {
         return try self.chunk(partition, at: offset, upTo: end)
     }
 
+    public func newest(of key: [UInt8], in place: TopicPartition) throws(ApusError) -> Offset? {
+        let partition = try self.topicsKnown.partition(place)
+        guard let index = partition.compaction else { return nil }
+        try self.bring(index, of: partition, to: try self.bounds(of: place).end)
+        return index.newest(of: key)
+    }
+
     public func offset(of place: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
         let partition = try self.topicsKnown.partition(place)
         let end = try self.ask(partition).end

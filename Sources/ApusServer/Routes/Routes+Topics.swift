@@ -41,14 +41,20 @@ extension Routes {
             guard !events.isEmpty else { return exchange.respond(status: 202, json: Array(#"{"events":[]}"#.utf8)) }
             let count = events.count
             self.trace(&events, exchange, "POST /v1/topics/{topic}/events", Self.publishAttributes(topic, count))
-            let appends = events.map { LogBatch.Append(topic: topic, block: $0.block) }
             let reply = exchange.reply()
-            self.server.log.submit(LogBatch(urgency: .producer, appends: appends)) { result in
+            let answer = { @Sendable (result: Result<LogReceipt, ApusError>) in
                 switch result {
                 case .failure(let error): reply.respond(Problem(error))
                 case .success(let receipt): Self.acknowledge(receipt, topic, reply)
                 }
             }
+            guard events.contains(where: { $0.block.count > Limits.eventBytes }) else {
+                let appends = events.map { LogBatch.Append(topic: topic, block: $0.block) }
+                return self.server.log.submit(LogBatch(urgency: .producer, appends: appends), answer)
+            }
+            let large = LargeEvents(log: self.server.log, topic: topic)
+            let isQueued = self.server.reader.run { [blocks = events.map(\.block)] in large.publish(blocks, answer) }
+            if !isQueued { throw ApusError(.overloaded, "too many large events wait: try again in a moment") }
         }
     }
 
@@ -70,7 +76,8 @@ extension Routes {
         }
         let defaults = CloudEventDecoder.Defaults(
             id: Random.token(bytes: 16), source: "/apus/http", type: "dev.apus.event")
-        let events = try CloudEventDecoder.events(headers: exchange.headers, body: exchange.body, defaults: defaults)
+        let events = try CloudEventDecoder.events(
+            headers: exchange.headers, body: exchange.body, defaults: defaults, dataBytes: Limits.Blob.bytes)
         return events.map { QuickBatch.Event(block: EventBlock.encode($0), hasKey: $0.key != nil) }
     }
 
