@@ -14,6 +14,8 @@ public struct KafkaLogConfiguration: Sendable {
     public var replicationFactor: Int?
     /// A data directory that one server at a time may use; nil where the log has none.
     public var lockedFolder: String?
+    /// Records keep the times that their blocks have: for a restore.
+    public var keepsTimes = false
     public var cacheBytes = Limits.Kafka.cacheBytes
     public var unreadBytes = Limits.Kafka.unreadBytes
     public var unreadRecords = Limits.Kafka.unreadRecords

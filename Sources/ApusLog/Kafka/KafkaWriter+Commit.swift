@@ -174,7 +174,8 @@ extension KafkaWriter {
                     }
                     return KafkaRecord.produce(
                         append.block, record.layout, by: producer.client.pointer, topic: topic,
-                        partition: record.partition.number, time: time, opaque: index)
+                        partition: record.partition.number,
+                        time: self.configuration.keepsTimes ? record.layout.timestamp : time, opaque: index)
                 }
                 index += 1
             }

@@ -16,12 +16,8 @@ enum EventLogChoice {
     }
 
     private static func kafka(_ options: ServeOptions, _ journal: Log) throws(ApusError) -> KafkaLogConfiguration? {
-        guard let bootstrap = options.kafka.bootstrap else { return nil }
-        var configuration = KafkaLogConfiguration(
-            bootstrap: bootstrap, properties: options.kafka.properties, observer: Self.observer(journal))
-        configuration.cluster = options.kafka.cluster
-        configuration.topicPrefix = options.kafka.topicPrefix
-        configuration.replicationFactor = options.kafka.replication
+        guard var configuration = options.kafkaLog else { return nil }
+        configuration.observer = Self.observer(journal)
         configuration.lockedFolder = options.server.dataDirectory
         let kept = options.kafka.node == nil ? try NodeName.load(in: options.server.dataDirectory) : ""
         configuration.sharing = KafkaLogConfiguration.Sharing(
@@ -39,5 +35,17 @@ enum EventLogChoice {
             default: journal.debug("kafka: \(text)", ["client": client])
             }
         }
+    }
+}
+
+extension ServeOptions {
+    /// The cluster that the configuration names; nil for a log in the data directory.
+    var kafkaLog: KafkaLogConfiguration? {
+        guard let bootstrap = self.kafka.bootstrap else { return nil }
+        var configuration = KafkaLogConfiguration(bootstrap: bootstrap, properties: self.kafka.properties)
+        configuration.cluster = self.kafka.cluster
+        configuration.topicPrefix = self.kafka.topicPrefix
+        configuration.replicationFactor = self.kafka.replication
+        return configuration
     }
 }
