@@ -93,10 +93,11 @@ let package = Package(
         library("ApusTelemetry", ["ApusCore"]),
         hotLibrary("ApusLoop", ["ApusCore", "CUV", "CShims"]),
         hotLibrary("ApusHTTP", ["ApusCore", "ApusLoop", "CUV", "CHTTPD", "CCurl", "CHTTPShims", "CShims"]),
-        library("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims", "CShims"]),
+        hotLibrary("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
         library("ApusEgress", ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"]),
-        hotLibrary("ApusHost", ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
+        hotLibrary(
+            "ApusHost", ["ApusCore", "ApusCrypto", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
         library(
             "ApusStore", ["ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "CSQLite", "CShims"]),
         library(
@@ -107,7 +108,7 @@ let package = Package(
                 "ApusSandbox", "ApusEgress", "ApusStore", "ConsoleAssets", "CShims",
             ]
         ),
-        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLoop", "CShims"]),
+        library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLog", "ApusLoop", "CShims"]),
 
         .executableTarget(
             name: "apus",
@@ -159,11 +160,11 @@ let package = Package(
         tests("ApusJSONTests", ["ApusJSON"]),
         tests("ApusCryptoTests", ["ApusCrypto"]),
         tests("ApusManifestTests", ["ApusManifest", "ApusJSON"]),
-        tests("ApusEngineTests", ["ApusEngine"]),
+        tests("ApusEngineTests", ["ApusEngine", "ApusManifest", "ApusJSON"]),
         tests("ApusTelemetryTests", ["ApusTelemetry"]),
         tests("ApusLoopTests", ["ApusLoop"]),
         tests("ApusHTTPTests", ["ApusHTTP", "ApusLoop"]),
-        tests("ApusLogTests", ["ApusLog", "ApusCrypto", "CLMDB", "CRDKafka"]),
+        tests("ApusLogTests", ["ApusLog", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims"]),
         tests("ApusSandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests("ApusEgressTests", ["ApusEgress", "ApusCore", "ApusCrypto", "ApusLoop", "ApusHTTP"]),
         tests(

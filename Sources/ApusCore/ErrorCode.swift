@@ -50,6 +50,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case shuttingDown = "shutting_down"
     case notReady = "not_ready"
     case expired = "expired"
+    case commandUnanswered = "command_unanswered"
     case functionPaused = "function_paused"
     case secretUnavailable = "secret_unavailable"
     case serverUnreachable = "server_unreachable"

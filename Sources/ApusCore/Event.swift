@@ -72,6 +72,8 @@ public enum InternalHeader {
     public static let hops = "apus-hops"
     /// On an event that was redriven: the only trigger that takes it, as `namespace/function/trigger`.
     public static let redrive = "apus-redrive"
+    /// On a record that says it is a CloudEvent and is none: what is wrong with it.
+    public static let invalid = "apus-invalid"
     /// Prefix of what a dead letter says of its source.
     public static let prefix = "apus-"
 }

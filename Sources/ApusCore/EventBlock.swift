@@ -5,8 +5,8 @@
 ///     8   u32  length of the key, 0xFFFF_FFFF for none
 ///     12  u32  length of the attributes
 ///     16  u32  length of the data, all of it, also when it follows in DATA frames or by descriptor
-///     20  u32  flags: bit 0 the data is null (a tombstone); bit 1 the event is part of a trace that is recorded: on the log
-///              only, workers see 0
+///     20  u32  flags: bit 0 the data is null (a tombstone); bit 1 the event is part of a trace that is recorded; bit 2 the
+///              record is no valid event: both on the log only, workers see 0
 ///     24       key, attributes, data
 ///
 /// Attributes are, each: u8 length of the name, u8 kind, u16 length of the value, name, value. All little-endian.
@@ -16,6 +16,8 @@ public enum EventBlock {
     public static let nullDataFlag: UInt32 = 1
     /// So that dispatch sees with one look whether an event is traced; all others pay nothing for it.
     public static let sampledFlag: UInt32 = 2
+    /// The record says that it is a CloudEvent and is none: it is given to no function, and its data are its bytes as they came.
+    public static let invalidFlag: UInt32 = 4
     static let traceparent = "traceparent"
     public static let attributeHeadBytes = 4
 
@@ -28,7 +30,8 @@ public enum EventBlock {
     }
 
     /// Checks an event against ``Limits`` before it is encoded.
-    public static func check(_ event: Event) throws(ApusError) {
+    /// - Parameter dataBytes: what its data may have beside a whole event, where that is kept apart.
+    public static func check(_ event: Event, dataBytes: Int = 0) throws(ApusError) {
         if let key = event.key, key.count > Limits.keyBytes {
             throw ApusError(.eventTooLarge, "the key has \(key.count) bytes; at most \(Limits.keyBytes) are allowed")
         }
@@ -48,10 +51,11 @@ public enum EventBlock {
             throw ApusError(.eventTooLarge, "the attributes take more than \(Limits.attributesBytes) bytes")
         }
         let size = Self.size(of: event)
-        guard size <= Limits.eventBytes else {
+        guard size <= Limits.eventBytes || (event.data?.count ?? 0) <= dataBytes else {
             throw ApusError(
                 .eventTooLarge,
-                "the event has \(size) bytes; at most \(Limits.eventBytes) are allowed: put the data elsewhere and send its address"
+                "the event has \(size) bytes; at most \(max(Limits.eventBytes, dataBytes)) are allowed: put the data elsewhere and send its "
+                    + "address"
             )
         }
     }
@@ -71,6 +75,11 @@ public enum EventBlock {
     /// Whether a block says that its event is part of a trace that is recorded.
     public static func isSampled(_ block: UnsafeRawBufferPointer) -> Bool {
         block.count >= Self.headBytes && block.bytes.littleEndian(at: 20, as: UInt32.self) & Self.sampledFlag != 0
+    }
+
+    /// Whether a block says that its record is no valid event. Why is in its header ``InternalHeader/invalid``.
+    public static func isInvalid(_ block: UnsafeRawBufferPointer) -> Bool {
+        block.count >= Self.headBytes && block.bytes.littleEndian(at: 20, as: UInt32.self) & Self.invalidFlag != 0
     }
 
     /// The last of the flags in the value of a `traceparent`: an odd digit means recorded. Who acts on it reads the
@@ -157,7 +166,8 @@ public struct EventLayout: Sendable, Equatable {
         let attributesLength = Int(bytes.littleEndian(at: 12, as: UInt32.self))
         let dataLength = Int(bytes.littleEndian(at: 16, as: UInt32.self))
         let flags = bytes.littleEndian(at: 20, as: UInt32.self)
-        guard flags & ~(EventBlock.nullDataFlag | EventBlock.sampledFlag) == 0 else { throw .malformed }
+        let known = EventBlock.nullDataFlag | EventBlock.sampledFlag | EventBlock.invalidFlag
+        guard flags & ~known == 0 else { throw .malformed }
         let keyCount = keyLength == EventBlock.noKey ? 0 : Int(keyLength)
         guard keyCount <= Limits.keyBytes, attributesLength <= Limits.attributesBytes, dataLength <= Limits.resultBytes
         else {

@@ -16,6 +16,8 @@ public protocol EventLog: AnyObject, Sendable {
     func deleteTopic(_ name: TopicName) throws(ApusError)
     func topic(_ name: TopicName) -> TopicConfiguration?
     func topics() -> [TopicName]
+    /// Looks now for topics that others made, changed or deleted. Waits for it.
+    func lookForTopics()
 
     /// Lets the records of a partition that lie before `offset` go, soon and in bounded steps; never blocks. What is asked is
     /// forgotten at a restart, and what is not there is no error.
@@ -46,6 +48,13 @@ public protocol EventLog: AnyObject, Sendable {
     /// Lends the records at the places asked for, for dispatch: one read transaction for all.
     /// - Parameter body: gets the index of the request and the record, nil when retention or compaction took it.
     func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
+    /// The same for a loop, which waits for no cluster: when some of the records are not in memory, nothing is lent.
+    /// - Returns: the indices of the places whose records have to be fetched first.
+    func recordsAtHand(_ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError)
+        -> [Int]
+    /// Where the newest record of a key lies on a compacted topic, a tombstone too; nil when there is none. May wait for a disk or a
+    /// cluster.
+    func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset?
     /// Whether reading on from there needs no wait for a disk or a cluster, and so may be done on a loop. A hint: what is in memory
     /// now may be gone a moment later.
     func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool
@@ -59,6 +68,16 @@ public protocol EventLog: AnyObject, Sendable {
     /// All entries whose key starts with `prefix`.
     func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])]
 
+    /// How its work is spread over nodes; nil where one node does all of it.
+    var sharing: (any WorkSharing)? { get }
+
+    // MARK: keys
+
+    /// Whether ``LogBatch/keys`` and ``LogBatch/once`` can be written.
+    var remembersKeys: Bool { get }
+    /// What was written beside each of these keys, as far as it is kept; nil for one that is not known.
+    func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?]
+
     // MARK: state
 
     var status: LogStatus { get }
@@ -69,7 +88,35 @@ public protocol EventLog: AnyObject, Sendable {
 }
 
 extension EventLog {
+    public func lookForTopics() {}
     public func appended() -> [TopicAppended] { [] }
+    public var sharing: (any WorkSharing)? { nil }
+    /// For logs that need no cluster.
+    public func recordsAtHand(
+        _ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void
+    ) throws(ApusError) -> [Int] {
+        try self.records(at: places, body)
+        return []
+    }
+    public var remembersKeys: Bool { false }
+    public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] { keys.map { _ in nil } }
+    /// By reading all of the partition: for logs that keep no index.
+    public func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset? {
+        let bounds = try self.bounds(of: partition)
+        var (next, found) = (bounds.start, Offset?.none)
+        while next < bounds.end {
+            next = try self.read(partition, from: next, maxRecords: 1_024, maxBytes: Limits.recordBytes) {
+                offset, block in
+                if let layout = try? EventLayout(parsing: block.bytes), let own = layout.key,
+                    block[own].elementsEqual(key)
+                {
+                    found = offset
+                }
+                return true
+            }
+        }
+        return found
+    }
     /// True for logs whose youngest records always are.
     public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool { true }
 }
@@ -136,11 +183,51 @@ public struct LogBatch: Sendable {
         public var partition: Int?
         /// An ``EventBlock``; the log stamps its timestamp.
         public var block: [UInt8]
+        public var outputs: Outputs
 
-        public init(topic: TopicName, partition: Int? = nil, block: [UInt8]) {
+        public init(topic: TopicName, partition: Int? = nil, block: [UInt8], outputs: Outputs = .transaction) {
             self.topic = topic
             self.partition = partition
             self.block = block
+            self.outputs = outputs
+        }
+    }
+
+    /// What ties a record to the ledger entries of its batch.
+    public enum Outputs: Sendable, Hashable {
+        /// Both take effect or neither: what asynchronous invocations, schedules and exactly-once triggers need.
+        case transaction
+        /// It is durable before them, and may be there twice after a crash: outputs of at-least-once triggers, where a log writes these
+        /// faster than the others.
+        case beforeLedger
+    }
+
+    /// Something that is known by a digest for a while.
+    public struct KeyWrite: Sendable {
+        /// Of ``Limits/logKeyBytes`` bytes.
+        public var key: [UInt8]
+        public var value: [UInt8]
+        public var keptUntil: Timestamp
+
+        public init(key: [UInt8], value: [UInt8], keptUntil: Timestamp) {
+            self.key = key
+            self.value = value
+            self.keptUntil = keptUntil
+        }
+    }
+
+    /// Lets a batch take effect once: where its key is known, nothing is written and the answer is the first one's.
+    public struct Once: Sendable {
+        /// Of ``Limits/logKeyBytes`` bytes.
+        public var key: [UInt8]
+        /// What the batch was made of. The same key with another one is a `conflict`.
+        public var fingerprint: [UInt8]
+        public var keptUntil: Timestamp
+
+        public init(key: [UInt8], fingerprint: [UInt8], keptUntil: Timestamp) {
+            self.key = key
+            self.fingerprint = fingerprint
+            self.keptUntil = keptUntil
         }
     }
 
@@ -148,21 +235,34 @@ public struct LogBatch: Sendable {
         public var key: [UInt8]
         /// Nil deletes the entry.
         public var value: [UInt8]?
+        /// Whose part of the ledger it belongs to; logs of one node do not look at it.
+        public var share: Share?
 
-        public init(key: [UInt8], value: [UInt8]?) {
+        public init(key: [UInt8], value: [UInt8]?, share: Share? = nil) {
             self.key = key
             self.value = value
+            self.share = share
         }
     }
 
     public var urgency: Urgency
     public var appends: [Append]
     public var ledger: [LedgerWrite]
+    /// Written only while this node holds the share in that term, else refused with `conflict`; nil for what anyone may write.
+    public var owner: ShareTerm?
+    public var keys: [KeyWrite]
+    public var once: Once?
 
-    public init(urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = []) {
+    public init(
+        urgency: Urgency, appends: [Append] = [], ledger: [LedgerWrite] = [], keys: [KeyWrite] = [], once: Once? = nil,
+        owner: ShareTerm? = nil
+    ) {
         self.urgency = urgency
         self.appends = appends
         self.ledger = ledger
+        self.owner = owner
+        self.keys = keys
+        self.once = once
     }
 }
 
@@ -179,10 +279,13 @@ public struct LogReceipt: Sendable {
 
     public var places: [Place]
     public var timestamp: Timestamp
+    /// The batch had taken effect before: this is what was answered then.
+    public var isRepeated: Bool
 
-    public init(places: [Place], timestamp: Timestamp) {
+    public init(places: [Place], timestamp: Timestamp, isRepeated: Bool = false) {
         self.places = places
         self.timestamp = timestamp
+        self.isRepeated = isRepeated
     }
 }
 
@@ -195,8 +298,13 @@ public struct LogStatus: Sendable {
     public var isShort: Bool
     public var commits: UInt64
     public var records: UInt64
+    /// Keys that are known now, and those that were forgotten before their time for want of room.
+    public var keys = 0
+    public var keysForgotten: UInt64 = 0
     /// The last failure of a commit, until one succeeds.
     public var failure: String?
+    /// Settings of topics that this log made and that somebody else has changed: a line for each topic.
+    public var differences: [String] = []
 
     public init(
         roomBytes: Int64 = 0, capacityBytes: Int64 = 0, fileBytes: Int64 = 0, isShort: Bool = false,

@@ -52,25 +52,37 @@ public struct HelloPayload: Sendable, Equatable {
 ///     0   u32  attempt, from 1
 ///     4   u32  trigger: its place in INIT's list, 0xFFFF_FFFF for a direct invocation
 ///     8   u32  partition
-///     12  u32  0
+///     12  u32  flags: 1 the delivery is part of a replay; others are to be ignored
 ///     16  i64  offset, -1 for a direct invocation
 ///     24  u64 u64  the invocation's id, 128 bits
 public struct InvokeHead: Sendable, Equatable {
     public static let byteCount = 40
     public static let direct: UInt32 = 0xFFFF_FFFF
 
+    public struct Flags: OptionSet, Sendable, Hashable {
+        public let rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
+        /// The delivery is part of a replay.
+        public static let replay = Flags(rawValue: 1)
+    }
+
     public var attempt: UInt32
     public var trigger: UInt32
     public var partition: UInt32
     public var offset: Offset
     public var invocation: InvocationID
+    public var flags: Flags
 
-    public init(attempt: UInt32, trigger: UInt32, partition: UInt32, offset: Offset, invocation: InvocationID) {
+    public init(
+        attempt: UInt32, trigger: UInt32, partition: UInt32, offset: Offset, invocation: InvocationID,
+        flags: Flags = []
+    ) {
         self.attempt = attempt
         self.trigger = trigger
         self.partition = partition
         self.offset = offset
         self.invocation = invocation
+        self.flags = flags
     }
 
     public init(parsing bytes: RawSpan, at offset: Int = 0) throws(FrameError) {
@@ -78,6 +90,7 @@ public struct InvokeHead: Sendable, Equatable {
         self.attempt = bytes.littleEndian(at: offset, as: UInt32.self)
         self.trigger = bytes.littleEndian(at: offset + 4, as: UInt32.self)
         self.partition = bytes.littleEndian(at: offset + 8, as: UInt32.self)
+        self.flags = Flags(rawValue: bytes.littleEndian(at: offset + 12, as: UInt32.self))
         self.offset = bytes.littleEndian(at: offset + 16, as: Int64.self)
         self.invocation = InvocationID(
             high: bytes.littleEndian(at: offset + 24, as: UInt64.self),
@@ -89,7 +102,7 @@ public struct InvokeHead: Sendable, Equatable {
         target.storeBytes(of: self.attempt.littleEndian, as: UInt32.self)
         target.storeBytes(of: self.trigger.littleEndian, toByteOffset: 4, as: UInt32.self)
         target.storeBytes(of: self.partition.littleEndian, toByteOffset: 8, as: UInt32.self)
-        target.storeBytes(of: 0, toByteOffset: 12, as: UInt32.self)
+        target.storeBytes(of: self.flags.rawValue.littleEndian, toByteOffset: 12, as: UInt32.self)
         target.storeBytes(of: self.offset.littleEndian, toByteOffset: 16, as: Int64.self)
         target.storeBytes(of: self.invocation.high.littleEndian, toByteOffset: 24, as: UInt64.self)
         target.storeBytes(of: self.invocation.low.littleEndian, toByteOffset: 32, as: UInt64.self)
@@ -106,7 +119,7 @@ public enum BatchPayload {
 
 /// An ERROR payload, also that of ITEM_RESULT and CALL_RESULT with the flag `failed`.
 ///
-///     0  u8  class   1  u8 0   2  u16 length of the code   4  u32 length of the message   8  u32 length of the detail
+///     0  u8  class   1  u8 1 where the batch as a whole failed, else 0   2  u16 length of the code   4  u32 length of the message   8  u32 length of the detail
 ///     12 u32 milliseconds until the next attempt, 0xFFFF_FFFF where the trigger's own backoff decides
 ///     16     code, message, detail (a stack trace), UTF-8
 public struct ErrorPayload: Sendable, Equatable {
@@ -127,8 +140,14 @@ public struct ErrorPayload: Sendable, Equatable {
     public var message: String
     public var detail: String
     public var retryAfter: TimeSpan?
+    /// The handler failed for its batch as a whole: which event is to blame is not known.
+    public var isOfBatch: Bool
 
-    public init(kind: Class, code: String, message: String, detail: String = "", retryAfter: TimeSpan? = nil) {
+    public init(
+        kind: Class, code: String, message: String, detail: String = "", retryAfter: TimeSpan? = nil,
+        isOfBatch: Bool = false
+    ) {
+        self.isOfBatch = isOfBatch
         self.kind = kind
         self.code = code
         self.message = message
@@ -139,6 +158,8 @@ public struct ErrorPayload: Sendable, Equatable {
     public init(parsing bytes: RawSpan) throws(FrameError) {
         guard bytes.byteCount >= ErrorPayload.headBytes else { throw .truncated }
         guard let kind = Class(rawValue: bytes.littleEndian(at: 0, as: UInt8.self)) else { throw .malformed }
+        let scope = bytes.littleEndian(at: 1, as: UInt8.self)
+        guard scope <= 1 else { throw .malformed }
         let code = Int(bytes.littleEndian(at: 2, as: UInt16.self))
         let message = Int(bytes.littleEndian(at: 4, as: UInt32.self))
         let detail = Int(bytes.littleEndian(at: 8, as: UInt32.self))
@@ -148,6 +169,7 @@ public struct ErrorPayload: Sendable, Equatable {
         else { throw .malformed }
         let start = ErrorPayload.headBytes
         self.kind = kind
+        self.isOfBatch = scope == 1
         self.code = String(decoding: copy(bytes, start..<start + code), as: UTF8.self)
         self.message = String(decoding: copy(bytes, start + code..<start + code + message), as: UTF8.self)
         self.detail = String(decoding: copy(bytes, start + code + message..<bytes.byteCount), as: UTF8.self)
@@ -156,7 +178,7 @@ public struct ErrorPayload: Sendable, Equatable {
 
     public func append(to bytes: inout [UInt8]) {
         bytes.append(self.kind.rawValue)
-        bytes.append(0)
+        bytes.append(self.isOfBatch ? 1 : 0)
         bytes.appendLittleEndian(UInt16(self.code.utf8.count))
         bytes.appendLittleEndian(UInt32(self.message.utf8.count))
         bytes.appendLittleEndian(UInt32(self.detail.utf8.count))

@@ -88,6 +88,8 @@ extension Limits {
         public static let progressInterval = TimeSpan.seconds(1)
         /// Records below the watermark are given up at most this often.
         public static let discardInterval = TimeSpan.seconds(1)
+        /// How often a node looks for queues that others made, and counts what waits in those it shares.
+        public static let sharedLookMilliseconds: UInt64 = 2_000
         /// Records that one step of closing a deleted function's queue finishes.
         public static let finishedPerStep = 256
     }

@@ -7,5 +7,10 @@ public enum LedgerKey {
         Array("\(function.namespace)/\(function.name)/\(trigger)/\(generation)/".utf8)
     }
 
+    /// The same for a replay of a trigger. The name holds a dot, so that no trigger has it.
+    public static func replayPrefix(function: ResourceName, trigger: String, number: UInt64) -> [UInt8] {
+        Self.prefix(function: function, trigger: "\(trigger).replay", generation: number)
+    }
+
     public static func key(prefix: [UInt8], partition: Int) -> [UInt8] { prefix + Array(String(partition).utf8) }
 }

@@ -4,6 +4,7 @@ public enum Limits {
     public static let labelBytes = 63
     /// What Kafka allows.
     public static let topicNameBytes = 249
+    public static let workClassBytes = 32
     /// An event: key, attributes and data together.
     public static let eventBytes = 1 << 20
     /// A record on a topic that Apus makes: an event with what Apus adds.
@@ -21,4 +22,6 @@ public enum Limits {
     /// How many functions an event may pass through before it becomes a dead letter.
     public static let hops = 16
     public static let partitionsPerTopic = 256
+    /// What the log remembers for a while is found by a SHA-256, so that no producer's text is ever a key.
+    public static let logKeyBytes = 32
 }

@@ -56,10 +56,15 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     private init(unchecked name: String) { self.onLog = name }
 
     public static let control = TopicName(unchecked: "apus.control")
+    /// Writes that some node asks for, and what became of them; only where several nodes share a log.
+    public static let commands = TopicName(unchecked: "apus.commands")
+    public static let answers = TopicName(unchecked: "apus.answers")
     public static let dead = TopicName(unchecked: "apus.dead")
     public static let logs = TopicName(unchecked: "apus.logs")
     public static let schedule = TopicName(unchecked: "apus.schedule")
     public static let invocations = TopicName(unchecked: "apus.invocations")
+    public static let bundles = TopicName(unchecked: "apus.bundles")
+    public static let blobs = TopicName(unchecked: "apus.blobs")
 
     private static let invokePrefix = "apus.invoke."
 

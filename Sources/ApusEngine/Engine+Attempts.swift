@@ -10,18 +10,22 @@ extension Engine {
     }
 
     /// An attempt ended. A result returns one credit by itself.
-    public mutating func outcome(_ stream: StreamID, _ outcome: AttemptOutcome, now: Timestamp) -> Verdict {
+    /// - Parameter blame: a failure of a batch of several counts for none of its events; they run again in halves.
+    public mutating func outcome(
+        _ stream: StreamID, _ outcome: AttemptOutcome, blame: Blame = .event, now: Timestamp
+    ) -> Verdict {
         guard let slot = self.inFlight.find(stream) else { return .ignore }
         let attempt = self.inFlight[slot]
+        let company = self.company(of: attempt)
         let isSpent = self.workers[Int(attempt.worker)].isOneShot && !attempt.isTableRecord
         self.endAttempt(slot, returnsCredit: !isSpent, now: now)
         if isSpent { self.kill(attempt.worker, .spent, now: now) }
         self.workerProved(attempt.worker, attempt.work)
         var verdict = Verdict.ignore
         if attempt.state == .running {
-            verdict = self.conclude(attempt, outcome, now: now)
+            verdict = self.conclude(attempt, outcome, company: blame == .batch ? company : 1, now: now)
         } else if attempt.state == .expired {
-            self.giveUp(attempt.work, Self.deadlineFailure, now: now)
+            self.giveUp(attempt.work, Self.deadlineFailure, company: company, now: now)
         } else if attempt.state == .cancelled {
             self.cancelled(attempt.work, now: now)
         }
@@ -31,12 +35,24 @@ extension Engine {
 
     static let deadlineFailure = Failure(.deadlineExceeded, "the handler did not finish within the function's timeout")
 
-    private mutating func conclude(_ attempt: InFlight.Attempt, _ outcome: AttemptOutcome, now: Timestamp) -> Verdict {
+    /// How many events the attempt's failure may be due to: those of its batch.
+    func company(of attempt: InFlight.Attempt) -> Int {
+        attempt.batch == InFlight.none ? 1 : self.openBatches.size(attempt.batch)
+    }
+
+    private mutating func conclude(
+        _ attempt: InFlight.Attempt, _ outcome: AttemptOutcome, company: Int, now: Timestamp
+    ) -> Verdict {
         switch attempt.work {
         case .delivery(let lane, let generation, let slot):
             guard self.isCurrent(LaneReference(lane: lane, generation: generation)) else { return .ignore }
             let delivery = self.delivery(lane, slot)
-            let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts) + 1
+            let before = Int(self.lanes[Int(lane)].ledger[slot].attempts)
+            if outcome != .succeeded, company > 1 {
+                self.split(lane, slot, company: company, now: now)
+                return .retry(delivery, attempts: before, at: now)
+            }
+            let attempts = before + 1
             return switch self.decide(lane, slot, outcome, now: now) {
             case .publish: .publish(delivery, attempts: attempts)
             case .retry(let due): .retry(delivery, attempts: attempts, at: due)
@@ -80,8 +96,19 @@ extension Engine {
         guard !schedule.isExhausted(attempts: attempts) else { return self.exhaust(lane, slot, now: now) }
         let asked = retryAfter.map { min(max($0, .zero), Limits.Engine.retryAfter) }
         let due = now + (asked ?? schedule.delay(attempts: attempts, using: &self.generator))
+        guard !schedule.isTooOld(self.lanes[Int(lane)].ledger[slot].appended, at: due) else {
+            return self.exhaust(lane, slot, now: now)
+        }
         self.retry(lane, slot, at: due)
         return .retry(due)
+    }
+
+    /// Its batch failed as a whole: it runs again at once in half of one, and alone in the end. That is no attempt of its own,
+    /// so that a good event is not given up for a bad neighbour.
+    private mutating func split(_ lane: Int32, _ slot: Int32, company: Int, now: Timestamp) {
+        self.triggers[Int(self.lanes[Int(lane)].trigger)].counters.batchesSplit += 1
+        self.lanes[Int(lane)].ledger.split(slot, batchMax: (company + 1) / 2)
+        self.becameReady(lane, count: 1, bytes: Int(self.lanes[Int(lane)].ledger[slot].bytes), now: now)
     }
 
     private mutating func retry(_ lane: Int32, _ slot: Int32, at due: Timestamp) {
@@ -102,23 +129,25 @@ extension Engine {
             return .deadLetter
         case .block:
             let due = now + max(self.triggers[trigger].plan.retry.max, .milliseconds(1))
+            self.lanes[Int(lane)].ledger.block(slot)
             self.retry(lane, slot, at: due)
             return .retry(due)
         case .drop:
             self.triggers[trigger].counters.dropped += 1
             self.release(lane, slot, now: now)
-            self.lanes[Int(lane)].ledger.settle(slot)
-            self.markDirty(lane)
+            self.settleWithoutOutput(lane, slot)
             self.considerFetch(lane)
             return .drop
         }
     }
 
     /// An attempt failed without an outcome frame: what the host must know of it goes out as actions.
-    mutating func giveUp(_ work: InFlight.Work, _ failure: Failure, now: Timestamp) {
+    /// - Parameter company: the events that it ran with, which may be to blame as well.
+    mutating func giveUp(_ work: InFlight.Work, _ failure: Failure, company: Int, now: Timestamp) {
         switch work {
         case .delivery(let lane, let generation, let slot):
             guard self.isCurrent(LaneReference(lane: lane, generation: generation)) else { return }
+            if company > 1 { return self.split(lane, slot, company: company, now: now) }
             let delivery = self.delivery(lane, slot)
             let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts) + 1
             switch self.decide(lane, slot, .failed(failure, retryAfter: nil), now: now) {

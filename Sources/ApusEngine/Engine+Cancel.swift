@@ -94,7 +94,7 @@ extension Engine {
     }
 
     /// Its outcome is that it was given up.
-    private mutating func abandon(_ lane: Int32, _ slot: Int32, _ failure: Failure, now: Timestamp) {
+    mutating func abandon(_ lane: Int32, _ slot: Int32, _ failure: Failure, now: Timestamp) {
         let delivery = self.delivery(lane, slot)
         let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts)
         self.triggers[Int(self.lanes[Int(lane)].trigger)].counters.deadLetters += 1

@@ -50,6 +50,8 @@ extension Engine {
             if let known = self.slot(of: plan.trigger), self.triggers[Int(known)].function == function {
                 if self.triggers[Int(known)].plan.kind == plan.kind {
                     self.triggers[Int(known)].plan = plan
+                    self.triggers[Int(known)].pace?.perSecond = plan.perSecond ?? .max
+                    if plan.dedupWindow == nil { self.forgetSeen(known) }
                     continue
                 }
                 self.forget(known)
@@ -75,13 +77,15 @@ extension Engine {
         guard let slot = self.slot(of: function) else { return }
         self.functionSlots.remove(UInt64(function.rawValue))
         self.functions[Int(slot)].isRemoved = true
-        let failure = Failure(.functionNotFound, "the function was deleted while the invocation waited for a worker")
-        self.failWaiting(slot, failure)
+        self.failWaiting(slot, Self.removedFailure)
         for trigger in self.functions[Int(slot)].triggers { self.forget(trigger) }
         self.rebuild(slot, now: now)
         for worker in self.functions[Int(slot)].workers { self.retire(worker, now: now) }
         self.releaseFunction(slot)
     }
+
+    static let removedFailure = Failure(
+        .functionNotFound, "the function was deleted while the invocation waited for a worker")
 
     /// Frees the slot of a deleted function once nothing refers to it.
     mutating func releaseFunction(_ function: Int32) {
@@ -97,12 +101,7 @@ extension Engine {
     private mutating func forget(_ trigger: Int32) {
         let state = self.triggers[Int(trigger)]
         if state.plan.kind == .topic {
-            for lane in state.lanes where lane >= 0 {
-                self.lanes[Int(lane)].generation &+= 1
-                self.lanes[Int(lane)].ledger = Ledger(LedgerState(watermark: 0), start: 0)
-                self.lanes[Int(lane)].keys = KeyOrder()
-                self.freeLanes.append(lane)
-            }
+            for lane in state.lanes where lane >= 0 { self.free(lane) }
         } else {
             self.functions[Int(state.function)].tables?.close(state.plan.trigger)
         }
@@ -112,10 +111,28 @@ extension Engine {
         self.freeTriggers.append(trigger)
     }
 
+    /// Nothing refers to the lane from here on; what still runs of it is ignored.
+    mutating func free(_ lane: Int32) {
+        self.lanes[Int(lane)].generation &+= 1
+        self.lanes[Int(lane)].ledger = Ledger(LedgerState(watermark: 0), start: 0)
+        self.lanes[Int(lane)].keys = KeyOrder()
+        self.lanes[Int(lane)].seen = SeenEvents()
+        self.lanes[Int(lane)].remembering = []
+        self.freeLanes.append(lane)
+    }
+
+    /// Repetitions run from here on.
+    private mutating func forgetSeen(_ trigger: Int32) {
+        guard self.triggers[Int(trigger)].plan.kind == .topic else { return }
+        for lane in self.triggers[Int(trigger)].lanes where lane >= 0 { self.lanes[Int(lane)].seen = SeenEvents() }
+    }
+
     /// Opens one partition of a trigger at its durable state; `bounds` is what the log holds now. For a table the state
     /// is ignored.
+    /// - Parameter group: whose ledger is written together with this one's.
     public mutating func open(
-        _ trigger: TriggerID, partition: Int, state: LedgerState, bounds: OffsetBounds, now: Timestamp
+        _ trigger: TriggerID, partition: Int, state: LedgerState, bounds: OffsetBounds, group: LedgerGroup = .whole,
+        now: Timestamp
     ) {
         guard let slot = self.slot(of: trigger), partition >= 0, partition < Limits.partitionsPerTopic else { return }
         while self.triggers[Int(slot)].lanes.count <= partition { self.triggers[Int(slot)].lanes.append(-1) }
@@ -131,9 +148,10 @@ extension Engine {
         let ledger = Ledger(state, start: bounds.start, fault: self.fault)
         let lost = ledger.lost
         var lane = Lane(
-            generation: 1, trigger: slot, function: function, partition: partition, ledger: ledger,
-            end: max(bounds.end, bounds.start), isHeld: self.isHeld(slot)
+            generation: 1, trigger: slot, function: function, partition: partition, group: group.rawValue,
+            ledger: ledger, end: max(bounds.end, bounds.start), isHeld: self.isHeld(slot)
         )
+        while self.writes.count <= group.rawValue { self.writes.append(LedgerWriting()) }
         let place: Int32
         if let free = self.freeLanes.popLast() {
             place = free
@@ -190,10 +208,10 @@ extension Engine {
         for trigger in self.functions[Int(function)].triggers where self.triggers[Int(trigger)].plan.kind == .topic {
             let isHeld = self.isHeld(trigger)
             for lane in self.triggers[Int(trigger)].lanes where lane >= 0 {
-                self.lanes[Int(lane)].isHeld = isHeld
+                self.lanes[Int(lane)].isHeld = isHeld || self.lanes[Int(lane)].isLeaving
                 self.lanes[Int(lane)].isQueued = false
                 let ready = self.lanes[Int(lane)].ledger.ready.count
-                guard !isHeld, ready > 0 else { continue }
+                guard !self.lanes[Int(lane)].isHeld, ready > 0 else { continue }
                 self.becameReady(lane, count: ready, bytes: self.lanes[Int(lane)].ledger.readyBytes, now: now)
             }
         }

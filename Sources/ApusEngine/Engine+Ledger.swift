@@ -11,76 +11,110 @@ extension Engine {
         self.markDirty(lane)
     }
 
-    /// What to write now, in one transaction with the outputs gathered so far. At most one write is under way.
+    /// What to write now of a group, in one transaction with the outputs gathered so far. At most one write is under way in each.
     /// - Returns: one entry for each partition that changed; nothing while a write is under way. When it returns
-    ///   something, ``ledgerCommitted(now:)`` or ``ledgerFailed(now:)`` must follow.
-    public mutating func takeLedgerWrites() -> [LedgerEntry] {
-        guard !self.isWriting else { return [] }
-        self.isSignalled = false
+    ///   something, ``ledgerCommitted(of:now:)`` or ``ledgerFailed(of:now:)`` must follow.
+    public mutating func takeLedgerWrites(of group: LedgerGroup = .whole) -> [LedgerEntry] {
+        let group = group.rawValue
+        guard group < self.writes.count, !self.writes[group].isWriting else { return [] }
+        self.writes[group].isSignalled = false
         var entries: [LedgerEntry] = []
-        entries.reserveCapacity(self.dirtyLanes.count)
-        for reference in self.dirtyLanes where self.isCurrent(reference) {
+        entries.reserveCapacity(self.writes[group].dirtyLanes.count)
+        for reference in self.writes[group].dirtyLanes where self.isCurrent(reference) {
             let lane = Int(reference.lane)
             self.lanes[lane].dirt = .clean
             let trigger = self.triggers[Int(self.lanes[lane].trigger)].plan.trigger
             let state = self.lanes[lane].ledger.beginWrite()
-            entries.append(LedgerEntry(trigger: trigger, partition: self.lanes[lane].partition, state: state))
-            self.committingLanes.append(reference)
+            var entry = LedgerEntry(trigger: trigger, partition: self.lanes[lane].partition, state: state)
+            if let window = self.triggers[Int(self.lanes[lane].trigger)].plan.dedupWindow {
+                entry.remembered = self.lanes[lane].seen.remembered(
+                    self.lanes[lane].ledger.committingSlots, window: window)
+                self.lanes[lane].remembering = entry.remembered
+            }
+            entries.append(entry)
+            self.writes[group].committingLanes.append(reference)
         }
-        self.dirtyLanes.removeAll(keepingCapacity: true)
-        self.isWriting = !entries.isEmpty
+        self.writes[group].dirtyLanes.removeAll(keepingCapacity: true)
+        self.writes[group].isWriting = !entries.isEmpty
         return entries
     }
 
     /// The write is durable: what it settled is settled.
-    public mutating func ledgerCommitted(now: Timestamp) {
-        guard self.isWriting else { return }
-        self.isWriting = false
-        for reference in self.committingLanes where self.isCurrent(reference) {
+    public mutating func ledgerCommitted(of group: LedgerGroup = .whole, now: Timestamp) {
+        let group = group.rawValue
+        guard group < self.writes.count, self.writes[group].isWriting else { return }
+        self.writes[group].isWriting = false
+        for reference in self.writes[group].committingLanes where self.isCurrent(reference) {
             let lane = reference.lane
+            self.becameKnown(lane)
             let settled = self.lanes[Int(lane)].ledger.commitWrite()
             self.triggers[Int(self.lanes[Int(lane)].trigger)].counters.settled += Int64(settled)
             self.considerFetch(lane)
         }
-        self.committingLanes.removeAll(keepingCapacity: true)
+        self.writes[group].committingLanes.removeAll(keepingCapacity: true)
         // Said again for what came meanwhile, so that a host need not remember it.
-        self.isSignalled = false
-        if !self.dirtyLanes.isEmpty { self.signal() }
+        self.writes[group].isSignalled = false
+        if !self.writes[group].dirtyLanes.isEmpty { self.signal(group) }
+    }
+
+    /// What the write remembers the log shows from here on, to reads that begin now.
+    private mutating func becameKnown(_ lane: Int32) {
+        guard self.triggers[Int(self.lanes[Int(lane)].trigger)].plan.dedupWindow != nil else { return }
+        let isReading = self.lanes[Int(lane)].fetch == .underWay
+        for slot in self.lanes[Int(lane)].ledger.committingSlots {
+            self.lanes[Int(lane)].seen.left(slot, isRemembered: true, isReading: isReading)
+        }
+        self.lanes[Int(lane)].seen.isDurable(self.lanes[Int(lane)].remembering, isReading: isReading)
+        self.lanes[Int(lane)].remembering = []
+    }
+
+    /// A delivery was given up without an output: that is settled, and repetitions of it are recognised all the same.
+    mutating func settleWithoutOutput(_ lane: Int32, _ slot: Int32) {
+        if self.triggers[Int(self.lanes[Int(lane)].trigger)].plan.dedupWindow != nil {
+            self.lanes[Int(lane)].seen.left(slot, isRemembered: false, isReading: false)
+        }
+        self.lanes[Int(lane)].ledger.settle(slot)
+        self.markDirty(lane)
     }
 
     /// The write did not happen; the host keeps its outputs and will send them again with the next
-    /// ``takeLedgerWrites()``. `.ledgerDirty` comes again after a delay.
-    public mutating func ledgerFailed(now: Timestamp) {
-        guard self.isWriting else { return }
-        self.isWriting = false
-        for reference in self.committingLanes where self.isCurrent(reference) {
+    /// ``takeLedgerWrites(of:)``. `.ledgerDirty` comes again after a delay.
+    public mutating func ledgerFailed(of group: LedgerGroup = .whole, now: Timestamp) {
+        let group = group.rawValue
+        guard group < self.writes.count, self.writes[group].isWriting else { return }
+        self.writes[group].isWriting = false
+        let committing = self.writes[group].committingLanes
+        self.writes[group].committingLanes = []
+        for reference in committing where self.isCurrent(reference) {
             self.lanes[Int(reference.lane)].ledger.abortWrite()
             self.markDirty(reference.lane, isQuiet: true)
         }
-        self.committingLanes.removeAll(keepingCapacity: true)
-        self.isSignalled = false
-        guard !self.isLedgerResting else { return }
-        self.isLedgerResting = true
-        self.timers.insert(EngineTimer(due: now + Limits.Engine.ledgerRetry, kind: .ledgerRetry))
+        self.writes[group].isSignalled = false
+        guard !self.writes[group].isResting else { return }
+        self.writes[group].isResting = true
+        self.timers.insert(
+            EngineTimer(due: now + Limits.Engine.ledgerRetry, kind: .ledgerRetry, index: Int32(group)))
     }
 
     mutating func markDirty(_ lane: Int32, isQuiet: Bool = false) {
+        let group = self.lanes[Int(lane)].group
         if self.lanes[Int(lane)].dirt != .dirty {
             self.lanes[Int(lane)].dirt = .dirty
-            self.dirtyLanes.append(LaneReference(lane: lane, generation: self.lanes[Int(lane)].generation))
+            self.writes[group].dirtyLanes.append(
+                LaneReference(lane: lane, generation: self.lanes[Int(lane)].generation))
         }
-        if !isQuiet { self.signal() }
+        if !isQuiet { self.signal(group) }
     }
 
-    private mutating func signal() {
-        guard !self.isSignalled, !self.isLedgerResting else { return }
-        self.isSignalled = true
-        self.actions.append(.ledgerDirty)
+    private mutating func signal(_ group: Int) {
+        guard !self.writes[group].isSignalled, !self.writes[group].isResting else { return }
+        self.writes[group].isSignalled = true
+        self.actions.append(.ledgerDirty(LedgerGroup(rawValue: group)))
     }
 
-    mutating func ledgerRested() {
-        self.isLedgerResting = false
-        if !self.dirtyLanes.isEmpty { self.signal() }
+    mutating func ledgerRested(_ group: Int) {
+        self.writes[group].isResting = false
+        if !self.writes[group].dirtyLanes.isEmpty { self.signal(group) }
     }
 
     /// Settling without an output waits for the next write, or for a delay: a stream of records that a filter skips

@@ -21,13 +21,21 @@ extension Engine {
         waiting.bytes = Int32(clamping: bytes)
         waiting.deadline = deadline ?? now + Limits.Engine.requestWait
         waiting.tableMark = self.functions[Int(slot)].tables?.mark ?? 0
-        let wasEmpty = self.functions[Int(slot)].queue.count == 0
-        self.requests.enqueue(waiting, queue: &self.functions[Int(slot)].queue)
+        let request = self.requests.enqueue(waiting, queue: &self.functions[Int(slot)].queue)
+        self.requestWaits(request, now: now)
         guard !self.functions[Int(slot)].plan.isPaused else { return }
-        if wasEmpty { self.functions[Int(slot)].ring.append(FunctionState.requestSource) }
-        self.functions[Int(slot)].ready += 1
-        self.functions[Int(slot)].gatherer?.add(bytes: bytes, now: now)
         self.schedule(slot, now: now)
+    }
+
+    /// One more waits in its function's queue.
+    mutating func requestWaits(_ request: Int32, now: Timestamp) {
+        let function = Int(self.requests[request].function)
+        guard !self.functions[function].plan.isPaused else { return }
+        if self.functions[function].queue.count == 1 {
+            self.functions[function].ring.append(FunctionState.requestSource)
+        }
+        self.functions[function].ready += 1
+        self.functions[function].gatherer?.add(bytes: Int(self.requests[request].bytes), now: now)
     }
 
     private func refusal(_ function: Int32, deadline: Timestamp?, now: Timestamp) -> Failure? {

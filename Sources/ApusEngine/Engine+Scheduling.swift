@@ -8,6 +8,21 @@ extension Engine {
         case request(Int32)
     }
 
+    /// What a batch holds so far.
+    struct Gathered {
+        var count = 0
+        var bytes = 0
+        /// The fewest events that one of them may run among.
+        var countMax = Int.max
+
+        mutating func add(_ item: Item, _ engine: borrowing Engine) {
+            self.count += 1
+            self.bytes += engine.bytes(of: item)
+            guard case .delivery(let lane, let slot) = item else { return }
+            self.countMax = min(self.countMax, Int(engine.lanes[Int(lane)].ledger[slot].batchMax))
+        }
+    }
+
     /// Dispatches what may run to whoever may take it, then starts workers for what is left. Called after every event
     /// of a function.
     mutating func schedule(_ function: Int32, now: Timestamp) {
@@ -24,7 +39,7 @@ extension Engine {
 
     private mutating func dispatchSingles(_ function: Int32, now: Timestamp) {
         while self.functions[Int(function)].ready > 0 {
-            guard let (worker, item) = self.match(function) else { return }
+            guard let (worker, item) = self.match(function, now: now) else { return }
             self.workers[Int(worker)].credits -= 1
             self.workers[Int(worker)].creditsInUse += 1
             self.spend(worker, now: now)
@@ -36,17 +51,17 @@ extension Engine {
 
     /// A worker with credit and the next item it may run. Idle workers come first; a worker that was not yet fed the
     /// function's tables as far as an item needs leaves it to another.
-    private mutating func match(_ function: Int32) -> (worker: Int32, item: Item)? {
+    private mutating func match(_ function: Int32, now: Timestamp) -> (worker: Int32, item: Item)? {
         var worker = self.functions[Int(function)].idle.first
         while worker != FunctionState.noWorker {
-            if let item = self.takeNext(function, fed: self.fedMark(worker), count: 0, bytes: 0) {
+            if let item = self.takeNext(function, fed: self.fedMark(worker), Gathered(), now: now) {
                 return (worker, item)
             }
             worker = self.workers[Int(worker)].after
         }
         worker = self.functions[Int(function)].busy.first
         while worker != FunctionState.noWorker {
-            if let item = self.takeNext(function, fed: self.fedMark(worker), count: 0, bytes: 0) {
+            if let item = self.takeNext(function, fed: self.fedMark(worker), Gathered(), now: now) {
                 return (worker, item)
             }
             worker = self.workers[Int(worker)].after
@@ -59,15 +74,15 @@ extension Engine {
     /// The next item in turn, from each source its oldest: a source gives one and goes to the back of the ring.
     /// - Parameters:
     ///   - fed: how far the worker was fed the function's tables.
-    ///   - count: what the batch holds already, `bytes` with it.
-    private mutating func takeNext(_ function: Int32, fed: UInt64, count: Int, bytes: Int) -> Item? {
+    ///   - gathered: what the batch holds already.
+    private mutating func takeNext(_ function: Int32, fed: UInt64, _ gathered: Gathered, now: Timestamp) -> Item? {
         let place = Int(function)
         for _ in 0..<self.functions[place].ring.count {
             guard let source = self.functions[place].ring.popFirst() else { return nil }
             if source == FunctionState.requestSource {
                 let slot = self.functions[place].queue.first
                 let (size, mark) = (Int(self.requests[slot].bytes), self.requests[slot].tableMark)
-                guard mark <= fed, self.fits(place, count: count, bytes: bytes, next: size) else {
+                guard mark <= fed, self.fits(place, gathered, next: size, countMax: .max) else {
                     self.functions[place].ring.append(source)
                     continue
                 }
@@ -77,9 +92,12 @@ extension Engine {
                 return .request(taken)
             }
             let lane = Int(source)
+            guard self.skipOverdue(source, now: now) else { continue }
             let head = self.lanes[lane].ledger[self.lanes[lane].ledger.ready.first]
             let size = Int(head.bytes)
-            guard head.tableMark <= fed, self.fits(place, count: count, bytes: bytes, next: size) else {
+            guard head.tableMark <= fed,
+                self.fits(place, gathered, next: size, countMax: Int(head.batchMax))
+            else {
                 self.functions[place].ring.append(source)
                 continue
             }
@@ -95,8 +113,26 @@ extension Engine {
         return nil
     }
 
-    private func fits(_ function: Int, count: Int, bytes: Int, next: Int) -> Bool {
-        count == 0 || self.functions[function].gatherer?.fits(count: count, bytes: bytes, next: next) ?? false
+    private func fits(_ function: Int, _ gathered: Gathered, next: Int, countMax: Int) -> Bool {
+        guard gathered.count > 0 else { return true }
+        guard gathered.count < min(gathered.countMax, countMax) else { return false }
+        return self.functions[function].gatherer?.fits(count: gathered.count, bytes: gathered.bytes, next: next)
+            ?? false
+    }
+
+    /// Settles what waits at the front of a lane and is not to run any more.
+    /// - Returns: whether anything that may run is left; otherwise the lane stands in no ring from here on.
+    private mutating func skipOverdue(_ source: Int32, now: Timestamp) -> Bool {
+        let (lane, place) = (Int(source), Int(self.lanes[Int(source)].function))
+        while self.lanes[lane].ledger.ready.count > 0 {
+            let head = self.lanes[lane].ledger[self.lanes[lane].ledger.ready.first]
+            guard head.expires <= now else { return true }
+            guard let slot = self.lanes[lane].ledger.takeReady() else { break }
+            self.leaveReady(place, bytes: Int(head.bytes))
+            self.outlive(source, slot, now: now)
+        }
+        self.lanes[lane].isQueued = false
+        return false
     }
 
     private mutating func leaveReady(_ function: Int, bytes: Int) {
@@ -154,12 +190,13 @@ extension Engine {
 
     private mutating func dispatchBatches(_ function: Int32, now: Timestamp) {
         while self.functions[Int(function)].gatherer?.isClosed(now: now) ?? false {
-            guard let (worker, first) = self.match(function) else { return }
+            guard let (worker, first) = self.match(function, now: now) else { return }
             var items = [first]
-            var bytes = self.bytes(of: first)
-            while let item = self.takeNext(function, fed: self.fedMark(worker), count: items.count, bytes: bytes) {
+            var gathered = Gathered()
+            gathered.add(first, self)
+            while let item = self.takeNext(function, fed: self.fedMark(worker), gathered, now: now) {
                 items.append(item)
-                bytes += self.bytes(of: item)
+                gathered.add(item, self)
             }
             self.workers[Int(worker)].credits -= 1
             self.workers[Int(worker)].creditsInUse += 1
@@ -171,7 +208,7 @@ extension Engine {
         self.watchBatch(function, now: now)
     }
 
-    private func bytes(of item: Item) -> Int {
+    func bytes(of item: Item) -> Int {
         switch item {
         case .delivery(let lane, let slot): Int(self.lanes[Int(lane)].ledger[slot].bytes)
         case .request(let slot): Int(self.requests[slot].bytes)

@@ -45,6 +45,7 @@ extension Engine {
             guard self.lanes[Int(timer.index)].generation == timer.generation else { return }
             if self.lanes[Int(timer.index)].fetch == .resting { self.lanes[Int(timer.index)].fetch = .idle }
             self.considerFetch(timer.index)
+        case .pace: self.paceDue(timer, now: now)
         case .startTimeout:
             guard self.workers[Int(timer.index)].generation == timer.generation else { return }
             self.startTimedOut(timer.index, now: now)
@@ -52,7 +53,7 @@ extension Engine {
             guard self.workers[Int(timer.index)].generation == timer.generation else { return }
             self.kill(timer.index, .stopTimedOut, now: now)
         case .lazySettle: self.settleLazy()
-        case .ledgerRetry: self.ledgerRested()
+        case .ledgerRetry: self.ledgerRested(Int(timer.index))
         }
     }
 

@@ -113,6 +113,12 @@ extension Engine {
         }
     }
 
+    /// It is gone, and its exit follows: what it still claims is worth nothing.
+    mutating func withholdWork(from slot: Int32, now: Timestamp) {
+        self.workers[Int(slot)].credits = 0
+        self.place(slot, now: now)
+    }
+
     private mutating func unplace(_ slot: Int32) {
         let function = Int(self.workers[Int(slot)].function)
         switch self.workers[Int(slot)].place {
@@ -196,9 +202,12 @@ extension Engine {
         while self.workers[Int(slot)].attempts.first != InFlight.none {
             let attempt = self.workers[Int(slot)].attempts.first
             let (work, state) = (self.inFlight[attempt].work, self.inFlight[attempt].state)
+            let company = self.company(of: self.inFlight[attempt])
             self.endAttempt(attempt, returnsCredit: false, now: now)
-            if state == .running { self.isDraining ? self.leave(work) : self.giveUp(work, failure, now: now) }
-            if state == .expired { self.giveUp(work, Self.deadlineFailure, now: now) }
+            if state == .running {
+                self.isDraining ? self.leave(work) : self.giveUp(work, failure, company: company, now: now)
+            }
+            if state == .expired { self.giveUp(work, Self.deadlineFailure, company: company, now: now) }
             if state == .cancelled { self.cancelled(work, now: now) }
         }
         self.functions[Int(function)].workers.removeAll { $0 == slot }

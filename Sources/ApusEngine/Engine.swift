@@ -32,14 +32,9 @@ public struct Engine {
     var actions: [EngineAction] = []
 
     // The ledger's writes.
-    var dirtyLanes: [LaneReference] = []
+    /// By group.
+    var writes = [LedgerWriting()]
     var lazyLanes: [LaneReference] = []
-    var committingLanes: [LaneReference] = []
-    var isWriting = false
-    /// `.ledgerDirty` was said and the host has not come yet.
-    var isSignalled = false
-    /// A write failed; the next is not asked for before a delay.
-    var isLedgerResting = false
     var hasLazyTimer = false
 
     /// What is set aside for workers that wait ready to serve one invocation.

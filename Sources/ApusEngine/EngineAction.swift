@@ -8,12 +8,31 @@ public struct RecordSummary: Sendable, Equatable {
     public var bytes: Int
     /// False when the trigger's filter does not match: settled as skipped, without an attempt.
     public var isMatch: Bool
+    /// When the log took it; zero when that is not known.
+    public var appended: Timestamp
+    /// Its `expirytime`.
+    public var expires: Timestamp
+    /// Whose repetition it may be; nil where nobody asks.
+    public var identity: EventIdentity?
+    /// The log remembers an event of this identity that lies elsewhere: settled as skipped, without an attempt.
+    public var isDuplicate: Bool
+    /// It is no event that a handler could be given: a dead letter holds its bytes, without an attempt.
+    public var isPoison: Bool
 
-    public init(offset: Offset, keyHash: UInt64, bytes: Int, isMatch: Bool = true) {
+    public init(
+        offset: Offset, keyHash: UInt64, bytes: Int, isMatch: Bool = true, appended: Timestamp = .zero,
+        expires: Timestamp = .distantFuture, identity: EventIdentity? = nil, isDuplicate: Bool = false,
+        isPoison: Bool = false
+    ) {
         self.offset = offset
         self.keyHash = keyHash
         self.bytes = bytes
         self.isMatch = isMatch
+        self.appended = appended
+        self.expires = expires
+        self.identity = identity
+        self.isDuplicate = isDuplicate
+        self.isPoison = isPoison
     }
 }
 
@@ -77,8 +96,8 @@ public enum EngineAction: Sendable, Equatable {
     case deadLetter(Delivery, attempts: Int, Failure)
     /// Counted and gone.
     case dropped(Delivery, attempts: Int, Failure)
-    /// There are ledger changes to write: call ``Engine/takeLedgerWrites()`` when the previous write is done.
-    case ledgerDirty
+    /// There are ledger changes of a group to write: call ``Engine/takeLedgerWrites(of:)`` when its previous write is done.
+    case ledgerDirty(LedgerGroup)
 }
 
 public enum KillReason: Sendable, Hashable {
@@ -109,6 +128,14 @@ public enum AttemptOutcome: Sendable, Equatable {
     case rejected(Failure)
 }
 
+/// Whose doing a failure is, as far as the worker knows.
+public enum Blame: Sendable, Hashable {
+    /// That of the event it was told for.
+    case event
+    /// One of the batch: which one is not known.
+    case batch
+}
+
 /// What becomes of an attempt's outcome; the host holds the outcome's bytes and acts on them before it returns to the loop.
 public enum Verdict: Sendable, Equatable {
     /// Append the reply and the emitted events to the pending write, then call ``Engine/written(_:)``.
@@ -132,10 +159,13 @@ public struct LedgerEntry: Sendable, Equatable {
     public var trigger: TriggerID
     public var partition: Int
     public var state: LedgerState
+    /// Events whose repetitions are to be recognised from this write on.
+    public var remembered: [RememberedEvent]
 
-    public init(trigger: TriggerID, partition: Int, state: LedgerState) {
+    public init(trigger: TriggerID, partition: Int, state: LedgerState, remembered: [RememberedEvent] = []) {
         self.trigger = trigger
         self.partition = partition
         self.state = state
+        self.remembered = remembered
     }
 }

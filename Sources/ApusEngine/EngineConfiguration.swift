@@ -3,7 +3,7 @@ public import ApusCore
 /// Bounds of the engine, each with the reason for its default.
 public struct EngineConfiguration: Sendable, Equatable {
     /// Unsettled deliveries per trigger and partition: what may be read ahead, run, wait for a retry or for the log.
-    public var unsettledPerPartition = 1_024
+    public var unsettledPerPartition = 4_096
     /// Direct invocations that may wait for a worker, per function; above it callers get `overloaded`.
     public var waitingRequestsPerFunction = 1_024
     /// How long a cancelled attempt may go on before its worker is killed.

@@ -23,6 +23,15 @@ public struct StreamID: Sendable, Hashable {
     public init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
+/// The lanes whose ledger is written together, by one owner. Small numbers: the engine keeps an entry for each up to the highest.
+public struct LedgerGroup: Sendable, Hashable {
+    public let rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// The one there is where nobody shares the work.
+    public static let whole = LedgerGroup(rawValue: 0)
+}
+
 /// A direct invocation, named by the host that waits for its answer.
 public struct RequestID: Sendable, Hashable {
     public let rawValue: UInt64

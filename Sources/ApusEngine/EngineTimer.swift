@@ -16,6 +16,8 @@ struct EngineTimer: Comparable {
         /// A worker should have left.
         case stopTimeout
         case fetch
+        /// Deliveries of a paced trigger may begin again; `index` is the trigger, `generation` its id.
+        case pace
         /// `index` is a function, `detail` the place in its tables.
         case tableFetch
         case lazySettle

@@ -82,16 +82,30 @@ public enum OnExhausted: Sendable, Hashable {
     case drop
 }
 
+/// What happens to an event whose `expirytime` passes before it could run.
+public enum OnExpired: Sendable, Hashable {
+    /// It settles as skipped and is counted.
+    case skip
+    /// It becomes a dead letter with the code `expired`.
+    case deadLetter
+}
+
 public struct RetryPlan: Sendable, Hashable {
     /// Attempts in all, the first included. 0 has no bound.
     public var attempts: Int
     public var initial: TimeSpan
     public var max: TimeSpan
+    /// No attempt after the first begins later than this after the event was appended; nil has no bound.
+    public var maxAge: TimeSpan?
 
-    public init(attempts: Int = 5, initial: TimeSpan = .milliseconds(200), max: TimeSpan = .seconds(30)) {
+    public init(
+        attempts: Int = 5, initial: TimeSpan = .milliseconds(200), max: TimeSpan = .seconds(30),
+        maxAge: TimeSpan? = nil
+    ) {
         self.attempts = attempts
         self.initial = initial
         self.max = max
+        self.maxAge = maxAge
     }
 }
 
@@ -107,20 +121,30 @@ public struct TriggerPlan: Sendable, Equatable {
     public var order: DeliveryOrder
     public var retry: RetryPlan
     public var onExhausted: OnExhausted
+    public var onExpired: OnExpired
+    /// How long after an event another one of its source and id is a duplicate; nil lets every event run.
+    public var dedupWindow: TimeSpan?
     public var isPaused: Bool
     /// Outcomes of this trigger append records (a reply topic, emits): it is not dispatched while the log is short of room.
     public var hasOutputs: Bool
+    /// How many deliveries may begin in a second, all partitions together; nil has no bound. Further attempts of a delivery
+    /// are not counted.
+    public var perSecond: Int?
 
     public init(
         trigger: TriggerID, kind: Kind = .topic, order: DeliveryOrder = .key, retry: RetryPlan = RetryPlan(),
-        onExhausted: OnExhausted = .deadLetter, isPaused: Bool = false, hasOutputs: Bool = false
+        onExhausted: OnExhausted = .deadLetter, onExpired: OnExpired = .skip, dedupWindow: TimeSpan? = nil,
+        isPaused: Bool = false, hasOutputs: Bool = false, perSecond: Int? = nil
     ) {
         self.trigger = trigger
         self.kind = kind
         self.order = order
         self.retry = retry
         self.onExhausted = onExhausted
+        self.onExpired = onExpired
+        self.dedupWindow = dedupWindow
         self.isPaused = isPaused
         self.hasOutputs = hasOutputs
+        self.perSecond = perSecond
     }
 }

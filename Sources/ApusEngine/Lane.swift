@@ -25,14 +25,24 @@ struct Lane {
     var trigger: Int32
     var function: Int32
     var partition: Int
+    /// Whose ledger is written together with its own.
+    var group: Int = 0
     var ledger: Ledger
     var keys = KeyOrder()
+    /// Of a trigger that skips repetitions.
+    var seen = SeenEvents()
+    /// What the write under way lets the log remember.
+    var remembering: [RememberedEvent] = []
     /// The next offset the log will give.
     var end: Offset
     var fetch = Fetch.idle
     var dirt = Dirt.clean
     /// Its deliveries may not be dispatched now: a pause, or the log is short of room.
     var isHeld: Bool
+    /// It goes to another owner: nothing more of it is read or dispatched.
+    var isLeaving = false
+    /// The last read failed.
+    var isReadFailing = false
     /// Stands in its function's ring.
     var isQueued = false
 }

@@ -39,11 +39,21 @@ struct Ledger {
         var attempts: Int32 = 0
         /// The growth of the function's tables at its arrival: see ``TableFeed``.
         var tableMark: UInt64 = 0
+        /// When the log took the event; zero when that is not known.
+        var appended = Timestamp.zero
+        /// It is not to run from then on.
+        var expires = Timestamp.distantFuture
+        /// No handler can be given it.
+        var isPoison = false
+        /// Events of a batch that it may run in: a batch that failed as a whole lets its events run in half of one.
+        var batchMax = Int32.max
         var before = Ledger.none
         var after = Ledger.none
         /// The list of its state.
         var next = Ledger.none
         var state = State.free
+        /// Its attempts are used up, and its trigger keeps it nevertheless.
+        var isBlocked = false
     }
 
     struct List {
@@ -57,6 +67,13 @@ struct Ledger {
             self.last = slot
             self.count += 1
         }
+
+        fileprivate mutating func prepend(_ slot: Int32, _ entries: inout [Entry]) {
+            entries[Int(slot)].next = self.first
+            if self.first == Ledger.none { self.last = slot }
+            self.first = slot
+            self.count += 1
+        }
     }
 
     private(set) var entries: [Entry] = []
@@ -65,6 +82,10 @@ struct Ledger {
     private(set) var unsettled = 0
     private(set) var ready = List()
     private(set) var readyBytes = 0
+    /// Entries by their state.
+    private(set) var counts = StateCounts()
+    /// Entries whose attempts are used up and which stay.
+    private(set) var blocked = 0
     private var firstFree = Ledger.none
     private var first = Ledger.none
     private var last = Ledger.none
@@ -97,6 +118,19 @@ struct Ledger {
 
     subscript(slot: Int32) -> Entry { self.entries[Int(slot)] }
 
+    /// The unsettled delivery of the lowest offset.
+    var oldest: Entry? { self.first == Self.none ? nil : self.entries[Int(self.first)] }
+
+    /// The first entry in the order of offsets that is meant. Walks those before it, so it is for rare questions.
+    func first(where isMeant: (Entry) -> Bool) -> Entry? {
+        var slot = self.first
+        while slot != Self.none {
+            if isMeant(self.entries[Int(slot)]) { return self.entries[Int(slot)] }
+            slot = self.entries[Int(slot)].after
+        }
+        return nil
+    }
+
     /// Whether a delivery is yet to be read.
     func isAhead(_ offset: Offset) -> Bool { offset >= self.position && !self.restored.holdsSettled(offset) }
 
@@ -112,7 +146,10 @@ struct Ledger {
 
     /// Takes in a record read at or after the position.
     /// - Returns: its entry, or nil when it needs none: it was settled before a restart.
-    mutating func admit(_ offset: Offset, orderKey: UInt64, bytes: Int, tableMark: UInt64) -> Int32? {
+    mutating func admit(
+        _ offset: Offset, orderKey: UInt64, bytes: Int, tableMark: UInt64, appended: Timestamp = .zero,
+        expires: Timestamp = .distantFuture, isPoison: Bool = false
+    ) -> Int32? {
         self.position = offset + 1
         if self.restored.isSettled(offset) { return nil }
         let slot = self.allocate()
@@ -121,7 +158,11 @@ struct Ledger {
         entry.orderKey = orderKey
         entry.bytes = Int32(clamping: bytes)
         entry.tableMark = tableMark
+        entry.appended = appended
+        entry.expires = expires
+        entry.isPoison = isPoison
         entry.state = .held
+        self.counts[.held] += 1
         entry.before = self.last
         if let pending = self.restored.pending(offset) {
             entry.attempts = Int32(clamping: pending.attempts)
@@ -144,7 +185,7 @@ struct Ledger {
         else { return }
         self.position = position
         self.entries[Int(slot)].attempts = Int32(clamping: pending.attempts)
-        self.entries[Int(slot)].state = .running
+        self.set(slot, .running)
         self.failed += pending.attempts > 0 ? 1 : 0
     }
 
@@ -172,9 +213,22 @@ struct Ledger {
     // MARK: the way of one entry
 
     mutating func makeReady(_ slot: Int32) {
-        self.entries[Int(slot)].state = .ready
+        self.set(slot, .ready)
         self.readyBytes += Int(self.entries[Int(slot)].bytes)
         self.ready.append(slot, &self.entries)
+    }
+
+    /// Its attempt did not begin after all: it is the next again.
+    mutating func makeReadyAgain(_ slot: Int32) {
+        self.entries[Int(slot)].state = .ready
+        self.readyBytes += Int(self.entries[Int(slot)].bytes)
+        self.ready.prepend(slot, &self.entries)
+    }
+
+    /// It failed with others and nobody knows which of them is to blame: it may run again in a batch of at most so many.
+    mutating func split(_ slot: Int32, batchMax: Int) {
+        self.entries[Int(slot)].batchMax = min(self.entries[Int(slot)].batchMax, Int32(clamping: batchMax))
+        self.makeReady(slot)
     }
 
     /// The ready delivery that has waited longest; its attempt starts.
@@ -185,7 +239,7 @@ struct Ledger {
         if self.ready.first == Self.none { self.ready.last = Self.none }
         self.ready.count -= 1
         self.readyBytes -= Int(self.entries[Int(slot)].bytes)
-        self.entries[Int(slot)].state = .running
+        self.set(slot, .running)
         return slot
     }
 
@@ -203,7 +257,7 @@ struct Ledger {
         if after == Self.none { self.ready.last = before }
         self.ready.count -= 1
         self.readyBytes -= Int(self.entries[Int(slot)].bytes)
-        self.entries[Int(slot)].state = .running
+        self.set(slot, .running)
     }
 
     /// An attempt failed; `due` is when the next may start.
@@ -216,15 +270,27 @@ struct Ledger {
     }
 
     /// It may run, but not before its due time.
-    mutating func wait(_ slot: Int32) { self.entries[Int(slot)].state = .waiting }
+    mutating func wait(_ slot: Int32) { self.set(slot, .waiting) }
+
+    /// Its attempts are used up, and it stays until one more succeeds.
+    mutating func block(_ slot: Int32) {
+        if !self.entries[Int(slot)].isBlocked { self.blocked += 1 }
+        self.entries[Int(slot)].isBlocked = true
+    }
+
+    private mutating func set(_ slot: Int32, _ state: State) {
+        self.counts[self.entries[Int(slot)].state] -= 1
+        self.counts[state] += 1
+        self.entries[Int(slot)].state = state
+    }
 
     /// The outcome is known; the entry stays until its outputs are durable.
-    mutating func finish(_ slot: Int32) { self.entries[Int(slot)].state = .finished }
+    mutating func finish(_ slot: Int32) { self.set(slot, .finished) }
 
     /// The next write settles it. False when it is not finished, or was written before.
     mutating func write(_ slot: Int32) -> Bool {
         guard self.entries[Int(slot)].state == .finished else { return false }
-        self.entries[Int(slot)].state = .written
+        self.set(slot, .written)
         self.settledEdge = max(self.settledEdge, self.entries[Int(slot)].offset)
         if self.entries[Int(slot)].attempts > 0 { self.failed -= 1 }
         self.written.append(slot, &self.entries)
@@ -251,7 +317,10 @@ struct Ledger {
             self.entries[Int(entry.after)].before = entry.before
         }
         self.offsets.remove(UInt64(bitPattern: entry.offset))
+        self.counts[entry.state] -= 1
+        if entry.isBlocked { self.blocked -= 1 }
         self.entries[Int(slot)].state = .free
+        self.entries[Int(slot)].isBlocked = false
         self.entries[Int(slot)].next = self.firstFree
         self.firstFree = slot
         self.unsettled -= 1
@@ -273,6 +342,18 @@ struct Ledger {
         self.committing = self.written
         self.written = List()
         return self.state
+    }
+
+    /// The entries that the write under way settles.
+    var committingSlots: [Int32] {
+        var slots: [Int32] = []
+        slots.reserveCapacity(self.committing.count)
+        var slot = self.committing.first
+        while slot != Self.none {
+            slots.append(slot)
+            slot = self.entries[Int(slot)].next
+        }
+        return slots
     }
 
     /// The write is durable: its entries leave.

@@ -27,6 +27,14 @@ extension Limits {
         public static let refillWeight: Int64 = 8
         /// Workers of one function that may wait ready to serve one invocation each, whatever the demand.
         public static let pooledWorkers = 256
+        /// The most that a paced trigger may begin in a second.
+        public static let perSecondMax = 1_000_000
+        /// How much of a second's deliveries a paced trigger may begin at once: one part in this many.
+        public static let paceParts = 10
+        /// The shortest time after which a paced trigger that came to its bound goes on.
+        public static let paceStep: TimeSpan = .milliseconds(20)
+        /// Records that a paced trigger reads at least, for those that its filter passes over.
+        public static let pacedRecords = 32
         /// Attempts of a delivery that the ledger counts; further ones count as this many.
         public static let countedAttempts = 1_000_000_000
     }

@@ -43,7 +43,8 @@ struct Requests {
     subscript(slot: Int32) -> Request { self.requests[Int(slot)] }
     func find(_ id: RequestID) -> Int32? { self.slots[id.rawValue] }
 
-    mutating func enqueue(_ request: Request, queue: inout Queue) {
+    @discardableResult
+    mutating func enqueue(_ request: Request, queue: inout Queue) -> Int32 {
         let slot: Int32
         if self.firstFree == Self.none {
             slot = Int32(self.requests.count)
@@ -62,6 +63,7 @@ struct Requests {
         queue.count += 1
         self.slots.set(request.id.rawValue, slot)
         self.deadlines.set(slot, request.deadline)
+        return slot
     }
 
     /// The one that has waited longest; it runs from here on.
@@ -71,6 +73,17 @@ struct Requests {
         self.unlink(slot, queue: &queue)
         self.requests[Int(slot)].state = .running
         return slot
+    }
+
+    /// Its attempt did not begin after all: it is the next again.
+    mutating func giveBack(_ slot: Int32, queue: inout Queue) {
+        self.requests[Int(slot)].state = .waiting
+        self.requests[Int(slot)].attempt = Self.none
+        self.requests[Int(slot)].before = Self.none
+        self.requests[Int(slot)].after = queue.first
+        if queue.first == Self.none { queue.last = slot } else { self.requests[Int(queue.first)].before = slot }
+        queue.first = slot
+        queue.count += 1
     }
 
     mutating func began(_ slot: Int32, attempt: Int32) { self.requests[Int(slot)].attempt = attempt }

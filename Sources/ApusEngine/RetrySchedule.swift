@@ -11,6 +11,12 @@ struct RetrySchedule {
     /// Whether a delivery with that many failed attempts is used up.
     func isExhausted(attempts: Int) -> Bool { self.plan.attempts > 0 && attempts >= self.plan.attempts }
 
+    /// Whether an event is too old for an attempt that begins then. One whose age nobody knows never is.
+    func isTooOld(_ appended: Timestamp, at due: Timestamp) -> Bool {
+        guard let maxAge = self.plan.maxAge, appended != .zero else { return false }
+        return due > appended + maxAge
+    }
+
     /// The bounds of the delay after that many attempts.
     func bounds(attempts: Int) -> ClosedRange<Int64> {
         let ceiling = Swift.max(0, self.plan.max.microseconds)

@@ -14,6 +14,8 @@ public struct Event: Sendable {
     public let place: Place?
     /// The event is a record of a table: keep what it says; what is returned is ignored.
     public let isTable: Bool
+    /// It is delivered as part of a replay: the function may have been given it before.
+    public let isReplay: Bool
 
     public struct Header: Sendable, Equatable {
         public var name: String

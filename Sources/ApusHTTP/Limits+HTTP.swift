@@ -14,6 +14,8 @@ extension Limits {
         public static let bodyBytes = 2 << 20
         /// A bundle; only for the paths that ``HTTPListener/Configuration/bodyLimit`` gives it to.
         public static let bundleBytes = 64 << 20
+        /// The body of a request that publishes events: data of the largest one, as text where it is no JSON, and room around it.
+        public static let eventsBytes = 24 << 20
         /// The bodies that all requests of one listener hold at once.
         public static let bodiesBytes = 256 << 20
         /// How much of a refused body is read and thrown away, so that the client sees the answer and not a broken connection.

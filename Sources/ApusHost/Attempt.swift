@@ -41,6 +41,10 @@ final class AttemptExtras {
         case parts
         /// They belong to a result that was refused already.
         case refused
+        /// There may be none: the result is whole, and its data is being written beside its topic. Next: `claimed`.
+        case claiming
+        /// There may be none: the reply refers to its data.
+        case claimed
     }
 
     var open = Open.none
@@ -87,6 +91,9 @@ final class SourceContext {
     var hop: [UInt8]?
     private(set) var state: [UInt8]?
     private(set) var hops = 0
+
+    /// It is in no trace.
+    var isPlain: Bool { self.traceparent == nil && self.hop == nil && self.state == nil }
 
     static let traceparentName = Array("traceparent".utf8)
     static let stateName = Array("tracestate".utf8)

@@ -45,6 +45,8 @@ struct DeliveryTrace {
 
 /// Something that the next durable write settles and that somebody wants to hear of.
 struct Settlement {
+    /// Whose write it is part of.
+    var group: LedgerGroup
     var outcomeAt: Timestamp
     var trace: DeliveryTrace?
     /// The number of its note.

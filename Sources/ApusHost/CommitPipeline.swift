@@ -33,8 +33,6 @@ struct CommitPipeline {
     private(set) var inFlightSince: Timestamp?
     /// No write before this.
     private var notBefore: Timestamp?
-    /// The log is short of room: outputs are held.
-    var isShort = false
 
     /// - Parameters:
     ///   - owner: the trigger of accepted invocations whose states these are.
@@ -42,10 +40,12 @@ struct CommitPipeline {
     mutating func append(
         _ outputs: [LogBatch.Append], now: Timestamp, owner: TriggerID? = nil, endsInvocation: Bool = false
     ) {
-        self.appends += outputs
-        self.owners += repeatElement(owner, count: outputs.count)
+        for index in outputs.indices {
+            self.appends.append(outputs[index])
+            self.owners.append(owner)
+            self.bytes += outputs[index].block.count
+        }
         if let owner, endsInvocation { self.ended[owner, default: 0] += 1 }
-        for output in outputs { self.bytes += output.block.count }
         if self.dirtySince == nil { self.dirtySince = now }
     }
 
@@ -109,19 +109,27 @@ struct CommitPipeline {
     }
 
     /// Takes what waits as the write under way.
-    mutating func begin(_ entries: [LogBatch.LedgerWrite], now: Timestamp) -> LogBatch? {
+    /// - Parameter keys: what the log is to remember beside the entries.
+    mutating func begin(
+        _ entries: [LogBatch.LedgerWrite], keys: [LogBatch.KeyWrite] = [], owner: ShareTerm? = nil, now: Timestamp
+    ) -> LogBatch? {
         self.dirtySince = nil
         self.notBefore = nil
         guard !(self.appends.isEmpty && entries.isEmpty && self.forgotten.isEmpty) else { return nil }
-        let batch = LogBatch(urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten)
+        let batch = LogBatch(
+            urgency: .settlement, appends: self.appends, ledger: entries + self.forgotten, keys: keys, owner: owner)
         self.inFlight = batch
-        self.inFlightBytes = self.appends.reduce(0) { $0 + $1.block.count }
+        self.inFlightBytes = self.bytes
         self.inFlightSince = self.firstOutcomeAt ?? now
         self.firstOutcomeAt = nil
         self.inFlightOwners = self.owners
         self.inFlightEnded = self.ended
+        // About as many come while this is written.
+        let expected = self.appends.count
         self.appends = []
+        self.appends.reserveCapacity(expected)
         self.owners = []
+        self.owners.reserveCapacity(expected)
         self.ended = [:]
         self.forgotten = []
         return batch

@@ -49,8 +49,13 @@ enum DeadLetterRecord {
     static func build(_ block: UnsafeRawBufferPointer?, reason: DeadLetterReason) -> [UInt8] {
         var headers: [UInt8] = []
         EventBlock.append(reason.headers(), to: &headers)
-        guard let block, let layout = try? EventLayout(parsing: block.bytes) else {
+        guard let block else {
             return Self.assemble(nil, key: nil, attributes: headers, data: 0..<0, isNull: true)
+        }
+        guard let layout = try? EventLayout(parsing: block.bytes) else {
+            // Bytes that are no block are kept as they are, as far as a record has room.
+            let data = 0..<min(block.count, Limits.recordBytes - EventBlock.headBytes - headers.count)
+            return Self.assemble(block, key: nil, attributes: headers, data: data, isNull: false)
         }
         // The number of omitted attributes takes one header more.
         let room = Limits.attributesBytes - headers.count - 64

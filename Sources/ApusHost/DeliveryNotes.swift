@@ -1,8 +1,8 @@
 internal import ApusCore
 internal import ApusEngine
 
-/// The recent deliveries and direct invocations of one shard, for people: a ring of bounded size. Everything that failed or
-/// was slow is in it; of what went well and quickly, so many a second.
+/// The recent deliveries and direct invocations of one shard, for people: a ring of bounded size. Everything that failed is in it; of
+/// what went well, slowly and quickly, so many a second each.
 struct DeliveryNotes {
     /// Those with an attempt that failed and another to come.
     private(set) var open: [Work: DeliveryNote] = [:]
@@ -10,16 +10,21 @@ struct DeliveryNotes {
     private var nextSequence: UInt64 = 1
     private var windowEnd = Timestamp.zero
     private var leftInWindow = 0
+    private var slowLeftInWindow = 0
 
     var hasOpen: Bool { !self.open.isEmpty }
 
     /// Whether a success that nothing else speaks for is noted.
     @inline(__always)
     mutating func takesSuccess(_ timing: AttemptTiming, now: Timestamp) -> Bool {
-        if timing.total >= Limits.Host.slowDelivery { return true }
         if now >= self.windowEnd {
             self.windowEnd = now + .seconds(1)
             self.leftInWindow = Limits.Host.notedSuccessesPerSecond
+            self.slowLeftInWindow = Limits.Host.notedSlowPerSecond
+        }
+        if timing.total >= Limits.Host.slowDelivery, self.slowLeftInWindow > 0 {
+            self.slowLeftInWindow -= 1
+            return true
         }
         guard self.leftInWindow > 0 else { return false }
         self.leftInWindow -= 1

@@ -7,18 +7,23 @@ final class FunctionState {
     let triggers: [TriggerState]
     /// For outputs of direct invocations.
     let template: OutputTemplate
+    /// The function's triggers, in INIT's order. Accepted invocations reach the handler as direct ones do, and have no place there.
+    private let places: [TriggerID?]
 
     init(_ function: HostFunction, triggers: [TriggerState]) {
         self.function = function
         self.triggers = triggers
+        self.places = function.triggers.map { $0.kind == .topic ? $0.id : nil }
         self.template = OutputTemplate(function: function.name, topic: nil)
     }
 
     /// The place of a trigger in INIT's list. Functions have few triggers, so a search is the quickest look-up.
-    func place(of trigger: TriggerID) -> UInt32 {
-        // Accepted invocations reach the handler as direct ones do.
+    func place(of trigger: HostTrigger) -> UInt32 {
+        for index in self.places.indices where self.places[index] == trigger.id { return UInt32(index) }
+        // A worker may be older than the replay that it is given.
+        guard case .replay = trigger.kind else { return InvokeHead.direct }
         for (index, candidate) in self.function.triggers.enumerated()
-        where candidate.id == trigger && candidate.kind == .topic {
+        where candidate.kind == .topic && candidate.name == trigger.name {
             return UInt32(index)
         }
         return InvokeHead.direct
@@ -33,9 +38,13 @@ final class TriggerState {
     private(set) var revision: String
     private(set) var template: OutputTemplate
     private(set) var isTable: Bool
+    /// What its function needs of a node.
+    private(set) var workClass: WorkClass
     /// Outcomes of the trigger append records.
     private(set) var hasOutputs: Bool
     private(set) var isCompacted: Bool
+    /// Nil lets every event run.
+    private(set) var dedupWindow: TimeSpan?
     let ledgerPrefix: [UInt8]
     /// Itself, as a redriven event names the one that may take it: `namespace/function/trigger`.
     let path: [UInt8]
@@ -43,6 +52,8 @@ final class TriggerState {
     let identity: UInt64
     /// Of the trigger that runs accepted invocations.
     let invocations: InvocationLane?
+    /// Of a trigger that is one.
+    let replay: HostReplay?
     /// The next offset of each open partition, as far as the log told.
     var ends: [Offset] = []
 
@@ -53,11 +64,17 @@ final class TriggerState {
         self.revision = function.revision
         self.template = OutputTemplate(function: function.name, topic: trigger.topic)
         self.isTable = plan.kind == .table
-        self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
+        self.workClass = function.workClass
+        self.replay = if case .replay(let replay) = trigger.kind { replay } else { nil }
+        self.hasOutputs =
+            (trigger.replyTo != nil || !function.emits.isEmpty) && (self.replay?.writesOutputs ?? true)
         self.isCompacted = isCompacted
+        self.dedupWindow = plan.dedupWindow
         self.path = Array("\(function.name.namespace)/\(function.name.name)/\(trigger.name)".utf8)
-        self.ledgerPrefix = LedgerKey.prefix(
-            function: function.name, trigger: trigger.name, generation: trigger.generation)
+        self.ledgerPrefix =
+            self.replay.map {
+                LedgerKey.replayPrefix(function: function.name, trigger: trigger.name, number: $0.number)
+            } ?? LedgerKey.prefix(function: function.name, trigger: trigger.name, generation: trigger.generation)
         self.identity = InvocationTrigger.identity(ledgerPrefix: self.ledgerPrefix, logIdentity: logIdentity)
         self.invocations = trigger.kind == .invocations ? InvocationLane() : nil
     }
@@ -66,8 +83,16 @@ final class TriggerState {
         self.trigger = trigger
         self.revision = function.revision
         self.isTable = plan.kind == .table
-        self.hasOutputs = trigger.replyTo != nil || !function.emits.isEmpty
+        self.hasOutputs =
+            (trigger.replyTo != nil || !function.emits.isEmpty) && (self.replay?.writesOutputs ?? true)
         self.isCompacted = isCompacted
+        self.dedupWindow = plan.dedupWindow
+    }
+
+    func dedup(partition: Int) -> Deduplication? {
+        self.dedupWindow.map {
+            Deduplication(scope: LedgerKey.key(prefix: self.ledgerPrefix, partition: partition), window: $0)
+        }
     }
 
     /// Attempts of one delivery have one id, and a restart gives the same.

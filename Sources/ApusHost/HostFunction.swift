@@ -16,13 +16,17 @@ public struct HostFunction: Sendable {
     public var emits: [String: TopicName]
     /// Names of the secrets that each worker is given when it starts.
     public var secrets: [String]
+    /// What it needs of a node.
+    public var workClass: WorkClass
     /// What it may connect to, nil for nothing.
     public var network: NetworkAccess?
 
     public init(
         name: ResourceName, revision: String, launch: LaunchOrder, initialization: [UInt8], plan: FunctionPlan,
-        triggers: [HostTrigger] = [], emits: [String: TopicName] = [:], secrets: [String] = []
+        triggers: [HostTrigger] = [], emits: [String: TopicName] = [:], secrets: [String] = [],
+        workClass: WorkClass = .cpu
     ) {
+        self.workClass = workClass
         self.name = name
         self.revision = revision
         self.launch = launch
@@ -41,6 +45,8 @@ public struct HostTrigger: Sendable {
         case topic
         /// The function's accepted invocations: what they come to is a state on `apus.invocations`.
         case invocations
+        /// A stretch of the topic of the trigger of the same name, given once more.
+        case replay(HostReplay)
     }
 
     public var id: TriggerID
@@ -53,13 +59,15 @@ public struct HostTrigger: Sendable {
     /// Where dead letters go; `apus.dead` unless the trigger names a topic.
     public var deadLetter: TopicName
     public var filter: SubscriptionFilter
+    /// What ties its outputs to its position: both in one transaction where an event is to take effect exactly once.
+    public var outputs: LogBatch.Outputs
     /// Where each partition starts while its ledger has no entry; partitions beyond the list start at 0.
     public var starts: [Offset]
 
     public init(
         id: TriggerID, name: String, generation: UInt64, topic: TopicName, replyTo: TopicName? = nil,
         deadLetter: TopicName = .dead, filter: SubscriptionFilter = SubscriptionFilter(), starts: [Offset] = [],
-        kind: Kind = .topic
+        kind: Kind = .topic, outputs: LogBatch.Outputs = .transaction
     ) {
         self.id = id
         self.kind = kind
@@ -70,5 +78,6 @@ public struct HostTrigger: Sendable {
         self.deadLetter = deadLetter
         self.filter = filter
         self.starts = starts
+        self.outputs = outputs
     }
 }

@@ -82,12 +82,17 @@ extension Limits {
         /// Records' bytes passed over by one fetch.
         public static let fetchBytes = 4 << 20
 
+        /// Data of events whose records only refer to it, while it is brought for workers.
+        public static let claimedBytes = 64 << 20
+
         /// Recent deliveries and direct invocations of one shard that are kept for people.
         public static let notes = 1_024
         /// Deliveries that wait for another attempt and whose attempts are remembered until then.
         public static let openNotes = 1_024
-        /// Of what went well and quickly, so many a second are kept; all that failed or was slow is.
+        /// Of what went well and quickly, so many a second are kept; all that failed is.
         public static let notedSuccessesPerSecond = 50
+        /// Of what went well and took long: where a function works through a backlog, all of it did.
+        public static let notedSlowPerSecond = 200
         /// What takes longer, from its arrival to its outcome, is slow.
         public static let slowDelivery = TimeSpan.seconds(1)
         /// A failure's message among recent deliveries.

@@ -3,54 +3,71 @@ internal import ApusEngine
 internal import ApusLoop
 
 extension Shard {
-    /// Writes what the turn gathered, unless a write is under way or it may wait for company.
+    /// Writes what the turn gathered, for each group of lanes: unless a write of it is under way or it may wait for company.
     func commit(now: Timestamp) {
-        while self.commits.isDue(now: now, isIdle: self.engine.attemptsInFlight == 0) {
-            let entries = self.engine.takeLedgerWrites().compactMap { entry -> LogBatch.LedgerWrite? in
+        for group in self.commits.groups { self.commit(group, now: now) }
+    }
+
+    private func commit(_ group: LedgerGroup, now: Timestamp) {
+        while self.commits[group].isDue(now: now, isIdle: self.engine.attemptsInFlight == 0) {
+            let owner = self.held.owner(of: group)
+            var keys: [LogBatch.KeyWrite] = []
+            let entries = self.engine.takeLedgerWrites(of: group).compactMap { entry -> LogBatch.LedgerWrite? in
                 guard let trigger = self.triggers[entry.trigger] else { return nil }
                 let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: entry.partition)
-                return LogBatch.LedgerWrite(key: key, value: entry.state.encode())
+                keys += Deduplication.keys(entry.remembered, now: now)
+                return LogBatch.LedgerWrite(key: key, value: entry.state.encode(), share: owner?.share)
             }
-            guard let batch = self.commits.begin(entries, now: now) else {
+            guard let batch = self.commits[group].begin(entries, keys: keys, owner: owner, now: now) else {
                 // The engine's changes were of triggers that are gone.
-                self.engine.ledgerCommitted(now: now)
+                self.engine.ledgerCommitted(of: group, now: now)
                 return
             }
-            self.settlementsBegin()
+            self.settlementsBegin(group)
             let answer = CommitAnswer()
+            let epoch = self.commits.epoch(of: group)
             self.log.submit(batch) { [loop = self.loop, weak self] result in
                 // A log in memory answers on the spot; the answer is then taken below, without a detour.
                 if loop.isCurrent, answer.isOnTheSpot {
                     answer.result = result
                 } else {
-                    loop.post { [weak self] in self?.committed(result) }
+                    loop.post { [weak self] in self?.committed(group, epoch, result) }
                 }
             }
             answer.isOnTheSpot = false
             guard let result = answer.result else { return }
-            self.settle(result, now: now)
+            self.settle(group, result, now: now)
         }
     }
 
-    private func committed(_ result: Result<LogReceipt, ApusError>) {
-        guard !self.isClosed else { return }
-        self.settle(result, now: self.now)
+    private func committed(_ group: LedgerGroup, _ epoch: Int, _ result: Result<LogReceipt, ApusError>) {
+        // Another may own the group by now: what it says of the ledger counts.
+        guard !self.isClosed, epoch == self.commits.epoch(of: group) else { return }
+        self.settle(group, result, now: self.now)
         self.requestTurn()
     }
 
-    private func settle(_ result: Result<LogReceipt, ApusError>, now: Timestamp) {
+    private func settle(_ group: LedgerGroup, _ result: Result<LogReceipt, ApusError>, now: Timestamp) {
         switch result {
         case .success:
             self.statistics.commits += 1
-            if let since = self.commits.inFlightSince { self.statistics.committing.record(now - since) }
-            let ended = self.commits.succeeded()
-            self.engine.ledgerCommitted(now: now)
+            if let since = self.commits[group].inFlightSince { self.statistics.committing.record(now - since) }
+            let ended = self.commits[group].succeeded()
+            if self.writeFailure != nil { self.writeFailure = nil }
+            if !self.unwrittenDeadLetters.isEmpty { self.unwrittenDeadLetters = [] }
+            self.engine.ledgerCommitted(of: group, now: now)
             for (trigger, count) in ended { self.invocationsEnded(trigger, count, now: now) }
-            self.settlementsEnd(now: now)
-        case .failure:
+            self.settlementsEnd(group, now: now)
+        case .failure(let error):
             self.statistics.commitsFailed += 1
-            self.commits.failed(now: now)
-            self.engine.ledgerFailed(now: now)
+            // Of a share that is held no more nothing is tried again.
+            if let owner = self.held.owner(of: group), self.held.term(of: owner.share) == nil {
+                self.commits.reset(group)
+                break
+            }
+            self.writeFailure = error
+            self.commits[group].failed(now: now)
+            self.engine.ledgerFailed(of: group, now: now)
         }
         self.tellWritten()
         self.watchRoom(now: now)
@@ -63,9 +80,11 @@ extension Shard {
         self.commits.isShort = isShort
         self.engine.setLogShort(isShort, now: now)
         if !isShort {
-            for held in self.commits.takeHeld() {
-                self.append(held.outputs, of: held.delivery, now: now)
-                self.engine.written(held.delivery)
+            for group in self.commits.groups {
+                for held in self.commits[group].takeHeld() {
+                    self.append(held.outputs, of: held.delivery, now: now)
+                    self.engine.written(held.delivery)
+                }
             }
         }
         self.requestTurn()

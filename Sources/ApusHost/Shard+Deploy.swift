@@ -68,15 +68,18 @@ extension Shard {
         self.engine.apply(function.plan, now: now)
         for (state, ledgers, bounds) in opened {
             self.triggers[state.trigger.id] = state
+            if state.replay != nil { self.replays.insert(state.trigger.id) }
             state.ends = bounds.map(\.end)
-            if state.invocations != nil, let ledger = ledgers.first {
+            if state.invocations != nil, let ledger = ledgers.first, self.openGroup(of: state, 0) != nil {
                 self.log.discard(TopicPartition(state.trigger.topic, 0), before: ledger.watermark)
+                self.answerSettledCancels(state, ledger, now: now)
             }
-            self.answerSettledCancels(state, ledgers.first, now: now)
-            self.follow(state)
+            if state.replay == nil { self.follow(state) }
             for (partition, ledger) in ledgers.enumerated() {
+                guard let group = self.openGroup(of: state, partition) else { continue }
                 self.engine.open(
-                    state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], now: now)
+                    state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], group: group,
+                    now: now)
             }
         }
         self.requestTurn()
@@ -104,6 +107,9 @@ extension Shard {
     private func forget(_ trigger: TriggerState, forgettingPosition: Bool) {
         let id = trigger.trigger.id
         self.triggers.removeValue(forKey: id)
+        self.replays.remove(id)
+        self.endedReplays.remove(id)
+        self.unwrittenDeadLetters.remove(id)
         self.notes.forget(id)
         self.forgetTraces(of: id)
         self.lastTrigger = nil
@@ -115,19 +121,23 @@ extension Shard {
         }
         if trigger.invocations != nil {
             // Whoever removed the function finishes what is open from what the log says: see `whenWritten`.
-            self.commits.retire(id, ledgerPrefix: trigger.ledgerPrefix)
+            self.commits[self.group(of: trigger, 0)].retire(id, ledgerPrefix: trigger.ledgerPrefix)
             return
         }
         guard forgettingPosition, !trigger.isTable else { return }
         for partition in trigger.ends.indices {
+            // Each entry goes by the hand of who owns it.
+            guard let group = self.openGroup(of: trigger, partition) else { continue }
             let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)
-            self.commits.forget(LogBatch.LedgerWrite(key: key, value: nil), now: self.now)
+            self.commits[group].forget(
+                LogBatch.LedgerWrite(key: key, value: nil, share: self.share(of: trigger, partition)), now: self.now)
         }
     }
 
     private func restore(
         _ trigger: TriggerState, partitions: Int
     ) throws(ApusError) -> ([LedgerState], [OffsetBounds]) {
+        let partitions = min(partitions, trigger.replay?.ends.count ?? partitions)
         var states = (0..<partitions).map { partition in
             LedgerState(watermark: partition < trigger.trigger.starts.count ? trigger.trigger.starts[partition] : 0)
         }
@@ -143,7 +153,8 @@ extension Shard {
         }
         var bounds: [OffsetBounds] = []
         for partition in 0..<partitions {
-            bounds.append(try self.log.bounds(of: TopicPartition(trigger.trigger.topic, partition)))
+            let whole = try self.log.bounds(of: TopicPartition(trigger.trigger.topic, partition))
+            bounds.append(trigger.replay?.bounded(whole, partition) ?? whole)
         }
         return (states, bounds)
     }
@@ -189,9 +200,9 @@ extension Shard {
     private func openAdded(_ trigger: TriggerState, now: Timestamp) {
         let partition = trigger.ends.count
         trigger.ends.append(0)
+        guard let group = self.openGroup(of: trigger, partition) else { return }
         self.engine.open(
             trigger.trigger.id, partition: partition, state: LedgerState(watermark: 0),
-            bounds: OffsetBounds(start: 0, end: 0),
-            now: now)
+            bounds: OffsetBounds(start: 0, end: 0), group: group, now: now)
     }
 }

@@ -13,20 +13,31 @@ struct QueuedDispatch {
     var offset: Offset
 }
 
+/// Dispatches that came to nothing: told once nothing of the log is lent any more.
+struct DispatchSettling {
+    var gone: [QueuedDispatch] = []
+    var refused: [(QueuedDispatch, Failure)] = []
+}
+
 extension Shard {
-    func queue(_ dispatch: Dispatch) {
-        guard let queued = self.resolve(dispatch) else { return }
+    func queue(_ dispatch: Dispatch, now: Timestamp) {
+        guard let queued = self.resolve(dispatch, now: now) else { return }
         self.queuedDispatches.append(queued)
     }
 
-    /// What a dispatch names. Nil when its worker or its trigger is gone: the engine hears of both in their own way.
-    private func resolve(_ dispatch: Dispatch) -> QueuedDispatch? {
+    /// What a dispatch names. Nil when its worker or its trigger is gone: then nothing was begun, and the engine is told.
+    func resolve(_ dispatch: Dispatch, now: Timestamp) -> QueuedDispatch? {
         guard let channel = self.channel(dispatch.worker), channel.machine.takesWork, channel.fatal == nil else {
+            self.statistics.unsent += 1
+            self.engine.unsent(dispatch.stream, now: now)
             return nil
         }
         switch dispatch.work {
         case .delivery(let delivery), .tableRecord(let delivery):
-            guard let trigger = self.trigger(delivery.trigger) else { return nil }
+            guard let trigger = self.trigger(delivery.trigger) else {
+                self.engine.refuse(dispatch.stream, Failure(.cancelled, "the trigger was removed"), now: now)
+                return nil
+            }
             return QueuedDispatch(
                 dispatch: dispatch, channel: channel, trigger: trigger, partition: delivery.partition,
                 offset: delivery.offset)
@@ -69,35 +80,58 @@ extension Shard {
     }
 
     private func dispatchRecords(_ queued: [QueuedDispatch], now: Timestamp) {
-        var gone: [QueuedDispatch] = []
-        var refused: [(QueuedDispatch, Failure)] = []
+        var settling = DispatchSettling()
         do {
-            try self.log.records(at: self.places) { index, block in
-                let item = queued[index]
-                guard let block else {
-                    gone.append(item)
-                    return
-                }
-                if let failure = self.refusal(of: item, block, now: now) {
-                    refused.append((item, failure))
-                } else {
-                    self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now)
-                }
+            let missing = try self.log.recordsAtHand(self.places) { index, block in
+                self.dispatch(queued[index], block, &settling, now: now)
             }
+            if !missing.isEmpty { self.dispatchWithout(Set(missing), queued, now: now) }
         } catch {
             self.failUnread(queued, error, now: now)
         }
-        for item in gone { self.reportGone(item, now: now) }
-        for (item, failure) in refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
+        self.settle(settling, now: now)
     }
 
-    /// Why an accepted invocation shall not run after all.
-    private func refusal(of item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
-        item.trigger?.invocations?.refusal(item.offset, block, now: now)
+    /// Dispatches what is in memory; the rest is fetched, and dispatched then.
+    private func dispatchWithout(_ missing: Set<Int>, _ queued: [QueuedDispatch], now: Timestamp) {
+        self.fetchFirst(missing.sorted().map { queued[$0].dispatch }, isBatch: false, now: now)
+        let rest = queued.indices.filter { !missing.contains($0) }.map { queued[$0] }
+        guard !rest.isEmpty else { return }
+        self.places = rest.compactMap { item in item.trigger?.place(item.partition, item.offset) }
+        self.dispatchRecords(rest, now: now)
+    }
+
+    /// Writes one event to its worker, or notes why it is not written.
+    func dispatch(
+        _ item: QueuedDispatch, _ block: UnsafeRawBufferPointer?, _ settling: inout DispatchSettling, now: Timestamp
+    ) {
+        guard let block, !self.isUnfit(item, block) else { return settling.gone.append(item) }
+        if let failure = self.refusal(of: item, block, now: now) {
+            settling.refused.append((item, failure))
+        } else if !self.bringsData(item, block, isItem: false) {
+            self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now)
+        }
+    }
+
+    func settle(_ settling: DispatchSettling, now: Timestamp) {
+        for item in settling.gone { self.reportGone(item, now: now) }
+        for (item, failure) in settling.refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
+        self.bringClaimed()
+    }
+
+    /// A record that is no valid event has no place in a table either.
+    func isUnfit(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer) -> Bool {
+        EventBlock.isInvalid(block) && item.trigger?.isTable == true
+    }
+
+    /// Why an event shall not run: it is none, or an invocation that was taken back.
+    func refusal(of item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
+        if EventBlock.isInvalid(block) { return InvalidEvent.failure(block) }
+        return item.trigger?.invocations?.refusal(item.offset, block, now: now)
     }
 
     /// Items that were not written before the log failed are failed attempts.
-    private func failUnread(_ queued: [QueuedDispatch], _ error: ApusError, now: Timestamp) {
+    func failUnread(_ queued: [QueuedDispatch], _ error: ApusError, now: Timestamp) {
         for item in queued
         where item.channel.attempts.index(of: item.dispatch.stream.rawValue) == nil {
             let failure = Failure(.logFailed, "the event could not be read from the log: \(error.message)")
@@ -106,7 +140,7 @@ extension Shard {
         }
     }
 
-    private func reportGone(_ item: QueuedDispatch, now: Timestamp) {
+    func reportGone(_ item: QueuedDispatch, now: Timestamp) {
         self.statistics.recordsGone += 1
         let isSuperseded = self.isSuperseded(item)
         if isSuperseded, case .delivery(let delivery) = item.dispatch.work {
@@ -134,6 +168,19 @@ extension Shard {
             return
         }
         request.block.withUnsafeBytes { self.writeInvoke(item, $0, arrivedAt: request.arrivedAt, now: now) }
+    }
+
+    /// The worker was gone before any byte of these attempts reached it.
+    private func takeBack(_ streams: [UInt64], from channel: WorkerChannel) {
+        let now = self.now
+        for stream in streams {
+            guard let index = channel.attempts.index(of: stream) else { continue }
+            let attempt = channel.attempts.remove(at: index)
+            self.paused(attempt, on: channel, now: now)
+            self.statistics.unsent += 1
+            self.engine.unsent(StreamID(rawValue: stream), now: now)
+        }
+        self.requestTurn()
     }
 
     // MARK: one event
@@ -164,7 +211,7 @@ extension Shard {
     }
 
     /// Notes an attempt as under way.
-    private func begin(
+    func begin(
         _ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, isItem: Bool, arrivedAt: Timestamp, now: Timestamp
     ) {
         let channel = item.channel
@@ -189,7 +236,7 @@ extension Shard {
             item.offset, block, attempt: item.dispatch.attempt, revision: channel.function.function.revision, now: now)
     }
 
-    private func head(of item: QueuedDispatch) -> InvokeHead {
+    func head(of item: QueuedDispatch) -> InvokeHead {
         if let trigger = item.trigger, trigger.invocations != nil {
             return InvokeHead(
                 attempt: UInt32(clamping: item.dispatch.attempt), trigger: InvokeHead.direct, partition: 0, offset: -1,
@@ -198,67 +245,25 @@ extension Shard {
         if let trigger = item.trigger {
             return InvokeHead(
                 attempt: UInt32(clamping: item.dispatch.attempt),
-                trigger: item.channel.function.place(of: trigger.trigger.id),
+                trigger: item.channel.function.place(of: trigger.trigger),
                 partition: UInt32(item.partition), offset: item.offset,
-                invocation: trigger.invocation(partition: item.partition, offset: item.offset))
+                invocation: trigger.invocation(partition: item.partition, offset: item.offset),
+                flags: trigger.replay == nil ? [] : .replay)
         }
         return InvokeHead(
             attempt: UInt32(clamping: item.dispatch.attempt), trigger: InvokeHead.direct, partition: 0, offset: -1,
             invocation: self.invocation(of: item.dispatch.work))
     }
 
-    // MARK: batches
-
-    func dispatchBatch(_ items: [Dispatch], now: Timestamp) {
-        let queued = items.compactMap { self.resolve($0) }
-        guard let channel = queued.first?.channel else { return }
-        var frame = BatchFrame(channel: channel)
-        var gone: [QueuedDispatch] = []
-        let add = { (item: QueuedDispatch, block: UnsafeRawBufferPointer, arrivedAt: Timestamp) in
-            guard frame.fits(block) else {
-                gone.append(item)
-                return
-            }
-            self.begin(item, block, isItem: true, arrivedAt: arrivedAt, now: now)
-            self.statistics.bytesToWorkers += UInt64(block.count)
-            guard EventBlock.isSampled(block) else {
-                return frame.append(item.dispatch.stream, self.head(of: item), block, deadline: item.dispatch.deadline)
-            }
-            self.traced(item, block, now: now).withUnsafeBytes {
-                frame.append(item.dispatch.stream, self.head(of: item), $0, deadline: item.dispatch.deadline)
-            }
-        }
-        for item in queued {
-            guard case .request(let id) = item.dispatch.work, let request = self.requests[id] else { continue }
-            request.block.withUnsafeBytes { add(item, $0, request.arrivedAt) }
-        }
-        let records = queued.filter { $0.trigger != nil }
-        var missing: [QueuedDispatch] = []
-        var refused: [(QueuedDispatch, Failure)] = []
-        do {
-            let places = records.compactMap { item in item.trigger?.place(item.partition, item.offset) }
-            try self.log.records(at: places) { index, block in
-                guard let block else { return missing.append(records[index]) }
-                if let failure = self.refusal(of: records[index], block, now: now) {
-                    refused.append((records[index], failure))
-                } else {
-                    add(records[index], block, Self.appendedAt(block))
-                }
-            }
-        } catch {
-            self.failUnread(records, error, now: now)
-        }
+    /// An event whose data was brought; of a batch it is one by itself.
+    func dispatchWhole(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer, isItem: Bool, now: Timestamp) {
+        guard isItem else { return self.writeInvoke(item, block, arrivedAt: Self.appendedAt(block), now: now) }
+        var frame = BatchFrame(channel: item.channel)
+        self.begin(item, block, isItem: true, arrivedAt: Self.appendedAt(block), now: now)
+        self.statistics.bytesToWorkers += UInt64(block.count)
+        frame.append(item.dispatch.stream, self.head(of: item), block, deadline: item.dispatch.deadline)
         frame.finish()
-        self.mustFlush(channel)
-        self.linkBatch(queued, on: channel)
-        for item in missing { self.reportGone(item, now: now) }
-        for (item, failure) in refused { self.engine.refuse(item.dispatch.stream, failure, now: now) }
-        for item in gone {
-            let failure = Failure(.internal, "the event did not fit the batch it was put in")
-            self.perform(
-                self.engine.outcome(item.dispatch.stream, .failed(failure, retryAfter: .zero), now: now),
-                failure: failure)
-        }
+        self.mustFlush(item.channel)
     }
 
     // MARK: writing
@@ -279,7 +284,9 @@ extension Shard {
     }
 
     func flush(_ channel: WorkerChannel) {
-        guard !channel.flush() else { return }
+        let keepsUp = channel.flush()
+        if !channel.neverSent.isEmpty { self.takeBack(channel.takeNeverSent(), from: channel) }
+        guard !keepsUp else { return }
         self.end(
             channel,
             Failure(

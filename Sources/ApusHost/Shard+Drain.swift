@@ -35,7 +35,9 @@ extension Shard {
         let isLate = now >= drain.until
         switch drain.phase {
         case .finishing:
-            let isFinished = self.engine.attemptsInFlight == 0 && !self.commits.isWaiting && self.lostDeliveries.isEmpty
+            let isFinished =
+                self.engine.attemptsInFlight == 0 && !self.commits.isWaiting && self.lostDeliveries.isEmpty
+                && self.lostAwaited == 0
             guard isFinished || isLate else { return }
             self.drain?.phase = .leaving
             for worker in Array(self.channels.keys) { self.stop(worker, now: now) }

@@ -9,30 +9,40 @@ extension Shard {
         guard let state = self.triggers[trigger], partition < state.ends.count else { return }
         let reading = FetchReading(
             log: self.log, place: TopicPartition(state.trigger.topic, partition), from: from, maxRecords: maxRecords,
-            filter: state.isTable ? nil : state.trigger.filter, path: state.path)
+            end: state.replay?.ends[partition], filter: state.isTable ? nil : state.trigger.filter, path: state.path,
+            dedup: state.dedup(partition: partition))
+        // The end of a replay is not that of the log.
         let isRecent =
-            state.ends[partition] - from <= Limits.Host.recentRecords
+            state.replay == nil && state.ends[partition] - from <= Limits.Host.recentRecords
             && self.log.isInMemory(reading.place, from: from)
         guard !isRecent, let readAhead = self.configuration.readAhead else {
-            self.fetched(reading.run(), trigger, partition, now: now)
+            self.fetched(reading.run(), trigger, partition, from: from, now: now)
             return
         }
-        readAhead { [loop = self.loop, weak self] in
+        let isTaken = readAhead { [loop = self.loop, weak self] in
             let result = reading.run()
             loop.post { [weak self] in
                 guard let self, !self.isClosed else { return }
-                self.fetched(result, trigger, partition, now: self.now)
+                self.fetched(result, trigger, partition, from: from, now: self.now)
                 self.requestTurn()
             }
         }
+        // The engine asks again after a moment.
+        if !isTaken { self.engine.fetchFailed(trigger, partition: partition, now: now) }
     }
 
-    private func fetched(_ result: FetchReading.Answer?, _ trigger: TriggerID, _ partition: Int, now: Timestamp) {
+    private func fetched(
+        _ result: FetchReading.Answer?, _ trigger: TriggerID, _ partition: Int, from: Offset, now: Timestamp
+    ) {
         guard let result else {
             self.engine.fetchFailed(trigger, partition: partition, now: now)
             return
         }
-        self.engine.fetched(trigger, partition: partition, records: result.records, next: result.next, now: now)
+        self.statistics.filtered += result.filtered
+        self.statistics.filterErrors += result.filterErrors
+        self.engine.fetched(
+            trigger, partition: partition, from: from, records: result.records, next: result.next, lost: result.lost,
+            now: now)
         self.cancelFetched(trigger, result.records, now: now)
     }
 }
@@ -42,16 +52,26 @@ struct FetchReading: Sendable {
     struct Answer: Sendable {
         var records: [RecordSummary]
         var next: Offset
+        /// What retention took of the offsets that were asked for.
+        var lost: Int64 = 0
+        /// Records that the filter did not take.
+        var filtered: UInt64 = 0
+        /// Records for which an expression of the filter failed.
+        var filterErrors: UInt64 = 0
     }
 
     let log: any EventLog
     let place: TopicPartition
     let from: Offset
     let maxRecords: Int
+    /// What lies from there on is not read; nil reads to the end.
+    let end: Offset?
     /// Nil lets every record match.
     let filter: SubscriptionFilter?
     /// The trigger as a redriven event names the one that may take it.
     let path: [UInt8]
+    /// Nil lets every event run.
+    let dedup: Deduplication?
 
     /// What an item of a BATCH takes beside its block: summaries count it, so that a batch of the engine's choice fits
     /// its frame.
@@ -59,47 +79,90 @@ struct FetchReading: Sendable {
 
     /// - Returns: nil when the log could not be read.
     func run() -> Answer? {
-        var records: [RecordSummary] = []
-        records.reserveCapacity(min(self.maxRecords, 1_024))
+        var answer = Answer(records: [], next: self.from)
+        answer.records.reserveCapacity(min(self.maxRecords, 1_024))
         do {
-            let next = try self.log.read(
+            answer.next = try self.log.read(
                 self.place, from: self.from, maxRecords: self.maxRecords, maxBytes: Limits.Host.fetchBytes
             ) { offset, block in
-                records.append(self.summary(offset, block))
+                guard offset < self.end ?? .max else { return false }
+                let summary = self.summary(offset, block, &answer)
+                answer.records.append(summary)
                 return true
             }
-            return Answer(records: records, next: next)
+            answer.next = min(answer.next, self.end ?? .max)
+            answer.lost = try self.lost(answer.records.first?.offset ?? answer.next)
+            try self.dedup?.mark(&answer.records, self.log)
+            return answer
         } catch {
             return nil
         }
     }
 
-    private func summary(_ offset: Offset, _ block: UnsafeRawBufferPointer) -> RecordSummary {
-        var summary = RecordSummary(offset: offset, keyHash: 0, bytes: block.count + Self.itemBytes)
-        // A record that cannot be read is delivered: its attempt fails, and what it was ends in a dead letter.
-        guard let layout = try? EventLayout(parsing: block.bytes) else { return summary }
-        if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
-        if let filter = self.filter, !filter.isEmpty {
-            summary.isMatch = (try? filter.matches(layout, in: block.bytes)) ?? true
+    /// How many of the offsets asked for lie before the first record there is. Compaction leaves gaps too: those are no loss.
+    private func lost(_ first: Offset) throws(ApusError) -> Int64 {
+        guard first > self.from, self.filter != nil else { return 0 }
+        return max(0, min(try self.log.bounds(of: self.place).start, first) - self.from)
+    }
+
+    private func summary(_ offset: Offset, _ block: UnsafeRawBufferPointer, _ answer: inout Answer) -> RecordSummary {
+        var summary = RecordSummary(
+            offset: offset, keyHash: 0, bytes: block.count + Self.itemBytes, appended: Shard.appendedAt(block))
+        guard let layout = try? EventLayout(parsing: block.bytes) else {
+            summary.isPoison = true
+            return summary
         }
-        if summary.isMatch { summary.isMatch = self.mayTake(layout, block) }
+        summary.isPoison = EventBlock.isInvalid(block)
+        // Brought for its worker it is as large as it was, and goes alone.
+        if layout.dataCount == 0, let reference = BlobReference(block) { summary.bytes += reference.size }
+        if let key = layout.key { summary.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: block[key])) }
+        // What is no valid event is nobody's to pass over: it becomes a dead letter.
+        if let filter = self.filter, !filter.isEmpty, !summary.isPoison {
+            summary.isMatch = self.passes(filter, layout, block, &answer)
+        }
+        if summary.isMatch { self.look(at: layout, block, &summary) }
         return summary
     }
 
-    /// False for an event that was redriven for another trigger of the topic.
-    private func mayTake(_ layout: EventLayout, _ block: UnsafeRawBufferPointer) -> Bool {
-        var mayTake = true
-        let name = Self.redriveName
-        // An attribute list that cannot be walked is no reason to pass the event over.
-        try? layout.forEachAttribute(in: block.bytes) { nameRange, kind, value in
-            guard nameRange.count == name.count, kind == Attribute.Kind.header.rawValue,
-                UnsafeRawBufferPointer(rebasing: block[nameRange]).elementsEqual(name)
-            else { return true }
-            mayTake = UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual(self.path)
-            return false
-        }
-        return mayTake
+    /// An attribute list that cannot be walked is no reason to pass the event over.
+    private func passes(
+        _ filter: SubscriptionFilter, _ layout: EventLayout, _ block: UnsafeRawBufferPointer, _ answer: inout Answer
+    ) -> Bool {
+        guard let outcome = try? filter.evaluate(layout, in: block.bytes, data: FilterData.read) else { return true }
+        if !outcome.isMatch { answer.filtered += 1 }
+        if outcome.error != nil { answer.filterErrors += 1 }
+        return outcome.isMatch
     }
 
+    /// What its attributes say of its delivery.
+    private func look(at layout: EventLayout, _ block: UnsafeRawBufferPointer, _ summary: inout RecordSummary) {
+        var identity = Deduplication.Place()
+        var isRedriven = false
+        // An attribute list that cannot be walked is no reason to pass the event over.
+        try? layout.forEachAttribute(in: block.bytes) { nameRange, kind, value in
+            let name = UnsafeRawBufferPointer(rebasing: block[nameRange])
+            let isHeader = kind == Attribute.Kind.header.rawValue
+            switch nameRange.count {
+            case 2 where !isHeader && name.elementsEqual(Self.idName): identity.id = value
+            case 6 where !isHeader && name.elementsEqual(Self.sourceName): identity.source = value
+            case 10 where !isHeader && name.elementsEqual(Self.expiryName):
+                // What is no moment never passes.
+                let text = String(decoding: block[value], as: UTF8.self)
+                summary.expires = RFC3339.parse(text) ?? .distantFuture
+            case Self.redriveName.count where isHeader && name.elementsEqual(Self.redriveName):
+                isRedriven = true
+                summary.isMatch = UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual(self.path)
+            default: break
+            }
+            return true
+        }
+        // What somebody had delivered again is no repetition.
+        guard let dedup = self.dedup, !isRedriven else { return }
+        summary.identity = dedup.identity(identity, in: block)
+    }
+
+    private static let idName = Array("id".utf8)
+    private static let sourceName = Array("source".utf8)
+    private static let expiryName = Array("expirytime".utf8)
     private static let redriveName = Array(InternalHeader.redrive.utf8)
 }

@@ -193,7 +193,7 @@ extension Shard {
             return
         }
         switch extras.open {
-        case .none:
+        case .none, .claiming, .claimed:
             throw .unexpected(.data)
         case .refused:
             if isLast { self.finishRefused(channel, at: index, now: now) }
@@ -338,7 +338,9 @@ extension Shard {
                 block, layout: layout, template: template,
                 id: self.emittedID(attempt, template, count: extras.emitCount), key: nil,
                 source: attempt.source)
-            extras.emits.append(LogBatch.Append(topic: topic, block: record))
+            extras.emits.append(
+                LogBatch.Append(
+                    topic: topic, block: record, outputs: attempt.trigger?.trigger.outputs ?? .transaction))
         } catch {
             let bytes = try error.tooLargeBytes()
             self.refuse(
@@ -363,7 +365,7 @@ extension Shard {
 }
 
 /// Lends an array's bytes to code that throws what frames throw.
-private func lend(_ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(FrameError) -> Void) throws(FrameError) {
+func lend(_ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(FrameError) -> Void) throws(FrameError) {
     let result = bytes.withUnsafeBytes { bytes -> Result<Void, FrameError> in
         do throws(FrameError) { return .success(try body(bytes)) } catch { return .failure(error) }
     }

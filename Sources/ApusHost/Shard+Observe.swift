@@ -1,5 +1,5 @@
 public import ApusCore
-public import ApusEngine
+internal import ApusEngine
 internal import ApusTelemetry
 
 /// What people and machines are told of the work of a shard. On the path of an event it counts, and looks whether anybody
@@ -15,24 +15,34 @@ extension Shard {
 
     @inline(__always)
     func timing(of attempt: Attempt, on channel: WorkerChannel, now: Timestamp) -> AttemptTiming {
-        var timing = AttemptTiming(
-            arrived: attempt.arrivedAt, dispatched: attempt.dispatchedAt, ended: now, started: channel.startedAt,
-            ready: channel.readyAt, isWoken: channel.wokenAt == attempt.dispatchedAt)
+        var timing = self.spans(of: attempt, on: channel, now: now)
         timing.isolation = channel.isolation
         if let extras = attempt.extras { timing.denials = extras.denials }
         return timing
     }
 
+    /// Where its time went, without what it ran behind.
+    @inline(__always)
+    private func spans(of attempt: Attempt, on channel: WorkerChannel, now: Timestamp) -> AttemptTiming {
+        AttemptTiming(
+            arrived: attempt.arrivedAt, dispatched: attempt.dispatchedAt, ended: now, started: channel.startedAt,
+            ready: channel.readyAt, isWoken: channel.wokenAt == attempt.dispatchedAt)
+    }
+
     /// An attempt succeeded, and the engine said what that means. On the path of every event: it counts, and nearly always
     /// nobody wants to know more.
+    /// - Returns: what a caller is answered; of a delivery without what it ran behind.
     @inline(__always)
     func concluded(_ attempt: Attempt, on channel: WorkerChannel, _ verdict: Verdict, now: Timestamp)
         -> AttemptTiming
     {
+        let spans = self.spans(of: attempt, on: channel, now: now)
+        if case .tableRecord = attempt.work { return spans }
+        channel.activity.finished(spans, isFirst: attempt.number <= 1, hasFailed: false, now: now)
+        let isTold = self.notes.takesSuccess(spans, now: now) || self.notes.hasOpen || attempt.hasExtras
+        if !isTold, case .publish = verdict { return spans }
         let timing = self.timing(of: attempt, on: channel, now: now)
-        if case .tableRecord = attempt.work { return timing }
-        channel.activity.finished(timing, isFirst: attempt.number <= 1, hasFailed: false, now: now)
-        if self.notes.takesSuccess(timing, now: now) || self.notes.hasOpen || attempt.hasExtras {
+        if isTold {
             self.tell(attempt, on: channel, timing, verdict, nil, now: now)
         } else if case .ignore = verdict {
             self.tell(attempt, on: channel, timing, verdict, nil, now: now)
@@ -64,9 +74,12 @@ extension Shard {
         switch verdict {
         case .publish(let delivery, _):
             let trace = self.openTraces.isEmpty ? nil : self.openTraces.removeValue(forKey: delivery)
-            self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: note))
+            self.settlements.append(
+                Settlement(group: self.group(of: delivery), outcomeAt: now, trace: trace, note: note))
         // Its trace ends with its dead letter.
-        case .deadLetter: self.settlements.append(Settlement(outcomeAt: now, trace: nil, note: note))
+        case .deadLetter(let delivery, _):
+            self.settlements.append(
+                Settlement(group: self.group(of: delivery), outcomeAt: now, trace: nil, note: note))
         case .drop(let delivery, _): self.finishTrace(of: delivery, failure, at: now)
         default: break
         }
@@ -166,7 +179,9 @@ extension Shard {
         note.attempts = max(note.attempts, attempts)
         note.fail(failure)
         let sequence = self.notes.append(note)
-        if state == .deadLettered { self.settlements.append(Settlement(outcomeAt: now, trace: nil, note: sequence)) }
+        guard state == .deadLettered else { return }
+        self.settlements.append(
+            Settlement(group: self.group(of: delivery), outcomeAt: now, trace: nil, note: sequence))
     }
 
     /// A caller was answered with a failure that no outcome of an attempt brought, or left.
@@ -203,23 +218,38 @@ extension Shard {
     // MARK: durable
 
     /// What was settled up to here is in the write that begins.
-    func settlementsBegin() {
+    func settlementsBegin(_ group: LedgerGroup) {
         guard !self.settlements.isEmpty else { return }
-        self.settling += self.settlements
-        self.settlements.removeAll(keepingCapacity: true)
+        guard self.held.isShared else {
+            self.settling += self.settlements
+            self.settlements.removeAll(keepingCapacity: true)
+            return
+        }
+        self.settling += self.settlements.filter { $0.group == group }
+        self.settlements.removeAll { $0.group == group }
+    }
+
+    /// The group is another node's now.
+    func settlementsDrop(_ group: LedgerGroup) {
+        self.settlements.removeAll { $0.group == group }
+        self.settling.removeAll { $0.group == group }
     }
 
     /// The write is durable.
-    func settlementsEnd(now: Timestamp) {
+    func settlementsEnd(_ group: LedgerGroup, now: Timestamp) {
         guard !self.settling.isEmpty else { return }
-        for settlement in self.settling {
+        for settlement in self.settling where settlement.group == group {
             if let note = settlement.note { self.notes.committed(note, in: now - settlement.outcomeAt) }
             if let trace = settlement.trace {
                 self.recordCommit(trace, from: settlement.outcomeAt, to: now)
                 self.record(trace, end: now)
             }
         }
-        self.settling.removeAll(keepingCapacity: true)
+        if self.held.isShared {
+            self.settling.removeAll { $0.group == group }
+        } else {
+            self.settling.removeAll(keepingCapacity: true)
+        }
     }
 
     // MARK: for others
@@ -264,16 +294,6 @@ extension Shard {
             }
         }
     }
-
-    /// How far behind each topic trigger is.
-    public func triggerStatuses() -> [TriggerSnapshot] {
-        self.triggers.values.compactMap { trigger in
-            guard !trigger.isTable, let status = self.engine.status(of: trigger.trigger.id) else { return nil }
-            return TriggerSnapshot(
-                function: trigger.functionName, trigger: trigger.trigger.name, topic: trigger.trigger.topic,
-                status: status)
-        }
-    }
 }
 
 /// What one function did on one shard.
@@ -288,12 +308,4 @@ public struct ActivitySnapshot: Sendable {
         self.counts = counts
         self.seconds = seconds
     }
-}
-
-/// A topic trigger and what its deliveries are doing.
-public struct TriggerSnapshot: Sendable {
-    public var function: ResourceName
-    public var trigger: String
-    public var topic: TopicName
-    public var status: TriggerStatus
 }

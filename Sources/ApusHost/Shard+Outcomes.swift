@@ -16,15 +16,19 @@ extension Shard {
         if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
         var outputs = channel.attempts[index].extras?.emits ?? []
         if case .delivery(let delivery) = channel.attempts[index].work, let trigger = channel.attempts[index].trigger {
+            if trigger.invocations == nil, let reply = ReplyStatus(of: layout, in: block, now: now), !reply.isSuccess {
+                return self.finish(channel, at: index, reply.outcome, reply.failure, now: now)
+            }
             let source = channel.attempts[index].source
-            if let reply = trigger.trigger.replyTo, !OutputRecord.isNothing(layout) {
+            let writesOutputs = trigger.replay?.writesOutputs ?? true
+            if !writesOutputs { outputs = [] }
+            if let reply = trigger.trigger.replyTo, writesOutputs, !OutputRecord.isNothing(layout) {
+                if block.count > Limits.eventBytes, self.claims(block, channel, index, for: reply) { return }
                 do {
-                    let record = try OutputRecord.build(
-                        block, layout: layout, template: trigger.template,
-                        id: trigger.template.id(partition: delivery.partition, offset: delivery.offset),
-                        key: source?.key,
-                        source: source)
-                    outputs.append(LogBatch.Append(topic: reply, block: record))
+                    let record = try OutputRecord.reply(
+                        block, layout: layout, template: trigger.template, partition: delivery.partition,
+                        offset: delivery.offset, source: source)
+                    outputs.append(LogBatch.Append(topic: reply, block: record, outputs: trigger.trigger.outputs))
                     self.statistics.replies += 1
                 } catch {
                     self.refuse(channel, index, self.replyTooLarge(try error.tooLargeBytes()))
@@ -106,11 +110,13 @@ extension Shard {
         let failure = Failure(
             Self.code(of: error), channel.masks.apply(clipped(error.message, to: Limits.Host.messageBytes)),
             detail: channel.masks.apply(clipped(error.detail, to: Limits.Host.detailBytes)))
+        let blame: Blame = error.isOfBatch && channel.attempts[index].isItem ? .batch : .event
         switch error.kind {
         case .retryable:
-            self.finish(channel, at: index, .failed(failure, retryAfter: error.retryAfter), failure, now: now)
+            self.finish(
+                channel, at: index, .failed(failure, retryAfter: error.retryAfter), failure, blame: blame, now: now)
         case .permanent, .poison:
-            self.finish(channel, at: index, .rejected(failure), failure, now: now)
+            self.finish(channel, at: index, .rejected(failure), failure, blame: blame, now: now)
         }
     }
 
@@ -129,13 +135,14 @@ extension Shard {
     }
 
     private func finish(
-        _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, now: Timestamp
+        _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, blame: Blame = .event,
+        now: Timestamp
     ) {
         channel.gatherOutput()
         self.log(failure, of: channel.attempts[index], by: channel, now: now)
         let attempt = self.close(channel, at: index, now: now)
         self.statistics.failed += 1
-        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, now: now)
+        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), outcome, blame: blame, now: now)
         let timing = self.concluded(attempt, on: channel, verdict, failure: failure, now: now)
         if case .answer(let request) = verdict { self.requests[request]?.sink.onTiming(timing) }
         self.perform(verdict, failure: failure)
@@ -182,21 +189,22 @@ extension Shard {
         if outputs.isEmpty {
             self.engine.written(delivery)
         } else if self.commits.isShort {
-            self.commits.hold(delivery, outputs)
+            self.commits[self.group(of: delivery)].hold(delivery, outputs)
             return
         } else {
             self.append(outputs, of: delivery, now: now)
             self.engine.written(delivery)
         }
-        self.commits.noteOutcome(now: now)
+        self.commits[self.group(of: delivery)].noteOutcome(now: now)
     }
 
     /// The outputs of a delivery join the next write. Of an accepted invocation they are its terminal state with what it emitted.
     func append(_ outputs: [LogBatch.Append], of delivery: Delivery, now: Timestamp) {
         guard let trigger = self.triggers[delivery.trigger], let lane = trigger.invocations else {
-            return self.commits.append(outputs, now: now)
+            return self.commits[self.group(of: delivery)].append(outputs, now: now)
         }
-        self.commits.append(outputs, now: now, owner: delivery.trigger, endsInvocation: true)
+        self.commits[self.group(of: delivery)].append(
+            outputs, now: now, owner: delivery.trigger, endsInvocation: true)
         _ = lane.ended(delivery.offset)
     }
 
@@ -207,41 +215,74 @@ extension Shard {
         guard !self.lostDeliveries.isEmpty else { return }
         var lost: [LostDelivery] = []
         swap(&lost, &self.lostDeliveries)
-        let known = lost.compactMap { item in self.triggers[item.delivery.trigger].map { (item, $0) } }
+        let known = lost.filter { self.triggers[$0.delivery.trigger] != nil }
         for item in lost where self.triggers[item.delivery.trigger] == nil { self.engine.written(item.delivery) }
+        let places = known.compactMap { item in
+            self.triggers[item.delivery.trigger]?.place(item.delivery.partition, item.delivery.offset)
+        }
         var written = Set<Int>()
         do {
-            let places = known.map { item, trigger in trigger.place(item.delivery.partition, item.delivery.offset) }
-            try self.log.records(at: places) { index, block in
+            let missing = try self.log.recordsAtHand(places) { index, block in
                 written.insert(index)
-                self.appendDeadLetter(known[index].0, known[index].1, block, now: now)
+                self.appendDeadLetter(known[index], block, now: now)
             }
+            if !missing.isEmpty { self.appendAwaited(known, places) }
         } catch {
-            // The log cannot be read now: nothing is given up without its bytes, so these wait for the next look.
-            self.lostDeliveries += known.enumerated().filter { !written.contains($0.offset) }.map(\.element.0)
-            self.commits.retryLater(now: now)
+            self.keep(known.enumerated().filter { !written.contains($0.offset) }.map(\.element), now: now)
         }
     }
 
+    /// The same once the events have been fetched.
+    private func appendAwaited(_ lost: [LostDelivery], _ places: [RecordPlace]) {
+        self.lostAwaited += lost.count
+        self.bring(places) { shard, answer in
+            let now = shard.now
+            shard.lostAwaited -= lost.count
+            switch answer {
+            case .failure: shard.keep(lost, now: now)
+            case .success(let blocks):
+                for (item, block) in zip(lost, blocks) {
+                    lend(block) { shard.appendDeadLetter(item, $0, now: now) }
+                }
+            }
+            shard.requestTurn()
+        }
+    }
+
+    /// The log cannot be read now: nothing is given up without its bytes, so these wait for the next look.
+    private func keep(_ lost: [LostDelivery], now: Timestamp) {
+        guard !lost.isEmpty else { return }
+        self.lostDeliveries += lost
+        for group in Set(lost.map { self.group(of: $0.delivery) }) { self.commits[group].retryLater(now: now) }
+    }
+
     private func appendDeadLetter(
-        _ lost: LostDelivery, _ trigger: TriggerState, _ block: UnsafeRawBufferPointer?, now: Timestamp
+        _ lost: LostDelivery, _ block: UnsafeRawBufferPointer?, now: Timestamp
     ) {
+        // Its trigger may have gone while the event was fetched.
+        guard let trigger = self.triggers[lost.delivery.trigger] else { return self.engine.written(lost.delivery) }
         if let lane = trigger.invocations {
             return self.appendFailedInvocation(lost, trigger, lane, block, now: now)
         }
+        // What the log found wrong with it says more than that something was.
+        let failure = block.map { EventBlock.isInvalid($0) ? InvalidEvent.failure($0) : lost.failure } ?? lost.failure
         let reason = DeadLetterReason(
             topic: trigger.trigger.topic, partition: lost.delivery.partition, offset: lost.delivery.offset,
             attempts: lost.attempts,
-            failure: lost.failure, function: trigger.functionName, trigger: trigger.trigger.name, time: now,
+            failure: failure, function: trigger.functionName, trigger: trigger.trigger.name, time: now,
             revision: trigger.revision)
         let record = DeadLetterRecord.build(block, reason: reason)
-        self.commits.append([LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)], now: now)
+        let letter = LogBatch.Append(
+            topic: trigger.trigger.deadLetter, block: record, outputs: trigger.trigger.outputs)
+        self.commits[self.group(of: lost.delivery)].append([letter], now: now)
         self.statistics.deadLettered += 1
+        self.unwrittenDeadLetters.insert(trigger.trigger.id)
         self.activities[trigger.function]?.deadLettered()
         self.engine.written(lost.delivery)
         if !self.openTraces.isEmpty, var trace = self.openTraces.removeValue(forKey: lost.delivery) {
             trace.failure = lost.failure
-            self.settlements.append(Settlement(outcomeAt: now, trace: trace, note: nil))
+            self.settlements.append(
+                Settlement(group: self.group(of: lost.delivery), outcomeAt: now, trace: trace, note: nil))
         }
     }
 }

@@ -78,6 +78,7 @@ extension Shard {
     }
 
     func cancel(_ worker: WorkerID, _ stream: StreamID) {
+        if self.giveUpAwaited(stream) { return }
         guard let channel = self.channels[worker], channel.attempts.index(of: stream.rawValue) != nil else { return }
         channel.send(.cancel, stream: stream.rawValue)
         self.mustFlush(channel)

@@ -34,11 +34,28 @@ public final class Shard: @unchecked Sendable {
     var settlements: [Settlement] = []
     var settling: [Settlement] = []
 
-    var commits = CommitPipeline()
+    var commits = CommitPipelines()
+    /// The shares that are worked here.
+    var held: HeldShares
+    var shareWatch: ShareWatch?
+    /// Held, but the log could not be asked where their lanes stand.
+    var unopened: [Share: UInt64] = [:]
     var lostDeliveries: [LostDelivery] = []
+    /// How many more of them wait for their records.
+    var lostAwaited = 0
+    /// Dispatches that wait for their records.
+    var awaited: Set<StreamID> = []
+    /// Why the last write failed; nil when it did not.
+    var writeFailure: ApusError?
+    /// Triggers with dead letters that are not known to be on the log.
+    var unwrittenDeadLetters: Set<TriggerID> = []
+    /// Triggers that are replays, and those of them that were told to have ended.
+    var replays: Set<TriggerID> = []
+    var endedReplays: Set<TriggerID> = []
     /// Told when the write under way is over.
     var waitingForWrite: [() -> Void] = []
     var queuedDispatches: [QueuedDispatch] = []
+    var claimed = ClaimedDispatches()
     var places: [RecordPlace] = []
     /// The last ones that a dispatch named.
     var lastChannel: WorkerChannel?
@@ -75,6 +92,7 @@ public final class Shard: @unchecked Sendable {
                     isCut: false, droppedBefore: 0, time: clock.now))
         }
         self.configuration = configuration
+        self.held = HeldShares(log.sharing)
         self.engine = Engine(configuration: configuration.engine, seed: configuration.seed)
         self.launcher.onExit = { [unowned self] ticket, exit in self.exited(ticket, exit) }
         // SAFETY: the hook is closed in `closeHandles`; the shard's owner keeps the shard until then.
@@ -82,6 +100,7 @@ public final class Shard: @unchecked Sendable {
         self.nudge = LoopNudge(loop)
         self.timer = LoopTimer(loop) { [unowned self] in self.armedFor = nil }
         self.housekeeper = LoopTimer(loop) { [unowned self] in self.keepHouse() }
+        self.watchShares()
     }
 
     /// What a function's zygote prints is no worker's.
@@ -122,6 +141,7 @@ public final class Shard: @unchecked Sendable {
         self.flushChannels()
         self.appendDeadLetters(now: now)
         self.commit(now: now)
+        self.advanceLeaving(now: now)
         self.armTimer(now: now)
         self.advanceDrain(now: now)
         self.pollBriefly()
@@ -153,14 +173,14 @@ public final class Shard: @unchecked Sendable {
     private func perform(_ action: EngineAction, now: Timestamp) {
         switch action {
         case .dispatch(let dispatch):
-            self.queue(dispatch)
+            self.queue(dispatch, now: now)
         case .dispatchBatch(let items):
             self.flushDispatches(now: now)
             self.dispatchBatch(items, now: now)
         case .fetch(let trigger, let partition, let from, let maxRecords):
             self.fetch(trigger, partition: partition, from: from, maxRecords: maxRecords, now: now)
-        case .ledgerDirty:
-            self.commits.ledgerIsDirty(now: now)
+        case .ledgerDirty(let group):
+            self.commits[group].ledgerIsDirty(now: now)
         case .start(let worker, let function, _):
             self.start(worker, function, now: now)
         case .stop(let worker):
@@ -204,7 +224,9 @@ public final class Shard: @unchecked Sendable {
 
     /// Channels and the log are looked at while there is anything to look at, so that an idle shard costs nothing.
     private func keepAwake() {
-        let isNeeded = !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil
+        let isNeeded =
+            !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil || !self.unopened.isEmpty
+            || !self.replays.isEmpty
         guard isNeeded != self.isHousekeeping else { return }
         self.isHousekeeping = isNeeded
         if isNeeded {
@@ -219,6 +241,8 @@ public final class Shard: @unchecked Sendable {
         let now = self.now
         for channel in Array(self.channels.values) { self.look(after: channel, now: now) }
         self.noteInvocations(now: now)
+        self.openWhatIsLeft()
+        self.endReplays()
         self.watchRoom(now: now)
     }
 
@@ -227,6 +251,7 @@ public final class Shard: @unchecked Sendable {
     /// Closes what the shard holds of the loop. Workers must be gone: see ``drain(until:completion:)``.
     func closeHandles() {
         self.isClosed = true
+        self.unwatchShares()
         self.launcher.close()
         self.hook?.close()
         self.nudge?.close()

@@ -7,8 +7,9 @@ public struct ShardConfiguration {
     public var engine: EngineConfiguration
     /// Of the engine's jitter; the same seed and the same events give the same decisions.
     public var seed: UInt64
-    /// Runs work on a thread that may wait for pages of the log. Without it, old records are read on the loop as well.
-    public var readAhead: ((@escaping @Sendable () -> Void) -> Void)?
+    /// Runs work on a thread that may wait for pages of the log, or for the cluster it is on; false when it takes no more now. Without
+    /// it, old records are read on the loop as well.
+    public var readAhead: ((@escaping @Sendable () -> Void) -> Bool)?
     public var logSink: LogSink
     /// Opens a function's secrets for a worker that starts. Throws `secret_unavailable` or `secret_not_found`.
     public var secrets: (HostFunction) throws(ApusError) -> WorkerSecrets
@@ -16,6 +17,8 @@ public struct ShardConfiguration {
     public var injections: (HostFunction) throws(ApusError) -> WorkerSecrets = ShardConfiguration.noSecrets
     /// Gives workers their way out; without it a function with one does not start.
     public var egress: (any EgressDirecting)?
+    /// Keeps data that is too large for a record; without it such data is refused.
+    public var blobs: (any BlobKeeping)?
     /// Takes the spans of traces that are recorded; nil passes traces on and records none.
     public var tracer: Tracer?
     /// Called when a worker becomes ready: its function and how long its start took.
@@ -24,13 +27,15 @@ public struct ShardConfiguration {
     public var onStartFailed: (ResourceName, Failure) -> Void
     /// Called when terminal states of accepted invocations are durable: their function and how many.
     public var onInvocationsEnded: (ResourceName, Int) -> Void
+    /// Called when nothing is left to be done of a replay: its function, what the engine calls it, and its number.
+    public var onReplayComplete: (ResourceName, TriggerID, UInt64) -> Void = { _, _, _ in }
     /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
     /// before the loop waits for it; 0 never.
     public var yields: Int
 
     public init(
         engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 1,
-        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, logSink: @escaping LogSink = { _ in },
+        readAhead: ((@escaping @Sendable () -> Void) -> Bool)? = nil, logSink: @escaping LogSink = { _ in },
         secrets: @escaping (HostFunction) throws(ApusError) -> WorkerSecrets = ShardConfiguration.noSecrets,
         tracer: Tracer? = nil,
         onReady: @escaping (ResourceName, TimeSpan) -> Void = { _, _ in },

@@ -4,10 +4,18 @@ public struct ShardStatistics: Sendable {
     public var succeeded: UInt64 = 0
     public var failed: UInt64 = 0
     public var retried: UInt64 = 0
+    /// Attempts whose worker was gone before anything was written to it: they go back to where they waited.
+    public var unsent: UInt64 = 0
     public var deadLettered: UInt64 = 0
     public var dropped: UInt64 = 0
     /// Records that were gone when their turn came.
     public var recordsGone: UInt64 = 0
+    /// Records that were not in memory when their turn came, and were fetched first.
+    public var recordsAwaited: UInt64 = 0
+    /// Records that a trigger's filter did not take.
+    public var filtered: UInt64 = 0
+    /// Records for which an expression in a trigger's filter failed.
+    public var filterErrors: UInt64 = 0
     public var requests: UInt64 = 0
     public var emitted: UInt64 = 0
     public var replies: UInt64 = 0

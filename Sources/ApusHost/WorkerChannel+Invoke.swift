@@ -6,6 +6,7 @@ extension WorkerChannel {
     /// - Parameter block: an ``EventBlock`` that is whole.
     func writeInvoke(_ header: FrameHeader, _ head: InvokeHead, _ block: UnsafeRawBufferPointer) {
         var header = header
+        self.unwritten.append(header.stream)
         let size = FrameHeader.byteCount + InvokeHead.byteCount + block.count
         let dataCount = EventBlock.dataCount(of: block)
         var present = block.count
@@ -97,6 +98,7 @@ struct BatchFrame {
             head.write(to: base)
             self.payload.append(contentsOf: bytes)
         }
+        self.channel.unwritten.append(stream.rawValue)
         self.payload.append(contentsOf: block[..<present])
         if present < block.count { self.rest = (stream.rawValue, Array(block[present...])) }
         self.count += 1

@@ -57,6 +57,10 @@ final class WorkerChannel {
     private var descriptors: LaunchedWorker?
     private var reader = FrameReader()
     var output = OutputBuffer()
+    /// Attempts of which no byte is in the pipe yet.
+    var unwritten: [UInt64] = []
+    /// Attempts of which no byte ever will be.
+    private(set) var neverSent: [UInt64] = []
     private var readWatch: DescriptorWatch?
     private var writeWatch: DescriptorWatch?
     private(set) var captures: [OutputCapture] = []
@@ -195,19 +199,29 @@ final class WorkerChannel {
     /// - Returns: false when the worker reads no more, or too slowly.
     func flush() -> Bool {
         guard let descriptor = self.descriptors?.toWorker, self.machine.state != .dead else { return true }
+        let waiting = self.output.count
         switch self.output.flush(to: descriptor) {
         case .everything:
+            self.unwritten.removeAll(keepingCapacity: true)
             self.writeWatch?.watch([])
             return true
         case .part:
+            self.unwritten.removeAll(keepingCapacity: true)
             self.writeWatch?.watch(.writable)
             return self.output.count <= Limits.Host.outputBufferBytes
         case .closed:
+            if self.output.count == waiting { self.neverSent = self.unwritten }
+            self.unwritten.removeAll()
             self.writeWatch?.watch([])
             // Its end will tell more than the broken pipe does.
             self.output.release()
             return true
         }
+    }
+
+    func takeNeverSent() -> [UInt64] {
+        defer { self.neverSent = [] }
+        return self.neverSent
     }
 
     /// Appends a frame whose payload is at hand.

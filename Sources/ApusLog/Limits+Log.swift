@@ -20,6 +20,12 @@ extension Limits {
         public static let ledgerKeyBytes = 511
         public static let ledgerValueBytes = 1 << 20
 
+        /// Keys that are known for a while: those of settled events and of requests that take effect once. Above it the oldest are
+        /// forgotten before their time, and counted.
+        public static let keys = 1_000_000
+        /// What is written beside one: the answer of a request with many events is the longest.
+        public static let keyValueBytes = 64 * 1024
+
         /// Address space, not disk: how large the file may become.
         public static let mapBytes = 64 << 30
         /// The smallest map that still leaves room for settling beside the log's own tables.

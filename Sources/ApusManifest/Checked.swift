@@ -11,6 +11,7 @@ struct Checked: Sendable {
         case list([Checked])
         case map([(name: String, value: Checked)])
         case json(JSONValue)
+        case filter(EventFilter)
     }
 
     let value: Value
@@ -26,6 +27,7 @@ struct Checked: Sendable {
         case .list(let elements): .array(elements.map(\.plain))
         case .map(let entries): .object(JSONObject(entries.map { ($0.name, $0.value.plain) }))
         case .json(let value): value
+        case .filter(let filter): filter.json
         }
     }
 
@@ -40,6 +42,7 @@ struct Checked: Sendable {
     var span: TimeSpan? { self.integer.map { TimeSpan(microseconds: $0) } }
     var list: [Checked] { if case .list(let elements) = self.value { elements } else { [] } }
     var entries: [(name: String, value: Checked)] { if case .map(let entries) = self.value { entries } else { [] } }
+    var filter: EventFilter? { if case .filter(let filter) = self.value { filter } else { nil } }
     var texts: [String: String] {
         Dictionary(
             self.entries.compactMap { entry in entry.value.text.map { (entry.name, $0) } }, uniquingKeysWith: { $1 })

@@ -186,7 +186,8 @@ extension DocumentChecker {
     private func batch(_ spec: Checked) -> FunctionManifest.Batch? {
         guard let batch = spec["batch"] else { return nil }
         return FunctionManifest.Batch(
-            maxSize: Int(batch["maxSize"]?.integer ?? 1), maxWait: batch["maxWait"]?.span ?? .zero)
+            maxSize: Int(batch["maxSize"]?.integer ?? 1), maxWait: batch["maxWait"]?.span ?? .zero,
+            maxBytes: batch["maxBytes"]?.integer ?? Limits.Manifest.batchBytes)
     }
 
     private func resources(_ spec: Checked) -> FunctionManifest.Resources {

@@ -113,7 +113,7 @@ extension DocumentChecker {
 
     private func table(_ trigger: Checked, _ name: String, _ topic: TopicName) -> TriggerManifest {
         TriggerManifest(
-            name: name, topic: topic, isTable: true, filter: [:], order: .key, from: .earliest, replyTo: nil,
+            name: name, topic: topic, isTable: true, filter: .none, order: .key, from: .earliest, replyTo: nil,
             retry: self.retry(trigger),
             deadLetter: nil, onExhausted: .block, isPaused: false)
     }
@@ -121,8 +121,14 @@ extension DocumentChecker {
     private func retry(_ trigger: Checked) -> TriggerManifest.Retry {
         let retry = trigger["retry"]
         return TriggerManifest.Retry(
-            attempts: Int(retry?["attempts"]?.integer ?? 1), initial: retry?["initial"]?.span ?? .zero,
-            max: retry?["max"]?.span ?? .zero)
+            attempts: Self.attempts(retry?["attempts"]), initial: retry?["initial"]?.span ?? .zero,
+            max: retry?["max"]?.span ?? .zero, maxAge: retry?["maxAge"]?.span)
+    }
+
+    /// One name for no bound.
+    private static func attempts(_ field: Checked?) -> Int {
+        if field?.text != nil { return 0 }
+        return max(0, Int(field?.integer ?? 1))
     }
 
     private mutating func topicTrigger(
@@ -142,10 +148,13 @@ extension DocumentChecker {
                 "`\(initial.path)` is \(retry.initial), expected at most `max`, which is \(retry.max)")
         }
         return TriggerManifest(
-            name: name, topic: topic, isTable: false, filter: self.filter(trigger), order: order,
+            name: name, topic: topic, isTable: false, filter: trigger["filter"]?.filter ?? .none, order: order,
             from: self.from(trigger),
             replyTo: self.topicName(trigger["replyTo"], namespace), retry: retry, deadLetter: deadLetter,
-            onExhausted: self.onExhausted(trigger, order), isPaused: trigger["paused"]?.boolean ?? false)
+            onExhausted: self.onExhausted(trigger, order), isPaused: trigger["paused"]?.boolean ?? false,
+            delivery: trigger["delivery"]?.text.flatMap { TriggerManifest.Delivery(rawValue: $0) } ?? .atLeastOnce,
+            dedupWindow: trigger["dedup"]?["window"]?.span,
+            onExpired: trigger["onExpired"]?.text.flatMap { TriggerManifest.OnExpired(rawValue: $0) } ?? .skip)
     }
 
     /// Without an order nothing needs to stop at a delivery that failed for good, so that neither choice goes without
@@ -163,16 +172,6 @@ extension DocumentChecker {
             )
         }
         return .block
-    }
-
-    private mutating func filter(_ trigger: Checked) -> [String: String] {
-        let filter = trigger["filter"]
-        for (name, value) in filter?.entries ?? [] where name == "specversion" || name == "data" {
-            let reason = name == "data" ? "the data, which no filter reads" : "the version, which is always 1.0"
-            self.checker.fail(
-                value.location, "`\(value.path)` is \(reason), expected an attribute such as type, source or subject")
-        }
-        return filter?.texts ?? [:]
     }
 
     private func from(_ trigger: Checked) -> StartPosition {

@@ -23,6 +23,7 @@ public struct FunctionManifest: Sendable, Equatable {
     public struct Batch: Sendable, Equatable {
         public var maxSize: Int
         public var maxWait: TimeSpan
+        public var maxBytes = Limits.Manifest.batchBytes
     }
 
     /// Bounds of one worker.

@@ -38,6 +38,8 @@ extension Limits {
         /// With the runtime exec, whose worker holds four pipes for each event at a time.
         public static let execConcurrency = 32
         public static let batchSize = 1_024
+        /// A batch is one frame, with the heads of its events.
+        public static let batchBytes: Int64 = 200 * 1024
         public static let workers = 1_000
         public static let attempts = 10_000
         public static let handlerBytes = 4_096

@@ -43,7 +43,10 @@ extension FunctionManifest {
         spec["concurrency"] = .number(self.concurrency)
         spec["reuse"] = .string(self.reuse.rawValue)
         if let batch = self.batch {
-            spec["batch"] = ["maxSize": .number(batch.maxSize), "maxWait": .string(batch.maxWait.description)]
+            spec["batch"] = [
+                "maxSize": .number(batch.maxSize), "maxBytes": .string(Quantity.text(bytes: batch.maxBytes)),
+                "maxWait": .string(batch.maxWait.description),
+            ]
         }
         spec["resources"] = [
             "memory": .string(Quantity.text(bytes: self.resources.memoryBytes)),
@@ -91,7 +94,7 @@ extension TriggerManifest {
             trigger["table"] = true
             return trigger
         }
-        if !self.filter.isEmpty { trigger["filter"] = .sorted(self.filter) }
+        if !self.filter.isEmpty { trigger["filter"] = self.filter.json }
         trigger["order"] = .string(self.order.rawValue)
         trigger["from"] =
             switch self.from {
@@ -100,13 +103,17 @@ extension TriggerManifest {
             case .timestamp(let moment): .string(Moment.text(moment))
             }
         if let replyTo = self.replyTo { trigger["replyTo"] = .local(replyTo) }
-        trigger["retry"] = [
+        var retry: JSONValue = [
             "attempts": .number(self.retry.attempts), "initial": .string(self.retry.initial.description),
             "max": .string(self.retry.max.description),
         ]
+        if let maxAge = self.retry.maxAge { retry["maxAge"] = .string(maxAge.description) }
+        trigger["retry"] = retry
         if let deadLetter = self.deadLetter { trigger["deadLetter"] = .local(deadLetter) }
         trigger["onExhausted"] = .string(self.onExhausted.rawValue)
-        trigger["delivery"] = "at-least-once"
+        trigger["delivery"] = .string(self.delivery.rawValue)
+        if let window = self.dedupWindow { trigger["dedup"] = ["window": .string(window.description)] }
+        trigger["onExpired"] = .string(self.onExpired.rawValue)
         trigger["paused"] = .boolean(self.isPaused)
         return trigger
     }

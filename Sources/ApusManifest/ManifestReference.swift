@@ -74,6 +74,7 @@ public enum ManifestReference {
         case .list(let element, let max): "up to \(max): \(self.value(element))"
         case .map(_, let value, let max): "up to \(max) names, each with \(self.value(value))"
         case .object: "an object"
+        case .filter: "up to \(Limits.Manifest.filterTerms) names, each with text, number or Boolean; or dialects"
         case .json: "any JSON"
         }
     }

@@ -11,6 +11,7 @@ public enum ManifestSchema {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": "https://apus.dev/schema/v1/manifest.json",
             "title": "Apus manifest",
+            "$defs": ["filter": self.filter],
             "oneOf": .array(
                 DocumentKind.allCases.map { kind in
                     var schema = self.object(kind.shape)
@@ -94,8 +95,28 @@ public enum ManifestSchema {
                 "maxProperties": .number(max),
             ]
         case .object(let shape): self.object(shape)
+        case .filter: ["$ref": "#/$defs/filter"]
         case .json: [:]
         }
+    }
+
+    /// A filter, which may hold others.
+    private static var filter: JSONValue {
+        let text = self.schema(.scalarText(.any))
+        let conditions: JSONValue = ["type": "object", "additionalProperties": text]
+        let filters: JSONValue = [
+            "type": "array", "items": ["$ref": "#/$defs/filter"], "maxItems": .number(Limits.Manifest.filterTerms),
+        ]
+        return [
+            "type": "object",
+            "properties": [
+                "exact": conditions, "prefix": conditions, "suffix": conditions, "all": filters, "any": filters,
+                "not": ["$ref": "#/$defs/filter"], "sql": ["type": "string"],
+            ],
+            "additionalProperties": text,
+            "propertyNames": ["pattern": .string(#"^([a-z0-9]{1,64}|data[.\[].+|headers\[.+\])$"#)],
+            "maxProperties": .number(Limits.Manifest.filterTerms),
+        ]
     }
 
     private static func choice(_ choices: [Choice]) -> JSONValue {

@@ -73,6 +73,9 @@ extension Shape {
         Field(
             "maxSize", .integer(1...Int64(Limits.Manifest.batchSize)), "Events of one batch at most.", required: true),
         Field(
+            "maxBytes", .bytes(1_024...Limits.Manifest.batchBytes),
+            "Bytes of the events of one batch at most; one that is larger goes alone.", standard: "200Ki"),
+        Field(
             "maxWait", .span(.zero ... .seconds(60)), "How long the first event of a batch may wait for others.",
             standard: "5ms"),
     ])

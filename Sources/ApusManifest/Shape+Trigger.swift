@@ -16,7 +16,10 @@ extension Shape {
             Field(
                 "table", .boolean, "The topic is this function's table: every worker is fed it from its first record.",
                 standard: false),
-            Field("filter", .object(Self.filter), "Which events: those with exactly these attributes.", standard: [:]),
+            Field(
+                "filter", .filter,
+                "Which events: those with exactly these attributes, or by `exact`, `prefix`, `suffix`, `all`, `any`, `not` "
+                    + "and `sql` (docs/filters.md).", standard: [:]),
             Field(
                 "order", .choice([Choice("key"), Choice("partition"), Choice("none")]), "What is done in order.",
                 standard: "key"),
@@ -32,8 +35,8 @@ extension Shape {
                     + "else block."
             ),
             Field(
-                "delivery", .choice([Choice("at-least-once"), Choice("exactly-once", .later)]),
-                "How often an event may take effect.",
+                "delivery", .choice([Choice("at-least-once"), Choice("exactly-once")]),
+                "How often an event's outputs may be there: exactly-once ties them to the trigger's position.",
                 standard: "at-least-once"),
             Field(
                 "dedup",
@@ -42,7 +45,10 @@ extension Shape {
                         Field(
                             "window", .span(.seconds(1)...Self.days(30)), "How long a repeated id is recognised.",
                             required: true)
-                    ])), "Skip events whose id was there already.", .later),
+                    ])), "Skip events whose source and id were there already, in the same partition."),
+            Field(
+                "onExpired", .choice([Choice("skip"), Choice("deadLetter")]),
+                "What becomes of an event whose `expirytime` passes before it could run.", standard: "skip"),
             Field("paused", .boolean, "Deliver nothing for now.", standard: false),
         ], exactlyOneOf: [["topic", "http", "schedule"]])
 
@@ -51,23 +57,23 @@ extension Shape {
     /// The fields of a trigger that mean something only for a topic.
     static let topicOnlyFields: Set<String> = [
         "table", "filter", "order", "from", "replyTo", "retry", "deadLetter", "onExhausted", "delivery", "dedup",
+        "onExpired",
     ]
 
     /// The fields that mean something for an HTTP trigger.
     static let httpFields: Set<String> = ["http", "name"]
 
-    private static let filter = ObjectShape(
-        [Field("sql", .text(.any), "A CESQL expression.", .later)],
-        others: (key: .attribute, value: .scalarText(.any), max: Limits.Manifest.filterTerms))
-
     private static let retry = ObjectShape([
         Field(
-            "attempts", .integer(0...Int64(Limits.Manifest.attempts)),
-            "Attempts in all, the first included; 0 has no bound.", standard: 5),
+            "attempts", .wordOr([Choice("unlimited")], .integer(-1...Int64(Limits.Manifest.attempts))),
+            "Attempts in all, the first included; unlimited, 0 and -1 have no bound.", standard: 5),
         Field(
             "initial", .span(.milliseconds(1) ... .seconds(3_600)),
             "Wait before the second attempt; doubled each time.", standard: "200ms"),
         Field("max", .span(.milliseconds(1)...Self.days(1)), "The longest wait.", standard: "30s"),
+        Field(
+            "maxAge", .span(.seconds(1)...Self.days(365)),
+            "No further attempt begins later than this after the event was appended; without it age does not count."),
     ])
 
     private static let http = ObjectShape([

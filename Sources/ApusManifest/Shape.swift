@@ -22,6 +22,8 @@ indirect enum Shape: Sendable {
     case list(Shape, max: Int)
     case map(key: TextRule, value: Shape, max: Int)
     case object(ObjectShape)
+    /// Which events: attributes and the dialects of CloudEvents Subscriptions, one inside the other.
+    case filter
     /// Anything, kept as JSON.
     case json
 }

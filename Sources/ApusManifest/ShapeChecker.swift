@@ -25,7 +25,7 @@ struct ShapeChecker {
         return Checked(value: value, path: path, location: node.location)
     }
 
-    private mutating func wrong(_ node: YAMLNode, _ path: String, _ expected: String, hint: String = "") -> Checked
+    mutating func wrong(_ node: YAMLNode, _ path: String, _ expected: String, hint: String = "") -> Checked
         .Value?
     {
         self.fail(node.location, "`\(path)` is \(node.found), expected \(expected)\(hint)")
@@ -66,13 +66,14 @@ struct ShapeChecker {
         case .list(let shape, let max): return self.list(node, shape, max, path)
         case .map(let key, let shape, let max): return self.map(node, key, shape, max, path)
         case .object(let shape): return self.object(node, shape, path)
+        case .filter: return self.filter(node, path)
         case .json: return .json(node.json)
         }
     }
 
     // MARK: scalars
 
-    private mutating func text(_ node: YAMLNode, _ rule: TextRule, _ path: String) -> Checked.Value? {
+    mutating func text(_ node: YAMLNode, _ rule: TextRule, _ path: String) -> Checked.Value? {
         guard case .string(let text) = node.content else {
             let isQuotable = node.isScalar && !node.isNull
             return self.wrong(node, path, isQuotable ? "text: put it in quotes" : rule.expected)
@@ -251,7 +252,7 @@ struct ShapeChecker {
         }
     }
 
-    private func join(_ path: String, _ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+    func join(_ path: String, _ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 
     /// For messages about a missing field.
     private func summary(_ field: Field) -> String {

@@ -25,6 +25,8 @@ struct YAMLNode {
     var text: String
     /// Nil for what came as JSON.
     var location: SourceLocation?
+    /// How many columns after the location the text begins, where its characters stand in the file as they are.
+    var inset: Int?
 
     var isNull: Bool { if case .null = self.content { true } else { false } }
     var isScalar: Bool {
@@ -69,6 +71,12 @@ struct YAMLNode {
         self.content = content
         self.text = text
         self.location = location
+    }
+
+    /// The place of a character of a scalar's text, as near as it is known.
+    func place(ofCharacter index: Int) -> SourceLocation? {
+        guard let location = self.location, let inset = self.inset else { return self.location }
+        return SourceLocation(file: location.file, line: location.line, column: location.column + inset + index)
     }
 
     /// The same value without places.

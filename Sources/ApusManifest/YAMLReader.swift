@@ -130,8 +130,10 @@ struct YAMLReader: ~Copyable {
     private func scalar(_ event: YAMLEvent) throws(ManifestError) -> YAMLNode {
         try self.checkTag(event, ["str"])
         let isPlain = event.isPlain && event.tag == nil
-        return YAMLNode(
+        var node = YAMLNode(
             isPlain ? YAMLScalar.resolve(event.text) : .string(event.text), text: event.text, location: event.location)
+        node.inset = event.inset
+        return node
     }
 
     private func checkTag(_ event: YAMLEvent, _ allowed: [String]) throws(ManifestError) {
@@ -235,6 +237,8 @@ private struct YAMLEvent {
     /// The text of a scalar, the anchor an alias names.
     let text: String
     let isPlain: Bool
+    /// See ``YAMLNode/inset``.
+    var inset: Int?
     let tag: String?
     let anchor: String?
 
@@ -246,6 +250,9 @@ private struct YAMLEvent {
             let scalar = event.data.scalar
             self.text = String(decoding: UnsafeBufferPointer(start: scalar.value, count: scalar.length), as: UTF8.self)
             self.isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE
+            // On one line and without escapes: what stands there is the text and its quotes, nothing else.
+            let span = Int(event.end_mark.index) - Int(event.start_mark.index) - self.text.unicodeScalars.count
+            if event.start_mark.line == event.end_mark.line, span == (self.isPlain ? 0 : 2) { self.inset = span / 2 }
             self.tag = YAMLEvent.text(scalar.tag)
             self.anchor = YAMLEvent.text(scalar.anchor)
         case YAML_ALIAS_EVENT:

@@ -10,7 +10,7 @@ public enum DataDirectory {
     static let folders = ["bundles", "layers", "run"]
     static let files = [
         "log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/master.key",
-        "run/lock",
+        "run/lock", "run/node",
     ]
     /// Where the nursery's blocks of uids lie: a server without an account has the first uid of one.
     static let blockUsers: Range<uid_t> = 2_000_000_000..<2_000_131_072

@@ -16,6 +16,9 @@ extension Limits {
         static let buildDiskFiles: UInt64 = 600_000
         /// How often it is looked at.
         static let buildDiskMilliseconds: UInt64 = 250
+        /// A key that lets a request take effect once, and how long it is known.
+        static let idempotencyKeyBytes = 255
+        static let idempotencyWindow = TimeSpan.seconds(86_400)
         /// Log lines that wait for the log; above it they are dropped and counted.
         static let waitingLogLines = 4_096
         /// Log lines written in one transaction.
@@ -78,10 +81,24 @@ extension Limits {
         static let leftoverSeconds: Int64 = 3_600
         /// How often a backup whose client takes nothing is looked at.
         static let backupCheckMilliseconds: UInt64 = 1_000
+        /// Uploads, fetches and checks of bundles that wait for the one under way.
+        static let waitingBundles = 1_024
+        /// Workers that wait for the same bundle or layer.
+        static let waitingForFiles = 1_024
+        /// Pieces of a bundle written to the log at once.
+        static let bundleChunksPerBatch = 8
+        /// A bundle that was written to the log longer ago is made young when it is deployed; unused ones younger than twice that stay.
+        static let bundleRenewSeconds: Int64 = 1_800
         /// Deployments that wait for the one under way.
         static let waitingDeployments = 64
         /// The longest media type of an invocation's data that is passed on without being read.
         static let plainTypeBytes = 128
+        /// Triggers, or replays, in one answer.
+        static let subscriptionsPerRead = 1_000
+        /// Records that one answer looks at to say how old what was not read yet is.
+        static let agesPerRead = 256
+        /// Bytes of events after which a request that redrives ids takes no further one.
+        static let redriveBytes = 4 << 20
         /// Events of one publishing request.
         static let eventsPerRequest = 10_000
         /// Events that a follower of a topic gets in one step.

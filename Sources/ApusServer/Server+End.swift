@@ -58,10 +58,12 @@ extension Server {
         let until = self.clock.now + .seconds(drainSeconds)
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
         self.sweeper.stop()
+        self.sharedQueues.stop()
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
         self.deployer.stop()
         self.control.stop()
+        self.bundleTopic?.stop()
         let done = self.shards.map { runtime in
             let slot = ResultSlot<Bool>()
             runtime.loop.post { runtime.stop(until: until, keepsListener: keepsListeners) { slot.fill(true) } }

@@ -22,11 +22,14 @@ public final class Server: Sendable {
         public var report: HostReport
         /// Those that whoever runs the machine gave; nil lets the data directory have one of its own.
         public var keys: MasterKeys?
+        /// Says what this node decides, where several write to one log; nil where this server alone does.
+        public var ownership: (any CommandOwnership)?
 
         public init(
             log: any EventLog, journal: Log, sockets: [CInt], channels: [CInt], report: HostReport,
-            keys: MasterKeys? = nil
+            keys: MasterKeys? = nil, ownership: (any CommandOwnership)? = nil
         ) {
+            self.ownership = ownership
             self.keys = keys
             self.log = log
             self.journal = journal
@@ -46,6 +49,9 @@ public final class Server: Sendable {
     let sessions = Sessions()
     let vault: SecretVault
     let bundles: BundleStore
+    /// Where servers share a log: `bundles/` is a cache of it.
+    let bundleTopic: BundleTopic?
+    let files: FunctionFiles
     let store: WorkThread
     let reader: WorkThread
     let projection: ProjectionFollower
@@ -55,10 +61,12 @@ public final class Server: Sendable {
     /// Makes backups, one after the other.
     let backups = WorkThread()
     let sweeper: Sweeper
+    let sharedQueues: SharedQueues
     let invocations: InvocationQueue
     let deployer: Deployer
     let egress: EgressHost
     let schedules: ScheduleRunner
+    let deciding: Deciding
     let shards: [ShardRuntime]
     /// Takes spans; nil when no receiver is configured.
     let tracer: Tracer?
@@ -90,10 +98,16 @@ public final class Server: Sendable {
         self.adminToken = try AdminToken.load(in: "\(data)/run").hash
         let vault = SecretVault(keys: try Self.keys(parts.keys, run: "\(data)/run"))
         self.vault = vault
-        self.bundles = try BundleStore(folder: "\(data)/bundles")
+        let bundles = try BundleStore(folder: "\(data)/bundles")
+        self.bundles = bundles
+        self.bundleTopic = log.sharing.map { [clock = self.clock] _ in
+            BundleTopic(log: log, bundles: bundles) { clock.now }
+        }
+        let files = FunctionFiles(dataDirectory: data, topic: self.bundleTopic)
+        self.files = files
         self.store = WorkThread()
         self.reader = WorkThread()
-        try Self.createControlTopics(log, configuration.retention)
+        try Self.createControlTopics(log, configuration.retention, isShared: parts.ownership != nil)
         let projection = try Projection(path: "\(data)/state.db", logIdentity: log.identity) { place in
             (try? log.bounds(of: place))?.end
         }
@@ -105,11 +119,12 @@ public final class Server: Sendable {
         self.exporter = try Self.makeExporter(configuration, tracer, parts.journal)
         self.startedAt = SystemClock().now
         let ended = InvocationsEnded()
+        let replayEnds = ReplayEnds()
         let runtimes = ShardList()
         let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
         self.egress = egress
         let shards = try Self.makeShards(
-            configuration, parts, self.reader, tracer, vault, egress, onNurseryDeath, ended)
+            configuration, parts, self.reader, files, tracer, vault, egress, onNurseryDeath, ended, replayEnds)
         runtimes.fill(shards)
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
@@ -124,8 +139,11 @@ public final class Server: Sendable {
             loop: shards[0].loop, log: log, accepting: invocations, zones: zones, journal: journal)
         self.schedules = schedules
         let adminToken = self.adminToken
+        let deciding = Deciding(parts.ownership == nil)
+        self.deciding = deciding
         self.control = Control(
             log: log, journal: journal, revisionsPerFunction: configuration.retention.revisions,
+            ownership: parts.ownership,
             fateOf: { (id, place) throws(ApusError) in try follower.fate(of: id, after: place) }
         ) { changes, catalogue in
             follower.follow(Self.deadLetterTopics(catalogue))
@@ -134,9 +152,17 @@ public final class Server: Sendable {
             if isAboutTokens { Self.apply(PrincipalDirectory(admin: adminToken, catalogue.principals), to: shards) }
             // Before the workers that are started because of them.
             vault.follow(catalogue)
-            return Self.apply(changes, catalogue, to: shards, invocations, journal)
+            for case .functionApplied(let function, _) in changes { files.prepare(function, journal) }
+            Self.keepBlobs(log, changes, journal)
+            return Self.apply(
+                changes, catalogue, to: shards, invocations, journal,
+                decides: { deciding.isSo.load(ordering: .acquiring) })
         }
-        invocations.bind(projection: follower) { [control = self.control] in control.enqueue($0) }
+        let control = self.control
+        let decided: InvocationQueue.DecidedWriter = { control.submitDecided($0, $1) }
+        invocations.bind(projection: follower, decided: decided) { control.enqueue($0) }
+        schedules.bind(decided: decided)
+        replayEnds.bind(self.control, shards)
         let buildLoop = EventLoop()
         let layers = try Self.makeLayers(configuration, parts, buildLoop, onNurseryDeath)
         let hooks = Deployer.Hooks(
@@ -145,17 +171,26 @@ public final class Server: Sendable {
                 runtime.loop.post { runtime.warm(name, completion) }
             },
             whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones,
-            missingLayers: parts.report.missing.filter(\.concernsFunctions).map(\.description)
+            missingLayers: parts.report.missing.filter(\.concernsFunctions).map(\.description),
+            remembersKeys: self.log.remembersKeys
         )
-        self.deployer = Deployer(
-            bundles: self.bundles, layers: layers, control: self.control, usage: self.usage, hooks: hooks)
+        let deployer = Deployer(
+            bundles: bundles, topic: self.bundleTopic, layers: layers, control: self.control, usage: self.usage,
+            hooks: hooks)
+        self.deployer = deployer
+        files.bind(source: { [control = self.control] layer in control.catalogue.source(ofLayer: layer) }) {
+            deployer.rebuild($0, layer: $1, $2)
+        }
+        self.sharedQueues = SharedQueues(loop: shards[0].loop)
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
+        if parts.ownership != nil { self.prepareSharing() }
         try self.control.replay()
+        try (log as? SealedLog)?.checkKeys()
         try self.open(parts)
     }
 
     /// Those that were given, or else one that is made here. One that was made before there were others still opens what it sealed.
-    private static func keys(_ given: MasterKeys?, run folder: String) throws(ApusError) -> MasterKeys {
+    public static func keys(_ given: MasterKeys?, run folder: String) throws(ApusError) -> MasterKeys {
         let own = try MasterKeyFile.generated(in: folder, makes: given == nil)
         if let given { return given.after(own) }
         guard let own else { preconditionFailure("a key was to be made") }
@@ -163,18 +198,44 @@ public final class Server: Sendable {
     }
 
     /// The control topics this version knows.
-    private static func createControlTopics(_ log: any EventLog, _ retention: RetentionConfiguration) throws(ApusError)
-    {
+    private static func createControlTopics(
+        _ log: any EventLog, _ retention: RetentionConfiguration, isShared: Bool
+    ) throws(ApusError) {
+        if isShared {
+            let kept = TopicConfiguration(
+                partitions: Limits.ControlCommands.partitions, retentionTime: Limits.ControlCommands.kept)
+            try log.createTopic(.commands, kept)
+            try log.createTopic(.answers, kept)
+        }
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
         try log.createTopic(
             .invocations, TopicConfiguration(partitions: Limits.Invocations.partitions, isCompacted: true))
         try log.createTopic(.schedule, TopicConfiguration(partitions: 1, isCompacted: true))
+        if log.sharing != nil {
+            try log.createTopic(
+                .bundles, TopicConfiguration(partitions: Limits.Bundle.partitions, isCompacted: true))
+        }
         try Self.ensure(.dead, TopicConfiguration(partitions: 16, retentionTime: retention.dead), log)
         try Self.ensure(
             .logs,
             TopicConfiguration(
                 partitions: 16, retentionTime: retention.logsTime, retentionBytes: retention.logsBytes),
             log)
+        try BlobStore.keepTopic(log)
+    }
+
+    /// Data beside topics stays as long as their events do, and that has just changed.
+    private static func keepBlobs(_ log: any EventLog, _ changes: [Catalogue.Change], _ journal: Log) {
+        let isAboutTopics = changes.contains {
+            switch $0 {
+            case .topicApplied, .topicRemoved: true
+            default: false
+            }
+        }
+        guard isAboutTopics else { return }
+        do throws(ApusError) { try BlobStore.keepTopic(log) } catch {
+            journal.warning("apus.blobs keeps data as it did before: \(error.message)", ["code": error.code.rawValue])
+        }
     }
 
     /// What is kept may change from start to start.
@@ -189,9 +250,10 @@ public final class Server: Sendable {
     }
 
     private static func makeShards(
-        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread, _ tracer: Tracer?,
+        _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
+        _ files: FunctionFiles, _ tracer: Tracer?,
         _ vault: SecretVault, _ egress: EgressHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
-        _ ended: InvocationsEnded
+        _ ended: InvocationsEnded, _ replayEnds: ReplayEnds
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -201,8 +263,9 @@ public final class Server: Sendable {
                 do throws(ApusError) {
                     let runtime = try ShardRuntime(
                         index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                        tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
-                        onInvocationsEnded: { ended.tell($0, $1) })
+                        files: files, tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
+                        onInvocationsEnded: { ended.tell($0, $1) },
+                        onReplayComplete: { replayEnds.ended($0, $1, $2) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)
                 } catch { return .failure(error) }
@@ -242,13 +305,14 @@ public final class Server: Sendable {
         let applied = catalogue.functions.values.sorted { $0.id.rawValue < $1.id.rawValue }.map {
             Catalogue.Change.functionApplied($0, previous: nil)
         }
+        for function in catalogue.functions.values { self.files.prepare(function, self.journal) }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         if catalogue.functions.values.contains(where: { $0.manifest.network != nil }) { self.egress.prepare() }
         self.projection.follow(
             Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
-        try self.schedules.start(catalogue)
+        if parts.ownership == nil { try self.schedules.start(catalogue) }
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
                 do throws(ApusError) {
@@ -261,8 +325,23 @@ public final class Server: Sendable {
             try result.get()
         }
         self.sampleRates()
+        if parts.ownership != nil { try self.share() }
         self.state.withLock { $0 = .serving }
         self.sweeper.start(SweepSteps(server: self))
+        self.shareQueues()
+    }
+
+    /// Where nodes share the work, each sees to queues that others made and to cancellations that were asked for elsewhere.
+    private func shareQueues() {
+        guard self.invocations.isShared else { return }
+        let (invocations, control, journal) = (self.invocations, self.control, self.journal)
+        self.projection.onCancelRequest.withLock { $0 = { invocations.cancelRequested($0) } }
+        self.sharedQueues.start {
+            // One look that finds no place in the queue is made up for by the next.
+            _ = control.enqueue { catalogue in
+                if let catalogue { invocations.takeUpShared(catalogue, journal) }
+            }
+        }
     }
 
     /// The first shard's loop looks once a second at what was appended.
@@ -289,7 +368,7 @@ public final class Server: Sendable {
     /// - Returns: the first error of a function that is deployed and yet cannot run.
     private static func apply(
         _ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime],
-        _ invocations: InvocationQueue, _ journal: Log
+        _ invocations: InvocationQueue, _ journal: Log, decides: () -> Bool = { true }
     ) -> ApusError? {
         var first: ApusError?
         for change in changes {
@@ -306,6 +385,8 @@ public final class Server: Sendable {
                 let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
                 invocations.close(function.name)
                 Self.remove(function, from: runtime)
+                // What it left open is finished once, by whoever decided that it goes.
+                guard decides() else { continue }
                 do throws(ApusError) { try invocations.finish(function.name) } catch {
                     journal.error(
                         "invocations of the deleted '\(function.name)' are finished at the next start: \(error.message)"

@@ -35,6 +35,9 @@ public struct ServerConfiguration: Sendable {
     /// Certificate authorities in PEM that servers may be certified by, beside the host's.
     public var egressAuthorities: [UInt8] = []
 
+    /// What the clients of a log on Kafka say of themselves; nil where there are none.
+    public var kafkaFigures: (@Sendable () -> [KafkaFigures])?
+
     public init(dataDirectory: String) { self.dataDirectory = dataDirectory }
 
     /// - Throws: `invalid_argument` or `address_not_allowed`.

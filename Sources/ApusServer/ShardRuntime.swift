@@ -16,6 +16,7 @@ final class ShardRuntime: @unchecked Sendable {
     let loop: EventLoop
     let shard: Shard
     let nursery: NurseryClient
+    private let launcher: FetchingLauncher
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
@@ -36,6 +37,8 @@ final class ShardRuntime: @unchecked Sendable {
     let parser = JSONParser()
     /// Of the shard that samples what is appended to topics.
     var rateTimer: LoopTimer?
+    /// On the first shard: looks at what waits for other servers on the same log.
+    var shareTimer: LoopTimer?
     private(set) var isStopping = false
     private var handOverTimer: LoopTimer?
     /// Streams that only their client or the server's end completes.
@@ -44,22 +47,21 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
+        files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
         onNurseryDeath: @escaping @Sendable () -> Void,
-        onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in }
+        onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
+        onReplayComplete: @escaping @Sendable (ResourceName, TriggerID, UInt64) -> Void = { _, _, _ in }
     ) throws(ApusError) {
         self.index = index
         self.loop = loop
         let logs = FunctionLogWriter(loop, log)
         self.logs = logs
         self.nursery = try NurseryClient(loop, channel: channel, shard: index, report: report, onDeath: onNurseryDeath)
+        self.launcher = FetchingLauncher(self.nursery, files: files, loop: loop)
         let starts = StartWatch()
         var configuration = ShardConfiguration(
             seed: UInt64.random(in: 0 ... .max),
-            readAhead: { work in
-                // A full queue must not lose a fetch: what cannot be queued is read on the loop instead.
-                if !reader.run(work) { work() }
-            },
+            readAhead: { work in reader.run(work) },
             logSink: { line in logs.append(ApusStore.LogLine(line)) },
             secrets: { (function) throws(ApusError) in try vault.open(for: function) },
             tracer: tracer,
@@ -69,7 +71,9 @@ final class ShardRuntime: @unchecked Sendable {
         )
         configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
         configuration.egress = egress
-        self.shard = Shard(loop: loop, log: log, launcher: self.nursery, configuration: configuration)
+        configuration.onReplayComplete = onReplayComplete
+        configuration.blobs = BlobStore(log: log)
+        self.shard = Shard(loop: loop, log: log, launcher: self.launcher, configuration: configuration)
         self.starts = starts
     }
 
@@ -122,6 +126,7 @@ final class ShardRuntime: @unchecked Sendable {
     /// Nothing waits for a start any more. Before ``stop(until:_:)``, so that deployments can end.
     func endWaiting() {
         self.isStopping = true
+        self.launcher.close()
         self.starts.close()
     }
 
@@ -154,6 +159,8 @@ final class ShardRuntime: @unchecked Sendable {
         self.endWaiting()
         self.rateTimer?.close()
         self.rateTimer = nil
+        self.shareTimer?.close()
+        self.shareTimer = nil
         // They would keep their connections, and so the listener, until the time is up.
         for stream in Array(self.streams.values) { stream.end() }
         let milliseconds = UInt64(max(0, (until - self.shard.now).milliseconds))

@@ -5,6 +5,12 @@ extension Limits {
     public enum Bundle {
         /// An archive, headers and padding included; larger sources belong behind a URL and a hash.
         public static let archiveBytes = 64 << 20
+        /// A piece of an archive on the log: an event with room for its key and attributes.
+        public static let chunkBytes = Limits.eventBytes - 4_096
+        /// Partitions of `apus.bundles`; all pieces of a bundle lie in one.
+        public static let partitions = 16
+        /// Bundles on the log: what a server knows of each is in its memory.
+        public static let onLog = 65_536
         /// Files and directories of one archive.
         public static let entries = 16_384
         /// Components of a path.

@@ -17,6 +17,14 @@ extension Limits {
         public static let topics = 10_000
         /// Principals with a token, the revoked ones counted.
         public static let principals = 10_000
+        /// Replays of one function that go on at once.
+        public static let replaysPerFunction = 4
+        /// Replays of one function that ended and can still be looked at.
+        public static let endedReplaysPerFunction = 8
+        /// The fastest bound of a replay that is one.
+        public static let replayPerSecondMax = 1_000_000
+        /// Dead letters that one request decides about: one transaction of the log.
+        public static let fatesPerWrite = 100
         /// Roles of one principal.
         public static let rolesPerPrincipal = 256
     }

@@ -31,6 +31,10 @@ extension EventLogContract {
             try expectEqual(try log.everything(name).map(\.offset), [2, 4, 5], "the offsets that are left")
             try expectEqual(try log.texts(name), ["3", "5", "6"], "what is left")
             try expectEqual(try log.bounds(of: TopicPartition(name, 0)).end, 6, "the end")
+            let found = try ["x", "y", long, "z"].map {
+                try log.newest(of: Array($0.utf8), in: TopicPartition(name, 0))
+            }
+            try expectEqual(found, [2, 4, 5, nil], "where the newest record of a key lies")
             var gone = false
             try log.records(at: [RecordPlace(TopicPartition(name, 0), 0)]) { _, bytes in gone = bytes == nil }
             try expect(gone, "a superseded record is gone")

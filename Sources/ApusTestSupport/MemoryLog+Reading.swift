@@ -7,6 +7,10 @@ extension MemoryLog {
         return OffsetBounds(start: found.base, end: found.end)
     }
 
+    public func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset? {
+        try self.partition(partition).newest[key]
+    }
+
     public func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
         let found = try self.partition(partition)
         for index in 0..<found.records.count {

@@ -28,6 +28,11 @@ extension MemoryLog {
         for write in batch.ledger where write.key.isEmpty || write.key.count > 511 {
             throw ApusError(.invalidArgument, "a ledger key has \(write.key.count) bytes; 1 to 511 are allowed")
         }
+        if let once = batch.once, let known = content.keys[once.key], known.keptUntil >= now,
+            let receipt = OnceReceipt(decoding: known.value)
+        {
+            return try receipt.answer(to: once).get()
+        }
         var targets: [(partition: Int, key: [UInt8]?)] = []
         targets.reserveCapacity(batch.appends.count)
         for append in batch.appends { targets.append(try MemoryLog.target(of: append, &content)) }
@@ -47,6 +52,12 @@ extension MemoryLog {
             places.append(LogReceipt.Place(partition: target.partition, offset: offset ?? 0))
         }
         for write in batch.ledger { content.ledger[write.key] = write.value }
+        for write in batch.keys { content.keys[write.key] = (write.value, write.keptUntil) }
+        if let once = batch.once {
+            let receipt = LogReceipt(places: places, timestamp: stamp)
+            let value = OnceReceipt(fingerprint: once.fingerprint, receipt: receipt).encode()
+            content.keys[once.key] = (value, once.keptUntil)
+        }
         content.status.commits += 1
         content.status.records += UInt64(places.count)
         if !content.followers.isEmpty {

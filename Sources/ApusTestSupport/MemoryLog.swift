@@ -26,6 +26,7 @@ public final class MemoryLog: EventLog {
     struct Content {
         var topics: [TopicName: Topic] = [:]
         var ledger: [[UInt8]: [UInt8]] = [:]
+        var keys: [[UInt8]: (value: [UInt8], keptUntil: Timestamp)] = [:]
         var lastStamp = Timestamp.zero
         var status = LogStatus(roomBytes: .max, capacityBytes: .max)
         var nextToken: UInt64 = 0
@@ -134,6 +135,15 @@ public final class MemoryLog: EventLog {
     public func unfollow(_ token: FollowToken) {
         self.content.withLock { content in
             for topic in content.followers.keys { content.followers[topic]?[token.rawValue] = nil }
+        }
+    }
+
+    public var remembersKeys: Bool { true }
+
+    public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] {
+        let now = self.clock()
+        return self.content.withLock { content in
+            keys.map { key in content.keys[key].flatMap { $0.keptUntil >= now ? $0.value : nil } }
         }
     }
 

@@ -3,13 +3,13 @@ public import ApusJSON
 /// Checks a value against the keywords of JSON Schema that the schemas here use; any other keyword is an issue of its own.
 public struct SchemaEvaluator {
     private var patterns: [String: Regex<AnyRegexOutput>] = [:]
-    /// What references of the form `#/definitions/…` lead into.
+    /// What references of the form `#/definitions/…` or `#/$defs/…` lead into.
     private let definitions: JSONValue
 
     public init(definitions: JSONValue = [:]) { self.definitions = definitions }
 
     private static let notes: Set<String> = [
-        "$schema", "$id", "$comment", "title", "description", "default", "examples", "definitions",
+        "$schema", "$id", "$comment", "title", "description", "default", "examples", "definitions", "$defs",
     ]
 
     private static let formats = [

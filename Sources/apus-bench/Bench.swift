@@ -7,11 +7,14 @@ struct Bench {
     /// One line per benchmark.
     static let benchmarks: [(name: String, run: @Sendable (BenchOptions) throws -> BenchReport)] = [
         ("log", { try LogBench.run($0) }),
+        ("end-to-end", { try EndToEndBench.run($0) }),
         ("dispatch", { try DispatchBench.run($0) }),
         ("sandbox", { try SandboxBench.run($0) }),
         ("http", { try HTTPBench.run($0) }),
+        ("filter", { try FilterBench.run($0) }),
         ("idle", { try IdleBench.run($0) }),
         ("dev", { try DevBench.run($0) }),
+        ("simulate", { try SimulateBench.run($0) }),
     ]
 
     static func main() {

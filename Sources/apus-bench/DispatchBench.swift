@@ -2,9 +2,7 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHost
 internal import ApusLoop
-internal import ApusSandbox
 internal import BenchFloors
-internal import Glibc
 
 /// From the engine's dispatch to the ledger settled in memory, through the loop to a worker and back, beside the same
 /// messages over the same kind of pipes between two C processes.
@@ -98,13 +96,10 @@ enum DispatchBench {
         }
     }
 
-    /// A shard with one function.
-    private final class Setup: @unchecked Sendable {
-        // SAFETY: `shard` is made, used and ended on its loop's thread.
-        let loop = EventLoop()
+    /// A shard with one function, and the log that feeds it.
+    private final class Setup {
         let log: DispatchBenchLog
-        private var shard: Shard?
-        private var launcher: (any WorkerLauncher)?
+        private let shard: BenchShard
 
         init(
             _ workers: DispatchBenchWorkers, _ kind: DispatchBenchWorkers.Kind, concurrency: Int, yields: Int
@@ -117,30 +112,9 @@ enum DispatchBench {
                 + #""concurrency":\#(concurrency),"batch":null,"timeoutMicroseconds":30000000,"#
                 + #""triggers":[{"name":"bench","topic":"bench","table":false}],"#
                 + #""emits":[],"path":"\#(workers.functionPath)","layer":null,"weights":null}"#
-            var failure: ApusError?
-            self.onLoop {
-                let launcher: any WorkerLauncher
-                do throws(ApusError) {
-                    launcher = try workers.makeLauncher(self.loop)
-                } catch {
-                    failure = error
-                    return
-                }
-                self.launcher = launcher
-                let shard = Shard(
-                    loop: self.loop, log: self.log, launcher: launcher,
-                    configuration: ShardConfiguration(
-                        logSink: { line in print("worker: \(String(decoding: line.text, as: UTF8.self))") },
-                        onStartFailed: { _, failure in print("start failed: \(failure.message)") },
-                        yields: yields))
-                self.shard = shard
-                do throws(ApusError) {
-                    try shard.apply(Self.function(workers.order(kind), configuration, concurrency: concurrency))
-                } catch {
-                    failure = error
-                }
-            }
-            if let failure { throw failure }
+            self.shard = try BenchShard(
+                workers, log: self.log, ShardConfiguration(yields: yields),
+                Self.function(workers.order(kind), configuration, concurrency: concurrency))
         }
 
         private static func function(_ order: LaunchOrder, _ configuration: String, concurrency: Int) -> HostFunction {
@@ -157,54 +131,7 @@ enum DispatchBench {
         }
 
         func run(_ count: Int) { self.log.run(count) }
-
-        /// CPU time that the loop's thread has used.
-        func loopSeconds() -> Double {
-            var time = timespec()
-            self.onLoop { clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) }
-            return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-        }
-
-        func close() {
-            let isGone = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-            sem_init(isGone, 0, 0)
-            let done = SendableSemaphore(isGone)
-            self.loop.post {
-                guard let shard = self.shard else { return done.post() }
-                shard.drain(until: shard.now + .seconds(5)) {
-                    (self.launcher as? NurseryClient)?.close()
-                    done.post()
-                }
-            }
-            done.wait()
-            self.loop.stop()
-            isGone.deallocate()
-        }
-
-        private func onLoop(_ body: @escaping () -> Void) {
-            let done = SendableSemaphore(.allocate(capacity: 1))
-            sem_init(done.pointer, 0, 0)
-            let work = SendableWork(body)
-            self.loop.post {
-                work.body()
-                done.post()
-            }
-            done.wait()
-            done.pointer.deallocate()
-        }
-    }
-
-    private struct SendableSemaphore: @unchecked Sendable {
-        // SAFETY: a semaphore is made to be used from several threads.
-        let pointer: UnsafeMutablePointer<sem_t>
-        init(_ pointer: UnsafeMutablePointer<sem_t>) { self.pointer = pointer }
-        func post() { sem_post(self.pointer) }
-        func wait() { while sem_wait(self.pointer) != 0 {} }
-    }
-
-    private struct SendableWork: @unchecked Sendable {
-        // SAFETY: run once on the loop while the maker waits for it.
-        let body: () -> Void
-        init(_ body: @escaping () -> Void) { self.body = body }
+        func loopSeconds() -> Double { self.shard.loopSeconds() }
+        func close() { self.shard.close() }
     }
 }

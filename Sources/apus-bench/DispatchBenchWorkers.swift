@@ -12,8 +12,26 @@ final class DispatchBenchWorkers {
     private static let bundle = String(repeating: "b", count: 64)
     /// A handler for one event at a time runs on Python's main thread; one for many has to be a coroutine.
     private static let source =
-        "def echo(event, context):\n    return event.data\n\n\n"
-        + "async def echo_many(event, context):\n    return event.data\n"
+        """
+        from time import monotonic_ns
+
+
+        def echo(event, context):
+            return event.data
+
+
+        async def echo_many(event, context):
+            return event.data
+
+
+        def echo_batch(events, context):
+            return [event.data for event in events]
+
+
+        def stamp(event, context):
+            return monotonic_ns().to_bytes(8, "little")
+
+        """
 
     private let folder: String
     private let files: InstalledFiles

@@ -1,4 +1,6 @@
 internal import ApusCore
+internal import ApusEngine
+internal import ApusHost
 internal import ApusLog
 internal import ApusLoop
 internal import BenchFloors
@@ -8,14 +10,14 @@ internal import Synchronization
 /// The log on Kafka beside librdkafka alone: `apus-bench log --kafka host:port`.
 ///
 /// One topic of four partitions is filled through the log; then, in turn, librdkafka in C consumes it all, and the log reads it all as
-/// a trigger that starts from the beginning would: a thread for each partition, records as event blocks.
+/// a trigger that starts from the beginning would: a thread for each partition, records as event blocks, each looked at for its key and
+/// settled in a ledger.
 enum KafkaLogBench {
     private static let partitions = 4
-    private static let batch = 500
 
     static func run(_ options: BenchOptions, bootstrap: String) throws -> BenchReport {
         let records = try options.number("records", default: 200_000)
-        let block = EventBlock.encode(LogBench.event(bytes: try options.number("bytes", default: 1_024)))
+        let bytes = try options.number("bytes", default: 1_024)
         let prefix = "bench-\(getpid())."
         guard let topic = TopicName(onLog: "events") else { throw BenchFailure("no topic") }
         var append = Figure("kafka_append_rate", unit: "1/s")
@@ -23,14 +25,23 @@ enum KafkaLogBench {
         let writer = try Self.open(bootstrap, prefix)
         defer { writer.close() }
         try writer.createTopic(topic, TopicConfiguration(partitions: partitions))
-        defer { try? writer.deleteTopic(topic) }
-        append.add(try Self.fill(writer, topic, block, records))
+        try writer.createTopic(Self.warming(), TopicConfiguration())
+        defer {
+            for topic in writer.topics() where !topic.isControl { try? writer.deleteTopic(topic) }
+        }
+        try EndToEndBench.fill(writer, Self.warming(), bytes: 1, records: 500)
+        append.add(try EndToEndBench.fill(writer, topic, bytes: bytes, records: records))
         for _ in 0..<options.rounds {
             let floor = kafka_floor_consume(bootstrap, prefix + topic.onLog, CInt(partitions), records)
             guard floor > 0 else { throw BenchFailure("the floor of librdkafka failed") }
             consume.add(try Self.consume(bootstrap, prefix, topic, records), floor: Double(records) / floor)
         }
         return BenchReport("log", [append, consume])
+    }
+
+    private static func warming() throws -> TopicName {
+        guard let topic = TopicName(onLog: "warming") else { throw BenchFailure("no topic") }
+        return topic
     }
 
     private static func open(_ bootstrap: String, _ prefix: String) throws -> KafkaLog {
@@ -41,13 +52,6 @@ enum KafkaLogBench {
         return try KafkaLog(configuration) { clock.now }
     }
 
-    private static func fill(_ log: KafkaLog, _ topic: TopicName, _ block: [UInt8], _ records: Int) throws -> Double {
-        let appends = (0..<batch).map { LogBatch.Append(topic: topic, partition: $0 % partitions, block: block) }
-        let rate = try LogBench.flood(
-            log, [LogBatch(urgency: .producer, appends: appends)], count: records / batch, window: 8)
-        return rate * Double(batch)
-    }
-
     private static func consume(_ bootstrap: String, _ prefix: String, _ topic: TopicName, _ records: Int) throws
         -> Double
     {
@@ -55,6 +59,8 @@ enum KafkaLogBench {
         let log = try Self.open(bootstrap, prefix)
         defer { log.close() }
         let progress = Progress()
+        // The consumer that catches up is made and connected, as the floor's is before its first message.
+        _ = try log.read(TopicPartition(Self.warming(), 0), from: 0, maxRecords: 1, maxBytes: .max) { _, _ in true }
         let threads = (0..<partitions).map { _ in WorkThread() }
         defer { for thread in threads { thread.stop() } }
         let slots = threads.indices.map { partition in
@@ -85,18 +91,19 @@ enum KafkaLogBench {
 
     private static func read(_ log: KafkaLog, _ place: TopicPartition, _ progress: Progress) throws {
         let end = try log.bounds(of: place).end
-        var next: Offset = 0
-        var sum: UInt64 = 0
-        while next < end {
-            var count = 0
-            next = try log.read(place, from: next, maxRecords: batch, maxBytes: .max) { _, bytes in
-                sum &+= bytes.loadUnaligned(as: UInt64.self)
-                count += 1
+        var bench = EngineBench(order: .key) { from, maxRecords, records in
+            let next = try log.read(place, from: from, maxRecords: maxRecords, maxBytes: .max) { offset, bytes in
+                var record = RecordSummary(offset: offset, keyHash: 0, bytes: bytes.count)
+                if let key = (try? EventLayout(parsing: bytes.bytes))?.key {
+                    record.keyHash = KeyHash.hash(UnsafeRawBufferPointer(rebasing: bytes[key]))
+                }
+                records.append(record)
                 return true
             }
-            progress.found.add(count, ordering: .relaxed)
             progress.start.withLock { $0 = $0 ?? seconds() }
+            return next
         }
-        withExtendedLifetime(sum) {}
+        _ = try bench.run(Int(end), end: end)
+        progress.found.add(Int(end), ordering: .relaxed)
     }
 }

@@ -8,6 +8,9 @@ internal import Synchronization
 
 /// Appends, reads and ledger writes through the log protocol beside raw LMDB in C.
 ///
+/// `ledger_rate` is what the engine settles with no log under it, `ledger_rate_gaps` the same where a thousand offsets lie between two
+/// records; `ledger_write_rate` is entries of the ledger made durable.
+///
 /// `--kafka host:port` does the same on Kafka (``KafkaLogBench``). `--records N` for each round, `--bytes N` of data, `--window N` batches in flight, `--durability fsync | process`.
 enum LogBench {
     private static let partitions = 4
@@ -29,7 +32,9 @@ enum LogBench {
         var serial = Figure("append_rate_one_in_flight", unit: "1/s")
         var read = Figure("read_rate", unit: "1/s")
         var place = Figure("place_rate", unit: "1/s")
+        var writes = Figure("ledger_write_rate", unit: "1/s")
         var ledger = Figure("ledger_rate", unit: "1/s")
+        var gaps = Figure("ledger_rate_gaps", unit: "1/s")
         for _ in 0..<options.rounds {
             let floor = try LogBench.measureFloor(options, block, records, entries, isSynced: durability == .fsync)
             let scratch = ScratchDirectory("bench-log", in: options.directory)
@@ -38,10 +43,12 @@ enum LogBench {
             append.add(try LogBench.append(log, block, records, window: window), floor: floor.append)
             read.add(try LogBench.read(log, records), floor: floor.read)
             place.add(try LogBench.readPlaces(log), floor: floor.read)
-            ledger.add(try LogBench.writeLedger(log, entries), floor: floor.ledger)
+            writes.add(try LogBench.writeLedger(log, entries), floor: floor.ledger)
+            ledger.add(1e9 / (try EngineBench.nanosecondsPerDelivery(count: records)))
+            gaps.add(1e9 / (try EngineBench.nanosecondsPerDelivery(count: records, step: 1_000)))
             serial.add(try LogBench.append(log, block, records / 4, window: 1), floor: floor.append)
         }
-        return BenchReport("log", [append, read, ledger, serial, place])
+        return BenchReport("log", [append, read, ledger, gaps, writes, serial, place])
     }
 
     static func event(bytes: Int) -> Event {

@@ -35,5 +35,12 @@ extension Limits {
         /// Requests in a row that may find no server while an invocation is waited for: about a minute of a restart.
         static let waitRetries = 120
         static let waitRetryMilliseconds: UInt32 = 500
+        /// Deliveries that a replay begins in a second where nothing is said, and the most that can be said.
+        static let replayRate = 1_000
+        static let replayRateMax = 1_000_000
+        /// How often a replay that is waited for is looked at.
+        static let replayLookMilliseconds: UInt32 = 500
+        /// Dead letters of one request that redrives ids.
+        static let redrivenIDs = 1_000
     }
 }

@@ -60,7 +60,7 @@ import Testing
             bytes[offset] = value
             return bytes
         }
-        #expect(throws: FrameError.malformed) { _ = try EventLayout(parsing: changed(20, 4).span.bytes) }
+        #expect(throws: FrameError.malformed) { _ = try EventLayout(parsing: changed(20, 8).span.bytes) }
         #expect(throws: FrameError.malformed) { _ = try EventLayout(parsing: changed(20, 1).span.bytes) }
         #expect(throws: FrameError.tooLarge) { _ = try EventLayout(parsing: changed(10, 2).span.bytes) }
         #expect(throws: FrameError.tooLarge) { _ = try EventLayout(parsing: changed(14, 2).span.bytes) }

@@ -48,7 +48,7 @@ import Testing
         "ApusLog": ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims", "CShims"],
         "ApusSandbox": ["ApusCore", "ApusLoop", "CShims"],
         "ApusEgress": ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"],
-        "ApusHost": ["ApusCore", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"],
+        "ApusHost": ["ApusCore", "ApusCrypto", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"],
         "ApusStore": ["ApusCore", "ApusEngine", "ApusJSON", "ApusCrypto", "ApusManifest", "CSQLite", "CShims"],
     ]
 

@@ -15,6 +15,7 @@ import Testing
         actions.compactMap { if case .dispatchBatch(let dispatches) = $0 { dispatches.map(\.offset) } else { nil } }
     }
 
+    /// Behaviour 43.
     @Test func aBatchClosesAtItsSize() {
         var rig = self.rig(BatchPlan(maxSize: 3, maxWait: .seconds(10)), concurrency: 4, credit: 4)
         rig.publish((0..<2).map { record($0) })
@@ -27,6 +28,7 @@ import Testing
         #expect(self.batches(rig.take()) == [[6]])
     }
 
+    /// Behaviour 43.
     @Test func aBatchClosesAtItsBytesAndHoldsNoMoreThanThem() {
         var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .seconds(10), maxBytes: 1_000), concurrency: 4, credit: 4)
         rig.publish([record(0, bytes: 400), record(1, bytes: 400), record(2, bytes: 400)])
@@ -35,6 +37,7 @@ import Testing
         #expect(self.batches(rig.take()) == [[2], [3]], "one that is larger goes alone")
     }
 
+    /// Behaviour 43.
     @Test func aBatchClosesAfterItsWait() {
         var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .milliseconds(5)))
         rig.publish([record(0)])
@@ -45,6 +48,7 @@ import Testing
         #expect(self.batches(rig.take()) == [[0, 1]])
     }
 
+    /// Behaviour 43.
     @Test func withoutAWaitABatchClosesAtOnce() {
         var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .zero))
         rig.publish([record(0)])

@@ -4,6 +4,7 @@ import Testing
 @testable import ApusEngine
 
 @Suite struct CommitTests {
+    /// Behaviour 1.
     @Test func aRunOfOffsetsDoneInOrderIsCommittedOnce() {
         var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 10, scale: ScalePlan(max: 1)))
         rig.publish((0..<10).map { record($0) })
@@ -14,6 +15,7 @@ import Testing
         #expect(rig.commit().isEmpty)
     }
 
+    /// Behaviour 2.
     @Test func aBrokenSequenceCommitsOnlyUpToTheFirstUnfinishedOffset() {
         var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 4, scale: ScalePlan(max: 1)))
         rig.publish((0..<4).map { record($0) })
@@ -22,6 +24,7 @@ import Testing
         #expect(rig.commit().map(\.state) == [LedgerState(watermark: 1, settled: [2..<4])])
     }
 
+    /// Behaviour 4.
     @Test func gapsOfCompactionAreSettledWithoutWork() {
         var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 4, scale: ScalePlan(max: 1)))
         rig.publish([record(0), record(1), record(5), record(1_000_000_000_000)])
@@ -30,6 +33,7 @@ import Testing
         #expect(rig.commit().map(\.state) == [LedgerState(watermark: 1_000_000_000_001)])
     }
 
+    /// Behaviour 12.
     @Test func aRestartRunsOnlyWhatWasNotSettled() {
         let state = LedgerState(watermark: 1, settled: [2..<4])
         var rig = EngineRig(
@@ -49,6 +53,7 @@ import Testing
 
 /// A million deliveries that end in random order: behaviour of the ledger at scale, and of its cost.
 @Suite struct CommitOrderTests {
+    /// Behaviour 3.
     @Test func aMillionRandomCompletionsCommitExactlyToTheEndAndNeverPastAnUnfinishedOffset() {
         let count = 1_000_000
         var ledger = Ledger(LedgerState(watermark: 0), start: 0)
@@ -81,6 +86,7 @@ import Testing
         #expect(ledger.unsettled == 0)
     }
 
+    /// Behaviour 4.
     @Test func theLedgerHoldsEntriesForWhatIsUnsettledOnly() {
         var ledger = Ledger(LedgerState(watermark: 0), start: 0)
         // One delivery stays; ten thousand pass it by, over gaps of a billion each.
@@ -108,6 +114,7 @@ import Testing
         return rig
     }
 
+    /// Behaviour 13.
     @Test func aFailedCommitStaysDirtyAndIsWrittenAgainAfterADelay() {
         var rig = self.rig()
         for dispatch in rig.dispatches() { rig.succeed(dispatch) }
@@ -117,8 +124,51 @@ import Testing
         rig.engine.ledgerFailed(now: rig.now)
         #expect(rig.take() == [])
         rig.advance(Limits.Engine.ledgerRetry)
-        #expect(rig.take() == [.ledgerDirty])
+        #expect(rig.take() == [.ledgerDirty(.whole)])
         #expect(rig.commit().map(\.state.watermark) == [3])
+    }
+
+    /// Behaviour 13.
+    @Test func whileCommitsNeverSucceedWorkGoesOnToItsBoundAndNoFurther() {
+        var configuration = EngineConfiguration()
+        configuration.unsettledPerPartition = 10
+        var rig = EngineRig(
+            EngineRig.plan(order: .none, concurrency: 4, scale: ScalePlan(max: 1)), configuration: configuration)
+        rig.engine.grew(EngineRig.trigger, partition: 0, end: 1_000, now: rig.now)
+        var ran = 0
+        var next: Offset = 0
+        func step() {
+            for action in rig.take() {
+                switch action {
+                case .start(let worker, _, _):
+                    rig.engine.workerReady(worker, now: rig.now)
+                    rig.engine.credit(worker, 4, now: rig.now)
+                case .fetch(_, _, let from, let count):
+                    next = from + Offset(count)
+                    rig.engine.fetched(
+                        EngineRig.trigger, partition: 0, from: from, records: (from..<next).map { record($0) },
+                        next: next, now: rig.now)
+                case .dispatch(let dispatch):
+                    ran += 1
+                    rig.succeed(dispatch)
+                case .ledgerDirty: break
+                default: break
+                }
+            }
+        }
+        for _ in 0..<200 {
+            step()
+            if !rig.engine.takeLedgerWrites().isEmpty { rig.engine.ledgerFailed(now: rig.now) }
+            rig.advance(Limits.Engine.ledgerRetry)
+        }
+        #expect(ran == 10)
+        #expect(rig.engine.status(of: EngineRig.trigger)?.counters.settled == 0)
+        for _ in 0..<1_000 {
+            step()
+            _ = rig.commit()
+        }
+        #expect(ran == 1_000)
+        #expect(rig.engine.watermark(of: EngineRig.trigger, partition: 0) == 1_000)
     }
 
     @Test func whatEndsDuringAWriteGoesIntoTheNext() {
@@ -129,7 +179,7 @@ import Testing
         rig.succeed(dispatches[1])
         _ = rig.take()
         rig.engine.ledgerCommitted(now: rig.now)
-        #expect(rig.take().contains(.ledgerDirty))
+        #expect(rig.take().contains(.ledgerDirty(.whole)))
         #expect(rig.commit().map(\.state) == [LedgerState(watermark: 2)])
     }
 
@@ -147,10 +197,11 @@ import Testing
         #expect(rig.commit().isEmpty)
     }
 
+    /// Behaviour 58.
     @Test func recordsThatAFilterSkipsCostOneWriteTogetherAndNoAttempt() {
         var rig = EngineRig(EngineRig.plan(order: .none))
         rig.publish((0..<200).map { record($0, isMatch: false) })
-        #expect(rig.take().filter { $0 != .ledgerDirty && !$0.isFetch } == [])
+        #expect(rig.take().filter { $0 != .ledgerDirty(.whole) && !$0.isFetch } == [])
         #expect(rig.commit().isEmpty)
         rig.advance(Limits.Engine.lazySettle)
         #expect(rig.commit().map(\.state) == [LedgerState(watermark: 200)])
@@ -159,6 +210,7 @@ import Testing
         #expect(rig.commit().isEmpty)
     }
 
+    /// Behaviour 8.
     @Test func recordsThatRetentionTookBeforeTheRestartAreCountedAndDoNotSpin() {
         let pending = LedgerState.Pending(offset: 5, attempts: 2, nextDue: .zero)
         let state = LedgerState(watermark: 5, settled: [7..<9], pending: [pending])

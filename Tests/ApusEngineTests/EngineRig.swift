@@ -28,7 +28,7 @@ struct EngineRig {
         order: DeliveryOrder = .key, retry: RetryPlan = RetryPlan(), onExhausted: OnExhausted = .deadLetter,
         concurrency: Int = 1,
         batch: BatchPlan? = nil, scale: ScalePlan = ScalePlan(), timeout: TimeSpan = .seconds(30),
-        hasOutputs: Bool = false,
+        hasOutputs: Bool = false, onExpired: OnExpired = .skip, dedupWindow: TimeSpan? = nil,
         generation: UInt64 = 1
     ) -> FunctionPlan {
         FunctionPlan(
@@ -36,7 +36,8 @@ struct EngineRig {
             scale: scale,
             triggers: [
                 TriggerPlan(
-                    trigger: Self.trigger, order: order, retry: retry, onExhausted: onExhausted, hasOutputs: hasOutputs)
+                    trigger: Self.trigger, order: order, retry: retry, onExhausted: onExhausted, onExpired: onExpired,
+                    dedupWindow: dedupWindow, hasOutputs: hasOutputs)
             ]
         )
     }

@@ -122,6 +122,7 @@ import Testing
         #expect(rig.dispatches().count == 1)
     }
 
+    /// Behaviour 66.
     @Test func drainingFinishesWhatRunsAndRefusesTheRest() {
         var rig = EngineRig(EngineRig.plan(order: .none, scale: ScalePlan(max: 1)))
         self.invoke(&rig, 1)
@@ -138,6 +139,7 @@ import Testing
         #expect(rig.dispatches().isEmpty)
     }
 
+    /// Behaviour 66.
     @Test(arguments: [OnExhausted.deadLetter, .drop, .block])
     func whatTheEndOfTheServerCutsOffIsNeitherCountedNorGivenUpOn(onExhausted: OnExhausted) {
         let retry = RetryPlan(attempts: 1)

@@ -4,6 +4,7 @@ import Testing
 @testable import ApusEngine
 
 @Suite struct RetryTests {
+    /// Behaviour 33.
     @Test func twoFailuresThenASuccessAreThreeAttemptsWithBackoffInBounds() {
         let retry = RetryPlan(attempts: 5, initial: .milliseconds(200), max: .seconds(30))
         var rig = EngineRig(EngineRig.plan(retry: retry, scale: ScalePlan(max: 1)))
@@ -47,6 +48,7 @@ import Testing
         #expect(extreme.bounds(attempts: 1_000_000_000).upperBound == .max)
     }
 
+    /// Behaviour 35.
     @Test func exhaustedAttemptsBecomeOneDeadLetterAndTheOffsetIsSettledAfterIt() {
         var rig = EngineRig(
             EngineRig.plan(retry: RetryPlan(attempts: 2, initial: .zero, max: .zero), scale: ScalePlan(max: 1)))
@@ -75,6 +77,7 @@ import Testing
         #expect(rig.dispatches().map(\.offset) == [1])
     }
 
+    /// Behaviour 37.
     @Test func blockKeepsTheDeliveryAndItsKeyAndTriesEveryMax() {
         let retry = RetryPlan(attempts: 1, initial: .milliseconds(1), max: .seconds(5))
         var rig = EngineRig(
@@ -95,6 +98,7 @@ import Testing
         }
     }
 
+    /// Behaviour 37.
     @Test func dropSettlesAndCounts() {
         var rig = EngineRig(EngineRig.plan(retry: RetryPlan(attempts: 1), onExhausted: .drop, scale: ScalePlan(max: 1)))
         rig.publish([record(0, key: 1)])
@@ -105,6 +109,7 @@ import Testing
         #expect(rig.engine.status(of: EngineRig.trigger)?.counters.dropped == 1)
     }
 
+    /// Behaviour 49.
     @Test func withoutABoundOnAttemptsItIsTriedForEver() {
         var rig = EngineRig(
             EngineRig.plan(retry: RetryPlan(attempts: 0, initial: .zero, max: .zero), scale: ScalePlan(max: 1)))
@@ -129,6 +134,7 @@ import Testing
         #expect(ledger.state.pending.first?.attempts == bound)
     }
 
+    /// Behaviour 34.
     @Test func aHandlerMaySayWhenToTryAgainWithinABound() {
         var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
         rig.publish([record(0, key: 1), record(1, key: 2)])

@@ -8,6 +8,7 @@ import Testing
         actions.count { if case .start = $0 { true } else { false } }
     }
 
+    /// Behaviour 53.
     @Test func workersStartFromZeroByQueueDepthAndStopWhenIdle() {
         var rig = EngineRig(
             EngineRig.plan(order: .none, concurrency: 2, scale: ScalePlan(min: 0, max: 3, idle: .seconds(60))))
@@ -29,6 +30,7 @@ import Testing
         #expect(rig.engine.nextDue == nil, "an idle function costs nothing")
     }
 
+    /// Behaviours 56, 57.
     @Test func workersMayExceedPartitionsAndNeverTheirBound() {
         var rig = EngineRig(EngineRig.plan(order: .none, scale: ScalePlan(max: 5)))
         rig.publish((0..<100).map { record($0) })
@@ -36,6 +38,7 @@ import Testing
         #expect(rig.dispatches().count == 5)
     }
 
+    /// Behaviour 54.
     @Test func aPoisonedDeliveryInBackOffStartsNoWorkers() {
         let retry = RetryPlan(attempts: 0, initial: .seconds(100), max: .seconds(100))
         var rig = EngineRig(EngineRig.plan(retry: retry, scale: ScalePlan(max: 4)))
@@ -53,6 +56,7 @@ import Testing
         #expect(rig.take().isEmpty)
     }
 
+    /// Behaviour 47.
     @Test func aTimeoutCancelsThenKillsAndCountsOneFailedAttempt() {
         let plan = EngineRig.plan(
             retry: RetryPlan(attempts: 2, initial: .zero, max: .zero), scale: ScalePlan(max: 1), timeout: .seconds(1))
@@ -83,6 +87,7 @@ import Testing
         #expect(rig.engine.attemptsInFlight == 0)
     }
 
+    /// Behaviour 47.
     @Test func noDeliveryRunsAgainBeforeItsCancelledAttemptIsOver() {
         let plan = EngineRig.plan(
             retry: RetryPlan(attempts: 0, initial: .zero, max: .zero), scale: ScalePlan(max: 2), timeout: .seconds(1))
@@ -99,6 +104,7 @@ import Testing
         #expect(rig.dispatches().map(\.attempt) == [2])
     }
 
+    /// Behaviour 48.
     @Test func aCrashFailsOnlyTheAttemptsOfItsWorkerOnceEach() {
         let plan = EngineRig.plan(order: .none, retry: RetryPlan(attempts: 1), concurrency: 2, scale: ScalePlan(max: 2))
         var rig = EngineRig(plan)
@@ -117,6 +123,7 @@ import Testing
         #expect(rig.engine.attemptsInFlight == 0)
     }
 
+    /// Behaviour 48.
     @Test func startsThatFailAreTriedAgainLessAndLessOften() {
         var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 4)))
         rig.publish([record(0, key: 1)])

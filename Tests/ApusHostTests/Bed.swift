@@ -16,10 +16,12 @@ final class Bed: @unchecked Sendable {
     private(set) var shard: Shard!
     private(set) var lines: [LogLine] = []
     private(set) var startFailures: [Failure] = []
+    private(set) var replaysEnded: [UInt64] = []
 
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
-        readAhead: ((@escaping @Sendable () -> Void) -> Void)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
+        readAhead: ((@escaping @Sendable () -> Void) -> Bool)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
+        blobs: (any BlobKeeping)? = nil,
         command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
         // As the server does: a worker may end while it is written to.
@@ -32,12 +34,13 @@ final class Bed: @unchecked Sendable {
         await self.run {
             let direct = DirectLauncher(loop: self.loop, command: command.value)
             let launcher: any WorkerLauncher = denied.map { AuditedLauncher(direct, $0) } ?? direct
-            self.shard = Shard(
-                loop: self.loop, log: self.log, launcher: launcher,
-                configuration: ShardConfiguration(
-                    engine: engine, seed: seed, readAhead: readAhead.value,
-                    logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
-                    onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) }))
+            var configuration = ShardConfiguration(
+                engine: engine, seed: seed, readAhead: readAhead.value,
+                logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
+                onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) })
+            configuration.onReplayComplete = { [unowned self] _, _, number in self.replaysEnded.append(number) }
+            configuration.blobs = blobs
+            self.shard = Shard(loop: self.loop, log: self.log, launcher: launcher, configuration: configuration)
         }
     }
 
@@ -236,7 +239,8 @@ func trigger(
     kind: TriggerPlan.Kind = .topic,
     order: DeliveryOrder = .key,
     retry: RetryPlan = RetryPlan(attempts: 3, initial: .milliseconds(1), max: .milliseconds(5)),
-    onExhausted: OnExhausted = .deadLetter, filter: SubscriptionFilter = SubscriptionFilter(), generation: UInt64 = 1
+    onExhausted: OnExhausted = .deadLetter, filter: SubscriptionFilter = SubscriptionFilter(), generation: UInt64 = 1,
+    onExpired: OnExpired = .skip, dedupWindow: TimeSpan? = nil
 ) -> (HostTrigger, TriggerPlan) {
     (
         HostTrigger(
@@ -244,7 +248,7 @@ func trigger(
             deadLetter: deadLetter, filter: filter),
         TriggerPlan(
             trigger: TriggerID(rawValue: id), kind: kind, order: order, retry: retry, onExhausted: onExhausted,
-            hasOutputs: replyTo != nil)
+            onExpired: onExpired, dedupWindow: dedupWindow, hasOutputs: replyTo != nil)
     )
 }
 

@@ -119,6 +119,7 @@ import Testing
         let bed = try await Bed(log: MemoryLog { clock.now }) { work in
             reads.withLock { $0 += 1 }
             Task.detached { work() }
+            return true
         }
         let (input, output) = (try bed.topic("in"), try bed.topic("out"))
         let count = Int(Limits.Host.recentRecords) + 500
@@ -131,6 +132,7 @@ import Testing
         await bed.close()
     }
 
+    /// Behaviour 13.
     @Test func outputsOfAWriteThatFailedAreWrittenOnceLater() async throws {
         let clock = Bed.clock
         let log = FlakyLog { clock.now }
@@ -145,6 +147,27 @@ import Testing
         let statistics = await bed.statistics()
         #expect(statistics.commitsFailed == 2)
         #expect(statistics.dispatched == 20)
+        await bed.close()
+    }
+
+    /// Behaviour 13.
+    @Test func aLogThatRefusesEveryWriteStopsWorkAtItsBoundAndIsCounted() async throws {
+        var engine = EngineConfiguration()
+        engine.unsettledPerPartition = 8
+        let clock = Bed.clock
+        let log = FlakyLog { clock.now }
+        let bed = try await Bed(log: log, engine: engine)
+        let (input, output) = (try bed.topic("in"), try bed.topic("out"))
+        try await bed.deploy(function(1, concurrency: 4, triggers: [trigger(1, on: input, replyTo: output)]))
+        log.fail(next: .max)
+        try await bed.publish(input, (0..<40).map { event("\($0)") })
+        try await bed.until("the bound, and writes that fail") {
+            bed.shard.statistics.dispatched == 8 && bed.shard.statistics.commitsFailed >= 3
+        }
+        #expect(bed.events(of: output).isEmpty)
+        log.fail(next: 0)
+        try await bed.until("all replies") { bed.events(of: output).count >= 40 }
+        #expect(bed.events(of: output).map(\.text).sorted() == (0..<40).map { "\($0)" }.sorted())
         await bed.close()
     }
 

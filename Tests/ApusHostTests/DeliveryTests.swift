@@ -36,6 +36,7 @@ import Testing
 }
 
 extension DeliveryTests {
+    /// Behaviour 16.
     @Test func eventsOfOneKeyRunInTheirOrder() async throws {
         let bed = try await Bed()
         let (input, output) = (try bed.topic("in"), try bed.topic("out"))
@@ -53,6 +54,7 @@ extension DeliveryTests {
         await bed.close()
     }
 
+    /// Behaviour 35.
     @Test func aDeliveryThatKeepsFailingIsTriedAsOftenAsItMayThenBecomesADeadLetter() async throws {
         let bed = try await Bed()
         let (input, dead) = (try bed.topic("in"), try bed.topic("dead"))
@@ -84,6 +86,7 @@ extension DeliveryTests {
         await bed.close()
     }
 
+    /// Behaviour 34.
     @Test func aRejectedEventIsNotTriedAgain() async throws {
         let bed = try await Bed()
         let (input, dead) = (try bed.topic("in"), try bed.topic("dead"))
@@ -95,6 +98,7 @@ extension DeliveryTests {
         await bed.close()
     }
 
+    /// Behaviour 58.
     @Test func aFilterLetsOnlyItsEventsThrough() async throws {
         let bed = try await Bed()
         let (input, output) = (try bed.topic("in"), try bed.topic("out"))
@@ -266,6 +270,7 @@ extension DeliveryTests {
         #expect(bed.lines.contains { $0.droppedBefore > 0 } || bed.shard.statistics.logLinesDropped > 0)
     }
 
+    /// Behaviour 67.
     @Test func aLineIsOfTheAttemptThatPrintedItHoweverSoonThatEnds() async throws {
         let bed = try await Bed()
         try await bed.deploy(function(1, ["say"]))

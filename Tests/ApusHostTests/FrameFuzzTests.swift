@@ -28,6 +28,7 @@ import Testing
         return bytes
     }
 
+    /// Behaviour 67.
     @Test func theReaderAndEveryParserTakeMutatedFrames() {
         print("mutated frames for the reader: seed \(Self.seed), \(Self.readerFrames) frames")
         var generator = ApusTestSupport.SeededGenerator(seed: Self.seed)
@@ -64,6 +65,7 @@ import Testing
     }
 
     /// The whole shard: a worker that is one call long sends many frames, of which the last may be anything.
+    /// Behaviour 67.
     @Test func theShardOutlivesAHostileWorkerAndAnswersItsNeighbours() async throws {
         print("mutated frames for the shard: seed \(Self.seed), \(Self.shardFrames) frames")
         let bed = try await Bed()

@@ -121,6 +121,7 @@ import Testing
         await rig.bed.close()
     }
 
+    /// Behaviour 68.
     @Test func oneThatKeepsFailingIsTriedAgainAndThenHasFailed() async throws {
         let rig = try await Rig(["fail"])
         try await rig.deploy()
@@ -134,6 +135,7 @@ import Testing
         await rig.bed.close()
     }
 
+    /// Behaviour 68.
     @Test func oneWhoseWorkerCrashesIsTriedAgain() async throws {
         let rig = try await Rig(["crash"])
         try await rig.deploy()
@@ -169,6 +171,7 @@ import Testing
         await rig.bed.close()
     }
 
+    /// Behaviour 68.
     @Test func aFailedWriteIsMadeAgainWithTheStateInIt() async throws {
         let clock = Bed.clock
         let log = FlakyLog { clock.now }

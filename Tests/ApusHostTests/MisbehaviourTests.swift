@@ -44,6 +44,7 @@ import Testing
         await bed.close()
     }
 
+    /// Behaviour 48.
     @Test func aCrashFailsTheAttemptWithTheSignal() async throws {
         try await self.run("crash") { _, failure in
             #expect(failure.code == .workerCrashed)
@@ -87,6 +88,7 @@ import Testing
         }
     }
 
+    /// Behaviour 47.
     @Test func aHandlerThatIgnoresItsDeadlineAndCancelIsKilled() async throws {
         try await self.run("hang", timeout: .seconds(3)) { bed, failure in
             #expect(failure.code == .deadlineExceeded)
@@ -143,6 +145,7 @@ import Testing
         #expect(failure?.message.contains("code 3") == true)
     }
 
+    /// Behaviour 67.
     @Test func aHandlerThatCannotBeLoadedFailsTheStartWithItsMessage() async throws {
         let failure = try await self.invoke("refuse")
         #expect(failure?.code == .startFailed)

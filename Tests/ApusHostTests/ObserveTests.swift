@@ -56,7 +56,7 @@ import Testing
         #expect(seen == (5..<UInt64(Limits.Host.notes + 5)).reversed())
     }
 
-    @Test func failuresAndSlowOnesAlwaysCountSuccessesSoManyASecond() {
+    @Test func successesAreNotedSoManyASecondAndSlowOnesToo() {
         var notes = DeliveryNotes()
         let now = Timestamp(microseconds: 50_000_000)
         let quick = AttemptTiming()
@@ -68,6 +68,10 @@ import Testing
             notes.takesSuccess(quick, now: now + .seconds(1)),
         ]
         #expect(others == [true, false, true])
+        // A backlog that is worked through: all of it took long, and few look at more than some.
+        let later = now + .seconds(5)
+        let slowTaken = (0..<1_000).count { _ in notes.takesSuccess(slow, now: later) }
+        #expect(slowTaken == Limits.Host.notedSlowPerSecond + Limits.Host.notedSuccessesPerSecond)
     }
 
     @Test func attemptsOfOneDeliveryStandTogetherAndTheLastAreKept() throws {

@@ -95,6 +95,7 @@ import Testing
         await bed.close()
     }
 
+    /// Behaviour 67.
     @Test func largeEventsGoAsSealedMemoryAndLargeResultsInParts() async throws {
         // The worker checks the seals, that its memory cannot be mapped for writing, and its size.
         let bed = try await Bed()

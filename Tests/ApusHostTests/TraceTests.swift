@@ -17,6 +17,7 @@ import Testing
         span.attributes.first { $0.name == name }?.value
     }
 
+    /// Behaviour 61.
     @Test func aDeliveryItsAttemptsItsStartAndItsCommitAreOneTree() async throws {
         let tracer = Tracer(sample: 1)
         let bed = try await Bed(tracer: tracer)

@@ -70,6 +70,7 @@ import Testing
         return try #require(Int(String(decoding: entry.value, as: UTF8.self))) + 1
     }
 
+    /// Behaviour 12.
     @Test func whatWasAcknowledgedSurvivesKill() async throws {
         let scratch = ScratchDirectory("crash")
         let path = scratch.path

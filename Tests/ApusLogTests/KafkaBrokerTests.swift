@@ -29,6 +29,7 @@ import Testing
         #expect(try third.ledger(prefix: [7]).map(\.value) == [[3]])
     }
 
+    /// Behaviour 6.
     @Test func whatADeadServerLeftOpenIsUndoneAndHoldsNobodyUp() throws {
         let kafka = try KafkaFixture()
         defer { kafka.deleteTopics() }
@@ -38,7 +39,8 @@ import Testing
         _ = try LogFixture.write(log, LogBatch(urgency: .producer, appends: [LogFixture.append(name, bytes: 1)]))
         log.close()
         // A server that dies between its records and its commit.
-        let dead = KafkaTransactions(kafka.configuration)
+        let dead = KafkaTransactions(
+            kafka.configuration, id: "apus.\(kafka.configuration.cluster).\(kafka.configuration.topicPrefix)node")
         try dead.takeOver()
         let producer = try dead.begin()
         let block = LogFixture.append(name, bytes: 2).block
@@ -65,6 +67,7 @@ import Testing
         withExtendedLifetime(producer) {}
     }
 
+    /// Behaviour 22.
     @Test func aPartitionThatNobodyReadsIsHeldAndGoesOnWithoutLossOrRepetition() throws {
         let kafka = try KafkaFixture {
             $0.unreadBytes = 200_000

@@ -8,38 +8,6 @@ import Testing
 /// Faults, on librdkafka's own cluster in this process: it has no topics to create, no time and no isolation, so that these tests are about
 /// producing and consuming alone.
 @Suite struct KafkaMockTests {
-    /// A cluster of one broker with one topic.
-    private final class Cluster {
-        let client: KafkaClient
-        private let cluster: OpaquePointer
-        let configuration: KafkaLogConfiguration
-
-        init(deliveryMilliseconds: Int = 20_000) throws {
-            // A producer of its own is what the cluster lives in.
-            self.client = try KafkaClient(
-                KafkaLogConfiguration(bootstrap: "127.0.0.1:1"), .producer(transactionalID: nil), name: "mock")
-            self.cluster = try #require(rd_kafka_mock_cluster_new(self.client.pointer, 1))
-            rd_kafka_mock_topic_create(self.cluster, "a", 1, 1)
-            var configuration = KafkaLogConfiguration(
-                bootstrap: String(cString: rd_kafka_mock_cluster_bootstraps(self.cluster)))
-            configuration.deliveryMilliseconds = deliveryMilliseconds
-            self.configuration = configuration
-        }
-
-        deinit { rd_kafka_mock_cluster_destroy(self.cluster) }
-
-        func failProduce(_ errors: [rd_kafka_resp_err_t]) {
-            rd_kafka_mock_push_request_errors_array(self.cluster, 0, errors.count, errors)
-        }
-        func setDown(_ isDown: Bool) {
-            if isDown {
-                rd_kafka_mock_broker_set_down(self.cluster, 1)
-            } else {
-                rd_kafka_mock_broker_set_up(self.cluster, 1)
-            }
-        }
-    }
-
     private static func produce(_ count: Int, from first: Int = 0, by producer: KafkaProducer) throws {
         let topic = try producer.client.topic("a")
         producer.begin(count)
@@ -77,8 +45,9 @@ import Testing
         return texts
     }
 
+    /// Behaviour 31.
     @Test func recordsKeepTheirOrderAndNumberThroughABrokersErrors() throws {
-        let cluster = try Cluster()
+        let cluster = try KafkaMockCluster()
         let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
         cluster.failProduce([
             RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
@@ -89,8 +58,9 @@ import Testing
         #expect(try Self.read(cluster.configuration, upTo: 500) == (0..<500).map { "\($0)" })
     }
 
+    /// Behaviour 31.
     @Test func aBrokerThatIsDownFailsWhatWaitsTooLongAndNothingAfterItIsBack() throws {
-        let cluster = try Cluster(deliveryMilliseconds: 1_500)
+        let cluster = try KafkaMockCluster(deliveryMilliseconds: 1_500)
         let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
         try Self.produce(10, by: producer)
         #expect(producer.failure(9) == nil)
@@ -105,5 +75,38 @@ import Testing
         #expect(isBack)
         let texts = try Self.read(cluster.configuration, upTo: 11)
         #expect(texts == (0..<10).map { "\($0)" } + ["11"])
+    }
+
+    /// Behaviour 31.
+    @Test func aSlowBrokerGetsEveryRecordOnceAndInOrder() throws {
+        let cluster = try KafkaMockCluster()
+        cluster.setRoundTrip(milliseconds: 300)
+        let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        for first in stride(from: 0, to: 300, by: 100) {
+            try Self.produce(100, from: first, by: producer)
+            for index in 0..<100 { #expect(producer.failure(index) == nil) }
+        }
+        #expect(try Self.read(cluster.configuration, upTo: 300) == (0..<300).map { "\($0)" })
+    }
+
+    /// What a broker says that has lost a producer's numbers: whatever was acknowledged is there once, and the next producer works.
+    @Test(arguments: [
+        RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER.rawValue, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID.rawValue,
+        RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER.rawValue,
+    ]) func aProducerThatLostItsOrderSaysSoAndRepeatsNothing(_ code: CInt) throws {
+        let cluster = try KafkaMockCluster(deliveryMilliseconds: 5_000)
+        let producer = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        try Self.produce(10, by: producer)
+        #expect((0..<10).allSatisfy { producer.failure($0) == nil })
+        cluster.failProduce([rd_kafka_resp_err_t(rawValue: code)])
+        try Self.produce(10, from: 10, by: producer)
+        // A duplicate counts as written: the number of the first of it is not known.
+        let isKnown = code != RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER.rawValue
+        let acknowledged = (0..<10).filter { producer.failure($0) == nil && isKnown }.map { "\(10 + $0)" }
+        let next = try KafkaProducer(cluster.configuration, transactionalID: nil)
+        try Self.produce(1, from: 99, by: next)
+        #expect(next.failure(0) == nil)
+        let count = Offset(10 + acknowledged.count + 1)
+        #expect(try Self.read(cluster.configuration, upTo: count) == (0..<10).map { "\($0)" } + acknowledged + ["99"])
     }
 }

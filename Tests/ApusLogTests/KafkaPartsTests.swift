@@ -15,7 +15,9 @@ import Testing
     private static func chunk(_ first: Offset, _ offsets: [Offset], next: Offset, bytes: Int = 10) -> RecordChunk {
         var chunk = ChunkBuilder(first: first)
         for offset in offsets {
-            chunk.append(offset) { $0.append(contentsOf: [UInt8](repeating: UInt8(offset & 255), count: bytes)) }
+            chunk.append(offset) { memory in
+                [UInt8](repeating: UInt8(offset & 255), count: bytes).withUnsafeBytes { memory.append($0) }
+            }
         }
         chunk.pass(to: next)
         return chunk.finish()
@@ -196,7 +198,7 @@ import Testing
             "sasl.oauthbearer.client.secret": "hunter2",
         ]
         let configuration = KafkaLogConfiguration(bootstrap: "localhost:1", properties: secrets)
-        let properties = KafkaProperties(configuration, .consumer(waitMilliseconds: 10), client: "x")
+        let properties = KafkaProperties(configuration, .catchingUp, client: "x")
         #expect(!properties.description.contains("hunter2"))
         #expect(properties.entries.contains { $0.name == "sasl.password" && $0.value == "hunter2" })
         let wrong = KafkaLogConfiguration(bootstrap: "localhost:1", properties: ["security.protocol": "sasl_nothing"])

@@ -70,7 +70,12 @@ func function(_ lines: String) -> String {
         #expect(function.triggers.map(\.name) == ["documents-new", "again", "settings"])
         let first = function.triggers[0]
         #expect(first.topic.onLog == "ns.search.documents.new")
-        #expect(first.filter == ["type": "com.example.document.created", "priority": "5"])
+        #expect(
+            first.filter
+                == .exact([
+                    FilterCondition(.attribute("priority"), "5"),
+                    FilterCondition(.attribute("type"), "com.example.document.created"),
+                ]))
         #expect(first.order == .partition)
         #expect(first.from == .timestamp(Timestamp(microseconds: 1_785_240_000_250_000)))
         #expect(first.replyTo?.onLog == "ns.search.embeddings")
@@ -192,10 +197,34 @@ func function(_ lines: String) -> String {
         let expected = [
             "8:3: `spec.weights`", "10:5: `spec.resources.hostMemory`",
             "11:5: `spec.resources.gpu`", "12:11: `spec.scale.weight`",
-            "15:16: `spec.triggers[0].filter.sql`", "16:17: `spec.triggers[0].delivery: exactly-once`",
-            "17:7: `spec.triggers[0].dedup`", "19:3: `spec.tool`",
+            "17:3: `spec.tool`",
         ]
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
+    }
+
+    @Test func howDeliveriesAreRetriedRememberedAndExpireIsReadAndWritten() throws {
+        let text = function(
+            """
+            batch: {maxSize: 8, maxBytes: 64Ki}
+            triggers: [{topic: a, delivery: exactly-once, dedup: {window: 1h}, onExpired: deadLetter,
+              retry: {attempts: unlimited, maxAge: 2d}}, {topic: b, retry: {attempts: -1}}, {topic: c}]
+            """)
+        guard let manifest = try Manifest.parse(text, file: "f.yaml").first, case .function(let read) = manifest else {
+            Issue.record("no function")
+            return
+        }
+        #expect(read.batch?.maxBytes == 64 << 10)
+        #expect(read.triggers.map(\.delivery) == [.exactlyOnce, .atLeastOnce, .atLeastOnce])
+        #expect(read.triggers.map(\.dedupWindow) == [.seconds(3_600), nil, nil])
+        #expect(read.triggers.map(\.onExpired) == [.deadLetter, .skip, .skip])
+        #expect(read.triggers.map(\.retry.attempts) == [0, 0, 5])
+        #expect(read.triggers.map(\.retry.maxAge) == [.seconds(172_800), nil, nil])
+        #expect(try Manifest(json: manifest.toJSON()) == manifest)
+        for wrong in ["retry: {attempts: -2}", "retry: {attempts: none}", "retry: {maxAge: 1ms}", "onExpired: block"] {
+            #expect(errors(function("triggers: [{topic: a, \(wrong)}]")).count == 1, "\(wrong)")
+        }
+        #expect(errors(function("batch: {maxSize: 2, maxBytes: 201Ki}")).count == 1)
+        #expect(errors(function("triggers: [{http: {path: /a}, onExpired: skip}]")).count == 1)
     }
 
     @Test func aSandboxForEachEventIsReadAndWritten() throws {

@@ -5,6 +5,7 @@ import Testing
 @testable import ApusManifest
 
 @Suite struct ManifestErrorTests {
+    /// Behaviour 39, among what else a manifest may not say.
     @Test func allErrorsOfAFileAreToldAtOnce() {
         let text = """
             apiVersion: apus.dev/v1

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct ManifestSchemaTests {
     @Test func theSchemaAcceptsWhatTheParserAccepts() throws {
-        var evaluator = SchemaEvaluator()
+        var evaluator = SchemaEvaluator(definitions: ManifestSchema.json["$defs"] ?? [:])
         let schema = ManifestSchema.json
         for sample in Samples.all {
             for document in YAMLReader.read(SourceText(file: "f", bytes: Array(sample.utf8))).documents {
@@ -32,7 +32,7 @@ import Testing
         let text =
             field.hasPrefix("runtime") ? function("").replacing("runtime: python3", with: field) : function(field)
         #expect(!errors(text).isEmpty)
-        var evaluator = SchemaEvaluator()
+        var evaluator = SchemaEvaluator(definitions: ManifestSchema.json["$defs"] ?? [:])
         let document = YAMLReader.read(SourceText(file: "f", bytes: Array(text.utf8))).documents[0]
         #expect(try evaluator.mismatch(document.json, ManifestSchema.json) != nil)
     }

@@ -124,8 +124,6 @@ enum Samples {
           triggers:
             - topic: documents
               filter: {sql: "type = 'a'"}
-              delivery: exactly-once
-              dedup: {window: 1h}
             - http: {path: "/embed/{id}", methods: [POST], auth: required}
           tool:
             name: embed_text

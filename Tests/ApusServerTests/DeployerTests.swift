@@ -30,6 +30,13 @@ import Testing
             throw ApusError(.shuttingDown, "abandoned")
         }
 
+        func build(
+            _ key: String, for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies,
+            bundle: String, progress: (String) -> Void
+        ) throws(ApusError) {
+            _ = try self.layer(for: function, dependencies, bundle: bundle, progress: progress)
+        }
+
         func abandon() {
             let calls = self.waiting.withLock { state in
                 state.isAbandoned = true

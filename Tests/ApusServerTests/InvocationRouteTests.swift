@@ -255,7 +255,8 @@ import Testing
         let forged = Attribute(InvocationHeader.state, "succeeded", kind: .header)
         let slot = ResultSlot<Result<AcceptedInvocation, ApusError>>()
         bed.server.invocations.accept(
-            name, Event(attributes: [Attribute("id", "1"), forged], data: [2]), principal: "schedule", along: [along]
+            name, Event(attributes: [Attribute("id", "1"), forged], data: [2]), principal: "schedule", along: [along],
+            once: nil
         ) { slot.fill($0) }
         let accepted = try slot.take().get()
         #expect(accepted.position == RecordPlace(TopicPartition(.invoke(name), 0), 0))

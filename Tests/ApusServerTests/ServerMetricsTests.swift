@@ -63,7 +63,7 @@ import Testing
             operations: [], attemptsInFlight: 0, instances: [], activity: activity, triggers: [], logLinesDropped: 0)
         let server = ServerScrape(
             log: LogStatus(), appended: [], spans: nil, process: ProcessUsage(), startedAt: .zero, version: "1",
-            functions: activity.count, others: [])
+            functions: activity.count, shares: [ShareStatus(Share(.cpu, 3), .working)], others: [])
         let lint = ExpositionLint(
             String(decoding: PrometheusText.write(MetricsScrape([shard], server).metrics), as: UTF8.self))
         #expect(lint.problems.isEmpty, "\(lint.problems)")

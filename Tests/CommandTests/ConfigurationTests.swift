@@ -126,6 +126,19 @@ import Testing
         #expect(ConfigurationText.of(configuration, showsOrigins: true).contains("drain: 30s  # --drain\n"))
     }
 
+    @Test func secretsAmongKafkasPropertiesAreNotPrinted() throws {
+        let file = self.fixture.write(
+            "apus.yaml",
+            "log: {kafka: {bootstrap: \"b:9092\", properties: {sasl.password: hunter2, sasl.mechanism: PLAIN}}}\n")
+        let configuration = try Configuration(try Self.parse(["--config", file]), [:])
+        let text = ConfigurationText.of(configuration, showsOrigins: true)
+        #expect(!text.contains("hunter2"))
+        #expect(text.contains("sasl.password: \"(secret)\"") && text.contains("sasl.mechanism: PLAIN"))
+        var options = ServeOptions()
+        try configuration.apply(to: &options)
+        #expect(options.kafka.properties["sasl.password"] == "hunter2", "it is used all the same")
+    }
+
     @Test func whatIsWrongIsNamedWithItsPlaceAndAHint() {
         let file = self.fixture.write("apus.yaml", "lisen: 1\nlog:\n  level: loud\nretention: {revisions: 0}\n")
         let text = self.problem(["--config", file], ["APUS_SHARDS": "65", "APUS_DIRIN": "1"])

@@ -21,7 +21,12 @@ import Testing
                 let command = example.line.split(separator: "|").last.map(String.init) ?? ""
                 var words = Self.words(command.split(separator: ">").first.map(String.init) ?? "")
                 if words.first == "sudo" { words.removeFirst() }
-                let prefix = path.split(separator: " ").map(String.init)
+                var prefix = path.split(separator: " ").map(String.init)
+                let isMain = CommandTable.all.contains {
+                    path == "apus \($0.description.name) \($0.description.main ?? "")"
+                }
+                // The name of the main one may be left out.
+                if isMain, words.dropFirst(2).first != prefix.last { prefix.removeLast() }
                 #expect(Array(words.prefix(prefix.count)) == prefix, "\(example.line)")
                 _ = try ArgumentParser(command: description, path: path).parse(Array(words.dropFirst(prefix.count)))
             }

@@ -269,7 +269,7 @@ import Testing
         self.fixture.server.answer = { request throws(ApusError) in
             request.method == .get
                 ? FakeServer.json(#"{"items":[{"id":"a-1","function":"f","code":"function_failed"},{"id":"a-2"}]}"#)
-                : FakeServer.json("{}")
+                : FakeServer.json(#"{"redriven":["a-1","a-2"],"refused":[],"left":[],"next":null}"#)
         }
         #expect(self.fixture.run("dead", "list", "--function", "f") == 0)
         #expect(self.fixture.terminal.text.contains("a-1  f"))
@@ -278,9 +278,11 @@ import Testing
         #expect(
             self.fixture.server.requests.map { "\($0.method.rawValue) \($0.target)" } == [
                 "GET /v1/dead-letters?state=open&limit=100&function=f",
-                "GET /v1/dead-letters?state=open&limit=1000&function=f",
-                "POST /v1/dead-letters/a-1/redrive", "POST /v1/dead-letters/a-2/redrive", "DELETE /v1/dead-letters/a-1",
+                "POST /v1/redrives", "DELETE /v1/dead-letters/a-1",
             ])
+        #expect(self.fixture.terminal.text.contains("redriven a-1\nredriven a-2\n"))
+        #expect(self.fixture.run("dead", "redrive", "a-2", "--function", "f") == 2)
+        #expect(self.fixture.run("dead", "redrive", "--since", "yesterday") == 2)
         #expect(self.fixture.run("dead", "redrive") == 2)
         #expect(self.fixture.run("dead", "redrive", "--all", "a-1") == 2)
         #expect(self.fixture.run("dead", "lst") == 2)

@@ -35,7 +35,7 @@ struct BadInputTests {
 
         server.deploy(
             try server.write("worker", manifest: Functions.between("in", "out"), files: ["main.py": Functions.echo]))
-        let large = String(repeating: "x", count: 2 << 20)
+        let large = String(repeating: "x", count: 17 << 20)
         try writeFile("\(server.folder)/large", large)
         let tooLarge = server.apus("publish", "in", "--data", "@\(server.folder)/large")
         #expect(tooLarge.status == 1)

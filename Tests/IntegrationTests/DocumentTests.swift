@@ -4,8 +4,9 @@ import Testing
 @Suite(.enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct DocumentTests {
     @Test(arguments: [
-        "README.md", "docs/tutorial.md", "docs/functions/python.md", "docs/functions/node.md", "docs/how-to/failures.md",
-        "docs/how-to/tables.md", "docs/how-to/secrets.md",
+        "README.md", "docs/tutorial.md", "docs/functions/python.md", "docs/functions/node.md",
+        "docs/how-to/failures.md",
+        "docs/how-to/tables.md", "docs/how-to/secrets.md", "docs/operating/subscriptions.md",
     ])
     func thePageIsTrue(page: String) throws { try DocumentReader().read(page) }
 

@@ -140,6 +140,7 @@ struct InvocationTests {
 
     /// Accepted, killed in the middle, started again, several times: each has exactly one terminal state, and every accepted one
     /// is there.
+    /// Behaviour 68.
     @Test(arguments: getenv("APUS_SOAK") == nil ? [UInt64(11)] : Array(11...40))
     func killedAgainAndAgainEveryAcceptedOneEndsOnce(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)

@@ -37,6 +37,7 @@ struct KafkaServingTests {
 
     /// Killed while it works: what was acknowledged is answered, each passage once, since a reply and the position behind it are one
     /// transaction.
+    /// Behaviour 12.
     @Test func killedAtRandomMomentsItAnswersEachPassageExactlyOnce() throws {
         var random = SeededGenerator(seed: 20_261_122)
         let server = try Self.server()

@@ -111,6 +111,7 @@ struct MainJobTests {
         #expect(waitUntil(seconds: 20) { server.consume("out").contains { $0.contains("7") } })
     }
 
+    /// Behaviour 53.
     @Test func aFunctionThatScaledToZeroRunsAgain() throws {
         let server = try TestServer()
         try server.start()

@@ -25,6 +25,7 @@ struct RestartTests {
 
     /// The licence texts as passages, a function that answers each, and a server that is killed again and again while it works:
     /// what was acknowledged is answered exactly once. The topic is not compacted, so a second append could not hide.
+    /// Behaviours 12, 50.
     @Test(arguments: Self.seeds) func killedAtRandomMomentsItAnswersEachPassageExactlyOnce(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let server = try TestServer()

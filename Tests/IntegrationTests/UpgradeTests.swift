@@ -54,6 +54,7 @@ struct UpgradeTests {
         #expect(server.terminate() == 0)
     }
 
+    /// Behaviour 66.
     @Test func whatRunsLongerThanTheDrainIsAnsweredWith503OrDeliveredAgain() throws {
         let server = try TestServer(arguments: ["--drain", "1"])
         try server.start()

@@ -287,7 +287,8 @@ private struct Caller {
             attributes: named,
             headers: attributes.filter { $0.kind == .header }.map { Event.Header($0.name, bytes: $0.value) },
             keyBytes: layout.key.map { copy(bytes, $0) }, data: layout.isNull ? nil : copy(bytes, layout.data),
-            place: self.place(item.head), isTable: item.isTable)
+            place: self.place(item.head), isTable: item.isTable,
+            isReplay: item.head.flags.contains(.replay))
         let context = Context(
             function: self.configuration.function, invocation: item.head.invocation.description,
             attempt: Int(item.head.attempt), deadline: item.deadline == .zero ? nil : item.deadline.microseconds,

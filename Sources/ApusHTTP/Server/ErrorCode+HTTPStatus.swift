@@ -18,7 +18,8 @@ extension ErrorCode {
         .startFailed: 502, .tableFailed: 502, .memoryExceeded: 502, .emitRefused: 502, .hopsExceeded: 422,
         .recordExpired: 410, .cancelled: 409,
 
-        .overloaded: 503, .queueFull: 429, .shuttingDown: 503, .notReady: 503, .expired: 504, .functionPaused: 409,
+        .overloaded: 503, .queueFull: 429, .shuttingDown: 503, .notReady: 503, .expired: 504, .commandUnanswered: 504,
+        .functionPaused: 409,
         .secretUnavailable: 503,
         .serverUnreachable: 502,
 

@@ -51,6 +51,13 @@ final class InvocationLane {
     var discardedBefore: Offset = 0
     var discardedAt = Timestamp.zero
 
+    /// Its queue is another node's now.
+    func forget() {
+        self.begun = [:]
+        self.cancels = []
+        self.discardedBefore = 0
+    }
+
     /// Why an invocation shall not run now that its turn has come.
     func refusal(_ offset: Offset, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
         if self.cancels.contains(offset) { return Failure(.cancelled, "it was cancelled before it ran") }

@@ -34,11 +34,31 @@ public struct InvocationTrigger: Sendable, Equatable {
         ledgerPrefix.withUnsafeBytes { KeyHash.hash($0) } ^ logIdentity
     }
 
+    /// Whose owner runs the queue.
+    public var share: Share { Share.of(self.place.topic, partition: 0, .cpu) }
+
+    /// The queue's entry of the ledger.
+    public func entry(_ value: [UInt8]) -> LogBatch.LedgerWrite {
+        LogBatch.LedgerWrite(key: self.ledgerKey, value: value, share: self.share)
+    }
+
+    /// Says whose queue it is where nodes share it: whichever of them makes it writes the same, and never over what its owner settled.
+    public var openedKey: [UInt8] { self.ledgerPrefix + Array("opened".utf8) }
+
+    /// What the keys of all queues of a function of this name begin with.
+    public static func prefix(of function: ResourceName) -> [UInt8] {
+        Array("\(function.namespace)/\(function.name)/\(Self.name)/".utf8)
+    }
+
     // MARK: cancellations
 
     /// The entry of the ledger that says that an invocation is to be cancelled, until it has its terminal state: a restart finds
     /// it there without reading `apus.invocations`.
     public func cancelKey(_ offset: Offset) -> [UInt8] { Self.cancelKey(self.ledgerPrefix, offset) }
+
+    public func cancelEntry(_ offset: Offset, _ value: [UInt8]?) -> LogBatch.LedgerWrite {
+        LogBatch.LedgerWrite(key: self.cancelKey(offset), value: value, share: self.share)
+    }
 
     static func cancelKey(_ prefix: [UInt8], _ offset: Offset) -> [UInt8] {
         prefix + Array("\(Self.cancelWord)\(offset)".utf8)

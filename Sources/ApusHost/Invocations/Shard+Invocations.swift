@@ -34,7 +34,8 @@ extension Shard {
         report.failure = lost.failure
         report.timing = trigger.invocations?.begun[lost.delivery.offset]?.timing
         report.finished = now
-        self.commits.append([report.append], now: now, owner: trigger.trigger.id, endsInvocation: true)
+        self.commits[self.group(of: lost.delivery)].append(
+            [report.append], now: now, owner: trigger.trigger.id, endsInvocation: true)
         _ = lane.ended(lost.delivery.offset)
         if isCancelled { self.answerCancel(trigger, lane, lost.delivery.offset, now: now) }
         self.engine.written(lost.delivery)
@@ -44,10 +45,13 @@ extension Shard {
     private func answerCancel(_ trigger: TriggerState, _ lane: InvocationLane, _ offset: Offset, now: Timestamp) {
         lane.cancels.remove(offset)
         let id = trigger.invocation(partition: 0, offset: offset)
-        self.commits.append(
+        let group = self.group(of: trigger, 0)
+        self.commits[group].append(
             [InvocationReport.cancelRequest(id, principal: nil)], now: now, owner: trigger.trigger.id)
-        self.commits.forget(
-            LogBatch.LedgerWrite(key: InvocationTrigger.cancelKey(trigger.ledgerPrefix, offset), value: nil), now: now)
+        self.commits[group].forget(
+            LogBatch.LedgerWrite(
+                key: InvocationTrigger.cancelKey(trigger.ledgerPrefix, offset), value: nil,
+                share: self.share(of: trigger, 0)), now: now)
     }
 
     private func report(
@@ -75,7 +79,7 @@ extension Shard {
                     delivery, trigger, begun.isRunning ? .running : .queued,
                     attempts: begun.attempts, record: nil)
                 report.progress = begun.progress
-                self.commits.append([report.append], now: now, owner: trigger.trigger.id)
+                self.commits[self.group(of: delivery)].append([report.append], now: now, owner: trigger.trigger.id)
                 self.requestTurn()
             }
             self.discard(trigger, lane, now: now)
@@ -105,7 +109,8 @@ extension Shard {
     /// An invocation is to be cancelled; the request and its mark in the ledger are durable. Harmless when it is over.
     public func cancelInvocation(_ function: FunctionID, offset: Offset) {
         guard let trigger = self.functions[function]?.triggers.first(where: { $0.invocations != nil }),
-            let lane = trigger.invocations, lane.cancels.insert(offset).inserted
+            let lane = trigger.invocations, self.openGroup(of: trigger, 0) != nil,
+            lane.cancels.insert(offset).inserted
         else { return }
         let delivery = Delivery(trigger: trigger.trigger.id, partition: 0, offset: offset)
         if self.engine.cancel(delivery, now: self.now) == .tooLate {
@@ -136,12 +141,12 @@ extension Shard {
     /// Calls `completion` once no write is under way: after ``remove(_:forgettingPositions:)`` nothing of the function is
     /// written by this shard from then on.
     public func whenWritten(_ completion: @escaping () -> Void) {
-        guard self.commits.inFlight != nil else { return completion() }
+        guard self.commits.isWriting else { return completion() }
         self.waitingForWrite.append(completion)
     }
 
     func tellWritten() {
-        guard self.commits.inFlight == nil, !self.waitingForWrite.isEmpty else { return }
+        guard !self.commits.isWriting, !self.waitingForWrite.isEmpty else { return }
         let waiting = self.waitingForWrite
         self.waitingForWrite = []
         for completion in waiting { completion() }

@@ -49,16 +49,7 @@ extension EmbeddedLog {
     public func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) {
         guard !places.isEmpty else { return }
         // Looked up before the snapshot, so that a table that goes to another topic meanwhile is noticed.
-        var partitions: [Partition] = []
-        partitions.reserveCapacity(places.count)
-        for place in places {
-            if let last = partitions.last, last.number == place.partition.partition, last.topic == place.partition.topic
-            {
-                partitions.append(last)
-            } else {
-                partitions.append(try self.partition(place.partition))
-            }
-        }
+        let partitions = try self.partitions(of: places)
         let reader = try self.takeReader()
         defer { self.give(reader) }
         do throws(LMDBFailure) {
@@ -70,6 +61,38 @@ extension EmbeddedLog {
                 }
                 body(index, try reader.record(partition.records.handle, places[index].offset))
             }
+        } catch {
+            throw self.failure(error)
+        }
+    }
+
+    /// The partition of each place. Turns of a loop ask for several partitions of few topics, mixed.
+    private func partitions(of places: [RecordPlace]) throws(ApusError) -> [Partition] {
+        var partitions: [Partition] = []
+        partitions.reserveCapacity(places.count)
+        var last: Topic?
+        for index in places.indices {
+            let number = places[index].partition.partition
+            if last.map({ $0.name != places[index].partition.topic }) ?? true {
+                last = self.directory[places[index].partition.topic]
+            }
+            if let last, last.partitions.indices.contains(number) {
+                partitions.append(last.partitions[number])
+            } else {
+                partitions.append(try self.partition(places[index].partition))
+            }
+        }
+        return partitions
+    }
+
+    public func newest(of key: [UInt8], in place: TopicPartition) throws(ApusError) -> Offset? {
+        let partition = try self.partition(place)
+        guard let index = partition.index else { return nil }
+        let digest = key.withUnsafeBytes { KeyDigest.of($0) }
+        let reader = try self.takeReader(for: partition)
+        defer { self.give(reader) }
+        do throws(LMDBFailure) {
+            return try reader.indexed(index.handle, digest)
         } catch {
             throw self.failure(error)
         }
@@ -104,6 +127,25 @@ extension EmbeddedLog {
         } catch {
             throw self.failure(error)
         }
+    }
+
+    public var remembersKeys: Bool { true }
+
+    public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] {
+        guard !keys.isEmpty else { return [] }
+        let now = self.clock().microseconds
+        let reader = try self.takeReader()
+        defer { self.give(reader) }
+        var values: [[UInt8]?] = []
+        values.reserveCapacity(keys.count)
+        do throws(LMDBFailure) {
+            for key in keys {
+                // LMDB takes neither an empty key nor one of any length.
+                let bytes = key.count == Limits.logKeyBytes ? try reader.value(self.keysTable, key) : nil
+                values.append(bytes.flatMap { KnownKey.value($0, now: now) })
+            }
+        } catch { throw self.failure(error) }
+        return values
     }
 
     public func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {

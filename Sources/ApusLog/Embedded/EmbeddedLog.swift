@@ -21,7 +21,7 @@ public final class EmbeddedLog: EventLog {
     private let configuration: EmbeddedLogConfiguration
     private let environment: Environment
     private let tables: LogTables
-    private let directory: TopicDirectory
+    let directory: TopicDirectory
     private let readers: ReaderPool
     private let writer: LogWriter
     private let marker: BootMarker?
@@ -220,6 +220,8 @@ public final class EmbeddedLog: EventLog {
 
     func partition(_ place: TopicPartition) throws(ApusError) -> Partition { try self.directory.partition(place) }
     var ledgerTable: MDB_dbi { self.tables.ledger }
+    var keysTable: MDB_dbi { self.tables.keys }
+    var clock: @Sendable () -> Timestamp { self.writer.clock }
 
     func failure(_ failure: LMDBFailure) -> ApusError {
         failure.apusError(path: self.environment.path, diskAvailable: .max)

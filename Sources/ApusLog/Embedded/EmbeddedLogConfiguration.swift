@@ -29,6 +29,8 @@ public struct EmbeddedLogConfiguration: Sendable {
     public var maintenanceStepRecords = Limits.Log.maintenanceStepRecords
     /// How long a tombstone stays on a compacted topic without a retention time of its own.
     public var tombstoneTime = Limits.Log.tombstoneTime
+    /// Keys that are known for a while; above it the oldest are forgotten.
+    public var keys = Limits.Log.keys
     /// A copy that goes no step further for so long is ended: what it makes the log keep costs room.
     public var copyStall = TimeSpan.milliseconds(Limits.Log.copyStallMilliseconds)
     /// How often `process` durability brings everything to the disk.

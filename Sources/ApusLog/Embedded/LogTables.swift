@@ -3,7 +3,7 @@ internal import CLMDB
 
 /// The tables that every log has, and what stands in them.
 struct LogTables {
-    static let fixedCount = 7
+    static let fixedCount = 9
     /// Grows when an older server could misread what is written.
     static let format: UInt32 = 2
 
@@ -20,6 +20,10 @@ struct LogTables {
     let tombstones: MDB_dbi
     /// ``Superseded``, with nothing of interest as value.
     let superseded: MDB_dbi
+    /// Digest to ``KnownKey``.
+    let keys: MDB_dbi
+    /// ``KeyTime``, with nothing of interest as value.
+    let keyTimes: MDB_dbi
 
     enum SpareState: UInt8 {
         /// Still holds records of its topic.
@@ -36,6 +40,9 @@ struct LogTables {
         self.spares = try transaction.openTable("spares", flags: MDB_CREATE | MDB_INTEGERKEY)
         self.tombstones = try transaction.openTable("tombstones", flags: MDB_CREATE)
         self.superseded = try transaction.openTable("superseded", flags: MDB_CREATE)
+        // A server that does not know them passes them over, which is what it did before there were any.
+        self.keys = try transaction.openTable("keys", flags: MDB_CREATE)
+        self.keyTimes = try transaction.openTable("keyTimes", flags: MDB_CREATE)
     }
 
     /// Whether nothing was ever written to the file.
@@ -121,6 +128,9 @@ struct OpenedTopics {
     var empty: [Table] = []
     /// The time of the oldest tombstone.
     var oldestTombstone: Int64?
+    /// When the first key is forgotten, and how many there are.
+    var oldestKey: Int64?
+    var keys = 0
 }
 
 extension LogTables {
@@ -160,6 +170,11 @@ extension LogTables {
             opened.oldestTombstone = Tombstone(parsing: key)?.time
             return false
         }
+        try transaction.forEach(self.keyTimes) { key, _ in
+            opened.oldestKey = KeyTime(parsing: key)?.keptUntil
+            return false
+        }
+        opened.keys = try transaction.size(of: self.keys).entries
         if isDamaged { throw LMDBFailure(MDB_CORRUPTED, "read the list of topics") }
         for (name, record) in records {
             let topic = try self.load(name, record, transaction)

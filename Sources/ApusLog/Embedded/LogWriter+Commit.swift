@@ -15,7 +15,19 @@ extension LogWriter {
         var prepared: [PreparedBatch] = []
         prepared.reserveCapacity(group.count)
         var refused: [(Completion, ApusError)] = []
+        var repeated: [(Completion, Result<LogReceipt, ApusError>)] = []
+        // A repetition that came with its first is answered once that is written.
+        var keys: Set<[UInt8]> = []
+        var later: [Submission] = []
         for submission in group {
+            if let key = submission.batch.once?.key, !keys.insert(key).inserted {
+                later.append(submission)
+                continue
+            }
+            if let answer = self.earlierAnswer(to: submission.batch) {
+                repeated.append((submission.completion, answer))
+                continue
+            }
             switch self.prepare(submission) {
             case .success(let batch): prepared.append(batch)
             case .failure(let error): refused.append((submission.completion, error))
@@ -26,6 +38,8 @@ extension LogWriter {
             self.writeAndAnswer(&prepared)
         }
         for (completion, error) in refused { completion(.failure(error)) }
+        for (completion, answer) in repeated { completion(answer) }
+        if !later.isEmpty { self.commit(later) }
     }
 
     private func writeAndAnswer(_ prepared: inout [PreparedBatch]) {
@@ -57,6 +71,13 @@ extension LogWriter {
         places.reserveCapacity(batch.appends.count)
         var cost: Int64 = 0
         do throws(ApusError) {
+            try Self.checkKeys(batch)
+            for write in batch.keys {
+                cost +=
+                    2
+                    * RoomAccount.cost(
+                        recordBytes: write.key.count + write.value.count, pageBytes: self.environment.pageBytes)
+            }
             for index in batch.appends.indices {
                 let partition = try self.target(of: batch.appends[index])
                 targets.append(partition)
@@ -161,6 +182,7 @@ extension LogWriter {
                         _ = try transaction.delete(self.tables.ledger, write.key)
                     }
                 }
+                try self.put(prepared[index], time, transaction)
             }
             try self.putStates(transaction)
             try transaction.commit()
@@ -174,17 +196,18 @@ extension LogWriter {
     private func append(_ batch: inout PreparedBatch, _ time: Timestamp, _ transaction: borrowing WriteTransaction)
         throws(LMDBFailure)
     {
-        for index in batch.targets.indices {
-            let partition = batch.targets[index]
+        // Held here, so that the loop counts no references to them.
+        let (targets, appends) = (batch.targets, batch.submission.batch.appends)
+        for index in targets.indices {
+            let partition = targets[index]
             self.touch(partition)
             let offset = partition.working.end
-            let count = batch.submission.batch.appends[index].block.count
+            let count = appends[index].block.count
             if partition.index != nil {
-                try self.supersede(
-                    partition, batch.submission.batch.appends[index].block, by: offset, time, transaction)
+                try self.supersede(partition, appends[index].block, by: offset, time, transaction)
             }
             let place = try transaction.appendRecord(partition.records.handle, offset, count: count)
-            batch.submission.batch.appends[index].block.withUnsafeBytes {
+            appends[index].block.withUnsafeBytes {
                 guard let base = $0.baseAddress else { return }
                 place.copyMemory(from: base, byteCount: count)
             }

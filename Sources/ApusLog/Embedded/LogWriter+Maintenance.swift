@@ -25,6 +25,7 @@ struct MaintenanceState {
     var areTombstonesDue = false
     /// Records that were superseded while a copy needed them wait for their end; true at a start, which does not know.
     var areSupersededDue = true
+    var keys: KeyCount
     /// A copy is under way: what it may need is not touched.
     var isHolding = false
     /// Records of one step; smaller after a step that failed for want of pages.
@@ -40,13 +41,14 @@ struct MaintenanceState {
             opened.emptying.count
             + opened.directory.all.reduce(0) { $0 + $1.partitions.count * ($1.configuration.isCompacted ? 2 : 1) }
         self.oldestTombstone = opened.oldestTombstone
+        self.keys = KeyCount(count: opened.keys, oldest: opened.oldestKey)
         self.stepRecords = max(1, stepRecords)
         self.stepRecordsMax = max(1, stepRecords)
     }
 
     var hasWork: Bool {
         guard !self.isPaused else { return false }
-        return !self.topics.isEmpty
+        return !self.topics.isEmpty || self.keys.areDue
             || (!self.isHolding && (!self.emptying.isEmpty || self.areTombstonesDue || self.areSupersededDue))
     }
 
@@ -111,6 +113,7 @@ extension LogWriter {
         if let oldest = self.maintenance.oldestTombstone, oldest < now - self.configuration.tombstoneTime.microseconds {
             self.maintenance.areTombstonesDue = true
         }
+        self.maintenance.keys.look(now: now, max: self.configuration.keys)
     }
 
     /// One bounded step in a transaction of its own.
@@ -120,6 +123,8 @@ extension LogWriter {
                 if let topic = self.directory[name], !self.isHeld(topic), try self.retain(topic) {
                     self.maintenance.add(name)
                 }
+            } else if self.maintenance.keys.areDue {
+                self.maintenance.keys.areDue = try self.forgetKeys()
             } else if self.maintenance.areSupersededDue {
                 self.maintenance.areSupersededDue = try self.buryStep()
             } else if self.maintenance.areTombstonesDue {

@@ -185,6 +185,8 @@ final class LogWriter: @unchecked Sendable {
         self.shared.withLock { status in
             status.commits += 1
             status.records += UInt64(records)
+            status.keys = self.maintenance.keys.count
+            status.keysForgotten = self.maintenance.keys.forgottenEarly
             status.failure = nil
         }
         let now = Self.monotonicMilliseconds()

@@ -86,6 +86,20 @@ final class Reader: @unchecked Sendable {
         return (found, value.bytes)
     }
 
+    /// The offset that an index has for a key's digest.
+    func indexed(_ table: MDB_dbi, _ digest: [UInt8]) throws(LMDBFailure) -> Offset? {
+        let cursor = try self.cursor(table)
+        let (rc, value) = digest.withUnsafeBytes { bytes in
+            var key = MDB_val(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+            var value = MDB_val()
+            return (mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY), value)
+        }
+        if rc == MDB_NOTFOUND { return nil }
+        try check(rc, "look up a key")
+        guard value.mv_size == 8 else { return nil }
+        return Int64(littleEndian: value.bytes.loadUnaligned(as: Int64.self))
+    }
+
     /// All entries of a table keyed by bytes.
     func entries(_ table: MDB_dbi) throws(LMDBFailure) -> [(key: [UInt8], value: [UInt8])] {
         let cursor = try self.cursor(table)

@@ -16,6 +16,8 @@ final class CatchUp: Sendable {
 
     private let configuration: KafkaLogConfiguration
     private let content = Mutex(Content())
+    /// Held by who makes a consumer: others want the one that is being made.
+    private let making = Mutex(())
 
     init(_ configuration: KafkaLogConfiguration) { self.configuration = configuration }
 
@@ -23,13 +25,18 @@ final class CatchUp: Sendable {
     func client() throws(KafkaFailure) -> KafkaClient {
         if let client = self.content.withLock({ $0.asked }) { return client }
         let client = try KafkaClient(
-            self.configuration, .consumer(waitMilliseconds: Limits.Kafka.catchUpMilliseconds), name: "questions")
+            self.configuration, .catchingUp, name: "questions")
         return self.content.withLock { content in
             // Another thread may have been faster.
             let asked = content.asked ?? client
             content.asked = asked
             return asked
         }
+    }
+
+    /// Consumers that read, and the reads there are: lent, and kept for whoever goes on.
+    var counts: (consumers: Int, busy: Int, idle: Int) {
+        self.content.withLock { ($0.clients.count, $0.busy.count, $0.idle.count) }
     }
 
     /// Lends a read that stands at `start`.
@@ -61,8 +68,7 @@ final class CatchUp: Sendable {
     }
 
     /// Lets the clients' callbacks run, and lets go of what nobody went on with: each of them fetches ahead.
-    func look() {
-        let now = LogWriter.monotonicMilliseconds()
+    func look(now: Int64 = LogWriter.monotonicMilliseconds()) {
         let (clients, gone) = self.content.withLock { content -> ([KafkaClient], [CatchUpRead]) in
             let gone = content.idle.filter { now - $0.lastUsed > Limits.Kafka.idleReadMilliseconds }
             content.idle.removeAll { read in gone.contains { $0 === read } }
@@ -86,12 +92,13 @@ final class CatchUp: Sendable {
     private enum Choice {
         case read(CatchUpRead)
         case make(KafkaClient)
-        case makeClient
+        /// One more than there are.
+        case makeClient(Int)
         case none
     }
 
     private func take(_ partition: KafkaPartition, from start: Offset) throws(KafkaFailure) -> CatchUpRead {
-        for _ in 0..<2 {
+        for _ in 0...self.configuration.catchUpConsumers {
             var gone: CatchUpRead?
             let choice = self.content.withLock { content in
                 Self.choose(partition, start, self.configuration.catchUpConsumers, &content, &gone)
@@ -104,11 +111,15 @@ final class CatchUp: Sendable {
                 let read = try CatchUpRead(client, partition, from: start)
                 self.content.withLock { $0.busy[ObjectIdentifier(read)] = read }
                 return read
-            case .makeClient: _ = try self.makeClient()
-            case .none: break
+            case .makeClient(let known): try self.makeClient(beside: known)
+            case .none: throw self.fullFailure(partition)
             }
         }
-        throw KafkaFailure(
+        throw self.fullFailure(partition)
+    }
+
+    private func fullFailure(_ partition: KafkaPartition) -> KafkaFailure {
+        KafkaFailure(
             RD_KAFKA_RESP_ERR__QUEUE_FULL, "read \(partition.place)",
             "\(Limits.Kafka.catchUpReads) reads are under way: try again in a moment")
     }
@@ -132,16 +143,17 @@ final class CatchUp: Sendable {
         if let client = content.clients.first(where: { client in !taken.contains { $0 === client } }) {
             return .make(client)
         }
-        return content.clients.count < clientsMax ? .makeClient : .none
+        return content.clients.count < clientsMax ? .makeClient(content.clients.count) : .none
     }
 
-    private func makeClient() throws(KafkaFailure) -> KafkaClient {
-        let number = self.content.withLock { $0.clients.count }
-        let client = try KafkaClient(
-            self.configuration, .consumer(waitMilliseconds: Limits.Kafka.catchUpMilliseconds),
-            name: "catch-up-\(number)")
-        self.content.withLock { $0.clients.append(client) }
-        return client
+    /// Makes a consumer unless another thread has just made one.
+    private func makeClient(beside known: Int) throws(KafkaFailure) {
+        try self.making.withLock { (_) throws(KafkaFailure) in
+            let number = self.content.withLock { $0.clients.count }
+            guard number == known else { return }
+            let client = try KafkaClient(self.configuration, .catchingUp, name: "catch-up-\(number)")
+            self.content.withLock { $0.clients.append(client) }
+        }
     }
 
     private func give(_ read: CatchUpRead) {

@@ -16,6 +16,8 @@ final class CatchUpRead: @unchecked Sendable {
     private(set) var lastUsed = LogWriter.monotonicMilliseconds()
     /// Fetched and not asked for yet.
     private var waiting: Deque<UnsafeMutablePointer<rd_kafka_message_t>> = Deque()
+    /// Taken out of the queue since librdkafka was last woken.
+    private var takenBytes = 0
 
     init(_ client: KafkaClient, _ partition: KafkaPartition, from start: Offset) throws(KafkaFailure) {
         self.client = client
@@ -57,9 +59,9 @@ final class CatchUpRead: @unchecked Sendable {
     /// - Parameter end: as far as records are known to be; what lies behind is not waited for.
     /// - Returns: a chunk that begins where this read stood; after it, this read stands at its end.
     func chunk(upTo end: Offset, maxRecords: Int, maxBytes: Int) throws(KafkaFailure) -> RecordChunk {
-        var chunk = ChunkBuilder(first: self.next)
+        var chunk = ChunkBuilder(first: self.next, expected: min(maxRecords, self.waiting.count + 1))
         let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.readMilliseconds
-        while chunk.next < end, chunk.count < maxRecords, chunk.bytes.count < maxBytes {
+        while chunk.next < end, chunk.count < maxRecords, chunk.byteCount < maxBytes {
             if self.waiting.isEmpty {
                 // What is here can be used; the next call waits for more.
                 if chunk.count > 0, !self.fill(milliseconds: 0) { break }
@@ -93,7 +95,9 @@ final class CatchUpRead: @unchecked Sendable {
         case RD_KAFKA_RESP_ERR_NO_ERROR:
             // librdkafka may repeat what it gave before.
             guard message.pointee.offset >= chunk.next else { return }
-            chunk.append(message.pointee.offset) { KafkaRecord.append(message, topic: self.partition.onKafka, to: &$0) }
+            chunk.append(message.pointee.offset) {
+                KafkaRecord.append(message, topic: self.partition.onKafka, self.client.structured, to: $0)
+            }
         case RD_KAFKA_RESP_ERR__PARTITION_EOF:
             // Short of the end that is known: the transaction's last step is under way, and its records come in a moment.
             if message.pointee.offset > chunk.next { chunk.pass(to: min(message.pointee.offset, end)) }
@@ -116,10 +120,24 @@ final class CatchUpRead: @unchecked Sendable {
         ) { buffer in
             let count = rd_kafka_consume_batch_queue(self.queue, 0, buffer.baseAddress, buffer.count)
             for index in 0..<max(0, count) {
-                if let message = buffer[index] { self.waiting.append(message) }
+                guard let message = buffer[index] else { continue }
+                self.takenBytes += message.pointee.len + message.pointee.key_len
+                self.waiting.append(message)
             }
         }
+        self.wakeFetching()
         return !self.waiting.isEmpty
+    }
+
+    /// Where what was fetched ahead has met its bound, librdkafka 2.0.2 looks again only after a second, or when it has something else
+    /// to send: so it is given something, each time that half of the bound was taken out.
+    private func wakeFetching() {
+        guard self.takenBytes >= Limits.Kafka.fetchAheadKibibytes << 9 else { return }
+        self.takenBytes = 0
+        var (start, end) = (Offset(0), Offset(0))
+        _ = rd_kafka_query_watermark_offsets(
+            self.client.pointer, self.partition.onKafka, Int32(self.partition.number), &start, &end,
+            Limits.Kafka.wakeMilliseconds)
     }
 
     /// Everything fetched before the consumer stopped: it would be taken for what comes after it starts.

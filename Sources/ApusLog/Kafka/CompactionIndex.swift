@@ -33,6 +33,11 @@ final class CompactionIndex: Sendable {
     /// As far as the index knows the partition.
     var next: Offset { self.content.withLock { $0.next } }
 
+    func newest(of key: [UInt8]) -> Offset? {
+        let digest = key.withUnsafeBytes { Digest($0) }
+        return self.content.withLock { $0.newest[digest] }
+    }
+
     /// Takes in records that were read. Those of several readers may come in any order and more than once.
     func note(_ records: [(Digest, Offset)], upTo next: Offset) {
         self.content.withLock { content in

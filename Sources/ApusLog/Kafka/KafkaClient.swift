@@ -15,6 +15,7 @@ struct KafkaHandle: ~Copyable {
         rd_kafka_conf_set_log_cb(conf, kafkaLog)
         rd_kafka_conf_set_stats_cb(conf, kafkaStatistics)
         rd_kafka_conf_set_error_cb(conf, kafkaError)
+        if properties.isMember { rd_kafka_conf_set_rebalance_cb(conf, kafkaRebalanced) }
         if type == RD_KAFKA_PRODUCER { rd_kafka_conf_set_dr_msg_cb(conf, kafkaDelivered) }
         var bytes = [CChar](repeating: 0, count: 512)
         guard let pointer = rd_kafka_new(type, conf, &bytes, bytes.count) else {
@@ -40,6 +41,9 @@ final class KafkaContext: @unchecked Sendable {
     // SAFETY: set before the first record is produced and called only inside `rd_kafka_poll` and its kin, which the one thread that
     // produces calls.
     var onDelivery: ((UnsafePointer<rd_kafka_message_t>) -> Void)?
+    // SAFETY: set before the client subscribes and called only inside `rd_kafka_consumer_poll`, on the thread of its group.
+    var onRebalance:
+        ((OpaquePointer, rd_kafka_resp_err_t, UnsafeMutablePointer<rd_kafka_topic_partition_list_t>) -> Void)?
     private let lastError = Mutex<String?>(nil)
 
     init(name: String, observer: KafkaObserver) {
@@ -57,6 +61,7 @@ final class KafkaClient: @unchecked Sendable {
     // SAFETY: librdkafka's handles are made for use from many threads; both are constant, and what changes is behind a mutex.
     private let handle: KafkaHandle
     let context: KafkaContext
+    let structured: StructuredEventReader?
     private struct Topics: @unchecked Sendable {
         // SAFETY: pointers of a thread-safe library, kept behind the mutex.
         var handles: [String: OpaquePointer] = [:]
@@ -65,6 +70,7 @@ final class KafkaClient: @unchecked Sendable {
 
     init(_ configuration: KafkaLogConfiguration, _ role: KafkaProperties.Role, name: String) throws(KafkaFailure) {
         let client = "\(configuration.cluster)-\(name)"
+        self.structured = configuration.structured
         let context = KafkaContext(name: client, observer: configuration.observer)
         let type = if case .producer = role { RD_KAFKA_PRODUCER } else { RD_KAFKA_CONSUMER }
         self.handle = try KafkaHandle(type, KafkaProperties(configuration, role, client: client), context)
@@ -143,4 +149,11 @@ private func kafkaDelivered(
     _ client: OpaquePointer?, _ message: UnsafePointer<rd_kafka_message_t>?, _ opaque: UnsafeMutableRawPointer?
 ) {
     if let message { context(opaque)?.onDelivery?(message) }
+}
+
+private func kafkaRebalanced(
+    _ client: OpaquePointer?, _ code: rd_kafka_resp_err_t,
+    _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?, _ opaque: UnsafeMutableRawPointer?
+) {
+    if let client, let list { context(opaque)?.onRebalance?(client, code, list) }
 }

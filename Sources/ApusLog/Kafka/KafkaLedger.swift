@@ -2,7 +2,10 @@ internal import ApusCore
 internal import CRDKafka
 internal import Synchronization
 
-/// The ledger: the newest record of each key on `apus.ledger`, mirrored in memory. Entries of the log's own begin with a zero byte.
+/// The ledger: the newest record of each key on `apus.ledger`, mirrored in memory. A partition for each number of a share, and one for
+/// entries of the log's own, whose keys begin with a zero byte.
+///
+/// What is here of a share is exact while this node owns it: it was read to the end then, and only this node adds to it.
 final class KafkaLedger: Sendable {
     static let name = "apus.ledger"
 
@@ -14,19 +17,31 @@ final class KafkaLedger: Sendable {
         static func topic(_ name: TopicName) -> [UInt8] { self.topicPrefix + Array(name.onLog.utf8) }
     }
 
+    private struct Entry {
+        /// Nil for one that was deleted, until its partition is read again.
+        var value: [UInt8]?
+        var partition: Int
+        var offset: Offset
+    }
+
     private struct Content {
-        var entries: [[UInt8]: [UInt8]] = [:]
+        var entries: [[UInt8]: Entry] = [:]
         var lastStamp = Timestamp.zero
     }
 
     private let content = Mutex(Content())
 
-    /// The partition of a key: what one share owns lies together.
-    static func partition(of key: [UInt8]) -> Int {
-        key.first == 0 ? 0 : key.withUnsafeBytes { Murmur2.partition(of: $0, among: Limits.Kafka.shares) }
+    /// The partition of what is the log's own.
+    static let ownPartition = Share.count
+
+    /// The partition of an entry: what one share owns lies together.
+    static func partition(of write: LogBatch.LedgerWrite) -> Int {
+        if let share = write.share { return share.number }
+        if write.key.first == 0 { return Self.ownPartition }
+        return write.key.withUnsafeBytes { Murmur2.partition(of: $0, among: Share.count) }
     }
 
-    subscript(_ key: [UInt8]) -> [UInt8]? { self.content.withLock { $0.entries[key] } }
+    subscript(_ key: [UInt8]) -> [UInt8]? { self.content.withLock { $0.entries[key]?.value } }
 
     /// The time of the newest record that was read: what is appended now is no older.
     var lastStamp: Timestamp { self.content.withLock { $0.lastStamp } }
@@ -35,38 +50,68 @@ final class KafkaLedger: Sendable {
         self.content.withLock { content in
             content.entries.filter { $0.key.first != 0 && $0.key.starts(with: prefix) }
                 .sorted { $0.key.lexicographicallyPrecedes($1.key) }
-                .map { (key: $0.key, value: $0.value) }
+                .compactMap { key, entry in entry.value.map { (key: key, value: $0) } }
         }
     }
 
-    func apply(_ writes: [LogBatch.LedgerWrite]) {
+    /// - Parameter offset: where each of them lies on the log.
+    func apply(_ writes: [LogBatch.LedgerWrite], offset: (Int) -> Offset) {
         self.content.withLock { content in
-            for write in writes { content.entries[write.key] = write.value }
+            for (index, write) in writes.enumerated() {
+                content.entries[write.key] = Entry(
+                    value: write.value, partition: Self.partition(of: write), offset: offset(index))
+            }
         }
     }
 
-    /// Reads the ledger to its end, in place of what was known: after a producer was made, so that no transaction of another is open.
-    func load(_ partitions: [KafkaPartition], _ catchUp: CatchUp, _ admin: KafkaClient) throws(KafkaFailure) {
-        var found = Content()
+    /// How far a reading of the ledger goes.
+    enum Reach {
+        /// Whatever was appended so far, waiting until all of it is decided: after a producer was made, so that no transaction of an earlier
+        /// owner is open.
+        case appended
+        /// What is decided by now.
+        case decided
+    }
+
+    /// Reads partitions of the ledger, in place of what was known of them.
+    func load(
+        _ partitions: [KafkaPartition], _ catchUp: CatchUp, _ admin: KafkaClient, _ reach: Reach = .appended
+    ) throws(KafkaFailure) {
         for partition in partitions {
-            // What is on the log at all, not only what is committed: reading waits until all of it is decided.
-            let bounds = try admin.bounds(of: partition.onKafka, partition.number)
+            let asked = reach == .appended ? admin : try catchUp.client()
+            let bounds = try asked.bounds(of: partition.onKafka, partition.number)
+            var found = Content()
             var next = bounds.start
             while next < bounds.end {
                 let start = next
                 let chunk = try catchUp.with(partition, from: start) { (read) throws(KafkaFailure) in
                     try read.chunk(upTo: bounds.end, maxRecords: .max, maxBytes: Limits.Log.groupBytes)
                 }
-                for index in 0..<chunk.count { chunk.lend(index) { Self.take($0, &found) } }
+                for index in 0..<chunk.count {
+                    let offset = chunk.offset(index)
+                    chunk.lend(index) { Self.take($0, partition.number, offset, &found) }
+                }
                 next = chunk.next
             }
+            self.replace(partition.number, by: found, end: bounds.end)
         }
-        self.content.withLock { [found] in $0 = found }
     }
 
-    private static func take(_ block: UnsafeRawBufferPointer, _ content: inout Content) {
+    private static func take(
+        _ block: UnsafeRawBufferPointer, _ partition: Int, _ offset: Offset, _ content: inout Content
+    ) {
         guard let layout = try? EventLayout(parsing: block.bytes), let key = layout.key else { return }
-        content.entries[Array(block[key])] = layout.isNull ? nil : Array(block[layout.data])
+        content.entries[Array(block[key])] =
+            layout.isNull ? nil : Entry(value: Array(block[layout.data]), partition: partition, offset: offset)
         content.lastStamp = max(content.lastStamp, layout.timestamp)
+    }
+
+    /// What another thread of this node added behind the end that was read stays.
+    private func replace(_ partition: Int, by found: Content, end: Offset) {
+        self.content.withLock { content in
+            content.entries = content.entries.filter { $0.value.partition != partition || $0.value.offset >= end }
+            content.entries.merge(found.entries) { $0.offset > $1.offset ? $0 : $1 }
+            content.lastStamp = max(content.lastStamp, found.lastStamp)
+        }
     }
 }

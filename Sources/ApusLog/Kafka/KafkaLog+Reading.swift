@@ -42,6 +42,8 @@ extension KafkaLog {
         var next = max(start, partition.knownStart)
         var (records, bytes) = (0, 0)
         while next < end {
+            // Nobody goes to the cluster for the rest of what is on its way here.
+            if next > start, partition.isComing(next) { return next }
             let chunk = try self.chunk(partition, at: next, upTo: end)
             for index in chunk.index(from: next)..<chunk.count {
                 let offset = chunk.offset(index)
@@ -83,6 +85,50 @@ extension KafkaLog {
         }
     }
 
+    public func recordsAtHand(
+        _ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void
+    ) throws(ApusError) -> [Int] {
+        var found: [(partition: KafkaPartition, chunk: RecordChunk?)] = []
+        found.reserveCapacity(places.count)
+        var missing: [Int] = []
+        var last: (place: TopicPartition, partition: KafkaPartition)?
+        for (index, place) in places.enumerated() {
+            let partition =
+                if let last, last.place == place.partition { last.partition } else {
+                    try self.topicsKnown.partition(place.partition)
+                }
+            last = (place.partition, partition)
+            // Neighbours mostly lie in one chunk, which is held here and cannot go.
+            if partition.compaction == nil, let before = found.last, before.partition === partition,
+                let chunk = before.chunk, place.offset >= chunk.first, place.offset < chunk.next
+            {
+                found.append(before)
+                continue
+            }
+            switch partition.atHand(place.offset) {
+            case .chunk(let chunk): found.append((partition, chunk))
+            case .nowhere: found.append((partition, nil))
+            case .missing:
+                missing.append(index)
+                found.append((partition, nil))
+            }
+        }
+        guard missing.isEmpty else { return missing }
+        let buried = self.buried
+        for (index, place) in places.enumerated() {
+            let (partition, chunk) = found[index]
+            guard let chunk, let record = chunk.index(of: place.offset) else {
+                body(index, nil)
+                continue
+            }
+            chunk.lend(record) { block in
+                let shows = partition.compaction?.shows(place.offset, block, buried: buried) ?? true
+                body(index, shows ? block : nil)
+            }
+        }
+        return []
+    }
+
     /// The chunk with the record at an offset; nil when there can be none.
     private func chunk(_ partition: KafkaPartition, around offset: Offset) throws(ApusError) -> RecordChunk? {
         guard offset >= partition.knownStart else { return nil }
@@ -91,6 +137,13 @@ extension KafkaLog {
         guard offset < end, offset >= partition.knownStart else { return nil }
         if let index = partition.compaction { try self.bring(index, of: partition, to: end) }
         return try self.chunk(partition, at: offset, upTo: end)
+    }
+
+    public func newest(of key: [UInt8], in place: TopicPartition) throws(ApusError) -> Offset? {
+        let partition = try self.topicsKnown.partition(place)
+        guard let index = partition.compaction else { return nil }
+        try self.bring(index, of: partition, to: try self.bounds(of: place).end)
+        return index.newest(of: key)
     }
 
     public func offset(of place: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
@@ -106,10 +159,14 @@ extension KafkaLog {
         guard let found, found < end else { return end }
         // Kafka knows milliseconds: within the one that was found, the records tell.
         var answer = end
-        _ = try self.read(place, from: found, maxRecords: .max, maxBytes: .max) { offset, block in
-            guard Int64(littleEndian: block.loadUnaligned(as: Int64.self)) >= time.microseconds else { return true }
-            answer = offset
-            return false
+        var next = found
+        // One read may stop short of what is on its way here.
+        while answer == end, next < end {
+            next = try self.read(place, from: next, maxRecords: .max, maxBytes: .max) { offset, block in
+                guard Int64(littleEndian: block.loadUnaligned(as: Int64.self)) >= time.microseconds else { return true }
+                answer = offset
+                return false
+            }
         }
         return answer
     }
@@ -120,7 +177,7 @@ extension KafkaLog {
         Timestamp(microseconds: self.clock().microseconds - self.configuration.tombstoneTime.microseconds)
     }
 
-    private func ask(_ partition: KafkaPartition) throws(ApusError) -> OffsetBounds {
+    func ask(_ partition: KafkaPartition) throws(ApusError) -> OffsetBounds {
         do throws(KafkaFailure) {
             return partition.heard(try self.catchUp.client().bounds(of: partition.onKafka, partition.number))
         } catch {

@@ -1,6 +1,7 @@
 public import ApusCore
 internal import CRDKafka
 internal import Glibc
+internal import Synchronization
 
 extension KafkaLog {
     public func topic(_ name: TopicName) -> TopicConfiguration? { self.topicsKnown[name]?.configuration }
@@ -24,7 +25,7 @@ extension KafkaLog {
         self.keeper?.discard(partition, before: offset)
     }
 
-    private func change(_ body: @escaping @Sendable (KafkaLog) throws(ApusError) -> Void) throws(ApusError) {
+    func change(_ body: @escaping @Sendable (KafkaLog) throws(ApusError) -> Void) throws(ApusError) {
         guard let keeper = self.keeper else { throw ApusError(.shuttingDown, "the event log is closing") }
         try keeper.perform { [unowned self] in
             do throws(ApusError) {
@@ -63,9 +64,15 @@ extension KafkaLog {
         self.set(KafkaTopic(name, onKafka: onKafka, configuration, isOwn: true, keeping: []))
     }
 
+    private func settings(of onKafka: String, _ configuration: TopicConfiguration) -> [(String, String)] {
+        let name = TopicName(onLog: String(onKafka.dropFirst(self.configuration.topicPrefix.count)))
+        return KafkaSettings.of(configuration, tombstones: self.configuration.tombstoneTime)
+            + KafkaSettings.keepingHistory(of: name)
+    }
+
     /// One of the same name that was deleted a moment ago may still be going.
     private func createOnKafka(_ onKafka: String, _ configuration: TopicConfiguration) throws(KafkaFailure) {
-        let settings = KafkaSettings.of(configuration, tombstones: self.configuration.tombstoneTime)
+        let settings = self.settings(of: onKafka, configuration)
         let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.settleMilliseconds
         while true {
             do throws(KafkaFailure) {
@@ -89,8 +96,7 @@ extension KafkaLog {
                 try self.admin.grow(known.onKafka, to: configuration.partitions)
                 try KafkaSettling.wait(for: known.onKafka, partitions: configuration.partitions, self.clients)
             }
-            try self.admin.alter(
-                known.onKafka, KafkaSettings.of(configuration, tombstones: self.configuration.tombstoneTime))
+            try self.admin.alter(known.onKafka, self.settings(of: known.onKafka, configuration))
         } catch {
             throw error.apusError("cannot change the topic '\(name)'")
         }
@@ -133,15 +139,18 @@ extension KafkaLog {
 
     /// Those who must know a topic before it is used.
     private var clients: [KafkaClient] {
-        [self.admin.client] + self.writer.clients + ((try? self.catchUp.client()).map { [$0] } ?? [])
+        [self.admin.client] + self.writer.clients + (self.kafkaSharing?.producers ?? [])
+            + (self.commands.withLock { $0 }?.producers ?? []) + ((try? self.catchUp.client()).map { [$0] } ?? [])
     }
 
     /// Takes in what others did to topics. What cannot be asked now is asked again later.
     func refresh() {
         do throws(KafkaFailure) {
             let start = try KafkaStart(self.configuration, self.admin)
+            // With what other nodes noted of theirs.
+            if let sharing = self.kafkaSharing { try sharing.readLedger(KafkaLedger.ownPartition) }
             let listed = try self.admin.client.partitions()
-            let found = try start.topics(listed, self.ledger)
+            let found = try start.topics(listed, self.ledger, foreign: { self.differences.note($0, $1) })
             // One that has no leader now is not gone.
             let names = Set(listed.keys.compactMap { start.name($0) })
             for known in self.topicsKnown.all where !names.contains(known.name) {

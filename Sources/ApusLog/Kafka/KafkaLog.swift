@@ -18,6 +18,9 @@ public final class KafkaLog: EventLog {
     let writer: KafkaWriter
     let followers = Followers()
     let ledger = KafkaLedger()
+    let kafkaSharing: KafkaSharing?
+    let commands = Mutex<KafkaCommands?>(nil)
+    let differences: KafkaDifferences
     private let keeperSlot = Mutex<KafkaKeeper?>(nil)
     private let follows = Mutex(Follows())
     private let isClosed = Atomic<Bool>(false)
@@ -39,6 +42,8 @@ public final class KafkaLog: EventLog {
         try KafkaProperties.check(configuration)
         self.lock = Mutex(try Self.take(configuration.lockedFolder))
         self.configuration = configuration
+        let differences = KafkaDifferences(configuration.observer)
+        self.differences = differences
         self.clock = clock
         self.cache = RecordCache(bytesMax: configuration.cacheBytes)
         let catchUp = CatchUp(configuration)
@@ -48,39 +53,42 @@ public final class KafkaLog: EventLog {
             let start = try KafkaStart(configuration, self.admin)
             try start.waitForCluster()
             try start.makeLedger()
-            let transactions = KafkaTransactions(configuration)
-            do throws(KafkaTransactions.Trouble) { try transactions.takeOver() } catch {
-                switch error {
-                case .aborted(let failure), .fenced(let failure): throw failure
-                }
-            }
+            for workClass in configuration.sharing?.classes ?? [] { try start.makeShares(workClass) }
+            let transactions = KafkaTransactions(configuration, id: Self.transactionalID(configuration))
+            do throws(KafkaTransactions.Trouble) { try transactions.takeOver() } catch { throw error.failure }
             let (ledger, client) = (self.ledger, self.admin.client)
-            let partitions = (0..<Limits.Kafka.shares).map {
+            let partitions = (0..<Limits.Kafka.ledgerPartitions).map {
                 KafkaPartition(start.ledgerName, start.ledgerOnKafka, $0, isCompacted: true)
             }
+            let isShared = configuration.sharing != nil
             let reload = { () throws(KafkaFailure) in
-                try ledger.load(partitions, catchUp, client)
+                // What shares hold is read to its end by their owners.
+                if isShared { try ledger.load(partitions.dropLast(), catchUp, client, .decided) }
+                try ledger.load(isShared ? [partitions[KafkaLedger.ownPartition]] : partitions, catchUp, client)
                 transactions.goOn(after: ledger[transactions.key])
             }
             try reload()
-            for topic in try start.topics(try client.partitions(), ledger) { self.topicsKnown.set(topic) }
+            let found = try start.topics(try client.partitions(), ledger, foreign: { differences.note($0, $1) })
+            for topic in found { self.topicsKnown.set(topic) }
             self.reader = try KafkaReader(configuration, self.cache, self.followers, catchUp)
             self.writer = KafkaWriter(
                 configuration, topics: self.topicsKnown, ledger: ledger, reader: self.reader,
                 producer: try KafkaProducer(configuration, transactionalID: nil), transactions: transactions,
                 reload: reload, clock: clock)
+            self.identity = try Self.identify(configuration, ledger, partitions, catchUp, client)
+            self.kafkaSharing = Self.sharing(configuration, self.writer, partitions) {
+                (partition, reach) throws(KafkaFailure) in try ledger.load([partition], catchUp, client, reach)
+            }
         } catch {
             throw error.apusError("cannot open the event log on Kafka at \(configuration.bootstrap)")
         }
-        let known = self.ledger[KafkaLedger.Own.identity]
-        let identity = known.flatMap(Self.identity) ?? UInt64.random(in: 1...UInt64.max)
-        self.identity = identity
         try self.writer.start()
         try self.reader.start()
         // Also when it is there: the ledger says from now on who its owner is.
         var value: [UInt8] = []
-        value.appendLittleEndian(identity)
+        value.appendLittleEndian(self.identity)
         try self.writeOwn([LogBatch.LedgerWrite(key: KafkaLedger.Own.identity, value: value)])
+        try self.startSharing()
         let keeper = KafkaKeeper(
             configuration, topics: self.topicsKnown, admin: self.admin, catchUp: catchUp, clock: clock
         ) { [weak self] in self?.refresh() }
@@ -93,10 +101,6 @@ public final class KafkaLog: EventLog {
         return try DirectoryLock.take(folder)
     }
 
-    private static func identity(_ value: [UInt8]) -> UInt64? {
-        value.count == 8 ? value.span.bytes.littleEndian(at: 0, as: UInt64.self) : nil
-    }
-
     deinit { self.close() }
 
     public func close() {
@@ -106,6 +110,8 @@ public final class KafkaLog: EventLog {
             return keeper
         }
         keeper?.close()
+        self.commands.withLock { $0 }?.stop()
+        self.kafkaSharing?.close()
         self.writer.close()
         self.reader.close()
         self.catchUp.close()
@@ -123,8 +129,18 @@ public final class KafkaLog: EventLog {
             refusal = ApusError(
                 .invalidArgument, "a ledger key must not begin with a zero byte: such keys are the log's own")
         }
-        self.writer.submit(submission, refusal: refusal)
+        if refusal == nil, batch.once != nil || !batch.keys.isEmpty {
+            refusal = ApusError(
+                .notYetSupported, "the event log on Kafka does not remember idempotency and deduplication keys yet")
+        }
+        guard let owner = batch.owner, let sharing = self.kafkaSharing else {
+            return self.writer.submit(submission, refusal: refusal)
+        }
+        if let refusal { return completion(.failure(refusal)) }
+        sharing.submit(submission, owner)
     }
+
+    public var sharing: (any WorkSharing)? { self.kafkaSharing }
 
     /// Entries of the log's own, durable before it returns. Not from the writer's thread.
     func writeOwn(_ entries: [LogBatch.LedgerWrite]) throws(ApusError) {
@@ -173,14 +189,18 @@ public final class KafkaLog: EventLog {
 
     public func isInMemory(_ place: TopicPartition, from offset: Offset) -> Bool {
         guard let partition = try? self.topicsKnown.partition(place) else { return true }
-        return offset >= partition.knownEnd || partition.chunk(at: offset).chunk != nil
+        return partition.isInMemory(from: offset)
     }
 
     public func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
         self.ledger.entries(prefix: prefix)
     }
 
-    public var status: LogStatus { self.writer.status }
+    public var status: LogStatus {
+        var status = self.writer.status
+        status.differences = self.differences.all
+        return status
+    }
 
     public func appended() -> [TopicAppended] {
         self.topicsKnown.all.compactMap { topic in

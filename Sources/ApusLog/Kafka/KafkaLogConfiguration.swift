@@ -14,6 +14,8 @@ public struct KafkaLogConfiguration: Sendable {
     public var replicationFactor: Int?
     /// A data directory that one server at a time may use; nil where the log has none.
     public var lockedFolder: String?
+    /// Records keep the times that their blocks have: for a restore.
+    public var keepsTimes = false
     public var cacheBytes = Limits.Kafka.cacheBytes
     public var unreadBytes = Limits.Kafka.unreadBytes
     public var unreadRecords = Limits.Kafka.unreadRecords
@@ -24,7 +26,29 @@ public struct KafkaLogConfiguration: Sendable {
     public var deliveryMilliseconds = Limits.Kafka.deliveryMilliseconds
     public var tombstoneTime = Limits.Kafka.tombstoneTime
     public var maintenanceInterval = Limits.Kafka.maintenanceInterval
+    /// How the work is shared with other nodes; nil where this node does all of it.
+    public var sharing: Sharing?
     public var observer: KafkaObserver
+    /// Reads records that are CloudEvents in structured mode; nil takes them as they are.
+    public var structured: StructuredEventReader?
+
+    /// This node among those on one cluster.
+    public struct Sharing: Sendable {
+        /// Its name, which stays the same from start to start and is no other node's.
+        public var node: String
+        /// What it can do, in a fixed order.
+        public var classes: [WorkClass]
+        /// How long a node that is not heard of keeps what it owns.
+        public var sessionMilliseconds: Int
+
+        public init(
+            node: String, classes: [WorkClass] = [.cpu], sessionMilliseconds: Int = Limits.Kafka.sessionMilliseconds
+        ) {
+            self.node = node
+            self.classes = classes
+            self.sessionMilliseconds = sessionMilliseconds
+        }
+    }
 
     public init(
         bootstrap: String, properties: [String: String] = [:], observer: KafkaObserver = KafkaObserver()
@@ -33,7 +57,17 @@ public struct KafkaLogConfiguration: Sendable {
         self.properties = properties
         self.observer = observer
     }
+
+    /// Whether the value of one of ``properties`` may be shown to nobody.
+    public static func isSecret(_ property: String) -> Bool { KafkaProperties.isSecret(property) }
 }
+
+/// Reads the value of a record whose header `content-type` says that all of the event is in it. Called on threads of the log's.
+/// - Throws: why it is no event; the record is then known as invalid.
+public typealias StructuredEventReader =
+    @Sendable (
+        _ value: UnsafeRawBufferPointer, _ contentType: String
+    ) throws(ApusError) -> Event
 
 /// Where what librdkafka says goes. Called on threads of librdkafka's and of the log's: short, and never back into the log.
 public struct KafkaObserver: Sendable {

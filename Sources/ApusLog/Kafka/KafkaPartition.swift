@@ -84,6 +84,44 @@ final class KafkaPartition: Sendable {
         self.state.withLock { ($0.chunks[covering: offset], $0.chunks.start(after: offset)) }
     }
 
+    /// Whether reading on from an offset needs nothing but memory: of a partition that is followed, as far as followers may hear of it.
+    func isInMemory(from offset: Offset) -> Bool {
+        self.state.withLock { state in
+            let read = state.reading?.next ?? 0
+            let end = offset < read ? read : max(state.end, read)
+            guard offset < end, self.compaction.map({ $0.next >= end }) ?? true else { return offset >= end }
+            return state.chunks.covers(max(offset, state.start), upTo: end)
+        }
+    }
+
+    /// Whether the reading consumer brings what lies at an offset in a moment.
+    func isComing(_ offset: Offset) -> Bool {
+        self.state.withLock { state in
+            guard let reading = state.reading, !reading.isHeld else { return false }
+            return offset >= reading.next
+        }
+    }
+
+    /// What one record that is dispatched needs.
+    enum AtHand {
+        case chunk(RecordChunk)
+        /// There is none, and there will be none.
+        case nowhere
+        /// It must be fetched.
+        case missing
+    }
+
+    func atHand(_ offset: Offset) -> AtHand {
+        self.state.withLock { state in
+            if offset < state.start { return .nowhere }
+            let end = max(state.end, state.reading?.next ?? 0)
+            guard self.compaction.map({ $0.next >= end }) ?? true, let chunk = state.chunks[covering: offset] else {
+                return .missing
+            }
+            return .chunk(chunk)
+        }
+    }
+
     func insert(_ chunk: RecordChunk) -> ChunkMap.Change { self.state.withLock { $0.chunks.insert(chunk) } }
     func forgetFirst() -> RecordChunk? { self.state.withLock { $0.chunks.removeFirst() } }
     func forgetAll() -> ChunkMap.Change {

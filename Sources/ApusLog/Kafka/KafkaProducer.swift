@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import CKafkaShims
 internal import CRDKafka
 
 /// A producer with what became of the records it was given. The writer's thread alone uses it.
@@ -44,6 +45,25 @@ final class KafkaProducer {
             self.deliveries.outstanding += 1
         } else {
             self.deliveries.codes[index] = code
+        }
+    }
+
+    /// Queues a key and a value as they are; without a value it is a tombstone.
+    func produce(
+        _ index: Int, key: [UInt8], value: [UInt8]?, topic: String, partition: Int, _ time: Timestamp
+    ) {
+        self.produce(index) {
+            guard let topic = try? self.client.topic(topic) else { return RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC }
+            let code = key.withUnsafeBytes { key in
+                // An empty value is no tombstone: one byte more gives it an address.
+                ((value ?? []) + [0]).withUnsafeBytes { bytes in
+                    apus_kafka_produce(
+                        UnsafeMutableRawPointer(self.client.pointer), UnsafeMutableRawPointer(topic),
+                        Int32(partition), key.baseAddress, key.count, value == nil ? nil : bytes.baseAddress,
+                        value?.count ?? 0, time.milliseconds, nil, UnsafeMutableRawPointer(bitPattern: index + 1))
+                }
+            }
+            return rd_kafka_resp_err_t(code)
         }
     }
 

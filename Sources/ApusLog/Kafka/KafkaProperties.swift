@@ -8,10 +8,19 @@ struct KafkaProperties {
         case admin
         /// Reads committed records. A fetch that waits for news holds up whatever else its connection carries for that long, so who
         /// asks questions never reads.
-        case consumer(waitMilliseconds: Int)
+        /// - Parameter aheadKibibytes: what it fetches ahead for each of its queues.
+        case consumer(waitMilliseconds: Int, aheadKibibytes: Int)
         /// Idempotent; with an id, transactional.
         case producer(transactionalID: String?)
+        /// Takes part in a group and reads nothing.
+        case member(group: String, node: String, sessionMilliseconds: Int)
+
+        static let catchingUp = Role.consumer(
+            waitMilliseconds: Limits.Kafka.catchUpMilliseconds, aheadKibibytes: Limits.Kafka.fetchAheadKibibytes)
     }
+
+    /// Whether a group tells it what is its own.
+    let isMember: Bool
 
     private(set) var entries: [(name: String, value: String)] = []
 
@@ -22,10 +31,12 @@ struct KafkaProperties {
         "enable.auto.offset.store", "auto.commit.enable", "enable.partition.eof", "auto.offset.reset",
         "message.max.bytes",
         "allow.auto.create.topics", "message.timeout.ms", "delivery.timeout.ms", "max.in.flight",
-        "max.in.flight.requests.per.connection", "plugin.library.paths",
+        "max.in.flight.requests.per.connection", "plugin.library.paths", "session.timeout.ms", "heartbeat.interval.ms",
+        "max.poll.interval.ms", "partition.assignment.strategy", "group.protocol.type",
     ]
 
     init(_ configuration: KafkaLogConfiguration, _ role: Role, client: String) {
+        self.isMember = if case .member = role { true } else { false }
         self.entries = [
             ("bootstrap.servers", configuration.bootstrap), ("client.id", client),
             ("allow.auto.create.topics", "false"), ("log.connection.close", "false"),
@@ -35,14 +46,16 @@ struct KafkaProperties {
         ]
         switch role {
         case .admin: self.entries.append(("isolation.level", "read_uncommitted"))
-        case .consumer(let wait):
+        case .consumer(let wait, let ahead):
             self.entries += [
                 ("isolation.level", "read_committed"), ("enable.partition.eof", "true"),
                 ("auto.offset.reset", "earliest"),
                 ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("fetch.min.bytes", "1"),
                 ("fetch.wait.max.ms", String(wait)),
-                ("queued.max.messages.kbytes", String(Limits.Kafka.fetchAheadKibibytes)),
+                // Bytes are the bound, however small the records.
+                ("queued.max.messages.kbytes", String(ahead)), ("queued.min.messages", "10000000"),
             ]
+        case .member: break
         case .producer(let id):
             self.entries += [
                 ("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random"),
@@ -53,6 +66,18 @@ struct KafkaProperties {
                     ("transactional.id", id), ("transaction.timeout.ms", String(Limits.Kafka.transactionMilliseconds)),
                 ]
             }
+        }
+        if case .member(let group, let node, let session) = role {
+            self.entries += [
+                ("group.id", group), ("group.instance.id", node), ("session.timeout.ms", String(session)),
+                (
+                    "heartbeat.interval.ms",
+                    String(max(1, min(session / 6, Limits.Kafka.heartbeatMilliseconds)))
+                ),
+                ("max.poll.interval.ms", String(max(session, Limits.Kafka.groupPollMilliseconds))),
+                ("partition.assignment.strategy", "cooperative-sticky"), ("enable.auto.commit", "false"),
+                ("enable.auto.offset.store", "false"),
+            ]
         }
         for (name, value) in configuration.properties.sorted(by: { $0.key < $1.key }) {
             self.entries.removeAll { $0.name == name }

@@ -54,7 +54,10 @@ final class KafkaReader: @unchecked Sendable {
         _ configuration: KafkaLogConfiguration, _ cache: RecordCache, _ followers: Followers, _ catchUp: CatchUp
     ) throws(KafkaFailure) {
         self.client = try KafkaClient(
-            configuration, .consumer(waitMilliseconds: Limits.Kafka.newsMilliseconds), name: "reader")
+            configuration,
+            .consumer(
+                waitMilliseconds: Limits.Kafka.newsMilliseconds, aheadKibibytes: Limits.Kafka.newsAheadKibibytes),
+            name: "reader")
         self.catchUp = catchUp
         guard let queue = rd_kafka_queue_new(self.client.pointer) else {
             throw KafkaFailure(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "make a queue")
@@ -168,7 +171,7 @@ final class KafkaReader: @unchecked Sendable {
                 // What is no longer read, or was stopped, is dropped: it is read again from where this log stands.
                 guard let partition = self.reads[key], let next = partition.readingNext else { continue }
                 let known = builders.firstIndex { $0.partition === partition }
-                if known == nil { builders.append((partition, ChunkBuilder(first: next))) }
+                if known == nil { builders.append((partition, ChunkBuilder(first: next, expected: messages.count))) }
                 last = (key, known ?? builders.count - 1)
             }
             guard let index = last?.index else { continue }
@@ -186,7 +189,9 @@ final class KafkaReader: @unchecked Sendable {
                 self.counters.repeated.add(1, ordering: .relaxed)
                 return
             }
-            chunk.append(message.pointee.offset) { KafkaRecord.append(message, topic: partition.onKafka, to: &$0) }
+            chunk.append(message.pointee.offset) {
+                KafkaRecord.append(message, topic: partition.onKafka, self.client.structured, to: $0)
+            }
         case RD_KAFKA_RESP_ERR__PARTITION_EOF: chunk.pass(to: message.pointee.offset)
         default:
             let text = "read \(partition.place): \(String(cString: rd_kafka_err2str(message.pointee.err)))"

@@ -3,20 +3,22 @@ internal import ApusCrypto
 internal import CRDKafka
 internal import CKafkaShims
 internal import CShims
+internal import Glibc
 
 /// A record on Kafka and the ``EventBlock`` it is here: CloudEvents' Kafka binding in binary mode, the key and the data byte for byte.
 ///
 /// Attributes are headers `ce_…`, `datacontenttype` is `content-type`, and other headers only travel along. What the binding cannot say is
 /// in two headers of ours: the microseconds of the time, and the kinds of attributes that their names do not tell.
 enum KafkaRecord {
-    /// The part of the time that Kafka's milliseconds do not hold, as decimal text.
+    /// The part of the time that Kafka's milliseconds do not hold, as decimal text. On every record that Apus writes, and on no other.
     static let microsecondsHeader: StaticString = "apus-us"
     /// `name=kind` with commas between, for attributes whose kind is not that of ``defaultKind(_:)``.
     static let kindsHeader: StaticString = "apus-kinds"
     static let specversionHeader: StaticString = "ce_specversion"
+    static let specversion: StaticString = "1.0"
     static let contentTypeHeader: StaticString = "content-type"
     static let attributePrefix: StaticString = "ce_"
-    static let contentType = "datacontenttype"
+    static let contentType: StaticString = "datacontenttype"
 
     /// The kind that CloudEvents gives an attribute by its name; extensions are strings unless they say otherwise.
     static func defaultKind(_ name: UnsafeRawBufferPointer) -> Attribute.Kind {
@@ -26,19 +28,17 @@ enum KafkaRecord {
         return .string
     }
 
+    @inline(__always)
     static func equals(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-        bytes.count == text.utf8CodeUnitCount && (bytes.count == 0 || memcmp(bytes, text) == 0)
+        bytes.count == text.utf8CodeUnitCount && Self.hasPrefix(bytes, text)
     }
 
+    @inline(__always)
     static func hasPrefix(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-        bytes.count >= text.utf8CodeUnitCount
-            && memcmp(UnsafeRawBufferPointer(rebasing: bytes[..<text.utf8CodeUnitCount]), text) == 0
-    }
-
-    private static func memcmp(_ bytes: UnsafeRawBufferPointer, _ text: StaticString) -> Int {
-        let other = UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
-        for index in 0..<other.count where bytes[index] != other[index] { return 1 }
-        return 0
+        guard bytes.count >= text.utf8CodeUnitCount, let base = bytes.baseAddress else {
+            return text.utf8CodeUnitCount == 0
+        }
+        return memcmp(base, text.utf8Start, text.utf8CodeUnitCount) == 0
     }
 }
 
@@ -67,9 +67,10 @@ extension KafkaRecord {
 
     private static func headers(_ block: [UInt8], _ layout: EventLayout, _ time: Timestamp) -> OpaquePointer? {
         let headers = rd_kafka_headers_new(12)
-        Self.add(headers, Self.specversionHeader, "1.0")
-        let rest = time.microseconds % 1_000
-        if rest != 0 { Self.add(headers, Self.microsecondsHeader, String(rest)) }
+        Self.add(headers, Self.specversionHeader, Self.specversion.bytes)
+        // Always, so that what Apus wrote is known.
+        var digits = String(time.microseconds % 1_000)
+        digits.withUTF8 { Self.add(headers, Self.microsecondsHeader, UnsafeRawBufferPointer($0)) }
         var kinds: [UInt8] = []
         var name: [UInt8] = []
         block.withUnsafeBytes { bytes in
@@ -101,10 +102,6 @@ extension KafkaRecord {
         }
         if !kinds.isEmpty { Self.add(headers, Array(Self.kindsHeader.bytes), kinds) }
         return headers
-    }
-
-    private static func add(_ headers: OpaquePointer?, _ name: StaticString, _ value: String) {
-        Self.add(headers, Array(name.bytes), Array(value.utf8))
     }
 
     private static func add(_ headers: OpaquePointer?, _ name: StaticString, _ value: UnsafeRawBufferPointer) {

@@ -14,6 +14,12 @@ enum KafkaSettings {
         return settings
     }
 
+    /// A record that does not count must not take the valid one before it along before somebody writes that again.
+    static func keepingHistory(of name: TopicName?) -> [(String, String)] {
+        guard let name, name.showsHistory else { return [] }
+        return [("min.compaction.lag.ms", String(Limits.Kafka.controlCompactionLag.milliseconds))]
+    }
+
     static let ledger: [(String, String)] = [
         ("cleanup.policy", "compact"), ("min.compaction.lag.ms", "0"), ("min.cleanable.dirty.ratio", "0.1"),
         ("segment.bytes", String(Limits.Kafka.ledgerSegmentBytes)), ("retention.ms", "-1"), ("retention.bytes", "-1"),
@@ -30,6 +36,18 @@ enum KafkaSettings {
     private static func bytesPerPartition(_ configuration: TopicConfiguration) -> Int64? {
         configuration.retentionBytes.map {
             ($0 + Int64(configuration.partitions) - 1) / Int64(max(1, configuration.partitions))
+        }
+    }
+
+    /// What of a topic that Apus made is no longer as it was made, by the name of the setting. Retention may be changed by whoever runs
+    /// the cluster; what nothing may be lost by, or too large, may not.
+    static func differences(_ found: [String: String], _ wanted: [(String, String)]) -> [String] {
+        let free: Set<String> = ["retention.ms", "retention.bytes", "delete.retention.ms", "segment.bytes"]
+        return wanted.compactMap { name, value in
+            guard !free.contains(name), let now = found[name], now != value else { return nil }
+            // More room than was asked for harms nobody.
+            if name == "max.message.bytes", let now = Int(now), let value = Int(value), now >= value { return nil }
+            return "\(name) is \(now), not \(value)"
         }
     }
 
@@ -80,4 +98,9 @@ enum KafkaSettings {
             retentionTime: time < 0 ? nil : .microseconds(time), retentionBytes: size < 0 ? nil : size,
             isCompacted: bytes[25] == 1)
     }
+}
+
+extension TopicName {
+    /// Topics whose readers tell which record of a key counts: the newest may be one that nobody of this cluster wrote.
+    var showsHistory: Bool { self == .control || self == .schedule }
 }

@@ -42,12 +42,13 @@ struct KafkaStart {
     func makeLedger() throws(KafkaFailure) {
         do throws(KafkaFailure) {
             try self.admin.create(
-                self.ledgerOnKafka, partitions: Limits.Kafka.shares, replicas: self.configuration.replicationFactor,
+                self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions,
+                replicas: self.configuration.replicationFactor,
                 KafkaSettings.ledger)
         } catch {
             guard error.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { throw error }
         }
-        try KafkaSettling.wait(for: self.ledgerOnKafka, partitions: Limits.Kafka.shares, [self.admin.client])
+        try KafkaSettling.wait(for: self.ledgerOnKafka, partitions: Limits.Kafka.ledgerPartitions, [self.admin.client])
         let settings = try self.admin.settings(of: [self.ledgerOnKafka])[self.ledgerOnKafka]
         guard settings?["cleanup.policy"] == "compact" else {
             throw KafkaFailure(
@@ -56,14 +57,34 @@ struct KafkaStart {
         }
     }
 
+    /// Makes the topic whose partitions are the shares of a class. Nothing is ever appended to it.
+    func makeShares(_ workClass: WorkClass) throws(KafkaFailure) {
+        let onKafka = self.configuration.topicPrefix + KafkaSharing.topic(workClass)
+        do throws(KafkaFailure) {
+            try self.admin.create(
+                onKafka, partitions: Share.count, replicas: self.configuration.replicationFactor, [])
+        } catch {
+            guard error.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { throw error }
+        }
+        try KafkaSettling.wait(for: onKafka, partitions: Share.count, [self.admin.client])
+    }
+
     /// What is on the cluster that this Apus may see.
-    /// - Parameter listed: every topic and its partitions.
-    func topics(_ listed: [String: Int], _ ledger: KafkaLedger) throws(KafkaFailure) -> [KafkaTopic] {
+    /// - Parameters:
+    ///   - listed: every topic and its partitions.
+    ///   - foreign: is told of each topic of Apus's what somebody else has set in it.
+    func topics(
+        _ listed: [String: Int], _ ledger: KafkaLedger, foreign: (_ topic: String, _ differences: [String]) -> Void
+    ) throws(KafkaFailure) -> [KafkaTopic] {
         let found = listed.filter { self.name($0.key) != nil && $0.value > 0 }
         let settings = try self.admin.settings(of: found.keys.sorted())
         return found.compactMap { onKafka, partitions in
             guard let name = self.name(onKafka) else { return nil }
             let noted = ledger[KafkaLedger.Own.topic(name)].flatMap(KafkaSettings.decode)
+            if let noted {
+                let wanted = KafkaSettings.of(noted, tombstones: self.configuration.tombstoneTime)
+                foreign(onKafka, KafkaSettings.differences(settings[onKafka] ?? [:], wanted))
+            }
             let configuration = KafkaSettings.configuration(
                 settings[onKafka] ?? [:], partitions: partitions, noted: noted)
             return KafkaTopic(name, onKafka: onKafka, configuration, isOwn: noted != nil, keeping: [])
@@ -72,7 +93,9 @@ struct KafkaStart {
 
     /// The name of one of Kafka's topics here; nil for what belongs to Kafka, to another Apus, or to the log itself.
     func name(_ onKafka: String) -> TopicName? {
-        guard onKafka.hasPrefix(self.configuration.topicPrefix), onKafka != self.ledgerOnKafka, !onKafka.hasPrefix("__")
+        guard onKafka.hasPrefix(self.configuration.topicPrefix), onKafka != self.ledgerOnKafka,
+            !onKafka.hasPrefix("__"),
+            !onKafka.hasPrefix(self.configuration.topicPrefix + KafkaSharing.topicPrefix)
         else { return nil }
         return TopicName(onLog: String(onKafka.dropFirst(self.configuration.topicPrefix.count)))
     }

@@ -22,7 +22,8 @@ final class KafkaTopic: Sendable {
         self.partitions =
             keeping
             + (keeping.count..<max(keeping.count, configuration.partitions)).map {
-                KafkaPartition(name, onKafka, $0, isCompacted: configuration.isCompacted)
+                KafkaPartition(
+                    name, onKafka, $0, isCompacted: configuration.isCompacted && !name.showsHistory)
             }
     }
 

@@ -14,6 +14,12 @@ final class KafkaTransactions {
         case aborted(KafkaFailure)
         /// The producer is of no use any more: another process has the id, or a transaction took too long.
         case fenced(KafkaFailure)
+
+        var failure: KafkaFailure {
+            switch self {
+            case .aborted(let failure), .fenced(let failure): failure
+            }
+        }
     }
 
     private let configuration: KafkaLogConfiguration
@@ -24,10 +30,13 @@ final class KafkaTransactions {
     /// Names this life of the server.
     private let owner = UInt64.random(in: 0...UInt64.max)
 
-    init(_ configuration: KafkaLogConfiguration) {
+    /// - Parameter id: who has it decides; two producers never do at once.
+    init(_ configuration: KafkaLogConfiguration, id: String) {
         self.configuration = configuration
-        self.id = "apus.\(configuration.cluster).\(configuration.topicPrefix)node"
+        self.id = id
     }
+
+    func note(_ text: String) { self.configuration.observer.log(4, self.id, text) }
 
     var key: [UInt8] { KafkaLedger.Own.transaction(self.id) }
 

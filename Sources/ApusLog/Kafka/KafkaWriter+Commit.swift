@@ -1,7 +1,5 @@
 internal import ApusCore
 internal import CRDKafka
-internal import CKafkaShims
-internal import CShims
 internal import Synchronization
 
 /// Sending one group and answering each of its batches.
@@ -15,20 +13,25 @@ extension KafkaWriter {
     }
 
     func commit(_ group: [Submission], isTransaction: Bool) {
+        let batches = self.prepare(group)
+        guard !batches.isEmpty else { return }
+        if isTransaction { self.commitTransaction(batches) } else { self.commitRecords(batches) }
+    }
+
+    /// The batches that may be sent; the others are answered.
+    func prepare(_ group: [Submission]) -> [KafkaBatch] {
         var batches: [KafkaBatch] = []
         var refused: [(Completion, ApusError)] = []
         for submission in group {
             do throws(ApusError) {
-                if let superseded = self.superseded { throw superseded }
+                if submission.batch.owner == nil, let superseded = self.superseded { throw superseded }
                 batches.append(try KafkaBatch(submission, self.topics))
             } catch {
                 refused.append((submission.completion, error))
             }
         }
-        if !batches.isEmpty {
-            if isTransaction { self.commitTransaction(batches) } else { self.commitRecords(batches) }
-        }
         for (completion, error) in refused { completion(.failure(error)) }
+        return batches
     }
 
     // MARK: records alone
@@ -99,13 +102,13 @@ extension KafkaWriter {
                 return batches
             }
         }
-        self.ledger.apply(entries)
+        self.ledger.apply(entries) { producer.offset(appends + $0) }
         self.answer(batches, by: producer, time)
         return []
     }
 
     /// A batch with a record that its topic does not take fails alone; the others are tried again.
-    private func refuseBad(_ batches: [KafkaBatch], by producer: KafkaProducer) -> [KafkaBatch] {
+    func refuseBad(_ batches: [KafkaBatch], by producer: KafkaProducer) -> [KafkaBatch] {
         var left: [KafkaBatch] = []
         var index = 0
         for batch in batches {
@@ -161,7 +164,7 @@ extension KafkaWriter {
 
     // MARK: sending
 
-    private func send(_ batches: [KafkaBatch], by producer: KafkaProducer, _ time: Timestamp) {
+    func send(_ batches: [KafkaBatch], by producer: KafkaProducer, _ time: Timestamp) {
         var index = 0
         for batch in batches {
             for (record, append) in zip(batch.records, batch.submission.batch.appends) {
@@ -171,40 +174,28 @@ extension KafkaWriter {
                     }
                     return KafkaRecord.produce(
                         append.block, record.layout, by: producer.client.pointer, topic: topic,
-                        partition: record.partition.number, time: time, opaque: index)
+                        partition: record.partition.number,
+                        time: self.configuration.keepsTimes ? record.layout.timestamp : time, opaque: index)
                 }
                 index += 1
             }
         }
     }
 
-    private func send(_ entry: LogBatch.LedgerWrite, _ index: Int, by producer: KafkaProducer, _ time: Timestamp) {
-        producer.produce(index) {
-            guard let topic = try? producer.client.topic(self.configuration.topicPrefix + KafkaLedger.name) else {
-                return RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
-            }
-            let partition = Int32(KafkaLedger.partition(of: entry.key))
-            let code = entry.key.withUnsafeBytes { key in
-                // An empty value is no tombstone: one byte more gives it an address.
-                ((entry.value ?? []) + [0]).withUnsafeBytes { value in
-                    apus_kafka_produce(
-                        UnsafeMutableRawPointer(producer.client.pointer), UnsafeMutableRawPointer(topic), partition,
-                        key.baseAddress, key.count, entry.value == nil ? nil : value.baseAddress,
-                        entry.value?.count ?? 0, time.milliseconds, nil, UnsafeMutableRawPointer(bitPattern: index + 1))
-                }
-            }
-            return rd_kafka_resp_err_t(code)
-        }
+    func send(_ entry: LogBatch.LedgerWrite, _ index: Int, by producer: KafkaProducer, _ time: Timestamp) {
+        producer.produce(
+            index, key: entry.key, value: entry.value, topic: self.configuration.topicPrefix + KafkaLedger.name,
+            partition: KafkaLedger.partition(of: entry), time)
     }
 
     // MARK: what partitions and callers hear
 
-    private func takeOff(_ batches: [KafkaBatch]) {
+    func takeOff(_ batches: [KafkaBatch]) {
         for touch in self.touches(batches, by: nil, .zero) { touch.partition.takesOff(touch.records) }
     }
 
     /// - Parameter producer: nil when nothing of it is on the log.
-    private func land(_ batches: [KafkaBatch], by producer: KafkaProducer?, _ time: Timestamp) {
+    func land(_ batches: [KafkaBatch], by producer: KafkaProducer?, _ time: Timestamp) {
         for touch in self.touches(batches, by: producer, time) {
             if touch.end != nil {
                 touch.partition.appendedRecords.add(Int64(touch.records), ordering: .relaxed)
@@ -240,7 +231,7 @@ extension KafkaWriter {
         return touches
     }
 
-    private func answer(_ batches: [KafkaBatch], by producer: KafkaProducer, _ time: Timestamp) {
+    func answer(_ batches: [KafkaBatch], by producer: KafkaProducer, _ time: Timestamp) {
         self.land(batches, by: producer, time)
         var index = 0
         for batch in batches {
@@ -264,7 +255,7 @@ extension KafkaWriter {
         }
     }
 
-    private func fail(_ batches: [KafkaBatch], _ error: ApusError) {
+    func fail(_ batches: [KafkaBatch], _ error: ApusError) {
         self.failed(error)
         for batch in batches { batch.submission.completion(.failure(error)) }
     }

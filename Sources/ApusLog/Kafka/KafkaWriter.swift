@@ -17,14 +17,12 @@ final class KafkaWriter: @unchecked Sendable {
     private let shared = Mutex(LogStatus(roomBytes: .max, capacityBytes: .max))
     private let thread = Mutex<LogThread?>(nil)
     private let shownClients = Mutex<[KafkaClient]>([])
-    var ledgerPartitions: [KafkaPartition] = []
     var producer: KafkaProducer
     let transactions: KafkaTransactions
     /// Reads the ledger again, after the transactional producer was made anew.
     let reload: () throws(KafkaFailure) -> Void
-    private var lastStamp: Timestamp
-    /// Set when another server of the same name has taken over: nothing is written any more.
-    var superseded: ApusError?
+    private let lastStamp: Mutex<Timestamp>
+    private let supersededSlot = Mutex<ApusError?>(nil)
 
     init(
         _ configuration: KafkaLogConfiguration, topics: KafkaTopics, ledger: KafkaLedger, reader: KafkaReader,
@@ -39,7 +37,7 @@ final class KafkaWriter: @unchecked Sendable {
         self.transactions = transactions
         self.reload = reload
         self.clock = clock
-        self.lastStamp = ledger.lastStamp
+        self.lastStamp = Mutex(ledger.lastStamp)
         self.inbox = Monitor(WriterInbox(bytesMax: configuration.queueBytes, batchesMax: configuration.queueBatches))
     }
 
@@ -129,8 +127,17 @@ final class KafkaWriter: @unchecked Sendable {
 
     /// The time of a group: never before that of an earlier one.
     func stamp() -> Timestamp {
-        self.lastStamp = max(self.lastStamp, self.clock())
-        return self.lastStamp
+        let now = self.clock()
+        return self.lastStamp.withLock { last in
+            last = max(last, now)
+            return last
+        }
+    }
+
+    /// Set when another server of the same name has taken over: nothing is written any more but what shares decide.
+    var superseded: ApusError? {
+        get { self.supersededSlot.withLock { $0 } }
+        set { self.supersededSlot.withLock { $0 = newValue } }
     }
 
     func committed(records: Int) {

@@ -36,9 +36,14 @@ extension Limits {
         /// holds up every read after it.
         public static let newsMilliseconds = 100
         public static let catchUpMilliseconds = 10
-        /// What librdkafka fetches ahead for one partition. Where that is full, librdkafka 2.0.2 fetches nothing for a second: a small
-        /// bound makes reading slow, not lean.
+        /// What librdkafka fetches ahead for one partition that is caught up with. Where that is full, librdkafka 2.0.2 fetches nothing
+        /// for a second, unless it is woken.
         public static let fetchAheadKibibytes = 16_384
+        /// What it fetches ahead for all partitions together that are followed: the thread that takes it is quick, and holds a partition
+        /// that nobody reads.
+        public static let newsAheadKibibytes = 65_536
+        /// How long the question may take that wakes librdkafka.
+        public static let wakeMilliseconds: Int32 = 1_000
         /// What one step of catching up takes.
         public static let catchUpBytes = 1 << 20
         /// Messages taken out of librdkafka's queue at once.
@@ -54,8 +59,29 @@ extension Limits {
         /// Small chunks of the cache are joined up to this size.
         public static let chunkBytes = 64 << 10
 
-        /// Partitions of `apus.ledger`: one per share.
-        public static let shares = 16
+        /// What is said of a record that is no valid event.
+        public static let reasonCharacters = 256
+        /// Partitions of `apus.ledger`: one for each number of a share, one for what is the log's own.
+        public static let ledgerPartitions = Share.count + 1
+        /// Attempts to give a new cluster its identity, of which one node's counts.
+        public static let identityAttempts = 5
+        /// How long a node that is not heard of keeps what it owns; the broker's own bounds are 6 s and 30 minutes.
+        public static let sessionMilliseconds = 20_000
+        /// How often a member says that it lives, where the session is long.
+        public static let heartbeatMilliseconds = 3_000
+        /// How long a member may take to answer a rebalance, draining included.
+        public static let groupPollMilliseconds = 60_000
+        /// How often a group's thread looks at the clock, and while it waits for what drains.
+        public static let groupTickMilliseconds: Int32 = 250
+        public static let drainStepMilliseconds: Int32 = 20
+        /// What runs when a partition goes to another node may end for so long.
+        public static let drainMilliseconds: Int64 = 5_000
+        /// A member that failed for good begins again after so long.
+        public static let rejoinMilliseconds: Int64 = 5_000
+        /// How often the thread of an owned partition looks for work that nobody told it of.
+        public static let ownerTickMilliseconds = 1_000
+        /// How long Kafka's cleaner leaves records of `apus.control` alone.
+        public static let controlCompactionLag = TimeSpan.seconds(3_600)
         /// Segments of `apus.ledger`: small ones are compacted sooner.
         public static let ledgerSegmentBytes = 16 << 20
         /// How long a tombstone stays for other nodes to see.

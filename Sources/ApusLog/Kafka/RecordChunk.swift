@@ -8,18 +8,18 @@ final class RecordChunk: Sendable {
     private let offsets: [Offset]
     /// Where each record ends in `bytes`.
     private let ends: [Int]
-    private let bytes: [UInt8]
+    private let memory: ChunkMemory
 
-    init(first: Offset, next: Offset, offsets: [Offset], ends: [Int], bytes: [UInt8]) {
+    init(first: Offset, next: Offset, offsets: [Offset], ends: [Int], memory: ChunkMemory) {
         self.first = first
         self.next = next
         self.offsets = offsets
         self.ends = ends
-        self.bytes = bytes
+        self.memory = memory
     }
 
     var count: Int { self.offsets.count }
-    var byteCount: Int { self.bytes.count }
+    var byteCount: Int { self.memory.count }
     func offset(_ index: Int) -> Offset { self.offsets[index] }
     func size(_ index: Int) -> Int { self.ends[index] - (index == 0 ? 0 : self.ends[index - 1]) }
 
@@ -40,7 +40,8 @@ final class RecordChunk: Sendable {
 
     func lend<Result>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         let start = index == 0 ? 0 : self.ends[index - 1]
-        return self.bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[start..<self.ends[index]])) }
+        // The memory lives as long as this.
+        return withExtendedLifetime(self) { body(self.memory[start..<self.ends[index]]) }
     }
 
     /// How much of it lies at or behind an offset.
@@ -51,10 +52,14 @@ final class RecordChunk: Sendable {
 
     /// Both as one; `other` begins where this ends.
     func joined(_ other: RecordChunk) -> RecordChunk {
-        let shift = self.bytes.count
+        let shift = self.byteCount
+        let memory = ChunkMemory()
+        _ = memory.room(for: shift + other.byteCount)
+        memory.append(self.memory[0..<shift])
+        memory.append(other.memory[0..<other.byteCount])
         return RecordChunk(
             first: self.first, next: other.next, offsets: self.offsets + other.offsets,
-            ends: self.ends + other.ends.map { $0 + shift }, bytes: self.bytes + other.bytes)
+            ends: self.ends + other.ends.map { $0 + shift }, memory: memory)
     }
 }
 
@@ -64,20 +69,24 @@ struct ChunkBuilder {
     private(set) var next: Offset
     private var offsets: [Offset] = []
     private var ends: [Int] = []
-    private(set) var bytes: [UInt8] = []
+    private let memory = ChunkMemory()
 
-    init(first: Offset) {
+    /// - Parameter expected: about how many records will come.
+    init(first: Offset, expected: Int = 0) {
         self.first = first
         self.next = first
+        self.offsets.reserveCapacity(expected)
+        self.ends.reserveCapacity(expected)
     }
 
     var count: Int { self.offsets.count }
+    var byteCount: Int { self.memory.count }
 
     /// - Parameter write: appends the record's block.
-    mutating func append(_ offset: Offset, _ write: (inout [UInt8]) -> Void) {
-        write(&self.bytes)
+    mutating func append(_ offset: Offset, _ write: (ChunkMemory) -> Void) {
+        write(self.memory)
         self.offsets.append(offset)
-        self.ends.append(self.bytes.count)
+        self.ends.append(self.memory.count)
         self.next = offset + 1
     }
 
@@ -85,7 +94,9 @@ struct ChunkBuilder {
     mutating func pass(to offset: Offset) { self.next = max(self.next, offset) }
 
     func finish() -> RecordChunk {
-        RecordChunk(first: self.first, next: self.next, offsets: self.offsets, ends: self.ends, bytes: self.bytes)
+        self.memory.trim()
+        return RecordChunk(
+            first: self.first, next: self.next, offsets: self.offsets, ends: self.ends, memory: self.memory)
     }
 }
 
@@ -103,6 +114,18 @@ struct ChunkMap {
     subscript(covering offset: Offset) -> RecordChunk? {
         let index = self.index(endingAfter: offset)
         return index < self.chunks.count && self.chunks[index].first <= offset ? self.chunks[index] : nil
+    }
+
+    /// Whether everything from `offset` up to `end` is here.
+    func covers(_ offset: Offset, upTo end: Offset) -> Bool {
+        var next = offset
+        var index = self.index(endingAfter: offset)
+        while next < end {
+            guard index < self.chunks.count, self.chunks[index].first <= next else { return false }
+            next = self.chunks[index].next
+            index += 1
+        }
+        return true
     }
 
     /// Where the first chunk behind `offset` begins.

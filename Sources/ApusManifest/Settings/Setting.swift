@@ -79,7 +79,22 @@ public struct SettingValue: Sendable {
         case .map(let entries):
             "{\(entries.map { "\(SettingText.quoted($0.name)): \(SettingText.quoted($0.value.text ?? ""))" }.joined(separator: ", "))}"
         case .json(let value): String(decoding: value.encoded(), as: UTF8.self)
+        case .filter(let filter): String(decoding: filter.json.encoded(), as: UTF8.self)
         }
+    }
+
+    /// The value with texts of a map in place of those whose names are secrets'.
+    public func masking(_ isSecret: (String) -> Bool, as text: String) -> SettingValue {
+        guard case .map(let entries) = self.value else { return self }
+        return SettingValue(
+            .map(
+                entries.map { name, value in
+                    let isMasked = isSecret(name)
+                    return (
+                        name,
+                        Checked(value: isMasked ? .text(text) : value.value, path: value.path, location: value.location)
+                    )
+                }))
     }
 
     /// The value as a configuration file would say it.

@@ -38,7 +38,10 @@ enum CloudEventDecoder {
     }
 
     /// - Throws: `invalid_event`, `invalid_json`, `unsupported_media_type`, `event_too_large` or `limit_reached`.
-    static func events(headers: [HTTPHeader], body: [UInt8], defaults: Defaults) throws(ApusError) -> [Event] {
+    /// - Parameter dataBytes: what data may have that is kept beside its event; 0 where it must be in it.
+    static func events(
+        headers: [HTTPHeader], body: [UInt8], defaults: Defaults, dataBytes: Int = 0
+    ) throws(ApusError) -> [Event] {
         // A header without a value is none.
         let contentType = headers.first { $0.isNamed("Content-Type") }.flatMap { $0.value.isEmpty ? nil : $0.value }
         let key = try self.key(headers)
@@ -50,22 +53,37 @@ enum CloudEventDecoder {
         switch mode {
         case .binary:
             return [
-                try Self.checked(try self.binary(headers, contentType: contentType, body: body, key: key, defaults))
+                try Self.checked(
+                    try self.binary(headers, contentType: contentType, body: body, key: key, defaults), dataBytes)
             ]
         case .structured:
-            return [try Self.checked(try self.structured(body[...], key: key))]
+            return [try Self.checked(try self.structured(body[...], key: key), dataBytes)]
         case .batched:
             guard key == nil else {
                 throw ApusError(
                     .invalidEvent,
                     "Apus-Key names one key for a batch of events: give each event a partitionkey instead")
             }
-            return try self.batched(body)
+            return try self.batched(body, dataBytes)
         case nil:
             let type = (contentType ?? "").prefix(128)
             throw ApusError(
                 .unsupportedMediaType, "events are read as application/cloudevents+json or -batch+json, not as \(type)")
         }
+    }
+
+    /// One event whose media type says that it is one as a whole.
+    /// - Throws: as with events from a request; a batch is no event.
+    static func structured(_ value: UnsafeRawBufferPointer, contentType: String) throws(ApusError) -> Event {
+        guard self.mode(contentType: contentType) == .structured else {
+            throw ApusError(
+                .unsupportedMediaType,
+                "an event is read as application/cloudevents+json, not as \(contentType.prefix(128))")
+        }
+        guard MediaType(parsing: contentType)?.isUTF8 != false else {
+            throw ApusError(.unsupportedMediaType, "JSON is read as UTF-8, not as \(contentType.prefix(128))")
+        }
+        return try self.checked(try self.structured(Array(value)[...], key: nil), Limits.eventBytes)
     }
 
     private static func key(_ headers: [HTTPHeader]) throws(ApusError) -> [UInt8]? {
@@ -76,14 +94,14 @@ enum CloudEventDecoder {
         return Array(header.value.utf8)
     }
 
-    private static func checked(_ event: Event) throws(ApusError) -> Event {
-        try EventBlock.check(event)
+    private static func checked(_ event: Event, _ dataBytes: Int) throws(ApusError) -> Event {
+        try EventBlock.check(event, dataBytes: dataBytes)
         return event
     }
 
     // MARK: batched
 
-    private static func batched(_ body: [UInt8]) throws(ApusError) -> [Event] {
+    private static func batched(_ body: [UInt8], _ dataBytes: Int) throws(ApusError) -> [Event] {
         var events: [Event] = []
         for element in try Self.elements(body) {
             guard events.count < Limits.Server.eventsPerRequest else {
@@ -91,7 +109,7 @@ enum CloudEventDecoder {
                     .limitReached, "a batch holds at most \(Limits.Server.eventsPerRequest) events: send several")
             }
             do throws(ApusError) {
-                events.append(try Self.checked(try self.structured(body[element], key: nil)))
+                events.append(try Self.checked(try self.structured(body[element], key: nil), dataBytes))
             } catch {
                 throw ApusError(error.code, "event \(events.count) of the batch: \(error.message)")
             }

@@ -139,6 +139,8 @@ enum CloudEventEncoder {
     /// JSON as it is, text as a string, everything else as base64. A tombstone has no data, which is not the same as `null`.
     private static func data(_ event: Event, _ writer: inout JSONWriter) {
         guard let data = event.data else { return }
+        // It lies elsewhere: none is not the same as an empty one.
+        if data.isEmpty, BlobReference(event.attributes) != nil { return }
         let media = event["datacontenttype"].flatMap { MediaType(parsing: $0) }
         if let media, media.isJSON, Self.isJSON(data) {
             writer.key("data")

@@ -11,6 +11,11 @@ protocol LayerBuilding: Sendable {
         for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String,
         progress: (String) -> Void
     ) throws(ApusError) -> String
+    /// Builds the layer under a key that was given to it before, here or on another server, unless it is there; blocks until then.
+    func build(
+        _ key: String, for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String,
+        progress: (String) -> Void
+    ) throws(ApusError)
     /// Makes the call under way, and every later one, end soon with `shutting_down`.
     func abandon()
     /// Lets go of everything. After ``abandon()``, when no call is under way.
@@ -34,6 +39,8 @@ final class Deployer: Sendable {
 
     private let thread = WorkThread(queueMax: Limits.Server.waitingDeployments)
     private let bundles: BundleStore
+    /// Where servers share a log.
+    private let topic: BundleTopic?
     private let layers: any LayerBuilding
     private let control: Control
     private let hooks: Hooks
@@ -51,12 +58,15 @@ final class Deployer: Sendable {
         var zones = TimeZones()
         /// Layers of isolation that functions do without on this host.
         var missingLayers: [String] = []
+        /// Whether the event log remembers keys, which `dedup` needs.
+        var remembersKeys = true
     }
 
     init(
-        bundles: BundleStore, layers: any LayerBuilding, control: Control, usage: FolderUsage = FolderUsage(),
-        hooks: Hooks
+        bundles: BundleStore, topic: BundleTopic? = nil, layers: any LayerBuilding, control: Control,
+        usage: FolderUsage = FolderUsage(), hooks: Hooks
     ) {
+        self.topic = topic
         self.usage = usage
         self.bundles = bundles
         self.layers = layers
@@ -96,6 +106,16 @@ final class Deployer: Sendable {
                 + "\(self.hooks.missingLayers.joined(separator: ", ")): see `apus doctor`")
     }
 
+    private func checkDedup(of function: FunctionManifest) throws(ApusError) {
+        guard !self.hooks.remembersKeys, let trigger = function.triggers.first(where: { $0.dedupWindow != nil }) else {
+            return
+        }
+        throw ApusError(
+            .notYetSupported,
+            "`dedup` of the trigger '\(trigger.name)' of '\(function.name)' is not yet supported on Kafka: leave it out"
+        )
+    }
+
     private func perform(_ order: Order, _ report: (Report) -> Void) throws(ApusError) -> Control.Done {
         try self.checkRunning()
         let request = order.request
@@ -112,6 +132,7 @@ final class Deployer: Sendable {
             }
             try self.hooks.zones.check(function)
             try self.checkIsolation(of: function)
+            try self.checkDedup(of: function)
             // What would happen can be told without the bundle.
             let bundle = request.isDryRun ? document.bundle : try self.bundle(of: function, document.bundle)
             documents.append(DeployDocument(manifest: document.manifest, bundle: bundle))
@@ -128,7 +149,10 @@ final class Deployer: Sendable {
             }
         }
         try self.checkRunning()
+        try self.keepOnLog(documents)
         let done = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: false)).get()
+        // A sweep of another server may have begun before it could know of the record.
+        try self.keepOnLog(documents)
         self.waitUntilShown(done)
         if request.waits { try self.wait(for: documents, report) }
         return done
@@ -148,11 +172,45 @@ final class Deployer: Sendable {
                 .bundleNotFound,
                 "\(function.name): no bundle was named: upload it to /v1/bundles and name its hash in `bundle`")
         }
-        guard self.bundles.contains(hash) else {
-            throw ApusError(
-                .bundleNotFound, "\(function.name): the server has no bundle \(hash): upload it to /v1/bundles first")
+        if !self.bundles.contains(hash) {
+            try self.fetch(hash)
+            guard self.bundles.contains(hash) else {
+                throw ApusError(
+                    .bundleNotFound,
+                    "\(function.name): the server has no bundle \(hash): upload it to /v1/bundles first")
+            }
         }
         return hash
+    }
+
+    /// It may have been uploaded to another server.
+    private func fetch(_ hash: String) throws(ApusError) {
+        guard let topic = self.topic, BundleHash.isWellFormed(hash) else { return }
+        let slot = ResultSlot<ApusError?>()
+        topic.bring(hash) { slot.fill($0) }
+        if let error = slot.take(), error.code != .bundleNotFound { throw error }
+    }
+
+    private func keepOnLog(_ documents: [DeployDocument]) throws(ApusError) {
+        guard let topic = self.topic else { return }
+        for bundle in documents.compactMap(\.bundle) { try topic.keep(bundle) }
+    }
+
+    /// Builds the layer of a function that is deployed, where this server does not have it. After the deployments that wait.
+    func rebuild(
+        _ source: LayerSource, layer: String, _ completion: @escaping @Sendable (ApusError?) -> Void
+    ) {
+        guard let dependencies = source.function.dependencies else {
+            return completion(ApusError(.internal, "\(source.function.name) has a layer and no dependencies"))
+        }
+        let isQueued = self.thread.run {
+            do throws(ApusError) {
+                try self.checkRunning()
+                try self.layers.build(layer, for: source.function, dependencies, bundle: source.bundle) { _ in }
+                completion(nil)
+            } catch { completion(error) }
+        }
+        if !isQueued { completion(ApusError(.overloaded, "too many deployments wait: try again later")) }
     }
 
     private func wait(for documents: [DeployDocument], _ report: (Report) -> Void) throws(ApusError) {

@@ -18,7 +18,7 @@ extension Catalogue.Function {
         var function = HostFunction(
             name: self.name, revision: self.revision, launch: self.launch,
             initialization: self.initialization.encoded(), plan: self.plan,
-            triggers: self.triggers.map(\.hostTrigger), emits: self.emits,
+            triggers: self.triggers.map(\.hostTrigger) + self.replays.map(\.hostTrigger), emits: self.emits,
             secrets: self.manifest.secrets
         )
         function.network = self.manifest.network
@@ -107,16 +107,30 @@ extension Catalogue.Function {
     }
 }
 
+extension Catalogue.Replay {
+    /// Named as its trigger, so that what is said of a delivery, a dead letter too, names that one.
+    fileprivate var hostTrigger: HostTrigger {
+        var trigger = self.trigger.hostTrigger
+        trigger.id = self.id
+        trigger.kind = .replay(
+            HostReplay(
+                number: self.deployment.id.number, ends: self.deployment.ends,
+                writesOutputs: self.deployment.writesOutputs))
+        trigger.starts = self.deployment.starts
+        return trigger
+    }
+}
+
 extension Catalogue.Trigger {
     fileprivate var hostTrigger: HostTrigger {
         HostTrigger(
             id: self.id, name: self.name, generation: self.deployment.generation, topic: self.topic,
             replyTo: self.manifest.replyTo,
             deadLetter: self.manifest.deadLetterTopic,
-            filter: SubscriptionFilter(
-                self.manifest.filter.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) })
-                ?? SubscriptionFilter(),
-            starts: self.deployment.starts
+            // Manifests are within the same bounds.
+            filter: SubscriptionFilter(self.manifest.filter) ?? SubscriptionFilter(),
+            starts: self.deployment.starts,
+            outputs: self.manifest.delivery == .exactlyOnce ? .transaction : .beforeLedger
         )
     }
 }

@@ -45,9 +45,16 @@ final class LayerBuilds: LayerBuilding {
         progress: (String) -> Void
     ) throws(ApusError) -> String {
         let key = try self.key(function, dependencies, bundle)
+        try self.build(key, for: function, dependencies, bundle: bundle, progress: progress)
+        return key
+    }
+
+    func build(
+        _ key: String, for function: FunctionManifest, _ dependencies: FunctionManifest.Dependencies, bundle: String,
+        progress: (String) -> Void
+    ) throws(ApusError) {
         if access("\(self.dataDirectory)/layers/\(key)", F_OK) == 0 {
-            progress("dependencies of \(function.name): built before")
-            return key
+            return progress("dependencies of \(function.name): built before")
         }
         try self.onLoop { $0.prepareLayer(key, $1) }
         do {
@@ -64,7 +71,6 @@ final class LayerBuilds: LayerBuilding {
             }
             throw error
         }
-        return key
     }
 
     private func key(

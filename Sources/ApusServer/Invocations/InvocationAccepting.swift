@@ -8,9 +8,10 @@ protocol InvocationAccepting: Sendable {
     ///   - event: what the function gets; its id and source are the caller's.
     ///   - principal: who asked, as the state says it.
     ///   - along: other records of the same transaction, as the next firing of a schedule.
+    ///   - once: lets it be accepted once: a repetition is answered with the first one's id.
     ///   - completion: called once, from any thread, when the log has it or refused it: `function_not_found`, `queue_full`, `log_full`, …
     func accept(
-        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append],
+        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append], once: LogBatch.Once?,
         completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     )
 }
@@ -20,4 +21,6 @@ struct AcceptedInvocation: Sendable, Equatable {
     var id: InvocationID
     /// Where its state is.
     var position: RecordPlace
+    /// It had been accepted before.
+    var isRepeated = false
 }

@@ -15,7 +15,7 @@ extension InvocationQueue {
         }
         let offset = Offset(bitPattern: id.low)
         let request = InvocationReport.cancelRequest(id, principal: principal)
-        let mark = LogBatch.LedgerWrite(key: lane.trigger.cancelKey(offset), value: [1])
+        let mark = lane.trigger.cancelEntry(offset, [1])
         let runtime = self.shard(lane.shard)
         self.log.submit(LogBatch(urgency: .settlement, appends: [request], ledger: [mark])) { result in
             completion(

@@ -24,6 +24,11 @@ final class InvocationQueue: InvocationAccepting {
         var onClosed: (@Sendable () -> Void)?
     }
 
+    typealias DecidedWriter =
+        @Sendable (
+            LogBatch, @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void
+        ) -> Void
+
     private struct State {
         var lanes: [ResourceName: Lane] = [:]
         /// By the upper half of their invocations' ids.
@@ -37,6 +42,8 @@ final class InvocationQueue: InvocationAccepting {
     private let state = Mutex(State())
     /// Runs something on the control thread with what is deployed; nil when the server stops. False when too much waits.
     private let onControl = Mutex<(@Sendable (@escaping @Sendable (Catalogue?) -> Void) -> Bool)?>(nil)
+    /// Writes what must be together with something that one node decides, as the next firing of a schedule.
+    private let decided = Mutex<DecidedWriter?>(nil)
     /// Tells the projection of a queue that was made, or is gone.
     private let projection: Mutex<ProjectionFollower?> = Mutex(nil)
 
@@ -48,17 +55,18 @@ final class InvocationQueue: InvocationAccepting {
 
     /// Before anything is accepted.
     func bind(
-        projection: ProjectionFollower,
+        projection: ProjectionFollower, decided: @escaping DecidedWriter,
         onControl: @escaping @Sendable (@escaping @Sendable (Catalogue?) -> Void) -> Bool
     ) {
         self.projection.withLock { $0 = projection }
+        self.decided.withLock { $0 = decided }
         self.onControl.withLock { $0 = onControl }
     }
 
     // MARK: accepting
 
     func accept(
-        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append],
+        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append], once: LogBatch.Once?,
         completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     ) {
         let order: InvocationOrder
@@ -66,9 +74,9 @@ final class InvocationQueue: InvocationAccepting {
             order = try InvocationOrder(event, principal: principal, now: SystemClock().now)
         } catch { return completion(.failure(error)) }
         switch self.reserve(function) {
-        case .lane(let trigger): self.append(order, to: trigger, along, completion)
+        case .lane(let trigger): self.append(order, to: trigger, along, once, completion)
         case .refused(let error): completion(.failure(error))
-        case .noLane: self.acceptFirst(function, order, along, completion)
+        case .noLane: self.acceptFirst(function, order, along, once, completion)
         }
     }
 
@@ -104,20 +112,41 @@ final class InvocationQueue: InvocationAccepting {
     }
 
     private func append(
-        _ order: InvocationOrder, to trigger: InvocationTrigger, _ along: [LogBatch.Append],
+        _ order: InvocationOrder, to trigger: InvocationTrigger, _ along: [LogBatch.Append], _ once: LogBatch.Once?,
         _ completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     ) {
         let first = LogBatch.Append(
             topic: trigger.place.topic, partition: 0, block: order.block(lane: trigger.identity))
-        self.log.submit(LogBatch(urgency: .producer, appends: [first] + along)) { result in
-            self.appended(trigger.function, isThere: (try? result.get()) != nil)
+        let once = once.map { Self.scoped($0, to: trigger) }
+        let batch = LogBatch(urgency: .producer, appends: [first] + along, once: once)
+        self.submit(batch, isDecided: !along.isEmpty) { result in
+            // One that had been accepted before takes no second place in the queue.
+            let isThere = if case .success(let receipt) = result { !receipt.isRepeated } else { false }
+            self.appended(trigger.function, isThere: isThere)
             completion(
                 result.map { receipt in
                     let offset = receipt.places[0].offset
                     return AcceptedInvocation(
-                        id: trigger.invocation(offset), position: RecordPlace(trigger.place, offset))
+                        id: trigger.invocation(offset), position: RecordPlace(trigger.place, offset),
+                        isRepeated: receipt.isRepeated)
                 })
         }
+    }
+
+    private func submit(
+        _ batch: LogBatch, isDecided: Bool, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void
+    ) {
+        guard isDecided, let decided = self.decided.withLock({ $0 }) else { return self.log.submit(batch, completion) }
+        decided(batch, completion)
+    }
+
+    /// What was accepted for a function that was deleted and made again is not this one's.
+    private static func scoped(_ once: LogBatch.Once, to trigger: InvocationTrigger) -> LogBatch.Once {
+        var once = once
+        var identity: [UInt8] = []
+        identity.appendLittleEndian(trigger.identity)
+        for (index, byte) in identity.enumerated() where index < once.key.count { once.key[index] ^= byte }
+        return once
     }
 
     private func appended(_ function: ResourceName, isThere: Bool) {
@@ -131,7 +160,7 @@ final class InvocationQueue: InvocationAccepting {
 
     /// The function's first: its queue is made.
     private func acceptFirst(
-        _ function: ResourceName, _ order: InvocationOrder, _ along: [LogBatch.Append],
+        _ function: ResourceName, _ order: InvocationOrder, _ along: [LogBatch.Append], _ once: LogBatch.Once?,
         _ completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     ) {
         let onControl = self.onControl.withLock { $0 }
@@ -140,7 +169,7 @@ final class InvocationQueue: InvocationAccepting {
                 guard let catalogue else { throw Self.stopping }
                 try self.open(function, catalogue)
                 switch self.reserve(function) {
-                case .lane(let trigger): self.append(order, to: trigger, along, completion)
+                case .lane(let trigger): self.append(order, to: trigger, along, once, completion)
                 case .refused(let error): throw error
                 case .noLane: throw Self.unknown(function)
                 }
@@ -151,6 +180,8 @@ final class InvocationQueue: InvocationAccepting {
 
     /// Terminal states became durable. From any thread.
     func ended(_ function: ResourceName, _ count: Int) {
+        // Where nodes share the queue they are counted on the log.
+        if self.isShared { return }
         self.state.withLock { $0.lanes[function]?.open -= count }
     }
 
@@ -198,6 +229,7 @@ final class InvocationQueue: InvocationAccepting {
 
     /// How many on a queue are not settled; nil when the queue is not this function's.
     private func openCount(of trigger: InvocationTrigger) throws(ApusError) -> Int? {
+        if self.isShared { return try self.sharedOpenCount(of: trigger) }
         let entries = try self.log.ledger(prefix: trigger.ledgerPrefix)
         guard let entry = entries.first(where: { $0.key == trigger.ledgerKey }) else { return nil }
         let state = try LedgerKey.decode(entry.value)
@@ -226,7 +258,7 @@ final class InvocationQueue: InvocationAccepting {
     }
 
     /// Makes a function's queue and lets its shard follow it. On the control thread.
-    private func open(_ name: ResourceName, _ catalogue: Catalogue) throws(ApusError) {
+    func open(_ name: ResourceName, _ catalogue: Catalogue) throws(ApusError) {
         if self.isOpen(name) { return }
         guard let function = catalogue.functions[name] else { throw Self.unknown(name) }
         let trigger = self.trigger(of: function)
@@ -236,10 +268,7 @@ final class InvocationQueue: InvocationAccepting {
             // One that a function of this name left behind is finished first: its invocations are not this one's.
             if self.log.topic(topic) != nil { try QueueClosing(log: self.log, function: name).run() }
             try self.log.createTopic(topic, TopicConfiguration(partitions: 1))
-            let state = LedgerState(watermark: 0).encode()
-            try self.log.write(
-                LogBatch(
-                    urgency: .settlement, ledger: [LogBatch.LedgerWrite(key: trigger.ledgerKey, value: state)]))
+            try self.writeOpening(of: trigger)
             open = 0
         }
         let runtime = self.shards[FunctionDirectory.shard(of: name, among: self.shards.count)]
@@ -253,6 +282,28 @@ final class InvocationQueue: InvocationAccepting {
         if let failure { throw failure }
         self.add(function, trigger, open: open ?? 0)
         self.projection.withLock { $0 }?.follow([topic])
+    }
+
+    /// Says on the log whose queue it is, before anything is accepted.
+    private func writeOpening(of trigger: InvocationTrigger) throws(ApusError) {
+        let state = LedgerState(watermark: 0).encode()
+        let entry =
+            self.isShared
+            ? LogBatch.LedgerWrite(key: trigger.openedKey, value: state, share: trigger.share) : trigger.entry(state)
+        try self.log.write(LogBatch(urgency: .settlement, ledger: [entry]))
+    }
+
+    /// Sets how many wait in each queue.
+    /// - Parameter count: nil where it cannot be said now.
+    func recount(_ count: (TopicPartition) -> Int?) {
+        let lanes = self.state.withLock { $0.lanes }
+        for (name, lane) in lanes {
+            guard let open = count(lane.trigger.place) else { continue }
+            self.state.withLock { state in
+                guard let appending = state.lanes[name]?.appending else { return }
+                state.lanes[name]?.open = open + appending
+            }
+        }
     }
 
     /// A function is going: nothing of it is accepted any more, and what was on its way is on the log when this returns.

@@ -16,18 +16,18 @@ struct QueueClosing {
 
     func run() throws(ApusError) {
         let place = TopicPartition(.invoke(self.function), 0)
+        try self.log.sharing?.read(Share.of(place.topic, partition: 0, .cpu))
         let entries = try self.log.ledger(prefix: self.prefix)
         if let (trigger, state) = try self.newest(entries) { try self.finish(trigger, state, entries, place) }
         // The topic first: without it the entries mean nothing, and without them nobody could tell what was settled.
         try self.log.deleteTopic(place.topic)
-        let gone = entries.map { LogBatch.LedgerWrite(key: $0.key, value: nil) }
+        let share = Share.of(place.topic, partition: 0, .cpu)
+        let gone = entries.map { LogBatch.LedgerWrite(key: $0.key, value: nil, share: share) }
         if !gone.isEmpty { try self.log.write(LogBatch(urgency: .settlement, ledger: gone)) }
     }
 
     /// What all of the queue's entries in the ledger begin with.
-    private var prefix: [UInt8] {
-        Array("\(self.function.namespace)/\(self.function.name)/\(InvocationTrigger.name)/".utf8)
-    }
+    private var prefix: [UInt8] { InvocationTrigger.prefix(of: self.function) }
 
     /// The queue as the ledger knows it; nil for one that nothing was appended to.
     private func newest(_ entries: [(key: [UInt8], value: [UInt8])]) throws(ApusError) -> (
@@ -38,7 +38,8 @@ struct QueueClosing {
             let rest = String(decoding: key[self.prefix.count...], as: UTF8.self)
             guard let origin = rest.split(separator: "/").first.flatMap({ UInt64($0) }) else { continue }
             let trigger = InvocationTrigger(self.function, origin: origin, logIdentity: self.log.identity)
-            guard key == trigger.ledgerKey, origin >= newest?.0.origin ?? 0 else { continue }
+            let isOpening = key == trigger.openedKey && newest?.0.origin != origin
+            guard key == trigger.ledgerKey || isOpening, origin >= newest?.0.origin ?? 0 else { continue }
             newest = (trigger, try LedgerKey.decode(value))
         }
         return newest
@@ -76,7 +77,7 @@ struct QueueClosing {
             try self.log.write(
                 LogBatch(
                     urgency: .settlement, appends: appends,
-                    ledger: [LogBatch.LedgerWrite(key: trigger.ledgerKey, value: left.encode())]))
+                    ledger: [trigger.entry(left.encode())]))
         }
     }
 }

@@ -74,7 +74,7 @@ extension Routes {
         let preferences = try InvocationPreferences(headers)
         var event = event
         self.trace(&event, exchange, Self.spanName(call, exchange), Self.spanAttributes(call))
-        if preferences.respondsAsync { return self.acceptInvocation(exchange, call.function, event) }
+        if preferences.respondsAsync { return try self.acceptInvocation(exchange, call.function, event) }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)
         self.run(EventBlock.encode(event), call, entry, deadline, exchange)

@@ -29,18 +29,21 @@ struct ServerScrape: Sendable {
     var startedAt: Timestamp
     var version: String
     var functions: Int
+    var shares: [ShareStatus]
     /// What other parts of the server count.
     var others: [(MetricDescription, Double)]
+    var kafka: [KafkaFigures] = []
 }
 
 /// Turns what was counted into metrics.
 struct MetricsScrape {
     private(set) var metrics = Metrics()
 
-    init(_ shards: [ShardScrape], _ server: ServerScrape) {
+    init(_ shards: [ShardScrape], _ server: ServerScrape, ages: RecordAges? = nil) {
+        var ages = ages
         for shard in shards {
             self.add(shard)
-            self.addFunctions(shard)
+            self.addFunctions(shard, &ages)
             self.add(shard.durations, shard.operations)
         }
         self.add(server)
@@ -62,11 +65,13 @@ struct MetricsScrape {
             (ServerMetric.attempts, scrape.shard.dispatched), (ServerMetric.succeeded, scrape.shard.succeeded),
             (ServerMetric.failed, scrape.shard.failed), (ServerMetric.retries, scrape.shard.retried),
             (ServerMetric.deadLetters, scrape.shard.deadLettered), (ServerMetric.dropped, scrape.shard.dropped),
+            (ServerMetric.filtered, scrape.shard.filtered), (ServerMetric.filterErrors, scrape.shard.filterErrors),
+            (ServerMetric.unsent, scrape.shard.unsent),
             (ServerMetric.requests, scrape.shard.requests), (ServerMetric.replies, scrape.shard.replies),
             (ServerMetric.emitted, scrape.shard.emitted), (ServerMetric.started, scrape.shard.workersStarted),
             (ServerMetric.startsFailed, scrape.shard.startsFailed),
             (ServerMetric.protocolErrors, scrape.shard.protocolErrors),
-            (ServerMetric.unaudited, scrape.shard.unaudited),
+            (ServerMetric.unaudited, scrape.shard.unaudited), (ServerMetric.commitsFailed, scrape.shard.commitsFailed),
             (ServerMetric.linesDropped, scrape.shard.logLinesDropped + scrape.logLinesDropped),
             (ServerMetric.tracesDropped, scrape.shard.tracesDropped),
             (ServerMetric.unauthenticated, UInt64(scrape.refusals.unauthenticated)),
@@ -92,7 +97,7 @@ struct MetricsScrape {
         self.add(ServerMetric.startPhase, scrape.shard.loading, ["loading"])
     }
 
-    private mutating func addFunctions(_ scrape: ShardScrape) {
+    private mutating func addFunctions(_ scrape: ShardScrape, _ ages: inout RecordAges?) {
         for activity in scrape.activity {
             let labels = [activity.function.namespace.name, activity.function.name]
             self.add(ServerMetric.functionAttempts, Double(activity.counts.succeeded), labels + ["succeeded"])
@@ -112,9 +117,25 @@ struct MetricsScrape {
             self.add(ServerMetric.running, activity.counts.running, labels)
         }
         for trigger in scrape.triggers {
-            let labels = [trigger.function.namespace.name, trigger.function.name, trigger.trigger]
+            // Replays of a trigger are one beside it.
+            let name = trigger.replay == nil ? trigger.trigger : "\(trigger.trigger).replay"
+            let labels = [trigger.function.namespace.name, trigger.function.name, name]
+            let unread = trigger.unread.compactMap { ages?.first(at: $0) }
+            if let oldest = (unread + [trigger.status.oldest].compactMap { $0 }).min() {
+                self.add(ServerMetric.oldest, ages?.seconds(since: oldest) ?? 0, labels)
+            } else {
+                self.add(ServerMetric.oldest, 0, labels)
+            }
+            let counters = trigger.status.counters
+            self.add(ServerMetric.recordsLost, Double(counters.lost + counters.expired), labels + ["retention"])
             self.add(ServerMetric.lag, Double(trigger.status.lag), labels)
             self.add(ServerMetric.unsettled, Double(trigger.status.unsettled), labels)
+            for (reason, count) in [
+                ("filter", counters.skipped), ("duplicate", counters.duplicates), ("expired", counters.overdue),
+                ("superseded", counters.superseded), ("poison", counters.poison), ("lost", counters.lost),
+            ] where count > 0 { self.add(ServerMetric.skipped, Double(count), labels + [reason]) }
+            if counters.batchesSplit > 0 { self.add(ServerMetric.split, Double(counters.batchesSplit), labels) }
+            self.add(ServerMetric.waiting, Double(trigger.status.ready), labels)
         }
         for instance in scrape.instances {
             let labels = [instance.function.namespace.name, instance.function.name, instance.state.rawValue]
@@ -136,6 +157,8 @@ struct MetricsScrape {
         self.add(ServerMetric.short, server.log.isShort ? 1 : 0)
         self.add(ServerMetric.commits, Double(server.log.commits))
         self.add(ServerMetric.records, Double(server.log.records))
+        self.add(ServerMetric.keys, Double(server.log.keys))
+        self.add(ServerMetric.keysForgotten, Double(server.log.keysForgotten))
         for topic in server.appended {
             // Control topics belong to no namespace.
             let local = topic.topic.local
@@ -156,6 +179,10 @@ struct MetricsScrape {
         self.add(ServerMetric.startTime, Double(server.startedAt.microseconds) / 1e6)
         self.add(ServerMetric.build, 1, [server.version])
         self.add(ServerMetric.functions, Double(server.functions))
+        for share in server.shares {
+            self.add(ServerMetric.shares, 1, [share.share.workClass.name, share.state.rawValue])
+        }
         for (metric, value) in server.others { self.add(metric, value) }
+        for (metric, value, labels) in server.kafka.flatMap(\.metrics) { self.add(metric, value, labels) }
     }
 }

@@ -27,15 +27,46 @@ enum ServerMetric {
         "apus_dead_letters_total", "Deliveries given up on and kept as dead letters.", .counter)
     static let dropped = MetricDescription(
         "apus_dropped_total", "Deliveries given up on and dropped, as their trigger says.", .counter)
+    static let filtered = MetricDescription(
+        "apus_filtered_total", "Events that a trigger's filter did not take.", .counter)
+    static let filterErrors = MetricDescription(
+        "apus_filter_errors_total", "Events for which an expression in a trigger's filter failed.", .counter)
     static let requests = MetricDescription("apus_requests_total", "Direct invocations.", .counter)
     static let replies = MetricDescription("apus_replies_total", "Records appended to reply topics.", .counter)
     static let emitted = MetricDescription("apus_emitted_total", "Events that functions emitted.", .counter)
     static let lag = MetricDescription(
         "apus_trigger_lag", "Records on the topic that the trigger has not settled.", .gauge,
         labels: function + ["trigger"])
+    static let oldest = MetricDescription(
+        "apus_trigger_oldest_seconds",
+        "How long ago the log took the oldest record that the trigger has not settled; 0 without one.", .gauge,
+        labels: function + ["trigger"])
+    static let recordsLost = MetricDescription(
+        "apus_records_lost_total",
+        "Offsets that were gone before the trigger read or ran them, by `reason`: `retention`.", .counter,
+        labels: function + ["trigger", "reason"])
     static let unsettled = MetricDescription(
         "apus_trigger_unsettled", "Records that were read and are not settled: they wait, run or are retried.", .gauge,
         labels: function + ["trigger"])
+
+    static let unsent = MetricDescription(
+        "apus_unsent_total",
+        "Attempts whose worker was gone before anything was written to it; they went back to where they waited.",
+        .counter)
+    static let skipped = MetricDescription(
+        "apus_trigger_skipped_total",
+        "Records settled without an attempt, by `reason`: `filter`, `duplicate`, `expired`, `superseded`, `poison` or `lost`.",
+        .counter, labels: function + ["trigger", "reason"])
+    static let split = MetricDescription(
+        "apus_trigger_batch_failures_total",
+        "Attempts that failed with their batch; each event ran again in half of one.", .counter,
+        labels: function + ["trigger"])
+    static let waiting = MetricDescription(
+        "apus_trigger_waiting", "Records that may run and wait for a worker: demand above `scale.max`, or starts.",
+        .gauge,
+        labels: function + ["trigger"])
+    static let commitsFailed = MetricDescription(
+        "apus_log_commits_failed_total", "Writes of outcomes and positions that failed; each is tried again.", .counter)
 
     // Where time goes.
     static let queued = MetricDescription(
@@ -128,10 +159,34 @@ enum ServerMetric {
         "apus_log_short", "1 while producers are refused for want of room.", .gauge)
     static let commits = MetricDescription("apus_log_commits_total", "Transactions committed.", .counter)
     static let records = MetricDescription("apus_log_records_total", "Records appended.", .counter)
+    static let keys = MetricDescription(
+        "apus_log_keys", "Idempotency and deduplication keys that are known now.", .gauge)
+    static let keysForgotten = MetricDescription(
+        "apus_log_keys_forgotten_total", "Keys forgotten before their time, for want of room.", .counter)
     static let topicRecords = MetricDescription(
         "apus_topic_records_total", "Records appended to a topic since the start.", .counter, labels: topic)
     static let topicBytes = MetricDescription(
         "apus_topic_bytes_total", "Bytes of records appended to a topic since the start.", .counter, labels: topic)
+
+    // The log on Kafka, by the part that a client plays in it.
+    private static let client = ["client"]
+    static let kafkaBrokers = MetricDescription(
+        "apus_kafka_brokers_up", "Brokers that a client is connected to.", .gauge, labels: client)
+    static let kafkaRoundTrip = MetricDescription(
+        "apus_kafka_round_trip_seconds", "Mean time to the answer of the slowest broker.", .gauge, labels: client)
+    static let kafkaFailed = MetricDescription(
+        "apus_kafka_requests_failed_total", "Requests that failed, were tried again or not answered in time.", .counter,
+        labels: client)
+    static let kafkaWaiting = MetricDescription(
+        "apus_kafka_waiting_records", "Records that wait for their acknowledgement.", .gauge, labels: client)
+    static let kafkaWaitingBytes = MetricDescription(
+        "apus_kafka_waiting_bytes", "Bytes that wait for their acknowledgement.", .gauge, labels: client)
+    static let kafkaFetched = MetricDescription(
+        "apus_kafka_fetched_bytes", "Bytes that were fetched ahead and not yet taken.", .gauge, labels: client)
+    static let kafkaTransactional = MetricDescription(
+        "apus_kafka_transactional", "1 while a transactional producer may write; 0 once it was fenced or failed.",
+        .gauge,
+        labels: client)
 
     // Schedules.
     static let schedules = MetricDescription("apus_schedules", "Scheduled triggers.", .gauge)
@@ -141,6 +196,18 @@ enum ServerMetric {
         "apus_schedule_skipped_total", "Times that were missed and left out.", .counter)
     static let scheduleRefused = MetricDescription(
         "apus_schedule_refused_total", "Attempts to fire that were refused; each is tried again.", .counter)
+
+    // Servers that share a log.
+    static let commandsDecided = MetricDescription(
+        "apus_commands_decided_total", "Control writes that this server decided for all, refusals counted.", .counter)
+    static let commandsUnanswered = MetricDescription(
+        "apus_commands_unanswered_total", "Control writes asked for here that nobody answered in time.", .counter)
+    static let controlIgnored = MetricDescription(
+        "apus_control_records_ignored_total",
+        "Records of control topics that no server of this cluster wrote, or that are older than what is deployed.",
+        .counter)
+    static let controlRepaired = MetricDescription(
+        "apus_control_records_repaired_total", "Control records that were written again or sealed anew.", .counter)
 
     // Telemetry itself.
     static let spans = MetricDescription(
@@ -163,6 +230,11 @@ enum ServerMetric {
         "apus_build_info", "1, with the version as label.", .gauge, labels: ["version"])
     static let functions = MetricDescription("apus_functions", "Functions that are deployed.", .gauge)
 
+    // Several nodes on one log.
+    static let shares = MetricDescription(
+        "apus_shares", "Parts of the work that this server holds, by class and state; none where it does all of it.",
+        .gauge, labels: ["class", "state"])
+
     // Retention.
     static let swept = MetricDescription(
         "apus_retention_removed_total", "What retention removed, by kind of thing.", .counter, labels: ["kind"])
@@ -179,17 +251,24 @@ enum ServerMetric {
 
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
-        requests, replies, emitted, lag, unsettled, queued, starting, startPhase, running, committing, httpSeconds,
+        unsent, requests, replies, emitted, lag, oldest, filtered, filterErrors, recordsLost, unsettled, waiting,
+        skipped, split, queued,
+        starting, startPhase, running, committing, httpSeconds,
         poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
         auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,
         egressWorkers, httpRequests,
         httpRefused, httpDropped,
         unauthenticated, forbidden,
-        httpAccepted, httpConnections, room, capacity, file, short, commits, records, topicRecords, topicBytes,
-        schedules,
+        httpAccepted, httpConnections, room, capacity, file, short, commits, commitsFailed, records, keys,
+        keysForgotten,
+        topicRecords, topicBytes, kafkaBrokers, kafkaRoundTrip, kafkaFailed, kafkaWaiting, kafkaWaitingBytes,
+        kafkaFetched,
+        kafkaTransactional,
+        schedules, commandsDecided, commandsUnanswered, controlIgnored, controlRepaired,
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,
         tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
+        shares,
     ]
 
     /// The table of the documentation.

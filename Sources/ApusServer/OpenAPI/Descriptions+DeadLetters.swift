@@ -7,7 +7,10 @@ extension OperationDescription {
         "listDeadLetters": OperationDescription(
             parameters: [
                 .query("function", Schema.label, "Of this function only."),
+                .query("trigger", Schema.label, "Of triggers of this name only."),
                 .query("topic", Schema.text("documents"), "From or on this topic only."),
+                .query("reason", Schema.text("function_failed"), "Whose last attempt ended with this code only."),
+                .query("since", Schema.time, "Given up from then on only."),
                 .query(
                     "state", Schema.oneOf(DeadLetterRow.State.allCases.map(\.rawValue) + ["all"]),
                     "In this state only; without it all."),

@@ -87,6 +87,9 @@ extension OperationDescription {
             answer is what it returns, with its media type. A function that streams is answered in parts: events with \
             `Accept: text/event-stream`, else a JSON value a line, or bytes as they come.
             """,
+            parameters: [
+                .header("Idempotency-Key", Schema.text("3f0c-42"), "With `Prefer: respond-async`. " + idempotency)
+            ],
             body: [
                 .json(Schema.anything, example: ["text": "hello"]), Content("application/octet-stream"),
                 Content("application/cloudevents+json", Schema.named("CloudEvent")),
@@ -105,7 +108,8 @@ extension OperationDescription {
                 .functionNotFound, .functionPaused,
                 .notYetSupported, .functionFailed, .functionRejected, .deadlineExceeded, .workerCrashed,
                 .protocolError, .startFailed, .tableFailed, .memoryExceeded, .emitRefused, .hopsExceeded,
-                .resultTooLarge, .queueFull, .cancelled, .sandboxUnavailable, .runtimeMissing, .noSlot, .notReady,
+                .resultTooLarge, .queueFull, .cancelled, .conflict, .sandboxUnavailable, .runtimeMissing, .noSlot,
+                .notReady,
                 .logFull, .diskFull,
             ]),
     ]

@@ -77,5 +77,10 @@ extension OperationDescription {
                     "state": Schema.oneOf([InvocationState.queued.rawValue]),
                 ]))
         ],
-        headers: invocationHeader + [("Location", "Where its state is.")] + positioned)
+        headers: invocationHeader + [("Location", "Where its state is.")] + positioned + repeated)
+
+    /// Requests that take effect once.
+    static let idempotency =
+        "The same key within 24 hours is answered as the first time, and nothing more happens: 1 to 255 visible ASCII characters."
+    static let repeated = [(name: "Apus-Repeated", summary: "`true` where the request had been accepted before.")]
 }

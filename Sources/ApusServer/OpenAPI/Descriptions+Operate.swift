@@ -27,6 +27,21 @@ extension OperationDescription {
                 .functionNotFound, .startFailed, .noSlot, .sandboxUnavailable, .deadlineExceeded, .conflict,
                 .functionPaused,
             ]),
+        "getCommand": OperationDescription(
+            "For an hour. Only where several servers share a log; the answer `command_unanswered` names the id.",
+            answers: [
+                Answer(
+                    200, "It was decided.",
+                    [
+                        .json(
+                            Schema.object(
+                                ["id": Schema.text("0f8b6c2f5d0f4f8e9d6b7a5c4e3f2a1b"), "decided": Schema.time],
+                                optional: [
+                                    "result": Schema.list(Schema.named("Outcome")),
+                                    "error": Schema.object(["code": Schema.text, "message": Schema.text]),
+                                ]))
+                    ])
+            ], codes: [.notFound, .invalidArgument]),
         "listSchedules": OperationDescription(
             answers: [Answer(200, "The scheduled triggers.", [.json(Schema.items(Schema.named("Schedule")))])]),
         "listDeliveries": OperationDescription(
@@ -71,6 +86,6 @@ extension OperationDescription {
         "sampling": Schema.said(
             Schema.object([
                 "successesPerSecond": Schema.count, "slowMicroseconds": Schema.count, "kept": Schema.count,
-            ]), "Which are kept: of what went well, so many a second and what was slower; so many in all"),
+            ]), "Which are kept: of what went well, so many a second, and some more of what was slower; so many in all"),
     ])
 }

@@ -25,18 +25,21 @@ extension OperationDescription {
             id, source and type are made up. The event's key is `partitionkey`, or the header `Apus-Key`. Answered once the log has \
             all of them, or none.
             """,
-            parameters: [.header("Apus-Key", Schema.text("customer-17"), "The key of a single event.")],
+            parameters: [
+                .header("Apus-Key", Schema.text("customer-17"), "The key of a single event."),
+                .header("Idempotency-Key", Schema.text("3f0c-41"), idempotency),
+            ],
             body: [
                 Content("application/cloudevents+json", Schema.named("CloudEvent"), example: eventExample),
                 Content("application/cloudevents-batch+json", Schema.list(Schema.named("CloudEvent"))),
                 .json(Schema.anything, example: ["text": "hello"]), Content("application/octet-stream"),
             ],
             answers: [
-                Answer(202, "The log has them.", [.json(Schema.named("Receipt"))], headers: positioned)
+                Answer(202, "The log has them.", [.json(Schema.named("Receipt"))], headers: positioned + repeated)
             ],
             codes: [
                 .invalidEvent, .invalidJSON, .unsupportedMediaType, .eventTooLarge, .limitReached, .topicNotFound,
-                .reservedName, .logFull, .diskFull, .logFailed, .expired,
+                .reservedName, .logFull, .diskFull, .logFailed, .expired, .conflict, .notYetSupported,
             ]),
         "readEvents": OperationDescription(
             "With `Accept: text/event-stream` each event as it comes, until the client leaves.",

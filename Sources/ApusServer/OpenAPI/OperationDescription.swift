@@ -98,7 +98,8 @@ extension OperationDescription {
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
         ("Functions", functions), ("Asynchronous invocations", invocations), ("HTTP triggers", triggers),
         ("Topics and events", topics),
-        ("Dead letters", deadLetters), ("Deployments", deployments), ("Operating", operate),
+        ("Dead letters", deadLetters), ("Subscriptions and replays", subscriptions), ("Deployments", deployments),
+        ("Operating", operate),
         ("Backup and retention", retention),
         ("Secrets", secrets), ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]

@@ -12,6 +12,7 @@ extension Schema {
         ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails),
         ("Token", token), ("Secret", secret),
         ("NewToken", newToken), ("Principal", principal), ("Readiness", readiness),
+        ("Subscription", subscription), ("Replay", replay), ("Filter", filter),
         ("Schedule", schedule), ("Delivery", delivery), ("Timing", timing), ("Stats", stats),
     ]
 
@@ -27,8 +28,23 @@ extension Schema {
         var schema = ManifestSchema.json
         schema["$schema"] = nil
         schema["$id"] = nil
-        return said(schema, "A manifest, as `apus schema` describes it")
+        // What a schema defines for itself is a component of the document here.
+        schema["$defs"] = nil
+        return said(Self.pointingHere(schema), "A manifest, as `apus schema` describes it")
     }()
+
+    private static let filter = Self.pointingHere(ManifestSchema.json["$defs"]?["filter"] ?? .null)
+
+    /// With the definitions of manifests referred to where they are in this document.
+    private static func pointingHere(_ json: JSONValue) -> JSONValue {
+        switch json {
+        case .string("#/$defs/filter"): "#/components/schemas/Filter"
+        case .array(let elements): .array(elements.map { Self.pointingHere($0) })
+        case .object(let object):
+            .object(object.reduce(into: JSONObject()) { $0[$1.name] = Self.pointingHere($1.value) })
+        default: json
+        }
+    }
 
     private static let outcome = object(
         [

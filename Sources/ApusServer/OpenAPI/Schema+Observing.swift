@@ -77,7 +77,8 @@ extension Schema {
             "triggers": list(
                 object([
                     "function": label, "trigger": text, "topic": text, "lag": count, "unsettled": count,
-                    "ready": count, "deadLetters": count,
+                    "ready": count, "deadLetters": count, "duplicates": count, "expired": count,
+                    "blocked": orNull(text),
                 ])),
             "instances": said(["type": "object", "additionalProperties": count], "Workers by their state"),
         ])

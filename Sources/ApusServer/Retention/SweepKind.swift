@@ -4,6 +4,8 @@ enum SweepKind: String, Sendable, Hashable, CaseIterable {
     case bundles
     /// Dependency layers that no revision names.
     case layers
+    /// Bundles that no revision names, on a log that servers share.
+    case logBundles = "log-bundles"
     /// What interrupted uploads and removals left.
     case uploads
     /// What queries know of dead letters that the log has no more.

@@ -16,6 +16,7 @@ final class SweepSteps: SweepPerforming {
     func perform(_ kind: SweepKind, isDryRun: Bool, now: Timestamp) throws(ApusError) -> SweepStep {
         switch kind {
         case .bundles: try self.bundles(isDryRun, now)
+        case .logBundles: try self.logBundles(isDryRun, now)
         case .layers: try self.layers(isDryRun, now)
         case .uploads: try self.uploads(isDryRun, now)
         case .deadLetters: try self.deadLetters(isDryRun)
@@ -35,6 +36,16 @@ final class SweepSteps: SweepPerforming {
             return try sweep.retire { used.contains($0) || usage.needsBundle($0) }
         }
         return try sweep.remove(retired)
+    }
+
+    private func logBundles(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
+        guard let topic = self.server.bundleTopic else { return SweepStep() }
+        // Another server may deploy one that this one takes for unused: its record is made young before.
+        let grace = max(self.retention.bundlesUnused, .seconds(2 * Limits.Server.bundleRenewSeconds))
+        let usage = self.server.usage
+        return try topic.sweep(
+            self.server.control, before: now + TimeSpan(microseconds: -grace.microseconds), isDryRun: isDryRun
+        ) { usage.needsBundle($0) }
     }
 
     private func layers(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {

@@ -65,11 +65,15 @@ extension Routes {
             // Every record was checked when it was appended.
             if let block { found = try? EventBlock.decode(block.bytes) }
         }
-        guard let event = found else {
+        guard var event = found else {
             throw ApusError(
                 .notFound,
                 "the topic '\(place.partition.topic)' has no event \(place.offset) in partition "
                     + "\(place.partition.partition): it was not written yet, or retention took it")
+        }
+        if let reference = BlobReference(event.attributes), event.data?.isEmpty == true {
+            event = BlobReference.whole(
+                event, try BlobStore(log: log).data(reference, of: place.partition.topic))
         }
         return try CloudEventAnswer.of(
             event, CloudEventEncoder.Place(partition: place.partition.partition, offset: place.offset), accept: accept)

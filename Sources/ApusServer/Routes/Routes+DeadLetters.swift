@@ -24,14 +24,18 @@ extension Routes {
     func listDeadLetters(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let query = try self.query(exchange)
-            if let name = query.unexpected(besides: ["function", "topic", "state", "after", "limit"]) {
+            let known = ["function", "trigger", "topic", "reason", "since", "state", "after", "limit"]
+            if let name = query.unexpected(besides: Set(known)) {
                 throw ApusError(
                     .invalidArgument,
-                    "'\(name.prefix(64))' is no parameter here: function, topic, state, after and limit are")
+                    "'\(name.prefix(64))' is no parameter here: \(known.joined(separator: ", ")) are")
             }
             var asked = DeadLetterQuery(namespace: try self.namespace(parameters))
             asked.function = query["function"]
             asked.topic = query["topic"]
+            asked.trigger = query["trigger"]
+            asked.reason = query["reason"]
+            asked.since = try query["since"].map { (text) throws(ApusError) in try DeadLetterQuery.since(text) }
             asked.after = Int64(try self.number(query, "after", default: 0, in: 0...Int.max))
             asked.limit = try self.number(query, "limit", default: 100, in: 1...Limits.Projection.rowsPerQuery)
             if let state = query["state"] {

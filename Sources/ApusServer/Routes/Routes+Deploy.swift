@@ -24,10 +24,12 @@ extension Routes {
         }
         let reply = exchange.reply()
         let body = exchange.body
-        let bundles = self.server.bundles
+        let (bundles, topic) = (self.server.bundles, self.server.bundleTopic)
         let isQueued = self.server.store.run {
             do throws(ApusError) {
                 let stored = try bundles.store(body, hash: hash)
+                // The very bytes, which the folder may not make again.
+                try topic?.publish(body, hash: hash)
                 let answer: JSONValue = ["bundle": .string(hash)]
                 reply.respond(
                     status: stored == .created ? 201 : 200, headers: [("Content-Type", "application/json")],
@@ -115,7 +117,8 @@ extension Routes {
     func command(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ exchange: HTTPExchange) {
         let reply = exchange.reply()
         let projection = self.server.projection
-        self.server.control.perform(command, appends: appends) { answer in
+        let who = "\(self.principal(of: exchange).name)"
+        self.server.control.perform(command, appends: appends, by: who) { answer in
             switch answer {
             case .success(let done):
                 guard let position = done.position else { return Self.answer(done, reply) }

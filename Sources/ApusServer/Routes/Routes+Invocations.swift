@@ -27,10 +27,12 @@ extension Routes {
     // MARK: accepting
 
     /// Answers 202 once the invocation is durable.
-    func acceptInvocation(_ exchange: HTTPExchange, _ name: ResourceName, _ event: Event) {
-        let reply = exchange.reply()
+    func acceptInvocation(_ exchange: HTTPExchange, _ name: ResourceName, _ event: Event) throws(ApusError) {
         let principal = self.principal(of: exchange).name
-        self.server.invocations.accept(name, event, principal: principal, along: []) { result in
+        let key = try IdempotencyKey(exchange, principal: principal, scope: "invoke \(name)")
+        let reply = exchange.reply()
+        let once = key?.once(now: self.server.clock.now)
+        self.server.invocations.accept(name, event, principal: principal, along: [], once: once) { result in
             switch result {
             case .success(let accepted): Self.answer(accepted, name, reply)
             case .failure(let error): Self.refuse(error, reply)
@@ -51,7 +53,7 @@ extension Routes {
                 ("Content-Type", "application/json"), ("Location", "\(scope)/invocations/\(id)"),
                 ("Apus-Invocation", id), (LogPosition.header, LogPosition(accepted.position).description),
                 ("Preference-Applied", "respond-async"),
-            ], body: json.encoded())
+            ] + (accepted.isRepeated ? [Self.repeatedHeader] : []), body: json.encoded())
     }
 
     private static func refuse(_ error: ApusError, _ reply: HTTPReply) {

@@ -3,7 +3,9 @@ internal import ApusHTTP
 internal import ApusHost
 internal import ApusLoop
 internal import ApusSandbox
+internal import ApusStore
 internal import ApusTelemetry
+internal import Synchronization
 
 /// `GET /metrics`: what the shards, the listeners and the log have counted, in Prometheus' text format.
 extension Routes {
@@ -17,7 +19,9 @@ extension Routes {
                 let schedules = Self.scheduleMetrics(server.schedules)
                 // Text for a thousand functions takes longer than a loop may be held up.
                 let isQueued = server.store.run {
-                    let scrape = MetricsScrape(shards, server.scrape(functions: functions, schedules))
+                    let scrape = MetricsScrape(
+                        shards, server.scrape(functions: functions, schedules),
+                        ages: RecordAges(log: server.log, now: server.clock.now, readsMemoryOnly: true))
                     var metrics = scrape.metrics
                     Self.retention(server.sweeper.status, into: &metrics)
                     let body = PrometheusText.write(metrics)
@@ -50,7 +54,25 @@ extension Server {
             log: self.log.status, appended: self.log.appended().sorted { $0.topic < $1.topic },
             spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt,
             version: self.configuration.version,
-            functions: functions, others: schedules + self.egress.metrics + self.auditMetrics)
+            functions: functions, shares: self.log.sharing?.shares ?? [],
+            others: schedules + self.egress.metrics + self.auditMetrics + self.sharingMetrics,
+            kafka: self.configuration.kafkaFigures?() ?? [])
+    }
+
+    private var sharingMetrics: [(MetricDescription, Double)] {
+        guard self.control.ownership != nil else { return [] }
+        let counters = self.control.counters
+        let ignored = (self.log as? SealedLog)?.ignored ?? SealedLog.Ignored()
+        let outdated = counters.outdated.load(ordering: .relaxed)
+        return [
+            (ServerMetric.commandsDecided, Double(counters.decided.load(ordering: .relaxed))),
+            (ServerMetric.commandsUnanswered, Double(counters.unanswered.load(ordering: .relaxed))),
+            (
+                ServerMetric.controlIgnored,
+                Double(ignored.unsealed + ignored.unknownKey + ignored.forged + outdated)
+            ),
+            (ServerMetric.controlRepaired, Double(counters.repaired.load(ordering: .relaxed))),
+        ]
     }
 
     private var auditMetrics: [(MetricDescription, Double)] {

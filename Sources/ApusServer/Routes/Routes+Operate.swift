@@ -68,14 +68,22 @@ extension Routes {
             let target = try self.server.control.catalogue.revision(text, of: name)
             let reply = exchange.reply()
             let routes = self
-            // Whether its files are still there, the disk says.
-            let isQueued = self.server.store.run {
-                do throws(ApusError) {
-                    try routes.server.checkFiles(of: target, name)
-                    reply.perform { routes.command(.rollback(name, revision: target.revision, ifMatch: ifMatch), $0) }
-                } catch { reply.respond(Problem(error)) }
+            // What this server lacks of it may be on the log, or be built again.
+            self.server.files.bring(bundle: target.bundle, layer: target.layer ?? "") { error in
+                if let error, error.code != .bundleNotFound { return reply.respond(Problem(error)) }
+                // Whether its files are there now, the disk says.
+                let isQueued = routes.server.store.run {
+                    do throws(ApusError) {
+                        try routes.server.checkFiles(of: target, name)
+                        reply.perform {
+                            routes.command(.rollback(name, revision: target.revision, ifMatch: ifMatch), $0)
+                        }
+                    } catch { reply.respond(Problem(error)) }
+                }
+                if !isQueued {
+                    reply.respond(Problem(.overloaded, "too many queries wait: try again in a moment"))
+                }
             }
-            if !isQueued { throw ApusError(.overloaded, "too many queries wait: try again in a moment") }
         }
     }
 

@@ -66,14 +66,14 @@ extension Routes {
     }
 
     func doctor(_ exchange: HTTPExchange) {
-        let lines = self.server.report.lines
-        let json: JSONValue = [
-            "items": .array(
-                lines.map {
-                    ["name": .string($0.name), "enforced": .boolean($0.isEnforced), "detail": .string($0.detail)]
-                }
-            )
-        ]
+        let layers: [JSONValue] = self.server.report.lines.map {
+            ["name": .string($0.name), "enforced": .boolean($0.isEnforced), "detail": .string($0.detail)]
+        }
+        // What its promises rest on, and somebody else has changed.
+        let topics: [JSONValue] = self.server.log.status.differences.map {
+            ["name": "log-topic", "enforced": false, "detail": .string("\($0): set it back")]
+        }
+        let json: JSONValue = ["items": .array(layers + topics)]
         exchange.respond(json: json.encoded())
     }
 

@@ -40,15 +40,45 @@ extension Routes {
             }
             guard !events.isEmpty else { return exchange.respond(status: 202, json: Array(#"{"events":[]}"#.utf8)) }
             let count = events.count
+            let key = try IdempotencyKey(
+                exchange, principal: self.principal(of: exchange).name, scope: "publish \(topic)")
             self.trace(&events, exchange, "POST /v1/topics/{topic}/events", Self.publishAttributes(topic, count))
-            let appends = events.map { LogBatch.Append(topic: topic, block: $0.block) }
+            let appends = events.map { event in
+                LogBatch.Append(
+                    topic: topic, partition: event.hasKey ? nil : Self.partition(event.block, of: configuration),
+                    block: event.block)
+            }
+            let once = key?.once(now: self.server.clock.now)
             let reply = exchange.reply()
-            self.server.log.submit(LogBatch(urgency: .producer, appends: appends)) { result in
+            let answer = { @Sendable (result: Result<LogReceipt, ApusError>) in
                 switch result {
                 case .failure(let error): reply.respond(Problem(error))
                 case .success(let receipt): Self.acknowledge(receipt, topic, reply)
                 }
             }
+            guard events.contains(where: { $0.block.count > Limits.eventBytes }) else {
+                return self.server.log.submit(LogBatch(urgency: .producer, appends: appends, once: once), answer)
+            }
+            let large = LargeEvents(log: self.server.log, topic: topic)
+            let isQueued = self.server.reader.run { large.publish(appends, once: once, answer) }
+            if !isQueued { throw ApusError(.overloaded, "too many large events wait: try again in a moment") }
+        }
+    }
+
+    /// Where an event without a key goes: source and id decide, so that its repetitions meet it there.
+    private static func partition(_ block: [UInt8], of configuration: TopicConfiguration) -> Int? {
+        guard configuration.partitions > 1, let layout = try? EventLayout(parsing: block.span.bytes) else { return nil }
+        return block.withUnsafeBytes { bytes in
+            var (source, id) = (0..<0, 0..<0)
+            // What cannot be walked was refused before.
+            try? layout.forEachAttribute(in: bytes.bytes) { name, kind, value in
+                guard kind != Attribute.Kind.header.rawValue else { return true }
+                if bytes[name].elementsEqual("source".utf8) { source = value }
+                if bytes[name].elementsEqual("id".utf8) { id = value }
+                return true
+            }
+            let identity = Array(bytes[source]) + [0] + Array(bytes[id])
+            return identity.withUnsafeBytes { Murmur2.partition(of: $0, among: configuration.partitions) }
         }
     }
 
@@ -70,7 +100,8 @@ extension Routes {
         }
         let defaults = CloudEventDecoder.Defaults(
             id: Random.token(bytes: 16), source: "/apus/http", type: "dev.apus.event")
-        let events = try CloudEventDecoder.events(headers: exchange.headers, body: exchange.body, defaults: defaults)
+        let events = try CloudEventDecoder.events(
+            headers: exchange.headers, body: exchange.body, defaults: defaults, dataBytes: Limits.Blob.bytes)
         return events.map { QuickBatch.Event(block: EventBlock.encode($0), hasKey: $0.key != nil) }
     }
 
@@ -92,8 +123,12 @@ extension Routes {
             let position = LogPosition(RecordPlace(TopicPartition(topic, last.partition), last.offset))
             headers.append((LogPosition.header, position.description))
         }
+        if receipt.isRepeated { headers.append(Self.repeatedHeader) }
         reply.respond(status: 202, headers: headers, body: writer.bytes)
     }
+
+    /// On the answer of a request that had been accepted before.
+    static let repeatedHeader = ("Apus-Repeated", "true")
 
     // MARK: consume
 

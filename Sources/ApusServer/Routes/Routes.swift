@@ -32,7 +32,9 @@ struct Routes {
         configuration.connections = self.server.configuration.connections
         configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
-            method == "POST" && Self.takesBundles(path) ? Limits.HTTP.bundleBytes : Limits.HTTP.bodyBytes
+            guard method == "POST" else { return Limits.HTTP.bodyBytes }
+            if Self.takesBundles(path) { return Limits.HTTP.bundleBytes }
+            return Self.takesEvents(path) ? Limits.HTTP.eventsBytes : Limits.HTTP.bodyBytes
         }
         let table = self.table()
         let router = table.router
@@ -56,6 +58,10 @@ struct Routes {
 
     private static let stopping = Problem(.shuttingDown, "the server is stopping: try again in a moment")
 
+    private static func takesEvents(_ path: String) -> Bool {
+        path.hasSuffix("/events") && (path.hasPrefix("/v1/topics/") || path.hasPrefix("/v1/namespaces/"))
+    }
+
     private static func takesBundles(_ path: String) -> Bool {
         path == "/v1/bundles" || (path.hasPrefix("/v1/namespaces/") && path.hasSuffix("/bundles"))
     }
@@ -72,11 +78,15 @@ struct Routes {
         self.addInvoke(to: &table)
         self.addHTTPTriggers(to: &table)
         self.addDeadLetters(to: &table)
+        self.addRedrives(to: &table)
+        self.addSubscriptions(to: &table)
+        self.addReplays(to: &table)
         self.addRetention(to: &table)
         self.addInvocations(to: &table)
         self.addObserve(to: &table)
         self.addOperate(to: &table)
         self.addSchedules(to: &table)
+        self.addCommands(to: &table)
         self.addAccess(to: &table)
         self.addSecrets(to: &table)
         return table

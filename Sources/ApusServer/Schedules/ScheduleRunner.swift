@@ -3,6 +3,7 @@ internal import ApusLoop
 internal import ApusManifest
 internal import ApusStore
 internal import ApusTelemetry
+internal import Synchronization
 
 /// Performs what the schedule machine decides, on a loop: a timer wakes it, firings are given to the queue of
 /// invocations.
@@ -10,6 +11,8 @@ final class ScheduleRunner: Sendable {
     private let loop: EventLoop
     private let log: any EventLog
     private let accepting: any InvocationAccepting
+    /// Writes what becomes of a trigger, as whoever decides that.
+    private let decided = Mutex<InvocationQueue.DecidedWriter?>(nil)
     private let zones: TimeZones
     private let journal: Log
     /// Wall time, as it is set: what schedules speak of.
@@ -24,6 +27,10 @@ final class ScheduleRunner: Sendable {
     nonisolated(unsafe) private var refusals: [ScheduleKey: String] = [:]
     // SAFETY: as `machine`.
     nonisolated(unsafe) private var isStopped = false
+    // SAFETY: as `machine`. Another node fires.
+    nonisolated(unsafe) private var isIdle = true
+    // SAFETY: as `machine`. Counts the beginnings: what an earlier machine fired says nothing to a later one.
+    nonisolated(unsafe) private var term: UInt64 = 0
 
     init(
         loop: EventLoop, log: any EventLog, accepting: any InvocationAccepting, zones: TimeZones, journal: Log,
@@ -37,19 +44,39 @@ final class ScheduleRunner: Sendable {
         self.clock = clock
     }
 
-    /// Reads how far all triggers have come, takes what is deployed, and begins. Once, from a thread that may block.
+    /// Before anything fires.
+    func bind(decided: @escaping InvocationQueue.DecidedWriter) { self.decided.withLock { $0 = decided } }
+
+    /// Reads how far all triggers have come, takes what is deployed, and begins: at the start of a server, or when this node becomes
+    /// the one that fires. From a thread that may block.
     func start(_ catalogue: Catalogue) throws(ApusError) {
-        try self.restore()
+        var machine = ScheduleMachine()
+        try self.restore(&machine)
         let plans = catalogue.functions.values.sorted { $0.name < $1.name }.map { self.plans(of: $0) }
-        self.loop.runAndWait {
-            self.timer = LoopTimer(self.loop) { self.tick() }
+        self.loop.runAndWait { [machine] in
+            guard !self.isStopped else { return }
+            self.machine = machine
+            self.isIdle = false
+            self.term += 1
+            self.broken = [:]
+            self.refusals = [:]
+            if self.timer == nil { self.timer = LoopTimer(self.loop) { self.tick() } }
             for plans in plans { self.apply(plans) }
             self.perform(self.machine.finishRestoring(keeping: Set(self.broken.keys)))
             self.arm()
         }
     }
 
-    private func restore() throws(ApusError) {
+    /// Another node fires from now on: what was on its way is that one's as well, or was never written.
+    func pause() {
+        self.loop.runAndWait {
+            self.isIdle = true
+            self.machine = ScheduleMachine()
+            self.timer?.stop()
+        }
+    }
+
+    private func restore(_ machine: inout ScheduleMachine) throws(ApusError) {
         let place = TopicPartition(.schedule, 0)
         let bounds = try self.log.bounds(of: place)
         var next = bounds.start
@@ -59,9 +86,9 @@ final class ScheduleRunner: Sendable {
             ) { _, block in
                 guard let event = try? EventBlock.decode(block.bytes) else { return true }
                 if let state = ScheduleState(event) {
-                    self.machine.restore(state)
+                    machine.restore(state)
                 } else if let key = event.key.flatMap({ ScheduleKey(String(decoding: $0, as: UTF8.self)) }) {
-                    self.machine.restoreRemoval(of: key)
+                    machine.restoreRemoval(of: key)
                     // A newer version's record cannot be read; starting anew is better than not at all.
                     if event.data != nil { self.journal.error("the record '\(key)' of apus.schedule was passed over") }
                 }
@@ -116,7 +143,7 @@ final class ScheduleRunner: Sendable {
     }
 
     private func applyLater(_ plans: Plans) {
-        guard !self.isStopped else { return }
+        guard !self.isStopped, !self.isIdle else { return }
         self.apply(plans)
         self.arm()
     }
@@ -134,7 +161,7 @@ final class ScheduleRunner: Sendable {
 
     /// Looks at the clock. On the loop.
     func tick() {
-        guard !self.isStopped else { return }
+        guard !self.isStopped, !self.isIdle else { return }
         self.perform(self.machine.advance(to: self.clock()))
         self.arm()
     }
@@ -142,7 +169,7 @@ final class ScheduleRunner: Sendable {
     /// The timer counts time that passes, not what the clock is set to: it wakes often enough to notice a clock that
     /// was set.
     private func arm() {
-        guard !self.isStopped, let wake = self.machine.nextWake else {
+        guard !self.isStopped, !self.isIdle, let wake = self.machine.nextWake else {
             self.timer?.stop()
             return
         }
@@ -168,17 +195,20 @@ final class ScheduleRunner: Sendable {
     }
 
     private func fire(_ firing: ScheduleMachine.Firing) {
+        let term = self.term
         self.accepting.accept(
             firing.key.function, firing.event(now: self.clock()), principal: "schedule",
-            along: [firing.following.append]
+            along: [firing.following.append], once: nil
         ) { result in
-            self.loop.post { self.fired(firing, result) }
+            self.loop.post { self.fired(firing, result, term) }
         }
     }
 
-    private func fired(_ firing: ScheduleMachine.Firing, _ result: Result<AcceptedInvocation, ApusError>) {
+    private func fired(
+        _ firing: ScheduleMachine.Firing, _ result: Result<AcceptedInvocation, ApusError>, _ term: UInt64
+    ) {
         // What was accepted is on the log; the next start reads it there.
-        guard !self.isStopped else { return }
+        guard !self.isStopped, !self.isIdle, term == self.term else { return }
         switch result {
         case .success(let invocation):
             self.refusals[firing.key] = nil
@@ -197,9 +227,11 @@ final class ScheduleRunner: Sendable {
 
     /// What is lost of these is decided again at the next start.
     private func append(_ append: LogBatch.Append, _ what: String) {
-        self.log.submit(LogBatch(urgency: .settlement, appends: [append])) { [journal = self.journal] result in
+        let batch = LogBatch(urgency: .settlement, appends: [append])
+        let done: @Sendable (Result<LogReceipt, ApusError>) -> Void = { [journal = self.journal] result in
             if case .failure(let error) = result { journal.warning("\(what) was not written: \(error.message)") }
         }
+        if let decided = self.decided.withLock({ $0 }) { decided(batch, done) } else { self.log.submit(batch, done) }
     }
 
     // MARK: looking

@@ -1,4 +1,6 @@
 internal import ApusCore
+internal import ApusEngine
+internal import ApusHost
 internal import ApusLoop
 internal import ApusStore
 internal import ApusTelemetry
@@ -6,6 +8,8 @@ internal import Synchronization
 
 /// Decides and performs every write to `apus.control`, one at a time, on a thread of its own: topics are made, records written in
 /// one transaction, the catalogue follows, the shards hear of it, the caller is answered.
+///
+/// Where several nodes share a log, a write goes as a command to the node that decides it; see ``SharedControl``.
 final class Control: Sendable {
     typealias Answer = Result<Done, ApusError>
 
@@ -16,18 +20,36 @@ final class Control: Sendable {
         var position: RecordPlace?
     }
 
-    private let log: any EventLog
-    private let clock = SystemClock()
-    private let journal: Log
-    private let thread = WorkThread()
+    let log: any EventLog
+    let clock = SystemClock()
+    let journal: Log
+    let thread = WorkThread()
     // SAFETY: touched on `thread` only, and by `replay` before anything was given to it.
-    nonisolated(unsafe) private var queue: ControlQueue
+    nonisolated(unsafe) var queue: ControlQueue
     // SAFETY: as `queue`.
     nonisolated(unsafe) private var nextCommand: ControlQueue.CommandID = 1
+    // SAFETY: as `queue`.
+    nonisolated(unsafe) var following = ControlFollowing()
+    // SAFETY: as `queue`. What several nodes on one log need.
+    nonisolated(unsafe) var nodes = SharedControl()
+    /// Nil where this server alone writes to the log.
+    let ownership: (any CommandOwnership)?
+    /// Growth of topics that is queued for the thread already.
+    let growth = Mutex<Set<TopicPartition>>([])
+    /// Of `apus.commands/0`, while this node decides.
+    let deciding = Mutex<OwnedCommands?>(nil)
+    let counters = SharedControl.Counters()
+    let commandDeadline: TimeSpan
     private let snapshot = Mutex(Catalogue())
-    private let isStopping = Atomic(false)
+    let isStopping = Atomic(false)
     /// Called on `thread` with what a write changed, before its caller is answered; gives what kept a change from taking effect.
-    private let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
+    let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
+    /// Called on `thread` when this node begins to decide, with what is deployed, and with nil when it no longer does.
+    let onDeciding = Mutex<(@Sendable (Catalogue?) -> Void)?>(nil)
+    /// Called on `thread` when the catalogue holds more records than before.
+    let onFollowed = Mutex<(@Sendable () -> Void)?>(nil)
+    /// The catalogue holds every record of `apus.control` before it. From any thread.
+    let followed = Atomic<Int64>(0)
     private let fateOf: FateOf
 
     /// What was decided about a dead letter, once every record up to the place has been seen. Blocks, within a bound.
@@ -35,12 +57,15 @@ final class Control: Sendable {
 
     init(
         log: any EventLog, journal: Log, revisionsPerFunction: Int = Limits.Control.revisionsPerFunction,
+        ownership: (any CommandOwnership)? = nil, commandDeadline: TimeSpan = Limits.ControlCommands.deadline,
         fateOf: @escaping FateOf,
         onChanges: @escaping @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
     ) {
         self.log = log
         self.journal = journal
         self.queue = ControlQueue(revisionsPerFunction: revisionsPerFunction)
+        self.ownership = ownership
+        self.commandDeadline = commandDeadline
         self.fateOf = fateOf
         self.onChanges = onChanges
     }
@@ -48,43 +73,38 @@ final class Control: Sendable {
     /// What is deployed. From any thread.
     var catalogue: Catalogue { self.snapshot.withLock { $0 } }
 
+    func show(_ catalogue: Catalogue) { self.snapshot.withLock { $0 = catalogue } }
+
     /// Reads `apus.control` from its first record. Before anything else is asked of this object.
     /// - Throws: what the log says; a record that cannot be understood is passed over with an error line.
     func replay() throws(ApusError) {
         let place = TopicPartition(.control, 0)
-        let bounds = try self.log.bounds(of: place)
-        var next = bounds.start
-        while next < bounds.end {
-            var events: [Event] = []
-            next = try self.log.read(
-                place, from: next, maxRecords: Limits.Server.recordsPerFollow, maxBytes: Limits.Server.bytesPerRead
-            ) { _, block in
-                if let event = try? EventBlock.decode(block.bytes) { events.append(event) }
-                return true
+        let end =
+            if let ownership = self.ownership { try ownership.end(of: place) } else {
+                try self.log.bounds(of: place).end
             }
-            for event in events {
-                do throws(ApusError) { _ = try self.queue.follow(try ControlRecord(event)) } catch {
-                    self.journal.error("a record of apus.control was passed over: \(error)")
-                }
-            }
-        }
-        let catalogue = self.queue.catalogue
-        self.snapshot.withLock { $0 = catalogue }
+        try self.readControl(to: end) { _, _ in }
+        self.show(self.queue.catalogue)
+        self.followed.store(self.following.next, ordering: .releasing)
     }
 
     /// Performs a command and calls `completion` on the control thread.
-    /// - Parameter appends: further records for the same transaction.
+    /// - Parameters:
+    ///   - appends: further records for the same transaction.
+    ///   - who: asks; said in the command where there is one.
     func perform(
-        _ command: ControlCommand, appends: [LogBatch.Append] = [], _ completion: @escaping @Sendable (Answer) -> Void
+        _ command: ControlCommand, appends: [LogBatch.Append] = [], by who: String = "server",
+        _ completion: @escaping @Sendable (Answer) -> Void
     ) {
+        if self.ownership != nil, !command.isDryRun { return self.ask(command, appends, who, completion) }
         let deadline = self.clock.now + .seconds(Limits.Server.controlSeconds)
         let isQueued = self.thread.run { completion(self.run(command, appends, deadline)) }
         guard !isQueued else { return }
         completion(.failure(self.isStopping.load(ordering: .acquiring) ? Self.stopping : Self.overloaded))
     }
 
-    private static let overloaded = ApusError(.overloaded, "too many deployments and deletions wait: try again later")
-    private static let stopping = ApusError(.shuttingDown, "the server is stopping: try again when it is back")
+    static let overloaded = ApusError(.overloaded, "too many deployments and deletions wait: try again later")
+    static let stopping = ApusError(.shuttingDown, "the server is stopping: try again when it is back")
 
     /// Performs a command and waits for it: from a thread that may block, never from a loop.
     func perform(_ command: ControlCommand, appends: [LogBatch.Append] = []) -> Answer {
@@ -122,7 +142,12 @@ final class Control: Sendable {
         let id = self.nextCommand
         self.nextCommand += 1
         do throws(ApusError) {
-            if case .decideFate(let id, _, _) = command { try self.checkOpen(id) }
+            switch command {
+            case .decideFate(let id, _, _): try self.checkOpen(id)
+            case .decideFates(let ids, _, _): for id in ids { try self.checkOpen(id) }
+            case .endReplay(let name, let id, .finished): try self.checkBehind(id, of: name)
+            default: break
+            }
             try self.queue.submit(command, id: id, deadline: deadline)
         } catch {
             return .failure(error)
@@ -138,11 +163,36 @@ final class Control: Sendable {
     }
 
     /// Nothing is written between this and the decision, so that each dead letter is decided once.
-    private func checkOpen(_ id: DeadLetterID) throws(ApusError) {
-        let last = try self.log.bounds(of: TopicPartition(.control, 0)).end - 1
+    func checkOpen(_ id: DeadLetterID) throws(ApusError) {
+        let last =
+            self.ownership == nil
+            ? try self.log.bounds(of: TopicPartition(.control, 0)).end - 1 : self.following.lastRecord
         let place = last < 0 ? nil : RecordPlace(TopicPartition(.control, 0), last)
         guard let fate = try self.fateOf(id, place) else { return }
         throw ApusError(.conflict, "the dead letter '\(id)' was \(fate.rawValue) already")
+    }
+
+    /// A replay has ended once its ledger says so durably, wherever each of its partitions is run.
+    private func checkBehind(_ id: ReplayID, of name: ResourceName) throws(ApusError) {
+        let replay = try self.queue.catalogue.replay(id, of: name)
+        let prefix = replay.ledgerPrefix(of: name)
+        var positions = replay.starts
+        for entry in try self.log.ledger(prefix: prefix) {
+            guard let partition = LedgerKey.partition(of: entry.key, prefix: prefix),
+                positions.indices.contains(partition)
+            else { continue }
+            positions[partition] = try LedgerKey.decode(entry.value).watermark
+        }
+        guard zip(positions, replay.ends).allSatisfy({ $0 >= $1 }) else {
+            throw ApusError(.conflict, "the replay '\(id)' of '\(name)' goes on")
+        }
+    }
+
+    /// What an order would come to now. From a thread that may wait for pages.
+    func preview(_ name: ResourceName, _ order: ReplayOrder) throws(ApusError) -> ReplayDeployment {
+        try self.catalogue.replay(order, of: name, now: self.clock.now) { (place, position) throws(ApusError) in
+            try self.resolve(place, position)
+        }
     }
 
     private func write(_ decision: ControlDecision, _ appends: [LogBatch.Append]) -> Answer {
@@ -167,21 +217,21 @@ final class Control: Sendable {
             return .failure(ApusError(.internal, "a control write was lost"))
         }
         let catalogue = self.queue.catalogue
-        self.snapshot.withLock { $0 = catalogue }
+        self.show(catalogue)
         let failure = self.onChanges(commit.changes, catalogue)
         for topic in commit.topicsToDelete { self.delete(topic, because: "it is no longer deployed") }
         if let failure { return .failure(failure) }
         return .success(Done(outcomes: commit.outcomes, position: place))
     }
 
-    private func delete(_ topic: TopicName, because reason: String) {
+    func delete(_ topic: TopicName, because reason: String) {
         do throws(ApusError) { try self.log.deleteTopic(topic) } catch {
             self.journal.error("the topic '\(topic)' could not be deleted although \(reason): \(error)")
         }
     }
 
     /// - Parameter created: gets the topics that were not there before.
-    private func change(_ topics: [ControlDecision.TopicChange], created: inout [TopicName]) throws(ApusError) {
+    func change(_ topics: [ControlDecision.TopicChange], created: inout [TopicName]) throws(ApusError) {
         for topic in topics {
             switch topic {
             case .create(let name, let configuration):
@@ -194,7 +244,7 @@ final class Control: Sendable {
         }
     }
 
-    private func resolve(_ place: TopicPartition, _ position: StartPosition) throws(ApusError) -> Offset {
+    func resolve(_ place: TopicPartition, _ position: StartPosition) throws(ApusError) -> Offset {
         switch position {
         case .earliest: try self.log.bounds(of: place).start
         case .latest: try self.log.bounds(of: place).end
@@ -219,6 +269,8 @@ final class Control: Sendable {
     /// Finishes the command under way, answers what waits with `shutting_down`, ends.
     func stop() {
         self.isStopping.store(true, ordering: .releasing)
+        self.ownership?.stop()
+        self.thread.run { self.endSharing() }
         self.thread.stop()
     }
 }

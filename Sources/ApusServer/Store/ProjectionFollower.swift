@@ -26,9 +26,14 @@ final class ProjectionFollower: Sendable {
     private let wanted = Mutex<Set<TopicName>>([])
     /// Topics that are going, likewise.
     private let unwanted = Mutex<Set<TopicName>>([])
+    /// Where the catalogue stands: queries show nothing of `apus.control` that it does not hold yet, so that whoever waits for the one
+    /// has waited for the other.
+    private let limit = Mutex<(@Sendable () -> Offset)?>(nil)
     /// Those who wait for invocations to end.
     let waits: InvocationWaits
     private let lastFailure = Mutex<String?>(nil)
+    /// Told of requests to cancel, on the store thread; nil where whoever writes one tells the shard itself.
+    let onCancelRequest = Mutex<(@Sendable (String) -> Void)?>(nil)
     // SAFETY: touched on the store thread only.
     nonisolated(unsafe) private var followed: [TopicName: FollowToken] = [:]
     /// Partitions with a catch-up already queued, so that a burst of commits queues one.
@@ -48,6 +53,12 @@ final class ProjectionFollower: Sendable {
         self.projection = projection
         self.waits = InvocationWaits(thread: thread, loop: loop)
     }
+
+    /// Lets queries show no record of `apus.control` from that offset on. Before anything is followed.
+    func limitControl(_ limit: @escaping @Sendable () -> Offset) { self.limit.withLock { $0 = limit } }
+
+    /// The catalogue has come further. From any thread.
+    func controlWasFollowed() { self.enqueue(TopicPartition(.control, 0)) }
 
     /// Why the projection does not come along; nil while it does. From any thread.
     var failure: String? { self.lastFailure.withLock { $0 } }
@@ -165,21 +176,30 @@ final class ProjectionFollower: Sendable {
         do {
             var isBehind = true
             while isBehind {
-                let bounds = try self.log.bounds(of: place)
+                var bounds = try self.log.bounds(of: place)
+                if let limit = self.limit.withLock({ $0 }), place.topic == .control {
+                    bounds.end = min(bounds.end, max(bounds.start, limit()))
+                }
                 let start = max(self.projection.position(of: place), bounds.start)
                 guard start < bounds.end else { break }
                 var records: [(offset: Offset, event: Event)] = []
-                let next = try self.log.read(
+                let reached = try self.log.read(
                     place, from: start, maxRecords: Limits.Server.recordsPerFollow, maxBytes: Limits.Server.bytesPerRead
                 ) { offset, block in
                     // Every record was checked when it was appended; one that cannot be read is passed over and counted.
+                    guard offset < bounds.end else { return false }
                     if let event = try? EventBlock.decode(block.bytes) { records.append((offset, event)) }
                     return true
                 }
+                let next = min(reached, bounds.end)
+                // What is known to be there and has not come yet comes with the next news of it.
+                guard next > start else { break }
                 try self.projection.apply(place, records, next: next)
                 isBehind = next < bounds.end
                 let ended = self.projection.takeEndedInvocations()
                 if !ended.isEmpty { self.waits.ended(ended) }
+                let asked = self.projection.takeCancelRequests()
+                if !asked.isEmpty, let onCancel = self.onCancelRequest.withLock({ $0 }) { asked.forEach(onCancel) }
             }
             self.lastFailure.withLock { $0 = nil }
         } catch {
@@ -201,7 +221,8 @@ final class ProjectionFollower: Sendable {
         let bounds: OffsetBounds
         do throws(ApusError) {
             bounds = try self.log.bounds(of: place.partition)
-            guard place.offset < bounds.end else {
+            // On a log of several nodes it may be there and not have come to this one.
+            guard place.offset < bounds.end || self.log.sharing != nil else {
                 throw ApusError(
                     .offsetOutOfRange,
                     "\(place.partition) ends at \(bounds.end): there is no record \(place.offset) to wait for")

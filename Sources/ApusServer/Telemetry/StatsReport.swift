@@ -111,7 +111,9 @@ struct StatsReport: Sendable {
     }
 
     private func triggers(_ parts: [Part]) -> [JSONValue] {
-        let triggers = parts.flatMap(\.triggers).filter { $0.function.namespace == self.namespace }
+        let triggers = parts.flatMap(\.triggers).filter {
+            $0.function.namespace == self.namespace && $0.replay == nil
+        }
         let rows = triggers.sorted {
             ($1.status.lag, $0.function.name, $0.trigger) < ($0.status.lag, $1.function.name, $1.trigger)
         }
@@ -121,6 +123,9 @@ struct StatsReport: Sendable {
                 "topic": .string($0.topic.local?.name ?? $0.topic.onLog), "lag": .number($0.status.lag),
                 "unsettled": .number($0.status.unsettled), "ready": .number($0.status.ready),
                 "deadLetters": .number($0.status.counters.deadLetters),
+                "duplicates": .number($0.status.counters.duplicates),
+                "expired": .number($0.status.counters.overdue),
+                "blocked": $0.blocked.map { .string($0.message) } ?? .null,
             ]
         }
     }

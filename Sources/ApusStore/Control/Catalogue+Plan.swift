@@ -9,12 +9,14 @@ extension Catalogue.Function {
             // Both only grow: a newer secret makes older workers drain as a newer revision does.
             function: self.id, generation: self.generation + self.restarts, timeout: self.manifest.timeout,
             concurrency: self.manifest.concurrency,
-            batch: self.manifest.batch.map { BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait) },
+            batch: self.manifest.batch.map {
+                BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait, maxBytes: Int($0.maxBytes))
+            },
             scale: ScalePlan(
                 min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
             triggers: self.triggers.map {
                 $0.plan(emits: !self.manifest.emitTopics.isEmpty, isPaused: self.isPaused($0.name))
-            },
+            } + self.replays.map { $0.plan(emits: !self.manifest.emitTopics.isEmpty) },
             isPaused: self.isPaused, reuse: self.manifest.reuse == .never ? .never : .function,
             memoryBytes: Int(self.manifest.resources.memoryBytes)
         )
@@ -24,6 +26,17 @@ extension Catalogue.Function {
 extension Catalogue.Function {
     /// Names the trigger that runs its accepted invocations. Numbers of functions are never used again, so this is no other's.
     public var invocationTrigger: TriggerID { TriggerID(rawValue: 1 << 31 | self.id.rawValue) }
+}
+
+extension Catalogue.Replay {
+    /// As its trigger, at its own pace. That the trigger is paused does not hold it up; that the function is does.
+    func plan(emits: Bool) -> TriggerPlan {
+        var plan = self.trigger.plan(emits: emits, isPaused: false)
+        plan.trigger = self.id
+        plan.hasOutputs = plan.hasOutputs && self.deployment.writesOutputs
+        plan.perSecond = self.deployment.perSecond
+        return plan
+    }
 }
 
 extension Catalogue.Trigger {
@@ -43,8 +56,10 @@ extension Catalogue.Trigger {
         let retry = self.manifest.retry
         return TriggerPlan(
             trigger: self.id, kind: self.manifest.isTable ? .table : .topic, order: order,
-            retry: RetryPlan(attempts: retry.attempts, initial: retry.initial, max: retry.max),
-            onExhausted: onExhausted,
+            retry: RetryPlan(
+                attempts: retry.attempts, initial: retry.initial, max: retry.max, maxAge: retry.maxAge),
+            onExhausted: onExhausted, onExpired: self.manifest.onExpired == .deadLetter ? .deadLetter : .skip,
+            dedupWindow: self.manifest.dedupWindow,
             isPaused: isPaused,
             hasOutputs: !self.manifest.isTable && (emits || self.manifest.replyTo != nil)
         )

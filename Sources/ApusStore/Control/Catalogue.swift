@@ -25,6 +25,8 @@ public struct Catalogue: Sendable {
         public let updated: Timestamp
         /// How often, in the life of this process, its workers had to make room for others that know a newer secret.
         public internal(set) var restarts: UInt64 = 0
+        /// Those that go on.
+        public internal(set) var replays: [Replay] = []
 
         public var name: ResourceName { self.manifest.name }
     }
@@ -82,6 +84,10 @@ public struct Catalogue: Sendable {
     public private(set) var topics: [TopicName: Topic] = [:]
     /// Earlier revisions; one may be the same as the function's newest, which was returned to.
     private(set) var kept: [ResourceName: [KeptRevision]] = [:]
+    /// Those that go on, and those that ended a while ago.
+    private(set) var replays: [ResourceName: [ReplayDeployment]] = [:]
+    /// Later ones have greater ids, whatever the clock says.
+    private(set) var newestReplay: ReplayID?
     private var pauses: [ResourceName: Pauses] = [:]
     /// Revoked and expired ones too.
     public private(set) var principals: [ResourceName: PrincipalDeployment] = [:]
@@ -114,6 +120,7 @@ public struct Catalogue: Sendable {
     public mutating func apply(_ record: ControlRecord) throws(ApusError) -> Change {
         if record.kind == .fate { return Self.fate(record) }
         if record.kind == .revision { return try self.applyRevision(record) }
+        if record.kind == .replay { return try self.applyReplay(record) }
         // Compaction keeps the order of the newest records, so that an older generation never follows; a copied log might.
         guard record.generation > self.generations[record.key] ?? 0 else { return .none }
         let change: Change
@@ -162,7 +169,7 @@ public struct Catalogue: Sendable {
                 function: name, manifest: manifest, deployment: deployment
             )
         }
-        let function = Function(
+        var function = Function(
             id: previous?.id ?? FunctionID(rawValue: self.nextFunction), generation: record.generation,
             revision: deployment.revision,
             bundle: deployment.bundle, layer: deployment.layer, manifest: manifest, triggers: triggers,
@@ -173,6 +180,7 @@ public struct Catalogue: Sendable {
             restarts: self.restarts[name] ?? 0
         )
         if previous == nil { self.nextFunction += 1 }
+        function.replays = self.openReplays(of: name, triggers)
         self.forgetTriggers(of: previous, keeping: triggers)
         self.functions[name] = function
         self.names[function.id] = name
@@ -200,7 +208,9 @@ public struct Catalogue: Sendable {
         }
         self.names[function.id] = nil
         self.forgetTriggers(of: function, keeping: [])
+        for replay in function.replays { self.triggerIDs[Self.key(of: replay.deployment, name)] = nil }
         self.kept[name] = nil
+        self.replays[name] = nil
         return .functionRemoved(function)
     }
 
@@ -228,6 +238,47 @@ public struct Catalogue: Sendable {
         function.pauses = pauses
         self.functions[target.function] = function
         return .functionApplied(function, previous: previous)
+    }
+
+    /// A replay may come before its function, as a pause may.
+    private mutating func applyReplay(_ record: ControlRecord) throws(ApusError) -> Change {
+        guard let (name, id) = ReplayDeployment.parse(recordName: record.name, record.namespace) else {
+            throw Self.mismatch(record)
+        }
+        var list = (self.replays[name] ?? []).filter { $0.id != id }
+        if case .replay(let replay) = record.content {
+            guard replay.id == id else { throw Self.mismatch(record) }
+            list.append(replay)
+        }
+        self.newestReplay = max(self.newestReplay ?? id, id)
+        self.replays[name] = list.isEmpty ? nil : list
+        guard let previous = self.functions[name] else { return .none }
+        var function = previous
+        function.replays = self.openReplays(of: name, previous.triggers)
+        guard function.replays != previous.replays else { return .none }
+        for gone in previous.replays where !function.replays.contains(where: { $0.id == gone.id }) {
+            self.triggerIDs[Self.key(of: gone.deployment, name)] = nil
+        }
+        self.functions[name] = function
+        return .functionApplied(function, previous: previous)
+    }
+
+    private mutating func openReplays(of name: ResourceName, _ triggers: [Trigger]) -> [Replay] {
+        var open: [Replay] = []
+        for replay in self.replays[name] ?? [] where replay.end == nil {
+            // Of another trigger of that name nothing is to be given.
+            guard
+                let trigger = triggers.first(where: {
+                    $0.name == replay.trigger && $0.deployment.generation == replay.generation
+                })
+            else { continue }
+            open.append(Replay(id: self.triggerID(Self.key(of: replay, name)), deployment: replay, trigger: trigger))
+        }
+        return open
+    }
+
+    private static func key(of replay: ReplayDeployment, _ name: ResourceName) -> TriggerKey {
+        TriggerKey(function: name, trigger: "\(replay.trigger).replay", generation: replay.id.number)
     }
 
     /// Fates are as many as dead letters were: the projection keeps them, and whoever decides one asks it.

@@ -18,10 +18,13 @@ struct ControlDecider {
         case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
         case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
         case .decideFate(let id, let namespace, let fate): self.decideFate(id, namespace, fate)
+        case .decideFates(let ids, let namespace, let fate): self.decideFates(ids, namespace, fate)
         case .forgetFates(let fates): self.forgetFates(fates)
         case .rollback(let name, let revision, let ifMatch): try self.rollback(name, revision, ifMatch)
         case .pause(let target, let principal): try self.pause(target, principal)
         case .resume(let target): try self.resume(target)
+        case .createReplay(let name, let order): try self.createReplay(name, order)
+        case .endReplay(let name, let id, let outcome): try self.endReplay(name, id, outcome)
         case .createPrincipal(let name, let principal): try self.createPrincipal(name, principal)
         case .revokePrincipal(let name): try self.revokePrincipal(name)
         case .setSecret(let name, let sealed, let generation):
@@ -173,6 +176,7 @@ struct ControlDecider {
         decision.outcomes.append(outcome)
         decision.records += self.keep(previous, besides: made.revision)
         decision.records += self.endPauses(of: previous, keeping: Set(function.triggerNames))
+        decision.records += self.endReplays(of: previous, keeping: triggers)
         decision.records.append(
             ControlRecord(
                 kind: .function, namespace: name.namespace, name: name.name, generation: generation + 1, time: self.now,
@@ -237,6 +241,7 @@ struct ControlDecider {
         if let ifMatch { try self.check(ifMatch, .function, name.namespace, name.name) }
         var decision = self.deletion(.function, name.namespace, name.name)
         decision.records += self.endPauses(of: self.catalogue.functions[name]) + self.forgetRevisions(of: name)
+        decision.records += self.forgetReplays(of: name)
         return decision
     }
 
@@ -296,6 +301,17 @@ struct ControlDecider {
         )
     }
 
+    /// All of them or none.
+    private func decideFates(
+        _ ids: [DeadLetterID], _ namespace: Namespace, _ fate: ControlRecord.DeadLetterFate
+    ) -> ControlDecision {
+        ids.reduce(into: ControlDecision()) { decision, id in
+            let one = self.decideFate(id, namespace, fate)
+            decision.records += one.records
+            decision.outcomes += one.outcomes
+        }
+    }
+
     private func forgetFates(_ fates: [ForgottenFate]) -> ControlDecision {
         ControlDecision(
             records: fates.map { fate in
@@ -313,7 +329,7 @@ struct ControlDecider {
             switch kind {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
-            case .fate, .revision, .pause, .principal, .secret: false
+            case .fate, .revision, .pause, .principal, .secret, .replay: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
         guard current == ifMatch else {

@@ -41,6 +41,12 @@ public enum ControlCommand: Sendable, Equatable {
     /// A value that was sealed for the version behind this generation.
     case setSecret(SecretName, SealedSecret, ifGeneration: UInt64)
     case deleteSecret(SecretName)
+    /// A trigger is given a stretch of its topic once more.
+    case createReplay(ResourceName, ReplayOrder)
+    /// It is over, for one of these reasons; one that was over before stays as it was.
+    case endReplay(ResourceName, ReplayID, ReplayDeployment.Outcome)
+    /// What becomes of dead letters, each of which the caller found and for none of which anything was decided yet.
+    case decideFates([DeadLetterID], Namespace, ControlRecord.DeadLetterFate)
     /// The same values under another key.
     case resealSecrets([SecretReseal])
 }
@@ -70,7 +76,7 @@ public struct ControlDecision: Sendable, Equatable {
     /// What became of one document or name.
     public struct Outcome: Sendable, Equatable {
         public enum Action: String, Sendable, Hashable, CaseIterable {
-            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed, revoked
+            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed, revoked, finished, cancelled
         }
 
         public var kind: ControlRecord.Kind
@@ -86,4 +92,11 @@ public struct ControlDecision: Sendable, Equatable {
     public var records: [ControlRecord] = []
     public var topicChanges: [TopicChange] = []
     public var outcomes: [Outcome] = []
+
+    /// One that changes nothing.
+    public init(records: [ControlRecord] = [], topicChanges: [TopicChange] = [], outcomes: [Outcome] = []) {
+        self.records = records
+        self.topicChanges = topicChanges
+        self.outcomes = outcomes
+    }
 }

@@ -65,6 +65,21 @@ public struct ControlQueue: Sendable {
 
     public var waitingCount: Int { self.waiting.count }
 
+    /// What a command comes to, decided against the catalogue as it is; nothing changes. For who writes records elsewhere and follows
+    /// them here.
+    /// - Parameter resolve: the offset that a position means on an existing partition.
+    public func decide(
+        _ command: ControlCommand, now: Timestamp,
+        resolve: (TopicPartition, StartPosition) throws(ApusError) -> Offset
+    ) throws(ApusError) -> ControlDecision {
+        let result = withoutActuallyEscaping(resolve) { resolve -> Result<ControlDecision, ApusError> in
+            let decider = ControlDecider(
+                catalogue: self.catalogue, now: now, revisionsPerFunction: self.revisionsPerFunction, resolve: resolve)
+            do throws(ApusError) { return .success(try decider.decide(command)) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
     /// Adds a command.
     /// - Parameter deadline: past it the command is answered `expired` and never applied.
     /// - Throws: `overloaded` when ``Limits/Control/waitingWrites`` wait already.
@@ -87,21 +102,14 @@ public struct ControlQueue: Sendable {
                 next.id,
                 .failed(code: .expired, message: "the write waited past its deadline and was not applied; try again"))
         }
-        return withoutActuallyEscaping(resolve) { resolve in
-            let decision: ControlDecision
-            do throws(ApusError) {
-                decision = try ControlDecider(
-                    catalogue: self.catalogue, now: now, revisionsPerFunction: self.revisionsPerFunction,
-                    resolve: resolve
-                ).decide(next.command)
-            } catch {
-                return .answer(next.id, .failure(error))
-            }
-            if case .deploy(_, _, isDryRun: true) = next.command { return .answer(next.id, .done(decision.outcomes)) }
-            if decision.records.isEmpty { return .answer(next.id, .done(decision.outcomes)) }
-            self.state = .writing(next.id, decision)
-            return .write(next.id, decision)
+        let decision: ControlDecision
+        do throws(ApusError) { decision = try self.decide(next.command, now: now, resolve: resolve) } catch {
+            return .answer(next.id, .failure(error))
         }
+        if case .deploy(_, _, isDryRun: true) = next.command { return .answer(next.id, .done(decision.outcomes)) }
+        if decision.records.isEmpty { return .answer(next.id, .done(decision.outcomes)) }
+        self.state = .writing(next.id, decision)
+        return .write(next.id, decision)
     }
 
     /// The records are durable: they are deployed from now on.

@@ -20,7 +20,7 @@ extension ControlRecord {
     /// The record for the log.
     public var event: Event {
         // What is known of a fate or a revision that is deleted need not be known for ever: a tombstone, and retention takes even that.
-        let isForgotten = (self.kind == .fate || self.kind == .revision) && self.isDeleted
+        let isForgotten = self.isDeleted && self.kind.isForgotten
         var event = Event(
             key: Array(self.key.utf8), data: isForgotten ? nil : self.json.encoded(), timestamp: self.time)
         event["type"] = "dev.apus.control.\(self.kind.rawValue.lowercased())"
@@ -49,6 +49,7 @@ extension ControlRecord {
             object["manifest"] = kept.json
         case .principal(let principal): principal.write(into: &object)
         case .secret(let sealed): sealed.write(into: &object)
+        case .replay(let replay): replay.write(into: &object)
         case .function(let function):
             if !function.schedules.isEmpty { object["schedules"] = .array(function.schedules.map(\.json)) }
             object["revision"] = .string(function.revision)
@@ -84,7 +85,7 @@ extension ControlRecord {
         guard let data = event.data else {
             // Fates are forgotten once the dead letter itself is gone, revisions once they can no longer be returned to. All else
             // has generations that only grow.
-            guard kind == .fate || kind == .revision else { throw .badMember("data") }
+            guard kind.isForgotten else { throw .badMember("data") }
             self.init(
                 kind: kind, namespace: namespace, name: name, generation: 0, time: event.timestamp, content: .deleted)
             return
@@ -131,6 +132,7 @@ extension ControlRecord {
         case .secret:
             guard SecretName(Namespace.default, json["name"]?.string ?? "") != nil else { throw .badMember("name") }
             return .secret(try SealedSecret(json))
+        case .replay: return .replay(try ReplayDeployment(json))
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .topic(manifest: manifest)
@@ -151,6 +153,11 @@ extension ControlRecord {
             )
         }
     }
+}
+
+extension ControlRecord.Kind {
+    /// Whether what is deleted leaves nothing, its generation neither.
+    var isForgotten: Bool { self == .fate || self == .revision || self == .replay }
 }
 
 extension TriggerDeployment {

@@ -19,6 +19,8 @@ public struct ControlRecord: Sendable, Equatable {
         case principal = "Principal"
         /// A value that only functions read, sealed.
         case secret = "Secret"
+        /// A stretch of a topic that a trigger is given once more; its name is `function/id`. Let go by a tombstone.
+        case replay = "Replay"
     }
 
     public enum Content: Sendable, Equatable {
@@ -29,6 +31,7 @@ public struct ControlRecord: Sendable, Equatable {
         case pause(principal: String)
         case principal(PrincipalDeployment)
         case secret(SealedSecret)
+        case replay(ReplayDeployment)
         case deleted
     }
 

@@ -1,6 +1,6 @@
 public import ApusCore
 internal import ApusJSON
-internal import ApusManifest
+public import ApusManifest
 
 /// A revision of a function that can be returned to: everything that made it.
 public struct KeptRevision: Sendable, Equatable {
@@ -89,4 +89,24 @@ extension Catalogue {
     public var layersInUse: Set<String> {
         Set(self.functions.values.compactMap(\.layer) + self.kept.values.joined().compactMap(\.layer))
     }
+
+    /// What a dependency layer that is in use was built of; nil when nothing that is kept needs it.
+    public func source(ofLayer layer: String) -> LayerSource? {
+        if let function = self.functions.values.first(where: { $0.layer == layer }) {
+            return LayerSource(function: function.manifest, bundle: function.bundle)
+        }
+        for (name, revisions) in self.kept {
+            guard let kept = revisions.first(where: { $0.layer == layer }),
+                case .function(let function) = try? Manifest(json: kept.json, namespace: name.namespace)
+            else { continue }
+            return LayerSource(function: function, bundle: kept.bundle)
+        }
+        return nil
+    }
+}
+
+/// What a dependency layer is built of.
+public struct LayerSource: Sendable {
+    public var function: FunctionManifest
+    public var bundle: String
 }

@@ -47,6 +47,16 @@ struct ReferenceRules {
                     )
                 )
             }
+            if trigger.dedupWindow != nil, self.topics[trigger.topic]?.isCompacted == true {
+                problems.append(
+                    Problem(
+                        code: .manifestInvalid,
+                        message: self.place(function, "\(path).dedup")
+                            + "the topic '\(Self.shown(trigger.topic))' is compacted: a newer record takes the place of an older one "
+                            + "of its key, so that nothing is left to skip; leave `dedup` out"
+                    )
+                )
+            }
             if let deadLetter = trigger.deadLetter, self.topics[deadLetter]?.isCompacted == true {
                 problems.append(
                     Problem(

@@ -21,6 +21,12 @@ public struct DeadLetterQuery: Sendable, Equatable {
     public var function: String?
     /// A topic by its name on the log: the one they lie on, or the one they came from.
     public var topic: String?
+    /// A trigger of the function.
+    public var trigger: String?
+    /// The code of the failure.
+    public var reason: String?
+    /// Only those that were given up from then on.
+    public var since: Timestamp?
     /// Nil lists all of them.
     public var state: DeadLetterRow.State?
     /// The ``DeadLetterRow/sequence`` of the last row seen.
@@ -49,11 +55,14 @@ extension Projection {
             ProjectionDeadLetters.select + """
                  WHERE d.namespace = ?1 AND sequence > ?2 AND (?3 IS NULL OR function = ?3) AND (?4 IS NULL OR topic = ?4 OR source_topic = ?4)
                     AND (?5 IS NULL OR ifnull(f.state, 'open') = ?5)
+                    AND (?7 IS NULL OR "trigger" = ?7) AND (?8 IS NULL OR code = ?8) AND (?9 IS NULL OR given_up >= ?9)
                 ORDER BY sequence LIMIT ?6
                 """
         let values: [SQLValue] = [
             .text(query.namespace.name), .integer(query.after), .optional(query.function), .optional(query.topic),
             .optional(query.state?.rawValue), .integer(Int64(min(max(query.limit, 0), Limits.Projection.rowsPerQuery))),
+            .optional(query.trigger), .optional(query.reason),
+            query.since.map { .integer($0.microseconds) } ?? .null,
         ]
         return try self.database.prepare(sql).all(values, Self.deadLetter).compactMap { $0 }
     }

@@ -58,6 +58,12 @@ extension Projection {
         return self.endedInvocations
     }
 
+    /// Ids of invocations that somebody asked to cancel since the last call.
+    public func takeCancelRequests() -> [String] {
+        defer { self.cancelRequests = [] }
+        return self.cancelRequests
+    }
+
     // MARK: following
 
     /// An accepted invocation: `queued`, unless a later state is known already.
@@ -75,7 +81,13 @@ extension Projection {
 
     /// A state, or its end: requests have keys that go on after the id and are passed over.
     func applyInvocation(_ event: Event, at partition: Int, _ offset: Offset) throws(ApusError) {
-        guard let id = InvocationID(String(decoding: event.key ?? [], as: UTF8.self)) else { return }
+        let key = String(decoding: event.key ?? [], as: UTF8.self)
+        guard let id = InvocationID(key) else {
+            if event.data != nil, key.hasSuffix(Self.cancelSuffix) {
+                self.cancelRequests.append(String(key.dropLast(Self.cancelSuffix.count)))
+            }
+            return
+        }
         guard let data = event.data else {
             try self.database.prepare("DELETE FROM invocations WHERE id = ?").run([.text(id.description)])
             return
@@ -101,6 +113,8 @@ extension Projection {
         ])
         if state.isTerminal { self.endedInvocations.append(id.description) }
     }
+
+    private static let cancelSuffix = "/cancel"
 
     private static func invocation(_ row: Row) throws(ApusError) -> InvocationRow? {
         guard let id = InvocationID(row.text(0)), let state = InvocationState(rawValue: row.text(3)) else { return nil }

@@ -29,11 +29,15 @@ public final class Projection {
     let logIdentity: UInt64
     private var positions: [TopicPartition: Offset]
     private let savePosition: Statement
+    private let generationOf: Statement
+    private let saveGeneration: Statement
     let insertLog: Statement
     let insertDeadLetter: Statement
     let insertInvocation: Statement
     /// Ids of invocations that reached their terminal state since ``takeEndedInvocations()``.
     var endedInvocations: [String] = []
+    /// Ids of invocations that somebody asked to cancel since ``takeCancelRequests()``.
+    var cancelRequests: [String] = []
 
     /// Opens `state.db`, or makes it.
     /// - Parameter end: the next offset of a partition on the log, nil where there is none.
@@ -47,6 +51,10 @@ public final class Projection {
         self.positions = positions
         self.savePosition = try database.prepare(
             "INSERT INTO positions (topic, partition, next) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next"
+        )
+        self.generationOf = try database.prepare("SELECT generation FROM generations WHERE key = ?")
+        self.saveGeneration = try database.prepare(
+            "INSERT INTO generations (key, generation) VALUES (?, ?) ON CONFLICT DO UPDATE SET generation = excluded.generation"
         )
         self.insertLog = try database.prepare(ProjectionLogs.insert)
         self.insertDeadLetter = try database.prepare(ProjectionDeadLetters.insert)
@@ -106,7 +114,18 @@ public final class Projection {
             self.lastSkip = error
             return
         }
+        guard try self.raises(record) else { return }
         try self.apply(record)
+    }
+
+    /// Whether a record is newer than what its key had: whoever may write to the topic could bring an older one back. Fates and
+    /// revisions have no generations of their own.
+    private func raises(_ record: ControlRecord) throws(ApusError) -> Bool {
+        if record.kind == .fate || record.kind == .revision { return true }
+        let known = try self.generationOf.first([.text(record.key)]) { $0.integer(0) }
+        guard record.generation > known.map(UInt64.init(bitPattern:)) ?? 0 else { return false }
+        try self.saveGeneration.run([.text(record.key), .integer(Int64(bitPattern: record.generation))])
+        return true
     }
 
     // MARK: opening

@@ -1,7 +1,7 @@
 /// The tables of the projection. Another version throws the file away; there is nothing to migrate, since all of it can be
 /// made again.
 enum ProjectionSchema {
-    static let version: Int64 = 4
+    static let version: Int64 = 5
 
     static let sql = """
         CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -21,6 +21,7 @@ enum ProjectionSchema {
             namespace TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL, manifest TEXT NOT NULL,
             created INTEGER NOT NULL, updated INTEGER NOT NULL, PRIMARY KEY (namespace, name)
         ) WITHOUT ROWID;
+        CREATE TABLE generations (key TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE fates (
             id TEXT PRIMARY KEY, namespace TEXT NOT NULL, state TEXT NOT NULL, decided INTEGER NOT NULL
         ) WITHOUT ROWID;

@@ -12,6 +12,11 @@ public final class MasterKey: Sendable {
         self.bytes = bytes
     }
 
+    /// A key of 32 bytes for one purpose. It stays in memory as long as whoever asked for it keeps it.
+    func derived(for purpose: String) -> [UInt8] {
+        self.bytes.withUnsafeBytes { HKDF.sha256(Array($0), info: Array(purpose.utf8)) }
+    }
+
     static func isID(_ text: String) -> Bool {
         text.utf8.count == 16
             && text.utf8.allSatisfy {

@@ -10,8 +10,15 @@ struct SimulatedRecord {
     var kind: Int
     /// Fails every attempt while faults last.
     var isPoison: Bool
+    /// Which event it is: some are sent more than once.
+    var event: Int
+    var appended: Timestamp
     /// Retention or compaction took it.
     var isGone = false
+
+    var identity: EventIdentity? {
+        EventIdentity(Array(repeating: UInt8(truncatingIfNeeded: self.event), count: EventIdentity.byteCount))
+    }
 }
 
 struct SimulatedPartition {
@@ -35,10 +42,16 @@ struct SimulatedPartition {
         return low < self.records.count && self.records[low].offset == offset ? low : nil
     }
 
-    mutating func append(key: UInt64, bytes: Int, kind: Int, isPoison: Bool, gap: Int64, isCompacted: Bool) {
+    mutating func append(
+        key: UInt64, bytes: Int, kind: Int, isPoison: Bool, event: Int, appended: Timestamp, gap: Int64,
+        isCompacted: Bool
+    ) {
         self.end += gap
         if isCompacted { self.compact(key: key) }
-        self.records.append(SimulatedRecord(offset: self.end, key: key, bytes: bytes, kind: kind, isPoison: isPoison))
+        self.records.append(
+            SimulatedRecord(
+                offset: self.end, key: key, bytes: bytes, kind: kind, isPoison: isPoison, event: event,
+                appended: appended))
         self.end += 1
     }
 
@@ -70,4 +83,11 @@ struct SimulatedLog {
     var topics: [[SimulatedPartition]] = []
     /// The encoded state by lane.
     var ledger: [Int: [UInt8]] = [:]
+    /// What it remembers of settled events, by lane.
+    var remembered: [Int: [EventIdentity: RememberedEvent]] = [:]
+
+    func isRemembered(_ record: SimulatedRecord, _ lane: Int) -> Bool {
+        guard let identity = record.identity, let known = self.remembered[lane]?[identity] else { return false }
+        return known.offset < record.offset && record.appended <= known.appended + known.window
+    }
 }

@@ -3,10 +3,10 @@ package struct SimulationFailure: Error, CustomStringConvertible {
     package let seed: UInt64
     package let step: Int
     package let message: String
+    /// What repeats the run.
+    package let command: String
 
-    package var description: String {
-        "\(self.message) (step \(self.step); repeat with APUS_SEED=\(self.seed) swift test --filter Simulation)"
-    }
+    package var description: String { "\(self.message) (step \(self.step); repeat with: \(self.command))" }
 }
 
 /// What a run did, to show that the simulator reaches what it is meant to reach.
@@ -24,6 +24,12 @@ package struct SimulationReport: Sendable {
     package var tableRecords = 0
     package var answeredRequests = 0
     package var cancellations = 0
+    /// Attempts that failed with their batch.
+    package var splits = 0
+    /// Attempts that never began.
+    package var unsent = 0
+    /// Deliveries that were skipped because their event came before.
+    package var duplicates = 0
 
     package init() {}
 
@@ -40,5 +46,8 @@ package struct SimulationReport: Sendable {
         left.tableRecords += right.tableRecords
         left.answeredRequests += right.answeredRequests
         left.cancellations += right.cancellations
+        left.splits += right.splits
+        left.unsent += right.unsent
+        left.duplicates += right.duplicates
     }
 }

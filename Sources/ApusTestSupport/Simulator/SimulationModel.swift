@@ -16,6 +16,8 @@ struct DeliveryModel {
     var running: UInt64?
     /// The tables' ends when it was read.
     var tableEnds: [Offset] = []
+    /// In how large a batch it may run, after one that failed as a whole.
+    var batchMax = Int.max
 
     var isDone: Bool { self.outputs > 0 || self.isDurablyDropped }
 }
@@ -45,6 +47,7 @@ struct LaneModel {
             delivery.isDecided = delivery.isDone
             delivery.running = nil
             delivery.tableEnds = []
+            delivery.batchMax = .max
             self[offset] = delivery
         }
     }
@@ -59,6 +62,8 @@ struct SimulatedWorker {
     /// It may be given one invocation in its life.
     var isOneShot = false
     var hasServed = false
+    /// Nothing reaches it any more.
+    var isDeaf = false
     var isReady = false
     var isStopping = false
     var isKilled = false

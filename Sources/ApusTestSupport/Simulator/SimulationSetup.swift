@@ -25,6 +25,10 @@ struct FaultRates {
     var fetchTwice = 0.0
     var tableFails = 0.0
     var stopHangs = 0.0
+    /// A batch fails as a whole.
+    var batchFails = 0.0
+    /// A worker is gone before anything of an attempt was written to it.
+    var unsent = 0.0
 
     static let none = FaultRates()
 
@@ -43,6 +47,8 @@ struct FaultRates {
         rates.fetchTwice = random.pick([0, 0.2])
         rates.tableFails = random.pick([0, 0.02])
         rates.stopHangs = random.pick([0, 0.2])
+        rates.batchFails = random.pick([0, 0.1, 0.3])
+        rates.unsent = random.pick([0, 0, 0.05])
         return rates
     }
 }
@@ -113,6 +119,9 @@ struct SimulationSetup {
             trigger.onExhausted = random.pick([.deadLetter, .deadLetter, .block, .drop])
             trigger.hasOutputs = random.chance(0.5)
             let topic = random.pick(0...topics - 1)
+            if random.chance(0.3), !self.topics[topic].isCompacted {
+                trigger.dedupWindow = random.span(milliseconds: 100...3_000)
+            }
             if random.chance(0.2), self.topics[topic].isCompacted, plan.reuse == .function { trigger.kind = .table }
             plan.triggers.append(trigger)
             let filter = random.chance(0.3) ? random.pick(2...3) : 0

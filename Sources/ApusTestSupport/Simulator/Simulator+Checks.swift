@@ -63,7 +63,7 @@ extension Simulator {
             guard order == .partition || other.key == record.key, !other.isGone else { continue }
             guard self.setup.matches(other, model.trigger) else { continue }
             let earlier = model[other.offset]
-            guard earlier.isDecided || earlier.isDone else {
+            guard earlier.isDecided || earlier.isDone || self.isRepetition(other, lane) else {
                 throw self.failure("\(delivery) runs before \(other.offset) of its key is decided")
             }
         }
@@ -92,6 +92,11 @@ extension Simulator {
         var bytes = 0
         for dispatch in dispatches {
             guard case .delivery(let delivery) = dispatch.work else { continue }
+            let batchMax = self.lanes[self.lane(delivery.trigger, delivery.partition)][delivery.offset].batchMax
+            guard dispatches.count <= batchMax else {
+                throw self.failure(
+                    "\(delivery) runs in a batch of \(dispatches.count) after one of twice \(batchMax) failed")
+            }
             let topic = self.lanes[self.lane(delivery.trigger, delivery.partition)].topic
             // What is gone by now is not in the frame.
             guard let record = self.log.topics[topic][delivery.partition].record(delivery.offset), !record.isGone else {
@@ -101,6 +106,16 @@ extension Simulator {
         }
         guard bytes <= batch.maxBytes || dispatches.count == 1 else {
             throw self.failure("a batch of \(bytes) bytes; at most \(batch.maxBytes)")
+        }
+    }
+
+    /// Whether an event of the same identity came before it on its partition, within the trigger's window: it need not run then.
+    func isRepetition(_ record: SimulatedRecord, _ lane: Int) -> Bool {
+        let model = self.lanes[lane]
+        guard let window = self.setup.triggers[model.trigger].plan.dedupWindow else { return false }
+        return self.log.topics[model.topic][model.partition].records.contains { other in
+            other.offset < record.offset && other.event == record.event && self.setup.matches(other, model.trigger)
+                && record.appended <= other.appended + window
         }
     }
 
@@ -157,7 +172,7 @@ extension Simulator {
         where self.setup.matches(record, model.trigger) {
             let delivery = model[record.offset]
             if state.settles(record.offset) {
-                guard delivery.isDone || record.isGone else {
+                guard delivery.isDone || record.isGone || self.isRepetition(record, lane) else {
                     throw self.failure("lane \(lane): \(record.offset) is settled and has no outcome: \(state)")
                 }
             } else if delivery.outputs > 0 {
@@ -175,7 +190,7 @@ extension Simulator {
         where self.setup.triggers[lane.trigger].plan.kind == .topic && !self.isRemoved(lane) {
             let partition = self.log.topics[lane.topic][lane.partition]
             for record in partition.records where !record.isGone && self.setup.matches(record, lane.trigger) {
-                guard lane[record.offset].isDone else {
+                guard lane[record.offset].isDone || self.isRepetition(record, index) else {
                     throw self.failure("lane \(index): \(record.offset) never settled")
                 }
             }

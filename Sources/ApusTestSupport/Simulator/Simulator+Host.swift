@@ -145,6 +145,12 @@ extension Simulator {
             for offset in write.dropped[lane] ?? [] where entry.state.settles(offset) {
                 self.lanes[lane][offset].isDurablyDropped = true
             }
+            for event in entry.remembered {
+                guard self.lanes[lane][event.offset].isDone else {
+                    throw self.failure("lane \(lane): \(event.offset) is remembered and has no outcome")
+                }
+                self.log.remembered[lane, default: [:]][event.identity] = event
+            }
             try self.checkState(entry.state, lane)
         }
     }

@@ -62,7 +62,7 @@ extension Simulator {
         self.attempts[stream.rawValue]?.isCancelled = true
         if self.random.chance(0.5) {
             let outcome = AttemptOutcome.failed(Failure(.cancelled, "cancelled"), retryAfter: nil)
-            self.schedule(.answer(stream, outcome), after: self.random.span(milliseconds: 0...100))
+            self.schedule(.answer(stream, outcome, .event), after: self.random.span(milliseconds: 0...100))
         }
     }
 
@@ -72,7 +72,7 @@ extension Simulator {
         if !known.isStopping && !known.isKilled && !isStart { self.report.crashes += 1 }
         for stream in known.attempts {
             guard let attempt = self.attempts.removeValue(forKey: stream) else { continue }
-            if case .delivery(let delivery) = attempt.work { try self.attemptFailed(delivery) }
+            if case .delivery(let delivery) = attempt.work { self.attemptFailed(delivery, attempt, .batch) }
         }
         if isStart {
             self.engine.startFailed(worker, Failure(.startFailed, "no start"), now: self.now)
@@ -81,11 +81,18 @@ extension Simulator {
         }
     }
 
-    private func attemptFailed(_ delivery: Delivery) throws(SimulationFailure) {
+    /// One that failed with others is not blamed: it runs in a smaller batch.
+    private func attemptFailed(_ delivery: Delivery, _ attempt: SimulatedAttempt, _ blame: Blame) {
         let lane = self.lane(delivery.trigger, delivery.partition)
         self.report.failedAttempts += 1
-        self.lanes[lane][delivery.offset].failed += 1
         self.lanes[lane][delivery.offset].running = nil
+        let size = attempt.batch.flatMap { self.batchSizes[$0] } ?? 1
+        if blame == .batch, size > 1, !self.lanes[lane].cancels.contains(delivery.offset) {
+            self.report.splits += 1
+            self.lanes[lane][delivery.offset].batchMax = (size + 1) / 2
+        } else {
+            self.lanes[lane][delivery.offset].failed += 1
+        }
     }
 
     // MARK: dispatch
@@ -118,7 +125,10 @@ extension Simulator {
             self.nextBatch += 1
             batch = self.nextBatch
             self.batches[self.nextBatch] = dispatches.count
+            self.batchSizes[self.nextBatch] = dispatches.count
         }
+        let isUnsent = known.isDeaf || self.random.chance(self.rates.unsent)
+        let failsWhole = isBatch && !isUnsent && self.random.chance(self.rates.batchFails)
         for dispatch in dispatches {
             guard dispatch.worker == worker else { throw self.failure("one batch went to two workers") }
             self.report.dispatches += 1
@@ -126,8 +136,35 @@ extension Simulator {
                 worker: worker, work: dispatch.work, batch: batch)
             self.workers[worker]?.attempts.insert(dispatch.stream.rawValue)
             try self.checkDispatch(dispatch, known)
-            self.run(dispatch)
+            if isUnsent {
+                self.takeBack(dispatch)
+            } else if failsWhole {
+                self.failWhole(dispatch)
+            } else {
+                self.run(dispatch)
+            }
         }
+        guard isUnsent, !known.isDeaf else { return }
+        self.workers[worker]?.isDeaf = true
+        self.schedule(.exit(worker), after: self.random.span(milliseconds: 0...50))
+    }
+
+    /// The worker is gone before anything was written to it: that is no attempt.
+    private func takeBack(_ dispatch: Dispatch) {
+        guard let attempt = self.attempts.removeValue(forKey: dispatch.stream.rawValue) else { return }
+        self.report.unsent += 1
+        self.refused.insert(dispatch.stream.rawValue)
+        self.workers[attempt.worker]?.attempts.remove(dispatch.stream.rawValue)
+        if case .delivery(let delivery) = dispatch.work {
+            self.lanes[self.lane(delivery.trigger, delivery.partition)][delivery.offset].running = nil
+        }
+        self.engine.unsent(dispatch.stream, now: self.now)
+    }
+
+    private func failWhole(_ dispatch: Dispatch) {
+        if case .delivery(let delivery) = dispatch.work, self.refuses(delivery, dispatch.stream) { return }
+        let outcome = AttemptOutcome.failed(Failure(.functionFailed, "all"), retryAfter: nil)
+        self.schedule(.answer(dispatch.stream, outcome, .batch), after: self.random.span(milliseconds: 0...60))
     }
 
     private func feed(_ worker: WorkerID, _ delivery: Delivery, _ dispatch: Dispatch) throws(SimulationFailure) {
@@ -154,7 +191,7 @@ extension Simulator {
         self.workers[worker]?.tableBusyUntil = end
         let failure = AttemptOutcome.failed(Failure(.functionFailed, "table"), retryAfter: nil)
         self.schedule(
-            .answer(dispatch.stream, self.random.chance(self.rates.tableFails) ? failure : .succeeded),
+            .answer(dispatch.stream, self.random.chance(self.rates.tableFails) ? failure : .succeeded, .event),
             after: end - self.now)
     }
 
@@ -188,9 +225,10 @@ extension Simulator {
         let isLate = self.random.chance(self.rates.late)
         let span = isLate ? self.random.span(milliseconds: 200...2_000) : self.random.span(milliseconds: 0...60)
         let outcome = self.makeOutcome(isPoison: isPoison && !self.isCalm)
-        self.schedule(.answer(dispatch.stream, outcome), after: span)
+        self.schedule(.answer(dispatch.stream, outcome, .event), after: span)
         if self.random.chance(self.rates.twice) {
-            self.schedule(.answer(dispatch.stream, outcome), after: TimeSpan(microseconds: span.microseconds + 3_000))
+            self.schedule(
+                .answer(dispatch.stream, outcome, .event), after: TimeSpan(microseconds: span.microseconds + 3_000))
         }
     }
 
@@ -217,7 +255,7 @@ extension Simulator {
     }
 
     /// A frame with an outcome comes in.
-    func answer(_ stream: StreamID, _ outcome: AttemptOutcome) throws(SimulationFailure) {
+    func answer(_ stream: StreamID, _ outcome: AttemptOutcome, _ blame: Blame) throws(SimulationFailure) {
         guard let attempt = self.ended(stream.rawValue) else {
             let verdict = self.engine.outcome(stream, outcome, now: self.now)
             guard verdict == .ignore else {
@@ -230,11 +268,10 @@ extension Simulator {
             self.lanes[lane][delivery.offset].running = nil
             // Past its deadline it has failed, whatever the outcome says; so has one whose outcome is no success.
             if attempt.isCancelled || outcome != .succeeded {
-                self.report.failedAttempts += 1
-                self.lanes[lane][delivery.offset].failed += 1
+                self.attemptFailed(delivery, attempt, attempt.isCancelled ? .batch : blame)
             }
         }
-        let verdict = self.engine.outcome(stream, outcome, now: self.now)
+        let verdict = self.engine.outcome(stream, outcome, blame: blame, now: self.now)
         try self.follow(verdict, attempt, outcome)
     }
 

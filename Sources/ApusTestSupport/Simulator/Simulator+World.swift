@@ -25,7 +25,7 @@ extension Simulator {
         case .ready(let worker): self.workerReady(worker)
         case .startFails(let worker): try self.workerGone(worker, isStart: true)
         case .exit(let worker): try self.workerGone(worker, isStart: false)
-        case .answer(let stream, let outcome): try self.answer(stream, outcome)
+        case .answer(let stream, let outcome, let blame): try self.answer(stream, outcome, blame)
         case .written(let delivery): self.hostWrites(delivery)
         case .takeWrites: try self.takeWrites()
         case .commit: try self.commit()
@@ -114,6 +114,7 @@ extension Simulator {
         self.attempts = [:]
         self.requests = [:]
         self.batches = [:]
+        self.batchSizes = [:]
         for lane in self.lanes.indices { self.lanes[lane].restart() }
         var world = BinaryHeap<Scheduled>()
         while let next = self.queue.popFirst() {
@@ -139,7 +140,7 @@ extension Simulator {
             let key = isCompacted || self.random.chance(0.8) ? UInt64(self.random.pick(1...5)) : 0
             self.log.topics[topic][partition].append(
                 key: key, bytes: self.random.pick(10...400), kind: self.random.pick(0...5),
-                isPoison: self.random.chance(0.03),
+                isPoison: self.random.chance(0.03), event: self.random.pick(0...40), appended: self.now,
                 gap: self.random.chance(0.1) ? Int64(self.random.pick(1...1_000)) : 0, isCompacted: isCompacted
             )
             // A table's end is known at once, so that the model knows it as the engine does.
@@ -180,7 +181,10 @@ extension Simulator {
         }
         let read = self.log.topics[topic][partition].read(from: from, maxRecords: maxRecords)
         let records = read.records.map {
-            RecordSummary(offset: $0.offset, keyHash: $0.key, bytes: $0.bytes, isMatch: self.setup.matches($0, trigger))
+            RecordSummary(
+                offset: $0.offset, keyHash: $0.key, bytes: $0.bytes, isMatch: self.setup.matches($0, trigger),
+                appended: $0.appended, identity: self.identity(of: $0, plan),
+                isDuplicate: plan.dedupWindow != nil && self.log.isRemembered($0, lane))
         }
         let ends = self.tableEnds(self.setup.triggers[trigger].function)
         for record in records where self.lanes[lane][record.offset].tableEnds.isEmpty {
@@ -198,6 +202,10 @@ extension Simulator {
             )
         }
         try self.checkBounds(lane)
+    }
+
+    private func identity(of record: SimulatedRecord, _ plan: TriggerPlan) -> EventIdentity? {
+        plan.dedupWindow == nil ? nil : record.identity
     }
 
     /// The ends of a function's tables, by lane in the order of lanes.

@@ -26,7 +26,7 @@ package final class Simulator {
         case ready(WorkerID)
         case startFails(WorkerID)
         case exit(WorkerID)
-        case answer(StreamID, AttemptOutcome)
+        case answer(StreamID, AttemptOutcome, Blame)
         case written(Delivery)
         case takeWrites
         case commit
@@ -64,6 +64,7 @@ package final class Simulator {
     var attempts: [UInt64: SimulatedAttempt] = [:]
     var requests: [RequestID: SimulatedRequest] = [:]
     var batches: [Int: Int] = [:]
+    var batchSizes: [Int: Int] = [:]
     /// Attempts that the host refused in this step: the engine may have cancelled one before it heard.
     var refused: Set<UInt64> = []
     var nextBatch = 0
@@ -101,6 +102,10 @@ package final class Simulator {
         try simulator.begin()
         try simulator.loop()
         try simulator.checkEnd()
+        for trigger in simulator.setup.triggers {
+            simulator.report.duplicates += Int(
+                simulator.engine.status(of: trigger.plan.trigger)?.counters.duplicates ?? 0)
+        }
         return simulator.report
     }
 
@@ -210,6 +215,8 @@ package final class Simulator {
     }
 
     func failure(_ message: String) -> SimulationFailure {
-        SimulationFailure(seed: self.seed, step: self.report.steps, message: message)
+        SimulationFailure(
+            seed: self.seed, step: self.report.steps, message: message,
+            command: "apus-bench simulate --of engine --seed \(self.seed)")
     }
 }

@@ -10,6 +10,8 @@ struct CommandDescription: Sendable {
     var options: [OptionDescription] = []
     var examples: [Example] = []
     var subcommands: [CommandDescription] = []
+    /// The subcommand that is meant where none is named.
+    var main: String?
 
     struct Example: Sendable, Equatable {
         /// A whole command line.

@@ -32,6 +32,41 @@ enum RestoreRun {
         }
     }
 
+    /// Moves a backup into an empty cluster. It is read twice: nothing is written before all of it was checked.
+    static func restore(
+        _ source: BackupSource, again: BackupSource, into configuration: KafkaLogConfiguration, _ seal: RecordSeal,
+        _ progress: BackupProgress
+    ) throws -> (counts: BackupCounts, renamed: Int) {
+        var bundles: [String: String] = [:]
+        var archive: [UInt8] = []
+        _ = try Self.read(source, progress) { part in
+            guard case .bundle(let hash, let isLast, let bytes) = part else { return }
+            guard archive.count + bytes.count <= Limits.Backup.bundleBytes else {
+                throw ApusError(.backupInvalid, "a bundle of the backup is not whole: use another backup")
+            }
+            archive += bytes
+            guard isLast else { return }
+            let actual = BundleHash.of(archive)
+            if actual != hash { bundles[hash] = actual }
+            archive = []
+        }
+        var restore: KafkaRestore?
+        do {
+            let counts = try Self.read(again, progress) { part in
+                if case .head(let head) = part {
+                    restore = try KafkaRestore(configuration, head, seal, bundles: bundles)
+                }
+                try restore?.take(part)
+            }
+            try restore?.finish()
+            return (counts, restore?.renamed ?? 0)
+        } catch {
+            // What went wrong first is what is told.
+            do throws(ApusError) { try restore?.abandon() } catch {}
+            throw error
+        }
+    }
+
     private static func read(_ source: BackupSource, _ progress: BackupProgress, _ take: (BackupPart) throws -> Void)
         throws
         -> BackupCounts

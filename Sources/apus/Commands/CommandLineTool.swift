@@ -38,6 +38,11 @@ struct CommandLineTool {
             }
             return try self.terminal.write(HelpText.of(description, path: "apus \(name)"))
         }
+        if let main = description.subcommands.first(where: { $0.name == description.main }),
+            !description.subcommands.contains(where: { $0.name == subname })
+        {
+            return try self.run(command, main, main.name, "apus \(name)", rest)
+        }
         guard let sub = description.subcommands.first(where: { $0.name == subname }) else {
             let hint = DidYouMean.hint(subname, description.subcommands.map(\.name))
             throw UsageError("'apus \(name)' knows no command '\(subname)'\(hint); it knows \(Self.names(description))")

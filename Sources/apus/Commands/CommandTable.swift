@@ -15,6 +15,7 @@ enum CommandTable {
         .publish,
         .consume,
         .dead,
+        .replay,
         .logs,
         .top,
         .schema,
@@ -40,7 +41,6 @@ enum CommandTable {
         "cost",
         "devices",
         "mcp",
-        "replay",
         "simulate",
         "tools",
     ]

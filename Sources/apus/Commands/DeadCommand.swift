@@ -30,10 +30,16 @@ extension Command {
                             name: "ID", summary: "ids of dead letters", isOptional: true, repeats: true,
                             values: .deadLetters)
                     ],
-                    options: DeadCommand.filters + [.flag("--all", "all open ones that the filters leave")],
+                    options: DeadCommand.filters + [
+                        .flag("--all", "all open ones that the filters leave; needed only without a filter")
+                    ],
                     examples: [
                         .init("apus dead redrive ID", "One of them"),
                         .init("apus dead redrive --all --function embed-text", "All of a function, once it is fixed"),
+                        .init(
+                            "apus dead redrive --topic documents --since 2h", "What a topic's events came to since then"
+                        ),
+                        .init("apus dead redrive --reason deadline_exceeded", "What took too long"),
                     ]
                 ),
                 CommandDescription(
@@ -52,17 +58,20 @@ extension Command {
         let command = DeadCommand(context: context)
         switch context.subcommand {
         case "show": try command.show()
-        case "redrive": try command.decide("redriven")
-        case "drop": try command.decide("dropped")
+        case "redrive": try RedriveCommand(context: context).run()
+        case "drop": try command.drop()
         default: try command.list()
         }
     }
 }
 
-private struct DeadCommand {
+struct DeadCommand {
     static let filters: [OptionDescription] = [
         .value("--function", "NAME", "of this function only", values: .functions),
+        .value("--trigger", "TRIGGER", "of triggers of this name only"),
         .value("--topic", "TOPIC", "from or on this topic only", values: .topics),
+        .value("--reason", "CODE", "whose last attempt ended with this code only"),
+        .value("--since", "TIME", "given up since: 90s, 10m, 2h, 1d, or 2026-03-01T12:00:00Z"),
     ]
 
     let context: CommandContext
@@ -100,19 +109,15 @@ private struct DeadCommand {
         try self.context.show(answer) { DescribeText.of(answer, self.context) }
     }
 
-    func decide(_ action: String) throws {
+    func drop() throws {
         let client = try self.context.client()
         var count = 0
         for id in try self.ids(client) {
-            let request =
-                action == "redriven"
-                ? APIRequest(.post, client.path("dead-letters", id, "redrive"), body: [])
-                : APIRequest(.delete, client.path("dead-letters", id))
-            _ = try client.call(request)
-            if self.context.output == .table { try self.context.terminal.line("\(action) \(id)") }
+            _ = try client.call(APIRequest(.delete, client.path("dead-letters", id)))
+            if self.context.output == .table { try self.context.terminal.line("dropped \(id)") }
             count += 1
         }
-        if self.context.output != .table { try self.context.show([action: .number(count)]) { "" } }
+        if self.context.output != .table { try self.context.show(["dropped": .number(count)]) { "" } }
         if self.context.output == .table, count == 0 { try self.context.terminal.line("no dead letters") }
     }
 
@@ -133,10 +138,19 @@ private struct DeadCommand {
         return ids
     }
 
+    /// What the options leave, by the names that the server's API has for it.
+    static func filter(_ context: CommandContext) throws(UsageError) -> [(name: String, value: String)] {
+        var filter: [(name: String, value: String)] = []
+        for name in ["function", "trigger", "topic", "reason"] {
+            if let value = context.arguments["--\(name)"] { filter.append((name, value)) }
+        }
+        if let since = try context.moment("--since") { filter.append(("since", since)) }
+        return filter
+    }
+
     private func query(_ client: APIClient, state: String, limit: Int) throws -> JSONValue {
         var query: [(name: String, value: String)] = [("state", state), ("limit", String(limit))]
-        if let function = self.context.arguments["--function"] { query.append(("function", function)) }
-        if let topic = self.context.arguments["--topic"] { query.append(("topic", topic)) }
+        query += try Self.filter(self.context)
         return try client.call(APIRequest(.get, client.path("dead-letters"), query: query)).json()
     }
 }

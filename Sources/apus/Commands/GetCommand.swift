@@ -4,14 +4,18 @@ internal import ApusJSON
 extension Command {
     static let get = Command(
         CommandDescription(
-            name: "get", summary: "list functions, topics, instances, schedules, revisions or invocations, or show one",
+            name: "get",
+            summary:
+                "list functions, topics, subscriptions, instances, schedules, revisions or invocations, or show one",
             positionals: [
                 PositionalDescription(
-                    name: "KIND", summary: "functions, topics, instances, schedules, revisions or invocations",
+                    name: "KIND",
+                    summary: "functions, topics, subscriptions, instances, schedules, revisions or invocations",
                     values: .anything
                 ),
                 PositionalDescription(
-                    name: "NAME", summary: "one of them; for revisions the function", isOptional: true,
+                    name: "NAME", summary: "one of them; for revisions and subscriptions the function",
+                    isOptional: true,
                     values: .functions),
             ],
             options: [
@@ -20,6 +24,7 @@ extension Command {
                     "--state", "STATE", "invocations in this state only",
                     values: .oneOf(InvocationState.allCases.map(\.rawValue))),
                 .value("--limit", "COUNT", "how many invocations at most (100)"),
+                .flag("--partitions", "each partition of subscriptions"),
             ],
             examples: [
                 .init("apus get functions", "What is deployed?"),
@@ -27,6 +32,8 @@ extension Command {
                 .init("apus get function embed-text --output yaml", "One function, whole"),
                 .init("apus get instances", "The workers that exist now, and what they do"),
                 .init("apus get invocations --state failed", "Asynchronous invocations, the newest first"),
+                .init("apus get subscriptions", "How far is each trigger on a topic, and what holds it up?"),
+                .init("apus get subscriptions embed-text --partitions", "The same, partition by partition"),
                 .init("apus get schedules", "What fires next, and what fired last"),
                 .init("apus get revisions embed-text", "The revisions that 'apus rollback' can return to"),
             ]
@@ -35,6 +42,10 @@ extension Command {
         let kind = try ResourceKind(context.arguments["KIND"] ?? "")
         let client = try context.client()
         if kind == .revision { return try GetCommand.revisions(client, context) }
+        guard kind == .subscription || !context.arguments.has("--partitions") else {
+            throw UsageError("--partitions is for subscriptions: 'apus get subscriptions --partitions'")
+        }
+        if kind == .subscription { return try GetCommand.subscriptions(client, context) }
         guard let name = context.arguments["NAME"] else {
             // Workers belong to the whole server, not to a namespace.
             let path = kind == .instance ? "/v1/instances" : client.path(kind.plural)
@@ -51,20 +62,25 @@ extension Command {
 
     static let describe = Command(
         CommandDescription(
-            name: "describe", summary: "show everything about a function, topic or invocation",
+            name: "describe", summary: "show everything about a function, topic, subscription or invocation",
             positionals: [
-                PositionalDescription(name: "KIND", summary: "function, topic or invocation; left out for a function"),
-                PositionalDescription(name: "NAME", summary: "its name", isOptional: true, values: .functions),
+                PositionalDescription(
+                    name: "KIND", summary: "function, topic, subscription or invocation; left out for a function"),
+                PositionalDescription(
+                    name: "NAME", summary: "its name; of a subscription FUNCTION/TRIGGER", isOptional: true,
+                    values: .functions),
             ],
             examples: [
                 .init("apus describe embed-text", "A function, its triggers and positions"),
                 .init("apus describe topic documents", "A topic and its partitions"),
+                .init("apus describe subscription embed-text/documents", "Positions, counters and what holds it up"),
                 .init("apus describe invocation ID", "Its state, timings and failure"),
             ]
         )
     ) { context in
-        let (kind, name) = try ResourceKind.parse(context.arguments)
+        let (kind, name) = try ResourceKind.parse(context.arguments, besides: [.subscription])
         let client = try context.client()
+        if kind == .subscription { return try GetCommand.describeSubscription(name, client, context) }
         let answer = try client.call(APIRequest(.get, client.path(kind.plural, name))).json()
         try context.show(answer) { DescribeText.of(answer, context) }
     }
@@ -132,6 +148,29 @@ private enum GetCommand {
         try context.show(["items": .array(items)]) { self.table(.schedule, items, context) }
     }
 
+    static func subscriptions(_ client: APIClient, _ context: CommandContext) throws {
+        let query = SubscriptionTable.query(
+            context.arguments["NAME"], partitions: context.arguments.has("--partitions"))
+        let answer = try client.call(APIRequest(.get, client.path("subscriptions"), query: query)).json()
+        try context.show(answer) { SubscriptionTable(context: context).text(JSONLines.list(answer) ?? []) }
+    }
+
+    /// The trigger with its partitions, and behind it its replays.
+    static func describeSubscription(_ name: String, _ client: APIClient, _ context: CommandContext) throws {
+        let query = SubscriptionTable.query(name, partitions: true)
+        let answer = try client.call(APIRequest(.get, client.path("subscriptions"), query: query)).json()
+        let items = JSONLines.list(answer) ?? []
+        guard let first = items.first else {
+            throw ApusError(
+                .notFound,
+                "there is no subscription '\(name)': name a FUNCTION/TRIGGER that 'apus get subscriptions' lists")
+        }
+        let whole = items.count == 1 ? first : answer
+        try context.show(whole) {
+            items.map { DescribeText.of($0, context) }.joined(separator: "\n")
+        }
+    }
+
     static func revisions(_ client: APIClient, _ context: CommandContext) throws {
         guard let name = context.arguments["NAME"] else {
             throw UsageError(
@@ -189,6 +228,7 @@ private enum GetCommand {
             return table.render(width: context.terminal.width)
         case .schedule: return self.schedules(items, context)
         case .revision: return self.revisions(items, context)
+        case .subscription: return SubscriptionTable(context: context).text(items)
         case .instance:
             var table = TextTable(["WORKER", "FUNCTION", "STATE", "IN FLIGHT", "SINCE", "RUNTIME", "REVISION"])
             for item in items {

@@ -62,23 +62,8 @@ private enum LogsRequest {
         for name in ["level", "invocation", "revision"] {
             if let value = arguments["--\(name)"] { query.append((name, value)) }
         }
-        if let text = arguments["--since"] {
-            query.append(("since", RFC3339.format(try Self.since(text, now: context.terminal.now))))
-        }
+        if let since = try context.moment("--since") { query.append(("since", since)) }
         return query
-    }
-
-    /// A time, or how long ago.
-    private static func since(_ text: String, now: Timestamp) throws(UsageError) -> Timestamp {
-        if let time = RFC3339.parse(text) { return time }
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
-        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), count >= 0,
-            count <= Limits.Commands.sinceSeconds / unit
-        else {
-            throw UsageError(
-                "--since is '\(text)'; expected how long ago (90s, 10m, 2h, 1d) or a time like 2026-03-01T12:00:00Z")
-        }
-        return now + .seconds(-count * unit)
     }
 }
 

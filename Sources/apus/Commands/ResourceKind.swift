@@ -12,6 +12,8 @@ enum ResourceKind: String, CaseIterable {
     case schedule
     /// A revision of one function; only to be looked at.
     case revision
+    /// A trigger on a topic, and how far it is; only to be looked at.
+    case subscription
 
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
@@ -29,6 +31,7 @@ enum ResourceKind: String, CaseIterable {
         case "invocation", "invocations": self = .invocation
         case "schedule", "schedules": self = .schedule
         case "revision", "revisions": self = .revision
+        case "subscription", "subscriptions", "sub", "subs": self = .subscription
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
@@ -39,12 +42,15 @@ enum ResourceKind: String, CaseIterable {
     }
 
     /// `KIND NAME`, or `NAME` alone for a function.
-    static func parse(_ arguments: ParsedArguments) throws -> (kind: ResourceKind, name: String) {
+    static func parse(
+        _ arguments: ParsedArguments, besides others: Set<ResourceKind> = []
+    ) throws -> (kind: ResourceKind, name: String) {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard [.function, .topic, .invocation].contains(kind) else {
-            throw UsageError("expected a function, a topic or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)")
+        guard others.union([.function, .topic, .invocation]).contains(kind) else {
+            throw UsageError(
+                "expected a function, a topic or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)")
         }
         return (kind, name)
     }

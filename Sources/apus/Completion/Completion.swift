@@ -26,9 +26,23 @@ struct Completion {
             guard !current.hasPrefix("-") else { return Self.matching(Self.options(OptionDescription.common), current) }
             return Self.matching(self.commands.map { Candidate(word: $0.name, summary: $0.summary) }, current)
         }
+        if let main = command.subcommands.first(where: { $0.name == command.main }) {
+            // What the subcommand that need not be named takes, beside the names of all.
+            let isFirst = before.allSatisfy { $0.hasPrefix("-") }
+            let named = command.subcommands.map { Candidate(word: $0.name, summary: $0.summary) }
+            if isFirst, !current.hasPrefix("-"), named.contains(where: { $0.word.hasPrefix(current) }), !current.isEmpty
+            {
+                return Self.matching(named, current)
+            }
+            return self.answer(main, before, current)
+        }
         if !command.subcommands.isEmpty {
             return Self.matching(command.subcommands.map { Candidate(word: $0.name, summary: $0.summary) }, current)
         }
+        return self.answer(command, before, current)
+    }
+
+    private func answer(_ command: CommandDescription, _ before: ArraySlice<String>, _ current: String) -> Answer {
         let options = command.options + OptionDescription.common
         if let option = Self.valueOption(before.last, options) { return Self.values(option.values, current) }
         if current.hasPrefix("--"), let sign = current.firstIndex(of: "=") {

@@ -155,7 +155,7 @@ enum ConfigurationTable {
         ) { $0.kafka.properties = $1.pairs },
         ConfigurationField(
             "log.kafka.cluster", .text,
-            "The name of this Apus among several on one Kafka: a second server of the same name takes over from the first.",
+            "The name of this Apus among several on one Kafka: servers of the same name share its work.",
             default: "apus"
         ) { options, value throws(SettingRefusal) in
             guard isLabel(value.text) else { throw SettingRefusal("letters a-z, digits and hyphens") }
@@ -174,6 +174,38 @@ enum ConfigurationTable {
             "log.kafka.replication", .integer(1...16),
             "Copies of each topic that Apus makes; without it what the cluster gives.", default: nil
         ) { $0.kafka.replication = Int($1.integer) },
+        ConfigurationField(
+            "log.kafka.node", .text,
+            "What this server is called among those that share its work. Without it the data directory keeps a name that was made up.",
+            default: nil
+        ) { options, value throws(SettingRefusal) in
+            guard NodeName.isWellFormed(value.text) else {
+                throw SettingRefusal("at most \(NodeName.maxBytes) letters, digits, dots, hyphens and underscores")
+            }
+            options.kafka.node = value.text
+        },
+        ConfigurationField(
+            "log.kafka.classes", .texts(max: 16), "What this server can do of the work that is shared; without it cpu.",
+            default: nil
+        ) { options, value throws(SettingRefusal) in
+            let classes = value.texts.compactMap { WorkClass($0) }
+            guard classes.count == value.texts.count, Set(classes).count == classes.count, !classes.isEmpty,
+                !value.texts.contains("control")
+            else {
+                throw SettingRefusal("different names of letters a-z, digits and hyphens; `control` is taken")
+            }
+            options.kafka.classes = classes
+        },
+        ConfigurationField(
+            "log.kafka.adopt", .boolean,
+            "Takes what is deployed by a version that did not seal its records, and seals it. For one start: who may write to apus.control could have written it.",
+            default: "false"
+        ) { $0.kafka.adopts = $1.isOn },
+        ConfigurationField(
+            "log.kafka.session", .span(.seconds(1)...(.seconds(1_800))),
+            "How long a server that is not heard of keeps its part of the work; brokers allow 6 s to 30 min unless told otherwise.",
+            default: "20s"
+        ) { $0.kafka.sessionMilliseconds = Int($1.span.milliseconds) },
     ]
 
     private static let telemetry: [ConfigurationField] = [

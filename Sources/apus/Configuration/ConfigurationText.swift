@@ -1,3 +1,4 @@
+internal import ApusLog
 internal import ApusManifest
 
 /// `apus.yaml` as text: every field with what it is, its default, how else it can be given, and where its value came from.
@@ -45,7 +46,9 @@ enum ConfigurationText {
         var text = depth == 0 ? "\n" : ""
         text += self.comment("\(field.setting.about) \(standard) (\(ways))", depth)
         let origin = showsOrigins ? "  # \(resolved.origin.text)" : ""
-        guard let value = resolved.value else { return text + "\(self.indent(depth))# \(name):\(origin)\n" }
+        // What is printed is seen by others, or kept in a file that others may read.
+        let masked = resolved.value?.masking(KafkaLogConfiguration.isSecret, as: "(secret)")
+        guard let value = masked else { return text + "\(self.indent(depth))# \(name):\(origin)\n" }
         return text + "\(self.indent(depth))\(name): \(value.written(as: field.setting.kind))\(origin)\n"
     }
 

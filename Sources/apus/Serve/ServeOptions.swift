@@ -24,6 +24,12 @@ struct ServeOptions {
         var cluster = "apus"
         var topicPrefix = ""
         var replication: Int?
+        /// This server among those that share the work; nil lets the data directory have a name of its own.
+        var node: String?
+        var classes: [WorkClass] = [.cpu]
+        /// Records from before there were seals are taken, and sealed.
+        var adopts = false
+        var sessionMilliseconds = Limits.Kafka.sessionMilliseconds
     }
 
     var server = ServerConfiguration(dataDirectory: "")

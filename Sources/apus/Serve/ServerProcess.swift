@@ -31,13 +31,15 @@ enum ServerProcess {
         configuration.egressAuthorities = start.egressAuthorities
         configuration.port = start.port
         let clock = SystemClock()
-        let log = try EventLogChoice.open(options, journal) { clock.now }
+        let board = KafkaBoard { clock.now }
+        let choice = try EventLogChoice.open(options, start.keys, journal, board) { clock.now }
+        if options.kafka.bootstrap != nil { configuration.kafkaFigures = { board.figures } }
         let handOver = try Self.handOver(configuration, start, journal)
         let server = try Server(
             configuration,
             Server.Parts(
-                log: log, journal: journal, sockets: start.sockets, channels: start.channels, report: start.report,
-                keys: start.keys)
+                log: choice.log, journal: journal, sockets: start.sockets, channels: start.channels,
+                report: start.report, keys: start.keys, ownership: choice.ownership)
         ) {
             Self.end(because: journal)
         }

@@ -11,16 +11,19 @@ enum TimeText {
     /// `3m ago`, `in 10s`, `just now`.
     static func relative(_ time: Timestamp, now: Timestamp) -> String {
         let seconds = (now - time).microseconds / 1_000_000
-        let size = seconds.magnitude
-        let text =
-            switch size {
-            case 0: "just now"
-            case 1..<60: "\(size)s"
-            case 60..<3_600: "\(size / 60)m"
-            case 3_600..<86_400: "\(size / 3_600)h"
-            default: "\(size / 86_400)d"
-            }
-        return size == 0 ? text : seconds > 0 ? "\(text) ago" : "in \(text)"
+        guard seconds != 0 else { return "just now" }
+        let text = Self.age(seconds: Int64(clamping: seconds.magnitude))
+        return seconds > 0 ? "\(text) ago" : "in \(text)"
+    }
+
+    /// `10s`, `3m`, `2h`, `5d`.
+    static func age(seconds: Int64) -> String {
+        switch seconds {
+        case ..<60: "\(seconds)s"
+        case ..<3_600: "\(seconds / 60)m"
+        case ..<86_400: "\(seconds / 3_600)h"
+        default: "\(seconds / 86_400)d"
+        }
     }
 
     /// `41 us`, `1.21 ms`, `64.0 ms`, `2.35 s`, `3 m 20 s`: three digits, in at most eight characters up to 99 minutes.

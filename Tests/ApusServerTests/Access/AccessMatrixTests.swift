@@ -41,9 +41,14 @@ import Testing
         "getConsole": .open, "getConsoleFile": .open,
         "readEvent": .namespace([.reader, .deployer]), "allowWebhook": .namespace([.producer]),
         "listDeliveries": .namespace([.reader, .deployer]), "getDelivery": .namespace([.reader, .deployer]),
-        "getStats": .namespace([.reader, .deployer]), "listSchedules": .namespace([.reader, .deployer]),
+        "getStats": .namespace([.reader, .deployer]), "getCommand": .namespace([.reader, .deployer]),
+        "listSchedules": .namespace([.reader, .deployer]),
         "pauseFunction": .namespace([.deployer]), "resumeFunction": .namespace([.deployer]),
         "rollbackFunction": .namespace([.deployer]), "warmFunction": .namespace([.deployer]),
+        "redriveDeadLetters": .namespace([.deployer]), "listSubscriptions": .namespace([.reader, .deployer]),
+        "createReplay": .namespace([.deployer]), "cancelReplay": .namespace([.deployer]),
+        "listReplays": .namespace([.reader, .deployer]), "listAllReplays": .namespace([.reader, .deployer]),
+        "getReplay": .namespace([.reader, .deployer]),
         "redriveDeadLetter": .namespace([.deployer]), "dropDeadLetter": .namespace([.deployer]),
     ]
 

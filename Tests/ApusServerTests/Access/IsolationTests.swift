@@ -8,7 +8,7 @@ import Testing
 
 /// The same names in two namespaces: each read shows its own only.
 @Suite(.timeLimit(.minutes(3))) struct IsolationTests {
-    private static let namespaces = ["red", "blue"]
+    private static let namespaces = ["crimson", "azure"]
 
     private func manifest(_ kind: String, _ name: String, _ namespace: String, _ spec: String) -> String {
         #"{"apiVersion":"apus.dev/v1","kind":"\#(kind)","metadata":{"name":"\#(name)","namespace":"\#(namespace)"},"spec":\#(spec)}"#
@@ -61,7 +61,7 @@ import Testing
             "/functions", "/functions/price", "/functions/price/revisions", "/functions/price/logs", "/topics",
             "/topics/orders", "/topics/orders/events", "/dead-letters",
         ]
-        for (own, other) in [("red", "blue"), ("blue", "red")] {
+        for (own, other) in [("crimson", "azure"), ("azure", "crimson")] {
             let token = try #require(tokens[own])
             for read in reads {
                 let answer = try bed.ask("GET", "/v1/namespaces/\(own)\(read)", token: token)
@@ -72,7 +72,7 @@ import Testing
                 // Not even who may see both sees one in the other, or either in a third.
                 let third = try bed.ask("GET", "/v1/namespaces/green\(read)", token: bed.bed.token)
                 let seen = String(decoding: third.body, as: UTF8.self)
-                #expect(!seen.contains("red") && !seen.contains("blue"), "\(read): \(seen)")
+                #expect(!seen.contains("crimson") && !seen.contains("azure"), "\(read): \(seen)")
             }
             let list = try bed.ask("GET", "/v1/namespaces/\(own)/tokens", token: bed.bed.token)
             #expect(!String(decoding: list.body, as: UTF8.self).contains(other))
@@ -82,23 +82,23 @@ import Testing
 
     @Test func aDeadLetterIsFoundInItsOwnNamespaceOnly() throws {
         let bed = try TokenBed()
-        let red = try self.fill(bed, "red")
-        let blue = try self.fill(bed, "blue")
-        let list = try JSONValue.parse(try bed.ask("GET", "/v1/namespaces/red/dead-letters", token: red).body)
+        let crimson = try self.fill(bed, "crimson")
+        let azure = try self.fill(bed, "azure")
+        let list = try JSONValue.parse(try bed.ask("GET", "/v1/namespaces/crimson/dead-letters", token: crimson).body)
         let id = try #require(list["items"]?[0]?["id"]?.string)
         for (method, path) in [("GET", ""), ("POST", "/redrive"), ("DELETE", "")] {
             let body = method == "POST" ? "" : nil
             let answer = try bed.ask(
-                method, "/v1/namespaces/blue/dead-letters/\(id)\(path)", token: blue, body: body)
+                method, "/v1/namespaces/azure/dead-letters/\(id)\(path)", token: azure, body: body)
             #expect(answer.status == 404, "\(method)")
         }
-        #expect(try bed.ask("GET", "/v1/namespaces/red/dead-letters/\(id)", token: red).status == 200)
+        #expect(try bed.ask("GET", "/v1/namespaces/crimson/dead-letters/\(id)", token: crimson).status == 200)
         bed.bed.server.stop()
     }
 
     @Test func aDeployIsCheckedDocumentByDocument() throws {
         let bed = try TokenBed()
-        let token = try bed.token("red-deployer", ["deployer@red", "deployer@default"])
+        let token = try bed.token("crimson-deployer", ["deployer@crimson", "deployer@default"])
         func deploy(_ namespaces: [String]) throws -> HTTPResponse {
             let documents = namespaces.map {
                 #"{"manifest":\#(self.manifest("Topic", "orders", $0, #"{"partitions":1}"#))}"#
@@ -106,27 +106,28 @@ import Testing
             return try bed.ask(
                 "POST", "/v1/deployments", token: token, body: #"{"documents":[\#(documents.joined(separator: ","))]}"#)
         }
-        #expect(try deploy(["red", "default"]).status == 200)
-        let refused = try deploy(["red", "blue"])
-        #expect(refused.status == 403 && String(decoding: refused.body, as: UTF8.self).contains("deployer@blue"))
+        #expect(try deploy(["crimson", "default"]).status == 200)
+        let refused = try deploy(["crimson", "azure"])
+        #expect(refused.status == 403 && String(decoding: refused.body, as: UTF8.self).contains("deployer@azure"))
         let put = try bed.ask(
-            "PUT", "/v1/namespaces/red/topics/orders", token: token,
-            body: self.manifest("Topic", "orders", "blue", #"{"partitions":1}"#))
+            "PUT", "/v1/namespaces/crimson/topics/orders", token: token,
+            body: self.manifest("Topic", "orders", "azure", #"{"partitions":1}"#))
         #expect(put.status == 400)
         bed.bed.server.stop()
     }
 
     @Test func thePositionOfAnothersTopicIsNoSecretThatLeaks() throws {
         let bed = try TokenBed()
-        let red = try self.fill(bed, "red")
-        _ = try self.fill(bed, "blue")
+        let crimson = try self.fill(bed, "crimson")
+        _ = try self.fill(bed, "azure")
         func status(_ position: String) throws -> Int {
             try bed.ask(
-                "GET", "/v1/namespaces/red/functions", token: red, headers: [HTTPHeader("Apus-Position", position)]
+                "GET", "/v1/namespaces/crimson/functions", token: crimson,
+                headers: [HTTPHeader("Apus-Position", position)]
             ).status
         }
-        #expect(try status("ns.red.orders/0/0") == 200)
-        #expect(try status("ns.blue.orders/0/0") == 403)
+        #expect(try status("ns.crimson.orders/0/0") == 200)
+        #expect(try status("ns.azure.orders/0/0") == 403)
         #expect(try status("ns.nobody.orders/0/0") == 403)
         bed.bed.server.stop()
     }

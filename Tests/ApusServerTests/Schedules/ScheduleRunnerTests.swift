@@ -31,7 +31,7 @@ import Testing
         }
 
         func accept(
-            _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append],
+            _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append], once: LogBatch.Once?,
             completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
         ) {
             if let refusal = self.refusal.withLock({ $0 }) { return completion(.failure(refusal)) }

@@ -4,7 +4,8 @@
 //   echo-native [MODE]
 //
 // Modes that answer: `echo` (default), `fail` every event, `reject` every event, `table` counts records, `slow MILLISECONDS`,
-// `gate FILE`: not before there is such a file.
+// `gate FILE`: not before there is such a file, `status NUMBER`: as an HTTP reply with that status, `whole`: a batch with an event whose
+// data has `bad` in it fails as a whole, `shut`: takes one event and reads nothing after it.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -78,12 +79,15 @@ static void send_frame(int type, int flags, uint64_t stream, const void *payload
     gathered += HEADER + length;
 }
 
+static int scope;
+
 static void send_detailed_error(int type, uint64_t stream, int class, const char *code, const char *message, const char *detail) {
     unsigned char payload[512];
     uint16_t code_size = (uint16_t)strlen(code);
     uint32_t message_size = (uint32_t)strlen(message), detail_size = (uint32_t)strlen(detail), delay = 0xFFFFFFFF;
     memset(payload, 0, 16);
     payload[0] = (unsigned char)class;
+    payload[1] = (unsigned char)scope;
     memcpy(payload + 2, &code_size, 2);
     memcpy(payload + 4, &message_size, 4);
     memcpy(payload + 8, &detail_size, 4);
@@ -117,7 +121,28 @@ static uint32_t result_head(unsigned char *to, uint32_t data) {
     return BLOCK_HEAD + attribute_size;
 }
 
+// A header among the attributes of a block.
+static uint32_t put_header(unsigned char *to, const char *name, const char *value) {
+    uint16_t size = (uint16_t)strlen(value);
+    to[0] = (unsigned char)strlen(name);
+    to[1] = 128;
+    memcpy(to + 2, &size, 2);
+    memcpy(to + 4, name, strlen(name));
+    memcpy(to + 4 + strlen(name), value, size);
+    return 4 + (uint32_t)strlen(name) + size;
+}
+
+static void answer_status(int type, uint64_t stream) {
+    unsigned char payload[256];
+    uint32_t size = put_header(payload + BLOCK_HEAD, "apus-http-status", word);
+    size += put_header(payload + BLOCK_HEAD + size, "Retry-After", "3600");
+    Block block = {0, 0xFFFFFFFF, size, 0, 1};
+    memcpy(payload, &block, BLOCK_HEAD);
+    send_frame(type, 0, stream, payload, BLOCK_HEAD + size);
+}
+
 static void answer(int type, uint64_t stream, const unsigned char *data, uint32_t size) {
+    if (!strcmp(mode, "status")) return answer_status(type, stream);
     if (!strcmp(mode, "fail")) return send_error(type == RESULT ? ERROR : type, stream, 0, "function_failed", "it fails by design");
     if (!strcmp(mode, "reject")) return send_error(type == RESULT ? ERROR : type, stream, 1, "function_rejected", "it rejects by design");
     if (HEADER + BLOCK_HEAD + attribute_size + size <= FRAME_MAX) {
@@ -232,6 +257,8 @@ static void invoke(const Header *header, const unsigned char *payload, uint32_t 
 static void batch(const Header *header, const unsigned char *payload) {
     uint32_t count, at = 8;
     memcpy(&count, payload, 4);
+    int fails = !strcmp(mode, "whole") && memmem(payload, header->length, "bad", 3) != 0;
+    scope = fails;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t stream;
         uint32_t length;
@@ -239,9 +266,14 @@ static void batch(const Header *header, const unsigned char *payload) {
         memcpy(&stream, payload + at, 8);
         memcpy(&length, payload + at + 8, 4);
         if (at + 16 + length > header->length) _exit(70);
-        invoke(header, payload + at + 16, length, ITEM_RESULT, stream);
+        if (fails) {
+            send_error(ITEM_RESULT, stream, 0, "function_failed", "the batch fails by design");
+        } else {
+            invoke(header, payload + at + 16, length, ITEM_RESULT, stream);
+        }
         at += 16 + length;
     }
+    scope = 0;
 }
 
 #include "misbehave.h"
@@ -258,7 +290,13 @@ static void handle(const Header *header, const unsigned char *payload) {
         send_frame(CREDIT, 0, 0, &count, 4);
         break;
     }
-    case INVOKE: invoke(header, payload, header->length, RESULT, header->stream); break;
+    case INVOKE:
+        if (!strcmp(mode, "shut")) close(3);
+        invoke(header, payload, header->length, RESULT, header->stream);
+        if (strcmp(mode, "shut")) break;
+        flush();
+        pause_milliseconds(300);
+        _exit(0);
     case BATCH: batch(header, payload); break;
     case DATA: more_data(header, payload); break;
     case PING: send_frame(PING, ANSWER, 0, 0, 0); break;

@@ -157,6 +157,7 @@ char **environment_for(const struct invocation *of) {
         add_text("APUS_TOPIC", "%s", configuration.triggers[of->trigger].topic);
         add_text("APUS_PARTITION", "%" PRIu32, of->partition);
         add_text("APUS_OFFSET", "%" PRId64, of->offset);
+        if ((of->flags & 1) != 0) add_text("APUS_REPLAY", "%s", "true");
     }
     variables[count] = NULL;
     return is_full ? NULL : variables;

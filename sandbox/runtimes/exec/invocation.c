@@ -112,6 +112,7 @@ void invoke(uint64_t stream, int flags, int64_t deadline, const unsigned char *p
     of->attempt = get32(payload);
     of->trigger = get32(payload + 4);
     of->partition = get32(payload + 8);
+    of->flags = get32(payload + 12);
     of->offset = (int64_t)get64(payload + 16);
     of->id[0] = get64(payload + 24);
     of->id[1] = get64(payload + 32);

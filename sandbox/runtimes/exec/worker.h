@@ -125,7 +125,7 @@ struct invocation {
     enum invocation_state state;
     uint64_t stream;
     int64_t deadline;
-    uint32_t attempt, trigger, partition;
+    uint32_t attempt, trigger, partition, flags;
     int64_t offset;
     uint64_t id[2];
     // Key, attributes and data, behind each other.

@@ -40,7 +40,7 @@ class Commands(unittest.TestCase):
         with script("env", environment={"MODEL": "minilm", "CE_ID": "stale", "APUS_FUNCTION": "stale"}) as worker:
             pairs = [("id", "1"), ("type", "com.example.a"), ("source", "/s"), ("tenant2", "t"), ("bad-name", "x"),
                      ("nul", "a\0b"), ("x-header", (128, "h")), ("traceparent", "00-ab-cd-01"), ("partitionkey", "no")]
-            answer = worker.call(b"", key=b"k 1", pairs=pairs, attempt=3, trigger=0, partition=2, offset=7,
+            answer = worker.call(b"", key=b"k 1", pairs=pairs, attempt=3, trigger=0, partition=2, offset=7, marks=1,
                                  deadline=4102444800_500000)
             lines = dict(line.split("=", 1) for line in answer.data.decode().splitlines())
             wanted = {
@@ -48,7 +48,7 @@ class Commands(unittest.TestCase):
                 "CE_TRACEPARENT": "00-ab-cd-01", "TRACEPARENT": "00-ab-cd-01", "CE_PARTITIONKEY": "k 1",
                 "APUS_FUNCTION": "tested", "APUS_NAMESPACE": "default", "APUS_REVISION": "r1", "APUS_ATTEMPT": "3",
                 "APUS_INVOCATION": "0123456789abcdeffedcba9876543210", "APUS_DEADLINE": "4102444800",
-                "APUS_TRIGGER": "documents", "APUS_TOPIC": "documents", "APUS_PARTITION": "2", "APUS_OFFSET": "7",
+                "APUS_TRIGGER": "documents", "APUS_TOPIC": "documents", "APUS_PARTITION": "2", "APUS_OFFSET": "7", "APUS_REPLAY": "true",
                 "MODEL": "minilm",
             }
             for name, value in wanted.items():

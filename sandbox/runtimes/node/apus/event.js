@@ -50,6 +50,7 @@ class Event {
   get partition() { return null; }
   get offset() { return null; }
   get table() { return false; }
+  get replay() { return false; }
   get http() { return null; }
   get id() { return this.attributes.id; }
   get source() { return this.attributes.source; }
@@ -166,6 +167,8 @@ class Received extends Event {
   }
 
   get table() { return this.#isTable; }
+  /** Whether it is delivered as part of a replay: a flag of the invoke head. */
+  get replay() { return (this.#payload.readUInt32LE(12) & 1) !== 0; }
   attempt() { return this.#payload.readUInt32LE(0); }
 
   invocation() {

@@ -30,6 +30,13 @@ function ofHandler(error, isCancelled = false) {
   return payload(FAILURE.RETRYABLE, "function_failed", describe(error), trace(error));
 }
 
+/** The payload for what a handler of several events threw: which of them is to blame is not known, unless it names a delay for all. */
+function ofBatch(error, isCancelled = false) {
+  const raw = ofHandler(error, isCancelled);
+  if (!(error instanceof Retry && error.after !== undefined)) raw[1] = 1;
+  return raw;
+}
+
 /** `TypeError: x is not a function`; anything may be thrown, and its properties may do anything. */
 function describe(error) {
   try {
@@ -70,4 +77,4 @@ function ownFrames(stack) {
   return [...lines.slice(0, first), ...frames].join("\n");
 }
 
-module.exports = { describe, ofHandler, payload, trace };
+module.exports = { describe, ofBatch, ofHandler, payload, trace };

@@ -155,7 +155,7 @@ class Invocations {
   /** Answers with what was thrown. */
   fail(job, error) {
     if (job.isAnswered) return;
-    const payload = failures().ofHandler(error, Context.isMarked(job.context));
+    const payload = failures()[job.isBatch ? "ofBatch" : "ofHandler"](error, Context.isMarked(job.context));
     const [type, flags] = job.isBatch ? [TYPE.ITEM_RESULT, FLAG.FAILED] : [TYPE.ERROR, 0];
     this.#answer(job, job.streams.map((stream) => frame(type, payload, stream, flags)));
   }

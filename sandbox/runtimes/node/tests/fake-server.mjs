@@ -49,11 +49,12 @@ export function block(data = null, { key = null, pairs = [], size = data?.length
   return Buffer.concat([head, Buffer.from(key ?? ""), raw, Buffer.from(data ?? "")]);
 }
 
-export function invokeHead({ attempt = 1, trigger = 0xffff_ffff, partition = 0, offset = -1 } = {}) {
+export function invokeHead({ attempt = 1, trigger = 0xffff_ffff, partition = 0, offset = -1, marks = 0 } = {}) {
   const raw = Buffer.alloc(40);
   raw.writeUInt32LE(attempt, 0);
   raw.writeUInt32LE(trigger, 4);
   raw.writeUInt32LE(partition, 8);
+  raw.writeUInt32LE(marks, 12);
   raw.writeBigInt64LE(BigInt(offset), 16);
   raw.writeBigUInt64LE(0x0123456789abcdefn, 24);
   raw.writeBigUInt64LE(0xfedcba9876543210n, 32);

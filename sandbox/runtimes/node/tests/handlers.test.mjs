@@ -11,16 +11,16 @@ test("an event is read where the handler looks", async (t) => {
     data: event.data, raw: event.raw.toString(), key: event.key, id: event.id, source: event.source, type: event.type,
     time: event.time, subject: event.subject, level: event.get("level"), flag: event.attributes.flag, none: event.get("none", 7),
     headers: event.headers.map(([name, value]) => [name, value.toString()]),
-    place: [event.topic, event.partition, event.offset, event.table], http: event.http,
+    place: [event.topic, event.partition, event.offset, event.table, event.replay], http: event.http,
     context: [context.invocation, context.attempt, context.function, context.deadline, context.remaining === Infinity, context.trace] };`));
   server.invokeJSON(1, { a: [1, null] }, {
-    key: "k1", attempt: 3, trigger: 0, partition: 4, offset: 99,
+    key: "k1", attempt: 3, trigger: 0, partition: 4, offset: 99, marks: 1,
     pairs: [["id", "i"], ["source", "/s"], ["type", "t"], ["time", [6, "2026-01-01T00:00:00Z"]], ["level", [2, "-5"]], ["flag", [1, "true"]],
       ["x-trace", [128, "h"]], ["traceparent", [128, "00-aa-bb-01"]], ["traceparent", "00-cc-dd-01"]],
   });
   assert.deepEqual((await server.result(1)).value, {
     data: { a: [1, null] }, raw: '{"a":[1,null]}', key: "k1", id: "i", source: "/s", type: "t", time: "2026-01-01T00:00:00Z", level: -5,
-    flag: true, none: 7, headers: [["x-trace", "h"], ["traceparent", "00-aa-bb-01"]], place: ["documents", 4, 99, false], http: null,
+    flag: true, none: 7, headers: [["x-trace", "h"], ["traceparent", "00-aa-bb-01"]], place: ["documents", 4, 99, false, true], http: null,
     context: ["0123456789abcdeffedcba9876543210", 3, "test", null, true, "00-aa-bb-01"],
   });
 });

@@ -30,6 +30,7 @@ class Event:
     __slots__ = ("_data", "_values", "_key")
 
     table = False
+    replay = False
     topic = None
     partition = None
     offset = None
@@ -245,6 +246,11 @@ class Received(Event):
     def offset(self):
         offset = self._place()[4]
         return None if offset < 0 else offset
+
+    @property
+    def replay(self):
+        """Whether it is delivered as part of a replay."""
+        return bool(self._place()[3] & wire.REPLAY)
 
     def _block(self):
         start = self._head + wire.INVOKE_HEAD_BYTES + wire.BLOCK_BYTES

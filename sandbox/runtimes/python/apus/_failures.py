@@ -33,6 +33,12 @@ def of_handler(error):
     return payload(wire.RETRYABLE, "function_failed", describe(error), trace(error))
 
 
+def of_batch(error):
+    """The payload for an exception that left a handler of several events: which of them is to blame is not known, unless it names a delay for all."""
+    raw = of_handler(error)
+    return raw if isinstance(error, Retry) and error.after is not None else raw[:1] + b"\1" + raw[2:]
+
+
 def describe(error):
     name = type(error).__qualname__
     if type(error).__module__ not in ("builtins", "__main__"):

@@ -498,10 +498,10 @@ class Session:
         from apus import _failures
 
         job.close()
-        payload = _failures.of_handler(error)
         if job.streams is None:
-            self.queue([wire.frame(wire.ERROR, payload, job.stream)])
+            self.queue([wire.frame(wire.ERROR, _failures.of_handler(error), job.stream)])
         else:
+            payload = _failures.of_batch(error)
             self.queue([wire.frame(wire.ITEM_RESULT, payload, stream, wire.FAILED) for stream in job.streams])
 
     # Writing.

@@ -15,9 +15,11 @@ RETRYABLE, PERMANENT, POISON = 0, 1, 2
 # length, type, flags, version, stream, deadline
 HEAD = Struct("<IBBHQq")
 HEAD_BYTES = 24
-# attempt, trigger, partition, 0, offset, invocation high, invocation low
+# attempt, trigger, partition, flags, offset, invocation high, invocation low
 INVOKE_HEAD = Struct("<IIIIqQQ")
 INVOKE_HEAD_BYTES = 40
+# A flag of an invoke head: the delivery is part of a replay.
+REPLAY = 1
 # timestamp, key length, attributes length, data length, flags
 BLOCK = Struct("<qIIII")
 BLOCK_BYTES = 24

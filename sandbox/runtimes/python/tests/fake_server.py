@@ -61,8 +61,9 @@ def block(data=None, key=None, pairs=(), size=None):
     return head + (key or b"") + raw + (data or b"")
 
 
-def invoke_head(attempt=1, trigger=DIRECT, partition=0, offset=-1, high=0x0123456789ABCDEF, low=0xFEDCBA9876543210):
-    return struct.pack("<IIIIqQQ", attempt, trigger, partition, 0, offset, high, low)
+def invoke_head(attempt=1, trigger=DIRECT, partition=0, offset=-1, high=0x0123456789ABCDEF, low=0xFEDCBA9876543210,
+                marks=0):
+    return struct.pack("<IIIIqQQ", attempt, trigger, partition, marks, offset, high, low)
 
 
 def parse_block(raw):

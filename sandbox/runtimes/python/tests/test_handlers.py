@@ -131,6 +131,11 @@ class Events(unittest.TestCase):
         self.assertEqual(self.look(look, trigger=0, partition=3, offset=99), ["documents", 3, 99, False])
         self.assertEqual(self.look(look), [None, None, None, False])
 
+    def test_a_delivery_of_a_replay_says_so_whatever_else_its_head_says(self):
+        self.assertEqual(self.look("event.replay", trigger=0, offset=1, marks=1), True)
+        self.assertEqual(self.look("event.replay", trigger=0, offset=1, marks=2), False)
+        self.assertEqual(self.look("event.replay"), False)
+
     def test_an_event_outlives_its_read(self):
         source = lines("kept = []", "def handle(event, context):", "    kept.append(event)",
                        "    return [e.data.decode() + e['id'] for e in kept]")

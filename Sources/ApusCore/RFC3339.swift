@@ -1,5 +1,3 @@
-public import ApusCore
-
 /// Moments as text: `2026-03-01T14:05:09.123456Z`.
 public enum RFC3339 {
     /// UTC, with as many digits of a second as needed: none, three or six. Years beyond 9999 do not occur.
@@ -88,14 +86,14 @@ public enum RFC3339 {
     }
 
     /// Days since 1970-01-01 of a date in the Gregorian calendar; years start in March here, so that the leap day comes last.
-    private static func days(_ year: Int64, _ month: Int64, _ date: Int64) -> Int64 {
+    static func days(_ year: Int64, _ month: Int64, _ date: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let (era, yearOfEra) = Self.divide(shifted, 400)
         let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + date - 1
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
     }
 
-    private static func civil(_ days: Int64) -> (Int64, Int64, Int64) {
+    static func civil(_ days: Int64) -> (Int64, Int64, Int64) {
         let (era, dayOfEra) = Self.divide(days + 719_468, 146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)

@@ -1,8 +1,6 @@
 import ApusCore
 import Testing
 
-@testable import ApusStore
-
 @Suite struct RFC3339Tests {
     @Test(arguments: [
         (0, "1970-01-01T00:00:00Z"), (1_772_374_509_123_456, "2026-03-01T14:15:09.123456Z"),

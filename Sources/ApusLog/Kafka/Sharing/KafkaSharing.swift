@@ -1,0 +1,73 @@
+internal import ApusCore
+internal import CRDKafka
+
+/// How this log's work is spread over the nodes on one cluster: a group, its shares and their producers for each class.
+final class KafkaSharing: WorkSharing {
+    let classes: [WorkClass]
+    private let works: [WorkClass: SharedClass]
+    private let board: ShareBoard
+    let readLedger: @Sendable (Int) throws(KafkaFailure) -> Void
+
+    /// - Parameter readLedger: reads a partition of the ledger as far as it is decided.
+    init(
+        _ works: [SharedClass], _ board: ShareBoard,
+        readLedger: @escaping @Sendable (Int) throws(KafkaFailure) -> Void
+    ) {
+        self.readLedger = readLedger
+        self.classes = works.map(\.workClass)
+        self.works = Dictionary(uniqueKeysWithValues: works.map { ($0.workClass, $0) })
+        self.board = board
+    }
+
+    var all: [SharedClass] { self.classes.compactMap { self.works[$0] } }
+
+    func close() { for work in self.works.values { work.close() } }
+
+    func submit(_ submission: Submission, _ owner: ShareTerm) {
+        guard let work = self.works[owner.share.workClass] else {
+            return submission.completion(
+                .failure(ApusError(.conflict, "this node takes no part in the class \(owner.share.workClass)")))
+        }
+        work.submit(submission, owner)
+    }
+
+    var producers: [KafkaClient] { self.works.values.flatMap(\.producers) }
+
+    // MARK: WorkSharing
+
+    func watch(_ change: @escaping @Sendable (ShareChange) -> Void) -> ShareWatch { self.board.watch(change) }
+
+    func drained(_ share: Share, _ watch: ShareWatch) {
+        if self.board.drained(share, watch) { self.works[share.workClass]?.drained(share.number) }
+    }
+
+    func unwatch(_ watch: ShareWatch) {
+        for share in self.board.unwatch(watch) { self.works[share.workClass]?.drained(share.number) }
+    }
+
+    func read(_ share: Share) throws(ApusError) {
+        // What is worked here nobody else adds to.
+        if self.works[share.workClass]?.isWorked(share.number) == true { return }
+        do throws(KafkaFailure) { try self.readLedger(share.number) } catch {
+            throw error.apusError("cannot read the ledger of the share \(share)")
+        }
+    }
+
+    var shares: [ShareStatus] { self.classes.flatMap { self.works[$0]?.shares ?? [] } }
+
+    // MARK: on the cluster
+
+    /// What the partitions of are a class's shares; nothing is ever appended to it.
+    static func topic(_ workClass: WorkClass) -> String { "apus.shares.\(workClass)" }
+
+    /// Begins with every topic of shares.
+    static let topicPrefix = "apus.shares."
+
+    static func group(_ configuration: KafkaLogConfiguration, _ workClass: WorkClass) -> String {
+        "apus.\(configuration.cluster).\(configuration.topicPrefix)\(workClass)"
+    }
+
+    static func transactionalID(_ configuration: KafkaLogConfiguration, _ share: Share) -> String {
+        "\(Self.group(configuration, share.workClass)).\(share.number)"
+    }
+}

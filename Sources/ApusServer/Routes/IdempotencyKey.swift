@@ -1,0 +1,58 @@
+internal import ApusCore
+internal import ApusCrypto
+internal import ApusHTTP
+
+/// The header `Idempotency-Key`: a request that was accepted under the same key is answered the same and not accepted again.
+struct IdempotencyKey: Sendable, Equatable {
+    static let header = "Idempotency-Key"
+
+    private let key: [UInt8]
+    private let fingerprint: [UInt8]
+
+    /// - Parameters:
+    ///   - principal: whose key it is: others may use the same text.
+    ///   - scope: what the request is sent to.
+    /// - Returns: nil for a request without one.
+    /// - Throws: `invalid_argument` for a key that is none.
+    init?(_ exchange: HTTPExchange, principal: String, scope: String) throws(ApusError) {
+        guard let text = exchange.header(Self.header) else { return nil }
+        let value = try Self.value(text)
+        self.key = Self.digest([principal, scope, value].map { Array($0.utf8) })
+        // The rest of the head says who connects how, which a repetition may do differently.
+        let told = exchange.headers.filter {
+            $0.name.lowercased().hasPrefix("ce-") || Self.told.contains($0.name.lowercased())
+        }
+        self.fingerprint = Self.digest(
+            told.map { "\($0.name.lowercased()): \($0.value)" }.sorted().map { Array($0.utf8) } + [exchange.body])
+    }
+
+    private static let told: Set<String> = ["content-type", "apus-key"]
+
+    /// A key as it is, or as a string of structured fields: in quotes.
+    private static func value(_ text: String) throws(ApusError) -> String {
+        var value = text[...]
+        if value.count >= 2, value.hasPrefix("\""), value.hasSuffix("\"") { value = value.dropFirst().dropLast() }
+        guard (1...Limits.Server.idempotencyKeyBytes).contains(value.utf8.count),
+            value.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") })
+        else {
+            throw ApusError(
+                .invalidArgument,
+                "the \(Self.header) is no key: 1 to \(Limits.Server.idempotencyKeyBytes) visible ASCII characters are")
+        }
+        return String(value)
+    }
+
+    /// Lengths first, so that no two different lists are the same bytes.
+    private static func digest(_ parts: [[UInt8]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for part in parts {
+            bytes.appendLittleEndian(UInt64(part.count))
+            bytes += part
+        }
+        return SHA256.hash(bytes)
+    }
+
+    func once(now: Timestamp) -> LogBatch.Once {
+        LogBatch.Once(key: self.key, fingerprint: self.fingerprint, keptUntil: now + Limits.Server.idempotencyWindow)
+    }
+}
