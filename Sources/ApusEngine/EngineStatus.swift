@@ -173,11 +173,12 @@ extension Engine {
         }
     }
 
-    /// Whether all that a trigger's partitions held when they were opened is behind. Of use for one whose ends do not move.
+    /// Whether all that a trigger's partitions held when they were opened is behind, of those that are open here: others are another
+    /// node's. Of use for one whose ends do not move. False where none is open.
     public func isComplete(_ trigger: TriggerID) -> Bool {
         guard let slot = self.slot(of: trigger) else { return false }
-        return self.triggers[Int(slot)].lanes.allSatisfy { lane in
-            guard lane >= 0 else { return false }
+        let open = self.triggers[Int(slot)].lanes.filter { $0 >= 0 }
+        return !open.isEmpty && open.allSatisfy { lane in
             let ledger = self.lanes[Int(lane)].ledger
             return ledger.unsettled == 0 && ledger.position >= self.lanes[Int(lane)].end
         }

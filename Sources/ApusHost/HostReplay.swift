@@ -1,5 +1,5 @@
 public import ApusCore
-public import ApusEngine
+internal import ApusEngine
 
 /// A stretch of a topic that a trigger is given once more, as the host runs it: a trigger beside the one it is of.
 public struct HostReplay: Sendable, Hashable {
@@ -24,15 +24,14 @@ public struct HostReplay: Sendable, Hashable {
 }
 
 extension Shard {
-    /// Tells of replays of which nothing is left to be done.
+    /// Tells of replays of which nothing is left to be done here. Told again after a while as long as they are there: another node's
+    /// partitions may not be behind yet, and that one has ended may not have been written.
     func endReplays() {
-        for id in self.replays where !self.endedReplays.contains(id) && self.engine.isComplete(id) {
+        let now = self.now
+        for id in self.replays where self.replaysToldUntil[id] ?? .zero <= now && self.engine.isComplete(id) {
             guard let trigger = self.triggers[id], let replay = trigger.replay else { continue }
-            self.endedReplays.insert(id)
-            self.configuration.onReplayComplete(trigger.functionName, id, replay.number)
+            self.replaysToldUntil[id] = now + Limits.Host.replayEndAgain
+            self.configuration.onReplayComplete(trigger.functionName, replay.number)
         }
     }
-
-    /// That a replay has ended could not be written: it is told of again.
-    public func replayStays(_ id: TriggerID) { self.endedReplays.remove(id) }
 }

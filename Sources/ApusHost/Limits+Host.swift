@@ -17,6 +17,8 @@ extension Limits {
         public static let pingTimeout = TimeSpan.seconds(10)
         /// How often deadlines of channels are looked at.
         public static let housekeepingMilliseconds: UInt64 = 100
+        /// After how long the end of a replay that is still there is told again.
+        public static let replayEndAgain = TimeSpan.seconds(2)
 
         /// Events that one attempt may emit, and their bytes in all.
         public static let emitsPerAttempt = 1_024

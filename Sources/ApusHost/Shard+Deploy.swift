@@ -108,7 +108,7 @@ extension Shard {
         let id = trigger.trigger.id
         self.triggers.removeValue(forKey: id)
         self.replays.remove(id)
-        self.endedReplays.remove(id)
+        self.replaysToldUntil[id] = nil
         self.unwrittenDeadLetters.remove(id)
         self.notes.forget(id)
         self.forgetTraces(of: id)

@@ -49,9 +49,9 @@ public final class Shard: @unchecked Sendable {
     var writeFailure: ApusError?
     /// Triggers with dead letters that are not known to be on the log.
     var unwrittenDeadLetters: Set<TriggerID> = []
-    /// Triggers that are replays, and those of them that were told to have ended.
+    /// Triggers that are replays, and until when each of them that was told to have ended is not told of again.
     var replays: Set<TriggerID> = []
-    var endedReplays: Set<TriggerID> = []
+    var replaysToldUntil: [TriggerID: Timestamp] = [:]
     /// Told when the write under way is over.
     var waitingForWrite: [() -> Void] = []
     var queuedDispatches: [QueuedDispatch] = []

@@ -28,7 +28,7 @@ public struct ShardConfiguration {
     /// Called when terminal states of accepted invocations are durable: their function and how many.
     public var onInvocationsEnded: (ResourceName, Int) -> Void
     /// Called when nothing is left to be done of a replay: its function, what the engine calls it, and its number.
-    public var onReplayComplete: (ResourceName, TriggerID, UInt64) -> Void = { _, _, _ in }
+    public var onReplayComplete: (ResourceName, UInt64) -> Void = { _, _ in }
     /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
     /// before the loop waits for it; 0 never.
     public var yields: Int

@@ -162,7 +162,7 @@ public final class Server: Sendable {
         let decided: InvocationQueue.DecidedWriter = { control.submitDecided($0, $1) }
         invocations.bind(projection: follower, decided: decided) { control.enqueue($0) }
         schedules.bind(decided: decided)
-        replayEnds.bind(self.control, shards)
+        replayEnds.bind(self.control)
         let buildLoop = EventLoop()
         let layers = try Self.makeLayers(configuration, parts, buildLoop, onNurseryDeath)
         let hooks = Deployer.Hooks(
@@ -265,7 +265,7 @@ public final class Server: Sendable {
                         index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
                         files: files, tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
                         onInvocationsEnded: { ended.tell($0, $1) },
-                        onReplayComplete: { replayEnds.ended($0, $1, $2) })
+                        onReplayComplete: { replayEnds.ended($0, $1) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)
                 } catch { return .failure(error) }

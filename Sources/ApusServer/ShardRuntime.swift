@@ -50,7 +50,7 @@ final class ShardRuntime: @unchecked Sendable {
         files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
         onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
-        onReplayComplete: @escaping @Sendable (ResourceName, TriggerID, UInt64) -> Void = { _, _, _ in }
+        onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in }
     ) throws(ApusError) {
         self.index = index
         self.loop = loop

@@ -71,6 +71,19 @@ import Testing
         }
     }
 
+    /// Partitions that another node runs are that node's to tell of.
+    @Test func itIsCompleteWhenWhatIsOpenHereIs() {
+        var rig = self.rig(1_000, end: 3)
+        rig.engine.open(
+            EngineRig.trigger, partition: 2, state: LedgerState(watermark: 0), bounds: OffsetBounds(start: 0, end: 0),
+            now: rig.now)
+        #expect(!rig.engine.isComplete(EngineRig.trigger))
+        _ = self.run(&rig, for: .milliseconds(200), end: 3)
+        #expect(rig.engine.isComplete(EngineRig.trigger))
+        rig.engine.close(.whole, now: rig.now)
+        #expect(!rig.engine.isComplete(EngineRig.trigger))
+    }
+
     @Test func itIsCompleteOnceAllIsDurable() {
         var rig = self.rig(1_000, end: 3)
         #expect(!rig.engine.isComplete(EngineRig.trigger))

@@ -38,7 +38,7 @@ final class Bed: @unchecked Sendable {
                 engine: engine, seed: seed, readAhead: readAhead.value,
                 logSink: { [unowned self] in self.lines.append($0) }, tracer: tracer,
                 onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) })
-            configuration.onReplayComplete = { [unowned self] _, _, number in self.replaysEnded.append(number) }
+            configuration.onReplayComplete = { [unowned self] _, number in self.replaysEnded.append(number) }
             configuration.blobs = blobs
             self.shard = Shard(loop: self.loop, log: self.log, launcher: launcher, configuration: configuration)
         }

@@ -198,4 +198,18 @@ struct ManyNodesTests {
         #expect(answers.count == published)
         #expect(answers.values.allSatisfy { $0 == 1 })
     }
+
+    /// Behaviour 65: each server gives its own partitions of the stretch, and it ends when all of them have.
+    @Test func aReplayOverSeveralServersEnds() throws {
+        let site = try Site(2)
+        #expect(site.waitForShares(of: [0, 1], seconds: 40), "\(site.logs)")
+        try site.publish(0..<80, by: 0)
+        #expect(site.waitForAnswers(to: 0..<80, by: 0, seconds: 30), "\(site.logs)")
+        let replay = site.nodes[0].apus(
+            "replay", "worker", "--from", "1h", "--rate", "unlimited", "--wait", seconds: 60)
+        #expect(replay.status == 0 && replay.output.hasSuffix("finished\n"), "\(replay.output)\(replay.errors)")
+        #expect(site.answers(by: 1).values.allSatisfy { $0 == 2 }, "each once live and once again")
+        // The other server knows how it ended.
+        #expect(waitUntil(seconds: 10) { site.nodes[1].apus("replay", "list", "worker").output.contains("finished") })
+    }
 }

@@ -176,6 +176,12 @@ final class Control: Sendable {
     private func checkBehind(_ id: ReplayID, of name: ResourceName) throws(ApusError) {
         let replay = try self.queue.catalogue.replay(id, of: name)
         let prefix = replay.ledgerPrefix(of: name)
+        if let sharing = self.log.sharing {
+            for partition in replay.starts.indices where replay.starts[partition] < replay.ends[partition] {
+                // The number of a share is the same for every class.
+                try sharing.read(Share.of(replay.topic, partition: partition, .cpu))
+            }
+        }
         var positions = replay.starts
         for entry in try self.log.ledger(prefix: prefix) {
             guard let partition = LedgerKey.partition(of: entry.key, prefix: prefix),
