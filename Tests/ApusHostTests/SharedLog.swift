@@ -61,14 +61,14 @@ final class ShareCluster: Sendable {
 }
 
 /// One node's view of a log in memory that several share.
-final class SharedLog: EventLog {
-    private let inner: MemoryLog
+final class SharedLog: ForwardingLog {
+    let forwarded: any EventLog
     private let node: Int
     private let cluster: ShareCluster
     private let view: View
 
     init(_ inner: MemoryLog, _ cluster: ShareCluster, node: Int) {
-        self.inner = inner
+        self.forwarded = inner
         self.cluster = cluster
         self.node = node
         self.view = View(cluster, node)
@@ -101,40 +101,9 @@ final class SharedLog: EventLog {
         if let owner = batch.owner, !self.cluster.mayWrite(self.node, owner) {
             return completion(.failure(ApusError(.conflict, "another node does the work of \(owner.share)")))
         }
-        self.inner.submit(batch, completion)
+        self.forwarded.submit(batch, completion)
     }
 
-    var identity: UInt64 { self.inner.identity }
-    var status: LogStatus { self.inner.status }
-    func topic(_ name: TopicName) -> TopicConfiguration? { self.inner.topic(name) }
-    func topics() -> [TopicName] { self.inner.topics() }
-    func discard(_ partition: TopicPartition, before offset: Offset) { self.inner.discard(partition, before: offset) }
-    func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
-        try self.inner.createTopic(name, configuration)
-    }
-    func alterTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
-        try self.inner.alterTopic(name, configuration)
-    }
-    func deleteTopic(_ name: TopicName) throws(ApusError) { try self.inner.deleteTopic(name) }
-    func bounds(of partition: TopicPartition) throws(ApusError) -> OffsetBounds { try self.inner.bounds(of: partition) }
-    func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
-        try self.inner.offset(of: partition, at: time)
-    }
-    func read(
-        _ partition: TopicPartition, from start: Offset, maxRecords: Int, maxBytes: Int,
-        _ body: (Offset, UnsafeRawBufferPointer) -> Bool
-    ) throws(ApusError) -> Offset {
-        try self.inner.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes, body)
-    }
-    func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) {
-        try self.inner.records(at: places, body)
-    }
-    func follow(_ topic: TopicName, _ growth: @escaping @Sendable (Int, Offset) -> Void) -> FollowToken {
-        self.inner.follow(topic, growth)
-    }
-    func unfollow(_ token: FollowToken) { self.inner.unfollow(token) }
-    func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
-        try self.inner.ledger(prefix: prefix)
-    }
+    /// The other nodes go on.
     func close() {}
 }

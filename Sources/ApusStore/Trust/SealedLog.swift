@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// An event log on which others may write as well: seals the records by which nodes tell each other what to do, and shows of those
 /// topics only what carries a seal. Everything else passes through as it is.
-public final class SealedLog: EventLog {
+public final class SealedLog: ForwardingLog {
     /// Records of sealed topics that were passed over, each counted once.
     public struct Ignored: Sendable, Equatable {
         public var unsealed: Int64 = 0
@@ -23,7 +23,7 @@ public final class SealedLog: EventLog {
         var counted: [TopicPartition: Offset] = [:]
     }
 
-    private let log: any EventLog
+    public let forwarded: any EventLog
     public let seal: RecordSeal
     /// Records from before there were seals are taken as they are.
     private let adoptsUnsealed: Bool
@@ -31,7 +31,7 @@ public final class SealedLog: EventLog {
     private let onIgnored = Mutex<(@Sendable (RecordPlace, _ key: [UInt8]?) -> Void)?>(nil)
 
     public init(_ log: any EventLog, _ seal: RecordSeal, adoptsUnsealed: Bool = false) {
-        self.log = log
+        self.forwarded = log
         self.seal = seal
         self.adoptsUnsealed = adoptsUnsealed
     }
@@ -79,33 +79,16 @@ public final class SealedLog: EventLog {
         return isShown
     }
 
+    /// A record as it may be seen: nil for one that is not.
+    private func shown(_ place: RecordPlace, _ block: UnsafeRawBufferPointer?) -> UnsafeRawBufferPointer? {
+        guard let block, RecordSeal.covers(place.partition.topic) else { return block }
+        return self.shows(place.partition, place.offset, block) ? block : nil
+    }
+
     // MARK: the log
 
-    public var identity: UInt64 { self.log.identity }
-    public var sharing: (any WorkSharing)? { self.log.sharing }
-    public func createTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
-        try self.log.createTopic(name, configuration)
-    }
-    public func alterTopic(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
-        try self.log.alterTopic(name, configuration)
-    }
-    public func deleteTopic(_ name: TopicName) throws(ApusError) { try self.log.deleteTopic(name) }
-    public func topic(_ name: TopicName) -> TopicConfiguration? { self.log.topic(name) }
-    public func topics() -> [TopicName] { self.log.topics() }
-    public func lookForTopics() { self.log.lookForTopics() }
-    public func discard(_ partition: TopicPartition, before offset: Offset) {
-        self.log.discard(partition, before: offset)
-    }
-
     public func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) {
-        self.log.submit(self.sealed(batch), completion)
-    }
-
-    public func bounds(of partition: TopicPartition) throws(ApusError) -> OffsetBounds {
-        try self.log.bounds(of: partition)
-    }
-    public func offset(of partition: TopicPartition, at time: Timestamp) throws(ApusError) -> Offset {
-        try self.log.offset(of: partition, at: time)
+        self.forwarded.submit(self.sealed(batch), completion)
     }
 
     public func read(
@@ -113,49 +96,23 @@ public final class SealedLog: EventLog {
         _ body: (Offset, UnsafeRawBufferPointer) -> Bool
     ) throws(ApusError) -> Offset {
         guard RecordSeal.covers(partition.topic) else {
-            return try self.log.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes, body)
+            return try self.forwarded.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes, body)
         }
-        return try self.log.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes) { offset, block in
+        return try self.forwarded.read(partition, from: start, maxRecords: maxRecords, maxBytes: maxBytes) {
+            offset, block in
             self.shows(partition, offset, block) ? body(offset, block) : true
         }
     }
 
     public func records(at places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void) throws(ApusError) {
-        try self.log.records(at: places) { index, block in
-            let place = places[index]
-            guard let block, RecordSeal.covers(place.partition.topic) else { return body(index, block) }
-            body(index, self.shows(place.partition, place.offset, block) ? block : nil)
-        }
+        try self.forwarded.records(at: places) { body($0, self.shown(places[$0], $1)) }
     }
 
     public func recordsAtHand(
         _ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void
     ) throws(ApusError) -> [Int] {
-        try self.log.recordsAtHand(places) { index, block in
-            let place = places[index]
-            guard let block, RecordSeal.covers(place.partition.topic) else { return body(index, block) }
-            body(index, self.shows(place.partition, place.offset, block) ? block : nil)
-        }
+        try self.forwarded.recordsAtHand(places) { body($0, self.shown(places[$0], $1)) }
     }
-
-    public func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset? {
-        try self.log.newest(of: key, in: partition)
-    }
-    public var remembersKeys: Bool { self.log.remembersKeys }
-    public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] { try self.log.remembered(keys) }
-    public func isInMemory(_ partition: TopicPartition, from start: Offset) -> Bool {
-        self.log.isInMemory(partition, from: start)
-    }
-    public func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void)
-        -> FollowToken
-    { self.log.follow(topic, growth) }
-    public func unfollow(_ token: FollowToken) { self.log.unfollow(token) }
-    public func ledger(prefix: [UInt8]) throws(ApusError) -> [(key: [UInt8], value: [UInt8])] {
-        try self.log.ledger(prefix: prefix)
-    }
-    public var status: LogStatus { self.log.status }
-    public func appended() -> [TopicAppended] { self.log.appended() }
-    public func close() { self.log.close() }
 }
 
 /// Owning commands on a sealed log: what is decided is sealed as well.

@@ -81,18 +81,9 @@ extension KafkaLog {
         // Nothing of the ledger is theirs: what they were at is in the answers.
         let places = (0..<Share.count).map { KafkaPartition(.commands, "", $0, isCompacted: false) }
         let work = SharedClass(KafkaCommands.workClass, self.writer, board, ledger: places) { _ in }
-        let configuration = self.configuration
         do throws(KafkaFailure) {
-            try KafkaStart(configuration, self.admin).makeShares(KafkaCommands.workClass)
-            let owned = try OwnedPartitions(
-                configuration,
-                KafkaGroup.Membership(
-                    group: KafkaSharing.group(configuration, KafkaCommands.workClass),
-                    topic: configuration.topicPrefix + KafkaSharing.topic(KafkaCommands.workClass), node: sharing.node,
-                    sessionMilliseconds: sharing.sessionMilliseconds),
-                partitions: Share.count, owner: work, clock: self.clock
-            ) { KafkaSharing.transactionalID(configuration, Share(KafkaCommands.workClass, $0)) }
-            work.attach(owned)
+            try KafkaStart(self.configuration, self.admin).makeShares(KafkaCommands.workClass)
+            try self.takePart(in: work, sharing)
         } catch {
             throw error.apusError("cannot take part in deciding commands")
         }

@@ -28,22 +28,25 @@ extension KafkaLog {
     func startSharing() throws(ApusError) {
         guard let sharing = self.configuration.sharing, let works = self.kafkaSharing else { return }
         do throws(KafkaFailure) {
-            for work in works.all {
-                let configuration = self.configuration
-                let owned = try OwnedPartitions(
-                    configuration,
-                    KafkaGroup.Membership(
-                        group: KafkaSharing.group(configuration, work.workClass),
-                        topic: configuration.topicPrefix + KafkaSharing.topic(work.workClass), node: sharing.node,
-                        sessionMilliseconds: sharing.sessionMilliseconds),
-                    partitions: Share.count, owner: work, clock: self.clock
-                ) { KafkaSharing.transactionalID(configuration, Share(work.workClass, $0)) }
-                work.attach(owned)
-            }
+            for work in works.all { try self.takePart(in: work, sharing) }
         } catch {
             throw error.apusError("cannot share the work with other nodes")
         }
         for work in works.all { try work.start() }
+    }
+
+    /// Makes this node a member of a class's group, with a transactional id for each share.
+    func takePart(in work: SharedClass, _ sharing: KafkaLogConfiguration.Sharing) throws(KafkaFailure) {
+        let configuration = self.configuration
+        let owned = try OwnedPartitions(
+            configuration,
+            KafkaGroup.Membership(
+                group: KafkaSharing.group(configuration, work.workClass),
+                topic: configuration.topicPrefix + KafkaSharing.topic(work.workClass), node: sharing.node,
+                sessionMilliseconds: sharing.sessionMilliseconds),
+            partitions: Share.count, owner: work, clock: self.clock
+        ) { KafkaSharing.transactionalID(configuration, Share(work.workClass, $0)) }
+        work.attach(owned)
     }
 
     /// What the log is called in every id that names a place on it. Of several nodes that find it without a name at the same time, one
