@@ -89,6 +89,8 @@ let package = Package(
         library("ApusJSON", ["ApusCore", "CSimdJSON"]),
         library("ApusCrypto", ["ApusCore", "CGnuTLS"]),
         library("ApusManifest", ["ApusCore", "ApusJSON", "CYAML"]),
+        library("ApusSchema", ["ApusCore", "ApusJSON"]),
+        library("ApusTools", ["ApusCore", "ApusCrypto", "ApusJSON", "ApusManifest", "ApusSchema"]),
         hotLibrary("ApusEngine", ["ApusCore"]),
         library("ApusTelemetry", ["ApusCore"]),
         hotLibrary("ApusLoop", ["ApusCore", "CUV", "CShims"]),
@@ -96,6 +98,7 @@ let package = Package(
         hotLibrary("ApusLog", ["ApusCore", "ApusLoop", "ApusCrypto", "CLMDB", "CRDKafka", "CKafkaShims", "CShims"]),
         library("ApusSandbox", ["ApusCore", "ApusLoop", "CShims"]),
         library("ApusEgress", ["ApusCore", "ApusCrypto", "ApusLoop", "CShims"]),
+        hotLibrary("ApusFleet", ["ApusCore", "ApusEngine"]),
         hotLibrary(
             "ApusHost", ["ApusCore", "ApusCrypto", "ApusEngine", "ApusLoop", "ApusTelemetry", "ApusJSON", "CShims"]),
         library(
@@ -105,7 +108,7 @@ let package = Package(
             [
                 "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop",
                 "ApusHTTP", "ApusHost",
-                "ApusSandbox", "ApusEgress", "ApusStore", "ConsoleAssets", "CShims",
+                "ApusSandbox", "ApusEgress", "ApusStore", "ApusSchema", "ApusTools", "ConsoleAssets", "CShims",
             ]
         ),
         library("ApusTestSupport", ["ApusCore", "ApusEngine", "ApusJSON", "ApusLog", "ApusLoop", "CShims"]),
@@ -115,7 +118,9 @@ let package = Package(
             dependencies: [
                 "ApusCore", "ApusJSON", "ApusCrypto", "ApusManifest", "ApusEngine", "ApusTelemetry", "ApusLoop",
                 "ApusHTTP", "ApusLog",
-                "ApusSandbox", "ApusEgress", "ApusHost", "ApusStore", "ApusServer", "CShims",
+                "ApusSandbox", "ApusEgress", "ApusHost", "ApusStore", "ApusSchema", "ApusTools", "ApusFleet",
+                "ApusServer",
+                "CShims",
             ],
             swiftSettings: settings
         ),
@@ -127,9 +132,8 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusCore", "ApusJSON", "ApusEngine", "ApusLoop", "ApusHTTP", "ApusLog", "ApusSandbox", "ApusHost",
-                "ApusTelemetry",
-                "ApusTestSupport", "BenchFloors", "CShims",
+                "ApusCore", "ApusJSON", "ApusEngine", "ApusFleet", "ApusLoop", "ApusHTTP", "ApusLog", "ApusSandbox",
+                "ApusHost", "ApusSchema", "ApusTools", "ApusTelemetry", "ApusTestSupport", "BenchFloors", "CShims",
             ],
             swiftSettings: settings
         ),
@@ -160,6 +164,8 @@ let package = Package(
         tests("ApusJSONTests", ["ApusJSON"]),
         tests("ApusCryptoTests", ["ApusCrypto"]),
         tests("ApusManifestTests", ["ApusManifest", "ApusJSON"]),
+        tests("ApusSchemaTests", ["ApusSchema", "ApusCore", "ApusJSON"]),
+        tests("ApusToolsTests", ["ApusTools", "ApusCore", "ApusCrypto", "ApusJSON", "ApusManifest", "ApusSchema"]),
         tests("ApusEngineTests", ["ApusEngine", "ApusManifest", "ApusJSON"]),
         tests("ApusTelemetryTests", ["ApusTelemetry"]),
         tests("ApusLoopTests", ["ApusLoop"]),
@@ -181,7 +187,7 @@ let package = Package(
             ]
         ),
         tests("CommandTests", ["apus", "ApusCrypto"]),
-        tests("SimulationTests", ["ApusEngine"]),
+        tests("SimulationTests", ["ApusEngine", "ApusFleet"]),
         tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims", "exec-worker"]),
         tests(
             "IntegrationTests", ["ApusEngine", "ApusJSON", "ApusHTTP", "ApusLog", "ApusLoop", "CShims"],

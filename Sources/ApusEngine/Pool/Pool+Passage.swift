@@ -1,0 +1,152 @@
+internal import ApusCore
+
+/// How instances come onto their devices and leave them.
+extension Pool {
+    mutating func makeInstance(_ function: Int32, on devices: [DeviceID], now: Timestamp) -> Int32 {
+        let slot = self.freeInstances.popLast() ?? Int32(self.instances.count)
+        if Int(slot) == self.instances.count { self.instances.append(Instance()) }
+        let place = Int(slot)
+        self.lastInstance &+= 1
+        self.instances[place] = Instance()
+        self.instances[place].generation = self.lastInstance
+        self.instances[place].function = function
+        self.instances[place].revision = self.functions[Int(function)].plan.generation
+        self.instances[place].devices = devices
+        self.functions[Int(function)].instances.append(slot)
+        for device in devices { self.devices[device.index].instances.append(slot) }
+        return slot
+    }
+
+    /// Its bytes are claimed; it gets them in its turn.
+    mutating func place(_ slot: Int32, waking: Bool, now: Timestamp) {
+        let place = Int(slot)
+        let function = Int(self.instances[place].function)
+        let plan = self.functions[function].plan
+        self.instances[place].passage = .claiming
+        self.instances[place].startTier = waking ? .host : .disk
+        self.instances[place].startedAt = now
+        for device in self.instances[place].devices {
+            self.devices[device.index].ledger.claim(self.claim(slot, on: device))
+            self.devices[device.index].gate.append(slot)
+        }
+        let service = Double(self.startEstimate(Int32(function), from: self.instances[place].startTier).microseconds) * 1e-6
+        self.functions[function].virtualTime = self.waiting.advance(
+            self.functions[function].virtualTime, service: service, weight: plan.weight)
+        if waking {
+            self.move(slot, .wake, .demand, now: now)
+        } else {
+            self.move(slot, .start(from: .disk), .demand, now: now)
+            self.watchStart(slot, now: now)
+            self.actions.append(.start(self.id(slot), plan.function, self.instances[place].devices, from: .disk))
+        }
+        self.openGates(self.instances[place].devices, now: now)
+    }
+
+    /// What it claims beyond what it was promised: a sleeping one left something there.
+    private func claim(_ slot: Int32, on device: DeviceID) -> Int64 {
+        let plan = self.functions[Int(self.instances[Int(slot)].function)].plan
+        return Swift.max(0, plan.deviceBytes - self.devices[device.index].ledger.promised(to: slot))
+    }
+
+    /// Gives their bytes to those at the gates who are ready for them and find room. One at a time brings its weights.
+    mutating func openGates(_ devices: [DeviceID], now: Timestamp) {
+        for device in devices {
+            for slot in self.devices[device.index].gate where self.isAtGate(slot) {
+                if self.admit(slot, now: now) { break }
+            }
+        }
+    }
+
+    private func isAtGate(_ slot: Int32) -> Bool {
+        let state = self.instances[Int(slot)].state
+        return state == .starting(.loading) || state == .starting(.waking)
+    }
+
+    private mutating func admit(_ slot: Int32, now: Timestamp) -> Bool {
+        let place = Int(slot)
+        let bytes = self.functions[Int(self.instances[place].function)].plan.deviceBytes
+        for device in self.instances[place].devices {
+            let ledger = self.devices[device.index].ledger
+            guard ledger.starting == nil, ledger.health == .working, self.claim(slot, on: device) <= ledger.free
+            else { return false }
+        }
+        for device in self.instances[place].devices {
+            self.devices[device.index].ledger.unclaim(self.claim(slot, on: device))
+            let isPromised = self.devices[device.index].ledger.promise(bytes, to: slot)
+            precondition(isPromised && self.devices[device.index].ledger.begin(slot), "room that was there is gone")
+            self.devices[device.index].gate.removeAll { $0 == slot }
+        }
+        self.instances[place].passage = .settled
+        self.watchStart(slot, now: now)
+        self.actions.append(self.instances[place].startTier == .host ? .wake(self.id(slot)) : .load(self.id(slot)))
+        return true
+    }
+
+    /// An idle instance goes to sleep where it can and is worth it, else it stops.
+    mutating func leave(_ slot: Int32, _ cause: InstanceTransition.Cause, now: Timestamp) {
+        let place = Int(slot)
+        let isKept = cause == .eviction || self.instances[place].keep.host > self.instances[place].keep.device
+        guard isKept, self.canSleepNow(slot) else { return self.end(slot, cause, now: now) }
+        guard self.move(slot, .sleep, cause, now: now) else { return }
+        let plan = self.functions[Int(self.instances[place].function)].plan
+        self.hostBytes += plan.hostBytes
+        self.instances[place].passage = .leaving
+        for device in self.instances[place].devices {
+            let promised = self.devices[device.index].ledger.promised(to: slot)
+            self.devices[device.index].ledger.leaves(Swift.max(0, promised - plan.residueBytes))
+        }
+        self.actions.append(.sleep(self.id(slot)))
+    }
+
+    /// An instance ends: a busy one when what runs in it is over.
+    mutating func end(_ slot: Int32, _ cause: InstanceTransition.Cause, now: Timestamp) {
+        let place = Int(slot)
+        if case .busy = self.instances[place].state {
+            if self.move(slot, .drain, cause, now: now) { self.actions.append(.drain(self.id(slot))) }
+            return
+        }
+        self.kill(slot, .stop, cause, now: now)
+    }
+
+    /// Its process is to go, or is gone: what it claimed is let go of, what it was promised leaves.
+    mutating func kill(_ slot: Int32, _ event: InstanceEvent, _ cause: InstanceTransition.Cause, now: Timestamp) {
+        let place = Int(slot)
+        let before = self.instances[place].state
+        guard self.move(slot, event, cause, now: now) else { return }
+        let plan = self.functions[Int(self.instances[place].function)].plan
+        if before == .sleeping { self.hostBytes -= plan.hostBytes }
+        for device in self.instances[place].devices {
+            let index = device.index
+            if self.instances[place].passage == .claiming {
+                self.devices[index].ledger.unclaim(self.claim(slot, on: device))
+                self.devices[index].gate.removeAll { $0 == slot }
+            }
+            let promised = self.devices[index].ledger.promised(to: slot)
+            let already = self.instances[place].passage == .leaving ? Swift.max(0, promised - plan.residueBytes) : 0
+            self.devices[index].ledger.leaves(promised - already)
+            self.devices[index].ledger.ended(slot)
+        }
+        // A waking one still holds the host's memory that it slept in.
+        if before == .starting(.waking) { self.hostBytes -= plan.hostBytes }
+        self.instances[place].passage = .leaving
+        self.actions.append(.stop(self.id(slot)))
+        self.openGates(self.instances[place].devices, now: now)
+    }
+
+    /// Its process is gone and its memory is free: nothing is left of it.
+    mutating func forget(_ slot: Int32, now: Timestamp) {
+        let place = Int(slot)
+        let function = Int(self.instances[place].function)
+        let devices = self.instances[place].devices
+        for device in devices {
+            self.devices[device.index].ledger.left(self.devices[device.index].ledger.promised(to: slot))
+            self.devices[device.index].ledger.release(slot)
+            self.devices[device.index].instances.removeAll { $0 == slot }
+        }
+        self.functions[function].instances.removeAll { $0 == slot }
+        self.instances[place].function = -1
+        self.instances[place].generation = 0
+        self.freeInstances.append(slot)
+        self.openGates(devices, now: now)
+    }
+}

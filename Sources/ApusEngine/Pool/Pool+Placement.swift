@@ -1,0 +1,135 @@
+internal import ApusCore
+
+/// Where a start goes: the place with the least waiting, the value of what has to leave for it included.
+extension Pool {
+    private struct Candidate {
+        var cost: Double
+        /// To wake; nil starts anew.
+        var sleeper: Int32?
+        var devices: [DeviceID]
+        var victims: [Int32]
+    }
+
+    /// Starts or wakes one instance.
+    /// - Returns: false when there is no room, even by evicting what is idle.
+    mutating func seek(_ slot: Int32, now: Timestamp) -> Bool {
+        // One that is on its way to sleep is woken when it has got there: its room here is as good as another's.
+        guard !self.isFallingAsleep(slot), let best = self.bestWake(slot, now: now) ?? self.bestStart(slot, now: now) else { return false }
+        for victim in best.victims { self.leave(victim, .eviction, now: now) }
+        if let sleeper = best.sleeper {
+            self.place(sleeper, waking: true, now: now)
+        } else {
+            self.place(self.makeInstance(slot, on: best.devices, now: now), waking: false, now: now)
+        }
+        return true
+    }
+
+    /// A sleeping instance is bound to its devices: its process has their contexts.
+    private func bestWake(_ slot: Int32, now: Timestamp) -> Candidate? {
+        guard self.functions[Int(slot)].sleeping > 0 else { return nil }
+        var best: Candidate?
+        for instance in self.functions[Int(slot)].instances
+        where self.instances[Int(instance)].state == .sleeping && self.instances[Int(instance)].passage == .settled {
+            let devices = self.instances[Int(instance)].devices
+            guard let found = self.room(for: slot, on: devices, besides: instance, now: now) else { continue }
+            if found.value < best?.cost ?? .infinity {
+                best = Candidate(cost: found.value, sleeper: instance, devices: devices, victims: found.victims)
+            }
+        }
+        return best
+    }
+
+    private func isFallingAsleep(_ slot: Int32) -> Bool {
+        self.functions[Int(slot)].sleeping > 0
+            && self.functions[Int(slot)].instances.contains {
+                self.instances[Int($0)].state == .sleeping && self.instances[Int($0)].passage == .leaving
+            }
+    }
+
+    private func bestStart(_ slot: Int32, now: Timestamp) -> Candidate? {
+        let plan = self.functions[Int(slot)].plan
+        var places: [Candidate] = []
+        for index in self.devices.indices {
+            let device = DeviceID(index)
+            guard self.devices[index].ledger.health == .working, plan.kind == nil || plan.kind == self.devices[index].kind,
+                let found = self.room(for: slot, on: [device], besides: nil, now: now)
+            else { continue }
+            // An empty device is taken last of equals: a large model may want it whole.
+            let spread = self.devices[index].ledger.instances == 0 ? 1e-9 : 0
+            let cost = found.value + spread
+            if plan.deviceCount == 1, cost >= places.first?.cost ?? .infinity { continue }
+            let candidate = Candidate(cost: cost, sleeper: nil, devices: [device], victims: found.victims)
+            if plan.deviceCount == 1 { places = [candidate] } else { places.append(candidate) }
+        }
+        guard places.count >= plan.deviceCount else { return nil }
+        if plan.deviceCount == 1 { return places.first }
+        let chosen = places.sorted { $0.cost < $1.cost }.prefix(plan.deviceCount)
+        return Candidate(
+            cost: chosen.reduce(0) { $0 + $1.cost }, sleeper: nil, devices: chosen.flatMap(\.devices).sorted(),
+            victims: Array(Set(chosen.flatMap(\.victims))))
+    }
+
+    /// What has to leave the devices for an instance, and what keeping it would be worth. Nil when even then there is no room.
+    private func room(
+        for slot: Int32, on devices: [DeviceID], besides sleeper: Int32?, now: Timestamp
+    ) -> (value: Double, victims: [Int32])? {
+        let need = self.functions[Int(slot)].plan.deviceBytes
+        var victims: [Int32] = []
+        var value = 0.0
+        for device in devices {
+            let ledger = self.devices[device.index].ledger
+            guard ledger.health == .working else { return nil }
+            let own = sleeper.map { ledger.promised(to: $0) } ?? 0
+            var missing = need - own - ledger.roomToClaim
+            for victim in victims { missing -= ledger.promised(to: victim) }
+            guard missing > 0 else { continue }
+            let idle = self.devices[device.index].instances.filter {
+                self.isEvictable($0, now: now) && $0 != sleeper && !victims.contains($0)
+                    && ledger.promised(to: $0) > self.residue($0)
+            }
+            let ranked = idle.map { (victim: $0, worth: self.worth($0, now: now)) }.sorted { $0.worth < $1.worth }
+            for (victim, worth) in ranked where missing > 0 {
+                victims.append(victim)
+                let freed = ledger.promised(to: victim) - self.residue(victim)
+                missing -= freed
+                value += worth.perByte * Double(freed)
+            }
+            guard missing <= 0 else { return nil }
+        }
+        return (value, victims)
+    }
+
+    private func isEvictable(_ instance: Int32, now: Timestamp) -> Bool {
+        let state = self.instances[Int(instance)]
+        guard state.state == .ready, state.passage == .settled, now - state.since >= Limits.Pool.protection else { return false }
+        let function = self.functions[Int(state.function)]
+        // What the manifest asks for stays, and what has work waiting is about to be used.
+        return function.capacity > function.plan.min && function.queued == 0
+    }
+
+    /// What an instance leaves on its device when it goes: nothing when it stops.
+    private func residue(_ instance: Int32) -> Int64 {
+        self.canSleepNow(instance) ? self.functions[Int(self.instances[Int(instance)].function)].plan.residueBytes : 0
+    }
+
+    private func worth(_ instance: Int32, now: Timestamp) -> EvictionValue {
+        let slot = Int(self.instances[Int(instance)].function)
+        let function = self.functions[slot]
+        let reload = self.startEstimate(Int32(slot), from: self.canSleepNow(instance) ? .host : .disk)
+        return EvictionValue(
+            rate: function.rate.rate(now: now), reload: reload, weight: function.plan.weight,
+            bytes: function.plan.deviceBytes)
+    }
+
+    func startEstimate(_ slot: Int32, from tier: Tier) -> TimeSpan {
+        let plan = self.functions[Int(slot)].plan
+        return self.estimator.estimate(
+            function: Int(slot), from: tier, prior: tier == .host ? plan.wakePrior : plan.coldPrior)
+    }
+
+    /// Whether there is room in the host's memory for it to sleep.
+    func canSleepNow(_ instance: Int32) -> Bool {
+        let plan = self.functions[Int(self.instances[Int(instance)].function)].plan
+        return plan.canSleep && self.hostBytes + plan.hostBytes <= self.configuration.hostMemory
+    }
+}

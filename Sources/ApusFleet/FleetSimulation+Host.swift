@@ -1,0 +1,77 @@
+internal import ApusCore
+internal import ApusEngine
+
+/// Processes and devices: what a host does live, and what goes wrong there.
+extension FleetSimulation {
+    mutating func start(_ instance: InstanceID, _ function: Int, from tier: Tier) {
+        let slot = instance.slot
+        self.processes[slot].function = function
+        self.processes[slot].origin = tier
+        self.processes[slot].free = 0
+        self.processes[slot].running = []
+        self.processes[slot].isOpen = false
+        self.begin(.forked(instance), instance, after: .milliseconds(5))
+    }
+
+    /// Schedules the end of a step, or what happens in its place.
+    mutating func begin(_ step: Step, _ instance: InstanceID, after span: TimeSpan) {
+        if self.chances(self.fleet.faults?.crash) {
+            return self.schedule(.crashed(instance), after: TimeSpan(microseconds: span.microseconds / 2))
+        }
+        if self.chances(self.fleet.faults?.hang) {
+            // One that starts is given up by the pool; one that should sleep is noticed by the host.
+            if case .slept = step { self.schedule(.crashed(instance), after: .seconds(30)) }
+            return
+        }
+        let isSlow = self.chances(self.fleet.faults?.slow)
+        self.schedule(step, after: isSlow ? TimeSpan(microseconds: span.microseconds * 10) : span)
+    }
+
+    mutating func stop(_ instance: InstanceID) {
+        self.lose(instance)
+        self.schedule(.gone(instance, isClean: !self.chances(self.fleet.faults?.leak)), after: self.fleet.stop)
+    }
+
+    mutating func perform(_ step: Step) {
+        switch step {
+        case .forked(let instance): self.pool.report(instance, .forked, now: self.now)
+        case .loaded(let instance):
+            self.pool.report(instance, .loaded, now: self.now)
+            self.pool.report(instance, .warmed, now: self.now)
+            self.ready(instance)
+        case .woken(let instance):
+            self.pool.report(instance, .woken, now: self.now)
+            self.ready(instance)
+        case .slept(let instance): self.pool.report(instance, .slept, now: self.now)
+        case .gone(let instance, let isClean): self.gone(instance, isClean: isClean)
+        case .done(let instance, let index): self.finish(instance, index)
+        case .crashed(let instance): self.pool.report(instance, .failed, now: self.now)
+        case .deviceLost(let device):
+            self.pool.lost(DeviceID(device), now: self.now)
+            self.schedule(.deviceCleared(device), after: .seconds(120))
+        case .deviceCleared(let device): self.pool.clear(DeviceID(device), now: self.now)
+        }
+    }
+
+    private mutating func ready(_ instance: InstanceID) {
+        // An instance that a newer revision replaces, or that was told to stop meanwhile, takes no work.
+        guard self.pool.state(of: instance) == .ready else { return }
+        self.processes[instance.slot].free = 0
+        self.open(instance, self.fleet.concurrency)
+        self.serve(self.processes[instance.slot].function)
+    }
+
+    private mutating func gone(_ instance: InstanceID, isClean: Bool) {
+        self.pool.report(instance, isClean ? .returned : .leaked, now: self.now)
+        guard !isClean else { return }
+        // An operator sees to it.
+        for device in self.pool.devices(of: instance) {
+            self.schedule(.deviceCleared(device.index), after: .seconds(600))
+        }
+    }
+
+    mutating func chances(_ inThousand: Int?) -> Bool {
+        guard let inThousand, let faults = self.fleet.faults, self.now < faults.until else { return false }
+        return Int.random(in: 0..<1_000, using: &self.chance) < inThousand
+    }
+}
