@@ -6,42 +6,56 @@ struct DeviceLedgerTests {
     @Test func aPartIsNeverGivenAway() {
         var ledger = DeviceLedger(capacity: 1_000)
         #expect(ledger.usable == 950)
-        #expect(!ledger.promise(951, to: 1))
-        #expect(ledger.promise(950, to: 1) && ledger.free == 0 && ledger.fault() == nil)
+        let answer1 = ledger.promise(951, to: 1)
+        #expect(!answer1)
+        let answer2 = ledger.promise(950, to: 1)
+        #expect(answer2 && ledger.free == 0 && ledger.fault() == nil)
     }
 
     @Test func memoryThatNobodyAnswersForBlocksRoom() {
         var ledger = DeviceLedger(capacity: 1_000)
-        #expect(ledger.promise(300, to: 1))
+        let answer3 = ledger.promise(300, to: 1)
+        #expect(answer3)
         ledger.observed(used: 700, attributed: 300)
         #expect(ledger.unattributedBytes == 400 && ledger.free == 250)
-        #expect(!ledger.promise(251, to: 2))
+        let answer4 = ledger.promise(251, to: 2)
+        #expect(!answer4)
         ledger.observed(used: 300, attributed: 300)
-        #expect(ledger.promise(251, to: 2))
+        let answer5 = ledger.promise(251, to: 2)
+        #expect(answer5)
     }
 
     @Test func aSmallerPromiseIsNeverRefused() {
         var ledger = DeviceLedger(capacity: 1_000)
-        #expect(ledger.promise(900, to: 1))
+        let answer6 = ledger.promise(900, to: 1)
+        #expect(answer6)
         ledger.becomes(.quarantined("an error"))
-        #expect(ledger.free == 0 && !ledger.promise(10, to: 2))
-        #expect(ledger.promise(100, to: 1) && ledger.promisedBytes == 100)
+        let answer7 = ledger.promise(10, to: 2)
+        #expect(ledger.free == 0 && !answer7)
+        let answer8 = ledger.promise(100, to: 1)
+        #expect(answer8 && ledger.promisedBytes == 100)
     }
 
     @Test func startsFollowEachOther() {
         var ledger = DeviceLedger(capacity: 1_000)
-        #expect(ledger.begin(1) && !ledger.begin(2))
+        let answer9 = ledger.begin(1)
+        let answer10 = ledger.begin(2)
+        #expect(answer9 && !answer10)
         ledger.ended(2)
-        #expect(!ledger.begin(2))
+        let answer11 = ledger.begin(2)
+        #expect(!answer11)
         ledger.ended(1)
-        #expect(ledger.begin(2))
+        let answer12 = ledger.begin(2)
+        #expect(answer12)
         ledger.release(2)
-        #expect(ledger.begin(3))
+        let answer13 = ledger.begin(3)
+        #expect(answer13)
     }
 
     @Test func claimsAndLeavingMakeTheRoomThatIsPlannedWith() {
         var ledger = DeviceLedger(capacity: 1_000)
-        #expect(ledger.promise(900, to: 1))
+        let answer14 = ledger.promise(900, to: 1)
+        #expect(answer14)
         #expect(ledger.roomToClaim == 50)
         ledger.leaves(900)
         #expect(ledger.roomToClaim == 950 && ledger.free == 50)
@@ -51,6 +65,7 @@ struct DeviceLedgerTests {
         ledger.release(1)
         #expect(ledger.roomToClaim == 150 && ledger.free == 950)
         ledger.unclaim(800)
-        #expect(ledger.promise(800, to: 2) && ledger.fault() == nil)
+        let answer15 = ledger.promise(800, to: 2)
+        #expect(answer15 && ledger.fault() == nil)
     }
 }

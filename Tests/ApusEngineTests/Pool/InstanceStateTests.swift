@@ -7,7 +7,8 @@ struct InstanceStateTests {
         [.absent, .ready, .busy(1), .busy(3), .sleeping, .draining, .stopped, .quarantined]
         + StartPhase.allCases.map { .starting($0) }
     private static let events: [InstanceEvent] = [
-        .start(from: .disk), .start(from: .remote), .use(1), .use(0), .use(-1), .sleep, .wake, .drain, .stop, .fetched, .forked,
+        .start(from: .disk), .start(from: .remote), .use(1), .use(0), .use(-1), .sleep, .wake, .drain, .stop, .fetched,
+        .forked,
         .loaded, .warmed, .woken, .released(1), .released(4), .released(0), .failed, .returned, .leaked, .cleared,
     ]
 
@@ -47,7 +48,8 @@ struct InstanceStateTests {
             var left = [state]
             while let next = left.popLast() {
                 for event in Self.events {
-                    guard let after = next.after(event), !{ if case .busy(let count) = after { count > 4 } else { false } }(),
+                    guard let after = next.after(event),
+                        !{ if case .busy(let count) = after { count > 4 } else { false } }(),
                         reached.insert(after).inserted
                     else { continue }
                     left.append(after)
