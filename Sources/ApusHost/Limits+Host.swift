@@ -17,6 +17,17 @@ extension Limits {
         public static let pingTimeout = TimeSpan.seconds(10)
         /// How often deadlines of channels are looked at.
         public static let housekeepingMilliseconds: UInt64 = 100
+        /// What outputs wait for one write, above which they are held: with the outputs of one more delivery, and after a write that failed,
+        /// all of them fit into the largest that a log takes.
+        public static let commitBytes = 12 << 20
+        public static let commitRecords = 8_192
+        /// What runs of a function that changes its class may end for so long.
+        public static let classDrainMilliseconds: Int64 = 5_000
+        /// How often nodes of the new class look whether it was let go, and for how long before they take it.
+        public static let classLookMilliseconds: Int64 = 500
+        public static let classWaitMilliseconds: Int64 = 10_000
+        /// Records that one step reads which finds out what a lane has seen: fetches of others come between the steps.
+        public static let keysPerStep = 8_192
         /// After how long the end of a replay that is still there is told again.
         public static let replayEndAgain = TimeSpan.seconds(2)
 

@@ -188,7 +188,7 @@ extension Shard {
     private func publish(_ delivery: Delivery, _ outputs: [LogBatch.Append], now: Timestamp) {
         if outputs.isEmpty {
             self.engine.written(delivery)
-        } else if self.commits.isShort {
+        } else if self.commits.isShort || self.commits[self.group(of: delivery)].isFull {
             self.commits[self.group(of: delivery)].hold(delivery, outputs)
             return
         } else {

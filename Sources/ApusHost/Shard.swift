@@ -40,6 +40,15 @@ public final class Shard: @unchecked Sendable {
     var shareWatch: ShareWatch?
     /// Held, but the log could not be asked where their lanes stand.
     var unopened: [Share: UInt64] = [:]
+    /// Functions that go to another class.
+    var classChanges: [FunctionID: ClassChange] = [:]
+    /// Lanes that another class has still, and the shares whose lanes are looked at again.
+    var heldBackSince: [LaneID: Timestamp] = [:]
+    var heldBack: [Share: HeldBack] = [:]
+    /// Lanes whose keys are being read, each in the term of its share; nil where nobody shares the work.
+    var keyReadings: [LaneID: UInt64?] = [:]
+    /// Steps of those that found no thread, or no answer.
+    var waitingReadings: [(KeyReading, LaneID, UInt64?)] = []
     var lostDeliveries: [LostDelivery] = []
     /// How many more of them wait for their records.
     var lostAwaited = 0
@@ -142,6 +151,7 @@ public final class Shard: @unchecked Sendable {
         self.appendDeadLetters(now: now)
         self.commit(now: now)
         self.advanceLeaving(now: now)
+        if !self.classChanges.isEmpty { self.advanceClassChanges(now: now) }
         self.armTimer(now: now)
         self.advanceDrain(now: now)
         self.pollBriefly()
@@ -226,6 +236,7 @@ public final class Shard: @unchecked Sendable {
     private func keepAwake() {
         let isNeeded =
             !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil || !self.unopened.isEmpty
+            || !self.waitingReadings.isEmpty || !self.heldBack.isEmpty || !self.classChanges.isEmpty
             || !self.replays.isEmpty
         guard isNeeded != self.isHousekeeping else { return }
         self.isHousekeeping = isNeeded
@@ -242,6 +253,9 @@ public final class Shard: @unchecked Sendable {
         for channel in Array(self.channels.values) { self.look(after: channel, now: now) }
         self.noteInvocations(now: now)
         self.openWhatIsLeft()
+        self.openWhatWasHeldBack(now: now)
+        self.readKeysThatAreLeft()
+        if !self.classChanges.isEmpty { self.requestTurn() }
         self.endReplays()
         self.watchRoom(now: now)
     }

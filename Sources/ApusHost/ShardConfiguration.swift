@@ -29,6 +29,10 @@ public struct ShardConfiguration {
     public var onInvocationsEnded: (ResourceName, Int) -> Void
     /// Called when nothing is left to be done of a replay: its function, what the engine calls it, and its number.
     public var onReplayComplete: (ResourceName, UInt64) -> Void = { _, _ in }
+    /// How long nodes of the class that a function had may take to let go of it.
+    public var classWait = TimeSpan.milliseconds(Limits.Host.classWaitMilliseconds)
+    /// A line for the server's journal.
+    public var note: (String) -> Void = { _ in }
     /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
     /// before the loop waits for it; 0 never.
     public var yields: Int

@@ -190,11 +190,27 @@ extension DocumentChecker {
             maxBytes: batch["maxBytes"]?.integer ?? Limits.Manifest.batchBytes)
     }
 
-    private func resources(_ spec: Checked) -> FunctionManifest.Resources {
+    private mutating func resources(_ spec: Checked) -> FunctionManifest.Resources {
         let resources = spec["resources"]
         return FunctionManifest.Resources(
             memoryBytes: resources?["memory"]?.integer ?? 0, cpuMillis: Int(resources?["cpu"]?.integer ?? 0),
-            processes: Int(resources?["processes"]?.integer ?? 0), scratchBytes: resources?["scratch"]?.integer ?? 0)
+            processes: Int(resources?["processes"]?.integer ?? 0), scratchBytes: resources?["scratch"]?.integer ?? 0,
+            workClass: self.workClass(resources))
+    }
+
+    private mutating func workClass(_ resources: Checked?) -> WorkClass {
+        guard let field = resources?["class"], let text = field.text else {
+            return resources?["gpu"] == nil ? .cpu : .gpu
+        }
+        // The class of those that decide what is written is no class of functions.
+        guard let workClass = WorkClass(text), text != "control" else {
+            self.checker.fail(
+                field.location,
+                "`\(field.path): \(text)`, expected at most \(Limits.workClassBytes) letters a-z, digits and hyphens; `control` is taken"
+            )
+            return .cpu
+        }
+        return workClass
     }
 
     private mutating func scale(_ spec: Checked) -> FunctionManifest.Scale {

@@ -33,6 +33,8 @@ public struct FunctionManifest: Sendable, Equatable {
         public var cpuMillis: Int
         public var processes: Int
         public var scratchBytes: Int64
+        /// What it needs of a server, where several share the work.
+        public var workClass: WorkClass = .cpu
     }
 
     public struct Scale: Sendable, Equatable {

@@ -48,12 +48,14 @@ extension FunctionManifest {
                 "maxWait": .string(batch.maxWait.description),
             ]
         }
-        spec["resources"] = [
+        var resources: JSONValue = [
             "memory": .string(Quantity.text(bytes: self.resources.memoryBytes)),
             "cpu": .string(Quantity.text(cpuMillis: Int64(self.resources.cpuMillis))),
             "processes": .number(self.resources.processes),
             "scratch": .string(Quantity.text(bytes: self.resources.scratchBytes)),
         ]
+        if self.resources.workClass != .cpu { resources["class"] = .string(self.resources.workClass.name) }
+        spec["resources"] = resources
         spec["scale"] = [
             "min": .number(self.scale.min), "max": .number(self.scale.max),
             "idle": .string(self.scale.idle.description),

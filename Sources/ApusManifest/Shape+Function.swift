@@ -87,6 +87,10 @@ extension Shape {
         Field("cpu", .cpu(10...256_000), "CPUs of a worker.", standard: 1),
         Field("processes", .integer(1...4_096), "Processes and threads of a worker.", standard: 32),
         Field("scratch", .bytes((1 << 20)...(1 << 40)), "Size of `/tmp`.", standard: "64Mi"),
+        Field(
+            "class", .text(.label),
+            "Which servers run it, where several share the work: those that have this name among their classes. Without it `gpu` when it asks for a device, else `cpu`."
+        ),
         Field("hostMemory", .bytes((1 << 20)...(1 << 44)), "Memory for weights that sleep.", .later),
         Field("gpu", .object(Self.gpu), "What it needs of an accelerator.", .later),
     ])

@@ -184,6 +184,10 @@ public final class Server: Sendable {
         self.sharedQueues = SharedQueues(loop: shards[0].loop)
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
         if parts.ownership != nil { self.prepareSharing() }
+        (log as? SealedLog)?.decideOnce { [weak control] batch, completion in
+            guard let control else { return completion(.failure(Control.stopping)) }
+            control.submitKeyed(batch, completion)
+        }
         try self.control.replay()
         try (log as? SealedLog)?.checkKeys()
         try self.open(parts)
@@ -265,7 +269,8 @@ public final class Server: Sendable {
                         index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
                         files: files, tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
                         onInvocationsEnded: { ended.tell($0, $1) },
-                        onReplayComplete: { replayEnds.ended($0, $1) })
+                        onReplayComplete: { replayEnds.ended($0, $1) },
+                        note: { journal.info($0) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)
                 } catch { return .failure(error) }
@@ -400,7 +405,7 @@ public final class Server: Sendable {
             directory[function.name] = FunctionDirectory.Entry(
                 id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count),
                 timeout: function.manifest.timeout, isPaused: function.isPaused,
-                pausedTriggers: function.pausedTriggers
+                isElsewhere: invocations.isElsewhere(function), pausedTriggers: function.pausedTriggers
             )
         }
         let triggers = HTTPTriggerTable(catalogue)

@@ -50,7 +50,8 @@ final class ShardRuntime: @unchecked Sendable {
         files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
         onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
-        onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in }
+        onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in },
+        note: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(ApusError) {
         self.index = index
         self.loop = loop
@@ -73,6 +74,7 @@ final class ShardRuntime: @unchecked Sendable {
         configuration.egress = egress
         configuration.onReplayComplete = onReplayComplete
         configuration.blobs = BlobStore(log: log)
+        configuration.note = note
         self.shard = Shard(loop: loop, log: log, launcher: self.launcher, configuration: configuration)
         self.starts = starts
     }
@@ -97,6 +99,8 @@ final class ShardRuntime: @unchecked Sendable {
         guard let entry = self.directory[function] else {
             return completion(ApusError(.functionNotFound, "\(function) is not deployed"))
         }
+        // Its workers are others' to start.
+        if entry.isElsewhere { return completion(nil) }
         if self.isStopping {
             return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back"))
         }

@@ -19,8 +19,9 @@ extension Catalogue.Function {
             name: self.name, revision: self.revision, launch: self.launch,
             initialization: self.initialization.encoded(), plan: self.plan,
             triggers: self.triggers.map(\.hostTrigger) + self.replays.map(\.hostTrigger), emits: self.emits,
-            secrets: self.manifest.secrets
+            secrets: self.manifest.secrets, workClass: self.manifest.resources.workClass
         )
+        function.move = self.move
         function.network = self.manifest.network
         return function
     }

@@ -51,6 +51,9 @@ extension Routes {
         }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = InvocationPreferences().deadline(now: self.runtime.shard.now, timeout: entry.timeout)
+        if entry.isElsewhere, let event = try? EventBlock.decode(block.span.bytes) {
+            return self.callElsewhere(call, event, deadline, exchange)
+        }
         self.run(block, call, entry, deadline, exchange)
     }
 
@@ -77,6 +80,7 @@ extension Routes {
         if preferences.respondsAsync { return try self.acceptInvocation(exchange, call.function, event) }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)
+        if entry.isElsewhere { return self.callElsewhere(call, event, deadline, exchange) }
         self.run(EventBlock.encode(event), call, entry, deadline, exchange)
     }
 

@@ -231,6 +231,10 @@ enum ServerMetric {
     static let functions = MetricDescription("apus_functions", "Functions that are deployed.", .gauge)
 
     // Several nodes on one log.
+    static let shareTerms = MetricDescription(
+        "apus_share_terms_total",
+        "How often shares began to be worked by this server, by class: a rebalance, a take-over or a new beginning after a failure.",
+        .counter, labels: ["class"])
     static let shares = MetricDescription(
         "apus_shares", "Parts of the work that this server holds, by class and state; none where it does all of it.",
         .gauge, labels: ["class", "state"])

@@ -54,7 +54,7 @@ extension Server {
             log: self.log.status, appended: self.log.appended().sorted { $0.topic < $1.topic },
             spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt,
             version: self.configuration.version,
-            functions: functions, shares: self.log.sharing?.shares ?? [],
+            functions: functions, shares: self.log.sharing?.shares ?? [], shareTerms: self.log.sharing?.terms ?? [:],
             others: schedules + self.egress.metrics + self.auditMetrics + self.sharingMetrics,
             kafka: self.configuration.kafkaFigures?() ?? [])
     }

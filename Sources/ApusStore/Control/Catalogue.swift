@@ -22,6 +22,8 @@ public struct Catalogue: Sendable {
         public internal(set) var pauses: Pauses
         /// See ``FunctionDeployment/origin``.
         public let origin: UInt64
+        /// See ``FunctionDeployment/move``.
+        public let move: ClassMove?
         public let updated: Timestamp
         /// How often, in the life of this process, its workers had to make room for others that know a newer secret.
         public internal(set) var restarts: UInt64 = 0
@@ -176,7 +178,8 @@ public struct Catalogue: Sendable {
             schedules: zip(manifest.scheduleTriggers, deployment.schedules).map {
                 Schedule(manifest: $0, deployment: $1)
             },
-            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, updated: record.time,
+            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, move: deployment.move,
+            updated: record.time,
             restarts: self.restarts[name] ?? 0
         )
         if previous == nil { self.nextFunction += 1 }

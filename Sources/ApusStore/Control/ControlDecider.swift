@@ -185,10 +185,21 @@ struct ControlDecider {
                         manifest: Manifest.function(function).toJSON(), revision: made.revision, bundle: made.bundle,
                         layer: made.layer, triggers: triggers,
                         schedules: function.scheduleTriggers.map { self.deploy($0, previous, generation + 1) },
-                        origin: previous?.origin ?? generation + 1)
+                        origin: previous?.origin ?? generation + 1,
+                        move: Self.move(function, previous, generation + 1))
                 )
             )
         )
+    }
+
+    /// A function that changes its class goes from the nodes of one to those of another.
+    private static func move(
+        _ function: FunctionManifest, _ previous: Catalogue.Function?, _ generation: UInt64
+    ) -> ClassMove? {
+        guard let previous, previous.manifest.resources.workClass != function.resources.workClass else {
+            return previous?.move
+        }
+        return ClassMove(first: previous.move?.first ?? previous.manifest.resources.workClass, since: generation)
     }
 
     /// A schedule that stays, by its name, line and zone, goes on where it is.

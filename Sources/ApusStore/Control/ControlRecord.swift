@@ -75,11 +75,14 @@ public struct FunctionDeployment: Sendable, Equatable {
     /// The generation in which the function was made, since it was last deleted: names its queue of invocations. 0 for records
     /// from before there were queues.
     public var origin: UInt64
+    /// Nil while it has the class that it was made with.
+    public var move: ClassMove?
 
     public init(
         manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment],
-        schedules: [ScheduleDeployment] = [], origin: UInt64
+        schedules: [ScheduleDeployment] = [], origin: UInt64, move: ClassMove? = nil
     ) {
+        self.move = move
         self.manifest = manifest
         self.revision = revision
         self.bundle = bundle

@@ -56,11 +56,13 @@ final class CommandContext {
             given: self.arguments["--token"] ?? self.environment["APUS_TOKEN"], server: server,
             folders: self.dataFolders
         )
-        return APIClient(
+        let client = APIClient(
             transport: try self.connect(server), namespace: try self.namespace(), server: server.url,
             token: search.token,
             tokenHint: search.hint
         )
+        client.position = self.environment["APUS_POSITION"].flatMap { $0.isEmpty ? nil : $0 }
+        return client
     }
 
     /// Prints a value as `--output` says; `table` makes the text for people.

@@ -35,10 +35,12 @@ extension Command {
                 .init("apus get subscriptions", "How far is each trigger on a topic, and what holds it up?"),
                 .init("apus get subscriptions embed-text --partitions", "The same, partition by partition"),
                 .init("apus get schedules", "What fires next, and what fired last"),
+                .init("apus get command ID", "What became of a write that got no answer in time"),
                 .init("apus get revisions embed-text", "The revisions that 'apus rollback' can return to"),
             ]
         )
     ) { context in
+        if context.arguments["KIND"] == "command" { return try CommandLookup.show(context) }
         let kind = try ResourceKind(context.arguments["KIND"] ?? "")
         let client = try context.client()
         if kind == .revision { return try GetCommand.revisions(client, context) }
