@@ -272,7 +272,7 @@ enum ServerMetric {
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,
         tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
-        shares,
+        shares, shareTerms,
     ]
 
     /// The table of the documentation.

@@ -144,6 +144,8 @@ extension Control {
             return answer(
                 .failure(ApusError(.expired, "the request waited past its deadline and was not accepted; try again")))
         }
+        // Whoever asked may have made a topic a moment ago that this node has not noticed yet.
+        if batch.appends.contains(where: { self.log.topic($0.topic) == nil }) { self.log.lookForTopics() }
         ownership.submit(batch, as: term, answer)
     }
 
