@@ -136,7 +136,8 @@ public struct Pool: Sendable {
         self.transitions.append(
             InstanceTransition(
                 instance: self.id(slot), function: self.functions[function].plan.function,
-                device: self.instances[place].devices.first, from: before, to: after, at: now, cause: cause))
+                generation: self.instances[place].revision, devices: self.instances[place].devices, from: before,
+                to: after, tier: self.instances[place].startTier, at: now, cause: cause))
         return true
     }
 
