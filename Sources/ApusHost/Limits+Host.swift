@@ -15,6 +15,8 @@ extension Limits {
         public static let pingInterval = TimeSpan.seconds(15)
         /// How long it may take to say so.
         public static let pingTimeout = TimeSpan.seconds(10)
+        /// How long a worker may take to sleep, as `sleep()` of its function does. How long it may take to wake is the pool's to say.
+        public static let hookTimeout = TimeSpan.seconds(120)
         /// How often deadlines of channels are looked at.
         public static let housekeepingMilliseconds: UInt64 = 100
         /// After how long the end of a replay that is still there is told again.

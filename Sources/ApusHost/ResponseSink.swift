@@ -15,11 +15,14 @@ public protocol ResponseSink: AnyObject {
     func onFailure(_ failure: Failure)
     /// Where the time went, before the result, the start of a streamed one, or the failure of an attempt.
     func onTiming(_ timing: AttemptTiming)
+    /// It waits for a worker that starts: about so long. Before anything else.
+    func onWaiting(_ span: TimeSpan)
     /// How far the handler says it is.
     func onProgress(_ progress: ProgressPayload)
 }
 
 extension ResponseSink {
     public func onTiming(_ timing: AttemptTiming) {}
+    public func onWaiting(_ span: TimeSpan) {}
     public func onProgress(_ progress: ProgressPayload) {}
 }

@@ -29,10 +29,16 @@ extension Shard {
             break
         case .initialize:
             channel.greetedAt = now
-            self.sendSecrets(to: channel)
-            channel.send(.initialize, payload: channel.function.function.initialization)
-            self.mustFlush(channel)
-        case .ready:
+            if let instance = channel.instance {
+                channel.isHeld = true
+                self.configuration.pool?(.report(instance, .forked))
+            } else {
+                self.initialize(channel)
+            }
+        case .slept: self.slept(channel, now: now)
+        case .woken: self.woken(channel, now: now)
+        case .ready(let canSleep):
+            self.pooledReady(channel, canSleep: canSleep)
             self.gatherDenials(of: channel, now: now)
             channel.hasBeenReady = true
             channel.readyAt = now
@@ -53,6 +59,12 @@ extension Shard {
         case .left:
             channel.stateSince = now
         }
+    }
+
+    func initialize(_ channel: WorkerChannel) {
+        self.sendSecrets(to: channel)
+        channel.send(.initialize, payload: channel.function.function.initialization)
+        self.mustFlush(channel)
     }
 
     private func receivedWork(

@@ -1,5 +1,5 @@
 internal import ApusCore
-public import ApusEngine
+internal import ApusEngine
 internal import ApusLoop
 internal import ApusTelemetry
 internal import Glibc
@@ -9,6 +9,7 @@ extension Shard {
 
     func start(_ worker: WorkerID, _ function: FunctionID, now: Timestamp) {
         guard let state = self.functions[function] else {
+            if let instance = self.pooled.take(worker) { self.gone(instance.id) }
             self.engine.startFailed(worker, Failure(.functionNotFound, "the function is no longer deployed"), now: now)
             return
         }
@@ -16,6 +17,11 @@ extension Shard {
         self.channels[worker] = channel
         self.statistics.workersStarted += 1
         var order = state.function.launch
+        if let instance = self.pooled.take(worker) {
+            channel.instance = instance.id
+            order.gpus = instance.nodes
+            order.gpuCapabilities = instance.capabilities
+        }
         do throws(ApusError) {
             try self.open(secretsFor: channel, &order)
             try self.open(injectionsFor: channel, order)
@@ -52,6 +58,7 @@ extension Shard {
 
     private func forget(_ channel: WorkerChannel) {
         self.channels.removeValue(forKey: channel.worker)
+        self.unpool(channel)
         self.lastChannel = nil
         self.retired.append(channel)
     }
@@ -216,6 +223,10 @@ extension Shard {
             self.end(
                 channel,
                 Failure(.protocolError, "the worker left a frame incomplete for \(Limits.Host.partialFrameTimeout)"))
+        } else if let since = channel.hookSince, now - since > Limits.Host.hookTimeout {
+            self.end(
+                channel,
+                Failure(.workerCrashed, "the worker did not say within \(Limits.Host.hookTimeout) that it sleeps"))
         } else if let sent = channel.machine.pingSentAt, now - sent > Limits.Host.pingTimeout, channel.attempts.isEmpty
         {
             self.end(channel, Failure(.workerCrashed, "the idle worker did not answer for \(Limits.Host.pingTimeout)"))
@@ -229,27 +240,6 @@ extension Shard {
     }
 
     // MARK: for others
-
-    /// Puts an idle worker to sleep, where its runtime can. It wakes with its next work.
-    /// - Returns: whether it was told to.
-    public func sleep(_ worker: WorkerID) -> Bool {
-        guard let channel = self.channels[worker], channel.machine.sleep(inFlight: channel.attempts.count) else {
-            return false
-        }
-        channel.stateSince = self.now
-        channel.send(.sleep)
-        self.flush(channel)
-        return true
-    }
-
-    /// Wakes a sleeping worker ahead of its next work.
-    public func wake(_ worker: WorkerID) -> Bool {
-        guard let channel = self.channels[worker], channel.machine.wake() else { return false }
-        channel.stateSince = self.now
-        channel.send(.wake)
-        self.flush(channel)
-        return true
-    }
 
     /// All workers of this shard, by their ids.
     public func instances() -> [InstanceSnapshot] {

@@ -23,6 +23,7 @@ public final class Shard: @unchecked Sendable {
     var triggers: [TriggerID: TriggerState] = [:]
     var followed: [TopicName: FollowedTopic] = [:]
     var channels: [WorkerID: WorkerChannel] = [:]
+    var pooled = PooledWorkers()
     var workers: [LaunchTicket: WorkerChannel] = [:]
     var requests: [RequestID: PendingRequest] = [:]
     var nextRequest: UInt64 = 1
@@ -196,6 +197,12 @@ public final class Shard: @unchecked Sendable {
             guard let pending = self.requests.removeValue(forKey: request) else { return }
             self.noteUnanswered(request, pending, failure, .failed, now: now)
             pending.sink.onFailure(failure)
+        case .waits(let request, let span):
+            self.requests[request]?.sink.onWaiting(span)
+        case .demand(let function, let running, let queued):
+            self.configuration.pool?(.demand(function, running: running, queued: queued))
+        case .occupied(let worker, let running, let uses):
+            self.occupied(worker, running: running, uses: uses)
         case .deadLetter(let delivery, let attempts, let failure):
             self.noteGivenUp(delivery, attempts: attempts, failure, .deadLettered, now: now)
             self.lostDeliveries.append(LostDelivery(delivery: delivery, attempts: attempts, failure: failure))

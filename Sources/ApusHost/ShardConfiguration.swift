@@ -19,6 +19,8 @@ public struct ShardConfiguration {
     public var egress: (any EgressDirecting)?
     /// Keeps data that is too large for a record; without it such data is refused.
     public var blobs: (any BlobKeeping)?
+    /// Tells the pool of functions whose workers it starts and stops; on the loop.
+    public var pool: (@Sendable (PoolMessage) -> Void)?
     /// Takes the spans of traces that are recorded; nil passes traces on and records none.
     public var tracer: Tracer?
     /// Called when a worker becomes ready: its function and how long its start took.

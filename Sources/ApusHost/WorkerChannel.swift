@@ -34,6 +34,12 @@ final class WorkerChannel {
     var readyAt = Timestamp.zero
     /// When it was last woken for work.
     var wokenAt = Timestamp.zero
+    /// What the pool knows it as, where that started it.
+    var instance: InstanceID?
+    /// The pool has yet to say that it may load: INIT waits for that.
+    var isHeld = false
+    /// Since when it owes the answer to SLEEP.
+    var hookSince: Timestamp?
     /// An attempt of its ended.
     private var hasConcluded = false
     /// It was given work once.

@@ -21,6 +21,7 @@ extension DocumentChecker {
         let reuse = self.reuse(spec, triggers.topics)
         let network = self.network(spec)
         let calls = self.calls(spec, runtime)
+        self.checkPooled(spec, runtime)
         guard let name = document["metadata"]?["name"]?.text.flatMap({ ResourceName(namespace, $0) }), let runtime,
             let handler = spec["handler"]?.text
         else { return nil }
@@ -194,7 +195,37 @@ extension DocumentChecker {
         let resources = spec["resources"]
         return FunctionManifest.Resources(
             memoryBytes: resources?["memory"]?.integer ?? 0, cpuMillis: Int(resources?["cpu"]?.integer ?? 0),
-            processes: Int(resources?["processes"]?.integer ?? 0), scratchBytes: resources?["scratch"]?.integer ?? 0)
+            processes: Int(resources?["processes"]?.integer ?? 0), scratchBytes: resources?["scratch"]?.integer ?? 0,
+            hostBytes: resources?["hostMemory"]?.integer, gpu: self.gpu(spec))
+    }
+
+    private func gpu(_ spec: Checked) -> FunctionManifest.GPU? {
+        guard let gpu = spec["resources"]?["gpu"] else { return nil }
+        let kind = gpu["kind"]?.text?.lowercased() ?? "any"
+        return FunctionManifest.GPU(
+            memoryBytes: gpu["memory"]?.integer ?? 0, residueBytes: gpu["residue"]?.integer ?? 0,
+            count: Int(gpu["count"]?.integer ?? 1), kind: kind == "any" ? nil : kind)
+    }
+
+    /// What only instances that the pool starts can be.
+    private mutating func checkPooled(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) {
+        let resources = spec["resources"]
+        guard let field = resources?["gpu"] ?? resources?["hostMemory"] else { return }
+        if spec["reuse"]?.text == FunctionManifest.Reuse.never.rawValue {
+            self.checker.fail(
+                field.location,
+                "`\(field.path)` with `reuse: never`, expected `reuse: function`: a model is loaded for many invocations"
+            )
+        }
+        if let runtime, runtime != .python3, runtime != .native {
+            self.checker.fail(
+                field.location, "`\(field.path)` with the runtime \(runtime.rawValue), expected python3 or native")
+        }
+        if let gpu = self.gpu(spec), gpu.residueBytes >= gpu.memoryBytes, gpu.residueBytes > 0 {
+            self.checker.fail(
+                field.location,
+                "`\(field.path).residue` is not less than its memory, expected what is left when it sleeps")
+        }
     }
 
     private mutating func scale(_ spec: Checked) -> FunctionManifest.Scale {
@@ -206,7 +237,9 @@ extension DocumentChecker {
                 scale?["min"]?.location ?? scale?.location,
                 "`spec.scale.min` is \(min), expected at most `spec.scale.max`, which is \(max)")
         }
-        return FunctionManifest.Scale(min: Int(min), max: Int(max), idle: scale?["idle"]?.span ?? .zero)
+        return FunctionManifest.Scale(
+            min: Int(min), max: Int(max), idle: scale?["idle"]?.span ?? .zero, deviceIdle: scale?["gpuIdle"]?.span,
+            hostIdle: scale?["hostIdle"]?.span, weight: Int(scale?["weight"]?.integer ?? 1))
     }
 
     private mutating func profile(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest.Profile {

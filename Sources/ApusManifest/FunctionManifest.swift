@@ -33,6 +33,20 @@ public struct FunctionManifest: Sendable, Equatable {
         public var cpuMillis: Int
         public var processes: Int
         public var scratchBytes: Int64
+        /// What one sleeping instance takes of the host's memory; nil takes it for what it takes of its devices.
+        public var hostBytes: Int64?
+        public var gpu: GPU?
+    }
+
+    /// What each instance needs of accelerators.
+    public struct GPU: Sendable, Equatable {
+        /// On each device.
+        public var memoryBytes: Int64
+        /// What it leaves there while it sleeps.
+        public var residueBytes: Int64
+        public var count: Int
+        /// As devices name their kind, in lower case; nil takes any.
+        public var kind: String?
     }
 
     public struct Scale: Sendable, Equatable {
@@ -40,6 +54,10 @@ public struct FunctionManifest: Sendable, Equatable {
         public var max: Int
         /// How long a worker may have nothing to do before it is stopped.
         public var idle: TimeSpan
+        /// How long an idle instance keeps its device, and the host's memory; nil lets the policy decide.
+        public var deviceIdle: TimeSpan?
+        public var hostIdle: TimeSpan?
+        public var weight = 1
     }
 
     public var name: ResourceName
@@ -79,6 +97,9 @@ public struct FunctionManifest: Sendable, Equatable {
     public var emits: [TopicName]?
     /// Where the fields stand in the file; no part of equality and of the JSON form.
     public var locations: SourceLocations
+
+    /// Whether the pool starts and stops its instances: it runs on devices, or sleeps in the host's memory.
+    public var isPooled: Bool { self.resources.gpu != nil || self.resources.hostBytes != nil }
 
     public var namespace: Namespace { self.name.namespace }
 

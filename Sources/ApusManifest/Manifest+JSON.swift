@@ -48,16 +48,8 @@ extension FunctionManifest {
                 "maxWait": .string(batch.maxWait.description),
             ]
         }
-        spec["resources"] = [
-            "memory": .string(Quantity.text(bytes: self.resources.memoryBytes)),
-            "cpu": .string(Quantity.text(cpuMillis: Int64(self.resources.cpuMillis))),
-            "processes": .number(self.resources.processes),
-            "scratch": .string(Quantity.text(bytes: self.resources.scratchBytes)),
-        ]
-        spec["scale"] = [
-            "min": .number(self.scale.min), "max": .number(self.scale.max),
-            "idle": .string(self.scale.idle.description),
-        ]
+        spec["resources"] = self.resources.json
+        spec["scale"] = self.scale.json
         var sandbox: JSONValue = [
             "profile": .string(self.profile.rawValue), "isolation": .string(self.isolation.name),
             "network": self.network?.json ?? "none",
@@ -68,6 +60,40 @@ extension FunctionManifest {
             self.triggers.map(\.json) + self.httpTriggers.map(\.json) + self.scheduleTriggers.map(\.json))
         if let emits = self.emits { spec["emits"] = .array(emits.map { .local($0) }) }
         return Manifest.document(Manifest.function(self).identity, self.labels, spec)
+    }
+}
+
+extension FunctionManifest.Resources {
+    fileprivate var json: JSONValue {
+        var resources: JSONValue = [
+            "memory": .string(Quantity.text(bytes: self.memoryBytes)),
+            "cpu": .string(Quantity.text(cpuMillis: Int64(self.cpuMillis))),
+            "processes": .number(self.processes), "scratch": .string(Quantity.text(bytes: self.scratchBytes)),
+        ]
+        if let bytes = self.hostBytes { resources["hostMemory"] = .string(Quantity.text(bytes: bytes)) }
+        if let gpu = self.gpu {
+            resources["gpu"] = [
+                "memory": .string(Quantity.text(bytes: gpu.memoryBytes)),
+                "residue": .string(Quantity.text(bytes: gpu.residueBytes)), "count": .number(gpu.count),
+                "kind": .string(gpu.kind ?? "any"),
+            ]
+        }
+        return resources
+    }
+}
+
+extension FunctionManifest.Scale {
+    /// What is about devices is told where it is not as it always was.
+    fileprivate var json: JSONValue {
+        var scale: JSONValue = [
+            "min": .number(self.min), "max": .number(self.max), "idle": .string(self.idle.description),
+        ]
+        if let span = self.deviceIdle { scale["gpuIdle"] = .string(span.description) }
+        if self.hostIdle != .seconds(14_400) {
+            scale["hostIdle"] = .string(self.hostIdle?.description ?? "adaptive")
+        }
+        if self.weight != 1 { scale["weight"] = .number(self.weight) }
+        return scale
     }
 }
 

@@ -87,15 +87,17 @@ extension Shape {
         Field("cpu", .cpu(10...256_000), "CPUs of a worker.", standard: 1),
         Field("processes", .integer(1...4_096), "Processes and threads of a worker.", standard: 32),
         Field("scratch", .bytes((1 << 20)...(1 << 40)), "Size of `/tmp`.", standard: "64Mi"),
-        Field("hostMemory", .bytes((1 << 20)...(1 << 44)), "Memory for weights that sleep.", .later),
-        Field("gpu", .object(Self.gpu), "What it needs of an accelerator.", .later),
+        Field(
+            "hostMemory", .bytes((1 << 20)...(1 << 44)),
+            "What one sleeping instance takes of the host's memory; as much as on its devices unless given."),
+        Field("gpu", .object(Self.gpu), "What it needs of an accelerator."),
     ])
 
     private static let gpu = ObjectShape([
         Field("memory", .bytes((1 << 20)...(1 << 42)), "Memory on the device.", required: true),
-        Field("residue", .bytes(0...(1 << 42)), "What it keeps while it sleeps.", standard: 0),
-        Field("count", .integer(1...64), "Devices.", standard: 1),
-        Field("kind", .text(.any), "Which devices.", standard: "any"),
+        Field("residue", .bytes(0...(1 << 42)), "What it leaves there while it sleeps.", standard: 0),
+        Field("count", .integer(1...64), "Devices that each instance takes.", standard: 1),
+        Field("kind", .text(.any), "Which devices, as `h200`.", standard: "any"),
     ])
 
     private static let scale = ObjectShape([
@@ -103,12 +105,12 @@ extension Shape {
         Field("max", .integer(1...Int64(Limits.Manifest.workers)), "Workers at most.", standard: 8),
         Field("idle", .span(.zero...Self.days(1)), "How long a worker may have nothing to do.", standard: "60s"),
         Field(
-            "gpuIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))), "How long it stays on the device.",
-            standard: "adaptive", .defaultOnly),
+            "gpuIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))),
+            "How long an idle instance stays on its device.", standard: "adaptive"),
         Field(
-            "hostIdle", .span(.zero...Self.days(30)), "How long it stays in the host's memory.", standard: "4h",
-            .defaultOnly),
-        Field("weight", .integer(1...1_000), "Its share when devices are short.", standard: 1, .defaultOnly),
+            "hostIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))),
+            "How long after its last use it stays in the host's memory.", standard: "4h"),
+        Field("weight", .integer(1...1_000), "Its part where devices or places for workers are short.", standard: 1),
     ])
 
     private static let sandbox = ObjectShape([

@@ -4,6 +4,9 @@ internal import ApusHTTP
 extension Limits {
     /// Bounds of the server's own work.
     enum Server {
+        /// Workers of one shard at one time: a part of the host's places is left for builds and zygotes.
+        static func workers(slots: Int, shards: Int) -> Int { max(1, slots * 7 / 8 / max(1, shards)) }
+
         /// What a build may print before only its end is kept: enough for pip's message.
         static let buildOutputBytes = 64 * 1024
         /// A requirements file.

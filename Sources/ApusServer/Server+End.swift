@@ -64,6 +64,7 @@ extension Server {
         self.deployer.stop()
         self.control.stop()
         self.bundleTopic?.stop()
+        self.pool.close()
         let done = self.shards.map { runtime in
             let slot = ResultSlot<Bool>()
             runtime.loop.post { runtime.stop(until: until, keepsListener: keepsListeners) { slot.fill(true) } }

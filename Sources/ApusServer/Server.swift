@@ -65,6 +65,7 @@ public final class Server: Sendable {
     let invocations: InvocationQueue
     let deployer: Deployer
     let egress: EgressHost
+    let pool: PoolHost
     let schedules: ScheduleRunner
     let deciding: Deciding
     let shards: [ShardRuntime]
@@ -123,9 +124,14 @@ public final class Server: Sendable {
         let runtimes = ShardList()
         let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
         self.egress = egress
+        let poolShards = PoolShards()
+        let pool = PoolHost(hostMemory: configuration.pool.hostBytes, shards: poolShards)
+        self.pool = pool
         let shards = try Self.makeShards(
-            configuration, parts, self.reader, files, tracer, vault, egress, onNurseryDeath, ended, replayEnds)
+            configuration, parts, self.reader, files, tracer, vault, egress, pool, onNurseryDeath, ended, replayEnds)
         runtimes.fill(shards)
+        poolShards.fill(shards)
+        for device in configuration.pool.simulated { pool.add(device) }
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
         self.invocations = invocations
@@ -252,7 +258,7 @@ public final class Server: Sendable {
     private static func makeShards(
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
         _ files: FunctionFiles, _ tracer: Tracer?,
-        _ vault: SecretVault, _ egress: EgressHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
+        _ vault: SecretVault, _ egress: EgressHost, _ pool: PoolHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
         _ ended: InvocationsEnded, _ replayEnds: ReplayEnds
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
@@ -263,7 +269,9 @@ public final class Server: Sendable {
                 do throws(ApusError) {
                     let runtime = try ShardRuntime(
                         index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                        files: files, tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
+                        files: files, tracer: tracer, vault: vault, egress: egress, pool: pool,
+                        workers: Limits.Server.workers(slots: report.slots, shards: configuration.shards),
+                        onNurseryDeath: onNurseryDeath,
                         onInvocationsEnded: { ended.tell($0, $1) },
                         onReplayComplete: { replayEnds.ended($0, $1) })
                     if index == 0 { runtime.watchAuditor(journal) }
@@ -418,6 +426,8 @@ public final class Server: Sendable {
     ) -> ApusError? {
         let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
         let plan = invocations.hostFunction(function)
+        let deployment = PoolDeployment(function, shard: runtime.index, links: runtime.pool.slowestLinks)
+        if let deployment { runtime.pool.deploy(deployment) } else { runtime.pool.remove(function.id) }
         let failure = runtime.loop.runAndWait { () -> ApusError? in
             do throws(ApusError) {
                 try runtime.shard.apply(plan)
@@ -433,6 +443,7 @@ public final class Server: Sendable {
     /// Returns once the shard writes nothing of the function any more.
     private static func remove(_ function: Catalogue.Function, from runtime: ShardRuntime) {
         let written = ResultSlot<Bool>()
+        runtime.pool.remove(function.id)
         runtime.loop.post {
             runtime.shard.remove(function.id, forgettingPositions: true)
             runtime.shard.whenWritten { written.fill(true) }

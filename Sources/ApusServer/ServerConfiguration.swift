@@ -32,6 +32,7 @@ public struct ServerConfiguration: Sendable {
     /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.
     public var buildEnvironment: [String] = []
     public var egress = EgressSettings()
+    public var pool = PoolSettings()
     /// Certificate authorities in PEM that servers may be certified by, beside the host's.
     public var egressAuthorities: [UInt8] = []
 

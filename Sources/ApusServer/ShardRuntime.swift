@@ -16,6 +16,8 @@ final class ShardRuntime: @unchecked Sendable {
     let loop: EventLoop
     let shard: Shard
     let nursery: NurseryClient
+    /// Of the server: starts and stops the instances of functions on devices.
+    let pool: PoolHost
     private let launcher: FetchingLauncher
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
@@ -47,7 +49,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
+        files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting, pool: PoolHost,
+        workers: Int,
         onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
         onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in }
@@ -71,6 +74,9 @@ final class ShardRuntime: @unchecked Sendable {
         )
         configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
         configuration.egress = egress
+        configuration.pool = { pool.receive($0) }
+        configuration.engine.workers = workers
+        self.pool = pool
         configuration.onReplayComplete = onReplayComplete
         configuration.blobs = BlobStore(log: log)
         self.shard = Shard(loop: loop, log: log, launcher: self.launcher, configuration: configuration)

@@ -192,13 +192,31 @@ func function(_ lines: String) -> String {
         }
     }
 
+    @Test func whatAFunctionNeedsOfDevicesIsRead() throws {
+        let device = try self.parsed(Samples.device)
+        #expect(
+            device.resources.gpu
+                == FunctionManifest.GPU(memoryBytes: 8 << 30, residueBytes: 512 << 20, count: 2, kind: "h200"))
+        #expect(device.resources.hostBytes == 1 << 30 && device.isPooled)
+        #expect(device.scale.deviceIdle == .seconds(90) && device.scale.hostIdle == nil && device.scale.weight == 2)
+        let plain = try self.parsed(Samples.smallest)
+        #expect(plain.resources.gpu == nil && !plain.isPooled)
+        #expect(plain.scale.deviceIdle == nil && plain.scale.hostIdle == .seconds(14_400))
+    }
+
+    @Test func whatCannotRunOnADeviceIsRefused() {
+        let gpu = "resources: {gpu: {memory: 8Gi}}"
+        #expect(errors(function("\(gpu)\nreuse: never")).first?.contains("expected `reuse: function`") ?? false)
+        let shell = function(gpu).replacing("runtime: python3", with: "runtime: exec").replacing(
+            "main:run", with: "cat")
+        #expect(errors(shell).first?.contains("expected python3 or native") ?? false)
+        let residue = errors(function("resources: {gpu: {memory: 1Gi, residue: 1Gi}}"))
+        #expect(residue.first?.contains("residue") ?? false)
+    }
+
     @Test func whatHasNoEffectYetIsRefusedByName() {
         let found = errors(Samples.later)
-        let expected = [
-            "8:3: `spec.weights`", "10:5: `spec.resources.hostMemory`",
-            "11:5: `spec.resources.gpu`", "12:11: `spec.scale.weight`",
-            "17:3: `spec.tool`",
-        ]
+        let expected = ["8:3: `spec.weights`", "17:3: `spec.tool`"]
         #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
     }
 

@@ -10,11 +10,17 @@ public struct DeviceDescription: Sendable, Hashable {
     /// It is declared, not found: whatever is told of it says so.
     public var isSimulated: Bool
     public var health: DeviceLedger.Health
+    /// What a worker on it is given: the number of its node, and for a part of a device (MIG) minor numbers below
+    /// `/dev/nvidia-caps`. Empty for a simulated one.
+    public var nodes: [UInt32]
+    public var capabilities: [UInt32]
 
     public init(
         id: String, kind: String, memoryBytes: Int64, links: DeviceLinks = DeviceLinks(), isSimulated: Bool = false,
-        health: DeviceLedger.Health = .working
+        health: DeviceLedger.Health = .working, nodes: [UInt32] = [], capabilities: [UInt32] = []
     ) {
+        self.nodes = nodes
+        self.capabilities = capabilities
         self.id = id
         self.kind = kind
         self.memoryBytes = memoryBytes

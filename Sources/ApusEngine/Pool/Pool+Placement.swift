@@ -14,7 +14,8 @@ extension Pool {
     /// - Returns: false when there is no room, even by evicting what is idle.
     mutating func seek(_ slot: Int32, now: Timestamp) -> Bool {
         // One that is on its way to sleep is woken when it has got there: its room here is as good as another's.
-        guard !self.isFallingAsleep(slot), let best = self.bestWake(slot, now: now) ?? self.bestStart(slot, now: now) else { return false }
+        guard !self.isFallingAsleep(slot), let best = self.bestWake(slot, now: now) ?? self.bestStart(slot, now: now)
+        else { return false }
         for victim in best.victims { self.leave(victim, .eviction, now: now) }
         if let sleeper = best.sleeper {
             self.place(sleeper, waking: true, now: now)
@@ -29,7 +30,9 @@ extension Pool {
         guard self.functions[Int(slot)].sleeping > 0 else { return nil }
         var best: Candidate?
         for instance in self.functions[Int(slot)].instances
-        where self.instances[Int(instance)].state == .sleeping && self.instances[Int(instance)].passage == .settled {
+        where self.instances[Int(instance)].state == .sleeping && self.instances[Int(instance)].passage == .settled
+            && self.serves(instance)
+        {
             let devices = self.instances[Int(instance)].devices
             guard let found = self.room(for: slot, on: devices, besides: instance, now: now) else { continue }
             if found.value < best?.cost ?? .infinity {
@@ -43,15 +46,19 @@ extension Pool {
         self.functions[Int(slot)].sleeping > 0
             && self.functions[Int(slot)].instances.contains {
                 self.instances[Int($0)].state == .sleeping && self.instances[Int($0)].passage == .leaving
+                    && self.serves($0)
             }
     }
 
     private func bestStart(_ slot: Int32, now: Timestamp) -> Candidate? {
+        guard self.functions[Int(slot)].rollout != .failed else { return nil }
         let plan = self.functions[Int(slot)].plan
+        if plan.deviceCount == 0 { return Candidate(cost: 0, sleeper: nil, devices: [], victims: []) }
         var places: [Candidate] = []
         for index in self.devices.indices {
             let device = DeviceID(index)
-            guard self.devices[index].ledger.health == .working, plan.kind == nil || plan.kind == self.devices[index].kind,
+            guard self.devices[index].ledger.health == .working,
+                plan.kind == nil || plan.kind == self.devices[index].kind,
                 let found = self.room(for: slot, on: [device], besides: nil, now: now)
             else { continue }
             // An empty device is taken last of equals: a large model may want it whole.
@@ -101,8 +108,11 @@ extension Pool {
 
     private func isEvictable(_ instance: Int32, now: Timestamp) -> Bool {
         let state = self.instances[Int(instance)]
-        guard state.state == .ready, state.passage == .settled, now - state.since >= Limits.Pool.protection else { return false }
+        guard state.state == .ready, state.passage == .settled else { return false }
         let function = self.functions[Int(state.function)]
+        // What a newer revision is to replace makes way for it.
+        if function.rollout == .starting, state.revision != function.plan.generation { return true }
+        guard now - state.since >= Limits.Pool.protection else { return false }
         // What the manifest asks for stays, and what has work waiting is about to be used.
         return function.capacity > function.plan.min && function.queued == 0
     }
@@ -130,6 +140,7 @@ extension Pool {
     /// Whether there is room in the host's memory for it to sleep.
     func canSleepNow(_ instance: Int32) -> Bool {
         let plan = self.functions[Int(self.instances[Int(instance)].function)].plan
-        return plan.canSleep && self.hostBytes + plan.hostBytes <= self.configuration.hostMemory
+        return plan.canSleep && self.instances[Int(instance)].canSleep
+            && self.hostBytes + plan.hostBytes <= self.configuration.hostMemory
     }
 }

@@ -50,10 +50,28 @@ final class InvocationAnswer: ResponseSink {
         self.timing = nil
     }
 
+    // MARK: waiting
+
+    /// A caller that takes nothing but events is answered at once: a comment says how long the start may take, so that neither it
+    /// nor a proxy takes the wait for an end.
+    func onWaiting(_ span: TimeSpan) {
+        guard !self.call.isTrigger, !self.exchange.isAnswered, self.wantsEventsOnly else { return }
+        self.form = .events
+        self.exchange.stream(status: 200, headers: self.headers + self.form.headers(""))
+        let seconds = max(1, (span.microseconds + 999_999) / 1_000_000)
+        _ = self.exchange.write(Array(": starting \(self.call.function.name), about \(seconds) s\n\n".utf8))
+    }
+
+    private var wantsEventsOnly: Bool {
+        let accept = (self.exchange.header("Accept") ?? "").lowercased()
+        return accept.contains(ServerSentEvent.mediaType) && !accept.contains(",")
+    }
+
     // MARK: whole results
 
     func onResult(_ block: UnsafeRawBufferPointer) {
         self.over()
+        if self.exchange.isAnswered { return self.answerAsEvent(block) }
         if self.answerPlain(block) { return }
         do throws(ApusError) {
             try self.answer(try Self.event(block))
@@ -78,6 +96,18 @@ final class InvocationAnswer: ResponseSink {
         headers.append(("Content-Type", result.type))
         self.exchange.respond(status: 200, headers: headers, copying: data)
         return true
+    }
+
+    /// The stream was begun while the function started: its whole result is the only event.
+    private func answerAsEvent(_ block: UnsafeRawBufferPointer) {
+        do throws(ApusError) {
+            let result = try Self.event(block)
+            if let data = result.data { data.withUnsafeBytes { self.onPart($0) } }
+            _ = self.exchange.write(self.form.end())
+            self.exchange.end()
+        } catch {
+            self.fail(Failure(error.code, error.message))
+        }
     }
 
     private static func event(_ block: UnsafeRawBufferPointer) throws(ApusError) -> Event {
@@ -114,6 +144,8 @@ final class InvocationAnswer: ResponseSink {
             let accept = self.exchange.header("Accept") ?? ""
             self.tellTiming()
             self.form = StreamForm(type, wantsEvents: accept.lowercased().contains(ServerSentEvent.mediaType))
+            // Begun while it started.
+            if self.exchange.isAnswered { return }
             let headers = self.headers + head.headers.map { ($0.name, $0.value) } + self.form.headers(type)
             self.exchange.stream(status: head.status ?? 200, headers: headers)
         } catch {
@@ -145,11 +177,19 @@ final class InvocationAnswer: ResponseSink {
     private func fail(_ failure: Failure) {
         self.tellTiming()
         let problem = self.problem(failure)
-        guard self.exchange.isAnswered else { return self.exchange.respond(problem, headers: self.headers) }
+        guard self.exchange.isAnswered else {
+            return self.exchange.respond(problem, headers: self.headers + Self.retryAfter(failure))
+        }
         // The head is out. A stream of events can say what happened; of the other forms only breaking off tells the client.
         guard self.form.saysErrors else { return self.exchange.abort() }
         _ = self.exchange.write(self.form.end(problem))
         self.exchange.end()
+    }
+
+    /// Whole seconds, at least one.
+    private static func retryAfter(_ failure: Failure) -> [(String, String)] {
+        guard let span = failure.retryAfter else { return [] }
+        return [("Retry-After", String(max(1, (span.microseconds + 999_999) / 1_000_000)))]
     }
 
     /// Who calls without a token hears what a function says to its callers, not how it is made.

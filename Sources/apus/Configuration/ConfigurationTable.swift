@@ -9,7 +9,7 @@ internal import ApusTelemetry
 /// `--print-config`, the schema and the documentation's example are made from this table.
 enum ConfigurationTable {
     static let fields: [ConfigurationField] =
-        serving + secrets + tls + egress + log + kafka + telemetry + retention + others
+        serving + secrets + tls + egress + pool + log + kafka + telemetry + retention + others
 
     static let format = SettingsFormat(fields.map(\.setting))
 
@@ -18,6 +18,7 @@ enum ConfigurationTable {
         "tls":
             "TLS for callers on other machines. Without it only loopback is allowed, or a proxy in front (behindProxy).",
         "egress": "Where functions with `network: {allow: […]}` may connect to, beyond what their manifests say.",
+        "pool": "Devices, and what sleeps in the host's memory.",
         "log": "What the server says about itself.",
         "log.kafka":
             "Events, positions and what is deployed lie on Apache Kafka, not in the data directory. Off without an address.",

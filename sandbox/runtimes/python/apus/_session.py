@@ -320,7 +320,11 @@ class Session:
             from apus import _failures
 
             return self._refuse(f"start() failed: {_failures.describe(error)}", _failures.trace(error))
-        self.send(wire.frame(wire.READY) + wire.frame(wire.CREDIT, wire.COUNT.pack(self.concurrency)))
+        # What lets it sleep: both hooks, or a model that went could not come back.
+        hooks = [getattr(self.module, name, None) for name in ("sleep", "wake")]
+        sleeps = all(callable(hook) and hook is not self.handler for hook in hooks)
+        ready = wire.frame(wire.READY, wire.COUNT.pack(wire.ABILITY_SLEEP)) if sleeps else wire.frame(wire.READY)
+        self.send(ready + wire.frame(wire.CREDIT, wire.COUNT.pack(self.concurrency)))
 
     @staticmethod
     def loop_handler(handler):

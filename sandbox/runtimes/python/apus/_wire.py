@@ -9,6 +9,8 @@ FORK, FORKED, ENDED, KILL = range(48, 52)
 
 MORE, STREAM, TABLE, DESCRIPTOR, FAILED, ANSWER = 1, 2, 4, 8, 16, 32
 FLAGS_END = 64
+# What READY may say of the function: it has the hooks sleep() and wake().
+ABILITY_SLEEP = 1
 
 RETRYABLE, PERMANENT, POISON = 0, 1, 2
 
