@@ -67,8 +67,13 @@ extension Schema {
         members["triggers"] = said(orNull(list(["type": "object"])), "The triggers on topics, and where they start")
         members["positions"] = list(named("Position"))
         members["instances"] = list(named("Instance"))
-        return object(members)
+        return object(members, optional: ["lastStart": said(Self.start, "Of a function whose instances the pool starts")])
     }()
+
+    private static let start = object([
+        "at": time, "from": said(text, "`disk` is a cold start, `host` a wake"), "cause": text,
+        "why": said(text, "A sentence"), "seconds": said(orNull(["type": "number"]), "Null while it is under way"),
+    ])
 
     private static let position = object([
         "group": said(text, "As tools of the log see it"), "topic": text, "partition": count,
