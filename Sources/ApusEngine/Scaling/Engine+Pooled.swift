@@ -39,7 +39,8 @@ extension Engine {
     /// - Returns: nil where the function is not here any more, or nothing is started because the server stops.
     public mutating func startPooled(_ function: FunctionID, now: Timestamp) -> WorkerID? {
         guard !self.isDraining, let slot = self.slot(of: function) else { return nil }
-        return self.workerID(self.start(slot, now: now))
+        let worker = self.start(slot, now: now)
+        return self.workerID(worker)
     }
 
     /// The worker gets no work until it was woken.
