@@ -89,7 +89,7 @@ extension Shard {
     /// - Parameter forgettingPositions: the ledger of its triggers is deleted as well.
     public func remove(_ function: FunctionID, forgettingPositions: Bool) {
         guard let state = self.functions.removeValue(forKey: function) else { return }
-        self.activities.removeValue(forKey: function)
+        if let activity = self.activities.removeValue(forKey: function) { self.leftActivities.append(activity) }
         self.engine.remove(function, now: self.now)
         for trigger in state.triggers { self.forget(trigger, forgettingPosition: forgettingPositions) }
         self.requestTurn()

@@ -51,6 +51,7 @@ extension Shard {
     }
 
     private func forget(_ channel: WorkerChannel) {
+        channel.left(now: self.now)
         self.channels.removeValue(forKey: channel.worker)
         self.lastChannel = nil
         self.retired.append(channel)

@@ -28,6 +28,8 @@ public final class Shard: @unchecked Sendable {
     var nextRequest: UInt64 = 1
 
     var activities: [FunctionID: FunctionActivity] = [:]
+    /// Of functions that are gone: their last workers may still be there, and what they used is told once more.
+    var leftActivities: [FunctionActivity] = []
     var notes = DeliveryNotes()
     var openTraces: [Delivery: DeliveryTrace] = [:]
     /// What the next write settles and the one under way, where somebody wants to hear of it.

@@ -70,6 +70,8 @@ extension Server {
             return slot
         }
         for slot in done { _ = slot.take() }
+        self.devices.stop()
+        self.accounts.stop()
         self.egress.stop()
         self.backups.stop()
         let projection = self.projection

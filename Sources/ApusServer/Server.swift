@@ -65,6 +65,8 @@ public final class Server: Sendable {
     let invocations: InvocationQueue
     let deployer: Deployer
     let egress: EgressHost
+    let accounts: UsageKeeper
+    let devices: DeviceHost
     let schedules: ScheduleRunner
     let deciding: Deciding
     let shards: [ShardRuntime]
@@ -130,6 +132,11 @@ public final class Server: Sendable {
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
         self.invocations = invocations
         ended.tell(invocations)
+        self.accounts = UsageKeeper(
+            log: log, loop: shards[0].loop, node: configuration.node, journal: parts.journal)
+        self.devices = DeviceHost(
+            configuration.pool, dataDirectory: data, loop: shards[0].loop, journal: parts.journal)
+        self.accounts.add(self.devices.inventory)
         let follower = ProjectionFollower(
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
         self.projection = follower
@@ -221,6 +228,8 @@ public final class Server: Sendable {
             TopicConfiguration(
                 partitions: 16, retentionTime: retention.logsTime, retentionBytes: retention.logsBytes),
             log)
+        try Self.ensure(
+            .usage, TopicConfiguration(partitions: Limits.Server.usagePartitions, retentionTime: retention.usage), log)
         try BlobStore.keepTopic(log)
     }
 
@@ -311,7 +320,7 @@ public final class Server: Sendable {
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         if catalogue.functions.values.contains(where: { $0.manifest.network != nil }) { self.egress.prepare() }
         self.projection.follow(
-            Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
+            Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations, .usage]))
         if parts.ownership == nil { try self.schedules.start(catalogue) }
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
@@ -325,6 +334,8 @@ public final class Server: Sendable {
             try result.get()
         }
         self.sampleRates()
+        self.accounts.start(self.shards)
+        self.devices.start()
         if parts.ownership != nil { try self.share() }
         self.state.withLock { $0 = .serving }
         self.sweeper.start(SweepSteps(server: self))

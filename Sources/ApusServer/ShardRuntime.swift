@@ -32,6 +32,8 @@ final class ShardRuntime: @unchecked Sendable {
     private(set) var principalsVersion = 0
     var invocationIDs = InvocationIDGenerator()
     var refusals = RefusalJournal()
+    /// What principals called.
+    let callers = CallerCounts()
     private var streamWatch: LoopTimer?
     /// For what is read on this loop; it keeps its memory from one text to the next.
     let parser = JSONParser()

@@ -1,5 +1,3 @@
-public import ApusCore
-
 /// What the host does for the pool.
 public enum PoolAction: Sendable, Equatable {
     /// Starts an instance's process; it reports when it is forked, and then waits for `load`.

@@ -14,6 +14,8 @@ public enum SettingKind: Sendable {
     case texts(max: Int)
     /// Names with texts.
     case pairs(max: Int)
+    /// A list of things of the same settings, of which those named must be there.
+    case records([Setting], required: Set<String>, max: Int)
 
     var shape: Shape {
         switch self {
@@ -26,6 +28,12 @@ public enum SettingKind: Sendable {
         case .choice(let names): .choice(names.map { Choice($0) })
         case .texts(let max): .list(.text(.any), max: max)
         case .pairs(let max): .map(key: .labelKey, value: .scalarText(.any), max: max)
+        case .records(let settings, let required, let max):
+            .list(
+                .object(
+                    ObjectShape(
+                        settings.map { Field($0.path, $0.kind.shape, $0.about, required: required.contains($0.path)) }
+                    )), max: max)
         }
     }
 }
@@ -69,6 +77,14 @@ public struct SettingValue: Sendable {
         if case .map = self.value { Checked(value: self.value, path: "", location: nil).texts } else { [:] }
     }
 
+    /// Of a list of things, each by the paths of its settings.
+    public var records: [[String: SettingValue]] {
+        guard case .list(let elements) = self.value else { return [] }
+        return elements.map { element in
+            Dictionary(element.entries.map { ($0.name, SettingValue($0.value.value)) }, uniquingKeysWith: { $1 })
+        }
+    }
+
     /// The value in YAML, without its unit: ``written(as:)`` knows the kind.
     private var written: String {
         switch self.value {
@@ -102,9 +118,20 @@ public struct SettingValue: Sendable {
         switch kind {
         case .span: self.span.description
         case .bytes: Quantity.text(bytes: self.integer)
+        case .records(let settings, _, _):
+            "[\(self.records.map { Self.written($0, settings) }.joined(separator: ", "))]"
         case .fraction where self.fraction == self.fraction.rounded(): "\(Int(self.fraction))"
         default: self.written
         }
+    }
+}
+
+extension SettingValue {
+    private static func written(_ record: [String: SettingValue], _ settings: [Setting]) -> String {
+        let members = settings.compactMap { setting in
+            record[setting.path].map { "\(setting.path): \($0.written(as: setting.kind))" }
+        }
+        return "{\(members.joined(separator: ", "))}"
     }
 }
 

@@ -14,10 +14,17 @@ final class InvocationAnswer: ResponseSink {
     private var timing: AttemptTiming?
     /// What runs for this caller, to be given up when it leaves.
     private var running: (shard: Shard, request: RequestID)?
+    /// What its attempts took, for whoever called.
+    private var span = TimeSpan.zero
+    private let callers: CallerCounts
+    private let begun: Timestamp
+    private var isCounted = false
 
-    init(_ exchange: HTTPExchange, _ call: InvocationCall) {
+    init(_ exchange: HTTPExchange, _ call: InvocationCall, _ callers: CallerCounts, now: Timestamp) {
         self.exchange = exchange
         self.call = call
+        self.callers = callers
+        self.begun = now
     }
 
     /// Gives `request` up when the client leaves before the answer is complete. On the loop of both.
@@ -27,14 +34,31 @@ final class InvocationAnswer: ResponseSink {
     }
 
     private func abandon() {
-        if let (shard, request) = self.running { shard.abandon(request) }
+        if let (shard, request) = self.running {
+            shard.abandon(request)
+            self.left(now: shard.now)
+        }
         self.running = nil
     }
 
+    /// The client left: what ran for it until then is its own all the same.
+    func left(now: Timestamp) {
+        self.span = now - self.begun
+        self.count(hasFailed: true)
+    }
+
+    private func count(hasFailed: Bool) {
+        guard !self.isCounted else { return }
+        self.isCounted = true
+        let principal = (self.exchange.admission as? Admission)?.principal ?? .anonymous
+        self.callers.count(self.call.function, by: principal.name, running: self.span, hasFailed: hasFailed)
+    }
+
     /// Nothing more will come.
-    private func over() {
+    private func over(hasFailed: Bool = false) {
         self.running = nil
         self.exchange.onGone = nil
+        self.count(hasFailed: hasFailed)
     }
 
     private var headers: [(String, String)] {
@@ -42,7 +66,10 @@ final class InvocationAnswer: ResponseSink {
     }
 
     /// Who has no token is not told how a function is run.
-    func onTiming(_ timing: AttemptTiming) { if !self.exchange.isAnonymous { self.timing = timing } }
+    func onTiming(_ timing: AttemptTiming) {
+        self.span = timing.running
+        if !self.exchange.isAnonymous { self.timing = timing }
+    }
 
     /// Before the head of an answer.
     private func tellTiming() {
@@ -138,7 +165,7 @@ final class InvocationAnswer: ResponseSink {
     // MARK: failures
 
     func onFailure(_ failure: Failure) {
-        self.over()
+        self.over(hasFailed: true)
         self.fail(failure)
     }
 

@@ -86,7 +86,7 @@ extension Routes {
         _ exchange: HTTPExchange
     ) {
         let target = self.server.shards[entry.shard]
-        let answer = InvocationAnswer(exchange, call)
+        let answer = InvocationAnswer(exchange, call, self.runtime.callers, now: self.runtime.shard.now)
         if target === self.runtime {
             let shard = self.runtime.shard
             let request = shard.invoke(entry.id, block: block, invocation: call.id, deadline: deadline, sink: answer)
@@ -101,7 +101,9 @@ extension Routes {
             handle.request = target.shard.invoke(
                 entry.id, block: block, invocation: id, deadline: deadline, sink: relay)
         }
+        let runtime = self.runtime
         exchange.onGone = {
+            answer.left(now: runtime.shard.now)
             nonisolated(unsafe) let handle = remote
             target.loop.post { if let request = handle.request { target.shard.abandon(request) } }
         }

@@ -249,6 +249,22 @@ enum ServerMetric {
     static let lastSweep = MetricDescription(
         "apus_retention_last_sweep_seconds", "When it was last swept, Unix time.", .gauge, labels: ["kind"])
 
+    // Devices.
+    private static let device = ["device", "kind", "simulated"]
+    static let devices = MetricDescription(
+        "apus_devices", "Devices, by `health`: `working`, `draining`, `quarantined` or `lost`.", .gauge,
+        labels: ["kind", "health", "simulated"])
+    static let deviceMemory = MetricDescription(
+        "apus_device_memory_bytes",
+        "Bytes of a device, by `part`: its `capacity`, what is `used`, and of that what is `ours` and what `others` hold.",
+        .gauge, labels: device + ["part"])
+    static let deviceSeconds = MetricDescription(
+        "apus_device_seconds_total",
+        "What each second of a device was, by `part`: `busy`, `idle`, `transfer` or `unallocated`; they sum to the time that passed. Told "
+            + "once a minute, and when use is asked for.", .counter, labels: device + ["part"])
+    static let usageDropped = MetricDescription(
+        "apus_usage_dropped_total", "Records of use, and changes of instances, that were not written.", .counter)
+
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         unsent, requests, replies, emitted, lag, oldest, filtered, filterErrors, recordsLost, unsettled, waiting,
@@ -267,7 +283,8 @@ enum ServerMetric {
         schedules, commandsDecided, commandsUnanswered, controlIgnored, controlRepaired,
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,
-        tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
+        tracesDropped, devices, deviceMemory, deviceSeconds, usageDropped, cpu, resident, virtual, descriptors,
+        descriptorsMax, threads, startTime, build, functions,
         shares,
     ]
 

@@ -100,7 +100,7 @@ extension OperationDescription {
         ("Topics and events", topics),
         ("Dead letters", deadLetters), ("Subscriptions and replays", subscriptions), ("Deployments", deployments),
         ("Operating", operate),
-        ("Backup and retention", retention),
+        ("Devices and cost", usage), ("Backup and retention", retention),
         ("Secrets", secrets), ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]
 

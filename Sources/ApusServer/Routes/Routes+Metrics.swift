@@ -17,6 +17,7 @@ extension Routes {
             // The clock of schedules lives on the first loop.
             server.shards[0].loop.post {
                 let schedules = Self.scheduleMetrics(server.schedules)
+                let (totals, dropped) = (server.accounts.deviceTotals(), server.accounts.dropped)
                 // Text for a thousand functions takes longer than a loop may be held up.
                 let isQueued = server.store.run {
                     let scrape = MetricsScrape(
@@ -24,6 +25,8 @@ extension Routes {
                         ages: RecordAges(log: server.log, now: server.clock.now, readsMemoryOnly: true))
                     var metrics = scrape.metrics
                     Self.retention(server.sweeper.status, into: &metrics)
+                    Self.devices(server.devices.devices, totals, into: &metrics)
+                    metrics.add(metrics.series(ServerMetric.usageDropped, []), Double(dropped))
                     let body = PrometheusText.write(metrics)
                     reply.respond(status: 200, headers: [("Content-Type", PrometheusText.mediaType)], body: body)
                 }

@@ -85,6 +85,8 @@ struct Routes {
         self.addInvocations(to: &table)
         self.addObserve(to: &table)
         self.addOperate(to: &table)
+        self.addDevices(to: &table)
+        self.addUsage(to: &table)
         self.addSchedules(to: &table)
         self.addCommands(to: &table)
         self.addAccess(to: &table)

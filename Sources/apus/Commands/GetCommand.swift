@@ -6,11 +6,12 @@ extension Command {
         CommandDescription(
             name: "get",
             summary:
-                "list functions, topics, subscriptions, instances, schedules, revisions or invocations, or show one",
+                "list functions, topics, subscriptions, instances, devices, schedules, revisions or invocations, or show one",
             positionals: [
                 PositionalDescription(
                     name: "KIND",
-                    summary: "functions, topics, subscriptions, instances, schedules, revisions or invocations",
+                    summary:
+                        "functions, topics, subscriptions, instances, devices, schedules, revisions or invocations",
                     values: .anything
                 ),
                 PositionalDescription(
@@ -40,6 +41,12 @@ extension Command {
         )
     ) { context in
         let kind = try ResourceKind(context.arguments["KIND"] ?? "")
+        if kind == .device {
+            guard context.arguments["NAME"] == nil else {
+                throw UsageError("'apus get devices' lists all of them; --output json tells everything")
+            }
+            return try DevicesCommand(context: context).list()
+        }
         let client = try context.client()
         if kind == .revision { return try GetCommand.revisions(client, context) }
         guard kind == .subscription || !context.arguments.has("--partitions") else {
@@ -229,6 +236,8 @@ private enum GetCommand {
         case .schedule: return self.schedules(items, context)
         case .revision: return self.revisions(items, context)
         case .subscription: return SubscriptionTable(context: context).text(items)
+        // Listed by `apus devices`.
+        case .device: return ""
         case .instance:
             var table = TextTable(["WORKER", "FUNCTION", "STATE", "IN FLIGHT", "SINCE", "RUNTIME", "REVISION"])
             for item in items {

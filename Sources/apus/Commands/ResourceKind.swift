@@ -14,12 +14,14 @@ enum ResourceKind: String, CaseIterable {
     case revision
     /// A trigger on a topic, and how far it is; only to be looked at.
     case subscription
+    /// An accelerator of the server; only to be looked at.
+    case device
 
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
 
     /// Kinds of the design that a later version brings.
-    static let notYetAvailable = ["tool-servers", "agents", "devices", "upstreams"]
+    static let notYetAvailable = ["tool-servers", "agents", "upstreams"]
 
     /// - Parameter word: `function`, `functions`, `fn`, …
     /// - Throws: `not_yet_supported`, or usage with a guess.
@@ -32,6 +34,7 @@ enum ResourceKind: String, CaseIterable {
         case "schedule", "schedules": self = .schedule
         case "revision", "revisions": self = .revision
         case "subscription", "subscriptions", "sub", "subs": self = .subscription
+        case "device", "devices": self = .device
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
