@@ -47,8 +47,6 @@ import Testing
 
     private static func crowd(_ count: Int) -> TopReport {
         var report = TopReport()
-        report.devices = (0..<count).map { TopReport.Device(id: "device-\($0)", health: "working") }
-        report.costPerHour = 1_234_567
         for index in 0..<count {
             var function = TopReport.Function(name: "function-\(index)-\(String(repeating: "x", count: index % 50))")
             function.perSecond = Double(index) * 1_000
@@ -62,7 +60,9 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 7, 200]) func everyLineFitsIntoEveryScreen(_ count: Int) {
-        let report = Self.crowd(count)
+        var report = Self.crowd(count)
+        report.devices = (0..<count).map { TopReport.Device(id: "device-\($0)", health: "working") }
+        report.costPerHour = 1_234_567
         var help = TopView()
         _ = help.press(.help) { _ in (0, 0) }
         for view in [TopView(), help] {
@@ -119,13 +119,13 @@ import Testing
                 "capacity": 85_899_345_920, "instances": [],
             ],
         ]
-        let layout = TopLayout(report: TopReport(json), place: "here", status: "live", width: 130, height: 24)
+        let layout = TopLayout(report: TopReport(json), place: "here", status: "live", width: 160, height: 24)
         let lines = Self.text(layout).split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines[1].hasSuffix("waiting 7   EUR/h 2.50 simulated"))
         #expect(lines[2] == "device simulated-h100-0 working (simulated)   16.0 GiB of 80.0 GiB   generate busy")
         #expect(lines[3] == "device simulated-h100-1 quarantined (simulated)   0 of 80.0 GiB   nothing")
         #expect(layout.lines.count <= 24)
-        let small = TopLayout(report: TopReport(json), place: "here", status: "live", width: 130, height: 12)
+        let small = TopLayout(report: TopReport(json), place: "here", status: "live", width: 160, height: 12)
         #expect(Self.text(small).contains("and 1 more"))
     }
 
