@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 # The flag that Package.swift may not give to what authors depend on.
 RELEASE := swift build -c release --static-swift-stdlib -Xswiftc -cross-module-optimization
 
-.PHONY: help demo test test-kafka bench fuzz install release clean packages reference soak
+.PHONY: help conformance-server demo test test-kafka bench fuzz install release clean packages reference soak
 help:
 	@echo "make demo             build, start a server, run examples/semantic-search, end (KEEP=1: keep serving)"
 	@echo "make test             the whole test suite (SUITES='units sandbox' for some of it)"
@@ -13,6 +13,7 @@ help:
 	@echo "make soak             simulator, kill tests, random frames and system calls with many more seeds, the HTTP interface too"
 	@echo "make fuzz             the fuzz targets, 60 s each (SECONDS_EACH=…)"
 	@echo "make reference        docs/reference, made again from the code"
+	@echo "make conformance-server  what the public MCP conformance suite is run against, at PORT=$${PORT:-8787}"
 	@echo "make install          bin, libexec, a systemd unit and completions below PREFIX=$(PREFIX) (and DESTDIR)"
 
 packages:
@@ -38,6 +39,10 @@ bench: release
 
 fuzz: packages
 	@scripts/fuzz $(TARGETS)
+
+# What the public conformance suite of the Model Context Protocol is run against, until interrupted.
+conformance-server: release
+	@scripts/conformance-server
 
 soak: packages
 	@APUS_SOAK=1 APUS_SEEDS=20000 scripts/test build simulation fuzzers integration

@@ -88,7 +88,7 @@ let package = Package(
         .target(name: "ApusFunction", dependencies: ["ApusCore"], swiftSettings: leanSettings),
         library("ApusJSON", ["ApusCore", "CSimdJSON"]),
         library("ApusCrypto", ["ApusCore", "CGnuTLS"]),
-        library("ApusManifest", ["ApusCore", "ApusJSON", "CYAML"]),
+        library("ApusManifest", ["ApusCore", "ApusJSON", "ApusSchema", "CYAML"]),
         library("ApusSchema", ["ApusCore", "ApusJSON"]),
         library("ApusTools", ["ApusCore", "ApusCrypto", "ApusJSON", "ApusManifest", "ApusSchema"]),
         hotLibrary("ApusEngine", ["ApusCore"]),
@@ -180,10 +180,10 @@ let package = Package(
         tests(
             "ApusServerTests",
             [
-                "ApusServer", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLog", "ApusLoop", "ApusManifest",
+                "ApusServer", "ApusCrypto", "ApusEngine", "ApusHTTP", "ApusJSON", "ApusLog", "ApusLoop", "ApusManifest",
                 "ApusSandbox",
-                "ApusStore", "ApusTelemetry",
-                "CShims", "CSQLite",
+                "ApusStore", "ApusTelemetry", "ApusTools",
+                "CGnuTLS", "CShims", "CSQLite",
             ]
         ),
         tests("CommandTests", ["apus", "ApusCrypto"]),

@@ -9,6 +9,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case invalidEvent = "invalid_event"
     case invalidJSON = "invalid_json"
     case reservedName = "reserved_name"
+    case importFailed = "import_failed"
     case eventTooLarge = "event_too_large"
     case bodyTooLarge = "body_too_large"
     case resultTooLarge = "result_too_large"

@@ -77,6 +77,11 @@ public protocol EventLog: AnyObject, Sendable {
     var remembersKeys: Bool { get }
     /// What was written beside each of these keys, as far as it is kept; nil for one that is not known.
     func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?]
+    /// What it remembers of settled events is this node's alone and may be gone: whoever takes over work finds the keys on the log again
+    /// and says them with ``remember(_:)`` before anything runs.
+    var rebuildsKeys: Bool { get }
+    /// Takes in keys that were found on the log; see ``rebuildsKeys``. Blocks.
+    func remember(_ keys: [LogBatch.KeyWrite]) throws(ApusError)
 
     // MARK: state
 
@@ -100,6 +105,8 @@ extension EventLog {
     }
     public var remembersKeys: Bool { false }
     public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] { keys.map { _ in nil } }
+    public var rebuildsKeys: Bool { false }
+    public func remember(_ keys: [LogBatch.KeyWrite]) throws(ApusError) {}
     /// By reading all of the partition: for logs that keep no index.
     public func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset? {
         let bounds = try self.bounds(of: partition)

@@ -73,4 +73,6 @@ extension ForwardingLog {
     }
     public var remembersKeys: Bool { self.forwarded.remembersKeys }
     public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] { try self.forwarded.remembered(keys) }
+    public var rebuildsKeys: Bool { self.forwarded.rebuildsKeys }
+    public func remember(_ keys: [LogBatch.KeyWrite]) throws(ApusError) { try self.forwarded.remember(keys) }
 }

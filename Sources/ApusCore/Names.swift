@@ -64,7 +64,11 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     public static let schedule = TopicName(unchecked: "apus.schedule")
     public static let invocations = TopicName(unchecked: "apus.invocations")
     public static let bundles = TopicName(unchecked: "apus.bundles")
+    /// What agents did.
+    public static let audit = TopicName(unchecked: "apus.audit")
     public static let blobs = TopicName(unchecked: "apus.blobs")
+    /// What was used, by whom, of which device.
+    public static let usage = TopicName(unchecked: "apus.usage")
 
     private static let invokePrefix = "apus.invoke."
 

@@ -22,6 +22,19 @@ public struct WorkClass: Sendable, Hashable, CustomStringConvertible {
     public var description: String { self.name }
 }
 
+/// That a function is not of the class any more that it was made with.
+public struct ClassMove: Sendable, Hashable {
+    /// The class that it was made with.
+    public var first: WorkClass
+    /// The function's generation that gave it the class that it has.
+    public var since: UInt64
+
+    public init(first: WorkClass, since: UInt64) {
+        self.first = first
+        self.since = since
+    }
+}
+
 /// One of the parts of a class's work. Each is done by one node at a time.
 public struct Share: Sendable, Hashable, CustomStringConvertible {
     /// Parts of each class: fixed when a cluster is created.
@@ -59,6 +72,8 @@ public struct ShareTerm: Sendable, Hashable {
 
 /// How a log spreads work over the nodes that stand on it.
 public protocol WorkSharing: AnyObject, Sendable {
+    /// What this node is called among them.
+    var node: String { get }
     /// The classes that this node takes part in, in a fixed order.
     var classes: [WorkClass] { get }
     /// Calls `change` for each share that is worked here, and for each change from then on. From the log's threads, in order, under a lock:
@@ -69,8 +84,15 @@ public protocol WorkSharing: AnyObject, Sendable {
     func unwatch(_ watch: ShareWatch)
     /// Brings what is known of the ledger of a share up to date that may be another's: to what is decided by now. Blocks.
     func read(_ share: Share) throws(ApusError)
+    /// The same, whoever works it: for entries that no class owns any more. Blocks.
+    func readEntries(_ number: Int) throws(ApusError)
+    /// Takes a lane from another class that does not let it go: nothing that its nodes decide of it from now on takes effect. They begin the
+    /// share anew, and find there what `entry` says. Blocks.
+    func take(_ term: ShareTerm, from former: WorkClass, _ entry: LogBatch.LedgerWrite) throws(ApusError)
     /// What this node holds, as it is now.
     var shares: [ShareStatus] { get }
+    /// How often shares of each class began to be worked here since the log was opened.
+    var terms: [WorkClass: UInt64] { get }
 }
 
 public enum ShareChange: Sendable, Hashable {
@@ -94,9 +116,12 @@ public struct ShareStatus: Sendable, Hashable {
 
     public var share: Share
     public var state: State
+    /// When this node began to hold it.
+    public var since: Timestamp
 
-    public init(_ share: Share, _ state: State) {
+    public init(_ share: Share, _ state: State, since: Timestamp = .zero) {
         self.share = share
         self.state = state
+        self.since = since
     }
 }

@@ -184,6 +184,10 @@ extension Engine {
         guard !attempt.isTableRecord else { return }
         self.workers[worker].running -= 1
         self.functions[function].running -= 1
+        if attempt.state == .running {
+            // Attempts of one function have one timeout, so that the deadline says when it began.
+            self.functions[function].times.ran(now - attempt.deadline + self.functions[function].plan.timeout)
+        }
         let isLast = attempt.batch == InFlight.none || self.openBatches.itemEnded(attempt.batch)
         if isLast && returnsCredit {
             self.workers[worker].credits += 1

@@ -13,7 +13,11 @@ extension Engine {
             self.functions[Int(function)].plan = plan
             if isNewRevision {
                 self.functions[Int(function)].pool.forgive()
-                for worker in self.functions[Int(function)].workers { self.retire(worker, now: now) }
+                self.functions[Int(function)].times.forget()
+                // Those of a function on devices leave as the pool says: on a full device one must sleep for the next to start.
+                if !plan.scale.isPooled {
+                    for worker in self.functions[Int(function)].workers { self.retire(worker, now: now) }
+                }
             }
         } else {
             function = self.addFunction(plan)
@@ -78,6 +82,7 @@ extension Engine {
         self.functionSlots.remove(UInt64(function.rawValue))
         self.functions[Int(slot)].isRemoved = true
         self.failWaiting(slot, Self.removedFailure)
+        self.shares.remove(slot)
         for trigger in self.functions[Int(slot)].triggers { self.forget(trigger) }
         self.rebuild(slot, now: now)
         for worker in self.functions[Int(slot)].workers { self.retire(worker, now: now) }
@@ -234,6 +239,7 @@ extension Engine {
         guard !self.lanes[Int(lane)].isHeld else { return }
         let function = Int(self.lanes[Int(lane)].function)
         self.functions[function].ready += count
+        self.functions[function].times.came(count, now: now)
         self.functions[function].gatherer?.add(count: count, bytes: bytes, now: now)
         if !self.lanes[Int(lane)].isQueued {
             self.lanes[Int(lane)].isQueued = true

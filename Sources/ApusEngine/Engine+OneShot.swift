@@ -21,11 +21,8 @@ extension Engine {
     }
 
     /// Whether one worker less would still do.
-    mutating func hasSpare(_ function: Int32, now: Timestamp) -> Bool {
+    mutating func hasSpareOneShot(_ function: Int32, now: Timestamp) -> Bool {
         let place = Int(function)
-        guard self.functions[place].plan.reuse == .never else {
-            return self.functions[place].pool.hasSpare(self.functions[place].plan.scale)
-        }
         let used = self.functions[place].ready + self.functions[place].running
         return self.functions[place].pool.live > used + self.pooled(function, now: now)
     }

@@ -11,7 +11,7 @@ extension Engine {
             self.actions.append(.fail(request, Failure(.functionNotFound, "the function does not exist here")))
             return
         }
-        if let refusal = self.refusal(slot, deadline: deadline, now: now) {
+        if let refusal = self.refusal(slot, bytes: bytes, deadline: deadline, now: now) {
             self.actions.append(.fail(request, refusal))
             return
         }
@@ -25,6 +25,14 @@ extension Engine {
         self.requestWaits(request, now: now)
         guard !self.functions[Int(slot)].plan.isPaused else { return }
         self.schedule(slot, now: now)
+        self.tellWait(request, of: slot, now: now)
+    }
+
+    /// A caller that waits for a start hears how long that may take.
+    private mutating func tellWait(_ request: Int32, of function: Int32, now: Timestamp) {
+        guard self.requests[request].state == .waiting, self.functions[Int(function)].pool.ready == 0 else { return }
+        let wait = self.waitEstimate(function, now: now)
+        if wait >= Limits.Engine.toldWait { self.actions.append(.waits(self.requests[request].id, wait)) }
     }
 
     /// One more waits in its function's queue.
@@ -35,10 +43,11 @@ extension Engine {
             self.functions[function].ring.append(FunctionState.requestSource)
         }
         self.functions[function].ready += 1
+        self.functions[function].times.came(1, now: now)
         self.functions[function].gatherer?.add(bytes: Int(self.requests[request].bytes), now: now)
     }
 
-    private func refusal(_ function: Int32, deadline: Timestamp?, now: Timestamp) -> Failure? {
+    private func refusal(_ function: Int32, bytes: Int, deadline: Timestamp?, now: Timestamp) -> Failure? {
         let state = self.functions[Int(function)]
         if self.isDraining {
             return Failure(.shuttingDown, "the server is stopping; send the invocation again when it is back")
@@ -48,9 +57,19 @@ extension Engine {
         }
         if state.queue.count >= self.configuration.waitingRequestsPerFunction {
             return Failure(
-                .overloaded, "\(state.queue.count) invocations wait for this function already; try again later")
+                .overloaded, "\(state.queue.count) invocations wait for this function already; try again later",
+                retryAfter: self.waitEstimate(function, now: now))
         }
-        if state.pool.isRefusing(now: now), let failure = state.pool.lastFailure { return failure }
+        if state.queue.count > 0, state.queue.bytes + bytes > self.configuration.waitingBytesPerFunction {
+            return Failure(
+                .overloaded,
+                "invocations of \(state.queue.bytes) bytes wait for this function already; try again later",
+                retryAfter: self.waitEstimate(function, now: now))
+        }
+        if state.pool.isRefusing(now: now), var failure = state.pool.lastFailure {
+            failure.retryAfter = state.pool.blockedUntil - now
+            return failure
+        }
         return nil
     }
 

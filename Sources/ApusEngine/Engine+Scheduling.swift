@@ -163,6 +163,7 @@ extension Engine {
         )
         if case .request(let request) = item { self.requests.began(request, attempt: slot) }
         self.workers[Int(worker)].running += 1
+        self.workers[Int(worker)].uses += 1
         self.functions[Int(function)].running += 1
         self.watchDeadlines(function)
         return Dispatch(
@@ -189,7 +190,7 @@ extension Engine {
     // MARK: batches
 
     private mutating func dispatchBatches(_ function: Int32, now: Timestamp) {
-        while self.functions[Int(function)].gatherer?.isClosed(now: now) ?? false {
+        while self.isBatchDue(function, now: now) {
             guard let (worker, first) = self.match(function, now: now) else { return }
             var items = [first]
             var gathered = Gathered()
@@ -206,6 +207,15 @@ extension Engine {
             self.actions.append(.dispatchBatch(dispatches))
         }
         self.watchBatch(function, now: now)
+    }
+
+    /// Whether a batch goes now: it is closed, or a worker is free and nothing that would fill it is expected in the time that is left.
+    private func isBatchDue(_ function: Int32, now: Timestamp) -> Bool {
+        let place = Int(function)
+        guard let gatherer = self.functions[place].gatherer, let closesAt = gatherer.closesAt else { return false }
+        if gatherer.isClosed(now: now) { return true }
+        return self.functions[place].idle.first != FunctionState.noWorker
+            && !self.functions[place].times.expectsMore(within: closesAt - now, now: now)
     }
 
     func bytes(of item: Item) -> Int {

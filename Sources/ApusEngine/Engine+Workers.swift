@@ -19,27 +19,9 @@ extension Engine {
 
     // MARK: the way in
 
-    /// Starts what the queue asks for.
-    mutating func scale(_ function: Int32, now: Timestamp) {
-        let place = Int(function)
-        guard !self.isDraining, !self.functions[place].isRemoved, !self.functions[place].plan.isPaused else { return }
-        guard self.functions[place].pool.total < self.functions[place].plan.scale.max else { return }
-        let pooled = self.functions[place].plan.reuse == .never ? self.pooled(function, now: now) : 0
-        let depth = max(
-            self.functions[place].ready + self.functions[place].running + pooled,
-            self.functions[place].isWarming ? 1 : 0)
-        guard depth > 0 || self.functions[place].plan.scale.min > 0 else { return }
-        let (perWorker, scale) = (self.functions[place].perWorker, self.functions[place].plan.scale)
-        let blockedUntil = self.functions[place].pool.blockedUntil
-        if blockedUntil > now {
-            self.setTimer(.pool, of: function, due: blockedUntil)
-            return
-        }
-        let starts = self.functions[place].pool.starts(depth: depth, perWorker: perWorker, scale: scale, now: now)
-        for _ in 0..<starts { self.start(function, now: now) }
-    }
-
-    private mutating func start(_ function: Int32, now: Timestamp) {
+    /// - Returns: the slot of the worker that starts.
+    @discardableResult
+    mutating func start(_ function: Int32, now: Timestamp) -> Int32 {
         let slot: Int32
         if let free = self.freeWorkers.popLast() {
             slot = free
@@ -57,10 +39,14 @@ extension Engine {
         self.workers[Int(slot)] = worker
         self.functions[Int(function)].workers.append(slot)
         self.functions[Int(function)].pool.started()
-        let due = now + self.configuration.startTimeout
-        self.timers.insert(EngineTimer(due: due, kind: .startTimeout, index: slot, generation: worker.generation))
+        // How long a start on devices may take is the pool's to say.
+        if !self.functions[Int(function)].plan.scale.isPooled {
+            let due = now + self.configuration.startTimeout
+            self.timers.insert(EngineTimer(due: due, kind: .startTimeout, index: slot, generation: worker.generation))
+        }
         self.actions.append(
             .start(self.workerID(slot), self.functions[Int(function)].plan.function, generation: worker.revision))
+        return slot
     }
 
     /// READY came; CREDIT brings what it may take.
@@ -68,6 +54,7 @@ extension Engine {
         guard let slot = self.slot(of: worker), self.workers[Int(slot)].phase == .starting else { return }
         let function = self.workers[Int(slot)].function
         self.functions[Int(function)].demand.refilled(in: now - self.workers[Int(slot)].idleSince)
+        self.functions[Int(function)].times.started(in: now - self.workers[Int(slot)].idleSince)
         self.workers[Int(slot)].phase = .ready
         self.workers[Int(slot)].idleSince = now
         self.functions[Int(function)].pool.becameReady()
@@ -119,7 +106,7 @@ extension Engine {
         self.place(slot, now: now)
     }
 
-    private mutating func unplace(_ slot: Int32) {
+    mutating func unplace(_ slot: Int32) {
         let function = Int(self.workers[Int(slot)].function)
         switch self.workers[Int(slot)].place {
         case .nowhere: return
@@ -131,36 +118,11 @@ extension Engine {
 
     // MARK: the way out
 
-    /// Sees to it that workers that stay idle are stopped.
-    mutating func watchIdle(_ function: Int32, now: Timestamp) {
-        let place = Int(function)
-        let longest = self.functions[place].idle.last
-        guard longest != FunctionState.noWorker else { return }
-        guard self.hasSpare(function, now: now) else {
-            if let due = self.poolMayShrink(function, now: now) { self.setTimer(.idle, of: function, due: due) }
-            return
-        }
-        let due = max(now, self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle)
-        self.setTimer(.idle, of: function, due: due)
-    }
-
-    mutating func stopIdle(_ function: Int32, now: Timestamp) {
-        let place = Int(function)
-        while self.hasSpare(function, now: now) {
-            let longest = self.functions[place].idle.last
-            guard longest != FunctionState.noWorker,
-                self.workers[Int(longest)].idleSince + self.functions[place].plan.scale.idle <= now
-            else { break }
-            self.retire(longest, now: now)
-        }
-        self.watchIdle(function, now: now)
-    }
-
     /// Gives it no more work, and tells it to stop as soon as nothing runs on it.
     mutating func retire(_ slot: Int32, now: Timestamp) {
         let phase = self.workers[Int(slot)].phase
-        guard phase == .starting || phase == .ready else { return }
-        self.functions[Int(self.workers[Int(slot)].function)].pool.leaves(wasStarting: phase == .starting)
+        guard phase == .starting || phase == .ready || phase == .asleep || phase == .waking else { return }
+        self.functions[Int(self.workers[Int(slot)].function)].pool.leaves(phase)
         self.unplace(slot)
         self.workers[Int(slot)].phase = .retiring
         if self.workers[Int(slot)].running == 0 { self.stop(slot, now: now) }
@@ -177,9 +139,7 @@ extension Engine {
     mutating func kill(_ slot: Int32, _ reason: KillReason, now: Timestamp) {
         let phase = self.workers[Int(slot)].phase
         guard phase != .absent, phase != .killed else { return }
-        if phase == .starting || phase == .ready {
-            self.functions[Int(self.workers[Int(slot)].function)].pool.leaves(wasStarting: phase == .starting)
-        }
+        self.functions[Int(self.workers[Int(slot)].function)].pool.leaves(phase)
         self.unplace(slot)
         self.workers[Int(slot)].phase = .killed
         self.actions.append(.kill(self.workerID(slot), reason: reason))
@@ -196,7 +156,10 @@ extension Engine {
         let (phase, function) = (self.workers[Int(slot)].phase, self.workers[Int(slot)].function)
         self.unplace(slot)
         self.functions[Int(function)].pool.gone(phase)
-        let isCrash = phase == .starting || phase == .ready
+        // One that was ended because its caller left says nothing of its function.
+        let isCrash =
+            failure.code != .cancelled
+            && (phase == .starting || phase == .ready || phase == .asleep || phase == .waking)
         if isCrash, !self.workers[Int(slot)].isProven { self.startsFail(function, failure, now: now) }
         // Nothing is dispatched to it while its attempts fail: it is out of every list.
         while self.workers[Int(slot)].attempts.first != InFlight.none {
@@ -220,6 +183,7 @@ extension Engine {
             self.schedule(function, now: now)
             if self.functions[Int(function)].workers.isEmpty { self.trim(function) }
         }
+        self.serveShares(now: now)
     }
 
     /// A function without workers gives back what its last burst took.

@@ -40,6 +40,11 @@ public struct Engine {
     /// What is set aside for workers that wait ready to serve one invocation.
     var pooledMemory = 0
 
+    /// Those that wait for a place for a worker.
+    var shares = SlotShares()
+    /// Functions of which the pool is to be told.
+    var poolNews: [Int32] = []
+
     var isLogShort = false
     var isDraining = false
 
@@ -58,6 +63,7 @@ public struct Engine {
 
     /// Moves the actions decided since the last call into `actions`, which keeps its capacity.
     public mutating func takeActions(into actions: inout [EngineAction]) {
+        if !self.poolNews.isEmpty { self.tellPool() }
         actions.removeAll(keepingCapacity: true)
         swap(&actions, &self.actions)
     }

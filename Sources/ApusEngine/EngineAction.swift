@@ -91,6 +91,12 @@ public enum EngineAction: Sendable, Equatable {
     case kill(WorkerID, reason: KillReason)
     /// Answer a waiting caller with a failure; successes are answered through ``Verdict``.
     case fail(RequestID, Failure)
+    /// The caller waits for a worker that is not there yet: about so long.
+    case waits(RequestID, TimeSpan)
+    /// What runs and what waits of a function whose workers the ``Pool`` starts and stops, since that changed.
+    case demand(FunctionID, running: Int, queued: Int)
+    /// How much runs in a worker that the ``Pool`` started, since that changed, and how often it was given work meanwhile.
+    case occupied(WorkerID, running: Int, uses: Int)
     /// A delivery was given up without an outcome frame (its worker died, its deadline passed, it expired): append its dead letter,
     /// then call ``Engine/written(_:)`` for it.
     case deadLetter(Delivery, attempts: Int, Failure)
@@ -111,11 +117,14 @@ public struct Failure: Sendable, Equatable {
     public var code: ErrorCode
     public var message: String
     public var detail: String
+    /// When another try may do better, as far as that is known.
+    public var retryAfter: TimeSpan?
 
-    public init(_ code: ErrorCode, _ message: String, detail: String = "") {
+    public init(_ code: ErrorCode, _ message: String, detail: String = "", retryAfter: TimeSpan? = nil) {
         self.code = code
         self.message = message
         self.detail = detail
+        self.retryAfter = retryAfter
     }
 }
 

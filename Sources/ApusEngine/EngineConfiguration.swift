@@ -6,6 +6,11 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var unsettledPerPartition = 4_096
     /// Direct invocations that may wait for a worker, per function; above it callers get `overloaded`.
     public var waitingRequestsPerFunction = 1_024
+    /// Bytes of their events that may wait, per function; one event always may.
+    public var waitingBytesPerFunction = 64 << 20
+    /// Workers that may be there at one time, leaving ones included: what the host has places for. Where they are all taken, functions
+    /// get them by their weights.
+    public var workers = Int.max
     /// How long a cancelled attempt may go on before its worker is killed.
     public var cancelGrace: TimeSpan = .seconds(2)
     /// How long a worker may take from its launch to READY.

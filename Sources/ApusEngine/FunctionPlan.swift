@@ -62,11 +62,19 @@ public struct ScalePlan: Sendable, Hashable {
     public var max: Int
     /// How long a worker may have nothing to do before it is stopped.
     public var idle: TimeSpan
+    /// Its part where functions contend for places, beside that of the others.
+    public var weight: Double
+    /// When workers start, sleep and stop is decided by the ``Pool``, which is told of the demand.
+    public var isPooled: Bool
 
-    public init(min: Int = 0, max: Int = 8, idle: TimeSpan = .seconds(60)) {
+    public init(
+        min: Int = 0, max: Int = 8, idle: TimeSpan = .seconds(60), weight: Double = 1, isPooled: Bool = false
+    ) {
         self.min = min
         self.max = max
         self.idle = idle
+        self.weight = weight
+        self.isPooled = isPooled
     }
 }
 

@@ -24,6 +24,12 @@ struct FunctionState {
 
     // Workers.
     var pool = WorkerPool()
+    var times = WorkTimes()
+    var window = DemandWindow()
+    /// Its place in the order in which functions get places for workers, where these are short.
+    var virtualTime = 0.0
+    /// What the ``Pool`` was told, where it starts and stops the workers.
+    var told = PoolTold()
     var demand = OneShotDemand()
     /// What is set aside for those of its workers that wait ready to serve one invocation.
     var pooledMemory = 0
@@ -44,6 +50,13 @@ struct FunctionState {
 
     /// How many pieces of work one worker takes at a time: a credit is an event, or a batch of them.
     var perWorker: Int { max(1, self.plan.concurrency) * max(1, self.plan.batch?.maxSize ?? 1) }
+}
+
+/// What the pool was last told of a function, and whether that may be out of date.
+struct PoolTold {
+    var running = 0
+    var queued = 0
+    var isDue = false
 }
 
 /// The earliest timer that is set of each kind a function has one of.
@@ -126,6 +139,9 @@ struct Worker {
     var isOneShot = false
     /// Its first credit is being matched with what waited for it.
     var isFresh = false
+    /// What the pool was told runs in it, and the uses since.
+    var toldRunning = 0
+    var uses = 0
     var place = Place.nowhere
     var before = FunctionState.noWorker
     var after = FunctionState.noWorker

@@ -25,6 +25,14 @@ extension Limits {
         public static let demandWindow: TimeSpan = .seconds(1)
         /// The share of the newest start in the average of how long starts take: one part in this many.
         public static let refillWeight: Int64 = 8
+        /// The share of the newest attempt in the average of how long attempts take: one part in this many.
+        public static let runWeight: Int64 = 8
+        /// The most work that is foreseen beyond what is there.
+        public static let foreseen = 4_096
+        /// Callers that wait are told how long a start takes where that is at least so much.
+        public static let toldWait: TimeSpan = .milliseconds(500)
+        /// Of a start that was never seen.
+        public static let startPrior: TimeSpan = .seconds(1)
         /// Workers of one function that may wait ready to serve one invocation each, whatever the demand.
         public static let pooledWorkers = 256
         /// The most that a paced trigger may begin in a second.

@@ -30,6 +30,7 @@ struct Requests {
         var first = Requests.none
         var last = Requests.none
         var count = 0
+        var bytes = 0
     }
 
     private var requests: [Request] = []
@@ -61,6 +62,7 @@ struct Requests {
         if queue.last == Self.none { queue.first = slot } else { self.requests[Int(queue.last)].after = slot }
         queue.last = slot
         queue.count += 1
+        queue.bytes += Int(request.bytes)
         self.slots.set(request.id.rawValue, slot)
         self.deadlines.set(slot, request.deadline)
         return slot
@@ -84,6 +86,7 @@ struct Requests {
         if queue.first == Self.none { queue.last = slot } else { self.requests[Int(queue.first)].before = slot }
         queue.first = slot
         queue.count += 1
+        queue.bytes += Int(self.requests[Int(slot)].bytes)
     }
 
     mutating func began(_ slot: Int32, attempt: Int32) { self.requests[Int(slot)].attempt = attempt }
@@ -111,5 +114,6 @@ struct Requests {
             self.requests[Int(request.after)].before = request.before
         }
         queue.count -= 1
+        queue.bytes -= Int(request.bytes)
     }
 }

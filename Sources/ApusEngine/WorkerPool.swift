@@ -8,13 +8,15 @@ struct WorkerPool {
     private(set) var ready = 0
     /// Retiring, stopping or killed: not of use any more, but still there.
     private(set) var leaving = 0
+    /// Asleep, or on the way back. Only the ``Pool`` has workers sleep.
+    private(set) var asleep = 0
     /// Failed starts in a row, and workers that crashed before they finished anything.
     private(set) var failures = 0
     /// No start before it.
     private(set) var blockedUntil = Timestamp.zero
     private(set) var lastFailure: Failure?
 
-    var total: Int { self.starting + self.ready + self.leaving }
+    var total: Int { self.starting + self.ready + self.leaving + self.asleep }
     var live: Int { self.starting + self.ready }
 
     /// How many workers that much work asks for.
@@ -35,8 +37,15 @@ struct WorkerPool {
         return max(0, min(bound, room))
     }
 
-    /// Whether an idle worker may be stopped.
-    func hasSpare(_ scale: ScalePlan) -> Bool { self.live > scale.min }
+    mutating func sleeps() {
+        self.ready -= 1
+        self.asleep += 1
+    }
+
+    mutating func woke() {
+        self.asleep -= 1
+        self.ready += 1
+    }
 
     /// Whether waiting callers are told of the failure instead of left waiting.
     func isRefusing(now: Timestamp) -> Bool {
@@ -51,8 +60,13 @@ struct WorkerPool {
     }
 
     /// A starting or ready worker is told to go, or is of an older revision.
-    mutating func leaves(wasStarting: Bool) {
-        if wasStarting { self.starting -= 1 } else { self.ready -= 1 }
+    mutating func leaves(_ phase: WorkerPhase) {
+        switch phase {
+        case .starting: self.starting -= 1
+        case .ready: self.ready -= 1
+        case .asleep, .waking: self.asleep -= 1
+        case .retiring, .stopping, .killed, .absent: return
+        }
         self.leaving += 1
     }
 
@@ -60,6 +74,7 @@ struct WorkerPool {
         switch phase {
         case .starting: self.starting -= 1
         case .ready: self.ready -= 1
+        case .asleep, .waking: self.asleep -= 1
         case .retiring, .stopping, .killed: self.leaving -= 1
         case .absent: break
         }
@@ -95,8 +110,12 @@ enum WorkerPhase: UInt8 {
     case absent
     /// Launched. Next: `ready`, `stopping`, `killed`, `absent`.
     case starting
-    /// May be given work. Next: `retiring`, `stopping`, `killed`, `absent`.
+    /// May be given work. Next: `asleep`, `retiring`, `stopping`, `killed`, `absent`.
     case ready
+    /// Was told to sleep. Next: `waking`, `stopping`, `killed`, `absent`.
+    case asleep
+    /// Was told to wake. Next: `ready`, `stopping`, `killed`, `absent`.
+    case waking
     /// Gets no new work and is told to stop when what it runs is over. Next: `stopping`, `killed`, `absent`.
     case retiring
     /// Told to stop. Next: `killed`, `absent`.

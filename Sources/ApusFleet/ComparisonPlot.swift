@@ -9,7 +9,9 @@ public enum ComparisonPlot {
         let widest = max(1, rows.map(\.idleHours).max() ?? 1) * 1.1
         let highest = max(0.001, rows.map(\.report.meanDelay).max() ?? 1) * 1.15
         func x(_ hours: Double) -> Double { self.margin + hours / widest * (self.width - 2 * self.margin) }
-        func y(_ seconds: Double) -> Double { self.height - self.margin - seconds / highest * (self.height - 2 * self.margin) }
+        func y(_ seconds: Double) -> Double {
+            self.height - self.margin - seconds / highest * (self.height - 2 * self.margin)
+        }
         var lines = [
             #"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \#(Int(self.width)) \#(Int(self.height))" font-family="sans-serif" font-size="13">"#,
             #"<rect width="100%" height="100%" fill="white"/>"#,
@@ -24,7 +26,9 @@ public enum ComparisonPlot {
         for row in rows {
             let (left, top) = (x(row.idleHours), y(row.report.meanDelay))
             if let idle = row.idleInterval { lines.append(self.line(x(idle.lowerBound), top, x(idle.upperBound), top)) }
-            if let delay = row.delayInterval { lines.append(self.line(left, y(delay.lowerBound), left, y(delay.upperBound))) }
+            if let delay = row.delayInterval {
+                lines.append(self.line(left, y(delay.lowerBound), left, y(delay.upperBound)))
+            }
             lines.append(#"<circle cx="\#(self.short(left))" cy="\#(self.short(top))" r="5" fill="steelblue"/>"#)
             lines.append(self.text(left + 8, top - 8, row.name, "start"))
         }

@@ -14,6 +14,8 @@ public struct FleetReport: Sendable {
     public private(set) var busy: Int64 = 0
     public private(set) var idle: Int64 = 0
     public private(set) var moving: Int64 = 0
+    /// Held by what is gone and whose memory is not back.
+    public private(set) var stuck: Int64 = 0
     /// Time that sleeping instances lay in the host's memory.
     public private(set) var asleep: Int64 = 0
     /// The same by day, for how sure the whole is.
@@ -65,7 +67,8 @@ public struct FleetReport: Sendable {
         case .busy, .draining: self.busy += span
         case .starting(.loading), .starting(.warming), .starting(.waking), .stopped: self.moving += span
         case .sleeping: self.asleep += span
-        case .absent, .starting(.fetching), .starting(.forking), .quarantined: break
+        case .quarantined: self.stuck += span
+        case .absent, .starting(.fetching), .starting(.forking): break
         }
     }
 
@@ -73,10 +76,11 @@ public struct FleetReport: Sendable {
         self.delays.isEmpty ? 0 : Double(self.delays.reduce(0, +)) * 1e-6 / Double(self.delays.count)
     }
 
-    /// In seconds.
-    public func delay(at share: Double) -> Double {
-        guard !self.delays.isEmpty else { return 0 }
+    /// The delays within which those shares of the requests began, in seconds.
+    public func delays(at shares: [Double]) -> [Double] {
         let sorted = self.delays.sorted()
-        return Double(sorted[min(sorted.count - 1, Int(share * Double(sorted.count)))]) * 1e-6
+        return shares.map { share in
+            sorted.isEmpty ? 0 : Double(sorted[min(sorted.count - 1, Int(share * Double(sorted.count)))]) * 1e-6
+        }
     }
 }

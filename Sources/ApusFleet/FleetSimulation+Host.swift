@@ -10,6 +10,8 @@ extension FleetSimulation {
         self.processes[slot].free = 0
         self.processes[slot].running = []
         self.processes[slot].isOpen = false
+        self.processes[slot].isAlive = true
+        self.processes[slot].held = 0
         self.begin(.forked(instance), instance, after: .milliseconds(5))
     }
 
@@ -42,14 +44,25 @@ extension FleetSimulation {
         case .woken(let instance):
             self.pool.report(instance, .woken, now: self.now)
             self.ready(instance)
-        case .slept(let instance): self.pool.report(instance, .slept, now: self.now)
+        case .slept(let instance):
+            if self.fleet.broken != .ledgerEqualsObserved {
+                self.processes[instance.slot].held = min(self.fleet.residueBytes, self.fleet.modelBytes)
+            }
+            self.pool.report(instance, .slept, now: self.now)
         case .gone(let instance, let isClean): self.gone(instance, isClean: isClean)
         case .done(let instance, let index): self.finish(instance, index)
         case .crashed(let instance): self.pool.report(instance, .failed, now: self.now)
         case .deviceLost(let device):
             self.pool.lost(DeviceID(device), now: self.now)
             self.schedule(.deviceCleared(device), after: .seconds(120))
-        case .deviceCleared(let device): self.pool.clear(DeviceID(device), now: self.now)
+        case .deviceCleared(let device):
+            self.invariants.cleared(device)
+            for slot in self.processes.indices
+            where self.processes[slot].state == .quarantined && self.processes[slot].devices.contains(DeviceID(device))
+            {
+                self.processes[slot].held = 0
+            }
+            self.pool.clear(DeviceID(device), now: self.now)
         }
     }
 
@@ -62,6 +75,16 @@ extension FleetSimulation {
     }
 
     private mutating func gone(_ instance: InstanceID, isClean: Bool) {
+        if self.fleet.broken != .noOrphan { self.processes[instance.slot].isAlive = false }
+        if !isClean, self.fleet.broken == .memoryReturns {
+            self.invariants.leaked(self.pool.devices(of: instance))
+            return self.pool.report(instance, .returned, now: self.now)
+        }
+        if isClean {
+            self.processes[instance.slot].held = 0
+        } else {
+            self.invariants.leaked(self.pool.devices(of: instance))
+        }
         self.pool.report(instance, isClean ? .returned : .leaked, now: self.now)
         guard !isClean else { return }
         // An operator sees to it.

@@ -26,7 +26,8 @@ extension FleetSimulation {
         }
         self.schedule(.done(instance, run: index), after: arrival.service)
         guard arrival.at >= self.countFrom else { return }
-        self.report.served(isWarm ? .device : self.processes[instance.slot].origin, after: self.now - arrival.at, at: self.now)
+        self.report.served(
+            isWarm ? .device : self.processes[instance.slot].origin, after: self.now - arrival.at, at: self.now)
     }
 
     /// A request that waited takes what is free.
@@ -38,8 +39,9 @@ extension FleetSimulation {
     }
 
     mutating func tell(_ function: Int) {
-        let state = self.functions[function]
-        self.pool.demand(state.id, running: state.running, queued: state.queue.count, now: self.now)
+        self.pool.demand(
+            self.functions[function].id, running: self.functions[function].running,
+            queued: self.functions[function].queue.count, now: self.now)
     }
 
     mutating func finish(_ instance: InstanceID, _ index: Int32) {
@@ -50,7 +52,8 @@ extension FleetSimulation {
         self.processes[slot].running.remove(at: place)
         let function = self.processes[slot].function
         self.functions[function].running -= 1
-        self.foretell(function)
+        self.open -= 1
+        if self.isForetold { self.foretell(function) }
         self.pool.released(instance, now: self.now)
         switch self.pool.state(of: instance) {
         case .ready, .busy: self.open(instance, 1)
@@ -62,16 +65,20 @@ extension FleetSimulation {
     }
 
     private mutating func foretell(_ function: Int) {
-        let state = self.functions[function]
-        guard state.came < state.arrivals.count else { return self.pool.foretell(.seconds(1 << 40), of: function) }
-        self.pool.foretell(self.arrivals[Int(state.arrivals[state.came])].at - self.now, of: function)
+        let came = self.functions[function].came
+        guard came < self.functions[function].arrivals.count else {
+            return self.pool.foretell(.seconds(1 << 40), of: function)
+        }
+        self.pool.foretell(self.arrivals[Int(self.functions[function].arrivals[came])].at - self.now, of: function)
     }
 
     /// Its requests go back to the front of the queue.
     mutating func lose(_ instance: InstanceID) {
         let slot = instance.slot
         let function = self.processes[slot].function
-        for index in self.processes[slot].running.reversed() { self.functions[function].queue.prepend(index) }
+        for index in self.processes[slot].running.reversed() where self.fleet.broken != .noLostRequest {
+            self.functions[function].queue.prepend(index)
+        }
         self.functions[function].running -= self.processes[slot].running.count
         self.processes[slot].running = []
         self.close(instance)

@@ -16,6 +16,8 @@ public struct FleetSimulation {
         public var concurrency = 8
         /// Nil: nothing goes wrong.
         public var faults: FleetFaults?
+        /// A promise that this fleet breaks on purpose, so that a test sees it noticed.
+        public var broken: FleetInvariant?
         public init() {}
     }
 
@@ -63,6 +65,10 @@ public struct FleetSimulation {
         var isOpen = false
         var state = InstanceState.absent
         var since = Timestamp.zero
+        /// Whether there is a process, and what it really holds on each of its devices.
+        var isAlive = false
+        var held: Int64 = 0
+        var devices: [DeviceID] = []
     }
 
     public var pool: Pool
@@ -71,13 +77,20 @@ public struct FleetSimulation {
     let arrivals: [Arrival]
     /// Before it, nothing counts in the report.
     let countFrom: Timestamp
-    private let isChecked: Bool
+    let isChecked: Bool
+    var invariants: FleetInvariants
+    /// The policy is an oracle.
+    let isForetold: Bool
     var functions: [Function]
     var processes: [Process] = []
     var chance: SeededGenerator
     var now = Timestamp.zero
     private var events = BinaryHeap<Event>()
     private var order: UInt64 = 0
+    /// Requests that are not served yet.
+    var open: Int
+    private var transitions: [InstanceTransition] = []
+    private var actions: [PoolAction] = []
     /// When who still waits waits for ever.
     private var patience: Timestamp {
         (self.arrivals.last?.at ?? .zero) + .seconds(7 * 86_400)
@@ -92,13 +105,18 @@ public struct FleetSimulation {
     ) {
         self.fleet = fleet
         self.arrivals = arrivals
+        self.open = arrivals.count
         self.countFrom = countFrom
         self.isChecked = isChecked
+        self.invariants = FleetInvariants(fleet, functions: functions)
+        if case .oracle = policy { self.isForetold = true } else { self.isForetold = false }
         self.chance = SeededGenerator(seed: fleet.faults?.seed ?? 0)
         self.pool = Pool(PoolConfiguration(hostMemory: fleet.hostMemory), policy: policy)
         self.functions = (0..<functions).map { Function(id: FunctionID(rawValue: UInt32($0))) }
         for (index, arrival) in arrivals.enumerated() { self.functions[arrival.function].arrivals.append(Int32(index)) }
-        for _ in 0..<fleet.devices { self.pool.add(capacity: fleet.deviceBytes, now: .zero) }
+        // A driver that lies.
+        let told = fleet.broken == .noDeviceOverCapacity ? 2 * fleet.deviceBytes : fleet.deviceBytes
+        for _ in 0..<fleet.devices { self.pool.add(capacity: told, now: .zero) }
         for function in self.functions {
             self.pool.deploy(
                 PoolFunction(
@@ -110,22 +128,25 @@ public struct FleetSimulation {
     }
 
     /// Runs the trace to its end and until the last request is served.
+    /// - Parameter progress: told now and then how far it is, from 0 to 1, and how many events it took.
     /// - Returns: what broke a promise: the first fault of the accounts, or requests that nobody serves any more.
-    public mutating func run() -> String? {
+    public mutating func run(_ progress: ((Double, Int) -> Void)? = nil) -> String? {
         var next = 0
         while true {
             let arrival = next < self.arrivals.count ? self.arrivals[next].at : .distantFuture
             let event = self.events.first?.at ?? .distantFuture
             let timer = self.pool.nextTimer ?? .distantFuture
             let first = min(arrival, min(event, timer))
-            let isOver = next == self.arrivals.count && self.functions.allSatisfy { $0.queue.isEmpty && $0.running == 0 }
-            if isOver { return nil }
+            if self.open == 0 { return self.isChecked ? self.closed() : nil }
             if first == .distantFuture || first > self.patience {
-                let left = self.functions.reduce(0) { $0 + $1.queue.count + $1.running }
-                return "\(left) requests are never served"
+                return "\(FleetInvariant.noLostRequest): \(self.open) requests are never served"
             }
+            if self.isChecked { self.invariants.passed(first - self.now, self.processes) }
             self.now = first
             self.report.events += 1
+            if let progress, self.report.events & 0xFFFFF == 0 {
+                progress(Double(next) / Double(self.arrivals.count), self.report.events)
+            }
             if event == first, let event = self.events.popFirst() {
                 self.perform(event.step)
             } else if arrival == first {
@@ -135,7 +156,11 @@ public struct FleetSimulation {
                 self.pool.tick(now: self.now)
             }
             self.settle()
-            if self.isChecked, let fault = self.pool.fault() { return "at \(self.now.microseconds) us: \(fault)" }
+            guard self.isChecked else { continue }
+            if let fault = self.pool.fault() { return "at \(self.now.microseconds) us: the accounts: \(fault)" }
+            if let fault = self.invariants.fault(self.pool, self.processes) {
+                return "at \(self.now.microseconds) us: \(fault)"
+            }
         }
     }
 
@@ -144,33 +169,67 @@ public struct FleetSimulation {
         self.events.insert(Event(at: self.now + span, order: self.order, step: step))
     }
 
-    /// Performs what the pool decided.
+    /// Performs what the pool decided, and what it decides of that.
     private mutating func settle() {
-        for transition in self.pool.takeTransitions() { self.account(transition) }
-        for action in self.pool.takeActions() {
-            switch action {
-            case .start(let instance, let function, _, let tier):
-                self.start(instance, Int(function.rawValue), from: tier)
-            case .load(let instance): self.begin(.loaded(instance), instance, after: self.fleet.cold)
-            case .wake(let instance):
-                self.processes[instance.slot].origin = .host
-                self.begin(.woken(instance), instance, after: self.fleet.wake)
-            case .sleep(let instance):
-                self.close(instance)
-                self.begin(.slept(instance), instance, after: self.fleet.sleep)
-            case .drain(let instance): self.close(instance)
-            case .stop(let instance): self.stop(instance)
+        while true {
+            self.pool.takeTransitions(into: &self.transitions)
+            self.pool.takeActions(into: &self.actions)
+            if self.transitions.isEmpty, self.actions.isEmpty { return }
+            for transition in self.transitions {
+                if self.isChecked { self.invariants.changed(transition) }
+                self.account(transition)
             }
+            for action in self.actions { self.perform(action) }
         }
+    }
+
+    private mutating func perform(_ action: PoolAction) {
+        switch action {
+        case .start(let instance, let function, let devices, let tier):
+            self.start(instance, Int(function.rawValue), from: tier)
+            self.processes[instance.slot].devices = devices
+        case .load(let instance):
+            self.processes[instance.slot].held = self.fleet.modelBytes
+            self.begin(.loaded(instance), instance, after: self.fleet.cold)
+        case .wake(let instance):
+            self.processes[instance.slot].origin = .host
+            self.processes[instance.slot].held = self.fleet.modelBytes
+            self.begin(.woken(instance), instance, after: self.fleet.wake)
+        case .sleep(let instance):
+            if self.isChecked { self.look(at: instance) }
+            self.close(instance)
+            self.begin(.slept(instance), instance, after: self.fleet.sleep)
+        case .drain(let instance): self.close(instance)
+        case .stop(let instance): self.stop(instance)
+        }
+    }
+
+    /// Whoever is told to sleep has nothing to do. A fleet that breaks this promise tells somebody who has.
+    private mutating func look(at instance: InstanceID) {
+        let isBroken = self.fleet.broken == .noBusyEviction
+        let busy = isBroken ? self.processes.firstIndex { !$0.running.isEmpty && $0.instance != nil } : nil
+        self.invariants.told(instance, self.processes[busy ?? instance.slot])
+    }
+
+    /// Functions that took an instance within a minute after they had given one back.
+    public var flaps: Int { self.invariants.flaps }
+
+    /// The end of the run: what lasts until now is counted, and nothing may be left over.
+    private mutating func closed() -> String? {
+        for slot in self.processes.indices where self.processes[slot].instance != nil {
+            let since = max(self.processes[slot].since, self.countFrom)
+            self.report.count(self.processes[slot].state, max(0, (self.now - since).microseconds), at: self.now)
+        }
+        return self.countFrom == .zero ? self.invariants.costFault(self.report) : nil
     }
 
     private mutating func account(_ transition: InstanceTransition) {
         let slot = transition.instance.slot
         while self.processes.count <= slot { self.processes.append(Process()) }
-        let before = self.processes[slot]
-        if before.instance == transition.instance {
-            let span = max(0, (transition.at - max(before.since, self.countFrom)).microseconds)
-            self.report.count(before.state, span, at: transition.at)
+        if self.processes[slot].instance == transition.instance {
+            let since = max(self.processes[slot].since, self.countFrom)
+            self.report.count(
+                self.processes[slot].state, max(0, (transition.at - since).microseconds), at: transition.at)
         }
         self.processes[slot].state = transition.to
         self.processes[slot].since = transition.at

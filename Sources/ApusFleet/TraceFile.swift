@@ -23,21 +23,24 @@ public struct TraceFile: Sendable {
         var columns: Columns?
         var number = 0
         var origin: Int64?
-        for line in text.split(whereSeparator: \.isNewline) {
+        for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
             number += 1
+            guard !line.isEmpty else { continue }
             let fields = line.split(separator: ",", omittingEmptySubsequences: false)
             guard let known = columns else {
                 columns = try Columns(fields)
                 continue
             }
             guard fields.count > known.last else {
-                throw ApusError(.invalidArgument, "line \(number) of the trace has \(fields.count) columns, not \(known.last + 1)")
+                throw ApusError(
+                    .invalidArgument, "line \(number) of the trace has \(fields.count) columns, not \(known.last + 1)")
             }
             let arrival = try Self.arrival(fields, known, number, tokens, &places)
             let start = origin ?? arrival.at.microseconds
             origin = start
             guard arrival.at.microseconds >= start else {
-                throw ApusError(.invalidArgument, "line \(number) of the trace is earlier than its first; sort it by time")
+                throw ApusError(
+                    .invalidArgument, "line \(number) of the trace is earlier than its first; sort it by time")
             }
             self.arrivals.append(
                 Arrival(
@@ -99,10 +102,13 @@ public struct TraceFile: Sendable {
                 service: TimeSpan(microseconds: Int64(try number(seconds, "number of seconds") * 1e6)))
         case .tokens(let at, let context, let generated):
             guard let moment = Self.moment(fields[at]) else {
-                throw ApusError(.invalidArgument, "line \(line) of the trace: '\(fields[at])' is no time like 2023-11-16 18:15:46.68")
+                throw ApusError(
+                    .invalidArgument,
+                    "line \(line) of the trace: '\(fields[at])' is no time like 2023-11-16 18:15:46.68")
             }
             let contextTime = try number(context, "number of tokens") * Double(tokens.perContextToken.microseconds)
-            let generatedTime = try number(generated, "number of tokens") * Double(tokens.perGeneratedToken.microseconds)
+            let generatedTime =
+                try number(generated, "number of tokens") * Double(tokens.perGeneratedToken.microseconds)
             return Arrival(
                 at: moment, function: place("model"),
                 service: TimeSpan(

@@ -1,11 +1,7 @@
 public import ApusCore
 internal import ApusEngine
 
-/// Arrivals fitted to what was published of model serving: popularity by Zipf's law, gaps with long tails, bursts.
-///
-/// The gaps of a function are a mixture of three log-normal parts around its mean: bursts (a tenth of it), the ordinary, and long silences
-/// (eight times it), with weights that give the published shape for 87 models over 23 days (median 71 s, 90 % within 22 min, 95 %
-/// within 94 min, 99 % within a day, over all models together).
+/// Arrivals at functions whose popularity follows Zipf's law, in one of the patterns of ``TracePattern``. The same seed gives the same.
 public struct TraceGenerator: Sendable {
     public var functions = 40
     /// The exponent of the popularity.
@@ -14,45 +10,55 @@ public struct TraceGenerator: Sendable {
     /// Over all functions.
     public var requestsPerSecond = 0.0135
     public var serviceMean: TimeSpan = .seconds(8)
+    public var pattern = TracePattern.fitted
     public var seed: UInt64 = 1
 
     public init() {}
 
+    /// About how many there will be.
+    public var expected: Double { self.requestsPerSecond * Double(self.length.microseconds) * 1e-6 }
+
     public func arrivals() -> [Arrival] {
-        var generator = SeededGenerator(seed: self.seed)
         let weights = (1...self.functions).map { 1 / Power.of(Double($0), self.zipf) }
         let sum = weights.reduce(0, +)
         var all: [Arrival] = []
+        all.reserveCapacity(Int(self.expected))
+        var source = TraceRandom(seed: self.seed)
+        let end = Double(self.length.microseconds) * 1e-6
         for (function, weight) in weights.enumerated() {
-            let meanGap = sum / weight / self.requestsPerSecond
-            var at = Self.unit(&generator) * meanGap
-            while at < Double(self.length.microseconds) * 1e-6 {
-                let service = min(60, max(0.2, self.exponential(&generator) * Double(self.serviceMean.microseconds) * 1e-6))
+            var gaps = TraceGaps(pattern: self.pattern, mean: sum / weight / self.requestsPerSecond)
+            var at = gaps.first(&source)
+            while at < end {
+                let service = min(60, max(0.2, source.exponential() * Double(self.serviceMean.microseconds) * 1e-6))
                 all.append(
                     Arrival(
                         at: Timestamp(microseconds: Int64(at * 1e6)), function: function,
                         service: TimeSpan(microseconds: Int64(service * 1e6))))
-                at += self.gap(mean: meanGap, &generator)
+                at += gaps.next(at: at, &source)
             }
         }
-        return all.sorted { ($0.at, $0.function) < ($1.at, $1.function) }
+        all.sort { ($0.at, $0.function) < ($1.at, $1.function) }
+        return all
+    }
+}
+
+/// Chance for traces: the same everywhere.
+struct TraceRandom {
+    private var generator: SeededGenerator
+
+    init(seed: UInt64) { self.generator = SeededGenerator(seed: seed) }
+
+    /// Above 0 and below 1.
+    mutating func unit() -> Double { Double.random(in: 1e-12..<1, using: &self.generator) }
+
+    /// With a mean of 1.
+    mutating func exponential() -> Double { -Power.logarithm(self.unit()) }
+
+    /// Log-normal with that mean.
+    mutating func logNormal(mean: Double, deviation: Double) -> Double {
+        mean * Power.exponential(deviation * self.normal() - deviation * deviation / 2)
     }
 
-    private func gap(mean: Double, _ generator: inout SeededGenerator) -> Double {
-        let part = Self.unit(&generator)
-        // Weights and scales whose mean is one.
-        let scale = part < 0.60 ? 0.05 : part < 0.92 ? 0.5 : 10.1
-        return mean * scale * Power.exponential(Self.normal(&generator) - 0.5)
-    }
-
-    private func exponential(_ generator: inout SeededGenerator) -> Double { -Power.logarithm(Self.unit(&generator)) }
-
-    private static func unit(_ generator: inout SeededGenerator) -> Double {
-        Double.random(in: 1e-12..<1, using: &generator)
-    }
-
-    /// By the sum of twelve uniform numbers: near enough, and the same everywhere.
-    private static func normal(_ generator: inout SeededGenerator) -> Double {
-        (0..<12).reduce(-6) { sum, _ in sum + Self.unit(&generator) }
-    }
+    /// By the sum of twelve uniform numbers: near enough.
+    private mutating func normal() -> Double { (0..<12).reduce(-6) { sum, _ in sum + self.unit() } }
 }

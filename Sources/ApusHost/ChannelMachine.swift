@@ -31,8 +31,11 @@ struct ChannelMachine {
         case nothing
         /// HELLO was good: send INIT.
         case initialize
-        /// READY: tell the engine.
-        case ready
+        /// READY: tell the engine. Whether its function has hooks that let it sleep.
+        case ready(canSleep: Bool)
+        /// The answers to SLEEP and WAKE.
+        case slept
+        case woken
         case credit(Int)
         case loadFailed(ErrorPayload)
         /// The frame belongs to an attempt, or to the log.
@@ -115,17 +118,21 @@ struct ChannelMachine {
         case (.hello, .greeting):
             return try self.receiveHello(payload)
         case (.ready, .loading):
-            guard payload.byteCount == 0 else { throw .malformed }
+            // Nothing, or u32: what its function can beyond handling events.
+            guard payload.byteCount == 0 || payload.byteCount == 4 else { throw .malformed }
+            let abilities = payload.byteCount == 4 ? payload.littleEndian(at: 0, as: UInt32.self) : 0
             self.state = .ready
-            return .ready
+            return .ready(canSleep: abilities & 1 != 0 && self.features.contains(.sleep))
         case (.credit, .ready), (.credit, .draining), (.credit, .asleep):
             return try self.receiveCredit(payload)
         case (.ping, .ready), (.ping, .draining), (.ping, .asleep):
             guard header.flags.contains(.answer), self.pingSentAt != nil else { throw .unexpected(.ping) }
             self.pingSentAt = nil
             return .nothing
-        case (.sleep, .asleep), (.sleep, .ready), (.wake, .ready), (.sleep, .draining), (.wake, .draining):
-            // The worker's answer to a SLEEP or WAKE of ours; it may come after the next one was sent.
+        case (.sleep, .asleep): return .slept
+        case (.wake, .ready): return .woken
+        case (.sleep, .ready), (.sleep, .draining), (.wake, .draining):
+            // It comes after the next frame was sent.
             return .nothing
         case (.bye, .draining), (.bye, .ready), (.bye, .failed):
             guard inFlight == 0 else { throw .unexpected(.bye) }

@@ -91,6 +91,12 @@ struct CommitPipeline {
         self.ledgerIsDirty(now: now)
     }
 
+    /// As much waits and is under way as one write may hold: what comes now waits for its end. One write may have to hold both.
+    var isFull: Bool {
+        self.bytes >= Limits.Host.commitBytes
+            || self.appends.count + (self.inFlight?.appends.count ?? 0) >= Limits.Host.commitRecords
+    }
+
     var isWaiting: Bool { self.dirtySince != nil || self.inFlight != nil || !self.held.isEmpty }
 
     /// When a write is to be made that may not be made yet; nil when none is, or one is under way.

@@ -50,6 +50,22 @@ struct Deduplication: Sendable {
         }
     }
 
+    // MARK: how far the log was read for it
+
+    /// Under which a node remembers how far it knows the partition's events.
+    var markKey: [UInt8] { SHA256.hash(self.scope + Array("/seen".utf8)) }
+
+    /// - Parameter offset: everything before it is settled, and remembered here as long as it may be repeated.
+    func mark(_ offset: Offset, now: Timestamp) -> LogBatch.KeyWrite {
+        var value: [UInt8] = []
+        value.appendLittleEndian(offset)
+        return LogBatch.KeyWrite(key: self.markKey, value: value, keptUntil: now + self.window)
+    }
+
+    static func offset(_ mark: [UInt8]) -> Offset? {
+        mark.count == 8 ? mark.span.bytes.littleEndian(at: 0, as: Int64.self) : nil
+    }
+
     /// What stands beside an identity.
     private struct Known {
         var offset: Offset

@@ -1,13 +1,30 @@
 internal import ApusCore
+internal import ApusEngine
 
 /// What one function did on this shard: totals, where time went, and the last minutes second by second. It lives on across
 /// revisions, and is made with a function's first worker, so that functions that never run cost nothing.
 final class FunctionActivity {
+    let function: ResourceName
     private(set) var counts = ActivityCounts()
+    /// The time of its workers, and of what they did not do.
+    var meter = WorkerMeter()
+    var gaps = IdleGaps()
+    private var taken = FunctionUsage.Totals()
     private var past: [ActivitySecond] = Array(repeating: ActivitySecond(), count: Limits.Host.activitySeconds)
     /// The second under way, and its end: the look at the clock that every event has had anyway tells them apart.
     private var current = ActivitySecond()
     private var currentEnd = Timestamp.zero
+
+    init(_ function: ResourceName) { self.function = function }
+
+    /// What it used since the last call.
+    func takeUsage(now: Timestamp) -> FunctionUsage {
+        let totals = FunctionUsage.Totals(self.counts)
+        defer { self.taken = totals }
+        return FunctionUsage(
+            function: self.function, workers: self.meter.take(now: now), totals: totals - self.taken,
+            gaps: self.gaps.take())
+    }
 
     /// An attempt ended.
     /// - Parameter isFirst: a later attempt's wait is its backoff, which is no queue.

@@ -40,6 +40,9 @@ final class TriggerState {
     private(set) var isTable: Bool
     /// What its function needs of a node.
     private(set) var workClass: WorkClass
+    private(set) var move: ClassMove?
+    /// Its function has another class by now: what runs ends, and nothing begins.
+    var isMoving = false
     /// Outcomes of the trigger append records.
     private(set) var hasOutputs: Bool
     private(set) var isCompacted: Bool
@@ -65,6 +68,7 @@ final class TriggerState {
         self.template = OutputTemplate(function: function.name, topic: trigger.topic)
         self.isTable = plan.kind == .table
         self.workClass = function.workClass
+        self.move = Self.move(of: trigger, function)
         self.replay = if case .replay(let replay) = trigger.kind { replay } else { nil }
         self.hasOutputs =
             (trigger.replyTo != nil || !function.emits.isEmpty) && (self.replay?.writesOutputs ?? true)
@@ -87,6 +91,18 @@ final class TriggerState {
             (trigger.replyTo != nil || !function.emits.isEmpty) && (self.replay?.writesOutputs ?? true)
         self.isCompacted = isCompacted
         self.dedupWindow = plan.dedupWindow
+    }
+
+    /// A trigger that was made after the function had its class was never another's.
+    private static func move(of trigger: HostTrigger, _ function: HostFunction) -> ClassMove? {
+        function.move.flatMap { trigger.generation >= $0.since ? nil : $0 }
+    }
+
+    /// Nothing of it is open.
+    func moved(to workClass: WorkClass, _ move: ClassMove?) {
+        self.workClass = workClass
+        self.move = move
+        self.isMoving = false
     }
 
     func dedup(partition: Int) -> Deduplication? {

@@ -30,6 +30,10 @@ struct HeldShares {
 
     func term(of share: Share) -> UInt64? { self.terms[share] }
 
+    func terms(of workClass: WorkClass) -> [ShareTerm] {
+        self.terms.filter { $0.key.workClass == workClass }.map { ShareTerm($0.key, term: $0.value) }
+    }
+
     /// Where a lane's deliveries are written; nil while it is another node's.
     func group(ofOpen share: Share) -> LedgerGroup? {
         guard self.terms[share] != nil, !self.leaving.contains(share) else { return nil }

@@ -18,6 +18,8 @@ public struct HostFunction: Sendable {
     public var secrets: [String]
     /// What it needs of a node.
     public var workClass: WorkClass
+    /// Nil while it has the class that it was made with.
+    public var move: ClassMove?
     /// What it may connect to, nil for nothing.
     public var network: NetworkAccess?
 

@@ -15,8 +15,21 @@ extension Limits {
         public static let pingInterval = TimeSpan.seconds(15)
         /// How long it may take to say so.
         public static let pingTimeout = TimeSpan.seconds(10)
+        /// How long a worker may take to sleep, as `sleep()` of its function does. How long it may take to wake is the pool's to say.
+        public static let hookTimeout = TimeSpan.seconds(120)
         /// How often deadlines of channels are looked at.
         public static let housekeepingMilliseconds: UInt64 = 100
+        /// What outputs wait for one write, above which they are held: with the outputs of one more delivery, and after a write that failed,
+        /// all of them fit into the largest that a log takes.
+        public static let commitBytes = 12 << 20
+        public static let commitRecords = 8_192
+        /// What runs of a function that changes its class may end for so long.
+        public static let classDrainMilliseconds: Int64 = 5_000
+        /// How often nodes of the new class look whether it was let go, and for how long before they take it.
+        public static let classLookMilliseconds: Int64 = 500
+        public static let classWaitMilliseconds: Int64 = 10_000
+        /// Records that one step reads which finds out what a lane has seen: fetches of others come between the steps.
+        public static let keysPerStep = 8_192
         /// After how long the end of a replay that is still there is told again.
         public static let replayEndAgain = TimeSpan.seconds(2)
 

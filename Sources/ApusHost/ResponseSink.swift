@@ -3,7 +3,7 @@ public import ApusEngine
 
 /// Takes the answer to a direct invocation. Called on the shard's loop; bytes are lent for the call.
 ///
-/// Either ``onResult(_:)`` once, or ``onStart(_:)``, ``onPart(_:)`` any number of times and ``onEnd()``;
+/// Either ``onResult(_:)`` or ``onQuestions(_:)`` once, or ``onStart(_:)``, ``onPart(_:)`` any number of times and ``onEnd()``;
 /// ``onFailure(_:)`` instead of the rest at any moment. Nothing follows the end.
 public protocol ResponseSink: AnyObject {
     /// The whole result, an ``EventBlock``.
@@ -15,11 +15,26 @@ public protocol ResponseSink: AnyObject {
     func onFailure(_ failure: Failure)
     /// Where the time went, before the result, the start of a streamed one, or the failure of an attempt.
     func onTiming(_ timing: AttemptTiming)
+    /// It waits for a worker that starts: about so long. Before anything else.
+    func onWaiting(_ span: TimeSpan)
     /// How far the handler says it is.
     func onProgress(_ progress: ProgressPayload)
+    /// What the handler wrote to its log, by itself.
+    func onLog(_ level: LogPayload.Level, _ text: String)
+    /// Instead of a result: what it asks of its caller, JSON. Nothing follows: it is invoked again with the answers.
+    func onQuestions(_ questions: UnsafeRawBufferPointer)
 }
 
 extension ResponseSink {
     public func onTiming(_ timing: AttemptTiming) {}
+    public func onWaiting(_ span: TimeSpan) {}
     public func onProgress(_ progress: ProgressPayload) {}
+    public func onLog(_ level: LogPayload.Level, _ text: String) {}
+    /// Who cannot be asked is told so.
+    public func onQuestions(_ questions: UnsafeRawBufferPointer) {
+        self.onFailure(
+            Failure(
+                .notYetSupported,
+                "the function asks its caller something, and this caller cannot be asked: call it as a tool, over MCP"))
+    }
 }

@@ -16,6 +16,9 @@ extension Shard {
                 guard let trigger = self.triggers[entry.trigger] else { return nil }
                 let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: entry.partition)
                 keys += Deduplication.keys(entry.remembered, now: now)
+                if self.log.rebuildsKeys, let dedup = trigger.dedup(partition: entry.partition) {
+                    keys.append(dedup.mark(entry.state.watermark, now: now))
+                }
                 return LogBatch.LedgerWrite(key: key, value: entry.state.encode(), share: owner?.share)
             }
             guard let batch = self.commits[group].begin(entries, keys: keys, owner: owner, now: now) else {
@@ -58,6 +61,7 @@ extension Shard {
             self.engine.ledgerCommitted(of: group, now: now)
             for (trigger, count) in ended { self.invocationsEnded(trigger, count, now: now) }
             self.settlementsEnd(group, now: now)
+            self.letGo(group, now: now)
         case .failure(let error):
             self.statistics.commitsFailed += 1
             // Of a share that is held no more nothing is tried again.
@@ -73,6 +77,19 @@ extension Shard {
         self.watchRoom(now: now)
     }
 
+    /// What was held joins the next write, as far as that takes it.
+    private func letGo(_ group: LedgerGroup, now: Timestamp) {
+        guard !self.commits.isShort, !self.commits[group].held.isEmpty else { return }
+        for held in self.commits[group].takeHeld() {
+            guard !self.commits[group].isFull else {
+                self.commits[group].hold(held.delivery, held.outputs)
+                continue
+            }
+            self.append(held.outputs, of: held.delivery, now: now)
+            self.engine.written(held.delivery)
+        }
+    }
+
     /// Outputs stop while the log is short of room, or while too many of them wait for it.
     func watchRoom(now: Timestamp) {
         let isShort = self.log.status.isShort || self.commits.bytes > Limits.Host.pendingOutputBytes
@@ -80,12 +97,7 @@ extension Shard {
         self.commits.isShort = isShort
         self.engine.setLogShort(isShort, now: now)
         if !isShort {
-            for group in self.commits.groups {
-                for held in self.commits[group].takeHeld() {
-                    self.append(held.outputs, of: held.delivery, now: now)
-                    self.engine.written(held.delivery)
-                }
-            }
+            for group in self.commits.groups { self.letGo(group, now: now) }
         }
         self.requestTurn()
     }

@@ -39,6 +39,7 @@ extension Shard {
         precondition(
             function.triggers.map(\.id) == function.plan.triggers.map(\.trigger),
             "host and engine get the same triggers")
+        self.noteClass(of: function, now: self.now)
         var opened: [(TriggerState, [LedgerState], [OffsetBounds])] = []
         var states: [TriggerState] = []
         for (trigger, plan) in zip(function.triggers, function.plan.triggers) {
@@ -77,9 +78,14 @@ extension Shard {
             if state.replay == nil { self.follow(state) }
             for (partition, ledger) in ledgers.enumerated() {
                 guard let group = self.openGroup(of: state, partition) else { continue }
-                self.engine.open(
-                    state.trigger.id, partition: partition, state: ledger, bounds: bounds[partition], group: group,
-                    now: now)
+                // Another class may have it still: who held it lets go first.
+                if self.mayBeAnothers(state), let share = self.share(of: state, partition),
+                    let term = self.held.term(of: share)
+                {
+                    self.unopened[share] = term
+                    continue
+                }
+                self.open(state, partition, ledger, bounds[partition], group, now: now)
             }
         }
         self.requestTurn()
@@ -89,7 +95,7 @@ extension Shard {
     /// - Parameter forgettingPositions: the ledger of its triggers is deleted as well.
     public func remove(_ function: FunctionID, forgettingPositions: Bool) {
         guard let state = self.functions.removeValue(forKey: function) else { return }
-        self.activities.removeValue(forKey: function)
+        if let activity = self.activities.removeValue(forKey: function) { self.leftActivities.append(activity) }
         self.engine.remove(function, now: self.now)
         for trigger in state.triggers { self.forget(trigger, forgettingPosition: forgettingPositions) }
         self.requestTurn()
@@ -128,9 +134,13 @@ extension Shard {
         for partition in trigger.ends.indices {
             // Each entry goes by the hand of who owns it.
             guard let group = self.openGroup(of: trigger, partition) else { continue }
-            let key = LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)
-            self.commits[group].forget(
-                LogBatch.LedgerWrite(key: key, value: nil, share: self.share(of: trigger, partition)), now: self.now)
+            let share = self.share(of: trigger, partition)
+            let mark = ClassMark.key(prefix: trigger.ledgerPrefix, partition: partition)
+            for key in [LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)]
+                + (trigger.move == nil ? [] : [mark])
+            {
+                self.commits[group].forget(LogBatch.LedgerWrite(key: key, value: nil, share: share), now: self.now)
+            }
         }
     }
 

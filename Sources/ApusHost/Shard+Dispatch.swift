@@ -167,6 +167,10 @@ extension Shard {
                 self.engine.outcome(item.dispatch.stream, .rejected(failure), now: now), failure: failure)
             return
         }
+        // Before their invocation, so that the handler finds them there.
+        if !request.answers.isEmpty {
+            item.channel.send(.input, stream: item.dispatch.stream.rawValue, payload: request.answers)
+        }
         request.block.withUnsafeBytes { self.writeInvoke(item, $0, arrivedAt: request.arrivedAt, now: now) }
     }
 

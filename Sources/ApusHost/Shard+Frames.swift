@@ -29,10 +29,16 @@ extension Shard {
             break
         case .initialize:
             channel.greetedAt = now
-            self.sendSecrets(to: channel)
-            channel.send(.initialize, payload: channel.function.function.initialization)
-            self.mustFlush(channel)
-        case .ready:
+            if let instance = channel.instance {
+                channel.isHeld = true
+                self.configuration.pool?(.report(instance, .forked))
+            } else {
+                self.initialize(channel)
+            }
+        case .slept: self.slept(channel, now: now)
+        case .woken: self.woken(channel, now: now)
+        case .ready(let canSleep):
+            self.pooledReady(channel, canSleep: canSleep)
             self.gatherDenials(of: channel, now: now)
             channel.hasBeenReady = true
             channel.readyAt = now
@@ -55,6 +61,12 @@ extension Shard {
         }
     }
 
+    func initialize(_ channel: WorkerChannel) {
+        self.sendSecrets(to: channel)
+        channel.send(.initialize, payload: channel.function.function.initialization)
+        self.mustFlush(channel)
+    }
+
     private func receivedWork(
         _ header: FrameHeader, _ payload: UnsafeRawBufferPointer, from channel: WorkerChannel, now: Timestamp
     ) throws(FrameError) {
@@ -64,6 +76,10 @@ extension Shard {
             if let index, log.level == .stderr { channel.extras(at: index).hasLoggedErrors = true }
             let attempt = index.map { channel.attempts[$0] }
             self.logged(Array(log.text.utf8), isCut: false, level: log.level, by: channel, attempt, now: now)
+            if case .request(let request) = attempt?.work, log.level != .stdout, log.level != .stderr {
+                self.requests[request]?.sink.onLog(
+                    log.level, String(decoding: channel.masks.apply(Array(log.text.utf8)), as: UTF8.self))
+            }
             return
         }
         guard let index = channel.attempts.index(of: header.stream) else { throw .unexpected(header.type) }
@@ -104,9 +120,11 @@ extension Shard {
             channel.send(.callResult, flags: .failed, stream: header.stream, payload: answer)
             self.mustFlush(channel)
         case .inputRequest:
-            self.refuse(channel, index, Failure(.notYetSupported, "questions to a person (ask) are not yet supported"))
-            channel.send(.cancel, stream: header.stream)
-            self.mustFlush(channel)
+            let open = channel.attempts[index].extras?.open ?? AttemptExtras.Open.none
+            guard !channel.attempts[index].isItem, open == AttemptExtras.Open.none,
+                channel.attempts[index].extras?.openEmit == nil
+            else { throw .unexpected(.inputRequest) }
+            self.asked(channel, at: index, payload, now: now)
         default:
             throw .unexpected(header.type)
         }

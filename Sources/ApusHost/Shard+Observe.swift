@@ -6,9 +6,9 @@ internal import ApusTelemetry
 /// wants to know more.
 extension Shard {
     /// What the function did, made with its first worker.
-    func activity(of function: FunctionID) -> FunctionActivity {
+    func activity(of function: FunctionID, named name: ResourceName) -> FunctionActivity {
         if let activity = self.activities[function] { return activity }
-        let activity = FunctionActivity()
+        let activity = FunctionActivity(name)
         self.activities[function] = activity
         return activity
     }

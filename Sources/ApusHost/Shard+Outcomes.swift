@@ -68,6 +68,24 @@ extension Shard {
         }
     }
 
+    /// An attempt ends with questions: its handler is invoked anew once they are answered. What it emitted so far it emits again then.
+    func asked(_ channel: WorkerChannel, at index: Int, _ questions: UnsafeRawBufferPointer, now: Timestamp) {
+        if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
+        guard case .request(let request) = channel.attempts[index].work else {
+            let failure = Failure(
+                .notYetSupported, "context.ask needs a caller that waits: a delivery of a topic, or a queued invocation, has none")
+            return self.finish(channel, at: index, .rejected(failure), failure, now: now)
+        }
+        let attempt = self.close(channel, at: index, now: now)
+        let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
+        self.statistics.succeeded += 1
+        let timing = self.concluded(attempt, on: channel, verdict, now: now)
+        guard case .answer = verdict else { return self.perform(verdict, failure: nil) }
+        guard let pending = self.requests.removeValue(forKey: request) else { return }
+        pending.sink.onTiming(timing)
+        pending.sink.onQuestions(questions)
+    }
+
     private func replyTooLarge(_ bytes: Int) -> Failure {
         Failure(
             .resultTooLarge,
@@ -188,7 +206,7 @@ extension Shard {
     private func publish(_ delivery: Delivery, _ outputs: [LogBatch.Append], now: Timestamp) {
         if outputs.isEmpty {
             self.engine.written(delivery)
-        } else if self.commits.isShort {
+        } else if self.commits.isShort || self.commits[self.group(of: delivery)].isFull {
             self.commits[self.group(of: delivery)].hold(delivery, outputs)
             return
         } else {

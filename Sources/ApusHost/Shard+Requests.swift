@@ -9,6 +9,8 @@ struct PendingRequest {
     var invocation: InvocationID
     var sink: any ResponseSink
     var arrivedAt: Timestamp
+    /// What its caller has answered to questions of an earlier attempt, JSON; empty for nothing.
+    var answers: [UInt8]
 }
 
 extension Shard {
@@ -16,17 +18,21 @@ extension Shard {
     /// - Parameters:
     ///   - block: the event, an ``EventBlock`` that its maker has checked.
     ///   - deadline: nil leaves the function's own timeout.
+    ///   - answers: to questions that an earlier attempt asked, JSON; at most a frame.
     ///   - sink: gets the answer on this loop, never before this method has returned.
     /// - Returns: what ``abandon(_:)`` takes.
     public func invoke(
-        _ function: FunctionID, block: [UInt8], invocation: InvocationID, deadline: Timestamp?, sink: any ResponseSink
+        _ function: FunctionID, block: [UInt8], invocation: InvocationID, deadline: Timestamp?,
+        answers: [UInt8] = [], sink: any ResponseSink
     ) -> RequestID {
+        precondition(answers.count <= FrameHeader.payloadBytesMax, "answers fit a frame")
         let request = RequestID(rawValue: self.nextRequest)
         self.nextRequest += 1
         self.statistics.requests += 1
         let now = self.now
         self.requests[request] = PendingRequest(
-            function: function, block: block, invocation: invocation, sink: sink, arrivedAt: now)
+            function: function, block: block, invocation: invocation, sink: sink, arrivedAt: now,
+            answers: answers)
         if self.functions[function] == nil {
             let failure = Failure(.functionNotFound, "the function is not deployed here")
             self.loop.post { [weak self] in self?.requests.removeValue(forKey: request)?.sink.onFailure(failure) }

@@ -35,6 +35,7 @@ extension Shard {
     /// Whether a lane may be open here now.
     func openGroup(of trigger: TriggerState, _ partition: Int) -> LedgerGroup? {
         guard let share = self.share(of: trigger, partition), !trigger.isTable else { return .whole }
+        if trigger.isMoving { return nil }
         return self.held.group(ofOpen: share)
     }
 
@@ -86,16 +87,19 @@ extension Shard {
 
     /// Opens what belongs to a share that is held now, at what its ledger says. The log may be slow to tell: it is asked on the reader's
     /// thread.
-    private func openLanes(of term: ShareTerm) {
+    func openLanes(of term: ShareTerm) {
         var places: [LaneReading.Place] = []
-        for trigger in self.triggers.values where !trigger.isTable {
+        for trigger in self.triggers.values where !trigger.isTable && !trigger.isMoving {
             for partition in trigger.ends.indices where self.share(of: trigger, partition) == term.share {
                 guard !self.engine.isOpen(trigger.trigger.id, partition: partition) else { continue }
-                places.append(LaneReading.Place(trigger, partition))
+                var place = LaneReading.Place(trigger, partition)
+                let since = self.heldBackSince[LaneID(trigger: trigger.trigger.id, partition: partition)]
+                place.mayTake = since.map { self.now >= $0 + self.configuration.classWait } ?? false
+                places.append(place)
             }
         }
         guard !places.isEmpty else { return }
-        let reading = LaneReading(log: self.log, places: places)
+        let reading = LaneReading(log: self.log, places: places, term: term)
         guard let readAhead = self.configuration.readAhead else { return self.opened(term, reading.run()) }
         let isTaken = readAhead { [loop = self.loop, weak self] in
             let lanes = reading.run()
@@ -120,6 +124,12 @@ extension Shard {
             guard let trigger = self.triggers[lane.trigger], let group = self.openGroup(of: trigger, lane.partition),
                 !self.engine.isOpen(lane.trigger, partition: lane.partition)
             else { continue }
+            let id = LaneID(trigger: lane.trigger, partition: lane.partition)
+            guard !lane.isAnothers else {
+                self.holdBack(id, term, now: now)
+                continue
+            }
+            self.heldBackSince[id] = nil
             trigger.invocations?.cancels.formUnion(lane.cancels)
             trigger.ends[lane.partition] = max(trigger.ends[lane.partition], lane.bounds.end)
             if trigger.invocations != nil {
@@ -127,10 +137,9 @@ extension Shard {
                     TopicPartition(trigger.trigger.topic, lane.partition), before: lane.state.watermark)
                 self.answerSettledCancels(trigger, lane.state, now: now)
             }
-            self.engine.open(
-                lane.trigger, partition: lane.partition, state: lane.state,
-                bounds: OffsetBounds(start: lane.bounds.start, end: trigger.ends[lane.partition]), group: group,
-                now: now)
+            self.open(
+                trigger, lane.partition, lane.state,
+                OffsetBounds(start: lane.bounds.start, end: trigger.ends[lane.partition]), group, now: now)
         }
     }
 
@@ -152,6 +161,9 @@ struct LaneReading: Sendable {
         let partition: Int
         let start: Offset
         let isQueue: Bool
+        let move: ClassMove?
+        /// Whoever had it before had time enough to let it go.
+        var mayTake = false
 
         init(_ state: TriggerState, _ partition: Int) {
             self.trigger = state.trigger.id
@@ -160,6 +172,7 @@ struct LaneReading: Sendable {
             self.partition = partition
             self.start = partition < state.trigger.starts.count ? state.trigger.starts[partition] : 0
             self.isQueue = state.invocations != nil
+            self.move = state.move
         }
     }
 
@@ -169,10 +182,14 @@ struct LaneReading: Sendable {
         var state: LedgerState
         var bounds: OffsetBounds
         var cancels: Set<Offset>
+        /// The nodes of another class have it still.
+        var isAnothers = false
     }
 
     let log: any EventLog
     let places: [Place]
+    /// For whom they are read; nil where nobody shares the work.
+    let term: ShareTerm?
 
     /// - Returns: nil when the log could not be read.
     func run() -> [Lane]? {
@@ -181,7 +198,11 @@ struct LaneReading: Sendable {
                 var lane = Lane(
                     trigger: place.trigger, partition: place.partition, state: LedgerState(watermark: place.start),
                     bounds: try self.log.bounds(of: TopicPartition(place.topic, place.partition)), cancels: [])
-                for (key, value) in try self.log.ledger(prefix: place.prefix) {
+                guard let entries = try self.entries(of: place) else {
+                    lane.isAnothers = true
+                    return lane
+                }
+                for (key, value) in entries {
                     if place.isQueue, let offset = InvocationTrigger.cancelledOffset(of: key, prefix: place.prefix) {
                         lane.cancels.insert(offset)
                     } else if LedgerKey.partition(of: key, prefix: place.prefix) == place.partition {

@@ -1,5 +1,5 @@
 internal import ApusCore
-public import ApusEngine
+internal import ApusEngine
 internal import ApusLoop
 internal import ApusTelemetry
 internal import Glibc
@@ -9,6 +9,7 @@ extension Shard {
 
     func start(_ worker: WorkerID, _ function: FunctionID, now: Timestamp) {
         guard let state = self.functions[function] else {
+            if let instance = self.pooled.take(worker) { self.gone(instance.id) }
             self.engine.startFailed(worker, Failure(.functionNotFound, "the function is no longer deployed"), now: now)
             return
         }
@@ -16,6 +17,11 @@ extension Shard {
         self.channels[worker] = channel
         self.statistics.workersStarted += 1
         var order = state.function.launch
+        if let instance = self.pooled.take(worker) {
+            channel.instance = instance.id
+            order.gpus = instance.nodes
+            order.gpuCapabilities = instance.capabilities
+        }
         do throws(ApusError) {
             try self.open(secretsFor: channel, &order)
             try self.open(injectionsFor: channel, order)
@@ -51,7 +57,9 @@ extension Shard {
     }
 
     private func forget(_ channel: WorkerChannel) {
+        channel.left(now: self.now)
         self.channels.removeValue(forKey: channel.worker)
+        self.unpool(channel)
         self.lastChannel = nil
         self.retired.append(channel)
     }
@@ -80,8 +88,22 @@ extension Shard {
     func cancel(_ worker: WorkerID, _ stream: StreamID) {
         if self.giveUpAwaited(stream) { return }
         guard let channel = self.channels[worker], channel.attempts.index(of: stream.rawValue) != nil else { return }
+        if self.isForsaken(channel, stream) {
+            // A sandbox of this one call: nobody reads its answer, and it never gets other work. It need not be asked.
+            if channel.fatal == nil { channel.fatal = Failure(.cancelled, "the caller left") }
+            channel.isKilled = true
+            return self.kill(channel)
+        }
         channel.send(.cancel, stream: stream.rawValue)
         self.mustFlush(channel)
+    }
+
+    private func isForsaken(_ channel: WorkerChannel, _ stream: StreamID) -> Bool {
+        guard channel.function.function.plan.reuse == .never, channel.attempts.count == 1,
+            let index = channel.attempts.index(of: stream.rawValue),
+            case .request(let request) = channel.attempts[index].work
+        else { return false }
+        return self.requests[request] == nil
     }
 
     func kill(_ worker: WorkerID, _ reason: KillReason) {
@@ -216,6 +238,10 @@ extension Shard {
             self.end(
                 channel,
                 Failure(.protocolError, "the worker left a frame incomplete for \(Limits.Host.partialFrameTimeout)"))
+        } else if let since = channel.hookSince, now - since > Limits.Host.hookTimeout {
+            self.end(
+                channel,
+                Failure(.workerCrashed, "the worker did not say within \(Limits.Host.hookTimeout) that it sleeps"))
         } else if let sent = channel.machine.pingSentAt, now - sent > Limits.Host.pingTimeout, channel.attempts.isEmpty
         {
             self.end(channel, Failure(.workerCrashed, "the idle worker did not answer for \(Limits.Host.pingTimeout)"))
@@ -229,27 +255,6 @@ extension Shard {
     }
 
     // MARK: for others
-
-    /// Puts an idle worker to sleep, where its runtime can. It wakes with its next work.
-    /// - Returns: whether it was told to.
-    public func sleep(_ worker: WorkerID) -> Bool {
-        guard let channel = self.channels[worker], channel.machine.sleep(inFlight: channel.attempts.count) else {
-            return false
-        }
-        channel.stateSince = self.now
-        channel.send(.sleep)
-        self.flush(channel)
-        return true
-    }
-
-    /// Wakes a sleeping worker ahead of its next work.
-    public func wake(_ worker: WorkerID) -> Bool {
-        guard let channel = self.channels[worker], channel.machine.wake() else { return false }
-        channel.stateSince = self.now
-        channel.send(.wake)
-        self.flush(channel)
-        return true
-    }
 
     /// All workers of this shard, by their ids.
     public func instances() -> [InstanceSnapshot] {

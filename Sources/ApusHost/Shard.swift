@@ -23,11 +23,14 @@ public final class Shard: @unchecked Sendable {
     var triggers: [TriggerID: TriggerState] = [:]
     var followed: [TopicName: FollowedTopic] = [:]
     var channels: [WorkerID: WorkerChannel] = [:]
+    var pooled = PooledWorkers()
     var workers: [LaunchTicket: WorkerChannel] = [:]
     var requests: [RequestID: PendingRequest] = [:]
     var nextRequest: UInt64 = 1
 
     var activities: [FunctionID: FunctionActivity] = [:]
+    /// Of functions that are gone: their last workers may still be there, and what they used is told once more.
+    var leftActivities: [FunctionActivity] = []
     var notes = DeliveryNotes()
     var openTraces: [Delivery: DeliveryTrace] = [:]
     /// What the next write settles and the one under way, where somebody wants to hear of it.
@@ -40,6 +43,15 @@ public final class Shard: @unchecked Sendable {
     var shareWatch: ShareWatch?
     /// Held, but the log could not be asked where their lanes stand.
     var unopened: [Share: UInt64] = [:]
+    /// Functions that go to another class.
+    var classChanges: [FunctionID: ClassChange] = [:]
+    /// Lanes that another class has still, and the shares whose lanes are looked at again.
+    var heldBackSince: [LaneID: Timestamp] = [:]
+    var heldBack: [Share: HeldBack] = [:]
+    /// Lanes whose keys are being read, each in the term of its share; nil where nobody shares the work.
+    var keyReadings: [LaneID: UInt64?] = [:]
+    /// Steps of those that found no thread, or no answer.
+    var waitingReadings: [(KeyReading, LaneID, UInt64?)] = []
     var lostDeliveries: [LostDelivery] = []
     /// How many more of them wait for their records.
     var lostAwaited = 0
@@ -142,6 +154,7 @@ public final class Shard: @unchecked Sendable {
         self.appendDeadLetters(now: now)
         self.commit(now: now)
         self.advanceLeaving(now: now)
+        if !self.classChanges.isEmpty { self.advanceClassChanges(now: now) }
         self.armTimer(now: now)
         self.advanceDrain(now: now)
         self.pollBriefly()
@@ -196,6 +209,12 @@ public final class Shard: @unchecked Sendable {
             guard let pending = self.requests.removeValue(forKey: request) else { return }
             self.noteUnanswered(request, pending, failure, .failed, now: now)
             pending.sink.onFailure(failure)
+        case .waits(let request, let span):
+            self.requests[request]?.sink.onWaiting(span)
+        case .demand(let function, let running, let queued):
+            self.configuration.pool?(.demand(function, running: running, queued: queued))
+        case .occupied(let worker, let running, let uses):
+            self.occupied(worker, running: running, uses: uses)
         case .deadLetter(let delivery, let attempts, let failure):
             self.noteGivenUp(delivery, attempts: attempts, failure, .deadLettered, now: now)
             self.lostDeliveries.append(LostDelivery(delivery: delivery, attempts: attempts, failure: failure))
@@ -226,6 +245,7 @@ public final class Shard: @unchecked Sendable {
     private func keepAwake() {
         let isNeeded =
             !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil || !self.unopened.isEmpty
+            || !self.waitingReadings.isEmpty || !self.heldBack.isEmpty || !self.classChanges.isEmpty
             || !self.replays.isEmpty
         guard isNeeded != self.isHousekeeping else { return }
         self.isHousekeeping = isNeeded
@@ -242,6 +262,9 @@ public final class Shard: @unchecked Sendable {
         for channel in Array(self.channels.values) { self.look(after: channel, now: now) }
         self.noteInvocations(now: now)
         self.openWhatIsLeft()
+        self.openWhatWasHeldBack(now: now)
+        self.readKeysThatAreLeft()
+        if !self.classChanges.isEmpty { self.requestTurn() }
         self.endReplays()
         self.watchRoom(now: now)
     }

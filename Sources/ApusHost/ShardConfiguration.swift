@@ -19,6 +19,8 @@ public struct ShardConfiguration {
     public var egress: (any EgressDirecting)?
     /// Keeps data that is too large for a record; without it such data is refused.
     public var blobs: (any BlobKeeping)?
+    /// Tells the pool of functions whose workers it starts and stops; on the loop.
+    public var pool: (@Sendable (PoolMessage) -> Void)?
     /// Takes the spans of traces that are recorded; nil passes traces on and records none.
     public var tracer: Tracer?
     /// Called when a worker becomes ready: its function and how long its start took.
@@ -29,6 +31,10 @@ public struct ShardConfiguration {
     public var onInvocationsEnded: (ResourceName, Int) -> Void
     /// Called when nothing is left to be done of a replay: its function, what the engine calls it, and its number.
     public var onReplayComplete: (ResourceName, UInt64) -> Void = { _, _ in }
+    /// How long nodes of the class that a function had may take to let go of it.
+    public var classWait = TimeSpan.milliseconds(Limits.Host.classWaitMilliseconds)
+    /// A line for the server's journal.
+    public var note: (String) -> Void = { _ in }
     /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often
     /// before the loop waits for it; 0 never.
     public var yields: Int

@@ -48,12 +48,6 @@ extension WorkerChannel {
         } while at < data.count
     }
 
-    func becameBusy(now: Timestamp) { self.stateSince = now }
-
-    func becameIdle(now: Timestamp) {
-        self.idleSince = now
-        self.stateSince = now
-    }
 }
 
 extension EventBlock {

@@ -34,6 +34,12 @@ final class WorkerChannel {
     var readyAt = Timestamp.zero
     /// When it was last woken for work.
     var wokenAt = Timestamp.zero
+    /// What the pool knows it as, where that started it.
+    var instance: InstanceID?
+    /// The pool has yet to say that it may load: INIT waits for that.
+    var isHeld = false
+    /// Since when it owes the answer to SLEEP.
+    var hookSince: Timestamp?
     /// An attempt of its ended.
     private var hasConcluded = false
     /// It was given work once.
@@ -42,6 +48,11 @@ final class WorkerChannel {
     var isStartTraced = false
     var stateSince: Timestamp
     var idleSince: Timestamp
+    /// What it costs, and since when it has nothing to do: pings do not count as use.
+    private let size: WorkerMeter.Size
+    private var part = WorkerMeter.Part.starting
+    private var freeSince: Timestamp
+    private var hasBeenUsed = false
     /// Since when a part of a frame waits for its rest.
     var partSince: Timestamp?
     var budget = LogBudget()
@@ -68,13 +79,17 @@ final class WorkerChannel {
     init(_ worker: WorkerID, _ function: FunctionState, shard: Shard, now: Timestamp) {
         self.worker = worker
         self.function = function
-        self.activity = shard.activity(of: function.function.plan.function)
+        self.activity = shard.activity(of: function.function.plan.function, named: function.function.name)
+        let bounds = function.function.launch.bounds
+        self.size = WorkerMeter.Size(memoryBytes: bounds.memoryBytes, processorMillis: bounds.cpuMillis)
+        self.freeSince = now
         self.shard = shard
         self.startedAt = now
         self.stateSince = now
         self.idleSince = now
         self.machine = ChannelMachine(concurrency: function.function.plan.concurrency)
         self.isolation = WorkerIsolation(function.function.launch.effectiveIsolation)
+        self.activity.meter.joined(self.size, now: now)
     }
 
     deinit {
@@ -109,6 +124,34 @@ final class WorkerChannel {
         guard let reading, writing != nil, self.captures.allSatisfy({ $0.isWatching }) else { return false }
         reading.watch(.readable)
         return true
+    }
+
+    // MARK: what it costs
+
+    func becameBusy(now: Timestamp) {
+        self.stateSince = now
+        self.activity.meter.moved(from: self.part, to: .busy, self.size, now: now)
+        self.part = .busy
+        if self.hasBeenUsed {
+            self.activity.gaps.used(idleSince: self.freeSince, now: now)
+        } else {
+            self.hasBeenUsed = true
+            self.activity.gaps.started(now: now)
+        }
+    }
+
+    func becameIdle(now: Timestamp) {
+        self.idleSince = now
+        self.stateSince = now
+        self.freeSince = now
+        self.activity.meter.moved(from: self.part, to: .idle, self.size, now: now)
+        self.part = .idle
+    }
+
+    /// Its process is gone.
+    func left(now: Timestamp) {
+        self.activity.meter.left(from: self.part, self.size, now: now)
+        if self.hasBeenUsed { self.activity.gaps.stopped(idleSince: self.part == .idle ? self.freeSince : now) }
     }
 
     /// Ends reading and writing; its process may still run.

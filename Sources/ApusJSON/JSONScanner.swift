@@ -1,18 +1,18 @@
 /// Reads the words of JSON: strings, numbers, names of constants.
-struct JSONScanner {
-    let text: UnsafeRawBufferPointer
-    var at = 0
+package struct JSONScanner {
+    package let text: UnsafeRawBufferPointer
+    package var at = 0
 
-    init(_ text: UnsafeRawBufferPointer) { self.text = text }
+    package init(_ text: UnsafeRawBufferPointer) { self.text = text }
 
     var isAtEnd: Bool { self.at >= self.text.count }
-    var peek: UInt8? { self.at < self.text.count ? self.text[self.at] : nil }
+    package var peek: UInt8? { self.at < self.text.count ? self.text[self.at] : nil }
 
     func fail(_ expected: String, found: String? = nil) -> JSONSyntaxError {
         JSONSyntaxError(self.text, at: self.at, expected: expected, found: found)
     }
 
-    mutating func skipSpace() {
+    package mutating func skipSpace() {
         while let byte = self.peek, byte == 0x20 || (0x09...0x0A).contains(byte) || byte == 0x0D { self.at += 1 }
     }
 
@@ -28,7 +28,7 @@ struct JSONScanner {
         }
     }
 
-    mutating func number() throws(JSONSyntaxError) {
+    package mutating func number() throws(JSONSyntaxError) {
         _ = self.take(UInt8(ascii: "-"))
         if !self.take(UInt8(ascii: "0")) { try self.digits() }
         if self.take(UInt8(ascii: ".")) { try self.digits() }
@@ -45,7 +45,7 @@ struct JSONScanner {
     }
 
     /// From the opening quote to just after the closing one.
-    mutating func string() throws(JSONSyntaxError) {
+    package mutating func string() throws(JSONSyntaxError) {
         self.at += 1
         while let byte = self.peek {
             switch byte {
@@ -102,7 +102,7 @@ struct JSONScanner {
     }
 
     /// What a checked string (with its quotes) says; a lone surrogate reads as U+FFFD.
-    func unescaped(_ range: Range<Int>) -> String {
+    package func unescaped(_ range: Range<Int>) -> String {
         let inner = self.text[range.lowerBound + 1..<range.upperBound - 1]
         guard inner.contains(UInt8(ascii: "\\")) else { return String(decoding: inner, as: UTF8.self) }
         var units: [UInt16] = []

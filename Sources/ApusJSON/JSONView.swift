@@ -104,9 +104,12 @@ public struct JSONView {
 
     /// A member of an object.
     public struct Member {
-        let key: JSONView
+        /// The name, as a value of its own.
+        public let key: JSONView
         public let value: JSONView
         public var name: String { self.key.string ?? "" }
+        /// The name's bytes, unescaped, where they lie.
+        public var nameUTF8: UnsafeRawBufferPointer? { self.key.utf8 }
 
         /// Whether this is its name, without building it.
         public func isNamed(_ name: String) -> Bool {

@@ -12,15 +12,18 @@ extension DocumentChecker {
         self.checkEnvironment(spec, runtime)
         if runtime == .exec { self.checkExec(spec) }
         if runtime == .node { self.checkNode(spec) }
+        if runtime == .http { self.checkHTTPOperation(spec) }
         let triggers = self.triggers(spec, namespace)
         let emits = spec["emits"].map { emits in emits.list.compactMap { self.topicName($0, namespace) } }
         let secrets = self.secrets(spec)
         let dependencies = self.dependencies(spec, runtime)
         let scale = self.scale(spec)
         let profile = self.profile(spec, runtime)
-        let reuse = self.reuse(spec, triggers.topics)
+        let offer = self.offer(document, runtime)
+        let reuse = self.reuse(spec, triggers.topics, isOffered: offer.isThere)
         let network = self.network(spec)
-        let calls = self.calls(spec, runtime)
+        let calls = self.calls(spec, runtime, reuse)
+        self.checkPooled(spec, runtime)
         guard let name = document["metadata"]?["name"]?.text.flatMap({ ResourceName(namespace, $0) }), let runtime,
             let handler = spec["handler"]?.text
         else { return nil }
@@ -36,7 +39,8 @@ extension DocumentChecker {
             isolation: spec["sandbox"]?["isolation"]?.text == "hostile" ? .hostile : .standard, network: network,
             calls: calls,
             triggers: triggers.topics,
-            httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, emits: emits,
+            httpTriggers: triggers.http, scheduleTriggers: triggers.schedules, tool: offer.tool, prompt: offer.prompt,
+            resource: offer.resource, emits: emits,
             locations: self.checker.locations)
     }
 
@@ -59,6 +63,13 @@ extension DocumentChecker {
                     "`\(handler.path)` is `\(shown)`, expected a module and a function such as main:embed")
             }
         case .node: self.checkNodeHandler(handler, text)
+        case .http:
+            if !text.hasSuffix(".json") || text.hasPrefix("/") || text.split(separator: "/").contains("..") {
+                self.checker.fail(
+                    handler.location,
+                    "`\(handler.path)` is `\(YAMLNode.shorten(text))`, expected the path of a JSON file in the bundle that describes the "
+                        + "operation")
+            }
         case .exec:
             let program = text.split(separator: " ").first ?? ""
             if program.isEmpty || program.split(separator: "/").contains("..") {
@@ -133,8 +144,16 @@ extension DocumentChecker {
     }
 
     /// With `never` a worker is killed after its one invocation: what only pays over many makes no sense with it.
-    private mutating func reuse(_ spec: Checked, _ triggers: [TriggerManifest]) -> FunctionManifest.Reuse {
-        guard spec["reuse"]?.text == FunctionManifest.Reuse.never.rawValue else { return .function }
+    /// What agents call has a sandbox of its own for each call unless the manifest says otherwise, or it would have to load a table or a
+    /// model each time.
+    private mutating func reuse(
+        _ spec: Checked, _ triggers: [TriggerManifest], isOffered: Bool
+    ) -> FunctionManifest.Reuse {
+        let isHeavy = triggers.contains(where: \.isTable) || spec["resources"]?["gpu"] != nil
+        let standard = isOffered && !isHeavy ? FunctionManifest.Reuse.never : .function
+        guard (spec["reuse"]?.text ?? standard.rawValue) == FunctionManifest.Reuse.never.rawValue else {
+            return .function
+        }
         if let batch = spec["batch"] {
             self.checker.fail(
                 batch.location,
@@ -157,7 +176,9 @@ extension DocumentChecker {
         return .never
     }
 
-    private mutating func calls(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> WorkerIsolation.Calls {
+    private mutating func calls(
+        _ spec: Checked, _ runtime: FunctionManifest.Runtime?, _ reuse: FunctionManifest.Reuse
+    ) -> WorkerIsolation.Calls {
         guard let field = spec["sandbox"]?["calls"], field.text == WorkerIsolation.Calls.process.rawValue else {
             return .sandbox
         }
@@ -167,7 +188,7 @@ extension DocumentChecker {
                 field.location,
                 "\(path) with the runtime \(runtime.rawValue), expected python3: no other runtime can be forked")
         }
-        if spec["reuse"]?.text != FunctionManifest.Reuse.never.rawValue {
+        if reuse != .never {
             self.checker.fail(
                 field.location, "\(path) is about functions whose workers are not used again, expected `reuse: never`")
         }
@@ -190,11 +211,56 @@ extension DocumentChecker {
             maxBytes: batch["maxBytes"]?.integer ?? Limits.Manifest.batchBytes)
     }
 
-    private func resources(_ spec: Checked) -> FunctionManifest.Resources {
+    private mutating func resources(_ spec: Checked) -> FunctionManifest.Resources {
         let resources = spec["resources"]
         return FunctionManifest.Resources(
             memoryBytes: resources?["memory"]?.integer ?? 0, cpuMillis: Int(resources?["cpu"]?.integer ?? 0),
-            processes: Int(resources?["processes"]?.integer ?? 0), scratchBytes: resources?["scratch"]?.integer ?? 0)
+            processes: Int(resources?["processes"]?.integer ?? 0), scratchBytes: resources?["scratch"]?.integer ?? 0,
+            hostBytes: resources?["hostMemory"]?.integer, gpu: self.gpu(spec), workClass: self.workClass(resources))
+    }
+
+    private func gpu(_ spec: Checked) -> FunctionManifest.GPU? {
+        guard let gpu = spec["resources"]?["gpu"] else { return nil }
+        let kind = gpu["kind"]?.text?.lowercased() ?? "any"
+        return FunctionManifest.GPU(
+            memoryBytes: gpu["memory"]?.integer ?? 0, residueBytes: gpu["residue"]?.integer ?? 0,
+            count: Int(gpu["count"]?.integer ?? 1), kind: kind == "any" ? nil : kind)
+    }
+
+    /// What only instances that the pool starts can be.
+    private mutating func checkPooled(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) {
+        let resources = spec["resources"]
+        guard let field = resources?["gpu"] ?? resources?["hostMemory"] else { return }
+        if spec["reuse"]?.text == FunctionManifest.Reuse.never.rawValue {
+            self.checker.fail(
+                field.location,
+                "`\(field.path)` with `reuse: never`, expected `reuse: function`: a model is loaded for many invocations"
+            )
+        }
+        if let runtime, runtime != .python3, runtime != .native {
+            self.checker.fail(
+                field.location, "`\(field.path)` with the runtime \(runtime.rawValue), expected python3 or native")
+        }
+        if let gpu = self.gpu(spec), gpu.residueBytes >= gpu.memoryBytes, gpu.residueBytes > 0 {
+            self.checker.fail(
+                field.location,
+                "`\(field.path).residue` is not less than its memory, expected what is left when it sleeps")
+        }
+    }
+
+    private mutating func workClass(_ resources: Checked?) -> WorkClass {
+        guard let field = resources?["class"], let text = field.text else {
+            return resources?["gpu"] == nil ? .cpu : .gpu
+        }
+        // The class of those that decide what is written is no class of functions.
+        guard let workClass = WorkClass(text), text != "control" else {
+            self.checker.fail(
+                field.location,
+                "`\(field.path): \(text)`, expected at most \(Limits.workClassBytes) letters a-z, digits and hyphens; `control` is taken"
+            )
+            return .cpu
+        }
+        return workClass
     }
 
     private mutating func scale(_ spec: Checked) -> FunctionManifest.Scale {
@@ -206,7 +272,9 @@ extension DocumentChecker {
                 scale?["min"]?.location ?? scale?.location,
                 "`spec.scale.min` is \(min), expected at most `spec.scale.max`, which is \(max)")
         }
-        return FunctionManifest.Scale(min: Int(min), max: Int(max), idle: scale?["idle"]?.span ?? .zero)
+        return FunctionManifest.Scale(
+            min: Int(min), max: Int(max), idle: scale?["idle"]?.span ?? .zero, deviceIdle: scale?["gpuIdle"]?.span,
+            hostIdle: scale?["hostIdle"]?.span, weight: Int(scale?["weight"]?.integer ?? 1))
     }
 
     private mutating func profile(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest.Profile {
@@ -224,6 +292,8 @@ extension DocumentChecker {
         case .native: .native
         case .exec: .exec
         case .node: .node
+        // What runs is the runtime's own code, in Python.
+        case .http: .python
         }
     }
 }

@@ -5,6 +5,8 @@ internal import ApusJSON
 struct DocumentChecker {
     var checker = ShapeChecker()
     private let fallback: Namespace
+    /// The document that is checked.
+    private(set) var node = YAMLNode(.null, location: nil)
 
     init(namespace: Namespace) { self.fallback = namespace }
 
@@ -12,13 +14,15 @@ struct DocumentChecker {
 
     /// - Returns: nil when something is wrong; then the errors say what.
     mutating func document(_ node: YAMLNode) -> Manifest? {
+        self.node = node
         guard let kind = self.kind(node) else { return nil }
         guard let checked = self.checker.check(node, .object(kind.shape), "") else { return nil }
         let manifest: Manifest?
         switch kind {
         case .function: manifest = self.function(checked).map { .function($0) }
         case .topic: manifest = self.topic(checked).map { .topic($0) }
-        case .toolServer, .upstream, .agent:
+        case .toolServer: manifest = self.toolServer(checked).map { .toolServer($0) }
+        case .upstream, .agent:
             self.checker.refuse(self.checker.locations["kind"], "the kind \(kind.rawValue)")
             manifest = nil
         }

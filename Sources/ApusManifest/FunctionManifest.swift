@@ -2,7 +2,7 @@ public import ApusCore
 
 /// A function as its manifest describes it: checked, defaults filled in.
 public struct FunctionManifest: Sendable, Equatable {
-    public enum Runtime: String, Sendable { case python3, native, exec, node }
+    public enum Runtime: String, Sendable { case python3, native, exec, node, http }
 
     /// The reviewed set of system calls its sandbox allows.
     public enum Profile: String, Sendable { case python, native, exec, node }
@@ -33,6 +33,22 @@ public struct FunctionManifest: Sendable, Equatable {
         public var cpuMillis: Int
         public var processes: Int
         public var scratchBytes: Int64
+        /// What one sleeping instance takes of the host's memory; nil takes it for what it takes of its devices.
+        public var hostBytes: Int64?
+        public var gpu: GPU?
+        /// What it needs of a server, where several share the work.
+        public var workClass: WorkClass = .cpu
+    }
+
+    /// What each instance needs of accelerators.
+    public struct GPU: Sendable, Equatable {
+        /// On each device.
+        public var memoryBytes: Int64
+        /// What it leaves there while it sleeps.
+        public var residueBytes: Int64
+        public var count: Int
+        /// As devices name their kind, in lower case; nil takes any.
+        public var kind: String?
     }
 
     public struct Scale: Sendable, Equatable {
@@ -40,6 +56,10 @@ public struct FunctionManifest: Sendable, Equatable {
         public var max: Int
         /// How long a worker may have nothing to do before it is stopped.
         public var idle: TimeSpan
+        /// How long an idle instance keeps its device, and the host's memory; nil lets the policy decide.
+        public var deviceIdle: TimeSpan?
+        public var hostIdle: TimeSpan?
+        public var weight = 1
     }
 
     public var name: ResourceName
@@ -47,7 +67,8 @@ public struct FunctionManifest: Sendable, Equatable {
     /// What it does, for people; named so because every value has a `description` of its own.
     public var about: String?
     public var runtime: Runtime
-    /// `module:function` for `python3` and `node`; a path in the bundle with arguments for `native`, a command for `exec`: see ``command``.
+    /// `module:function` for `python3` and `node`; a path in the bundle with arguments for `native`, a command for `exec`: see ``command``; for
+    /// `http` the file in the bundle that describes the operation.
     public var handler: String
     /// The folder to bundle, relative to the manifest's file.
     public var source: String
@@ -75,10 +96,17 @@ public struct FunctionManifest: Sendable, Equatable {
     public var triggers: [TriggerManifest]
     public var httpTriggers: [HTTPTriggerManifest]
     public var scheduleTriggers: [ScheduleTriggerManifest]
+    /// How agents call it, if they may. A function is a tool, a prompt or a resource, or none of them.
+    public var tool: ToolManifest?
+    public var prompt: PromptManifest?
+    public var resource: ResourceManifest?
     /// The topics that `context.emit` may write as the manifest lists them; nil when it lists none. See ``emitTopics``.
     public var emits: [TopicName]?
     /// Where the fields stand in the file; no part of equality and of the JSON form.
     public var locations: SourceLocations
+
+    /// Whether the pool starts and stops its instances: it runs on devices, or sleeps in the host's memory.
+    public var isPooled: Bool { self.resources.gpu != nil || self.resources.hostBytes != nil }
 
     public var namespace: Namespace { self.name.namespace }
 

@@ -46,5 +46,19 @@ extension Limits {
         public static let pathBytes = 1_024
         /// A value of an environment variable, a filter, a label.
         public static let textValueBytes = 8 * 1024
+        /// The JSON Schema of a tool's input or output.
+        public static let schemaBytes = 64 * 1024
+        /// Scopes that one tool, prompt or resource needs.
+        public static let scopes = 32
+        public static let promptArguments = 64
+        /// Values listed for one argument.
+        public static let completionValues = 1_000
+        /// Names that a tool server lists.
+        public static let serverNames = 5_000
+        public static let toolVersion = 999_999
+        /// A text that models read; a longer one is told of.
+        public static let lintedBytes = 2_048
+        /// Letters and digits in one run that read as encoded bytes.
+        static let blobBytes = 48
     }
 }

@@ -10,10 +10,11 @@ extension Manifest {
         switch self {
         case .function(let function): function.json
         case .topic(let topic): topic.json
+        case .toolServer(let server): server.json
         }
     }
 
-    fileprivate static func document(_ identity: Identity, _ labels: [String: String], _ spec: JSONValue) -> JSONValue {
+    static func document(_ identity: Identity, _ labels: [String: String], _ spec: JSONValue) -> JSONValue {
         var metadata: JSONValue = ["name": .string(identity.name), "namespace": .string(identity.namespace.name)]
         if !labels.isEmpty { metadata["labels"] = .sorted(labels) }
         return [
@@ -48,16 +49,8 @@ extension FunctionManifest {
                 "maxWait": .string(batch.maxWait.description),
             ]
         }
-        spec["resources"] = [
-            "memory": .string(Quantity.text(bytes: self.resources.memoryBytes)),
-            "cpu": .string(Quantity.text(cpuMillis: Int64(self.resources.cpuMillis))),
-            "processes": .number(self.resources.processes),
-            "scratch": .string(Quantity.text(bytes: self.resources.scratchBytes)),
-        ]
-        spec["scale"] = [
-            "min": .number(self.scale.min), "max": .number(self.scale.max),
-            "idle": .string(self.scale.idle.description),
-        ]
+        spec["resources"] = self.resources.json
+        spec["scale"] = self.scale.json
         var sandbox: JSONValue = [
             "profile": .string(self.profile.rawValue), "isolation": .string(self.isolation.name),
             "network": self.network?.json ?? "none",
@@ -67,7 +60,45 @@ extension FunctionManifest {
         spec["triggers"] = .array(
             self.triggers.map(\.json) + self.httpTriggers.map(\.json) + self.scheduleTriggers.map(\.json))
         if let emits = self.emits { spec["emits"] = .array(emits.map { .local($0) }) }
+        if let tool = self.tool { spec["tool"] = tool.json }
+        if let prompt = self.prompt { spec["prompt"] = prompt.json }
+        if let resource = self.resource { spec["resource"] = resource.json }
         return Manifest.document(Manifest.function(self).identity, self.labels, spec)
+    }
+}
+
+extension FunctionManifest.Resources {
+    fileprivate var json: JSONValue {
+        var resources: JSONValue = [
+            "memory": .string(Quantity.text(bytes: self.memoryBytes)),
+            "cpu": .string(Quantity.text(cpuMillis: Int64(self.cpuMillis))),
+            "processes": .number(self.processes), "scratch": .string(Quantity.text(bytes: self.scratchBytes)),
+        ]
+        if let bytes = self.hostBytes { resources["hostMemory"] = .string(Quantity.text(bytes: bytes)) }
+        if let gpu = self.gpu {
+            resources["gpu"] = [
+                "memory": .string(Quantity.text(bytes: gpu.memoryBytes)),
+                "residue": .string(Quantity.text(bytes: gpu.residueBytes)), "count": .number(gpu.count),
+                "kind": .string(gpu.kind ?? "any"),
+            ]
+        }
+        if self.workClass != (self.gpu == nil ? .cpu : .gpu) { resources["class"] = .string(self.workClass.name) }
+        return resources
+    }
+}
+
+extension FunctionManifest.Scale {
+    /// What is about devices is told where it is not as it always was.
+    fileprivate var json: JSONValue {
+        var scale: JSONValue = [
+            "min": .number(self.min), "max": .number(self.max), "idle": .string(self.idle.description),
+        ]
+        if let span = self.deviceIdle { scale["gpuIdle"] = .string(span.description) }
+        if self.hostIdle != .seconds(14_400) {
+            scale["hostIdle"] = .string(self.hostIdle?.description ?? "adaptive")
+        }
+        if self.weight != 1 { scale["weight"] = .number(self.weight) }
+        return scale
     }
 }
 
@@ -157,7 +188,7 @@ extension TopicManifest {
 }
 
 extension JSONValue {
-    fileprivate static func sorted(_ texts: [String: String]) -> JSONValue {
+    static func sorted(_ texts: [String: String]) -> JSONValue {
         .object(JSONObject(texts.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }))
     }
 

@@ -1,12 +1,17 @@
 public import ApusCore
 public import ApusJSON
 
-/// A document of a manifest file that has effect: a function or a topic.
+/// A document of a manifest file that has effect: a function, a topic or a tool server.
 public enum Manifest: Sendable, Equatable {
     case function(FunctionManifest)
     case topic(TopicManifest)
+    case toolServer(ToolServerManifest)
 
-    public enum Kind: String, Sendable, Hashable, CaseIterable { case function = "Function", topic = "Topic" }
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+        case function = "Function"
+        case topic = "Topic"
+        case toolServer = "ToolServer"
+    }
 
     /// What names a resource: its kind, its namespace and its name there. `Function/default/embed-text` is its key on
     /// `apus.control`.
@@ -28,6 +33,8 @@ public enum Manifest: Sendable, Equatable {
         switch self {
         case .function(let function): Identity(kind: .function, namespace: function.namespace, name: function.name.name)
         case .topic(let topic): Identity(kind: .topic, namespace: topic.namespace, name: topic.name)
+        case .toolServer(let server):
+            Identity(kind: .toolServer, namespace: server.namespace, name: server.name.name)
         }
     }
 
@@ -40,6 +47,7 @@ public enum Manifest: Sendable, Equatable {
         switch self {
         case .function(let function): function.locations
         case .topic(let topic): topic.locations
+        case .toolServer(let server): server.locations
         }
     }
 
@@ -62,7 +70,9 @@ public enum Manifest: Sendable, Equatable {
         }
         if documents.isEmpty, problems.isEmpty {
             errors.append(
-                ManifestError(.manifestInvalid, source.start, "there is no document, expected a Function or a Topic"))
+                ManifestError(
+                    .manifestInvalid, source.start, "there is no document, expected a Function, a Topic or a ToolServer"
+                ))
         }
         errors += Self.repetitions(manifests)
         guard errors.isEmpty else { throw ManifestErrors(errors) }

@@ -29,7 +29,7 @@ public enum Quantity {
     }
 
     /// A whole number of bytes with or without a unit; nil for anything else.
-    static func bytes(_ text: String) -> Int64? { self.amount(text, self.byteUnits) }
+    public static func bytes(_ text: String) -> Int64? { self.amount(text, self.byteUnits) }
 
     /// Thousandths of a CPU: of `1`, `0.5` or `500m`; nil for anything else.
     static func cpuMillis(_ text: String) -> Int64? {

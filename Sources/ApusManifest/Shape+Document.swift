@@ -11,8 +11,8 @@ enum DocumentKind: String, CaseIterable {
 
     var support: Support {
         switch self {
-        case .function, .topic: .now
-        case .toolServer, .upstream, .agent: .later
+        case .function, .topic, .toolServer: .now
+        case .upstream, .agent: .later
         }
     }
 
@@ -70,20 +70,6 @@ extension Shape {
                 ])),
             "When old records go.", standard: [:]),
         Field("compact", .boolean, "Keep the newest record of each key only; records need a key.", standard: false),
-    ])
-
-    static let toolServer = ObjectShape([
-        Field("tools", .json, "Which tools: by labels or by names."),
-        Field("prompts", .json, "Which prompts."),
-        Field("resources", .json, "Which resources."),
-        Field("instructions", .text(.description), "What agents are told about the server."),
-        Field(
-            "mode", .choice([Choice("full"), Choice("search")]), "Whether all tools are listed, or found by search.",
-            standard: "full"),
-        Field("limits", .json, "Bounds per principal."),
-        Field(
-            "auth", .choice([Choice("required"), Choice("none")]), "Whether callers need a token.", standard: "required"
-        ),
     ])
 
     static let upstream = ObjectShape(

@@ -11,7 +11,7 @@ extension Shape {
                 .choice([
                     Choice("python3"), Choice("native"), Choice("node"), Choice("exec"),
                     Choice("mcp", .later),
-                    Choice("http", .later),
+                    Choice("http"),
                 ]), "What runs it.", required: true),
             Field("handler", .text(.handler), "`module:function`; for exec and native the command.", required: true),
             Field("source", .text(.path), "The folder beside the manifest that is bundled.", standard: "."),
@@ -33,16 +33,17 @@ extension Shape {
                 standard: 1),
             Field(
                 "reuse", .choice([Choice("function"), Choice("never")]),
-                "Whether a worker serves many invocations, or every one gets a fresh sandbox.", standard: "function"),
+                "Whether a worker serves many invocations, or every one gets a fresh sandbox; default: `function`, for a tool `never`."
+            ),
             Field("batch", .object(Self.batch), "Give the handler a list of events."),
             Field("resources", .object(Self.resources), "Bounds of one worker.", standard: [:]),
             Field("scale", .object(Self.scale), "How many workers there may be.", standard: [:]),
             Field("sandbox", .object(Self.sandbox), "How it is isolated.", standard: [:]),
             Field(
                 "triggers", .list(.object(Self.trigger), max: Limits.Manifest.triggers), "Why it runs.", standard: []),
-            Field("tool", .object(Self.tool), "How agents call it.", .later),
-            Field("prompt", .object(Self.prompt), "A prompt that agents may ask for.", .later),
-            Field("resource", .object(Self.resource), "A resource that agents may read.", .later),
+            Field("tool", .object(Self.tool), "How agents call it."),
+            Field("prompt", .object(Self.prompt), "A prompt that agents may ask for."),
+            Field("resource", .object(Self.resource), "A resource that agents may read."),
             Field(
                 "emits", .list(.text(.topic), max: Limits.Manifest.emits),
                 "Topics that `context.emit` may write; default: only the reply topics of its triggers."),
@@ -87,15 +88,21 @@ extension Shape {
         Field("cpu", .cpu(10...256_000), "CPUs of a worker.", standard: 1),
         Field("processes", .integer(1...4_096), "Processes and threads of a worker.", standard: 32),
         Field("scratch", .bytes((1 << 20)...(1 << 40)), "Size of `/tmp`.", standard: "64Mi"),
-        Field("hostMemory", .bytes((1 << 20)...(1 << 44)), "Memory for weights that sleep.", .later),
-        Field("gpu", .object(Self.gpu), "What it needs of an accelerator.", .later),
+        Field(
+            "class", .text(.label),
+            "Which servers run it, where several share the work: those that have this name among their classes. Without it `gpu` when it asks for a device, else `cpu`."
+        ),
+        Field(
+            "hostMemory", .bytes((1 << 20)...(1 << 44)),
+            "What one sleeping instance takes of the host's memory; as much as on its devices unless given."),
+        Field("gpu", .object(Self.gpu), "What it needs of an accelerator."),
     ])
 
     private static let gpu = ObjectShape([
         Field("memory", .bytes((1 << 20)...(1 << 42)), "Memory on the device.", required: true),
-        Field("residue", .bytes(0...(1 << 42)), "What it keeps while it sleeps.", standard: 0),
-        Field("count", .integer(1...64), "Devices.", standard: 1),
-        Field("kind", .text(.any), "Which devices.", standard: "any"),
+        Field("residue", .bytes(0...(1 << 42)), "What it leaves there while it sleeps.", standard: 0),
+        Field("count", .integer(1...64), "Devices that each instance takes.", standard: 1),
+        Field("kind", .text(.any), "Which devices, as `h200`.", standard: "any"),
     ])
 
     private static let scale = ObjectShape([
@@ -103,12 +110,12 @@ extension Shape {
         Field("max", .integer(1...Int64(Limits.Manifest.workers)), "Workers at most.", standard: 8),
         Field("idle", .span(.zero...Self.days(1)), "How long a worker may have nothing to do.", standard: "60s"),
         Field(
-            "gpuIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))), "How long it stays on the device.",
-            standard: "adaptive", .defaultOnly),
+            "gpuIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))),
+            "How long an idle instance stays on its device.", standard: "adaptive"),
         Field(
-            "hostIdle", .span(.zero...Self.days(30)), "How long it stays in the host's memory.", standard: "4h",
-            .defaultOnly),
-        Field("weight", .integer(1...1_000), "Its share when devices are short.", standard: 1, .defaultOnly),
+            "hostIdle", .wordOr([Choice("adaptive")], .span(.zero...Self.days(30))),
+            "How long after its last use it stays in the host's memory.", standard: "4h"),
+        Field("weight", .integer(1...1_000), "Its part where devices or places for workers are short.", standard: 1),
     ])
 
     private static let sandbox = ObjectShape([
@@ -150,49 +157,4 @@ extension Shape {
             "methods", .list(.text(.any), max: Limits.Network.prefixes), "Methods, as POST; none for all.", standard: []
         ),
     ])
-
-    private static let tool = ObjectShape([
-        Field("name", .text(.toolName), "The tool's name.", required: true),
-        Field("title", .text(.any), "Its name for people."),
-        Field(
-            "input", .scalarOr(.text(.path), .json), "The JSON Schema of its input, or a path to it.", required: true),
-        Field("output", .scalarOr(.text(.path), .json), "The JSON Schema of its output, or a path to it."),
-        Field(
-            "annotations",
-            .object(
-                ObjectShape(
-                    ["readOnly", "idempotent", "destructive", "openWorld"].map {
-                        Field($0, .boolean, "A hint for agents.")
-                    })),
-            "Hints for agents."),
-        Field(
-            "approval",
-            .object(
-                ObjectShape([
-                    Field(
-                        "when", .choice([Choice("never"), Choice("always"), Choice("destructive")]),
-                        "When a person is asked.",
-                        standard: "never"),
-                    Field("by", .choice([Choice("caller"), Choice("approver")]), "Who is asked.", standard: "caller"),
-                ])), "Whether a person is asked first."),
-        Field(
-            "async", .choice([Choice("never"), Choice("auto"), Choice("required")]), "Whether it runs as a task.",
-            standard: "never"),
-        Field("scopes", .list(.text(.any), max: 64), "What a caller must be allowed."),
-        Field("cache", .json, "How long results may be reused."),
-        Field("maxResult", .bytes(1...(16 << 20)), "The largest result."),
-    ])
-
-    private static let prompt = ObjectShape([
-        Field("name", .text(.toolName), "The prompt's name.", required: true),
-        Field("arguments", .json, "Its arguments."),
-        Field("complete", .json, "How arguments are completed."),
-    ])
-
-    private static let resource = ObjectShape(
-        [
-            Field("uri", .text(.any), "Its URI."),
-            Field("template", .text(.any), "A template of URIs."),
-            Field("mimeType", .text(.any), "Its media type."),
-        ], exactlyOneOf: [["uri", "template"]])
 }

@@ -5,6 +5,7 @@ enum TextRule: CaseIterable {
     case any, description, label, topic, resourceName, attribute, variable, path, handler, labelKey, moment, cron, zone,
         toolName, urlPath
     case url, sha256, hostAndPort, secret
+    case schema, scope, argument, uri, uriTemplate
 
     /// For messages: what was expected.
     var expected: String {
@@ -29,13 +30,18 @@ enum TextRule: CaseIterable {
         case .sha256: "64 hexadecimal digits"
         case .hostAndPort: "a host and a port such as api.example.com:443"
         case .secret: "the name of a secret: letters, digits and _, no digit first"
+        case .schema: "a JSON Schema of at most \(Limits.Manifest.schemaBytes) bytes, or the path of a file with one"
+        case .scope: "1 to 128 of letters, digits, `.`, `_`, `-`, `:` and `/`"
+        case .argument: "1 to 128 of letters, digits, `.`, `_`, `-` and `$`"
+        case .uri: "a URI with its scheme, as notes://today"
+        case .uriTemplate: "a URI with variables between braces, each once, as notes://{year}/{name}"
         }
     }
 
     /// The rule as a regular expression of JSON Schema; it may accept a little more than ``isMet(by:)``, never less.
     var pattern: String? {
         switch self {
-        case .any, .description, .handler: nil
+        case .any, .description, .handler, .schema: nil
         case .label: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
         case .topic, .resourceName: "^[A-Za-z0-9._-]{1,249}$"
         case .attribute: "^[a-z0-9]{1,64}$"
@@ -50,6 +56,9 @@ enum TextRule: CaseIterable {
         case .url: "^https?://."
         case .sha256: "^[0-9a-fA-F]{64}$"
         case .hostAndPort: "^[^\\s/@]+:[0-9]{1,5}$"
+        case .scope: "^[A-Za-z0-9._:/-]{1,128}$"
+        case .argument: "^[A-Za-z0-9._$-]{1,128}$"
+        case .uri, .uriTemplate: "^[A-Za-z][A-Za-z0-9+.-]*:"
         }
     }
 
@@ -77,6 +86,11 @@ enum TextRule: CaseIterable {
                 && ["https://", "http://"].contains { text.hasPrefix($0) && text.utf8.count > $0.utf8.count }
         case .sha256: text.utf8.count == 64 && text.utf8.allSatisfy(Self.isHexDigit)
         case .hostAndPort: self.reason(against: text) == nil
+        case .schema: text.utf8.count <= Limits.Manifest.schemaBytes && !text.utf8.contains(0)
+        case .scope: self.consists(text, 1...128, "._-:/")
+        case .argument: self.consists(text, 1...128, "._-$")
+        case .uri: Self.isURI(text) && !text.utf8.contains { $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "}") }
+        case .uriTemplate: Self.isURI(text) && URITemplate(text).map { !$0.variables.isEmpty } ?? false
         }
     }
 
@@ -104,6 +118,16 @@ enum TextRule: CaseIterable {
     private static func isHexDigit(_ byte: UInt8) -> Bool {
         Self.isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
             || (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte)
+    }
+
+    /// A scheme, a colon and something behind it, no spaces.
+    private static func isURI(_ text: String) -> Bool {
+        guard text.utf8.count <= Limits.Manifest.pathBytes, let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")),
+            let first = text.utf8.first, Self.isLower(first) || Self.isUpper(first)
+        else { return false }
+        return text.utf8[..<colon].allSatisfy {
+            Self.isLower($0) || Self.isUpper($0) || Self.isDigit($0) || "+.-".utf8.contains($0)
+        } && text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7F } && text.utf8.index(after: colon) < text.utf8.endIndex
     }
 
     static func isIdentifier(_ text: some StringProtocol) -> Bool {

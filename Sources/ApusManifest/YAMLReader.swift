@@ -11,11 +11,14 @@ struct YAMLReader: ~Copyable {
     private var aliases = 0
     private var nodes = 0
     private var problems: [ManifestError] = []
+    private let bounds: YAMLBounds
 
     /// All documents of a text that are not empty, and what is wrong with it as YAML.
-    static func read(_ source: SourceText) -> (documents: [YAMLNode], problems: [ManifestError]) {
-        guard source.bytes.count <= Limits.Manifest.textBytes else {
-            let message = "the file has \(source.bytes.count) bytes, expected at most \(Limits.Manifest.textBytes)"
+    static func read(
+        _ source: SourceText, bounds: YAMLBounds = YAMLBounds()
+    ) -> (documents: [YAMLNode], problems: [ManifestError]) {
+        guard source.bytes.count <= bounds.textBytes else {
+            let message = "the file has \(source.bytes.count) bytes, expected at most \(bounds.textBytes)"
             return ([], [ManifestError(.manifestInvalid, source.start, message)])
         }
         if let offset = source.firstInvalidByte {
@@ -28,7 +31,7 @@ struct YAMLReader: ~Copyable {
                 ]
             )
         }
-        var reader = YAMLReader(source)
+        var reader = YAMLReader(source, bounds)
         // The bytes stay where they are until the reader is gone: libyaml keeps a pointer into them.
         return source.bytes.withUnsafeBufferPointer { bytes in
             yaml_parser_set_encoding(reader.parser, YAML_UTF8_ENCODING)
@@ -38,8 +41,9 @@ struct YAMLReader: ~Copyable {
         }
     }
 
-    private init(_ source: SourceText) {
+    private init(_ source: SourceText, _ bounds: YAMLBounds) {
         self.source = source
+        self.bounds = bounds
         self.parser = .allocate(capacity: 1)
         let isReady = yaml_parser_initialize(self.parser) == 1
         precondition(isReady, "no memory for a YAML parser")
@@ -90,10 +94,10 @@ struct YAMLReader: ~Copyable {
             if let anchor = event.anchor { self.anchors[anchor] = result }
             return result
         default:
-            guard depth < Limits.Manifest.depth else {
+            guard depth < self.bounds.depth else {
                 throw self.problem(
                     event.location,
-                    "lists and mappings lie too deep, expected at most \(Limits.Manifest.depth) inside one another")
+                    "lists and mappings lie too deep, expected at most \(self.bounds.depth) inside one another")
             }
             try self.checkTag(event, ["map", "seq"])
             let isMapping = event.kind == YAML_MAPPING_START_EVENT
@@ -121,9 +125,9 @@ struct YAMLReader: ~Copyable {
 
     private mutating func count(_ more: Int, _ location: SourceLocation) throws(ManifestError) {
         self.nodes += more
-        guard self.nodes <= Limits.Manifest.nodes else {
+        guard self.nodes <= self.bounds.nodes else {
             throw self.problem(
-                location, "too many values, expected at most \(Limits.Manifest.nodes) with aliases replaced")
+                location, "too many values, expected at most \(self.bounds.nodes) with aliases replaced")
         }
     }
 

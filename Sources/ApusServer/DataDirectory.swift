@@ -9,7 +9,8 @@ public import Glibc
 public enum DataDirectory {
     static let folders = ["bundles", "layers", "run"]
     static let files = [
-        "log.mdb", "log.mdb-lock", "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/master.key",
+        "log.mdb", "log.mdb-lock", "log.mdb-boot", "kafka-keys.mdb", "kafka-keys.mdb-lock", "kafka-keys.mdb-boot",
+        "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/master.key",
         "run/lock", "run/node",
     ]
     /// Where the nursery's blocks of uids lie: a server without an account has the first uid of one.

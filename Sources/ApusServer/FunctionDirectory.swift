@@ -8,6 +8,8 @@ struct FunctionDirectory: Sendable {
         var shard: Int
         var timeout: TimeSpan
         var isPaused = false
+        /// This server has not the class that it needs: others run it.
+        var isElsewhere = false
         /// Those that bring nothing: all when the function is paused.
         var pausedTriggers: Set<String> = []
     }
@@ -31,6 +33,9 @@ struct FunctionDirectory: Sendable {
 extension ResourceName {
     /// What is answered to those who would begin something of a function that is paused.
     var isPausedError: ApusError {
-        ApusError(.functionPaused, "the function '\(self)' is paused, or its trigger: `apus describe \(self.name)` shows it, `apus resume` ends it")
+        ApusError(
+            .functionPaused,
+            "the function '\(self)' is paused, or its trigger: `apus describe \(self.name)` shows it, `apus resume` ends it"
+        )
     }
 }

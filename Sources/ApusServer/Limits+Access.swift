@@ -21,5 +21,28 @@ extension Limits {
         static let journalLinesPerSecond = 5
         /// The longest life a token may be given; without one it has no end.
         static let tokenDays: Int64 = 3_650
+        /// A token that somebody else issued.
+        static let webTokenBytes = 16 << 10
+        /// Of such tokens, those whose signature need not be checked again.
+        static let webTokensKnown = 4_096
+        /// The subject of one, in bytes.
+        static let subjectBytes = 255
+        /// What clocks of two machines may be apart.
+        static let clockSkew = TimeSpan.seconds(60)
+        /// Authorization servers that are believed.
+        static let issuers = 16
+        /// Public keys of one, and the bytes of all that it publishes.
+        static let keysPerIssuer = 64
+        static let keySetBytes = 1 << 20
+        /// How long a fetch of keys may take.
+        static let keysMilliseconds = 10_000
+        /// Keys are fetched anew after so long,
+        static let keysRefresh = TimeSpan.seconds(600)
+        /// for a token that names an unknown one at most so often,
+        static let keysUnknown = TimeSpan.seconds(60)
+        /// and while there are none at most so often.
+        static let keysRetry = TimeSpan.seconds(5)
+        /// How often it is looked whether keys are due.
+        static let keysTickMilliseconds: UInt64 = 1_000
     }
 }

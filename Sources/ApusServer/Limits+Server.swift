@@ -4,6 +4,9 @@ internal import ApusHTTP
 extension Limits {
     /// Bounds of the server's own work.
     enum Server {
+        /// Workers of one shard at one time: a part of the host's places is left for builds and zygotes.
+        static func workers(slots: Int, shards: Int) -> Int { max(1, slots * 7 / 8 / max(1, shards)) }
+
         /// What a build may print before only its end is kept: enough for pip's message.
         static let buildOutputBytes = 64 * 1024
         /// A requirements file.
@@ -19,6 +22,25 @@ extension Limits {
         /// A key that lets a request take effect once, and how long it is known.
         static let idempotencyKeyBytes = 255
         static let idempotencyWindow = TimeSpan.seconds(86_400)
+        /// How often what principals call and what becomes of instances is written, while there is news.
+        static let usageMilliseconds: UInt64 = 250
+        /// Principals and functions that are told apart between two writes.
+        static let countedCallers = 10_000
+        /// Changes of instances that wait to be written; above it they are dropped and counted.
+        static let usageTransitions = 4_096
+        /// Rows of one record on `apus.usage`: less than 1 MiB, whatever names are in it.
+        static let usageRows = 500
+        /// Records that wait while the log takes none.
+        static let waitingUsage = 256
+        static let usagePartitions = 16
+        /// For how long queries tell minutes apart; of what is older, hours.
+        static let usageMinutesSeconds: Int64 = 2 * 86_400
+        /// Those who wait for what was used until now.
+        static let usageFlushes = 256
+        /// Lengths of time that one report may ask about.
+        static let usageSpans = 16
+        /// How long writing the last of it may take at the end.
+        static let usageCloseMilliseconds: UInt64 = 2_000
         /// Log lines that wait for the log; above it they are dropped and counted.
         static let waitingLogLines = 4_096
         /// Log lines written in one transaction.

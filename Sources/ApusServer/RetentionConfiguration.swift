@@ -17,6 +17,8 @@ public struct RetentionConfiguration: Sendable, Equatable {
     public var layersUnused = TimeSpan.seconds(7 * 86_400)
     /// Bytes of the disk that layers may take before unused ones go early.
     public var layersBytes: Int64 = 20 << 30
+    /// What was used and what it cost.
+    public var usage = TimeSpan.seconds(90 * 86_400)
     /// Records of who did what.
     public var audit = TimeSpan.seconds(365 * 86_400)
 

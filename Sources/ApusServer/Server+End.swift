@@ -64,14 +64,18 @@ extension Server {
         self.deployer.stop()
         self.control.stop()
         self.bundleTopic?.stop()
+        self.pool.close()
         let done = self.shards.map { runtime in
             let slot = ResultSlot<Bool>()
             runtime.loop.post { runtime.stop(until: until, keepsListener: keepsListeners) { slot.fill(true) } }
             return slot
         }
         for slot in done { _ = slot.take() }
+        self.devices.stop()
+        self.accounts.stop()
         self.egress.stop()
         self.backups.stop()
+        self.issuers.stop()
         let projection = self.projection
         self.store.run { projection.stop() }
         self.store.stop()

@@ -47,7 +47,10 @@ public final class Server: Sendable {
     /// The hash of the token in `run/admin.token`.
     let adminToken: TokenHash
     let sessions = Sessions()
+    /// Believes tokens that others issue.
+    let issuers: TokenIssuers
     let vault: SecretVault
+    let tools: ToolRegistry
     let bundles: BundleStore
     /// Where servers share a log: `bundles/` is a cache of it.
     let bundleTopic: BundleTopic?
@@ -65,11 +68,15 @@ public final class Server: Sendable {
     let invocations: InvocationQueue
     let deployer: Deployer
     let egress: EgressHost
+    let pool: PoolHost
+    let accounts: UsageKeeper
+    let devices: DeviceHost
     let schedules: ScheduleRunner
     let deciding: Deciding
     let shards: [ShardRuntime]
     /// Takes spans; nil when no receiver is configured.
     let tracer: Tracer?
+    let audit: AuditJournal
     let exporter: OTLPExporter?
     let topicRates = TopicRates()
     let startedAt: Timestamp
@@ -96,8 +103,12 @@ public final class Server: Sendable {
         self.journal = parts.journal
         self.report = parts.report
         self.adminToken = try AdminToken.load(in: "\(data)/run").hash
-        let vault = SecretVault(keys: try Self.keys(parts.keys, run: "\(data)/run"))
+        self.issuers = TokenIssuers(configuration.auth, journal: parts.journal)
+        let keys = try Self.keys(parts.keys, run: "\(data)/run")
+        let vault = SecretVault(keys: keys)
         self.vault = vault
+        let tools = ToolRegistry(keys: vault.keys, version: configuration.version)
+        self.tools = tools
         let bundles = try BundleStore(folder: "\(data)/bundles")
         self.bundles = bundles
         self.bundleTopic = log.sharing.map { [clock = self.clock] _ in
@@ -108,6 +119,7 @@ public final class Server: Sendable {
         self.store = WorkThread()
         self.reader = WorkThread()
         try Self.createControlTopics(log, configuration.retention, isShared: parts.ownership != nil)
+        self.audit = try AuditJournal(log, keys, server: configuration.node)
         let projection = try Projection(path: "\(data)/state.db", logIdentity: log.identity) { place in
             (try? log.bounds(of: place))?.end
         }
@@ -123,13 +135,23 @@ public final class Server: Sendable {
         let runtimes = ShardList()
         let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
         self.egress = egress
+        let poolShards = PoolShards()
+        let pool = PoolHost(hostMemory: configuration.pool.hostMemory, shards: poolShards)
+        self.pool = pool
         let shards = try Self.makeShards(
-            configuration, parts, self.reader, files, tracer, vault, egress, onNurseryDeath, ended, replayEnds)
+            configuration, parts, self.reader, files, tracer, vault, egress, pool, onNurseryDeath, ended, replayEnds)
         runtimes.fill(shards)
+        poolShards.fill(shards)
         self.shards = shards
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
         self.invocations = invocations
         ended.tell(invocations)
+        self.accounts = UsageKeeper(
+            log: log, loop: shards[0].loop, node: configuration.node, journal: parts.journal)
+        self.devices = DeviceHost(
+            configuration.pool, dataDirectory: data, loop: shards[0].loop, journal: parts.journal)
+        self.accounts.add(self.devices.inventory)
+        Self.connect(pool, self.devices, self.accounts)
         let follower = ProjectionFollower(
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
         self.projection = follower
@@ -154,6 +176,7 @@ public final class Server: Sendable {
             vault.follow(catalogue)
             for case .functionApplied(let function, _) in changes { files.prepare(function, journal) }
             Self.keepBlobs(log, changes, journal)
+            defer { if changes.contains(where: Self.concernsTools) { Self.apply(tools, catalogue, to: shards) } }
             return Self.apply(
                 changes, catalogue, to: shards, invocations, journal,
                 decides: { deciding.isSo.load(ordering: .acquiring) })
@@ -184,6 +207,10 @@ public final class Server: Sendable {
         self.sharedQueues = SharedQueues(loop: shards[0].loop)
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
         if parts.ownership != nil { self.prepareSharing() }
+        (log as? SealedLog)?.decideOnce { [weak control] batch, completion in
+            guard let control else { return completion(.failure(Control.stopping)) }
+            control.submitKeyed(batch, completion)
+        }
         try self.control.replay()
         try (log as? SealedLog)?.checkKeys()
         try self.open(parts)
@@ -221,6 +248,10 @@ public final class Server: Sendable {
             TopicConfiguration(
                 partitions: 16, retentionTime: retention.logsTime, retentionBytes: retention.logsBytes),
             log)
+        try Self.ensure(
+            .usage, TopicConfiguration(partitions: Limits.Server.usagePartitions, retentionTime: retention.usage), log)
+        // By age, as soon as an anchor says from where on it is whole.
+        try Self.ensure(.audit, TopicConfiguration(partitions: Limits.Audit.partitions), log)
         try BlobStore.keepTopic(log)
     }
 
@@ -252,7 +283,7 @@ public final class Server: Sendable {
     private static func makeShards(
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
         _ files: FunctionFiles, _ tracer: Tracer?,
-        _ vault: SecretVault, _ egress: EgressHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
+        _ vault: SecretVault, _ egress: EgressHost, _ pool: PoolHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
         _ ended: InvocationsEnded, _ replayEnds: ReplayEnds
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
@@ -263,9 +294,12 @@ public final class Server: Sendable {
                 do throws(ApusError) {
                     let runtime = try ShardRuntime(
                         index: index, loop: loop, log: log, channel: channel, report: report, reader: reader,
-                        files: files, tracer: tracer, vault: vault, egress: egress, onNurseryDeath: onNurseryDeath,
+                        files: files, tracer: tracer, vault: vault, egress: egress, pool: pool,
+                        workers: Limits.Server.workers(slots: report.slots, shards: configuration.shards),
+                        onNurseryDeath: onNurseryDeath,
                         onInvocationsEnded: { ended.tell($0, $1) },
-                        onReplayComplete: { replayEnds.ended($0, $1) })
+                        onReplayComplete: { replayEnds.ended($0, $1) },
+                        note: { journal.info($0) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)
                 } catch { return .failure(error) }
@@ -308,10 +342,11 @@ public final class Server: Sendable {
         for function in catalogue.functions.values { self.files.prepare(function, self.journal) }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
+        Self.apply(self.tools, catalogue, to: self.shards)
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         if catalogue.functions.values.contains(where: { $0.manifest.network != nil }) { self.egress.prepare() }
         self.projection.follow(
-            Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations]))
+            Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations, .usage]))
         if parts.ownership == nil { try self.schedules.start(catalogue) }
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
@@ -325,6 +360,9 @@ public final class Server: Sendable {
             try result.get()
         }
         self.sampleRates()
+        self.accounts.start(self.shards)
+        self.devices.start()
+        self.watchIssuers()
         if parts.ownership != nil { try self.share() }
         self.state.withLock { $0 = .serving }
         self.sweeper.start(SweepSteps(server: self))
@@ -392,7 +430,7 @@ public final class Server: Sendable {
                         "invocations of the deleted '\(function.name)' are finished at the next start: \(error.message)"
                     )
                 }
-            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .toolServerChanged, .none: break
             }
         }
         var directory = FunctionDirectory()
@@ -400,7 +438,7 @@ public final class Server: Sendable {
             directory[function.name] = FunctionDirectory.Entry(
                 id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count),
                 timeout: function.manifest.timeout, isPaused: function.isPaused,
-                pausedTriggers: function.pausedTriggers
+                isElsewhere: invocations.isElsewhere(function), pausedTriggers: function.pausedTriggers
             )
         }
         let triggers = HTTPTriggerTable(catalogue)
@@ -418,6 +456,8 @@ public final class Server: Sendable {
     ) -> ApusError? {
         let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
         let plan = invocations.hostFunction(function)
+        let deployment = PoolDeployment(function, shard: runtime.index, links: runtime.pool.slowestLinks)
+        if let deployment { runtime.pool.deploy(deployment) } else { runtime.pool.remove(function.id) }
         let failure = runtime.loop.runAndWait { () -> ApusError? in
             do throws(ApusError) {
                 try runtime.shard.apply(plan)
@@ -433,6 +473,7 @@ public final class Server: Sendable {
     /// Returns once the shard writes nothing of the function any more.
     private static func remove(_ function: Catalogue.Function, from runtime: ShardRuntime) {
         let written = ResultSlot<Bool>()
+        runtime.pool.remove(function.id)
         runtime.loop.post {
             runtime.shard.remove(function.id, forgettingPositions: true)
             runtime.shard.whenWritten { written.fill(true) }
@@ -443,6 +484,20 @@ public final class Server: Sendable {
     /// From then on no loop admits a token that was revoked.
     private static func apply(_ directory: PrincipalDirectory, to shards: [ShardRuntime]) {
         for runtime in shards { runtime.loop.runAndWait { runtime.principals = directory } }
+    }
+
+    private static func concernsTools(_ change: Catalogue.Change) -> Bool {
+        switch change {
+        case .functionApplied, .functionRemoved, .toolServerChanged: true
+        default: false
+        }
+    }
+
+    /// Shows agents what they may use from now on, and tells those who listen.
+    private static func apply(_ tools: ToolRegistry, _ catalogue: Catalogue, to shards: [ShardRuntime]) {
+        let update = tools.update(catalogue)
+        for runtime in shards { runtime.loop.runAndWait { runtime.tools.apply(update) } }
+        tools.sessions.changed(update)
     }
 
     private static func deadLetterTopics(_ catalogue: Catalogue) -> Set<TopicName> {

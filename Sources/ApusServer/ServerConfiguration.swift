@@ -25,6 +25,8 @@ public struct ServerConfiguration: Sendable {
     /// Of this build, as metrics and traces say it.
     public var version = "0"
     public var retention = RetentionConfiguration()
+    /// What this server is called among those that share its log; in what is written of its devices.
+    public var node = "local"
     /// Open connections of one shard; more wait in the kernel's queue.
     public var connections = Limits.HTTP.connections
     /// Whether `/` serves the console.
@@ -32,8 +34,13 @@ public struct ServerConfiguration: Sendable {
     /// What a deployment may hand to pip: the environment's `PIP_…` and proxy variables.
     public var buildEnvironment: [String] = []
     public var egress = EgressSettings()
+    /// Devices, the memory of what sleeps, and prices.
+    public var pool = PoolSettings()
     /// Certificate authorities in PEM that servers may be certified by, beside the host's.
     public var egressAuthorities: [UInt8] = []
+
+    /// Tokens that others issue.
+    public var auth = AuthConfiguration()
 
     /// What the clients of a log on Kafka say of themselves; nil where there are none.
     public var kafkaFigures: (@Sendable () -> [KafkaFigures])?

@@ -16,12 +16,16 @@ final class ShardRuntime: @unchecked Sendable {
     let loop: EventLoop
     let shard: Shard
     let nursery: NurseryClient
+    /// Of the server: starts and stops the instances of functions on devices.
+    let pool: PoolHost
     private let launcher: FetchingLauncher
     let logs: FunctionLogWriter
     /// Which functions there are on this server, not only on this shard.
     var directory = FunctionDirectory()
     /// Which of them answer requests below `/fn`.
     var triggers = HTTPTriggerTable()
+    /// What agents may use.
+    let tools = ToolTable()
     var listener: HTTPListener?
     /// How long requests took, and what their operations are called, by their place in the table.
     var durations = RequestDurations()
@@ -32,11 +36,15 @@ final class ShardRuntime: @unchecked Sendable {
     private(set) var principalsVersion = 0
     var invocationIDs = InvocationIDGenerator()
     var refusals = RefusalJournal()
+    /// What principals called.
+    let callers = CallerCounts()
     private var streamWatch: LoopTimer?
     /// For what is read on this loop; it keeps its memory from one text to the next.
     let parser = JSONParser()
     /// Of the shard that samples what is appended to topics.
     var rateTimer: LoopTimer?
+    /// Looks whether keys of issuers are due, on the first shard.
+    var issuerTimer: LoopTimer?
     /// On the first shard: looks at what waits for other servers on the same log.
     var shareTimer: LoopTimer?
     private(set) var isStopping = false
@@ -47,10 +55,12 @@ final class ShardRuntime: @unchecked Sendable {
     /// On the loop.
     init(
         index: Int, loop: EventLoop, log: any EventLog, channel: CInt, report: HostReport, reader: WorkThread,
-        files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting,
+        files: FunctionFiles, tracer: Tracer?, vault: SecretVault, egress: any EgressDirecting, pool: PoolHost,
+        workers: Int,
         onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
-        onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in }
+        onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in },
+        note: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(ApusError) {
         self.index = index
         self.loop = loop
@@ -71,8 +81,12 @@ final class ShardRuntime: @unchecked Sendable {
         )
         configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
         configuration.egress = egress
+        configuration.pool = { pool.receive($0) }
+        configuration.engine.workers = workers
+        self.pool = pool
         configuration.onReplayComplete = onReplayComplete
         configuration.blobs = BlobStore(log: log)
+        configuration.note = note
         self.shard = Shard(loop: loop, log: log, launcher: self.launcher, configuration: configuration)
         self.starts = starts
     }
@@ -97,6 +111,8 @@ final class ShardRuntime: @unchecked Sendable {
         guard let entry = self.directory[function] else {
             return completion(ApusError(.functionNotFound, "\(function) is not deployed"))
         }
+        // Its workers are others' to start.
+        if entry.isElsewhere { return completion(nil) }
         if self.isStopping {
             return completion(ApusError(.shuttingDown, "the server is stopping: \(function) starts when it is back"))
         }
@@ -157,6 +173,8 @@ final class ShardRuntime: @unchecked Sendable {
     /// - Parameter keepsListener: who is connected is still answered, with `shutting_down`.
     func stop(until: Timestamp, keepsListener: Bool = false, _ completion: @escaping () -> Void) {
         self.endWaiting()
+        self.issuerTimer?.close()
+        self.issuerTimer = nil
         self.rateTimer?.close()
         self.rateTimer = nil
         self.shareTimer?.close()
@@ -167,6 +185,7 @@ final class ShardRuntime: @unchecked Sendable {
         let stop = RuntimeStop(self.loop, afterMilliseconds: milliseconds + Limits.Server.killMilliseconds) {
             self.streamWatch?.close()
             self.streamWatch = nil
+            self.tools.close()
             self.logs.close {
                 self.nursery.close()
                 completion()

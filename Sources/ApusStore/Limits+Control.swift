@@ -15,6 +15,8 @@ extension Limits {
         public static let revisionsPerFunctionMax = 1_000
         /// Topics at once on one log.
         public static let topics = 10_000
+        /// Tool servers deployed at once on one log.
+        public static let toolServers = 1_000
         /// Principals with a token, the revoked ones counted.
         public static let principals = 10_000
         /// Replays of one function that go on at once.
@@ -27,5 +29,9 @@ extension Limits {
         public static let fatesPerWrite = 100
         /// Roles of one principal.
         public static let rolesPerPrincipal = 256
+        /// Tool servers, and scopes, of one agent.
+        public static let rightsPerAgent = 64
+        /// One scope, as OAuth has it.
+        public static let scopeBytes = 128
     }
 }

@@ -12,6 +12,10 @@ extension Limits {
         /// Records of other topics that a command brings along.
         public static let appends = 256
         public static let whoBytes = 256
+        /// Of the records of a write with an idempotency key, all together: one event of the largest size, with room for the command.
+        public static let keyedBytes = Limits.ControlCommands.bytes - 64 * 1_024
+        /// Such writes that the owner of a partition has under way at once.
+        public static let keyedInFlight = 1_024
         /// Of a refusal.
         public static let messageBytes = 16_384
         /// The longest that a command may wait for its decision: whatever is older is answered `expired`.

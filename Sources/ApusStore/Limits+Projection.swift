@@ -13,6 +13,9 @@ extension Limits {
         public static let revisionsPerFunction = Limits.Control.revisionsPerFunctionMax
         /// Rows of one answer.
         public static let rowsPerQuery = 1_000
+        /// Rows of one answer about usage: of a step of the window, what comes first by name.
+        public static let usageRows = 100_000
+        public static let usageGapRows = 200_000
         /// Bytes kept of a dead letter's message and detail, each.
         public static let messageBytes = 8 * 1024
     }

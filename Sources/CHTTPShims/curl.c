@@ -11,6 +11,31 @@ int apus_curl_set_bytes(void *curl, int option, apus_curl_bytes callback) {
     return curl_easy_setopt(curl, (CURLoption)option, callback);
 }
 
+struct abort_question {
+    void *context;
+    int (*is_aborted)(void *context);
+};
+
+static int on_progress(void *question, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+    (void)a, (void)b, (void)c, (void)d;
+    const struct abort_question *asked = question;
+    return asked->is_aborted(asked->context);
+}
+
+int apus_curl_set_abort(void *curl, void *context, int (*is_aborted)(void *context)) {
+    // One transfer at a time runs on a thread, and the next sets its own.
+    static _Thread_local struct abort_question question;
+    question.context = context;
+    question.is_aborted = is_aborted;
+    int code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &question);
+    if (code == 0) code = curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    return code == 0 ? curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) : code;
+}
+
+int apus_curl_set_connected(void *curl, int option, apus_curl_connected callback) {
+    return curl_easy_setopt(curl, option, callback);
+}
+
 int apus_curl_set_offset(void *curl, int option, long long value) {
     return curl_easy_setopt(curl, (CURLoption)option, (curl_off_t)value);
 }

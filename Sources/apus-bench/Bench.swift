@@ -15,6 +15,7 @@ struct Bench {
         ("idle", { try IdleBench.run($0) }),
         ("dev", { try DevBench.run($0) }),
         ("simulate", { try SimulateBench.run($0) }),
+        ("pool", { try PoolBench.run($0) }),
     ]
 
     static func main() {

@@ -42,6 +42,13 @@ final class BenchShard: @unchecked Sendable {
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
+    /// How many workers there are, those that are being started among them.
+    var workers: Int {
+        var count = 0
+        self.onLoop { count = self.shard?.instances().count ?? 0 }
+        return count
+    }
+
     func close() {
         let done = BenchSignal()
         self.loop.post {

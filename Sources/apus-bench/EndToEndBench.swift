@@ -10,6 +10,8 @@ internal import Glibc
 /// The whole way of an event: a topic, the engine, a sandboxed function, the reply topic. The rate is from the first read to the last
 /// reply durable, events of 1 KiB on four partitions in key order; the floor is the same flow in C without an engine.
 ///
+/// `burst_reaction` is from before the append of a burst, for a function without workers, until as many are being started as there may be.
+///
 /// `start_p50` is from before an event's append until its handler starts, one event at a time. `--kafka host:port` does the same on
 /// Kafka, beside a loop of librdkafka that consumes and produces. `--records N` for each round, `--bytes N`, `--concurrency N` events
 /// in flight, `--only native | python`, `--starts N`, `--durability fsync | process`.
@@ -50,7 +52,7 @@ enum EndToEndBench {
         defer { flow_floor_close(floor) }
         // The nursery wants a process without threads, so it comes before the loops.
         let workers = try DispatchBenchWorkers(
-            directory: options.directory, shards: (settings.kinds.count + 1) * options.rounds,
+            directory: options.directory, shards: (settings.kinds.count + 2) * options.rounds,
             isSandboxed: options.others["sandbox"] != "none")
         defer { workers.close() }
         let site = try EndToEndSite(settings, workers, floor, directory: options.directory)
@@ -63,7 +65,9 @@ enum EndToEndBench {
         var rates = settings.kinds.map { Figure("\($0.rawValue).rate", unit: "1/s") }
         var costs = settings.kinds.map { Figure("\($0.rawValue).loop_cpu", unit: "us") }
         var start = Figure("start_p50", unit: "us")
+        var burst = Figure("burst_reaction", unit: "ms")
         for _ in 0..<rounds {
+            burst.add(try site.burst())
             let floor = try site.floor()
             for (index, kind) in settings.kinds.enumerated() {
                 let found = try site.rate(kind)
@@ -75,7 +79,7 @@ enum EndToEndBench {
                 percentile(50, of: try site.starts(settings.starts)),
                 floor: percentile(50, of: try site.floorStarts(settings.starts)))
         }
-        return rates + (start.samples.isEmpty ? [] : [start]) + costs
+        return rates + [burst] + (start.samples.isEmpty ? [] : [start]) + costs
     }
 
     /// What is appended to the input, batch by batch.

@@ -183,7 +183,33 @@ final class EndToEndSite {
         return shard
     }
 
-    private func function(_ order: LaunchOrder, handler: String, concurrency: Int) throws -> HostFunction {
+    static let burstWorkers = 4
+    private static let burstEvents = 1_000
+
+    /// Milliseconds from before the append of a burst until as many workers are being started as there may be; none was there.
+    func burst() throws -> Double {
+        try self.withLog(isFilled: false) { log in
+            self.generation += 1
+            let reader = WorkThread()
+            let scale = ScalePlan(min: 0, max: Self.burstWorkers)
+            let shard = try BenchShard(
+                self.workers, log: log, ShardConfiguration(readAhead: { work in reader.run(work) }),
+                self.function(self.workers.order(.native), handler: "main:echo_many", concurrency: 1, scale: scale))
+            defer { shard.close() }
+            let appends = EndToEndBench.input(self.input, bytes: self.settings.bytes).flatMap(\.appends)
+            let before = seconds()
+            log.submit(LogBatch(urgency: .producer, appends: Array(appends.prefix(Self.burstEvents)))) { _ in }
+            while shard.workers < Self.burstWorkers {
+                guard seconds() - before < 30 else { throw BenchFailure("a burst did not bring the workers") }
+                usleep(200)
+            }
+            return (seconds() - before) * 1_000
+        }
+    }
+
+    private func function(
+        _ order: LaunchOrder, handler: String, concurrency: Int, scale: ScalePlan = ScalePlan(min: 1, max: 1)
+    ) throws -> HostFunction {
         guard let name = ResourceName(.default, "echo") else { throw BenchFailure("echo is a name") }
         let trigger = TriggerID(rawValue: 1)
         let batch = self.settings.batch.map { BatchPlan(maxSize: $0, maxWait: .milliseconds(1)) }
@@ -196,7 +222,7 @@ final class EndToEndSite {
             name: name, revision: "0", launch: order, initialization: Array(initialization.utf8),
             plan: FunctionPlan(
                 function: FunctionID(rawValue: 1), generation: self.generation, concurrency: concurrency, batch: batch,
-                scale: ScalePlan(min: 1, max: 1), triggers: [TriggerPlan(trigger: trigger, hasOutputs: true)]),
+                scale: scale, triggers: [TriggerPlan(trigger: trigger, hasOutputs: true)]),
             triggers: [
                 HostTrigger(
                     id: trigger, name: "bench", generation: self.generation, topic: self.input, replyTo: self.output)

@@ -5,6 +5,8 @@ extension Limits {
     enum Commands {
         /// A manifest file.
         static let manifestBytes = 1 << 20
+        /// Requests of an agent that are in progress at once over `apus mcp`.
+        static let bridgeThreads = 64
         /// Manifest files of one deploy.
         static let manifestFiles = 256
         /// Data given on the command line, by file or by standard input.
@@ -40,6 +42,15 @@ extension Limits {
         static let replayRateMax = 1_000_000
         /// How often a replay that is waited for is looked at.
         static let replayLookMilliseconds: UInt32 = 500
+        /// How often a tool may ask within one `apus tools call`, and the largest answer of it.
+        static let toolRounds = 16
+        static let toolResultBytes = 64 << 20
+        /// A trace that `apus simulate` reads, and what one that it makes itself may be.
+        static let traceBytes = 256 << 20
+        static let simulatedDevices = 1_000
+        static let simulatedFunctions = 100_000
+        static let simulatedDays = 366
+        static let simulatedRequests = 20_000_000
         /// Dead letters of one request that redrives ids.
         static let redrivenIDs = 1_000
     }

@@ -41,7 +41,7 @@ import Testing
         "ApusEngine": ["ApusCore"],
         "ApusJSON": ["ApusCore", "CSimdJSON"],
         "ApusCrypto": ["ApusCore", "CGnuTLS"],
-        "ApusManifest": ["ApusCore", "ApusJSON", "CYAML"],
+        "ApusManifest": ["ApusCore", "ApusJSON", "ApusSchema", "CYAML"],
         "ApusSchema": ["ApusCore", "ApusJSON"],
         "ApusTools": ["ApusCore", "ApusCrypto", "ApusJSON", "ApusManifest", "ApusSchema"],
         "ApusFleet": ["ApusCore", "ApusEngine"],

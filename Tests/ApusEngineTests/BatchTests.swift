@@ -39,13 +39,39 @@ import Testing
 
     /// Behaviour 43.
     @Test func aBatchClosesAfterItsWait() {
-        var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .milliseconds(5)))
+        var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .seconds(5)))
         rig.publish([record(0)])
-        rig.advance(.milliseconds(4))
+        rig.advance(.seconds(4))
         #expect(self.batches(rig.take()).isEmpty)
         rig.publish([record(1)])
-        rig.advance(.milliseconds(1))
+        rig.advance(.seconds(1))
         #expect(self.batches(rig.take()) == [[0, 1]])
+    }
+
+    /// Nothing that would fill the batch is due, and somebody is free: waiting would help nobody.
+    @Test func oneAloneDoesNotWaitWhereAWorkerIsFreeAndNothingElseIsDue() {
+        var rig = self.rig(BatchPlan(maxSize: 100, maxWait: .milliseconds(5)))
+        rig.publish([record(0)])
+        #expect(self.batches(rig.take()) == [[0]])
+        rig.publish([record(1)])
+        rig.publish([record(2)])
+        #expect(self.batches(rig.take()).isEmpty, "the only worker is busy")
+    }
+
+    /// Under load, the next one is due before the budget is over.
+    @Test func underLoadABatchWaitsForTheNextAsLongAsItsBudgetAllows() {
+        var rig = self.rig(BatchPlan(maxSize: 4, maxWait: .milliseconds(5)), concurrency: 8, credit: 8)
+        var sizes: [Int] = []
+        for offset in 0..<2_000 {
+            rig.publish([record(Offset(offset))])
+            rig.advance(.milliseconds(1))
+            for action in rig.take() {
+                guard case .dispatchBatch(let dispatches) = action else { continue }
+                sizes.append(dispatches.count)
+                for dispatch in dispatches { rig.succeed(dispatch) }
+            }
+        }
+        #expect(sizes.suffix(100).allSatisfy { $0 == 4 }, "\(sizes.suffix(20))")
     }
 
     /// Behaviour 43.

@@ -31,6 +31,17 @@ struct OneShotTests {
         }
     }
 
+    @Test func workersThatEndBecauseTheirCallersLeftAreNoFailedStarts() throws {
+        var rig = EngineRig(Self.plan())
+        for _ in 0..<3 * Limits.Engine.startFailuresBeforeRefusal {
+            rig.publish([record(0)])
+            for worker in rig.startWorkers() {
+                rig.engine.workerExited(worker, Failure(.cancelled, "the caller left"), now: rig.now)
+            }
+        }
+        #expect(rig.engine.status(of: EngineRig.function)?.startFailures == 0)
+    }
+
     @Test func creditThatItClaimsBesidesBringsItNothing() {
         var rig = EngineRig(Self.plan(scale: ScalePlan(max: 1)))
         rig.publish([record(0), record(1)])

@@ -21,7 +21,7 @@ final class Bed: @unchecked Sendable {
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
         readAhead: ((@escaping @Sendable () -> Void) -> Bool)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
-        blobs: (any BlobKeeping)? = nil,
+        blobs: (any BlobKeeping)? = nil, classWait: TimeSpan = .milliseconds(Limits.Host.classWaitMilliseconds),
         command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
         // As the server does: a worker may end while it is written to.
@@ -40,6 +40,7 @@ final class Bed: @unchecked Sendable {
                 onStartFailed: { [unowned self] _, failure in self.startFailures.append(failure) })
             configuration.onReplayComplete = { [unowned self] _, number in self.replaysEnded.append(number) }
             configuration.blobs = blobs
+            configuration.classWait = classWait
             self.shard = Shard(loop: self.loop, log: self.log, launcher: launcher, configuration: configuration)
         }
     }

@@ -42,7 +42,7 @@ import Testing
         #expect(machine.state == .loading)
         #expect(machine.runtime == "test 1")
         #expect(machine.features.contains(.descriptors))
-        #expect(try self.step(&machine, .ready) == .ready)
+        #expect(try self.step(&machine, .ready) == .ready(canSleep: false))
         #expect(try self.step(&machine, .credit, payload: self.credit(2)) == .credit(2))
         #expect(try self.step(&machine, .result, stream: 7, inFlight: 1) == .work)
         do {
@@ -160,14 +160,14 @@ import Testing
         #expect(machine.state == .asleep)
         #expect(machine.takesWork)
         #expect(throws: FrameError.unexpected(.result)) { try self.step(&machine, .result, stream: 1) }
-        #expect(try self.step(&machine, .sleep, flags: .answer) == .nothing)
+        #expect(try self.step(&machine, .sleep, flags: .answer) == .slept)
         let isWoken = machine.wake()
         #expect(isWoken)
         do {
             let value = machine.wake()
             #expect(!value)
         }
-        #expect(try self.step(&machine, .wake, flags: .answer) == .nothing)
+        #expect(try self.step(&machine, .wake, flags: .answer) == .woken)
         #expect(try self.step(&machine, .result, stream: 1, inFlight: 1) == .work)
     }
 

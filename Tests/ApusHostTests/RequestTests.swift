@@ -142,10 +142,6 @@ import Testing
         #expect(instances.first?.state == .ready)
         #expect(instances.first?.runtime == "echo-native")
         #expect(instances.first?.function.name == "function-1")
-        let worker = try #require(instances.first?.worker)
-        #expect(await bed.run { bed.shard.sleep(worker) })
-        #expect(await bed.run { bed.shard.instances().first?.state } == .sleeping)
-        // Work wakes it.
         #expect(await bed.invoke(1, "hello").text == "hello")
         await bed.close()
     }

@@ -11,9 +11,10 @@ final class ShareCluster: Sendable {
         var watchers: [Int: @Sendable (ShareChange) -> Void] = [:]
         var drained: Set<Share> = []
         var refused = 0
+        var fenced: Set<Share> = []
     }
 
-    static let shares = (0..<Share.count).map { Share(.cpu, $0) }
+    private static func shares(_ workClass: WorkClass) -> [Share] { (0..<Share.count).map { Share(workClass, $0) } }
 
     private let content = Mutex(Content())
 
@@ -26,15 +27,15 @@ final class ShareCluster: Sendable {
     var drainedCount: Int { self.content.withLock { $0.drained.count } }
     var refused: Int { self.content.withLock { $0.refused } }
 
-    func tell(_ node: Int, _ change: (Share) -> ShareChange) {
+    func tell(_ node: Int, _ workClass: WorkClass = .cpu, _ change: (Share) -> ShareChange) {
         let watcher = self.content.withLock { $0.watchers[node] }
-        for share in Self.shares { watcher?(change(share)) }
+        for share in Self.shares(workClass) { watcher?(change(share)) }
     }
 
     /// From here on this node decides; it may not know yet, and the one before may not either.
-    func give(to node: Int) {
+    func give(to node: Int, _ workClass: WorkClass = .cpu) {
         self.content.withLock { content in
-            for share in Self.shares {
+            for share in Self.shares(workClass) {
                 content.holders[share] = (node, content.nextTerm)
                 content.nextTerm += 1
             }
@@ -43,10 +44,22 @@ final class ShareCluster: Sendable {
     }
 
     /// Tells the holder that it may work.
-    func start(_ node: Int) {
+    func start(_ node: Int, _ workClass: WorkClass = .cpu) {
         let holders = self.content.withLock { $0.holders }
-        self.tell(node) { .working(ShareTerm($0, term: holders[$0]?.term ?? 0)) }
+        self.tell(node, workClass) { .working(ShareTerm($0, term: holders[$0]?.term ?? 0)) }
     }
+
+    /// Whoever holds the share of the class is fenced, and holds it in a new term that it hears of when a test says so.
+    func fence(_ share: Share) {
+        self.content.withLock { content in
+            guard let node = content.holders[share]?.node else { return }
+            content.holders[share] = (node, content.nextTerm)
+            content.nextTerm += 1
+            content.fenced.insert(share)
+        }
+    }
+
+    var fenced: Set<Share> { self.content.withLock { $0.fenced } }
 
     func mayWrite(_ node: Int, _ owner: ShareTerm) -> Bool {
         self.content.withLock { content in
@@ -67,32 +80,43 @@ final class SharedLog: ForwardingLog {
     private let cluster: ShareCluster
     private let view: View
 
-    init(_ inner: MemoryLog, _ cluster: ShareCluster, node: Int) {
+    init(_ inner: MemoryLog, _ cluster: ShareCluster, node: Int, classes: [WorkClass] = [.cpu]) {
         self.forwarded = inner
         self.cluster = cluster
         self.node = node
-        self.view = View(cluster, node)
+        self.view = View(cluster, node, inner, classes)
     }
 
     private final class View: WorkSharing {
         private let cluster: ShareCluster
-        private let node: Int
-        let classes = [WorkClass.cpu]
+        private let number: Int
+        private let log: MemoryLog
+        let classes: [WorkClass]
+        var node: String { "node-\(self.number)" }
 
-        init(_ cluster: ShareCluster, _ node: Int) {
+        init(_ cluster: ShareCluster, _ node: Int, _ log: MemoryLog, _ classes: [WorkClass]) {
             self.cluster = cluster
-            self.node = node
+            self.number = node
+            self.log = log
+            self.classes = classes
         }
 
         func watch(_ change: @escaping @Sendable (ShareChange) -> Void) -> ShareWatch {
-            self.cluster.watch(self.node, change)
-            return ShareWatch(rawValue: UInt64(self.node))
+            self.cluster.watch(self.number, change)
+            return ShareWatch(rawValue: UInt64(self.number))
         }
 
         func drained(_ share: Share, _ watch: ShareWatch) { self.cluster.drained(share) }
-        func unwatch(_ watch: ShareWatch) { self.cluster.unwatch(self.node) }
+        func unwatch(_ watch: ShareWatch) { self.cluster.unwatch(self.number) }
         func read(_ share: Share) {}
+        func readEntries(_ number: Int) {}
+        func take(_ term: ShareTerm, from former: WorkClass, _ entry: LogBatch.LedgerWrite) throws(ApusError) {
+            guard self.cluster.mayWrite(self.number, term) else { throw ApusError(.conflict, "it is another node's") }
+            self.cluster.fence(Share(former, term.share.number))
+            self.log.submit(LogBatch(urgency: .settlement, ledger: [entry])) { _ in }
+        }
         var shares: [ShareStatus] { [] }
+        var terms: [WorkClass: UInt64] { [:] }
     }
 
     var sharing: (any WorkSharing)? { self.view }

@@ -38,6 +38,8 @@ import Testing
             _ = try LogFixture.write(log, batch)
         }
         let place = TopicPartition(name, 0)
+        // The broker writes the last marker when it gets to it, after it has answered the commit.
+        #expect(try waitUntil(seconds: 20) { try log.bounds(of: place).end == 6 })
         let end = try log.bounds(of: place).end
         let read = try Self.read(log, place, from: 0)
         #expect(read.offsets.count == 3)

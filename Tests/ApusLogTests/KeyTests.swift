@@ -1,165 +1,57 @@
 import ApusCore
-import ApusCrypto
 import ApusTestSupport
 import Testing
 
 @testable import ApusLog
 
-/// What a log remembers for a while: keys of settled events, and requests that take effect once.
+/// What the embedded log remembers for a while: keys of settled events, and requests that take effect once.
 @Suite struct KeyTests {
-    private static func key(_ number: Int) -> [UInt8] { SHA256.hash(Array("\(number)".utf8)) }
-
-    private func remember(_ numbers: Range<Int>, until time: Timestamp) -> LogBatch {
-        LogBatch(
-            urgency: .settlement,
-            keys: numbers.map { LogBatch.KeyWrite(key: Self.key($0), value: [UInt8($0 & 0xFF)], keptUntil: time) })
-    }
-
-    private func known(_ log: any EventLog, _ numbers: Range<Int>) throws -> [Int] {
-        let values = try log.remembered(numbers.map(Self.key))
-        #expect(zip(numbers, values).allSatisfy { $1 == nil || $1 == [UInt8($0 & 0xFF)] })
-        return zip(numbers, values).filter { $1 != nil }.map(\.0)
-    }
-
-    private func once(_ number: Int, _ fingerprint: [UInt8] = [1], until: Timestamp = .distantFuture) -> LogBatch.Once {
-        LogBatch.Once(key: Self.key(number), fingerprint: fingerprint, keptUntil: until)
+    private func with(_ body: (KeyPromises) throws -> Void) throws {
+        let scratch = ScratchDirectory("keys")
+        try body(
+            KeyPromises { clock, keys in
+                var configuration = smallConfiguration()
+                configuration.keys = keys
+                return try LogFixture.open(scratch.path, configuration, clock: clock)
+            })
     }
 
     @Test func keysAreKnownUntilTheirTimeIsOverAlsoAfterARestart() throws {
-        let scratch = ScratchDirectory("keys")
-        let clock = ManualClock()
-        var log = try LogFixture.open(scratch.path, smallConfiguration(), clock: clock)
-        let start = clock.now
-        _ = try LogFixture.write(log, self.remember(0..<5, until: start + .seconds(10)))
-        _ = try LogFixture.write(log, self.remember(5..<10, until: start + .seconds(100)))
-        #expect(try self.known(log, 0..<12) == Array(0..<10))
-        log.close()
-        log = try LogFixture.open(scratch.path, smallConfiguration(), clock: clock)
-        defer { log.close() }
-        #expect(try self.known(log, 0..<12) == Array(0..<10))
-        clock.advance(by: .seconds(11))
-        #expect(try self.known(log, 0..<12) == Array(5..<10))
-        try LogFixture.eventually("the first are forgotten") { log.status.keys == 5 }
-        #expect(log.status.keysForgotten == 0, "their time was over")
+        try self.with { try $0.keysAreKnownUntilTheirTimeIsOverAlsoAfterARestart() }
     }
 
     @Test func aKeyThatIsWrittenAgainIsKeptLonger() throws {
-        let scratch = ScratchDirectory("keys")
-        let clock = ManualClock()
-        let log = try LogFixture.open(scratch.path, smallConfiguration(), clock: clock)
-        defer { log.close() }
-        _ = try LogFixture.write(log, self.remember(0..<1, until: clock.now + .seconds(10)))
-        _ = try LogFixture.write(log, self.remember(0..<1, until: clock.now + .seconds(100)))
-        clock.advance(by: .seconds(50))
-        #expect(try self.known(log, 0..<1) == [0])
-        clock.advance(by: .seconds(51))
-        try LogFixture.eventually("it is forgotten") { log.status.keys == 0 }
+        try self.with { try $0.aKeyThatIsWrittenAgainIsKeptLonger() }
     }
 
     @Test func ofTooManyTheOldestAreForgottenInBoundedSteps() throws {
-        let scratch = ScratchDirectory("keys")
-        let clock = ManualClock()
-        var configuration = smallConfiguration()
-        configuration.keys = 100
-        configuration.maintenanceStepRecords = 7
-        let log = try LogFixture.open(scratch.path, configuration, clock: clock)
-        defer { log.close() }
-        for number in 0..<150 {
-            _ = try LogFixture.write(
-                log, self.remember(number..<number + 1, until: clock.now + .seconds(1_000 + Int64(number))))
-        }
-        try LogFixture.eventually("only as many as may be are left") { log.status.keys == 100 }
-        #expect(log.status.keysForgotten == 50)
-        #expect(try self.known(log, 0..<150) == Array(50..<150))
+        try self.with { try $0.ofTooManyTheOldestAreForgottenInBoundedSteps() }
     }
 
     @Test func keysTakeEffectWithTheirBatchOrNotAtAll() throws {
-        let scratch = ScratchDirectory("keys")
-        let log = try LogFixture.open(scratch.path, smallConfiguration())
-        defer { log.close() }
-        var batch = self.remember(0..<1, until: .distantFuture)
-        batch.appends = [LogFixture.append(try LogFixture.topic("missing"), bytes: 1)]
-        #expect(LogFixture.code { _ = try LogFixture.write(log, batch) } == .topicNotFound)
-        #expect(try self.known(log, 0..<1).isEmpty)
-    }
-
-    @Test func aBatchTakesEffectOnce() throws {
-        let topic = try LogFixture.topic("a")
-        let scratch = ScratchDirectory("keys")
-        let clock = ManualClock()
-        for log in [try LogFixture.open(scratch.path, smallConfiguration(), clock: clock), MemoryLog { clock.now }]
-            as [any EventLog]
-        {
-            defer { log.close() }
-            try log.createTopic(topic, TopicConfiguration(partitions: 3))
-            let appends = (0..<6).map { LogFixture.append(topic, bytes: 1, key: "\($0)", partition: nil) }
-            let batch = LogBatch(
-                urgency: .producer, appends: appends, once: self.once(1, until: clock.now + .seconds(60)))
-            let first = try LogFixture.write(log, batch)
-            #expect(!first.isRepeated)
-            let second = try LogFixture.write(log, batch)
-            #expect(second.isRepeated)
-            #expect(second.places == first.places)
-            #expect(second.timestamp == first.timestamp)
-            let count = try (0..<3).reduce(0) { try $0 + LogFixture.count(log, topic, $1) }
-            #expect(count == 6)
-            let other = LogBatch(urgency: .producer, appends: appends, once: self.once(1, [2]))
-            #expect(LogFixture.code { _ = try LogFixture.write(log, other) } == .conflict)
-            clock.advance(by: .seconds(61))
-            #expect(try !LogFixture.write(log, batch).isRepeated, "its time is over")
-        }
+        try self.with { try $0.keysTakeEffectWithTheirBatchOrNotAtAll() }
     }
 
     @Test func repetitionsThatComeTogetherTakeEffectOnce() throws {
-        let scratch = ScratchDirectory("keys")
-        let topic = try LogFixture.topic("a")
-        let log = try LogFixture.open(scratch.path, smallConfiguration())
-        defer { log.close() }
-        try log.createTopic(topic, TopicConfiguration())
-        let answers = Monitor<[Result<LogReceipt, ApusError>]>([])
-        let batch = LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: 1)], once: self.once(1))
-        for _ in 0..<50 {
-            log.submit(batch) { result in
-                answers.withLock { $0.append(result) }
-                answers.signal()
-            }
-        }
-        let all = try #require(answers.take(within: 20_000) { $0.count == 50 ? $0 : nil })
-        let receipts = try all.map { try $0.get() }
-        #expect(receipts.count { !$0.isRepeated } == 1)
-        #expect(Set(receipts.map(\.places)).count == 1)
-        #expect(try LogFixture.count(log, topic) == 1)
+        try self.with { try $0.repetitionsThatComeTogetherTakeEffectOnce() }
     }
 
     @Test func whatIsRefusedMayBeTriedAgainUnderItsKey() throws {
-        let scratch = ScratchDirectory("keys")
-        let topic = try LogFixture.topic("a")
-        let log = try LogFixture.open(scratch.path, smallConfiguration())
-        defer { log.close() }
-        let batch = LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: 1)], once: self.once(1))
-        #expect(LogFixture.code { _ = try LogFixture.write(log, batch) } == .topicNotFound)
-        try log.createTopic(topic, TopicConfiguration())
-        #expect(try !LogFixture.write(log, batch).isRepeated)
+        try self.with { try $0.whatIsRefusedMayBeTriedAgainUnderItsKey() }
     }
 
     @Test func whatStandsBesideAKeyIsBounded() throws {
-        let scratch = ScratchDirectory("keys")
-        let topic = try LogFixture.topic("a")
-        let log = try LogFixture.open(scratch.path, smallConfiguration())
-        defer { log.close() }
-        try log.createTopic(topic, TopicConfiguration())
-        let append = LogFixture.append(topic, bytes: 1)
-        let most = (Limits.Log.keyValueBytes - OnceReceipt(fingerprint: [1], receipt: .none).encode().count) / 12
-        func write(_ count: Int) -> ErrorCode? {
-            LogFixture.code {
-                _ = try LogFixture.write(
-                    log,
-                    LogBatch(
-                        urgency: .producer, appends: Array(repeating: append, count: count), once: self.once(count)))
+        try self.with { try $0.whatStandsBesideAKeyIsBounded() }
+    }
+
+    @Test func aBatchTakesEffectOnce() throws {
+        try self.with { promises in
+            let clock = ManualClock()
+            for log in [try promises.open(clock, 1_000), MemoryLog { clock.now }] {
+                defer { log.close() }
+                try promises.aBatchTakesEffectOnce(log, clock)
             }
         }
-        #expect(write(most) == nil)
-        #expect(write(most + 1) == .invalidArgument)
     }
 
     @Test func receiptsAreReadBackAndDamageIsNone() {
@@ -174,8 +66,4 @@ import Testing
             #expect(OnceReceipt(decoding: Array(bytes[..<count])) == nil)
         }
     }
-}
-
-extension LogReceipt {
-    fileprivate static let none = LogReceipt(places: [], timestamp: .zero)
 }

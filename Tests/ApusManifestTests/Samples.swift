@@ -105,7 +105,21 @@ enum Samples {
           triggers: [{topic: texts, replyTo: shorts}]
         """
 
-    static let all = [Self.smallest, Self.whole, Self.native, Self.exec, Self.node]
+    /// On devices.
+    static let device = """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: generate}
+        spec:
+          runtime: python3
+          handler: main:generate
+          resources:
+            hostMemory: 1Gi
+            gpu: {memory: 8Gi, residue: 512Mi, count: 2, kind: H200}
+          scale: {gpuIdle: 90s, hostIdle: adaptive, weight: 2}
+        """
+
+    static let all = [Self.smallest, Self.whole, Self.native, Self.exec, Self.node, Self.device]
 
     /// What fields look like that have no effect yet.
     static let later = """
@@ -125,11 +139,5 @@ enum Samples {
             - topic: documents
               filter: {sql: "type = 'a'"}
             - http: {path: "/embed/{id}", methods: [POST], auth: required}
-          tool:
-            name: embed_text
-            input: {type: object, properties: {text: {type: string}}, required: [text]}
-            output: out.json
-            annotations: {readOnly: true, idempotent: true}
-            approval: {when: never, by: caller}
         """
 }

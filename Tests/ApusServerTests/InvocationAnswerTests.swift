@@ -23,7 +23,7 @@ import Testing
         nonisolated(unsafe) var listener: HTTPListener?
         let failure = loop.runAndWait { () -> ApusError? in
             let made = HTTPListener(loop: loop) { exchange in
-                make(InvocationAnswer(exchange, call))
+                make(InvocationAnswer(exchange, call, CallerCounts(), now: .zero))
             }
             listener = made
             do throws(ApusError) { try made.listen(socket: OwnedDescriptor(adopting: descriptor)) } catch {

@@ -82,6 +82,9 @@ import Testing
         let principal = PrincipalDeployment(
             id: "p", hash: hash, roles: RoleGrants([]), created: .zero, creator: "admin",
             expires: Timestamp(milliseconds: 5))
+        var agent = principal
+        agent.agent = AgentRights(
+            servers: ["search"], scopes: ["files:read"], limits: AgentLimits(callsPerMinute: 60, callsPerDay: 9))
         let sealed = SealedSecret(
             version: 3, key: String(repeating: "a", count: 16), sealed: [UInt8](repeating: 1, count: 64), set: .zero,
             setBy: "ann")
@@ -96,7 +99,8 @@ import Testing
             .forgetFates([ForgottenFate(id: fate, namespace: .default)]),
             .rollback(name, revision: "ab", ifMatch: 1), .rollback(name, revision: nil, ifMatch: nil),
             .pause(PauseTarget(name, trigger: "t"), principal: "ann"), .resume(PauseTarget(name)),
-            .createPrincipal(name, principal), .revokePrincipal(name),
+            .createPrincipal(name, principal), .createPrincipal(name, agent), .revokePrincipal(name),
+            .rotatePrincipal(name, id: "abcdefgh", hash: TokenHash(of: "x")),
             .setSecret(secret, sealed, ifGeneration: 2), .deleteSecret(secret),
             .resealSecrets([SecretReseal(name: secret, generation: 1, key: "k", sealed: [1, 2])]),
         ]

@@ -89,7 +89,9 @@ final class CommandFixture {
         if removed != 0 { print("could not remove \(self.folder)") }
     }
 
-    func run(_ words: String...) -> Int32 {
+    func run(_ words: String...) -> Int32 { self.run(words) }
+
+    func run(_ words: [String]) -> Int32 {
         let server = self.server
         return CommandLineTool(
             commands: CommandTable.all, notYetAvailable: CommandTable.notYetAvailable, environment: self.environment,

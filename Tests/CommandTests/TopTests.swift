@@ -60,7 +60,9 @@ import Testing
     }
 
     @Test(arguments: [0, 1, 7, 200]) func everyLineFitsIntoEveryScreen(_ count: Int) {
-        let report = Self.crowd(count)
+        var report = Self.crowd(count)
+        report.devices = (0..<count).map { TopReport.Device(id: "device-\($0)", health: "working") }
+        report.costPerHour = 1_234_567
         var help = TopView()
         _ = help.press(.help) { _ in (0, 0) }
         for view in [TopView(), help] {
@@ -83,11 +85,11 @@ import Testing
             height: 16)
         let expected = """
             apus top  http://127.0.0.1:8787  namespace default                                                                  live
-            workers 1 ready, 2 busy   events/s 1204   failed/s 0.40   cold starts 4, p50 32.8 ms, p99 65.5 ms
+            workers 1 ready, 2 busy   events/s 1204   failed/s 0.40   cold starts 4, p50 32.8 ms, p99 65.5 ms   waiting 0
 
-            FUNCTIONS          EVENTS/S▼   FAILED/S       P50       P99   QUEUED P99   WORKERS   BUSY    FAILED    DEAD
-            embed-text              1204       0.40   2.05 ms   8.19 ms       262 ms         3      2        12       3
-            idle                       0          0         -         -            -         -      -         0       0
+            FUNCTIONS          EVENTS/S▼   FAILED/S       P50       P99   QUEUED P99   WORKERS   BUSY    COST/H    FAILED    DEAD
+            embed-text              1204       0.40   2.05 ms   8.19 ms       262 ms         3      2         -        12       3
+            idle                       0          0         -         -            -         -      -         -         0       0
 
             TOPICS          EVENTS/S▼   BYTES/S       LAG    DEAD   READERS           FURTHEST BEHIND
             documents             200    25.6kB        12       4         2      embed-text/documents
@@ -100,6 +102,31 @@ import Testing
             q quit   ←→ order by   r reverse   tab table   ↑↓ scroll   p pause   ? help
             """
         #expect(Self.text(layout) == expected)
+    }
+
+    @Test func devicesCostAndWhatWaitsAreShownWhereTheyAreKnown() throws {
+        var json = try JSONValue.parse(Self.stats)
+        json["waiting"] = 7
+        json["cost"] = ["perHour": 2.504, "currency": "EUR", "simulated": true]
+        json["devices"] = [
+            [
+                "id": "simulated-h100-0", "kind": "h100", "simulated": true, "health": "working",
+                "used": 17_179_869_184,
+                "capacity": 85_899_345_920, "instances": [["function": "generate", "state": "busy"]],
+            ],
+            [
+                "id": "simulated-h100-1", "kind": "h100", "simulated": true, "health": "quarantined", "used": 0,
+                "capacity": 85_899_345_920, "instances": [],
+            ],
+        ]
+        let layout = TopLayout(report: TopReport(json), place: "here", status: "live", width: 160, height: 24)
+        let lines = Self.text(layout).split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines[1].hasSuffix("waiting 7   EUR/h 2.50 simulated"))
+        #expect(lines[2] == "device simulated-h100-0 working (simulated)   16.0 GiB of 80.0 GiB   generate busy")
+        #expect(lines[3] == "device simulated-h100-1 quarantined (simulated)   0 of 80.0 GiB   nothing")
+        #expect(layout.lines.count <= 24)
+        let small = TopLayout(report: TopReport(json), place: "here", status: "live", width: 160, height: 12)
+        #expect(Self.text(small).contains("and 1 more"))
     }
 
     @Test func aNarrowScreenKeepsWhatMattersMost() throws {
@@ -138,7 +165,7 @@ import Testing
     }
 
     @Test func moreRowsThanFitAreCountedAndScrolledTo() {
-        var layout = TopLayout(report: Self.crowd(50), width: 100, height: 24)
+        var layout = TopLayout(report: Self.crowd(50), width: 120, height: 24)
         #expect(layout.lines[3].text.hasPrefix("FUNCTIONS 1-11/50"))
         #expect(layout.rows == (11, 5))
         let rows = layout.rows(of: .functions)

@@ -22,6 +22,7 @@ struct EgressTests {
                     answer = b""
                 else:
                     self.send_response(200)
+                self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -61,7 +62,7 @@ struct EgressTests {
         """
 
     /// A server, a peer beside it with a plain port and one for TLS, and the ports.
-    private func start(trustsPeer: Bool = true) throws -> (
+    func start(trustsPeer: Bool = true) throws -> (
         server: TestServer, peer: ChildProcess, plain: Int, secure: Int
     ) {
         let scratch = ScratchDirectory()

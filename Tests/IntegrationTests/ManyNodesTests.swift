@@ -9,21 +9,29 @@ import Testing
     .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start servers, which needs root"))
 struct ManyNodesTests {
     /// The shortest that a broker allows by default.
-    private static let sessionSeconds = 6.0
+    static let sessionSeconds = 6.0
     /// Of what may pass beside the session until the work of a node that is gone goes on.
-    private static let resumeSeconds = 15.0
+    static let resumeSeconds = 15.0
 
-    private static let code = """
+    static let code = """
         def embed(event, context):
             return {"id": event.id}
         """
 
-    private final class Site {
+    final class Site {
         var nodes: [TestServer] = []
+        private let manifest: String
         private let name = "it\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
 
         /// The first deploys; the others find it on the log, and its bundle in their folders.
-        init(_ count: Int) throws {
+        /// - Parameters:
+        ///   - manifest: of the function `embed` in `main.py`.
+        ///   - variables: of each server's environment beside those that make them nodes.
+        init(
+            _ count: Int, manifest: String = Functions.between("passages", "embeddings", handler: "main:embed"),
+            variables: (Int) -> [String: String] = { _ in [:] }
+        ) throws {
+            self.manifest = manifest
             for index in 0..<count {
                 let node = try TestServer(
                     arguments: ["--kafka", try KafkaBroker.bootstrap(), "--key-file", try self.keyFile()],
@@ -31,7 +39,7 @@ struct ManyNodesTests {
                         "APUS_LOG_KAFKA_CLUSTER": self.name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(self.name).",
                         "APUS_LOG_KAFKA_SESSION": "\(Int(ManyNodesTests.sessionSeconds))s",
                         "APUS_LOG_KAFKA_NODE": "node-\(index)",
-                    ])
+                    ].merging(variables(index)) { $1 })
                 if index > 0 { try self.copyBundles(to: node) }
                 try node.start()
                 self.nodes.append(node)
@@ -48,9 +56,8 @@ struct ManyNodesTests {
         }
 
         private func deploy() throws {
-            let manifest = Functions.between("passages", "embeddings", handler: "main:embed")
             self.nodes[0].deploy(
-                try self.nodes[0].write("worker", manifest: manifest, files: ["main.py": ManyNodesTests.code]))
+                try self.nodes[0].write("worker", manifest: self.manifest, files: ["main.py": ManyNodesTests.code]))
         }
 
         private func copyBundles(to node: TestServer) throws {

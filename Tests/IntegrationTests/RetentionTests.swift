@@ -43,7 +43,10 @@ struct RetentionTests {
         #expect(access(bundle, F_OK) == 0 && access(layer, F_OK) == 0)
         let swept = try Self.removed(server)
         #expect(swept["bundles"] == 1 && swept["layers"] == 1)
-        let kinds = ["bundles", "dead-letters", "fates", "invocations", "layers", "log-bundles", "logs", "uploads"]
+        let kinds = [
+            "audit", "bundles", "dead-letters", "fates", "invocations", "layers", "log-bundles", "logs", "uploads",
+            "usage",
+        ]
         #expect(swept.keys.sorted() == kinds)
         #expect(access(bundle, F_OK) != 0 && access(layer, F_OK) != 0)
         #expect(try Self.removed(server)["bundles"] == 0)

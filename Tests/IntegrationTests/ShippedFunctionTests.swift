@@ -102,6 +102,27 @@ struct ShippedFunctionTests {
         }
     }
 
+    /// On a declared device; it needs the package index for numpy.
+    @Test func generateGivesTheReferenceTexts() throws {
+        let server = try TestServer(variables: [
+            "APUS_POOL_DEVICES_SIMULATE":
+                "[{kind: small, memory: 4Gi, hostToDevice: 20Gi, deviceToHost: 20Gi, disk: 20Gi}]"
+        ])
+        try server.start()
+        let deploy = server.apus("deploy", "\(InstalledTree.packageRoot)/functions/generate", "--wait", seconds: 400)
+        if deploy.status != 0,
+            deploy.errors.contains("Could not find a version") || deploy.errors.contains("connection")
+        {
+            return print("skipped: the package index cannot be reached")
+        }
+        #expect(deploy.status == 0, "\(deploy.errors)")
+        try self.checkGolden(server, "generate")
+        let streamed = server.apus("invoke", "generate", "--data", #"{"prompt": "The swift ", "tokens": 3}"#)
+        #expect(
+            streamed.output == "{\"token\":\"o\"}\n{\"token\":\"o\"}\n{\"token\":\"o\"}\n",
+            "\(streamed.output)\(streamed.errors)")
+    }
+
     private static func cosine(_ left: [Double], _ right: [Double]) -> Double {
         guard left.count == right.count, !left.isEmpty else { return -1 }
         let dot = zip(left, right).reduce(0) { $0 + $1.0 * $1.1 }

@@ -11,7 +11,7 @@ internal import ApusCore
 /// | starting(warming) | as ready | ready, stopped |
 /// | ready | slot and device memory | busy, sleeping, draining, stopped |
 /// | busy | slot and device memory, never evicted | busy, ready, draining, stopped |
-/// | sleeping | a slot, host memory, what it may leave on the device | starting(waking), stopped |
+/// | sleeping | a slot, host memory, what it may leave on the device | starting(waking), stopped; ready or busy, where it was used before it heard of it |
 /// | starting(waking) | host memory, its reservation on the device | ready, stopped |
 /// | draining | as busy | stopped |
 /// | stopped | its reservation, until the device was seen to have the memory back | absent, quarantined |
@@ -38,6 +38,8 @@ public enum InstanceEvent: Sendable, Hashable {
     case start(from: Tier)
     case use(Int)
     case sleep
+    /// It was told to sleep while so many invocations had been given to it: it does not.
+    case stayed(Int)
     case wake
     case drain
     case stop
@@ -72,10 +74,12 @@ extension InstanceState {
         case (.busy(let running), .released(let count)) where count > 0 && count <= running:
             count == running ? .ready : .busy(running - count)
         case (.ready, .sleep): .sleeping
+        case (.sleeping, .stayed(let running)): running > 0 ? .busy(running) : .ready
         case (.sleeping, .wake): .starting(.waking)
         case (.ready, .drain), (.busy, .drain): .draining
         case (.starting, .stop), (.ready, .stop), (.sleeping, .stop), (.draining, .stop): .stopped
-        case (.starting, .failed), (.ready, .failed), (.busy, .failed), (.sleeping, .failed), (.draining, .failed): .stopped
+        case (.starting, .failed), (.ready, .failed), (.busy, .failed), (.sleeping, .failed), (.draining, .failed):
+            .stopped
         case (.draining, .released): .draining
         case (.stopped, .returned): .absent
         case (.stopped, .leaked): .quarantined
@@ -87,7 +91,8 @@ extension InstanceState {
     /// Whether its weights take room on the device, or may at any moment.
     public var holdsDevice: Bool {
         switch self {
-        case .starting(.loading), .starting(.warming), .starting(.waking), .ready, .busy, .draining, .stopped, .quarantined:
+        case .starting(.loading), .starting(.warming), .starting(.waking), .ready, .busy, .draining, .stopped,
+            .quarantined:
             true
         case .absent, .starting(.fetching), .starting(.forking), .sleeping: false
         }

@@ -10,7 +10,7 @@ extension Pool {
             self.functions[Int(slot)].blockedUntil = .zero
             if isNewer {
                 self.estimator.forget(function: Int(slot))
-                self.replaceOlder(slot, now: now)
+                self.rollOut(slot, now: now)
             }
             return self.balance(slot, now: now)
         }
@@ -48,7 +48,8 @@ extension Pool {
     func wanted(_ slot: Int32) -> Int {
         let function = self.functions[Int(slot)]
         guard !function.isRemoved else { return 0 }
-        let work = function.running + function.queued
+        let work = Swift.max(
+            function.running + function.queued, function.rollout == .starting || function.isPrewarming ? 1 : 0)
         let perInstance = Swift.max(1, function.plan.concurrency)
         return Swift.min(Swift.max((work + perInstance - 1) / perInstance, function.plan.min), function.plan.max)
     }
@@ -56,12 +57,13 @@ extension Pool {
     /// Starts what is missing. Nothing is stopped here: what is too many becomes idle, and leaves when its policy says.
     mutating func balance(_ slot: Int32, now: Timestamp) {
         let place = Int(slot)
-        var missing = self.wanted(slot) - self.functions[place].capacity
+        var missing = self.wanted(slot) - self.capacity(slot)
         guard missing > 0, now >= self.functions[place].blockedUntil else { return }
         // After a failure one at a time, until one has shown that it works.
         if self.functions[place].failures > 0 { missing = Swift.min(missing, 1 - self.functions[place].starting) }
         while missing > 0 {
             guard self.seek(slot, now: now) else {
+                self.makeWay(slot, now: now)
                 _ = self.waiting.insert(slot, time: self.functions[place].virtualTime)
                 return self.retryWaiting(now: now)
             }
@@ -76,15 +78,6 @@ extension Pool {
         while let slot = self.waiting.popFirst() {
             self.balance(slot, now: now)
             guard !self.waiting.contains(slot) else { return }
-        }
-    }
-
-    /// A newer revision: what is idle makes room at once, what is busy finishes.
-    private mutating func replaceOlder(_ slot: Int32, now: Timestamp) {
-        let newest = self.functions[Int(slot)].plan.generation
-        for instance in self.functions[Int(slot)].instances
-        where self.instances[Int(instance)].revision != newest {
-            self.end(instance, .rollout, now: now)
         }
     }
 }

@@ -12,13 +12,40 @@ extension Pool {
         var keep = self.policy.keep(
             function,
             KeepAliveView(
-                wake: self.startEstimate(Int32(function), from: .host), cold: self.startEstimate(Int32(function), from: .disk),
-                bytes: plan.deviceBytes, canSleep: plan.canSleep))
+                wake: self.startEstimate(Int32(function), from: .host),
+                cold: self.startEstimate(Int32(function), from: .disk),
+                bytes: plan.deviceBytes, canSleep: plan.canSleep && self.instances[place].canSleep))
         if let device = plan.deviceIdle { keep.device = device }
         if let host = plan.hostIdle { keep.host = host }
         keep.host = Swift.max(keep.host, keep.device)
+        if self.functions[function].isPrewarming, let expected = self.functions[function].prewarm,
+            expected.contains(now)
+        {
+            // It came for a use that is still expected.
+            keep.device = Swift.max(keep.device, expected.upperBound - now)
+            keep.host = Swift.max(keep.host, keep.device)
+            self.instances[place].keep = keep
+            return self.setTimer(slot, due: now + keep.device)
+        }
         self.instances[place].keep = keep
         self.setTimer(slot, due: now + keep.device)
+        self.functions[function].prewarm = keep.prewarm.map { now + $0.lowerBound..<now + $0.upperBound }
+        if let from = self.functions[function].prewarm?.lowerBound {
+            self.setTimer(function: Int32(function), due: from)
+        }
+    }
+
+    /// The function's next use is expected from now on, or was expected and did not come.
+    private mutating func prewarm(_ slot: Int32, now: Timestamp) {
+        let place = Int(slot)
+        guard let expected = self.functions[place].prewarm, expected.lowerBound <= now else { return }
+        let isExpected = expected.contains(now) && self.functions[place].running + self.functions[place].queued == 0
+        self.functions[place].isPrewarming = isExpected
+        if isExpected {
+            self.setTimer(function: slot, due: expected.upperBound)
+        } else {
+            self.functions[place].prewarm = nil
+        }
     }
 
     /// A start that was given its bytes has so long to become ready.
@@ -57,6 +84,7 @@ extension Pool {
                 self.retryAt = .distantFuture
                 self.serveWaiting(now: now)
             } else if timer.instance < 0 {
+                self.prewarm(-1 - timer.instance, now: now)
                 self.balance(-1 - timer.instance, now: now)
             } else if self.instances[Int(timer.instance)].generation == timer.generation,
                 self.instances[Int(timer.instance)].timer == timer.due
@@ -78,6 +106,9 @@ extension Pool {
             let function = self.functions[Int(instance.function)]
             // What the manifest asks for stays, and is looked at again when it was used.
             guard function.capacity > function.plan.min || function.isRemoved else { return }
+            if function.isPrewarming, let until = function.prewarm?.upperBound, until > now {
+                return self.setTimer(slot, due: until)
+            }
             self.leave(slot, .idle, now: now)
             if self.instances[Int(slot)].state == .sleeping {
                 self.setTimer(slot, due: instance.idleSince + instance.keep.host)

@@ -22,6 +22,7 @@ extension Pool {
         case .forked:
             guard self.move(slot, .forked, .progress, now: now) else { return }
             self.openGates(self.instances[Int(slot)].devices, now: now)
+            self.openWithoutGate(slot, now: now)
         case .loaded: self.move(slot, .loaded, .progress, now: now)
         case .warmed: self.started(slot, .warmed, now: now)
         case .woken: self.started(slot, .woken, now: now)
@@ -45,6 +46,7 @@ extension Pool {
         let function = Int(self.instances[Int(slot)].function)
         self.functions[function].rate.count(count, now: now)
         self.functions[function].failures = 0
+        self.functions[function].isPrewarming = false
     }
 
     /// So many invocations ended in an instance.
@@ -52,6 +54,7 @@ extension Pool {
         guard let slot = self.slot(of: instance), self.move(slot, .released(count), .release, now: now) else { return }
         guard self.instances[Int(slot)].state == .ready else { return }
         self.becameIdle(slot, now: now)
+        if self.isRoomWanted(of: slot) { self.leave(slot, .eviction, now: now) }
         // Others may wait for its room.
         if !self.waiting.isEmpty { self.serveWaiting(now: now) }
     }
@@ -72,11 +75,8 @@ extension Pool {
         for device in self.instances[place].devices { self.devices[device.index].ledger.ended(slot) }
         self.becameIdle(slot, now: now)
         self.openGates(self.instances[place].devices, now: now)
-        if self.instances[place].revision != self.functions[function].plan.generation
-            || self.functions[function].isRemoved
-        {
-            self.end(slot, .rollout, now: now)
-        }
+        if self.functions[function].isRemoved { return self.end(slot, .removal, now: now) }
+        self.rolledOut(slot, now: now)
     }
 
     private mutating func slept(_ slot: Int32, now: Timestamp) {
@@ -97,7 +97,9 @@ extension Pool {
 
     mutating func failed(_ slot: Int32, now: Timestamp) {
         let function = Int(self.instances[Int(slot)].function)
-        let wasStarting = { if case .starting = self.instances[Int(slot)].state { true } else { false } }()
+        let before = self.instances[Int(slot)].state
+        // One that does not wake is started anew at once: that its weights could not come back says nothing of a start from disk.
+        let wasStarting = { if case .starting = before { before != .starting(.waking) } else { false } }()
         self.kill(slot, .failed, .failure, now: now)
         if wasStarting {
             self.functions[function].failures += 1
@@ -105,6 +107,7 @@ extension Pool {
             self.functions[function].blockedUntil =
                 now + Swift.min(.seconds(step), Limits.Pool.startBackoffMax)
             self.setTimer(function: Int32(function), due: self.functions[function].blockedUntil)
+            self.rollBack(slot, now: now)
         }
         self.balance(Int32(function), now: now)
     }

@@ -29,17 +29,44 @@ extension Pool {
             self.devices[device.index].ledger.claim(self.claim(slot, on: device))
             self.devices[device.index].gate.append(slot)
         }
-        let service = Double(self.startEstimate(Int32(function), from: self.instances[place].startTier).microseconds) * 1e-6
+        let service =
+            Double(self.startEstimate(Int32(function), from: self.instances[place].startTier).microseconds) * 1e-6
         self.functions[function].virtualTime = self.waiting.advance(
             self.functions[function].virtualTime, service: service, weight: plan.weight)
         if waking {
-            self.move(slot, .wake, .demand, now: now)
+            self.move(slot, .wake, self.startCause(function), now: now)
         } else {
-            self.move(slot, .start(from: .disk), .demand, now: now)
+            self.move(slot, .start(from: .disk), self.startCause(function), now: now)
             self.watchStart(slot, now: now)
             self.actions.append(.start(self.id(slot), plan.function, self.instances[place].devices, from: .disk))
         }
         self.openGates(self.instances[place].devices, now: now)
+        self.openWithoutGate(slot, now: now)
+    }
+
+    private func startCause(_ function: Int) -> InstanceTransition.Cause {
+        let state = self.functions[function]
+        if state.running + state.queued > 0 { return .demand }
+        return state.isPrewarming ? .prediction : state.rollout == .starting ? .rollout : .minimum
+    }
+
+    /// One that runs on no device waits for none.
+    mutating func openWithoutGate(_ slot: Int32, now: Timestamp) {
+        let instance = self.instances[Int(slot)]
+        if instance.devices.isEmpty, instance.passage == .claiming, self.isAtGate(slot) {
+            _ = self.admit(slot, now: now)
+        }
+    }
+
+    /// Whether others were placed here who wait for this one's room.
+    func isRoomWanted(of slot: Int32) -> Bool {
+        self.instances[Int(slot)].devices.contains { device in
+            let ledger = self.devices[device.index].ledger
+            return ledger.starting == nil
+                && self.devices[device.index].gate.contains {
+                    self.isAtGate($0) && self.claim($0, on: device) > ledger.free
+                }
+        }
     }
 
     /// What it claims beyond what it was promised: a sleeping one left something there.

@@ -14,7 +14,8 @@ extension Pool {
     /// - Returns: false when there is no room, even by evicting what is idle.
     mutating func seek(_ slot: Int32, now: Timestamp) -> Bool {
         // One that is on its way to sleep is woken when it has got there: its room here is as good as another's.
-        guard !self.isFallingAsleep(slot), let best = self.bestWake(slot, now: now) ?? self.bestStart(slot, now: now) else { return false }
+        guard !self.isFallingAsleep(slot), let best = self.bestWake(slot, now: now) ?? self.bestStart(slot, now: now)
+        else { return false }
         for victim in best.victims { self.leave(victim, .eviction, now: now) }
         if let sleeper = best.sleeper {
             self.place(sleeper, waking: true, now: now)
@@ -29,7 +30,9 @@ extension Pool {
         guard self.functions[Int(slot)].sleeping > 0 else { return nil }
         var best: Candidate?
         for instance in self.functions[Int(slot)].instances
-        where self.instances[Int(instance)].state == .sleeping && self.instances[Int(instance)].passage == .settled {
+        where self.instances[Int(instance)].state == .sleeping && self.instances[Int(instance)].passage == .settled
+            && self.serves(instance)
+        {
             let devices = self.instances[Int(instance)].devices
             guard let found = self.room(for: slot, on: devices, besides: instance, now: now) else { continue }
             if found.value < best?.cost ?? .infinity {
@@ -43,15 +46,26 @@ extension Pool {
         self.functions[Int(slot)].sleeping > 0
             && self.functions[Int(slot)].instances.contains {
                 self.instances[Int($0)].state == .sleeping && self.instances[Int($0)].passage == .leaving
+                    && self.serves($0)
             }
     }
 
     private func bestStart(_ slot: Int32, now: Timestamp) -> Candidate? {
+        guard self.functions[Int(slot)].rollout != .failed else { return nil }
         let plan = self.functions[Int(slot)].plan
+        if plan.deviceCount == 0 { return Candidate(cost: 0, sleeper: nil, devices: [], victims: []) }
+        if plan.deviceCount == 1, let device = self.roomyDevice(plan) {
+            return Candidate(cost: 0, sleeper: nil, devices: [device], victims: [])
+        }
         var places: [Candidate] = []
-        for index in self.devices.indices {
+        // Of many devices some are as good as all, and another start looks at others.
+        let first = self.devices.count > Limits.Pool.devicesWeighed ? Int(self.lastInstance) : 0
+        for step in self.devices.indices {
+            if step >= Limits.Pool.devicesWeighed, places.count >= plan.deviceCount { break }
+            let index = (first + step) % self.devices.count
             let device = DeviceID(index)
-            guard self.devices[index].ledger.health == .working, plan.kind == nil || plan.kind == self.devices[index].kind,
+            guard self.devices[index].ledger.health == .working,
+                plan.kind == nil || plan.kind == self.devices[index].kind,
                 let found = self.room(for: slot, on: [device], besides: nil, now: now)
             else { continue }
             // An empty device is taken last of equals: a large model may want it whole.
@@ -69,6 +83,19 @@ extension Pool {
             victims: Array(Set(chosen.flatMap(\.victims))))
     }
 
+    /// One where nobody has to leave. One that holds something already before one that is empty: a large model may want it whole.
+    private func roomyDevice(_ plan: PoolFunction) -> DeviceID? {
+        var empty: DeviceID?
+        for index in self.devices.indices
+        where self.devices[index].ledger.roomToClaim >= plan.deviceBytes
+            && (plan.kind == nil || plan.kind == self.devices[index].kind)
+        {
+            if self.devices[index].ledger.instances > 0 { return DeviceID(index) }
+            if empty == nil { empty = DeviceID(index) }
+        }
+        return plan.deviceBytes > 0 ? empty : nil
+    }
+
     /// What has to leave the devices for an instance, and what keeping it would be worth. Nil when even then there is no room.
     private func room(
         for slot: Int32, on devices: [DeviceID], besides sleeper: Int32?, now: Timestamp
@@ -77,16 +104,17 @@ extension Pool {
         var victims: [Int32] = []
         var value = 0.0
         for device in devices {
-            let ledger = self.devices[device.index].ledger
-            guard ledger.health == .working else { return nil }
-            let own = sleeper.map { ledger.promised(to: $0) } ?? 0
-            var missing = need - own - ledger.roomToClaim
-            for victim in victims { missing -= ledger.promised(to: victim) }
+            guard self.devices[device.index].ledger.health == .working else { return nil }
+            let own = sleeper.map { self.devices[device.index].ledger.promised(to: $0) } ?? 0
+            var missing = need - own - self.devices[device.index].ledger.roomToClaim
+            for victim in victims { missing -= self.devices[device.index].ledger.promised(to: victim) }
             guard missing > 0 else { continue }
+            let ledger = self.devices[device.index].ledger
             let idle = self.devices[device.index].instances.filter {
-                self.isEvictable($0, now: now) && $0 != sleeper && !victims.contains($0)
-                    && ledger.promised(to: $0) > self.residue($0)
+                self.instances[Int($0)].state == .ready && self.isEvictable($0, now: now) && $0 != sleeper
+                    && !victims.contains($0) && ledger.promised(to: $0) > self.residue($0)
             }
+            guard !idle.isEmpty else { return nil }
             let ranked = idle.map { (victim: $0, worth: self.worth($0, now: now)) }.sorted { $0.worth < $1.worth }
             for (victim, worth) in ranked where missing > 0 {
                 victims.append(victim)
@@ -101,8 +129,11 @@ extension Pool {
 
     private func isEvictable(_ instance: Int32, now: Timestamp) -> Bool {
         let state = self.instances[Int(instance)]
-        guard state.state == .ready, state.passage == .settled, now - state.since >= Limits.Pool.protection else { return false }
+        guard state.state == .ready, state.passage == .settled else { return false }
         let function = self.functions[Int(state.function)]
+        // What a newer revision is to replace makes way for it.
+        if function.rollout == .starting, state.revision != function.plan.generation { return true }
+        guard now - state.since >= Limits.Pool.protection else { return false }
         // What the manifest asks for stays, and what has work waiting is about to be used.
         return function.capacity > function.plan.min && function.queued == 0
     }
@@ -114,11 +145,10 @@ extension Pool {
 
     private func worth(_ instance: Int32, now: Timestamp) -> EvictionValue {
         let slot = Int(self.instances[Int(instance)].function)
-        let function = self.functions[slot]
         let reload = self.startEstimate(Int32(slot), from: self.canSleepNow(instance) ? .host : .disk)
         return EvictionValue(
-            rate: function.rate.rate(now: now), reload: reload, weight: function.plan.weight,
-            bytes: function.plan.deviceBytes)
+            rate: self.functions[slot].rate.rate(now: now), reload: reload, weight: self.functions[slot].plan.weight,
+            bytes: self.functions[slot].plan.deviceBytes)
     }
 
     func startEstimate(_ slot: Int32, from tier: Tier) -> TimeSpan {
@@ -130,6 +160,7 @@ extension Pool {
     /// Whether there is room in the host's memory for it to sleep.
     func canSleepNow(_ instance: Int32) -> Bool {
         let plan = self.functions[Int(self.instances[Int(instance)].function)].plan
-        return plan.canSleep && self.hostBytes + plan.hostBytes <= self.configuration.hostMemory
+        return plan.canSleep && self.instances[Int(instance)].canSleep
+            && self.hostBytes + plan.hostBytes <= self.configuration.hostMemory
     }
 }

@@ -24,6 +24,11 @@ public struct Pool: Sendable {
         var failures = 0
         var blockedUntil = Timestamp.zero
         var virtualTime = 0.0
+        var rollout = Rollout.none
+        /// Its next use is expected: one instance is to be there.
+        var isPrewarming = false
+        /// When that is, as its policy says.
+        var prewarm: Range<Timestamp>?
 
         var capacity: Int { self.starting + self.ready + self.busy }
     }
@@ -47,6 +52,17 @@ public struct Pool: Sendable {
         /// The timer that is set for it; the distant future for none.
         var timer = Timestamp.distantFuture
         var passage = Passage.settled
+        /// As it says itself when it is ready.
+        var canSleep = true
+    }
+
+    /// What is under way where a newer revision takes the place of another.
+    enum Rollout: Sendable {
+        case none
+        /// The newest starts; what is older serves until then, or sleeps where the devices have no room for both.
+        case starting
+        /// The newest did not start; what is older serves until the next deploy.
+        case failed
     }
 
     /// What an instance waits for between two states.
@@ -109,6 +125,17 @@ public struct Pool: Sendable {
         return self.transitions
     }
 
+    /// The same into the caller's arrays, whose room is used again: nothing is allocated for an event.
+    public mutating func takeActions(into actions: inout [PoolAction]) {
+        actions.removeAll(keepingCapacity: true)
+        swap(&actions, &self.actions)
+    }
+
+    public mutating func takeTransitions(into transitions: inout [InstanceTransition]) {
+        transitions.removeAll(keepingCapacity: true)
+        swap(&transitions, &self.transitions)
+    }
+
     /// Tells an oracle when the function's next work comes. Simulations only.
     public mutating func foretell(_ gap: TimeSpan, of function: Int) {
         guard case .oracle(var oracle) = self.policy else { return }
@@ -124,7 +151,8 @@ public struct Pool: Sendable {
 
     /// - Returns: whether the event was possible in its state; else nothing happened.
     @discardableResult
-    mutating func move(_ slot: Int32, _ event: InstanceEvent, _ cause: InstanceTransition.Cause, now: Timestamp) -> Bool {
+    mutating func move(_ slot: Int32, _ event: InstanceEvent, _ cause: InstanceTransition.Cause, now: Timestamp) -> Bool
+    {
         let place = Int(slot)
         let before = self.instances[place].state
         guard let after = before.after(event) else { return false }
@@ -136,7 +164,8 @@ public struct Pool: Sendable {
         self.transitions.append(
             InstanceTransition(
                 instance: self.id(slot), function: self.functions[function].plan.function,
-                device: self.instances[place].devices.first, from: before, to: after, at: now, cause: cause))
+                generation: self.instances[place].revision, devices: self.instances[place].devices, from: before,
+                to: after, tier: self.instances[place].startTier, at: now, cause: cause))
         return true
     }
 

@@ -27,6 +27,10 @@ public final class HTTPClient {
         public var responseBytes = Limits.HTTP.bundleBytes
         /// A file with the certificates of authorities that are trusted instead of the system's; nil trusts the system's.
         public var authorities: String?
+        /// Asked about once a second while a transfer goes on; true ends it as a failure.
+        public var isAborted: (@Sendable () -> Bool)?
+        /// Refuses servers that lie in somebody's own network, by the address that a name led to: for URLs that others chose.
+        public var refusesPrivate = false
         public init() {}
     }
 
@@ -93,6 +97,7 @@ public final class HTTPClient {
                     self.set(CURLOPT_WRITEDATA, pointer: Unmanaged.passUnretained(transfer).toOpaque())
                     self.set(CURLOPT_HEADERFUNCTION, callback: onHeaderLine)
                     self.set(CURLOPT_HEADERDATA, pointer: Unmanaged.passUnretained(transfer).toOpaque())
+                    self.setAbort()
                     return curl_easy_perform(self.handle)
                 }
             }
@@ -100,6 +105,15 @@ public final class HTTPClient {
         if result == CURLE_OK || transfer.wasEnoughForReader { return }
         let said = String(decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         throw self.error(result, said, url: url, transfer: transfer)
+    }
+
+    private func setAbort() {
+        guard self.configuration.isAborted != nil else { return }
+        _ = apus_curl_set_abort(self.handle, Unmanaged.passUnretained(self).toOpaque()) { context in
+            guard let context else { return 0 }
+            let client = Unmanaged<HTTPClient>.fromOpaque(context).takeUnretainedValue()
+            return client.configuration.isAborted?() ?? false ? 1 : 0
+        }
     }
 
     private func setCommon(_ url: String, _ timeoutMilliseconds: Int) {
@@ -116,6 +130,11 @@ public final class HTTPClient {
         }
         if let authorities = self.configuration.authorities {
             _ = authorities.withCString { apus_curl_set_string(self.handle, number(CURLOPT_CAINFO), $0) }
+        }
+        if self.configuration.refusesPrivate {
+            // What a proxy connects to cannot be seen here.
+            _ = apus_curl_set_string(self.handle, number(CURLOPT_NOPROXY), "*")
+            _ = apus_curl_set_connected(self.handle, number(CURLOPT_PREREQFUNCTION), onConnected)
         }
         // A proxy from the environment cannot reach this machine's loopback, and must not see its tokens.
         if HTTPClient.isLoopback(url) { _ = apus_curl_set_string(self.handle, number(CURLOPT_NOPROXY), "*") }
@@ -188,6 +207,9 @@ public final class HTTPClient {
                 .serverUnreachable,
                 "\(url) is not trusted: \(reason); if it is yours, set APUS_CA to the file of the authority that signed it"
             )
+        case CURLE_ABORTED_BY_CALLBACK:
+            return ApusError(
+                .serverUnreachable, "\(url) leads into a network of somebody's own, which is not allowed here")
         case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_OPERATION_TIMEDOUT:
             return ApusError(
                 .serverUnreachable, "cannot reach \(url): \(reason); is the server running, and is the address right?")
@@ -255,6 +277,15 @@ final class HTTPTransfer {
 }
 
 private func number(_ option: CURLoption) -> CInt { CInt(option.rawValue) }
+
+/// CURL_PREREQFUNC_OK and CURL_PREREQFUNC_ABORT.
+private func onConnected(
+    _ context: UnsafeMutableRawPointer?, _ primary: UnsafeMutablePointer<CChar>?, _ local: UnsafeMutablePointer<CChar>?,
+    _ primaryPort: CInt, _ localPort: CInt
+) -> CInt {
+    guard let primary, let address = IPAddress(String(cString: primary)) else { return 1 }
+    return address.kind == .open ? 0 : 1
+}
 
 private func onBody(
     _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?

@@ -6,7 +6,8 @@ extension ErrorCode {
 
     /// One row per code; a test holds the table complete.
     static let statuses: [ErrorCode: UInt32] = [
-        .invalidArgument: 400, .manifestInvalid: 422, .notYetSupported: 422, .invalidEvent: 400, .invalidJSON: 400,
+        .invalidArgument: 400, .manifestInvalid: 422, .importFailed: 422, .notYetSupported: 422, .invalidEvent: 400,
+        .invalidJSON: 400,
         .reservedName: 400, .eventTooLarge: 413, .bodyTooLarge: 413, .resultTooLarge: 502, .unsupportedMediaType: 415,
         .methodNotAllowed: 405, .unauthenticated: 401, .forbidden: 403, .hostNotAllowed: 421,
 

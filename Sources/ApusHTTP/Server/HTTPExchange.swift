@@ -68,6 +68,8 @@ public final class HTTPExchange {
     /// What this body may grow to, and what of the listener's total is set aside for it.
     var bodyLimit = 0
     var reserved = 0
+    /// What of a larger one is read on.
+    var overflowLimit = 0
     /// Bytes of a refused body that were thrown away.
     var discarded = 0
     /// An answer that the library does not have yet.

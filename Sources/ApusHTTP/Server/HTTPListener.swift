@@ -19,6 +19,8 @@ public final class HTTPListener {
         public var pace = HTTPPace()
         /// What a body may hold, by method and undecoded path.
         public var bodyLimit: (_ method: String, _ path: String) -> Int = { _, _ in Limits.HTTP.bodyBytes }
+        /// How much of a body that turns out to be larger is read on, so that its sender sees the answer; what goes beyond is dropped.
+        public var overflowLimit: (_ method: String, _ path: String) -> Int = { _, _ in 0 }
         /// What all bodies together may hold.
         public var bodiesBytes = Limits.HTTP.bodiesBytes
         /// Who may ask, by the headers Host and Origin.
@@ -392,6 +394,7 @@ public final class HTTPListener {
         }
         if let problem = self.configuration.admit(exchange) { return problem }
         exchange.bodyLimit = self.configuration.bodyLimit(exchange.method, exchange.rawPath)
+        exchange.overflowLimit = self.configuration.overflowLimit(exchange.method, exchange.rawPath)
         let length = head.contentLength ?? 0
         if length > exchange.bodyLimit {
             return Problem(
@@ -410,10 +413,18 @@ public final class HTTPListener {
         connectionState(exchange.connection)?.received += bytes.count
         if exchange.phase == .refused {
             exchange.discarded += bytes.count
-            return exchange.discarded <= Limits.HTTP.discardedBytes || self.drop()
+            return exchange.discarded <= max(Limits.HTTP.discardedBytes, exchange.overflowLimit) || self.drop()
         }
         let total = exchange.body.count + bytes.count
-        guard total <= exchange.bodyLimit else { return self.drop() }
+        guard total <= exchange.bodyLimit else {
+            guard total <= exchange.overflowLimit else { return self.drop() }
+            // Its length was not announced: the rest is read and thrown away, then comes the answer.
+            exchange.body = []
+            exchange.discarded = total
+            let problem = Problem(.bodyTooLarge, "the body has more than the \(exchange.bodyLimit) bytes that are allowed here")
+            self.refuse(exchange, with: (problem.status, problem))
+            return true
+        }
         if total > exchange.reserved {
             let more = total - exchange.reserved
             guard self.bodiesHeld + more <= self.configuration.bodiesBytes else { return self.drop() }

@@ -7,6 +7,8 @@ public struct Problem: Sendable, Equatable {
     public let detail: String
     /// Further lines on the same problem, as a manifest has many errors at once.
     public var errors: [String] = []
+    /// How a caller comes by a token that would do, for the header WWW-Authenticate.
+    public var challenge: String?
 
     public init(_ code: ErrorCode, _ detail: String, errors: [String] = []) {
         self.code = code
@@ -45,7 +47,9 @@ extension HTTPExchange {
     public func respond(_ problem: Problem, status: UInt32? = nil, headers: [(String, String)] = []) {
         let status = status ?? problem.status
         var all = [("Content-Type", Problem.mediaType)]
-        if status == 401 { all.append(("WWW-Authenticate", "Bearer")) }
+        if let challenge = problem.challenge ?? (status == 401 ? "Bearer" : nil) {
+            all.append(("WWW-Authenticate", challenge))
+        }
         all.append(contentsOf: headers)
         self.respond(status: status, headers: all, body: problem.json(status: status))
     }

@@ -14,9 +14,12 @@ public struct InvocationTrigger: Sendable, Equatable {
     public let ledgerPrefix: [UInt8]
     /// The upper half of the ids of its invocations.
     public let identity: UInt64
+    /// Of the function.
+    public let workClass: WorkClass
 
-    public init(_ function: ResourceName, origin: UInt64, logIdentity: UInt64) {
+    public init(_ function: ResourceName, origin: UInt64, logIdentity: UInt64, workClass: WorkClass = .cpu) {
         self.function = function
+        self.workClass = workClass
         self.origin = origin
         self.ledgerPrefix = LedgerKey.prefix(function: function, trigger: Self.name, generation: origin)
         self.identity = Self.identity(ledgerPrefix: self.ledgerPrefix, logIdentity: logIdentity)
@@ -35,7 +38,7 @@ public struct InvocationTrigger: Sendable, Equatable {
     }
 
     /// Whose owner runs the queue.
-    public var share: Share { Share.of(self.place.topic, partition: 0, .cpu) }
+    public var share: Share { Share.of(self.place.topic, partition: 0, self.workClass) }
 
     /// The queue's entry of the ledger.
     public func entry(_ value: [UInt8]) -> LogBatch.LedgerWrite {

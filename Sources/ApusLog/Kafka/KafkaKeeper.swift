@@ -18,6 +18,7 @@ final class KafkaKeeper: @unchecked Sendable {
     private let topics: KafkaTopics
     private let admin: KafkaAdmin
     private let catchUp: CatchUp
+    private let keys: KeyStore?
     private let interval: TimeSpan
     private let clock: @Sendable () -> Timestamp
     private let refresh: @Sendable () -> Void
@@ -27,11 +28,13 @@ final class KafkaKeeper: @unchecked Sendable {
     /// - Parameter refresh: looks for topics that others made; called on the thread.
     init(
         _ configuration: KafkaLogConfiguration, topics: KafkaTopics, admin: KafkaAdmin, catchUp: CatchUp,
+        keys: KeyStore?,
         clock: @escaping @Sendable () -> Timestamp, refresh: @escaping @Sendable () -> Void
     ) {
         self.topics = topics
         self.admin = admin
         self.catchUp = catchUp
+        self.keys = keys
         self.interval = configuration.maintenanceInterval
         self.clock = clock
         self.refresh = refresh
@@ -104,6 +107,7 @@ final class KafkaKeeper: @unchecked Sendable {
             guard LogWriter.monotonicMilliseconds() >= self.nextTick else { continue }
             self.admin.client.serve()
             self.catchUp.look()
+            self.keys?.forget()
             for topic in self.topics.all where topic.isOwn { self.retain(topic) }
             if LogWriter.monotonicMilliseconds() >= self.nextRefresh {
                 self.nextRefresh = LogWriter.monotonicMilliseconds() + Limits.Kafka.maintenanceInterval.milliseconds

@@ -19,6 +19,8 @@ public final class KafkaLog: EventLog {
     let followers = Followers()
     let ledger = KafkaLedger()
     let kafkaSharing: KafkaSharing?
+    /// Nil where no folder was given for them.
+    let keys: KafkaKeys?
     let commands = Mutex<KafkaCommands?>(nil)
     let differences: KafkaDifferences
     private let keeperSlot = Mutex<KafkaKeeper?>(nil)
@@ -48,11 +50,14 @@ public final class KafkaLog: EventLog {
         self.cache = RecordCache(bytesMax: configuration.cacheBytes)
         let catchUp = CatchUp(configuration)
         self.catchUp = catchUp
+        let keys = configuration.keysFolder == nil ? nil : try KafkaKeys(configuration, clock: clock)
+        self.keys = keys
         do throws(KafkaFailure) {
             self.admin = KafkaAdmin(client: try KafkaClient(configuration, .admin, name: "admin"))
             let start = try KafkaStart(configuration, self.admin)
             try start.waitForCluster()
             try start.makeLedger()
+            if keys != nil { try start.makeKeys() }
             for workClass in configuration.sharing?.classes ?? [] { try start.makeShares(workClass) }
             let transactions = KafkaTransactions(configuration, id: Self.transactionalID(configuration))
             do throws(KafkaTransactions.Trouble) { try transactions.takeOver() } catch { throw error.failure }
@@ -74,7 +79,7 @@ public final class KafkaLog: EventLog {
             self.writer = KafkaWriter(
                 configuration, topics: self.topicsKnown, ledger: ledger, reader: self.reader,
                 producer: try KafkaProducer(configuration, transactionalID: nil), transactions: transactions,
-                reload: reload, clock: clock)
+                reload: reload, keys: keys, clock: clock)
             self.identity = try Self.identify(configuration, ledger, partitions, catchUp, client)
             self.kafkaSharing = Self.sharing(configuration, self.writer, partitions) {
                 (partition, reach) throws(KafkaFailure) in try ledger.load([partition], catchUp, client, reach)
@@ -82,6 +87,7 @@ public final class KafkaLog: EventLog {
         } catch {
             throw error.apusError("cannot open the event log on Kafka at \(configuration.bootstrap)")
         }
+        try self.openKeys()
         try self.writer.start()
         try self.reader.start()
         // Also when it is there: the ledger says from now on who its owner is.
@@ -90,7 +96,8 @@ public final class KafkaLog: EventLog {
         try self.writeOwn([LogBatch.LedgerWrite(key: KafkaLedger.Own.identity, value: value)])
         try self.startSharing()
         let keeper = KafkaKeeper(
-            configuration, topics: self.topicsKnown, admin: self.admin, catchUp: catchUp, clock: clock
+            configuration, topics: self.topicsKnown, admin: self.admin, catchUp: catchUp, keys: keys?.store,
+            clock: clock
         ) { [weak self] in self?.refresh() }
         try keeper.start()
         self.keeperSlot.withLock { $0 = keeper }
@@ -115,6 +122,7 @@ public final class KafkaLog: EventLog {
         self.writer.close()
         self.reader.close()
         self.catchUp.close()
+        self.keys?.store.close()
         self.lock.withLock { $0 = nil }
     }
 
@@ -129,10 +137,7 @@ public final class KafkaLog: EventLog {
             refusal = ApusError(
                 .invalidArgument, "a ledger key must not begin with a zero byte: such keys are the log's own")
         }
-        if refusal == nil, batch.once != nil || !batch.keys.isEmpty {
-            refusal = ApusError(
-                .notYetSupported, "the event log on Kafka does not remember idempotency and deduplication keys yet")
-        }
+        if refusal == nil { refusal = self.refusal(ofKeys: batch) }
         guard let owner = batch.owner, let sharing = self.kafkaSharing else {
             return self.writer.submit(submission, refusal: refusal)
         }
@@ -199,6 +204,7 @@ public final class KafkaLog: EventLog {
     public var status: LogStatus {
         var status = self.writer.status
         status.differences = self.differences.all
+        self.addKeys(to: &status)
         return status
     }
 

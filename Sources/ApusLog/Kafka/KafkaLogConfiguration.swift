@@ -14,6 +14,10 @@ public struct KafkaLogConfiguration: Sendable {
     public var replicationFactor: Int?
     /// A data directory that one server at a time may use; nil where the log has none.
     public var lockedFolder: String?
+    /// Where this node keeps the file of its keys; nil for a log that remembers none.
+    public var keysFolder: String?
+    /// Keys that are known for a while; above it the oldest are forgotten.
+    public var keys = Limits.Log.keys
     /// Records keep the times that their blocks have: for a restore.
     public var keepsTimes = false
     public var cacheBytes = Limits.Kafka.cacheBytes
@@ -40,6 +44,8 @@ public struct KafkaLogConfiguration: Sendable {
         public var classes: [WorkClass]
         /// How long a node that is not heard of keeps what it owns.
         public var sessionMilliseconds: Int
+        /// How long the group's thread may take to ask for news, which no handler holds up.
+        public var pollMilliseconds = Limits.Kafka.groupPollMilliseconds
 
         public init(
             node: String, classes: [WorkClass] = [.cpu], sessionMilliseconds: Int = Limits.Kafka.sessionMilliseconds

@@ -74,7 +74,10 @@ struct KafkaProperties {
                     "heartbeat.interval.ms",
                     String(max(1, min(session / 6, Limits.Kafka.heartbeatMilliseconds)))
                 ),
-                ("max.poll.interval.ms", String(max(session, Limits.Kafka.groupPollMilliseconds))),
+                (
+                    "max.poll.interval.ms",
+                    String(max(session, configuration.sharing?.pollMilliseconds ?? Limits.Kafka.groupPollMilliseconds))
+                ),
                 ("partition.assignment.strategy", "cooperative-sticky"), ("enable.auto.commit", "false"),
                 ("enable.auto.offset.store", "false"),
             ]

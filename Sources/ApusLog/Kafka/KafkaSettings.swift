@@ -27,6 +27,13 @@ enum KafkaSettings {
         ("delete.retention.ms", String(Limits.Kafka.tombstoneTime.milliseconds)),
     ]
 
+    /// Of `apus.keys`: nothing is read there but what may still be repeated.
+    static let keys: [(String, String)] = [
+        ("cleanup.policy", "delete"), ("retention.ms", String(Limits.Kafka.keysKept.milliseconds)),
+        ("segment.ms", String(Limits.Kafka.keysKept.milliseconds / 6)), ("message.timestamp.type", "CreateTime"),
+        ("max.message.bytes", String(Limits.recordBytes + Limits.Kafka.recordSlackBytes)),
+    ]
+
     private static func policy(_ configuration: TopicConfiguration) -> String {
         guard configuration.isCompacted else { return "delete" }
         return configuration.retentionTime == nil && configuration.retentionBytes == nil ? "compact" : "compact,delete"

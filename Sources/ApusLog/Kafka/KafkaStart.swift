@@ -57,6 +57,19 @@ struct KafkaStart {
         }
     }
 
+    /// Makes the topic of requests that took effect once.
+    func makeKeys() throws(KafkaFailure) {
+        let onKafka = self.configuration.topicPrefix + KafkaKeys.name
+        do throws(KafkaFailure) {
+            try self.admin.create(
+                onKafka, partitions: Limits.Kafka.ledgerPartitions, replicas: self.configuration.replicationFactor,
+                KafkaSettings.keys)
+        } catch {
+            guard error.code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else { throw error }
+        }
+        try KafkaSettling.wait(for: onKafka, partitions: Limits.Kafka.ledgerPartitions, [self.admin.client])
+    }
+
     /// Makes the topic whose partitions are the shares of a class. Nothing is ever appended to it.
     func makeShares(_ workClass: WorkClass) throws(KafkaFailure) {
         let onKafka = self.configuration.topicPrefix + KafkaSharing.topic(workClass)
@@ -94,7 +107,7 @@ struct KafkaStart {
     /// The name of one of Kafka's topics here; nil for what belongs to Kafka, to another Apus, or to the log itself.
     func name(_ onKafka: String) -> TopicName? {
         guard onKafka.hasPrefix(self.configuration.topicPrefix), onKafka != self.ledgerOnKafka,
-            !onKafka.hasPrefix("__"),
+            !onKafka.hasPrefix("__"), onKafka != self.configuration.topicPrefix + KafkaKeys.name,
             !onKafka.hasPrefix(self.configuration.topicPrefix + KafkaSharing.topicPrefix)
         else { return nil }
         return TopicName(onLog: String(onKafka.dropFirst(self.configuration.topicPrefix.count)))

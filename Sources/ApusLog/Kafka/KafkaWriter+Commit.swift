@@ -13,9 +13,13 @@ extension KafkaWriter {
     }
 
     func commit(_ group: [Submission], isTransaction: Bool) {
+        let (group, later) = isTransaction ? self.sift(group) : (group, [])
         let batches = self.prepare(group)
-        guard !batches.isEmpty else { return }
-        if isTransaction { self.commitTransaction(batches) } else { self.commitRecords(batches) }
+        if !batches.isEmpty {
+            if isTransaction { self.commitTransaction(batches) } else { self.commitRecords(batches) }
+        }
+        // A repetition that came with its first is answered once that is written.
+        if !later.isEmpty { self.commit(later, isTransaction: isTransaction) }
     }
 
     /// The batches that may be sent; the others are answered.
@@ -79,11 +83,14 @@ extension KafkaWriter {
         let appends = batches.reduce(0) { $0 + $1.records.count }
         let entries = batches.flatMap { $0.submission.batch.ledger } + [self.transactions.entry]
         self.takeOff(batches)
-        producer.begin(appends + entries.count)
+        producer.begin(appends + entries.count + Self.onceCount(batches))
         self.send(batches, by: producer, time)
         for (index, entry) in entries.enumerated() { self.send(entry, appends + index, by: producer, time) }
         producer.finish()
-        if let failure = (0..<appends + entries.count).lazy.compactMap({ producer.failure($0) }).first {
+        var failure = (0..<appends + entries.count).lazy.compactMap({ producer.failure($0) }).first
+        let keys = failure == nil ? self.sendKeys(batches, appends + entries.count, of: nil, by: producer, time) : nil
+        failure = failure ?? keys?.failure
+        if let failure {
             let trouble = self.transactions.abort(because: failure)
             self.land(batches, by: nil, time)
             guard case .aborted = trouble, failure.code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE else { throw trouble }
@@ -103,6 +110,7 @@ extension KafkaWriter {
             }
         }
         self.ledger.apply(entries) { producer.offset(appends + $0) }
+        self.remember(keys, of: nil, by: producer)
         self.answer(batches, by: producer, time)
         return []
     }
@@ -250,6 +258,7 @@ extension KafkaWriter {
                 batch.submission.completion(.failure(failure))
             } else {
                 self.committed(records: places.count)
+                if !batch.submission.batch.keys.isEmpty { self.keys?.remember(batch.submission.batch.keys) }
                 batch.submission.completion(.success(LogReceipt(places: places, timestamp: time)))
             }
         }

@@ -12,6 +12,7 @@ final class KafkaWriter: @unchecked Sendable {
     let topics: KafkaTopics
     let ledger: KafkaLedger
     let reader: KafkaReader
+    let keys: KafkaKeys?
     private let clock: @Sendable () -> Timestamp
     private let inbox: Monitor<WriterInbox>
     private let shared = Mutex(LogStatus(roomBytes: .max, capacityBytes: .max))
@@ -27,7 +28,7 @@ final class KafkaWriter: @unchecked Sendable {
     init(
         _ configuration: KafkaLogConfiguration, topics: KafkaTopics, ledger: KafkaLedger, reader: KafkaReader,
         producer: KafkaProducer, transactions: KafkaTransactions, reload: @escaping () throws(KafkaFailure) -> Void,
-        clock: @escaping @Sendable () -> Timestamp
+        keys: KafkaKeys?, clock: @escaping @Sendable () -> Timestamp
     ) {
         self.configuration = configuration
         self.topics = topics
@@ -36,6 +37,7 @@ final class KafkaWriter: @unchecked Sendable {
         self.producer = producer
         self.transactions = transactions
         self.reload = reload
+        self.keys = keys
         self.clock = clock
         self.lastStamp = Mutex(ledger.lastStamp)
         self.inbox = Monitor(WriterInbox(bytesMax: configuration.queueBytes, batchesMax: configuration.queueBatches))
@@ -120,7 +122,8 @@ final class KafkaWriter: @unchecked Sendable {
     /// Ledger entries belong to their records; several control records are one change. Anything else is records alone, which Kafka takes
     /// faster and without a gap in the offsets.
     private static func needsTransaction(_ batch: LogBatch) -> Bool {
-        !batch.ledger.isEmpty || (batch.appends.count > 1 && batch.appends.contains { $0.topic.isControl })
+        !batch.ledger.isEmpty || batch.once != nil
+            || (batch.appends.count > 1 && batch.appends.contains { $0.topic.isControl })
     }
 
     // MARK: what the parts of the writer share

@@ -82,6 +82,10 @@ extension Limits {
         public static let ownerTickMilliseconds = 1_000
         /// How long Kafka's cleaner leaves records of `apus.control` alone.
         public static let controlCompactionLag = TimeSpan.seconds(3_600)
+        /// How long a key of `apus.keys` is kept at most: longer than a request may be repeated under its key.
+        public static let keysKept = TimeSpan.seconds(25 * 3_600)
+        /// Address space, not disk: how large the file of keys may become.
+        public static let keysMapBytes = 16 << 30
         /// Segments of `apus.ledger`: small ones are compacted sooner.
         public static let ledgerSegmentBytes = 16 << 20
         /// How long a tombstone stays for other nodes to see.

@@ -2,7 +2,7 @@ public import ApusCore
 internal import ApusJSON
 
 /// What a setting of a configuration file may be.
-public enum SettingKind: Sendable {
+public indirect enum SettingKind: Sendable {
     case text
     case boolean
     case integer(ClosedRange<Int64>)
@@ -14,6 +14,8 @@ public enum SettingKind: Sendable {
     case texts(max: Int)
     /// Names with texts.
     case pairs(max: Int)
+    /// A list of things of the same settings, of which those named must be there.
+    case records([Setting], required: Set<String>, max: Int)
 
     var shape: Shape {
         switch self {
@@ -26,6 +28,12 @@ public enum SettingKind: Sendable {
         case .choice(let names): .choice(names.map { Choice($0) })
         case .texts(let max): .list(.text(.any), max: max)
         case .pairs(let max): .map(key: .labelKey, value: .scalarText(.any), max: max)
+        case .records(let settings, let required, let max):
+            .list(
+                .object(
+                    ObjectShape(
+                        settings.map { Field($0.path, $0.kind.shape, $0.about, required: required.contains($0.path)) }
+                    )), max: max)
         }
     }
 }
@@ -69,15 +77,25 @@ public struct SettingValue: Sendable {
         if case .map = self.value { Checked(value: self.value, path: "", location: nil).texts } else { [:] }
     }
 
+    /// Of a list of things, each by the paths of its settings.
+    public var records: [[String: SettingValue]] {
+        guard case .list(let elements) = self.value else { return [] }
+        return elements.map { element in
+            Dictionary(element.entries.map { ($0.name, SettingValue($0.value.value)) }, uniquingKeysWith: { $1 })
+        }
+    }
+
     /// The value in YAML, without its unit: ``written(as:)`` knows the kind.
-    private var written: String {
-        switch self.value {
+    private var written: String { Self.written(self.value) }
+
+    private static func written(_ value: Checked.Value) -> String {
+        switch value {
         case .text(let text): SettingText.quoted(text)
         case .boolean(let value): value ? "true" : "false"
         case .integer(let value): "\(value)"
-        case .list(let elements): "[\(elements.compactMap(\.text).map(SettingText.quoted).joined(separator: ", "))]"
+        case .list(let elements): "[\(elements.map { Self.written($0.value) }.joined(separator: ", "))]"
         case .map(let entries):
-            "{\(entries.map { "\(SettingText.quoted($0.name)): \(SettingText.quoted($0.value.text ?? ""))" }.joined(separator: ", "))}"
+            "{\(entries.map { "\(SettingText.quoted($0.name)): \(Self.written($0.value.value))" }.joined(separator: ", "))}"
         case .json(let value): String(decoding: value.encoded(), as: UTF8.self)
         case .filter(let filter): String(decoding: filter.json.encoded(), as: UTF8.self)
         }
@@ -102,9 +120,20 @@ public struct SettingValue: Sendable {
         switch kind {
         case .span: self.span.description
         case .bytes: Quantity.text(bytes: self.integer)
+        case .records(let settings, _, _):
+            "[\(self.records.map { Self.written($0, settings) }.joined(separator: ", "))]"
         case .fraction where self.fraction == self.fraction.rounded(): "\(Int(self.fraction))"
         default: self.written
         }
+    }
+}
+
+extension SettingValue {
+    private static func written(_ record: [String: SettingValue], _ settings: [Setting]) -> String {
+        let members = settings.compactMap { setting in
+            record[setting.path].map { "\(setting.path): \($0.written(as: setting.kind))" }
+        }
+        return "{\(members.joined(separator: ", "))}"
     }
 }
 

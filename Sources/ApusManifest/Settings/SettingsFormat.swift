@@ -65,7 +65,7 @@ public struct SettingsFormat: Sendable {
     }
 
     /// Reads one value as an environment variable or an option gives it: lists with commas, pairs as `name=text`, a length of time
-    /// without unit in seconds.
+    /// without unit in seconds, lists of things as the file has them.
     /// - Throws: what is wrong, without saying where it came from.
     public static func read(_ text: String, as setting: Setting) throws(ManifestErrors) -> SettingValue {
         var checker = ShapeChecker()
@@ -84,6 +84,11 @@ public struct SettingsFormat: Sendable {
         case .span
         where !text.isEmpty && text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }):
             return string(text + "s")
+        case .records:
+            // As the file would have it, on one line.
+            let (documents, problems) = YAMLReader.read(SourceText(file: "", bytes: Array(text.utf8)))
+            if text.isEmpty { return YAMLNode(.sequence([]), location: nil) }
+            return problems.isEmpty ? documents.first ?? string(text) : string(text)
         case .texts: return YAMLNode(.sequence(text.split(separator: ",").map { string($0) }), location: nil)
         case .pairs:
             let entries = text.split(separator: ",").map { part in

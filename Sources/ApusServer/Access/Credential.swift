@@ -7,6 +7,11 @@ enum Credential: Sendable, Equatable {
     case token(TokenHash)
     /// The hash of a browser's session id.
     case session(TokenHash)
+    /// The hash of a token that somebody else issued.
+    case webToken(TokenHash)
+
+    /// Whether it stands in the header Authorization.
+    var isToken: Bool { if case .session = self { false } else { true } }
 }
 
 /// The credential in a request's headers.
@@ -14,7 +19,11 @@ enum PresentedCredential: Equatable {
     case none
     /// An Authorization header that holds no token.
     case otherScheme
-    case shown(Credential)
+    case token(TokenHash)
+    /// The hash of a browser's session id.
+    case session(TokenHash)
+    /// A token that somebody else issued, whole, since it is to be checked.
+    case webToken(String)
 
     static let cookie = "apus_session"
 
@@ -23,7 +32,7 @@ enum PresentedCredential: Equatable {
         if let authorization {
             self = Self.token(authorization)
         } else if let id = cookie.flatMap(Self.session) {
-            self = .shown(.session(TokenHash(of: id)))
+            self = .session(TokenHash(of: id))
         } else {
             self = .none
         }
@@ -33,7 +42,7 @@ enum PresentedCredential: Equatable {
         let parts = header.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return .otherScheme }
         let token = String(parts[1].drop { $0 == " " }.prefix { $0 != " " })
-        return .shown(.token(TokenHash(of: token)))
+        return JSONWebToken.isMeant(token) ? .webToken(token) : .token(TokenHash(of: token))
     }
 
     /// Whether a token that nobody knows was mistyped or cut: worth another message.

@@ -22,7 +22,9 @@ struct Gate {
             return nil
         } catch {
             if error.code == .unauthenticated || error.code == .forbidden { self.record(error, exchange) }
-            return Problem(error)
+            var problem = Problem(error)
+            problem.challenge = self.server.issuers.challenge(error.code, exchange, self.server.configuration)
+            return problem
         }
     }
 
@@ -70,12 +72,15 @@ struct Gate {
                 .unauthenticated,
                 "a token is needed: send `Authorization: Bearer TOKEN`; a browser logs in with the link that `apus console` prints"
             )
-        case .shown(.token(let hash)):
+        case .token(let hash):
             return (
                 try self.principal(hash, isDamaged: PresentedCredential.isDamaged(authorization: authorization ?? "")),
                 .token(hash)
             )
-        case .shown(.session(let session)):
+        case .webToken(let text):
+            let hash = TokenHash(of: text)
+            return (try self.server.issuers.principal(of: text, hash, now: self.runtime.now), .webToken(hash))
+        case .session(let session):
             guard let hash = self.server.sessions.use(session, now: self.runtime.now) else {
                 throw ApusError(
                     .unauthenticated, "this browser is not logged in any more: use a new link of `apus console`")
@@ -137,14 +142,19 @@ struct Gate {
             guard let admission = exchange.admission as? Admission, let credential = admission.credential else {
                 continue
             }
-            let hash: TokenHash? =
-                switch credential {
-                case .token(let hash): hash
-                case .session(let session): self.server.sessions.token(of: session, now: now)
-                }
-            if let hash, self.runtime.principals.holds(hash, now: now) { continue }
+            if self.holds(credential, of: admission.principal, now) { continue }
             let problem = Problem(.unauthenticated, "the token '\(admission.principal.name)' holds no longer")
             exchange.cutShort(saying: ServerSentEvent.encode(data: problem.json(), event: "error"))
+        }
+    }
+
+    private func holds(_ credential: Credential, of principal: Principal, _ now: Timestamp) -> Bool {
+        switch credential {
+        case .token(let hash): self.runtime.principals.holds(hash, now: now)
+        case .session(let session):
+            self.server.sessions.token(of: session, now: now).map { self.runtime.principals.holds($0, now: now) }
+                ?? false
+        case .webToken: principal.expires.map { now < $0 } ?? false
         }
     }
 }

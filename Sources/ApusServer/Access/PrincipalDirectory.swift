@@ -23,7 +23,8 @@ struct PrincipalDirectory: Sendable {
     init(admin: TokenHash, _ principals: [ResourceName: PrincipalDeployment]) {
         for (name, deployment) in principals {
             let principal = Principal(
-                name: name.description, roles: deployment.roles, expires: deployment.expires)
+                name: name.description, roles: deployment.roles, expires: deployment.expires,
+                scopes: Set(deployment.agent?.scopes ?? []), agent: deployment.agent, namespace: name.namespace)
             self.entries[deployment.hash] = Entry(principal: principal, revoked: deployment.revoked)
         }
         self.entries[admin] = Entry(principal: .administrator)

@@ -13,7 +13,7 @@ final class RememberedAdmission {
     /// - Parameter version: of the principals by which it was decided.
     /// - Returns: nil for what is to be decided each time: requests without a token, and those whose head says what they need.
     init?(_ admission: Admission, of exchange: HTTPExchange, _ version: Int) {
-        guard case .token = admission.credential, let route = admission.route?.0, route.requiring == nil,
+        guard admission.credential?.isToken == true, let route = admission.route?.0, route.requiring == nil,
             let authorization = exchange.header("Authorization")
         else { return nil }
         self.admission = admission

@@ -19,8 +19,9 @@ extension Catalogue.Function {
             name: self.name, revision: self.revision, launch: self.launch,
             initialization: self.initialization.encoded(), plan: self.plan,
             triggers: self.triggers.map(\.hostTrigger) + self.replays.map(\.hostTrigger), emits: self.emits,
-            secrets: self.manifest.secrets
+            secrets: self.manifest.secrets, workClass: self.manifest.resources.workClass
         )
+        function.move = self.move
         function.network = self.manifest.network
         return function
     }
@@ -29,6 +30,9 @@ extension Catalogue.Function {
         let resources = self.manifest.resources
         var environment = self.manifest.environment
         if self.manifest.network != nil { environment.merge(Self.proxy) { own, _ in own } }
+        if self.manifest.runtime == .http {
+            environment["APUS_HTTP_OPERATION"] = "\(Place.function)/\(self.manifest.handler)"
+        }
         var order = LaunchOrder(
             runtime: self.runtime, isolation: self.manifest.isolation, bundle: self.bundle, layer: self.layer ?? "",
             arguments: self.manifest.runtime == .native ? self.manifest.command : [],
@@ -65,7 +69,7 @@ extension Catalogue.Function {
 
     private var runtime: LaunchOrder.Runtime {
         switch self.manifest.runtime {
-        case .python3: .python
+        case .python3, .http: .python
         case .native: .native
         case .exec: .exec
         case .node: .node
@@ -84,7 +88,7 @@ extension Catalogue.Function {
             "function": .string(self.name.name),
             "namespace": .string(self.name.namespace.name),
             "revision": .string(self.revision),
-            "handler": .string(self.manifest.handler),
+            "handler": .string(self.manifest.runtime == .http ? "apus._operation:call" : self.manifest.handler),
             "concurrency": .number(self.manifest.concurrency),
             "batch": self.manifest.batch.map { ["maxSize": .number($0.maxSize)] } ?? .null,
             "timeoutMicroseconds": .number(self.manifest.timeout.microseconds),

@@ -2,12 +2,18 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHost
 internal import ApusLoop
+internal import ApusManifest
 internal import ApusStore
 internal import ApusTelemetry
 
 /// Queues that several nodes share: whoever owns a queue's share runs its invocations, wherever they were accepted.
 extension InvocationQueue {
     var isShared: Bool { self.log.sharing != nil }
+
+    /// Whether only other servers run a function: this one has not its class.
+    func isElsewhere(_ function: Catalogue.Function) -> Bool {
+        self.log.sharing.map { !$0.classes.contains(function.manifest.resources.workClass) } ?? false
+    }
 
     /// Takes up queues that other nodes made, and counts what waits in all of them: what is accepted on one node ends on another. On the
     /// control thread, now and then.

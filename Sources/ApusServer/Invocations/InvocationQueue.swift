@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHost
 internal import ApusLoop
+internal import ApusManifest
 internal import ApusStore
 internal import ApusTelemetry
 internal import Synchronization
@@ -239,7 +240,9 @@ final class InvocationQueue: InvocationAccepting {
     }
 
     private func trigger(of function: Catalogue.Function) -> InvocationTrigger {
-        InvocationTrigger(function.name, origin: function.origin, logIdentity: self.log.identity)
+        InvocationTrigger(
+            function.name, origin: function.origin, logIdentity: self.log.identity,
+            workClass: function.manifest.resources.workClass)
     }
 
     private func add(_ function: Catalogue.Function, _ trigger: InvocationTrigger, open: Int) {
@@ -252,9 +255,17 @@ final class InvocationQueue: InvocationAccepting {
 
     /// What a shard runs: with the queue, when there is one.
     func hostFunction(_ function: Catalogue.Function) -> HostFunction {
-        let host = function.hostFunction
+        let host = self.placed(function.hostFunction)
         guard self.isOpen(function.name) else { return host }
         return host.accepting(self.trigger(of: function), as: function.invocationTrigger)
+    }
+
+    /// On a server without its class nothing of a function runs: no worker is kept either.
+    private func placed(_ function: HostFunction) -> HostFunction {
+        guard let sharing = self.log.sharing, !sharing.classes.contains(function.workClass) else { return function }
+        var function = function
+        function.plan.scale.min = 0
+        return function
     }
 
     /// Makes a function's queue and lets its shard follow it. On the control thread.
@@ -272,7 +283,7 @@ final class InvocationQueue: InvocationAccepting {
             open = 0
         }
         let runtime = self.shards[FunctionDirectory.shard(of: name, among: self.shards.count)]
-        let host = function.hostFunction.accepting(trigger, as: function.invocationTrigger)
+        let host = self.placed(function.hostFunction).accepting(trigger, as: function.invocationTrigger)
         let failure = runtime.loop.runAndWait { () -> ApusError? in
             do throws(ApusError) {
                 try runtime.shard.apply(host)

@@ -16,12 +16,13 @@ struct QueueClosing {
 
     func run() throws(ApusError) {
         let place = TopicPartition(.invoke(self.function), 0)
-        try self.log.sharing?.read(Share.of(place.topic, partition: 0, .cpu))
+        // Of whichever class the function was: a share's number, and with it its part of the ledger, is the same for all.
+        let share = Share.of(place.topic, partition: 0, .cpu)
+        try self.log.sharing?.readEntries(share.number)
         let entries = try self.log.ledger(prefix: self.prefix)
         if let (trigger, state) = try self.newest(entries) { try self.finish(trigger, state, entries, place) }
         // The topic first: without it the entries mean nothing, and without them nobody could tell what was settled.
         try self.log.deleteTopic(place.topic)
-        let share = Share.of(place.topic, partition: 0, .cpu)
         let gone = entries.map { LogBatch.LedgerWrite(key: $0.key, value: nil, share: share) }
         if !gone.isEmpty { try self.log.write(LogBatch(urgency: .settlement, ledger: gone)) }
     }

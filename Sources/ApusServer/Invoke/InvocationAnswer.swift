@@ -13,28 +13,49 @@ final class InvocationAnswer: ResponseSink {
     /// Of the head of the answer that follows.
     private var timing: AttemptTiming?
     /// What runs for this caller, to be given up when it leaves.
-    private var running: (shard: Shard, request: RequestID)?
+    private var abandonRunning: (() -> Void)?
+    /// What its attempts took, for whoever called.
+    private var span = TimeSpan.zero
+    private let callers: CallerCounts
+    private let begun: Timestamp
+    private var isCounted = false
 
-    init(_ exchange: HTTPExchange, _ call: InvocationCall) {
+    init(_ exchange: HTTPExchange, _ call: InvocationCall, _ callers: CallerCounts, now: Timestamp) {
         self.exchange = exchange
         self.call = call
+        self.callers = callers
+        self.begun = now
     }
 
-    /// Gives `request` up when the client leaves before the answer is complete. On the loop of both.
-    func follow(_ request: RequestID, on shard: Shard) {
-        self.running = (shard, request)
-        self.exchange.onGone = { self.abandon() }
+    /// Calls `abandon` when the client leaves before the answer is complete.
+    func follow(now: @escaping () -> Timestamp, _ abandon: @escaping () -> Void) {
+        self.abandonRunning = abandon
+        self.exchange.onGone = {
+            guard let abandon = self.abandonRunning else { return }
+            self.abandonRunning = nil
+            abandon()
+            self.left(now: now())
+        }
     }
 
-    private func abandon() {
-        if let (shard, request) = self.running { shard.abandon(request) }
-        self.running = nil
+    /// The client left: what ran for it until then is its own all the same.
+    private func left(now: Timestamp) {
+        self.span = now - self.begun
+        self.count(hasFailed: true)
+    }
+
+    private func count(hasFailed: Bool) {
+        guard !self.isCounted else { return }
+        self.isCounted = true
+        let principal = (self.exchange.admission as? Admission)?.principal ?? .anonymous
+        self.callers.count(self.call.function, by: principal.name, running: self.span, hasFailed: hasFailed)
     }
 
     /// Nothing more will come.
-    private func over() {
-        self.running = nil
+    private func over(hasFailed: Bool = false) {
+        self.abandonRunning = nil
         self.exchange.onGone = nil
+        self.count(hasFailed: hasFailed)
     }
 
     private var headers: [(String, String)] {
@@ -42,7 +63,10 @@ final class InvocationAnswer: ResponseSink {
     }
 
     /// Who has no token is not told how a function is run.
-    func onTiming(_ timing: AttemptTiming) { if !self.exchange.isAnonymous { self.timing = timing } }
+    func onTiming(_ timing: AttemptTiming) {
+        self.span = timing.running
+        if !self.exchange.isAnonymous { self.timing = timing }
+    }
 
     /// Before the head of an answer.
     private func tellTiming() {
@@ -50,10 +74,28 @@ final class InvocationAnswer: ResponseSink {
         self.timing = nil
     }
 
+    // MARK: waiting
+
+    /// A caller that takes nothing but events is answered at once: a comment says how long the start may take, so that neither it
+    /// nor a proxy takes the wait for an end.
+    func onWaiting(_ span: TimeSpan) {
+        guard !self.call.isTrigger, !self.exchange.isAnswered, self.wantsEventsOnly else { return }
+        self.form = .events
+        self.exchange.stream(status: 200, headers: self.headers + self.form.headers(""))
+        let seconds = max(1, (span.microseconds + 999_999) / 1_000_000)
+        _ = self.exchange.write(Array(": starting \(self.call.function.name), about \(seconds) s\n\n".utf8))
+    }
+
+    private var wantsEventsOnly: Bool {
+        let accept = (self.exchange.header("Accept") ?? "").lowercased()
+        return accept.contains(ServerSentEvent.mediaType) && !accept.contains(",")
+    }
+
     // MARK: whole results
 
     func onResult(_ block: UnsafeRawBufferPointer) {
         self.over()
+        if self.exchange.isAnswered { return self.answerAsEvent(block) }
         if self.answerPlain(block) { return }
         do throws(ApusError) {
             try self.answer(try Self.event(block))
@@ -78,6 +120,18 @@ final class InvocationAnswer: ResponseSink {
         headers.append(("Content-Type", result.type))
         self.exchange.respond(status: 200, headers: headers, copying: data)
         return true
+    }
+
+    /// The stream was begun while the function started: its whole result is the only event.
+    private func answerAsEvent(_ block: UnsafeRawBufferPointer) {
+        do throws(ApusError) {
+            let result = try Self.event(block)
+            if let data = result.data { data.withUnsafeBytes { self.onPart($0) } }
+            _ = self.exchange.write(self.form.end())
+            self.exchange.end()
+        } catch {
+            self.fail(Failure(error.code, error.message))
+        }
     }
 
     private static func event(_ block: UnsafeRawBufferPointer) throws(ApusError) -> Event {
@@ -114,6 +168,8 @@ final class InvocationAnswer: ResponseSink {
             let accept = self.exchange.header("Accept") ?? ""
             self.tellTiming()
             self.form = StreamForm(type, wantsEvents: accept.lowercased().contains(ServerSentEvent.mediaType))
+            // Begun while it started.
+            if self.exchange.isAnswered { return }
             let headers = self.headers + head.headers.map { ($0.name, $0.value) } + self.form.headers(type)
             self.exchange.stream(status: head.status ?? 200, headers: headers)
         } catch {
@@ -138,18 +194,26 @@ final class InvocationAnswer: ResponseSink {
     // MARK: failures
 
     func onFailure(_ failure: Failure) {
-        self.over()
+        self.over(hasFailed: true)
         self.fail(failure)
     }
 
     private func fail(_ failure: Failure) {
         self.tellTiming()
         let problem = self.problem(failure)
-        guard self.exchange.isAnswered else { return self.exchange.respond(problem, headers: self.headers) }
+        guard self.exchange.isAnswered else {
+            return self.exchange.respond(problem, headers: self.headers + Self.retryAfter(failure))
+        }
         // The head is out. A stream of events can say what happened; of the other forms only breaking off tells the client.
         guard self.form.saysErrors else { return self.exchange.abort() }
         _ = self.exchange.write(self.form.end(problem))
         self.exchange.end()
+    }
+
+    /// Whole seconds, at least one.
+    private static func retryAfter(_ failure: Failure) -> [(String, String)] {
+        guard let span = failure.retryAfter else { return [] }
+        return [("Retry-After", String(max(1, (span.microseconds + 999_999) / 1_000_000)))]
     }
 
     /// Who calls without a token hears what a function says to its callers, not how it is made.

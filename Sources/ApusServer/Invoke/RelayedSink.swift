@@ -18,6 +18,20 @@ final class RelayedSink: ResponseSink {
     func onStart(_ block: UnsafeRawBufferPointer) { self.relay(block) { $0.onStart($1) } }
     func onPart(_ bytes: UnsafeRawBufferPointer) { self.relay(bytes) { $0.onPart($1) } }
 
+    func onQuestions(_ questions: UnsafeRawBufferPointer) { self.relay(questions) { $0.onQuestions($1) } }
+
+    func onProgress(_ progress: ProgressPayload) {
+        // SAFETY: used on `loop` only, inside `post`.
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onProgress(progress) }
+    }
+
+    func onLog(_ level: LogPayload.Level, _ text: String) {
+        // SAFETY: used on `loop` only, inside `post`.
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onLog(level, text) }
+    }
+
     func onTiming(_ timing: AttemptTiming) {
         // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target

@@ -51,6 +51,9 @@ extension Routes {
         }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = InvocationPreferences().deadline(now: self.runtime.shard.now, timeout: entry.timeout)
+        if entry.isElsewhere, let event = try? EventBlock.decode(block.span.bytes) {
+            return self.callElsewhere(call, event, deadline, exchange)
+        }
         self.run(block, call, entry, deadline, exchange)
     }
 
@@ -77,6 +80,7 @@ extension Routes {
         if preferences.respondsAsync { return try self.acceptInvocation(exchange, call.function, event) }
         if entry.isPaused { throw call.function.isPausedError }
         let deadline = preferences.deadline(now: self.runtime.shard.now, timeout: entry.timeout)
+        if entry.isElsewhere { return self.callElsewhere(call, event, deadline, exchange) }
         self.run(EventBlock.encode(event), call, entry, deadline, exchange)
     }
 
@@ -85,28 +89,10 @@ extension Routes {
         _ block: [UInt8], _ call: InvocationCall, _ entry: FunctionDirectory.Entry, _ deadline: Timestamp,
         _ exchange: HTTPExchange
     ) {
-        let target = self.server.shards[entry.shard]
-        let answer = InvocationAnswer(exchange, call)
-        if target === self.runtime {
-            let shard = self.runtime.shard
-            let request = shard.invoke(entry.id, block: block, invocation: call.id, deadline: deadline, sink: answer)
-            return answer.follow(request, on: shard)
-        }
-        let sink = RelayedSink(to: answer, on: self.runtime.loop)
-        let remote = RemoteRequest()
-        let id = call.id
-        // SAFETY: both are used on the target's loop only from here on.
-        nonisolated(unsafe) let (relay, handle) = (sink, remote)
-        target.loop.post {
-            handle.request = target.shard.invoke(
-                entry.id, block: block, invocation: id, deadline: deadline, sink: relay)
-        }
-        exchange.onGone = {
-            nonisolated(unsafe) let handle = remote
-            target.loop.post { if let request = handle.request { target.shard.abandon(request) } }
-        }
+        let runtime = self.runtime
+        let answer = InvocationAnswer(exchange, call, runtime.callers, now: runtime.shard.now)
+        let invocation = ShardInvocation(
+            server: self.server, runtime: runtime, entry: entry, id: call.id, deadline: deadline)
+        answer.follow(now: { runtime.shard.now }, invocation.begin(block, sink: answer))
     }
-
-    /// A request that runs on another shard: known there a hop later.
-    private final class RemoteRequest { var request: RequestID? }
 }

@@ -30,6 +30,7 @@ struct ServerScrape: Sendable {
     var version: String
     var functions: Int
     var shares: [ShareStatus]
+    var shareTerms: [WorkClass: UInt64] = [:]
     /// What other parts of the server count.
     var others: [(MetricDescription, Double)]
     var kafka: [KafkaFigures] = []
@@ -179,6 +180,9 @@ struct MetricsScrape {
         self.add(ServerMetric.startTime, Double(server.startedAt.microseconds) / 1e6)
         self.add(ServerMetric.build, 1, [server.version])
         self.add(ServerMetric.functions, Double(server.functions))
+        for (workClass, count) in server.shareTerms.sorted(by: { $0.key.name < $1.key.name }) {
+            self.add(ServerMetric.shareTerms, Double(count), [workClass.name])
+        }
         for share in server.shares {
             self.add(ServerMetric.shares, 1, [share.share.workClass.name, share.state.rawValue])
         }

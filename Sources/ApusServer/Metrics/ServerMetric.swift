@@ -231,6 +231,10 @@ enum ServerMetric {
     static let functions = MetricDescription("apus_functions", "Functions that are deployed.", .gauge)
 
     // Several nodes on one log.
+    static let shareTerms = MetricDescription(
+        "apus_share_terms_total",
+        "How often shares began to be worked by this server, by class: a rebalance, a take-over or a new beginning after a failure.",
+        .counter, labels: ["class"])
     static let shares = MetricDescription(
         "apus_shares", "Parts of the work that this server holds, by class and state; none where it does all of it.",
         .gauge, labels: ["class", "state"])
@@ -248,6 +252,22 @@ enum ServerMetric {
         "apus_retention_kept_bytes", "Bytes of the disk that it takes, where they are known.", .gauge, labels: ["kind"])
     static let lastSweep = MetricDescription(
         "apus_retention_last_sweep_seconds", "When it was last swept, Unix time.", .gauge, labels: ["kind"])
+
+    // Devices.
+    private static let device = ["device", "kind", "simulated"]
+    static let devices = MetricDescription(
+        "apus_devices", "Devices, by `health`: `working`, `draining`, `quarantined` or `lost`.", .gauge,
+        labels: ["kind", "health", "simulated"])
+    static let deviceMemory = MetricDescription(
+        "apus_device_memory_bytes",
+        "Bytes of a device, by `part`: its `capacity`, what is `used`, and of that what is `ours` and what `others` hold.",
+        .gauge, labels: device + ["part"])
+    static let deviceSeconds = MetricDescription(
+        "apus_device_seconds_total",
+        "What each second of a device was, by `part`: `busy`, `idle`, `transfer` or `unallocated`; they sum to the time that passed. Told "
+            + "once a minute, and when use is asked for.", .counter, labels: device + ["part"])
+    static let usageDropped = MetricDescription(
+        "apus_usage_dropped_total", "Records of use, and changes of instances, that were not written.", .counter)
 
     static let all: [MetricDescription] = [
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
@@ -267,8 +287,9 @@ enum ServerMetric {
         schedules, commandsDecided, commandsUnanswered, controlIgnored, controlRepaired,
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
         spans,
-        tracesDropped, cpu, resident, virtual, descriptors, descriptorsMax, threads, startTime, build, functions,
-        shares,
+        tracesDropped, devices, deviceMemory, deviceSeconds, usageDropped, cpu, resident, virtual, descriptors,
+        descriptorsMax, threads, startTime, build, functions,
+        shares, shareTerms,
     ]
 
     /// The table of the documentation.

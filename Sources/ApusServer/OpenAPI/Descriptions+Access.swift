@@ -22,6 +22,86 @@ extension OperationDescription {
             "From the answer on no request with it is admitted; its open streams end within 5 s.",
             answers: [Answer(200, "It has ended.", [.json(Schema.named("Outcome"))], headers: positioned)],
             codes: controlCodes + [.notFound]),
+        "listAgents": OperationDescription(
+            "Those whose token has ended too.",
+            answers: [
+                Answer(200, "The agents of the namespace, by name.", [.json(Schema.items(Schema.named("Agent")))])
+            ],
+            codes: positionCodes),
+        "createAgent": OperationDescription(
+            "An agent is a caller of its namespace. Without `servers` it reaches all tool servers there.",
+            body: [
+                .json(
+                    agentOrder,
+                    example: [
+                        "name": "researcher", "servers": ["search"], "scopes": ["files:read"],
+                        "limits": ["callsPerMinute": 60], "expiresIn": "30d",
+                    ])
+            ],
+            answers: [
+                Answer(
+                    201, "The agent with its token, this once.", [.json(Schema.named("NewAgent"))], headers: positioned)
+            ],
+            codes: controlCodes + [.invalidJSON, .alreadyExists]),
+        "rotateAgent": OperationDescription(
+            "From the answer on the token of before is not admitted; rights and end stay.",
+            answers: [Answer(201, "The new token, this once.", [.json(Schema.named("NewAgent"))], headers: positioned)],
+            codes: controlCodes + [.notFound]),
+        "revokeAgent": OperationDescription(
+            "From the answer on no request with its token is admitted; its open streams end within 5 s.",
+            answers: [Answer(200, "It has ended.", [.json(Schema.named("Outcome"))], headers: positioned)],
+            codes: controlCodes + [.notFound]),
+        "searchAudit": OperationDescription(
+            "Oldest first; of an answer that is not at the end, `next` goes on as `after`.",
+            parameters: [
+                Parameter(
+                    name: "principal", place: .query, summary: "Of this principal only.", schema: Schema.text,
+                    isRequired: false),
+                Parameter(
+                    name: "subject", place: .query, summary: "About this only.", schema: Schema.text, isRequired: false),
+                Parameter(
+                    name: "decision", place: .query, summary: "allowed, refused or failed.", schema: Schema.text,
+                    isRequired: false),
+                Parameter(
+                    name: "since", place: .query, summary: "From this time on.", schema: Schema.time, isRequired: false),
+                Parameter(
+                    name: "until", place: .query, summary: "Before this time.", schema: Schema.time, isRequired: false),
+                Parameter(
+                    name: "after", place: .query, summary: "Where the page before ended.", schema: Schema.text,
+                    isRequired: false),
+                Parameter(
+                    name: "limit", place: .query, summary: "How many at most.", schema: Schema.count, isRequired: false),
+                Parameter(
+                    name: "exact", place: .query, summary: "Each record as text, to the byte.",
+                    schema: ["type": "boolean"], isRequired: false),
+            ],
+            answers: [
+                Answer(
+                    200, "The records of the namespace.",
+                    [
+                        .json(
+                            Schema.object([
+                                "items": ["type": "array"], "next": Schema.text, "atEnd": ["type": "boolean"],
+                            ]))
+                    ])
+            ],
+            codes: positionCodes),
+        "verifyAudit": OperationDescription(
+            "Reads all records of all servers.",
+            answers: [
+                Answer(
+                    200, "What was found.",
+                    [
+                        .json(
+                            Schema.object([
+                                "valid": ["type": "boolean"], "records": Schema.count, "omitted": Schema.count,
+                                "findings": ["type": "array"],
+                            ]))
+                    ])
+            ],
+            codes: positionCodes),
+        "getProtectedResource": protectedResource, "getProtectedResourceOfTools": protectedResource,
+        "getProtectedResourceOfServer": protectedResource,
         "getPrincipal": OperationDescription(
             answers: [Answer(200, "Whoever the token or the session belongs to.", [.json(Schema.named("Principal"))])]),
         "createLogin": OperationDescription(
@@ -43,6 +123,37 @@ extension OperationDescription {
             codes: [.notFound]),
         "logOut": OperationDescription(answers: [Answer(204, "The session has ended.")]),
     ]
+
+    private static let protectedResource = OperationDescription(
+        "RFC 9728; needs no token.",
+        answers: [
+            Answer(
+                200, "Where to ask for a token.",
+                [
+                    .json(
+                        Schema.object([
+                            "resource": Schema.text, "resource_name": Schema.text,
+                            "authorization_servers": ["type": "array", "items": Schema.text],
+                            "scopes_supported": ["type": "array", "items": Schema.text],
+                            "bearer_methods_supported": ["type": "array", "items": Schema.text],
+                        ]))
+                ])
+        ],
+        codes: [.notFound])
+
+    private static let agentOrder = Schema.object(
+        ["name": Schema.label],
+        optional: [
+            "servers": ["type": "array", "maxItems": .number(Limits.Control.rightsPerAgent), "items": Schema.label],
+            "scopes": ["type": "array", "maxItems": .number(Limits.Control.rightsPerAgent), "items": Schema.text],
+            "limits": Schema.object(
+                [:],
+                optional: [
+                    "callsPerMinute": Schema.count, "concurrent": Schema.count, "callsPerDay": Schema.count,
+                ]),
+            "expiresIn": Schema.said(
+                Schema.text("30d", pattern: "^[1-9][0-9]{0,2}[hd]$"), "From 1s to 3650d; without it for ever"),
+        ])
 
     private static let tokenOrder = Schema.object(
         [

@@ -97,10 +97,11 @@ extension OperationDescription {
     /// Descriptions by the id of their operation, in groups as the reference shows them.
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
         ("Functions", functions), ("Asynchronous invocations", invocations), ("HTTP triggers", triggers),
-        ("Topics and events", topics),
+        ("Topics and events", topics), ("Tool servers", toolServers),
+        ("Tools for agents", tools),
         ("Dead letters", deadLetters), ("Subscriptions and replays", subscriptions), ("Deployments", deployments),
         ("Operating", operate),
-        ("Backup and retention", retention),
+        ("Devices and cost", usage), ("Backup and retention", retention),
         ("Secrets", secrets), ("Tokens and logins", access), ("The server", system), ("The console", console),
     ]
 

@@ -8,10 +8,12 @@ extension Schema {
     static let components: [(name: String, schema: JSONValue)] = [
         ("Problem", problem), ("Manifest", manifest), ("Outcome", outcome), ("Function", function),
         ("FunctionDetails", functionDetails), ("Position", position), ("Instance", instance), ("Revision", revision),
-        ("LogLine", logLine), ("Topic", topic), ("CloudEvent", cloudEvent), ("Receipt", receipt),
+        ("LogLine", logLine), ("Topic", topic), ("ToolServer", toolServer), ("Tool", tool), ("CloudEvent", cloudEvent),
+        ("Receipt", receipt),
         ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails),
         ("Token", token), ("Secret", secret),
-        ("NewToken", newToken), ("Principal", principal), ("Readiness", readiness),
+        ("NewToken", newToken), ("Agent", agent), ("NewAgent", newAgent), ("Principal", principal),
+        ("Readiness", readiness),
         ("Subscription", subscription), ("Replay", replay), ("Filter", filter),
         ("Schedule", schedule), ("Delivery", delivery), ("Timing", timing), ("Stats", stats),
     ]
@@ -67,8 +69,14 @@ extension Schema {
         members["triggers"] = said(orNull(list(["type": "object"])), "The triggers on topics, and where they start")
         members["positions"] = list(named("Position"))
         members["instances"] = list(named("Instance"))
-        return object(members)
+        return object(
+            members, optional: ["lastStart": said(Self.start, "Of a function whose instances the pool starts")])
     }()
+
+    private static let start = object([
+        "at": time, "from": said(text, "`disk` is a cold start, `host` a wake"), "cause": text,
+        "why": said(text, "A sentence"), "seconds": said(orNull(["type": "number"]), "Null while it is under way"),
+    ])
 
     private static let position = object([
         "group": said(text, "As tools of the log see it"), "topic": text, "partition": count,
@@ -90,6 +98,18 @@ extension Schema {
     private static let logLine = object([
         "sequence": said(count, "Grows along the list: what `after` takes"), "time": time, "level": text,
         "text": text, "revision": text, "worker": count, "invocation": text,
+    ])
+
+    private static let tool = object([
+        "name": text, "function": label, "version": count, "title": orNull(text), "description": orNull(text),
+        "scopes": list(text), "approval": text,
+        "definition": said(orNull(["type": "object"]), "As agents are shown it"),
+    ])
+
+    private static let toolServer = object([
+        "name": label, "namespace": label, "generation": count,
+        "path": said(text, "Where agents find it on this server"),
+        "manifest": said(["type": "object"], "As it was deployed"), "updated": time,
     ])
 
     private static let topic = object([
@@ -152,6 +172,30 @@ extension Schema {
         var members = tokenMembers
         members["token"] = said(text, "Shown this once and kept nowhere")
         return object(members, optional: tokenEnds)
+    }()
+    private static let agentMembers: JSONObject = [
+        "servers": said(list(label), "Tool servers it reaches; none for all of its namespace"),
+        "scopes": said(list(text), "Scopes of tools that it holds"),
+        "limits": said(
+            object([:], optional: ["callsPerMinute": count, "concurrent": count, "callsPerDay": count]),
+            "How much it may ask for"),
+    ]
+    private static let agent: JSONValue = {
+        var members = tokenMembers
+        for name in agentMembers.names { members[name] = agentMembers[name] }
+        return object(members, optional: tokenEnds)
+    }()
+    /// Of an agent that was there before, its name and token alone.
+    private static let newAgent: JSONValue = {
+        var others = tokenMembers
+        for name in agentMembers.names { others[name] = agentMembers[name] }
+        for name in tokenEnds.names { others[name] = tokenEnds[name] }
+        var members: JSONObject = ["token": said(text, "Shown this once and kept nowhere")]
+        for name in ["name", "namespace", "id"] {
+            members[name] = others[name]
+            others[name] = nil
+        }
+        return object(members, optional: others)
     }()
     private static let principal = object(["name": text, "roles": list(role)], optional: ["expires": time])
 

@@ -72,6 +72,7 @@ extension Schema {
                     "name": label, "perSecond": rate, "failuresPerSecond": rate, "succeeded": series, "failed": series,
                     "totals": object(["succeeded": count, "failed": count, "deadLettered": count]),
                     "queued": distribution, "running": distribution, "coldStarts": distribution,
+                    "costPerHour": rate,
                 ])),
             "topics": list(object(["name": text, "perSecond": rate, "bytesPerSecond": rate, "records": series])),
             "triggers": list(
@@ -81,6 +82,15 @@ extension Schema {
                     "blocked": orNull(text),
                 ])),
             "instances": said(["type": "object", "additionalProperties": count], "Workers by their state"),
+            "waiting": said(count, "Events that may run and wait for a worker"),
+            "cost": said(
+                object(["perHour": orNull(rate), "currency": text, "simulated": boolean]), "As things are now"),
+            "devices": said(
+                list(
+                    object([
+                        "id": text, "kind": text, "simulated": boolean, "health": text, "used": count,
+                        "capacity": count, "instances": list(object(["function": label, "state": text])),
+                    ])), "Of the whole server; none for who may not see them"),
         ])
     }()
 }

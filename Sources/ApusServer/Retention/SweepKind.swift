@@ -16,6 +16,10 @@ enum SweepKind: String, Sendable, Hashable, CaseIterable {
     case logs
     /// States of asynchronous invocations that ended long ago.
     case invocations
+    /// What queries know of use and cost long ago.
+    case usage
+    /// What agents did, and is older than that is kept.
+    case audit
 }
 
 /// What one step of a sweep did, or found to do.

@@ -23,6 +23,10 @@ final class SweepSteps: SweepPerforming {
         case .fates: try self.fates(isDryRun)
         case .logs: try self.logs(isDryRun, now)
         case .invocations: try self.invocations(isDryRun, now)
+        case .usage: try self.usage(isDryRun, now)
+        case .audit:
+            try AuditSweep(server: self.server).step(
+                before: now + TimeSpan(microseconds: -self.retention.audit.microseconds), isDryRun: isDryRun, now: now)
         }
     }
 
@@ -97,6 +101,17 @@ final class SweepSteps: SweepPerforming {
         return try self.server.projection.queryAndWait { (projection) throws(ApusError) in
             let removed = try projection.removeLogs(before: cutoff, limit: limit, isDryRun: isDryRun)
             return SweepStep(removed: removed, kept: try projection.count(.logs), hasMore: removed == limit)
+        }
+    }
+
+    private func usage(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
+        let cutoff = now + TimeSpan(microseconds: -self.retention.usage.microseconds)
+        let hours = now + .seconds(-Limits.Server.usageMinutesSeconds)
+        let limit = Limits.Server.sweepRows
+        return try self.server.projection.queryAndWait { (projection) throws(ApusError) in
+            let removed = try projection.removeUsage(
+                before: cutoff, hoursBefore: hours, limit: limit, isDryRun: isDryRun)
+            return SweepStep(removed: removed, kept: try projection.count(.usage), hasMore: removed >= limit)
         }
     }
 

@@ -66,20 +66,9 @@ extension Routes {
             let principal = PrincipalDeployment(
                 id: token.id, hash: token.hash, roles: RoleGrants(order.roles), created: now, creator: creator.name,
                 expires: try order.end(now: now, creator: creator))
-            let reply = exchange.reply()
-            self.server.control.perform(.createPrincipal(order.name, principal)) { answer in
-                switch answer {
-                case .failure(let error): reply.respond(Problem(error))
-                case .success(let done):
-                    var json = Self.tokenJSON(order.name, principal, now: now)
-                    json["token"] = .string(token.text)
-                    var headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-                    if let place = done.position {
-                        headers.append((LogPosition.header, LogPosition(place).description))
-                    }
-                    reply.respond(status: 201, headers: headers, body: json.encoded())
-                }
-            }
+            self.show(
+                token, of: Self.tokenJSON(order.name, principal, now: now), exchange,
+                .createPrincipal(order.name, principal))
         }
     }
 

@@ -82,7 +82,7 @@ extension Routes {
     func put(_ exchange: HTTPExchange, _ parameters: RouteParameters, kind: Manifest.Kind) {
         self.answer(exchange) { () throws(ApusError) in
             let namespace = try self.namespace(parameters)
-            let name = (kind == .function ? parameters["name"] : parameters["topic"]) ?? ""
+            let name = (kind == .topic ? parameters["topic"] : parameters["name"]) ?? ""
             let document = try JSONValue.parse(exchange.body)
             guard document["kind"]?.string == kind.rawValue, document["metadata"]?["name"]?.string == name else {
                 throw ApusError(

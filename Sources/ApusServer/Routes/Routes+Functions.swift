@@ -72,6 +72,10 @@ extension Routes {
                         json["positions"] = try Self.positions(of: name, server)
                         json["pauses"] = Self.pausesJSON(catalogue.functions[name])
                         json["instances"] = .array(instances)
+                        if let function = catalogue.functions[name], let start = server.pool.lastStart(of: function.id)
+                        {
+                            json["lastStart"] = start.json
+                        }
                         return StoreAnswer(json, headers: [("ETag", "\"\(row.generation)\"")])
                     }
                 }

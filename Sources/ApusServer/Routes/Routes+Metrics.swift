@@ -17,6 +17,7 @@ extension Routes {
             // The clock of schedules lives on the first loop.
             server.shards[0].loop.post {
                 let schedules = Self.scheduleMetrics(server.schedules)
+                let (totals, dropped) = (server.accounts.deviceTotals(), server.accounts.dropped)
                 // Text for a thousand functions takes longer than a loop may be held up.
                 let isQueued = server.store.run {
                     let scrape = MetricsScrape(
@@ -24,6 +25,8 @@ extension Routes {
                         ages: RecordAges(log: server.log, now: server.clock.now, readsMemoryOnly: true))
                     var metrics = scrape.metrics
                     Self.retention(server.sweeper.status, into: &metrics)
+                    Self.devices(server.devices.devices, totals, into: &metrics)
+                    metrics.add(metrics.series(ServerMetric.usageDropped, []), Double(dropped))
                     let body = PrometheusText.write(metrics)
                     reply.respond(status: 200, headers: [("Content-Type", PrometheusText.mediaType)], body: body)
                 }
@@ -54,7 +57,7 @@ extension Server {
             log: self.log.status, appended: self.log.appended().sorted { $0.topic < $1.topic },
             spans: self.tracer?.counters, process: ProcessUsage.read(), startedAt: self.startedAt,
             version: self.configuration.version,
-            functions: functions, shares: self.log.sharing?.shares ?? [],
+            functions: functions, shares: self.log.sharing?.shares ?? [], shareTerms: self.log.sharing?.terms ?? [:],
             others: schedules + self.egress.metrics + self.auditMetrics + self.sharingMetrics,
             kafka: self.configuration.kafkaFigures?() ?? [])
     }

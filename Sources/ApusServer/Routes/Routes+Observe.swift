@@ -110,10 +110,11 @@ extension Routes {
             if let name = query.unexpected(besides: ["seconds", "limit"]) {
                 throw ApusError(.invalidArgument, "'\(name.prefix(64))' is no parameter here: seconds and limit are")
             }
-            let asked = StatsReport(
+            var asked = StatsReport(
                 namespace: try self.namespace(parameters),
                 seconds: try self.number(query, "seconds", default: 60, in: 1...Limits.Server.statsSeconds),
                 limit: try self.number(query, "limit", default: 100, in: 1...Limits.Server.statsItems))
+            asked.showsDevices = self.maySeeServer(exchange)
             if exchange.header("Accept")?.contains(ServerSentEvent.mediaType) ?? false {
                 return StatsStream(exchange, self.runtime, self.server, asked).start()
             }
@@ -125,5 +126,10 @@ extension Routes {
                 reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json)
             }
         }
+    }
+
+    private func maySeeServer(_ exchange: HTTPExchange) -> Bool {
+        do throws(ApusError) { try self.require(.readServer, in: .default, of: exchange) } catch { return false }
+        return true
     }
 }

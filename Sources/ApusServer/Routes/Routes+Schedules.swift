@@ -20,13 +20,20 @@ extension Routes {
             let runner = self.server.schedules
             let catalogue = self.server.control.catalogue
             let reply = exchange.reply()
-            self.server.shards[0].loop.post {
-                let rows = runner.snapshot().filter { $0.key.function.namespace == namespace }.sorted {
-                    $0.key < $1.key
-                }
-                let items = rows.compactMap { Self.scheduleJSON($0, catalogue) }
-                let json: JSONValue = ["items": .array(items)]
+            let reader = self.server.reader
+            let answer = { @Sendable (rows: [ScheduleSnapshot]) in
+                let own = rows.filter { $0.key.function.namespace == namespace }.sorted { $0.key < $1.key }
+                let json: JSONValue = ["items": .array(own.compactMap { Self.scheduleJSON($0, catalogue) })]
                 reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
+            }
+            self.server.shards[0].loop.post {
+                if let rows = runner.snapshot() { return answer(rows) }
+                let isQueued = reader.run {
+                    do throws(ApusError) { answer(try runner.observed(catalogue)) } catch {
+                        reply.respond(Problem(error))
+                    }
+                }
+                if !isQueued { reply.respond(Problem(.overloaded, "too many reads wait: try again in a moment")) }
             }
         }
     }

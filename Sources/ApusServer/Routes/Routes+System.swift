@@ -65,6 +65,17 @@ extension Routes {
         self.answerFromStore(exchange) { _ in StoreAnswer(json: OpenAPI.document) }
     }
 
+    /// What this server holds of the work that several share.
+    private static func shares(_ sharing: any WorkSharing) -> [JSONValue] {
+        sharing.shares.map { share in
+            [
+                "class": .string(share.share.workClass.name), "share": .number(share.share.number),
+                "owner": .string(sharing.node), "state": .string(share.state.rawValue),
+                "since": .string(RFC3339.format(share.since)),
+            ]
+        }
+    }
+
     func doctor(_ exchange: HTTPExchange) {
         let layers: [JSONValue] = self.server.report.lines.map {
             ["name": .string($0.name), "enforced": .boolean($0.isEnforced), "detail": .string($0.detail)]
@@ -73,7 +84,9 @@ extension Routes {
         let topics: [JSONValue] = self.server.log.status.differences.map {
             ["name": "log-topic", "enforced": false, "detail": .string("\($0): set it back")]
         }
-        let json: JSONValue = ["items": .array(layers + topics)]
+        let shares = self.server.log.sharing.map { Self.shares($0) }
+        var json: JSONValue = ["items": .array(layers + topics)]
+        if let shares { json["shares"] = .array(shares) }
         exchange.respond(json: json.encoded())
     }
 

@@ -4,6 +4,7 @@ internal import ApusHost
 internal import ApusJSON
 internal import ApusLoop
 internal import ApusStore
+internal import ApusTools
 internal import Synchronization
 
 /// The HTTP paths of one shard's listener. Made on the shard's loop, where every handler runs.
@@ -33,8 +34,12 @@ struct Routes {
         configuration.certificate = self.server.configuration.certificate
         configuration.bodyLimit = { method, path in
             guard method == "POST" else { return Limits.HTTP.bodyBytes }
+            if Self.takesMessages(path) { return Limits.Tools.messageBytes }
             if Self.takesBundles(path) { return Limits.HTTP.bundleBytes }
             return Self.takesEvents(path) ? Limits.HTTP.eventsBytes : Limits.HTTP.bodyBytes
+        }
+        configuration.overflowLimit = { method, path in
+            method == "POST" && Self.takesMessages(path) ? Limits.Tools.discardedBytes : 0
         }
         let table = self.table()
         let router = table.router
@@ -85,10 +90,18 @@ struct Routes {
         self.addInvocations(to: &table)
         self.addObserve(to: &table)
         self.addOperate(to: &table)
+        self.addDevices(to: &table)
+        self.addUsage(to: &table)
         self.addSchedules(to: &table)
         self.addCommands(to: &table)
         self.addAccess(to: &table)
+        self.addAgents(to: &table)
+        self.addAudit(to: &table)
+        self.addProtectedResource(to: &table)
         self.addSecrets(to: &table)
+        self.addTools(to: &table)
+        self.addToolServers(to: &table)
+        self.addToolList(to: &table)
         return table
     }
 

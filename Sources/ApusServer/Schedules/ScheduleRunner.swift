@@ -118,7 +118,7 @@ final class ScheduleRunner: Sendable {
             case .functionRemoved(let function):
                 let plans = Plans(function: function.name)
                 self.loop.post { self.applyLater(plans) }
-            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .secretApplied, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .none: break
             }
         }
     }
@@ -236,13 +236,33 @@ final class ScheduleRunner: Sendable {
 
     // MARK: looking
 
-    /// What all triggers wait for. On the loop.
-    func snapshot() -> [ScheduleSnapshot] {
-        self.machine.entries.values.map { entry in
+    /// What all triggers wait for; nil where another server fires. On the loop.
+    func snapshot() -> [ScheduleSnapshot]? {
+        self.isIdle ? nil : Self.snapshot(self.machine, self.refusals, self.broken)
+    }
+
+    /// The same by what the log says, wherever it is fired. From a thread that may block.
+    func observed(_ catalogue: Catalogue) throws(ApusError) -> [ScheduleSnapshot] {
+        var machine = ScheduleMachine()
+        try self.restore(&machine)
+        var broken: [ScheduleKey: String] = [:]
+        for function in catalogue.functions.values {
+            let plans = self.plans(of: function)
+            // Whoever fires does what follows from it.
+            for plan in plans.plans { _ = machine.apply(plan, now: self.clock()) }
+            broken.merge(plans.broken) { $1 }
+        }
+        return Self.snapshot(machine, [:], broken)
+    }
+
+    private static func snapshot(
+        _ machine: ScheduleMachine, _ refusals: [ScheduleKey: String], _ broken: [ScheduleKey: String]
+    ) -> [ScheduleSnapshot] {
+        machine.entries.values.map { entry in
             ScheduleSnapshot(
                 key: entry.plan.key, next: entry.plan.isPaused ? nil : entry.next, last: entry.state.last,
-                fired: entry.state.fired, skipped: entry.state.skipped, problem: self.refusals[entry.plan.key])
-        } + self.broken.map { ScheduleSnapshot(key: $0.key, problem: $0.value) }
+                fired: entry.state.fired, skipped: entry.state.skipped, problem: refusals[entry.plan.key])
+        } + broken.map { ScheduleSnapshot(key: $0.key, problem: $0.value) }
     }
 
     /// On the loop.

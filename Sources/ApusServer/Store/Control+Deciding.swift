@@ -11,6 +11,7 @@ extension Control {
         switch change {
         case .gained(let term):
             self.nodes.owned[term.partition] = SharedControl.Owned(term: term)
+            if term.partition > 0 { self.keyedTerms.withLock { $0[term.partition] = term } }
             do throws(ApusError) { try self.decideWaiting(term.partition) } catch {
                 self.journal.warning("the commands of partition \(term.partition) wait: \(error.message)")
             }
@@ -22,6 +23,7 @@ extension Control {
 
     private func disown(_ partition: Int) {
         self.nodes.owned[partition] = nil
+        self.keyedTerms.withLock { _ = $0.removeValue(forKey: partition) }
         guard partition == 0 else { return }
         self.deciding.withLock { $0 = nil }
         self.onDeciding.withLock { $0 }?(nil)
@@ -30,6 +32,8 @@ extension Control {
     /// Decides what waits on a partition, if it is this node's.
     func decideWaiting(_ partition: Int) throws(ApusError) {
         guard self.nodes.owned[partition] != nil, !self.isStopping.load(ordering: .acquiring) else { return }
+        // What is deployed is decided on the first, alone.
+        guard partition == 0 else { return try self.decideKeyed(partition) }
         try self.restore(partition)
         let place = TopicPartition(.commands, partition)
         while let owned = self.nodes.owned[partition] {

@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusEngine
 internal import ApusHost
 internal import ApusLoop
+internal import ApusManifest
 internal import ApusStore
 internal import ApusTelemetry
 internal import Synchronization
@@ -38,6 +39,8 @@ final class Control: Sendable {
     let growth = Mutex<Set<TopicPartition>>([])
     /// Of `apus.commands/0`, while this node decides.
     let deciding = Mutex<OwnedCommands?>(nil)
+    /// The partitions on which this node decides writes with idempotency keys.
+    let keyedTerms = Mutex<[Int: OwnedCommands]>([:])
     let counters = SharedControl.Counters()
     let commandDeadline: TimeSpan
     private let snapshot = Mutex(Catalogue())
@@ -176,10 +179,10 @@ final class Control: Sendable {
     private func checkBehind(_ id: ReplayID, of name: ResourceName) throws(ApusError) {
         let replay = try self.queue.catalogue.replay(id, of: name)
         let prefix = replay.ledgerPrefix(of: name)
+        let workClass = self.queue.catalogue.functions[name]?.manifest.resources.workClass ?? .cpu
         if let sharing = self.log.sharing {
             for partition in replay.starts.indices where replay.starts[partition] < replay.ends[partition] {
-                // The number of a share is the same for every class.
-                try sharing.read(Share.of(replay.topic, partition: partition, .cpu))
+                try sharing.read(Share.of(replay.topic, partition: partition, workClass))
             }
         }
         var positions = replay.starts

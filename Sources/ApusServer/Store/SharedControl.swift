@@ -12,6 +12,8 @@ struct SharedControl {
         var completion: @Sendable (Control.Answer) -> Void
         /// What kept the write from taking effect on this node.
         var failure: ApusError?
+        /// Of a write with an idempotency key: takes what became of it in place of `completion`.
+        var keyed: (@Sendable (CommandWaits.Result) -> Void)?
     }
 
     /// A partition of `apus.commands` that this node decides.
@@ -19,6 +21,9 @@ struct SharedControl {
         var term: OwnedCommands
         var decider = CommandDecider()
         var isRestored = false
+        /// Of writes with idempotency keys, on every partition but the first.
+        let keyed = Control.KeyedProgress()
+        var keyedPosition: Offset = 0
     }
 
     final class Counters: Sendable {
@@ -83,6 +88,8 @@ extension Control {
         if !isQueued { _ = self.growth.withLock { $0.remove(place) } }
     }
 
+    func hearCommands(_ partition: Int) { self.hear(TopicPartition(.commands, partition)) }
+
     private func hear(_ place: TopicPartition) {
         do throws(ApusError) {
             switch place.topic {
@@ -129,8 +136,8 @@ extension Control {
         completion(.failure(self.isStopping.load(ordering: .acquiring) ? Self.stopping : Self.overloaded))
     }
 
-    private func send(_ id: CommandID, _ event: Event) {
-        let append = LogBatch.Append(topic: .commands, partition: 0, block: EventBlock.encode(event))
+    func send(_ id: CommandID, _ event: Event, to partition: Int = 0) {
+        let append = LogBatch.Append(topic: .commands, partition: partition, block: EventBlock.encode(event))
         self.log.submit(LogBatch(urgency: .settlement, appends: [append])) { result in
             guard case .failure(let error) = result else { return }
             // What was on its way when the log failed may be there: its answer, or its deadline, says so.
@@ -196,7 +203,7 @@ extension Control {
     private func finish(_ ended: [CommandWaits.Ended]) {
         for end in ended {
             guard let asked = self.nodes.asked.removeValue(forKey: end.id) else { continue }
-            asked.completion(self.answer(end, asked))
+            if let keyed = asked.keyed { keyed(end.result) } else { asked.completion(self.answer(end, asked)) }
         }
     }
 
@@ -227,6 +234,7 @@ extension Control {
             self.nodes.asked.removeValue(forKey: id)?.completion(.failure(Self.stopping))
         }
         self.deciding.withLock { $0 = nil }
+        self.keyedTerms.withLock { $0 = [:] }
     }
 }
 
@@ -234,7 +242,7 @@ extension Catalogue.Change {
     fileprivate var concernsTopics: Bool {
         switch self {
         case .topicApplied, .topicRemoved, .functionApplied: true
-        case .functionRemoved, .fateDecided, .principalApplied, .secretApplied, .none: false
+        case .functionRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .none: false
         }
     }
 }

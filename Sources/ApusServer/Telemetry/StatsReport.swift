@@ -12,6 +12,8 @@ struct StatsReport: Sendable {
     var seconds: Int
     /// Functions, triggers and topics each, the busiest first.
     var limit: Int
+    /// Devices are the whole server's: only for who may see that.
+    var showsDevices = false
 
     /// What one shard knows, by value.
     struct Part: Sendable {
@@ -25,7 +27,17 @@ struct StatsReport: Sendable {
     /// - Parameter completion: called once, on that thread, or on a loop with nil when too much waits there.
     func gather(_ server: Server, _ completion: @escaping @Sendable ([UInt8]?) -> Void) {
         let gather = Gathering(server.shards.count) { (parts: [Part]) in
-            let isQueued = server.store.run { completion(self.json(parts, server.topicRates, server.clock.now)) }
+            let isQueued = server.store.run {
+                let devices = server.devices.devices
+                let held = server.devices.instances
+                let rate = CostRate(
+                    parts.flatMap(\.instances), server.control.catalogue, devices, held,
+                    server.configuration.pool.prices)
+                let cost = Self.json(rate, in: self.namespace, server.configuration.pool.prices)
+                let shown = self.showsDevices ? Self.json(devices, held) : .array([])
+                completion(
+                    self.json(parts, server.topicRates, server.clock.now, rate, cost: cost, devices: shown))
+            }
             if !isQueued { completion(nil) }
         }
         for runtime in server.shards {
@@ -39,7 +51,10 @@ struct StatsReport: Sendable {
         }
     }
 
-    func json(_ parts: [Part], _ rates: TopicRates, _ now: Timestamp) -> [UInt8] {
+    func json(
+        _ parts: [Part], _ rates: TopicRates, _ now: Timestamp, _ cost: CostRate, cost total: JSONValue,
+        devices: JSONValue
+    ) -> [UInt8] {
         // The second that is not over would look like a drop.
         let newest = now + .seconds(-1)
         let instances = parts.flatMap(\.instances).filter { $0.function.namespace == self.namespace }
@@ -51,17 +66,18 @@ struct StatsReport: Sendable {
         for function in functions { starts.add(function.counts.starting) }
         let json: JSONValue = [
             "time": .string(RFC3339.format(now)), "seconds": .number(self.seconds),
-            "functions": .array(self.functions(functions, instances, newest)),
+            "functions": .array(self.functions(functions, instances, newest, cost)),
             "topics": .array(self.topics(topics)),
             "triggers": .array(self.triggers(parts)),
             "instances": Self.states(instances),
             "coldStarts": Self.distribution(starts, buckets: true),
+            "waiting": .number(self.waiting(parts)), "cost": total, "devices": devices,
         ]
         return json.encoded()
     }
 
     private func functions(
-        _ functions: [ActivitySnapshot], _ instances: [InstanceSnapshot], _ newest: Timestamp
+        _ functions: [ActivitySnapshot], _ instances: [InstanceSnapshot], _ newest: Timestamp, _ cost: CostRate
     ) -> [JSONValue] {
         let instances = Dictionary(grouping: instances, by: \.function)
         let rows = functions.map { function -> (total: Int, name: String, json: JSONValue) in
@@ -79,6 +95,7 @@ struct StatsReport: Sendable {
                 "running": Self.distribution(function.counts.running),
                 "coldStarts": Self.distribution(function.counts.starting),
                 "instances": Self.states(instances[function.function] ?? []),
+                "costPerHour": UsageItem.rounded(cost.functions[function.function] ?? 0),
             ]
             return (succeeded.reduce(0, +) + failed.reduce(0, +), function.function.name, json)
         }
@@ -128,6 +145,38 @@ struct StatsReport: Sendable {
                 "blocked": $0.blocked.map { .string($0.message) } ?? .null,
             ]
         }
+    }
+
+    /// Events and calls that may run and wait for a worker.
+    private func waiting(_ parts: [Part]) -> Int {
+        parts.flatMap(\.triggers).filter { $0.function.namespace == self.namespace }.reduce(0) {
+            $0 + $1.status.ready
+        }
+    }
+
+    private static func json(_ rate: CostRate, in namespace: Namespace, _ prices: Prices) -> JSONValue {
+        let own = rate.functions.filter { $0.key.namespace == namespace }.values.reduce(0, +)
+        return [
+            "perHour": prices.isEmpty ? .null : UsageItem.rounded(own), "currency": .string(prices.currency),
+            "simulated": .boolean(rate.isSimulated),
+        ]
+    }
+
+    private static func json(_ devices: [DeviceRegister.Device], _ held: [DeviceHost.Instance]) -> JSONValue {
+        .array(
+            devices.enumerated().map { place, device in
+                let there = held.filter { $0.devices.contains(place) }.sorted { $0.name < $1.name }
+                return [
+                    "id": .string(device.found.description.id), "kind": .string(device.found.description.kind),
+                    "simulated": .boolean(device.found.description.isSimulated),
+                    "health": .string(device.health.word), "used": .integer(device.used),
+                    "capacity": .integer(device.found.description.memoryBytes),
+                    "instances": .array(
+                        there.map {
+                            ["function": .string($0.name.name), "state": .string($0.state.name)]
+                        }),
+                ]
+            })
     }
 
     /// How many workers are in each state.

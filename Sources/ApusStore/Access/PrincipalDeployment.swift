@@ -13,11 +13,14 @@ public struct PrincipalDeployment: Sendable, Equatable {
     public var expires: Timestamp?
     /// From then on its token is worth nothing. Kept in the record, so that no copy of an older one brings it back.
     public var revoked: Timestamp?
+    /// What an agent may do of what its roles let it; nil for a token.
+    public var agent: AgentRights?
 
     public init(
         id: String, hash: TokenHash, roles: RoleGrants, created: Timestamp, creator: String, expires: Timestamp? = nil,
-        revoked: Timestamp? = nil
+        revoked: Timestamp? = nil, agent: AgentRights? = nil
     ) {
+        self.agent = agent
         self.id = id
         self.hash = hash
         self.roles = roles
@@ -45,6 +48,7 @@ extension PrincipalDeployment {
         object["creator"] = .string(self.creator)
         if let expires = self.expires { object["expires"] = .integer(expires.microseconds) }
         if let revoked = self.revoked { object["revoked"] = .integer(revoked.microseconds) }
+        if let agent = self.agent { object["agent"] = agent.json }
     }
 
     init(_ json: JSONValue) throws(ControlRecordError) {
@@ -60,10 +64,16 @@ extension PrincipalDeployment {
         }
         guard let created = json["created"]?.integer else { throw .badMember("created") }
         guard let creator = json["creator"]?.string else { throw .badMember("creator") }
+        var agent: AgentRights?
+        if let rights = json["agent"] {
+            do throws(AgentRightsError) { agent = try AgentRights(json: rights) } catch {
+                throw .badMember(error.member)
+            }
+        }
         self.init(
             id: id, hash: hash, roles: RoleGrants(roles), created: Timestamp(microseconds: created), creator: creator,
             expires: json["expires"]?.integer.map { Timestamp(microseconds: $0) },
-            revoked: json["revoked"]?.integer.map { Timestamp(microseconds: $0) }
+            revoked: json["revoked"]?.integer.map { Timestamp(microseconds: $0) }, agent: agent
         )
     }
 }

@@ -6,6 +6,8 @@ public struct Command: Sendable, Equatable {
     public enum Kind: UInt8, Sendable, CaseIterable {
         /// A ``ControlCommand`` as JSON.
         case control = 1
+        /// A ``KeyedCommand``: a write that takes effect once.
+        case keyed = 2
     }
 
     public var id: CommandID
@@ -33,6 +35,7 @@ public struct Command: Sendable, Equatable {
     public var partition: Int {
         switch self.kind {
         case .control: 0
+        case .keyed: KeyedCommand.partition(of: KeyedCommand(decoding: self.payload)?.once.key ?? [])
         }
     }
 }

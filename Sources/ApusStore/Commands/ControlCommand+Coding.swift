@@ -24,6 +24,10 @@ extension ControlCommand {
             object["namespace"] = .string(namespace.name)
             object["name"] = .string(name)
             object["ifMatch"] = ifMatch.map { .number($0) } ?? .null
+        case .deleteToolServer(let name, let ifMatch):
+            object["do"] = "deleteToolServer"
+            object.set(name)
+            object["ifMatch"] = ifMatch.map { .number($0) } ?? .null
         case .decideFate(let id, let namespace, let fate):
             object["do"] = "decideFate"
             object["namespace"] = .string(namespace.name)
@@ -54,6 +58,11 @@ extension ControlCommand {
         case .revokePrincipal(let name):
             object["do"] = "revokePrincipal"
             object.set(name)
+        case .rotatePrincipal(let name, let id, let hash):
+            object["do"] = "rotatePrincipal"
+            object.set(name)
+            object["id"] = .string(id)
+            object["hash"] = .string(hash.hex)
         case .setSecret(let name, let sealed, let generation):
             object["do"] = "setSecret"
             object.set(name)
@@ -102,6 +111,8 @@ extension ControlCommand {
         case "deleteTopic":
             guard let name = json["name"]?.string else { throw Self.wrong("name") }
             self = .deleteTopic(try json.namespace(), name, ifMatch: json["ifMatch"]?.unsigned)
+        case "deleteToolServer":
+            self = .deleteToolServer(try json.resource(), ifMatch: json["ifMatch"]?.unsigned)
         case "decideFate":
             guard let fate = json["fate"]?.string.flatMap(ControlRecord.DeadLetterFate.init(rawValue:)) else {
                 throw Self.wrong("fate")
@@ -127,6 +138,11 @@ extension ControlCommand {
                     try PrincipalDeployment(json)
                 })
         case "revokePrincipal": self = .revokePrincipal(try json.resource())
+        case "rotatePrincipal":
+            guard let id = json["id"]?.string, let hash = json["hash"]?.string.flatMap(TokenHash.init(hex:)) else {
+                throw Self.wrong("hash")
+            }
+            self = .rotatePrincipal(try json.resource(), id: id, hash: hash)
         case "setSecret":
             guard let generation = json["generation"]?.unsigned else { throw Self.wrong("generation") }
             self = .setSecret(

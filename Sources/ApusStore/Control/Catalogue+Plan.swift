@@ -13,7 +13,8 @@ extension Catalogue.Function {
                 BatchPlan(maxSize: $0.maxSize, maxWait: $0.maxWait, maxBytes: Int($0.maxBytes))
             },
             scale: ScalePlan(
-                min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle),
+                min: self.manifest.scale.min, max: self.manifest.scale.max, idle: self.manifest.scale.idle,
+                weight: Double(self.manifest.scale.weight), isPooled: self.manifest.isPooled),
             triggers: self.triggers.map {
                 $0.plan(emits: !self.manifest.emitTopics.isEmpty, isPaused: self.isPaused($0.name))
             } + self.replays.map { $0.plan(emits: !self.manifest.emitTopics.isEmpty) },

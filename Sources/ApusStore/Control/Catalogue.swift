@@ -22,6 +22,8 @@ public struct Catalogue: Sendable {
         public internal(set) var pauses: Pauses
         /// See ``FunctionDeployment/origin``.
         public let origin: UInt64
+        /// See ``FunctionDeployment/move``.
+        public let move: ClassMove?
         public let updated: Timestamp
         /// How often, in the life of this process, its workers had to make room for others that know a newer secret.
         public internal(set) var restarts: UInt64 = 0
@@ -57,6 +59,14 @@ public struct Catalogue: Sendable {
         public var name: TopicName { self.manifest.topic }
     }
 
+    public struct ToolServer: Sendable, Equatable {
+        public let generation: UInt64
+        public let manifest: ToolServerManifest
+        public let updated: Timestamp
+
+        public var name: ResourceName { self.manifest.name }
+    }
+
     /// What a record changed: what those who hold plans and topics have to do.
     public enum Change: Sendable, Equatable {
         /// New, or a new generation of the previous one, or the same one paused or resumed. Triggers of the previous one that are
@@ -70,6 +80,8 @@ public struct Catalogue: Sendable {
         case principalApplied(ResourceName)
         /// A secret was set, sealed anew or deleted. Workers of these functions hold an older value of it.
         case secretApplied(SecretName, restarting: [Function])
+        /// A tool server was deployed or deleted.
+        case toolServerChanged(ResourceName)
         /// The record said nothing new: the deletion of what is not there, an older generation.
         case none
     }
@@ -82,6 +94,7 @@ public struct Catalogue: Sendable {
 
     public private(set) var functions: [ResourceName: Function] = [:]
     public private(set) var topics: [TopicName: Topic] = [:]
+    public private(set) var toolServers: [ResourceName: ToolServer] = [:]
     /// Earlier revisions; one may be the same as the function's newest, which was returned to.
     private(set) var kept: [ResourceName: [KeptRevision]] = [:]
     /// Those that go on, and those that ended a while ago.
@@ -130,6 +143,16 @@ public struct Catalogue: Sendable {
             guard case .topic(let manifest) = try Self.manifest(manifest, record) else { throw Self.mismatch(record) }
             let topic = Topic(generation: record.generation, manifest: manifest, updated: record.time)
             change = .topicApplied(topic, previous: self.topics.updateValue(topic, forKey: topic.name))
+        case (.toolServer, .toolServer(let manifest)):
+            guard case .toolServer(let manifest) = try Self.manifest(manifest, record) else {
+                throw Self.mismatch(record)
+            }
+            self.toolServers[manifest.name] = ToolServer(
+                generation: record.generation, manifest: manifest, updated: record.time)
+            change = .toolServerChanged(manifest.name)
+        case (.toolServer, .deleted):
+            guard let name = ResourceName(record.namespace, record.name) else { throw Self.mismatch(record) }
+            change = self.toolServers.removeValue(forKey: name) == nil ? .none : .toolServerChanged(name)
         case (.pause, .pause(let principal)):
             change = try self.apply(Pauses.Pause(principal: principal, since: record.time), record)
         case (.pause, .deleted): change = try self.apply(nil, record)
@@ -176,7 +199,8 @@ public struct Catalogue: Sendable {
             schedules: zip(manifest.scheduleTriggers, deployment.schedules).map {
                 Schedule(manifest: $0, deployment: $1)
             },
-            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, updated: record.time,
+            pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, move: deployment.move,
+            updated: record.time,
             restarts: self.restarts[name] ?? 0
         )
         if previous == nil { self.nextFunction += 1 }

@@ -11,6 +11,7 @@ extension ControlDecider {
         let topics = self.catalogue.topics.mapValues(\.manifest.configuration)
         let rules = ReferenceRules(topics: topics, secrets: Set(self.catalogue.secrets.keys))
         if let error = ReferenceRules.error(rules.problems(of: function)) { throw error }
+        try self.checkTools([function])
         var decision = ControlDecision()
         let made = MadeRevision(revision: target.revision, bundle: target.bundle, layer: target.layer)
         try self.deploy(function, made, topics, [], into: &decision)

@@ -37,6 +37,19 @@ extension ControlDecider {
         return self.decision(name, principal, .revoked)
     }
 
+    /// Rights and end stay: only what proves who it is changes.
+    func rotatePrincipal(_ name: ResourceName, _ id: String, _ hash: TokenHash) throws(ApusError) -> ControlDecision {
+        guard var principal = self.catalogue.principals[name], principal.agent != nil else {
+            throw ApusError(.notFound, "there is no agent '\(name)': see `apus agent list`")
+        }
+        guard principal.state(at: self.now) == .active else {
+            throw ApusError(.conflict, "the agent '\(name)' has ended: make it anew with `apus agent create`")
+        }
+        principal.id = id
+        principal.hash = hash
+        return self.decision(name, principal, .updated)
+    }
+
     private func generation(_ name: ResourceName) -> UInt64 {
         self.catalogue.generation(.principal, name.namespace, name.name)
     }

@@ -17,6 +17,7 @@ struct ControlDecider {
         case .deploy(let documents, let ifMatch, _): try self.deploy(documents, ifMatch)
         case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
         case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
+        case .deleteToolServer(let name, let ifMatch): try self.deleteToolServer(name, ifMatch)
         case .decideFate(let id, let namespace, let fate): self.decideFate(id, namespace, fate)
         case .decideFates(let ids, let namespace, let fate): self.decideFates(ids, namespace, fate)
         case .forgetFates(let fates): self.forgetFates(fates)
@@ -27,6 +28,7 @@ struct ControlDecider {
         case .endReplay(let name, let id, let outcome): try self.endReplay(name, id, outcome)
         case .createPrincipal(let name, let principal): try self.createPrincipal(name, principal)
         case .revokePrincipal(let name): try self.revokePrincipal(name)
+        case .rotatePrincipal(let name, let id, let hash): try self.rotatePrincipal(name, id, hash)
         case .setSecret(let name, let sealed, let generation):
             try self.setSecret(name, sealed, ifGeneration: generation)
         case .deleteSecret(let name): try self.deleteSecret(name)
@@ -51,8 +53,7 @@ struct ControlDecider {
                 throw ApusError(.invalidArgument, "If-Match needs a deploy of one document")
             }
             let identity = documents[0].manifest.identity
-            let kind: ControlRecord.Kind = identity.kind == .function ? .function : .topic
-            try self.check(ifMatch, kind, identity.namespace, identity.name)
+            try self.check(ifMatch, identity.kind.record, identity.namespace, identity.name)
         }
         var decision = ControlDecision()
         var known = self.catalogue.topics.mapValues(\.manifest.configuration)
@@ -72,10 +73,13 @@ struct ControlDecider {
         for case .function(let function) in documents.map(\.manifest) { problems += rules.problems(of: function) }
         if let error = ReferenceRules.error(problems) { throw error }
         try self.checkHTTPTriggers(documents)
+        try self.checkTools(
+            documents.compactMap { if case .function(let function) = $0.manifest { function } else { nil } })
         for document in documents {
             guard case .function(let function) = document.manifest else { continue }
             try self.deploy(function, document, known, added, into: &decision)
         }
+        for case .toolServer(let server) in documents.map(\.manifest) { try self.deploy(server, into: &decision) }
         return decision
     }
 
@@ -185,10 +189,21 @@ struct ControlDecider {
                         manifest: Manifest.function(function).toJSON(), revision: made.revision, bundle: made.bundle,
                         layer: made.layer, triggers: triggers,
                         schedules: function.scheduleTriggers.map { self.deploy($0, previous, generation + 1) },
-                        origin: previous?.origin ?? generation + 1)
+                        origin: previous?.origin ?? generation + 1,
+                        move: Self.move(function, previous, generation + 1))
                 )
             )
         )
+    }
+
+    /// A function that changes its class goes from the nodes of one to those of another.
+    private static func move(
+        _ function: FunctionManifest, _ previous: Catalogue.Function?, _ generation: UInt64
+    ) -> ClassMove? {
+        guard let previous, previous.manifest.resources.workClass != function.resources.workClass else {
+            return previous?.move
+        }
+        return ClassMove(first: previous.move?.first ?? previous.manifest.resources.workClass, since: generation)
     }
 
     /// A schedule that stays, by its name, line and zone, goes on where it is.
@@ -266,7 +281,7 @@ struct ControlDecider {
         return decision
     }
 
-    private func deletion(_ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String) -> ControlDecision {
+    func deletion(_ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String) -> ControlDecision {
         let generation = self.catalogue.generation(kind, namespace, name) + 1
         return ControlDecision(
             records: [
@@ -329,6 +344,7 @@ struct ControlDecider {
             switch kind {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
+            case .toolServer: ResourceName(namespace, name).map { self.catalogue.toolServers[$0] != nil } ?? false
             case .fate, .revision, .pause, .principal, .secret, .replay: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0

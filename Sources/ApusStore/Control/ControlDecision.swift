@@ -25,6 +25,7 @@ public enum ControlCommand: Sendable, Equatable {
     case deleteFunction(ResourceName, ifMatch: UInt64?)
     /// By its namespace and its name there.
     case deleteTopic(Namespace, String, ifMatch: UInt64?)
+    case deleteToolServer(ResourceName, ifMatch: UInt64?)
     /// What becomes of a dead letter, which the caller found and for which nothing was decided yet.
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
     /// What was decided about dead letters that are gone.
@@ -38,6 +39,8 @@ public enum ControlCommand: Sendable, Equatable {
     /// A principal that is new, or whose token of before is worth nothing any more.
     case createPrincipal(ResourceName, PrincipalDeployment)
     case revokePrincipal(ResourceName)
+    /// Another token for an agent; the one before is worth nothing from then on.
+    case rotatePrincipal(ResourceName, id: String, hash: TokenHash)
     /// A value that was sealed for the version behind this generation.
     case setSecret(SecretName, SealedSecret, ifGeneration: UInt64)
     case deleteSecret(SecretName)

@@ -39,7 +39,7 @@ extension ControlRecord {
         ]
         switch self.content {
         case .deleted: object["deleted"] = true
-        case .topic(let manifest): object["manifest"] = manifest
+        case .topic(let manifest), .toolServer(let manifest): object["manifest"] = manifest
         case .fate(let fate): object["fate"] = .string(fate.rawValue)
         case .pause(let principal): object["principal"] = .string(principal)
         case .revision(let kept):
@@ -57,6 +57,9 @@ extension ControlRecord {
             object["layer"] = function.layer.map { .string($0) } ?? .null
             object["triggers"] = .array(function.triggers.map(\.json))
             object["origin"] = .number(function.origin)
+            if let move = function.move {
+                object["moved"] = ["from": .string(move.first.name), "generation": .number(move.since)]
+            }
             object["manifest"] = function.manifest
         }
         return .object(object)
@@ -136,6 +139,9 @@ extension ControlRecord {
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .topic(manifest: manifest)
+        case .toolServer:
+            guard let manifest = json["manifest"] else { throw .badMember("manifest") }
+            return .toolServer(manifest: manifest)
         case .function:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             guard let revision = json["revision"]?.string else { throw .badMember("revision") }
@@ -145,10 +151,17 @@ extension ControlRecord {
             for trigger in list { triggers.append(try TriggerDeployment(trigger)) }
             var schedules: [ScheduleDeployment] = []
             for schedule in json["schedules"]?.array ?? [] { schedules.append(try ScheduleDeployment(schedule)) }
+            var move: ClassMove?
+            if let moved = json["moved"] {
+                guard let first = moved["from"]?.string.flatMap({ WorkClass($0) }),
+                    let since = moved["generation"]?.unsigned
+                else { throw .badMember("moved") }
+                move = ClassMove(first: first, since: since)
+            }
             return .function(
                 FunctionDeployment(
                     manifest: manifest, revision: revision, bundle: bundle, layer: json["layer"]?.string,
-                    triggers: triggers, schedules: schedules, origin: json["origin"]?.unsigned ?? 0
+                    triggers: triggers, schedules: schedules, origin: json["origin"]?.unsigned ?? 0, move: move
                 )
             )
         }

@@ -21,6 +21,8 @@ public struct ControlRecord: Sendable, Equatable {
         case secret = "Secret"
         /// A stretch of a topic that a trigger is given once more; its name is `function/id`. Let go by a tombstone.
         case replay = "Replay"
+        /// A named set of tools at one URL.
+        case toolServer = "ToolServer"
     }
 
     public enum Content: Sendable, Equatable {
@@ -32,6 +34,7 @@ public struct ControlRecord: Sendable, Equatable {
         case principal(PrincipalDeployment)
         case secret(SealedSecret)
         case replay(ReplayDeployment)
+        case toolServer(manifest: JSONValue)
         case deleted
     }
 
@@ -75,11 +78,14 @@ public struct FunctionDeployment: Sendable, Equatable {
     /// The generation in which the function was made, since it was last deleted: names its queue of invocations. 0 for records
     /// from before there were queues.
     public var origin: UInt64
+    /// Nil while it has the class that it was made with.
+    public var move: ClassMove?
 
     public init(
         manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment],
-        schedules: [ScheduleDeployment] = [], origin: UInt64
+        schedules: [ScheduleDeployment] = [], origin: UInt64, move: ClassMove? = nil
     ) {
+        self.move = move
         self.manifest = manifest
         self.revision = revision
         self.bundle = bundle

@@ -70,4 +70,5 @@ public enum RetainedTable: String, Sendable, CaseIterable {
     case fates
     case logs
     case invocations
+    case usage = "usage_functions"
 }

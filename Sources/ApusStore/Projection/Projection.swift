@@ -34,6 +34,14 @@ public final class Projection {
     let insertLog: Statement
     let insertDeadLetter: Statement
     let insertInvocation: Statement
+    let usageSource: Statement
+    let saveUsageSource: Statement
+    let addFunctionUsage: Statement
+    let addShareUsage: Statement
+    let addDeviceUsage: Statement
+    let addCallerUsage: Statement
+    let addUsageGap: Statement
+    let addTransition: Statement
     /// Ids of invocations that reached their terminal state since ``takeEndedInvocations()``.
     var endedInvocations: [String] = []
     /// Ids of invocations that somebody asked to cancel since ``takeCancelRequests()``.
@@ -59,14 +67,24 @@ public final class Projection {
         self.insertLog = try database.prepare(ProjectionLogs.insert)
         self.insertDeadLetter = try database.prepare(ProjectionDeadLetters.insert)
         self.insertInvocation = try database.prepare(ProjectionInvocations.insert)
+        self.usageSource = try database.prepare("SELECT sequence FROM usage_sources WHERE run = ?")
+        self.saveUsageSource = try database.prepare(
+            "INSERT INTO usage_sources (run, sequence, seen) VALUES (?, ?, ?) "
+                + "ON CONFLICT DO UPDATE SET sequence = excluded.sequence, seen = excluded.seen")
+        self.addFunctionUsage = try database.prepare(ProjectionUsage.addFunction)
+        self.addShareUsage = try database.prepare(ProjectionUsage.addShare)
+        self.addDeviceUsage = try database.prepare(ProjectionUsage.addDevice)
+        self.addCallerUsage = try database.prepare(ProjectionUsage.addCaller)
+        self.addUsageGap = try database.prepare(ProjectionUsage.addGap)
+        self.addTransition = try database.prepare(ProjectionUsage.addTransition)
     }
 
     /// Where following a partition goes on: 0 where nothing was followed yet.
     public func position(of partition: TopicPartition) -> Offset { self.positions[partition] ?? 0 }
 
     /// Takes in records of one partition, in order, and where to go on, in one transaction. What was taken in before is passed
-    /// over, so that a batch may be given twice. `apus.control`, `apus.logs` and those of invocations are known by name; every
-    /// other topic is one of dead letters.
+    /// over, so that a batch may be given twice. `apus.control`, `apus.logs`, `apus.usage` and those of invocations are known by name;
+    /// every other topic is one of dead letters.
     /// - Throws: `projection_failed` or `disk_full`, with nothing changed: give the batch again.
     public func apply(_ partition: TopicPartition, _ records: [(offset: Offset, event: Event)], next: Offset)
         throws(ApusError)
@@ -83,6 +101,7 @@ public final class Projection {
                         try self.add(line)
                         touched.insert(line.function)
                     }
+                case .usage: try self.applyUsage(event)
                 case .invocations: try self.applyInvocation(event, at: partition.partition, offset)
                 case let queue where queue.invokedFunction != nil: try self.addInvocation(event, of: queue, offset)
                 default: try self.addDeadLetter(event, at: partition, offset)
@@ -110,12 +129,16 @@ public final class Projection {
             record = try ControlRecord(event)
         } catch {
             // The table must go on: one record of a later version may not hold up all that follow.
-            self.skippedRecords += 1
-            self.lastSkip = error
+            self.skipped(error)
             return
         }
         guard try self.raises(record) else { return }
         try self.apply(record)
+    }
+
+    func skipped(_ error: ApusError) {
+        self.skippedRecords += 1
+        self.lastSkip = error
     }
 
     /// Whether a record is newer than what its key had: whoever may write to the topic could bring an older one back. Fates and

@@ -1,7 +1,7 @@
 /// The tables of the projection. Another version throws the file away; there is nothing to migrate, since all of it can be
 /// made again.
 enum ProjectionSchema {
-    static let version: Int64 = 5
+    static let version: Int64 = 6
 
     static let sql = """
         CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -50,5 +50,6 @@ enum ProjectionSchema {
         CREATE INDEX invocations_by_time ON invocations (namespace, queued, id);
         CREATE INDEX invocations_by_function ON invocations (namespace, function, queued, id);
         CREATE INDEX invocations_by_end ON invocations (finished) WHERE finished IS NOT NULL;
-        """
+
+        """ + ProjectionUsage.schema
 }

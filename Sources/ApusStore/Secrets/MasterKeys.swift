@@ -53,6 +53,11 @@ public struct MasterKeys: Sendable {
             isGenerated: self.isGenerated)
     }
 
+    /// Keys of 32 bytes for one purpose, one of each master key; the last is of the newest.
+    public func derived(for purpose: String) -> [(id: String, bytes: [UInt8])] {
+        self.keys.map { ($0.id, $0.derived(for: purpose)) }
+    }
+
     public func holds(_ id: String) -> Bool { self.keys.contains { $0.id == id } }
 
     /// - Returns: the value sealed under the newest key.

@@ -31,9 +31,9 @@ public struct RecordSeal: Sendable {
         self.keys = keys.keys.map { Key(id: $0.id, bytes: $0.derived(for: "apus control records 1")) }
     }
 
-    /// Whether records of a topic are sealed: all by which nodes tell each other what to do.
+    /// Whether records of a topic are sealed: all by which nodes tell each other what to do, and what they charge for.
     public static func covers(_ topic: TopicName) -> Bool {
-        topic == .control || topic == .schedule || topic == .commands || topic == .answers
+        topic == .control || topic == .schedule || topic == .commands || topic == .answers || topic == .usage
     }
 
     /// The record with its seal; one that it had is replaced.

@@ -28,6 +28,7 @@ public final class SealedLog: ForwardingLog {
     /// Records from before there were seals are taken as they are.
     private let adoptsUnsealed: Bool
     private let seen = Mutex(Seen())
+    private let once = Mutex<OnceWriter?>(nil)
     private let onIgnored = Mutex<(@Sendable (RecordPlace, _ key: [UInt8]?) -> Void)?>(nil)
 
     public init(_ log: any EventLog, _ seal: RecordSeal, adoptsUnsealed: Bool = false) {
@@ -37,6 +38,13 @@ public final class SealedLog: ForwardingLog {
     }
 
     public var ignored: Ignored { self.seen.withLock { $0.ignored } }
+
+    /// Writes a batch that takes effect once, where a node of several decides that.
+    public typealias OnceWriter =
+        @Sendable (LogBatch, @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) -> Void
+
+    /// Has batches that take effect once written by whoever decides about their keys.
+    public func decideOnce(_ writer: @escaping OnceWriter) { self.once.withLock { $0 = writer } }
 
     /// Called for each record that is passed over, from whatever thread reads it, once.
     public func whenIgnored(_ body: @escaping @Sendable (RecordPlace, _ key: [UInt8]?) -> Void) {
@@ -88,6 +96,9 @@ public final class SealedLog: ForwardingLog {
     // MARK: the log
 
     public func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) {
+        if batch.once != nil, batch.owner == nil, let once = self.once.withLock({ $0 }) {
+            return once(batch, completion)
+        }
         self.forwarded.submit(self.sealed(batch), completion)
     }
 

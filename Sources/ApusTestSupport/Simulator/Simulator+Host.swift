@@ -17,6 +17,9 @@ extension Simulator {
         case .deadLetter(let delivery, let attempts, let failure): try self.deadLetter(delivery, attempts, failure)
         case .dropped(let delivery, _, _): try self.drop(delivery)
         case .ledgerDirty: self.scheduleTake()
+        case .waits(let request, _):
+            guard self.requests[request] != nil else { throw self.failure("\(request) waits and is not there") }
+        case .demand, .occupied: throw self.failure("the pool was told of a function that is not its own")
         }
     }
 

@@ -32,6 +32,7 @@ enum ArgumentValues: Sendable, Equatable {
     case functions
     case topics
     case deadLetters
+    case devices
     /// One of these and nothing else.
     case oneOf([String])
 }

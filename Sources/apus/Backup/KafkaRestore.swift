@@ -48,6 +48,7 @@ final class KafkaRestore {
         var configuration = configuration
         configuration.keepsTimes = true
         configuration.lockedFolder = nil
+        configuration.keysFolder = nil
         self.configuration = configuration
         self.copied = head.log
         self.bundles = bundles

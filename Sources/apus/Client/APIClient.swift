@@ -10,6 +10,8 @@ final class APIClient {
     private let token: String?
     /// Said when the server wants a token: where it was looked for.
     private let tokenHint: String
+    /// Where the last write is: what is read from here on shows it, also on another server of the same cluster.
+    var position: String?
 
     init(transport: any Transport, namespace: Namespace, server: String, token: String?, tokenHint: String) {
         self.transport = transport
@@ -30,6 +32,7 @@ final class APIClient {
     func call(_ request: APIRequest) throws(ApusError) -> APIResponse {
         let response = try self.transport.send(self.authorised(request))
         guard response.isSuccess else { throw self.problem(response) }
+        if request.method != .get, let position = response.header("Apus-Position") { self.position = position }
         return response
     }
 
@@ -52,8 +55,11 @@ final class APIClient {
     }
 
     private func authorised(_ request: APIRequest) -> APIRequest {
-        guard let token = self.token else { return request }
         var request = request
+        if request.method == .get, let position = self.position {
+            request.headers.append(("Apus-Position", position))
+        }
+        guard let token = self.token else { return request }
         request.headers.append(("Authorization", "Bearer \(token)"))
         return request
     }

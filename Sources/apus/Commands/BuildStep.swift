@@ -14,7 +14,7 @@ struct BuildStep {
     var program: String? {
         guard let first = self.function.command.first else { return nil }
         switch self.function.runtime {
-        case .python3, .node: return nil
+        case .python3, .node, .http: return nil
         case .native: return first
         case .exec: return first.contains("/") && !first.hasPrefix("/") ? first : nil
         }

@@ -56,11 +56,22 @@ final class CommandContext {
             given: self.arguments["--token"] ?? self.environment["APUS_TOKEN"], server: server,
             folders: self.dataFolders
         )
-        return APIClient(
+        let client = APIClient(
             transport: try self.connect(server), namespace: try self.namespace(), server: server.url,
             token: search.token,
             tokenHint: search.hint
         )
+        client.position = self.environment["APUS_POSITION"].flatMap { $0.isEmpty ? nil : $0 }
+        return client
+    }
+
+    /// Where the server is and the token for it, for what speaks with it in another way than commands do.
+    func access() throws -> (server: ServerAddress, token: String?, authorities: String?) {
+        let server = try self.server()
+        let search = TokenSearch(
+            given: self.arguments["--token"] ?? self.environment["APUS_TOKEN"], server: server,
+            folders: self.dataFolders)
+        return (server, search.token, self.environment["APUS_CA"])
     }
 
     /// Prints a value as `--output` says; `table` makes the text for people.

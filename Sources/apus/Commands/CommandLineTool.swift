@@ -34,6 +34,11 @@ struct CommandLineTool {
         }
         guard let subname = rest.first, !["--help", "-h", "help"].contains(subname) else {
             if rest.isEmpty {
+                let main = description.subcommands.first { $0.name == description.main }
+                // One that needs nothing is what the name alone means.
+                if let main, main.positionals.allSatisfy(\.isOptional) {
+                    return try self.run(command, main, main.name, "apus \(name)", [])
+                }
                 throw UsageError("'apus \(name)' needs a command: \(Self.names(description)); try 'apus help \(name)'")
             }
             return try self.terminal.write(HelpText.of(description, path: "apus \(name)"))

@@ -18,6 +18,7 @@ enum CommandTable {
         .replay,
         .logs,
         .top,
+        .simulate,
         .schema,
         .doctor,
         .completion,
@@ -26,22 +27,21 @@ enum CommandTable {
         .resume,
         .rollback,
         .warm,
+        .devices,
+        .cost,
+        .tools,
         .token,
+        .agent,
+        .audit,
         .secret,
         .console,
+        .agentBridge,
         .version,
         .help,
     ]
 
     /// Known names that a later version brings.
     static let notYetAvailable = [
-        "agent",
         "approvals",
-        "audit",
-        "cost",
-        "devices",
-        "mcp",
-        "simulate",
-        "tools",
     ]
 }

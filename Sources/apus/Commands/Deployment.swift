@@ -20,6 +20,7 @@ struct Deployment {
         var documents: [DeployRequest.Document] = []
         var bundles: [Bundler.Bundle] = []
         for item in found {
+            for warning in item.manifest.warnings { self.note("warning: \(warning)") }
             guard case .function(let function) = item.manifest else {
                 documents.append(.init(manifest: item.manifest))
                 continue

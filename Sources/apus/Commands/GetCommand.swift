@@ -6,11 +6,12 @@ extension Command {
         CommandDescription(
             name: "get",
             summary:
-                "list functions, topics, subscriptions, instances, schedules, revisions or invocations, or show one",
+                "list functions, topics, tool servers, subscriptions, instances, devices, schedules, revisions or invocations, or show one",
             positionals: [
                 PositionalDescription(
                     name: "KIND",
-                    summary: "functions, topics, subscriptions, instances, schedules, revisions or invocations",
+                    summary:
+                        "functions, topics, tool-servers, subscriptions, instances, devices, schedules, revisions or invocations",
                     values: .anything
                 ),
                 PositionalDescription(
@@ -30,16 +31,25 @@ extension Command {
                 .init("apus get functions", "What is deployed?"),
                 .init("apus get topics -n search", "The topics of another namespace"),
                 .init("apus get function embed-text --output yaml", "One function, whole"),
+                .init("apus get tool-servers", "Which sets of tools agents can connect to"),
                 .init("apus get instances", "The workers that exist now, and what they do"),
                 .init("apus get invocations --state failed", "Asynchronous invocations, the newest first"),
                 .init("apus get subscriptions", "How far is each trigger on a topic, and what holds it up?"),
                 .init("apus get subscriptions embed-text --partitions", "The same, partition by partition"),
                 .init("apus get schedules", "What fires next, and what fired last"),
+                .init("apus get command ID", "What became of a write that got no answer in time"),
                 .init("apus get revisions embed-text", "The revisions that 'apus rollback' can return to"),
             ]
         )
     ) { context in
+        if context.arguments["KIND"] == "command" { return try CommandLookup.show(context) }
         let kind = try ResourceKind(context.arguments["KIND"] ?? "")
+        if kind == .device {
+            guard context.arguments["NAME"] == nil else {
+                throw UsageError("'apus get devices' lists all of them; --output json tells everything")
+            }
+            return try DevicesCommand(context: context).list()
+        }
         let client = try context.client()
         if kind == .revision { return try GetCommand.revisions(client, context) }
         guard kind == .subscription || !context.arguments.has("--partitions") else {
@@ -62,10 +72,12 @@ extension Command {
 
     static let describe = Command(
         CommandDescription(
-            name: "describe", summary: "show everything about a function, topic, subscription or invocation",
+            name: "describe",
+            summary: "show everything about a function, topic, tool server, subscription or invocation",
             positionals: [
                 PositionalDescription(
-                    name: "KIND", summary: "function, topic, subscription or invocation; left out for a function"),
+                    name: "KIND",
+                    summary: "function, topic, tool-server, subscription or invocation; left out for a function"),
                 PositionalDescription(
                     name: "NAME", summary: "its name; of a subscription FUNCTION/TRIGGER", isOptional: true,
                     values: .functions),
@@ -73,6 +85,7 @@ extension Command {
             examples: [
                 .init("apus describe embed-text", "A function, its triggers and positions"),
                 .init("apus describe topic documents", "A topic and its partitions"),
+                .init("apus describe tool-server search", "A tool server: what it shows, and where"),
                 .init("apus describe subscription embed-text/documents", "Positions, counters and what holds it up"),
                 .init("apus describe invocation ID", "Its state, timings and failure"),
             ]
@@ -87,16 +100,19 @@ extension Command {
 
     static let delete = Command(
         CommandDescription(
-            name: "delete", summary: "delete a function, or a topic with its events; cancel an invocation",
-            details: "A topic that a function still uses is not deleted.",
+            name: "delete",
+            summary: "delete a function, a tool server, or a topic with its events; cancel an invocation",
+            details: "A topic that a function still uses is not deleted. The tools of a tool server stay.",
             positionals: [
-                PositionalDescription(name: "KIND", summary: "function, topic or invocation; left out for a function"),
+                PositionalDescription(
+                    name: "KIND", summary: "function, topic, tool-server or invocation; left out for a function"),
                 PositionalDescription(name: "NAME", summary: "its name", isOptional: true, values: .functions),
             ],
             options: [.value("--if-generation", "NUMBER", "only while it is at this generation")],
             examples: [
                 .init("apus delete embed-text", "Delete a function"),
                 .init("apus delete topic documents", "Delete a topic and its events"),
+                .init("apus delete tool-server search", "Delete a tool server, not its tools"),
                 .init("apus delete invocation ID", "Cancel an invocation that waits or runs"),
             ]
         )
@@ -215,6 +231,17 @@ private enum GetCommand {
                 ])
             }
             return table.render(width: context.terminal.width)
+        case .toolServer:
+            var table = TextTable(["NAME", "PATH", "TOOLS", "MODE", "AUTH", "GENERATION", "UPDATED"])
+            for item in items {
+                let spec = item["manifest"]?["spec"]
+                table.add([
+                    item["name"]?.string ?? "", item["path"]?.string ?? "", self.selector(spec?["tools"]),
+                    spec?["mode"]?.string ?? "", spec?["auth"]?.string ?? "",
+                    item["generation"]?.unsigned.map(String.init) ?? "", context.ago(item["updated"]),
+                ])
+            }
+            return table.render(width: context.terminal.width)
         case .invocation:
             var table = TextTable(["ID", "FUNCTION", "STATE", "ATTEMPTS", "QUEUED", "FINISHED", "BY", "MESSAGE"])
             for item in items {
@@ -229,6 +256,8 @@ private enum GetCommand {
         case .schedule: return self.schedules(items, context)
         case .revision: return self.revisions(items, context)
         case .subscription: return SubscriptionTable(context: context).text(items)
+        // Listed by `apus devices`.
+        case .device: return ""
         case .instance:
             var table = TextTable(["WORKER", "FUNCTION", "STATE", "IN FLIGHT", "SINCE", "RUNTIME", "REVISION"])
             for item in items {
@@ -242,6 +271,16 @@ private enum GetCommand {
             }
             return table.render(width: context.terminal.width)
         }
+    }
+
+    /// `all`, `team=search`, or how many names.
+    private static func selector(_ value: JSONValue?) -> String {
+        if let word = value?.string { return word }
+        if let labels = value?["labels"]?.object {
+            return labels.map { "\($0.name)=\($0.value.string ?? "")" }.joined(separator: ",")
+        }
+        let names = value?["names"]?.array ?? []
+        return names.count == 1 ? "1 name" : "\(names.count) names"
     }
 
     private static func schedules(_ items: [JSONValue], _ context: CommandContext) -> String {

@@ -44,7 +44,7 @@ extension Command {
 }
 
 /// Writes files into a folder that is new or empty.
-private enum NewFolder {
+enum NewFolder {
     static func write(_ files: [FunctionTemplate.File], to folder: String) throws(ApusError) {
         try Self.make(folder)
         guard try Self.isEmpty(folder) else {

@@ -15,11 +15,36 @@ struct IsolationChecks {
             let server = HostCheck(
                 name: "server", state: .ok, detail: "\(client.server) runs; what follows is what it enforces")
             return [server] + (JSONLines.list(answer) ?? []).map(Self.check)
+                + Self.shares(answer["shares"]?.array ?? [])
         } catch {
             guard error.code == .serverUnreachable else {
                 return [HostCheck(name: "server", state: .limited, detail: error.message)] + self.probe()
             }
             return [HostCheck(name: "server", state: .info, detail: "none runs at \(client.server)")] + self.probe()
+        }
+    }
+
+    /// A line for each class and state of what the server holds of the work that several share.
+    private static func shares(_ list: [JSONValue]) -> [HostCheck] {
+        var groups: [[JSONValue]] = []
+        for share in list {
+            func isSame(_ group: [JSONValue]) -> Bool {
+                group[0]["class"] == share["class"] && group[0]["state"] == share["state"]
+            }
+            if let index = groups.firstIndex(where: isSame) {
+                groups[index].append(share)
+            } else {
+                groups.append([share])
+            }
+        }
+        return groups.map { group in
+            let numbers = group.compactMap { $0["share"]?.integer }.sorted().map(String.init).joined(separator: " ")
+            let since = group.compactMap { $0["since"]?.string }.min() ?? ""
+            return HostCheck(
+                name: "shares \(group[0]["class"]?.string ?? "")", state: .info,
+                detail:
+                    "\(group[0]["owner"]?.string ?? "") holds \(numbers) (\(group[0]["state"]?.string ?? "")), the oldest since \(since)"
+            )
         }
     }
 

@@ -39,6 +39,18 @@ struct ManifestFiles {
                 codes.insert(error.asApusError.code)
             }
         }
+        for index in found.indices {
+            let folder = found[index].folder
+            do throws(ApusError) {
+                found[index].manifest = try found[index].manifest.withSchemas { (file) throws(ApusError) in
+                    let path = "\(folder)/\(file)"
+                    return (path, try DataArgument.readFile(path, limit: Limits.Commands.manifestBytes))
+                }
+            } catch {
+                problems.append(error.message)
+                codes.insert(error.code)
+            }
+        }
         if problems.isEmpty {
             do throws(ManifestErrors) { try Manifest.checkDistinct(found.map(\.manifest)) } catch {
                 throw error.asApusError

@@ -105,7 +105,12 @@ private struct OperateCommand {
     }
 
     func warm() throws {
-        let answer = try self.post("warm", [:])
+        let isWatched = self.context.terminal.isErrorInteractive && self.context.output == .table
+        let answer =
+            isWatched
+            ? try WarmProgress(context: self.context, name: self.name).wait(
+                for: APIRequest(.post, try self.context.client().path("functions", self.name, "warm"), json: [:]))
+            : try self.post("warm", [:])
         try self.context.show(answer) {
             "\(self.name) is ready (\(answer["milliseconds"]?.integer.map(String.init) ?? "?") ms)\n"
         }

@@ -1,9 +1,11 @@
 internal import ApusCore
 
-/// The kinds that `get` knows; `describe` and `delete` know functions and topics.
+/// The kinds that `get` knows; `describe` and `delete` know functions, topics and tool servers.
 enum ResourceKind: String, CaseIterable {
     case function
     case topic
+    /// A named set of tools at one URL.
+    case toolServer = "tool-server"
     /// A worker and its state; of the whole server, and only to be looked at.
     case instance
     /// Asynchronous; deleting one cancels it.
@@ -14,12 +16,14 @@ enum ResourceKind: String, CaseIterable {
     case revision
     /// A trigger on a topic, and how far it is; only to be looked at.
     case subscription
+    /// An accelerator of the server; only to be looked at.
+    case device
 
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
 
     /// Kinds of the design that a later version brings.
-    static let notYetAvailable = ["tool-servers", "agents", "devices", "upstreams"]
+    static let notYetAvailable = ["agents", "upstreams"]
 
     /// - Parameter word: `function`, `functions`, `fn`, …
     /// - Throws: `not_yet_supported`, or usage with a guess.
@@ -27,11 +31,13 @@ enum ResourceKind: String, CaseIterable {
         switch word.lowercased() {
         case "function", "functions", "fn": self = .function
         case "topic", "topics": self = .topic
+        case "tool-server", "tool-servers", "toolserver", "toolservers": self = .toolServer
         case "instance", "instances": self = .instance
         case "invocation", "invocations": self = .invocation
         case "schedule", "schedules": self = .schedule
         case "revision", "revisions": self = .revision
         case "subscription", "subscriptions", "sub", "subs": self = .subscription
+        case "device", "devices": self = .device
         case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
             throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
@@ -48,9 +54,10 @@ enum ResourceKind: String, CaseIterable {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard others.union([.function, .topic, .invocation]).contains(kind) else {
+        guard others.union([.function, .topic, .toolServer, .invocation]).contains(kind) else {
             throw UsageError(
-                "expected a function, a topic or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)")
+                "expected a function, a topic, a tool server or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)"
+            )
         }
         return (kind, name)
     }

@@ -4,7 +4,7 @@ internal import ApusJSON
 extension Command {
     static let top = Command(
         CommandDescription(
-            name: "top", summary: "watch functions, workers and topics at work",
+            name: "top", summary: "watch functions, workers, devices and topics at work",
             details: """
                 On a terminal the view is drawn again each second: q quits, the arrow keys choose the column that orders a table and scroll, tab
                 changes the table, ? shows all keys. Elsewhere, and with --once, what is the case now is printed once.
@@ -30,7 +30,7 @@ extension Command {
 
 /// Names of columns, with the key that stands for each.
 enum TopOrder: String, CaseIterable {
-    case name, events, failed, p99, workers, dead, bytes, lag
+    case name, events, failed, p99, workers, dead, bytes, lag, cost, start
 
     var key: Character {
         switch self {
@@ -42,6 +42,8 @@ enum TopOrder: String, CaseIterable {
         case .dead: "d"
         case .bytes: "b"
         case .lag: "g"
+        case .cost: "c"
+        case .start: "s"
         }
     }
 }

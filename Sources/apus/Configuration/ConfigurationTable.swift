@@ -9,7 +9,7 @@ internal import ApusTelemetry
 /// `--print-config`, the schema and the documentation's example are made from this table.
 enum ConfigurationTable {
     static let fields: [ConfigurationField] =
-        serving + secrets + tls + egress + log + kafka + telemetry + retention + others
+        serving + secrets + tls + auth + egress + pool + log + kafka + telemetry + retention + others
 
     static let format = SettingsFormat(fields.map(\.setting))
 
@@ -17,7 +17,10 @@ enum ConfigurationTable {
     static let groups: [String: String] = [
         "tls":
             "TLS for callers on other machines. Without it only loopback is allowed, or a proxy in front (behindProxy).",
+        "auth": "Tokens that other servers issue (OAuth 2.1), beside those of `apus token` and `apus agent`.",
         "egress": "Where functions with `network: {allow: […]}` may connect to, beyond what their manifests say.",
+        "pool": "Devices, the memory of what sleeps, and what things cost: see docs/operating/devices.md and cost.md.",
+        "pool.devices": "Where devices come from.",
         "log": "What the server says about itself.",
         "log.kafka":
             "Events, positions and what is deployed lie on Apache Kafka, not in the data directory. Off without an address.",
@@ -254,6 +257,9 @@ enum ConfigurationTable {
             "retention.layersUnused", .span(kept),
             "Age after which installed dependencies that no kept revision names go.", default: "7d"
         ) { $0.server.retention.layersUnused = $1.span },
+        ConfigurationField(
+            "retention.usage", .span(kept), "Age after which what was used and what it cost goes.", default: "90d"
+        ) { $0.server.retention.usage = $1.span },
         ConfigurationField("retention.audit", .span(kept), "Age after which audit records go.", default: "365d") {
             $0.server.retention.audit = $1.span
         },

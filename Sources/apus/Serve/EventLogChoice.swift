@@ -39,6 +39,7 @@ enum EventLogChoice {
         guard var configuration = options.kafkaLog else { return nil }
         configuration.observer = Self.observer(journal, board)
         configuration.lockedFolder = options.server.dataDirectory
+        configuration.keysFolder = options.server.dataDirectory
         let kept = options.kafka.node == nil ? try NodeName.load(in: options.server.dataDirectory) : ""
         configuration.sharing = KafkaLogConfiguration.Sharing(
             node: options.kafka.node ?? kept, classes: options.kafka.classes,

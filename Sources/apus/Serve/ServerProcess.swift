@@ -33,7 +33,11 @@ enum ServerProcess {
         let clock = SystemClock()
         let board = KafkaBoard { clock.now }
         let choice = try EventLogChoice.open(options, start.keys, journal, board) { clock.now }
-        if options.kafka.bootstrap != nil { configuration.kafkaFigures = { board.figures } }
+        if options.kafka.bootstrap != nil {
+            configuration.kafkaFigures = { board.figures }
+            let folder = options.server.dataDirectory
+            configuration.node = try options.kafka.node ?? NodeName.load(in: folder)
+        }
         let handOver = try Self.handOver(configuration, start, journal)
         let server = try Server(
             configuration,

@@ -25,6 +25,12 @@ enum TopColumns {
             title: "BUSY", width: 5, worth: 40, order: { Double($0.busy) },
             text: { $0.busy == 0 ? "-" : String($0.busy) }),
         TopColumn(
+            title: "START P50", width: 10, worth: 25, order: { Double($0.starts.p50 ?? -1) },
+            text: { TopText.span($0.starts.p50) }),
+        TopColumn(
+            title: "COST/H", width: narrow, worth: 33, order: { $0.costPerHour },
+            text: { $0.costPerHour == 0 ? "-" : TopText.money($0.costPerHour) }),
+        TopColumn(
             title: "FAILED", width: narrow, worth: 35, order: { Double($0.failed) }, text: { TopText.count($0.failed) },
             style: { $0.failed > 0 ? .warning : .plain }),
         TopColumn(

@@ -51,7 +51,7 @@ struct TopLayout {
         let fits = title.count + status.count + 2 <= self.width
         let narrow = TopLine([(status, style), ("  \(self.place)", .plain)])
         let line = fits ? first : narrow
-        return self.isSmall ? [line] : [line] + [self.workers, TopLine()]
+        return self.isSmall ? [line] : [line, self.workers] + self.devices + [TopLine()]
     }
 
     private var workers: TopLine {
@@ -71,6 +71,31 @@ struct TopLayout {
         line.add("   cold starts ", .dim)
         line.add(String(cold.count), .plain)
         if cold.count > 0 { line.add(", p50 \(TopText.span(cold.p50)), p99 \(TopText.span(cold.p99))", .plain) }
+        line.add("   waiting ", .dim)
+        line.add(String(self.report.waiting), self.report.waiting > 0 ? .warning : .plain)
+        if let cost = self.report.costPerHour {
+            line.add("   \(self.report.currency)/h ", .dim)
+            line.add(TopText.money(cost) + (self.report.isCostSimulated ? " simulated" : ""), .plain)
+        }
+        return line
+    }
+
+    /// A line for each of the first devices; on a screen with room for little, one for all.
+    private var devices: [TopLine] {
+        let devices = self.report.devices
+        guard !devices.isEmpty, self.showsBoth else { return [] }
+        let room = self.height.map { max(1, ($0 - Self.bothHeight) / 3) } ?? devices.count
+        var lines = devices.prefix(room).map(self.line)
+        if devices.count > room { lines[room - 1].add("   and \(devices.count - room) more", .dim) }
+        return lines
+    }
+
+    private func line(_ device: TopReport.Device) -> TopLine {
+        let kind = device.isSimulated ? " (simulated)" : ""
+        var line = TopLine([("device ", .dim), ("\(SafeText.of(device.id)) ", .plain)])
+        line.add("\(device.health)\(kind)", device.health == "working" ? .good : .bad)
+        line.add("   \(ByteText.short(device.used)) of \(ByteText.short(device.capacity))   ", .plain)
+        line.add(SafeText.of(device.instances.isEmpty ? "nothing" : device.instances.joined(separator: ", ")), .plain)
         return line
     }
 
@@ -117,7 +142,7 @@ struct TopLayout {
             return (min(functions, room), min(topics, room))
         }
         // Two lines of the server, three empty ones, two of headings, one of keys.
-        let room = max(2, height - 8)
+        let room = max(2, height - 8 - self.devices.count)
         let forTopics = min(topics, max(room / 3, room - functions, 1))
         return (min(functions, room - forTopics), forTopics)
     }
@@ -152,6 +177,7 @@ struct TopLayout {
         let texts = [
             ("q, Ctrl-C", "quit"), ("tab", "the other table"), ("← →", "order by the column beside"),
             ("n e f l w d b g", "order by name, events/s, failed/s, p99, workers, dead, bytes/s, lag"),
+            ("c s", "order by cost an hour, start time"),
             ("r", "reverse the order"),
             ("↑ ↓ PgUp PgDn Home End", "scroll"), ("p, space", "hold what is shown, and go on"), ("?", "back"),
         ]
@@ -164,7 +190,7 @@ struct TopLayout {
     private static let notes = """
         Rates are means of the last 5 seconds, once each is over. P50 and P99 are of the time that functions ran, QUEUED P99 of what first attempts \
         waited, exact to a factor of two; these, FAILED and DEAD count from the start of the server. LAG is what the trigger that is furthest \
-        behind has yet to settle.
+        behind has yet to settle. COST/H is what an hour costs as things are now, by pool.prices.
         """
 
     private static func wrapped(_ text: String, _ width: Int) -> [String] {

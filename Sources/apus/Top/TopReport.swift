@@ -24,6 +24,19 @@ struct TopReport: Equatable, Sendable {
         /// Workers that exist now.
         var workers = 0
         var busy = 0
+        var starts = Latency()
+        var costPerHour = 0.0
+    }
+
+    struct Device: Equatable, Sendable {
+        var id = ""
+        var health = ""
+        var isSimulated = false
+        /// Bytes.
+        var used: Int64 = 0
+        var capacity: Int64 = 0
+        /// What is on it: a function and its state.
+        var instances: [String] = []
     }
 
     struct Topic: Equatable, Sendable {
@@ -50,6 +63,15 @@ struct TopReport: Equatable, Sendable {
     /// Workers by state.
     var instances: [State] = []
     var coldStarts = Latency()
+    /// Of the whole server; none for who may not see them.
+    var devices: [Device] = []
+    /// Events that may run and wait for a worker.
+    var waiting = 0
+    /// Of the namespace as things are now; nil without prices.
+    var costPerHour: Double?
+    var currency = ""
+    /// Some of the cost is of devices that are declared.
+    var isCostSimulated = false
 
     init() {}
 
@@ -58,6 +80,11 @@ struct TopReport: Equatable, Sendable {
         self.functions = (json["functions"]?.array ?? []).map(Function.init)
         self.instances = (json["instances"]?.object ?? [:]).map { State(name: $0.name, count: $0.value.int ?? 0) }
         self.coldStarts = Latency(json["coldStarts"])
+        self.waiting = json["waiting"]?.int ?? 0
+        self.costPerHour = json["cost"]?["perHour"]?.double
+        self.currency = json["cost"]?["currency"]?.string ?? ""
+        self.isCostSimulated = json["cost"]?["simulated"]?.boolean ?? false
+        self.devices = (json["devices"]?.array ?? []).map(Device.init)
         self.topics = (json["topics"]?.array ?? []).map(Topic.init)
         for trigger in json["triggers"]?.array ?? [] { self.add(trigger) }
     }
@@ -96,9 +123,24 @@ extension TopReport.Function {
         self.deadLettered = json["totals"]?["deadLettered"]?.int ?? 0
         self.running = TopReport.Latency(json["running"])
         self.queued = TopReport.Latency(json["queued"])
+        self.starts = TopReport.Latency(json["coldStarts"])
+        self.costPerHour = json["costPerHour"]?.double ?? 0
         for state in json["instances"]?.object ?? [:] where state.name != "stopped" {
             self.workers += state.value.int ?? 0
             if state.name == "busy" { self.busy = state.value.int ?? 0 }
+        }
+    }
+}
+
+extension TopReport.Device {
+    init(_ json: JSONValue) {
+        self.id = json["id"]?.string ?? ""
+        self.health = json["health"]?.string ?? ""
+        self.isSimulated = json["simulated"]?.boolean ?? false
+        self.used = json["used"]?.integer ?? 0
+        self.capacity = json["capacity"]?.integer ?? 0
+        self.instances = (json["instances"]?.array ?? []).map {
+            "\($0["function"]?.string ?? "") \($0["state"]?.string ?? "")"
         }
     }
 }

@@ -29,6 +29,14 @@ enum TopText {
         value < 0.5 ? "0" : Self.count(Int(min(value.rounded(), 1e15))) + "B"
     }
 
+    /// `0`, `0.0042`, `0.25`, `12.40`, `1204`: what is less than a hundredth shows where it begins.
+    static func money(_ value: Double) -> String {
+        guard value > 0 else { return "0" }
+        guard value < 0.01 else { return value < 99.95 ? Self.fixed(value, 2) : Self.count(Int(min(value, 1e15))) }
+        let rounded = Int((value * 100_000).rounded())
+        return rounded == 0 ? "<0.001" : "0." + String(rounded + 100_000).dropFirst()
+    }
+
     static func span(_ microseconds: Int64?) -> String { microseconds.map { TimeText.span(.microseconds($0)) } ?? "-" }
 
     /// A column for each second, the newest at the right.

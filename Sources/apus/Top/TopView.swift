@@ -21,7 +21,7 @@ struct TopView: Equatable {
     /// Letters that order a table, with the title of their column; `n` is the name.
     static let letters: [(key: Character, title: String)] = [
         ("e", "EVENTS/S"), ("f", "FAILED/S"), ("l", "P99"), ("w", "WORKERS"), ("d", "DEAD"), ("b", "BYTES/S"),
-        ("g", "LAG"),
+        ("g", "LAG"), ("c", "COST/H"), ("s", "START P50"),
     ]
 
     init(sortedBy letter: Character? = nil) {

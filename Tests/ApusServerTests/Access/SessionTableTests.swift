@@ -99,8 +99,8 @@ import Testing
 
 @Suite struct PresentedCredentialTests {
     @Test func aTokenCountsMoreThanACookieAndOtherSchemesAreNone() {
-        let token = PresentedCredential.shown(.token(TokenHash(of: "abc")))
-        let session = PresentedCredential.shown(.session(TokenHash(of: "xyz")))
+        let token = PresentedCredential.token(TokenHash(of: "abc"))
+        let session = PresentedCredential.session(TokenHash(of: "xyz"))
         #expect(PresentedCredential(authorization: "Bearer abc", cookie: "apus_session=xyz") == token)
         #expect(PresentedCredential(authorization: "bearer  abc ", cookie: nil) == token)
         #expect(PresentedCredential(authorization: nil, cookie: "a=b; apus_session=xyz; c=d") == session)

@@ -88,7 +88,7 @@ import Testing
 
         func snapshot() -> [ScheduleSnapshot] {
             let runner = self.runner
-            return self.loop.runAndWait { runner.snapshot() }
+            return self.loop.runAndWait { runner.snapshot() ?? [] }
         }
 
         /// The ids of the invocations on the log.

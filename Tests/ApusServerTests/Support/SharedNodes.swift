@@ -37,7 +37,7 @@ final class MemoryCluster: Sendable {
     func fail(_ fault: Fault) { self.state.withLock { $0.fault = fault } }
 
     /// - Parameter isTold: whether the former owner hears that it is none any more.
-    func move(to node: Int?, isTold: Bool = true) {
+    func move(to node: Int?, isTold: Bool = true, partitions: Range<Int> = 0..<1) {
         let (lost, gained, term) = self.state.withLock { state in
             let lost = state.owner.flatMap { state.nodes[$0] }
             let old = state.term
@@ -45,8 +45,10 @@ final class MemoryCluster: Sendable {
             state.term += 1
             return ((lost, old), node.flatMap { state.nodes[$0] }, state.term)
         }
-        if isTold { lost.0?(.lost(OwnedCommands(partition: 0, term: lost.1))) }
-        gained?(.gained(OwnedCommands(partition: 0, term: term)))
+        for partition in partitions {
+            if isTold { lost.0?(.lost(OwnedCommands(partition: partition, term: lost.1))) }
+            gained?(.gained(OwnedCommands(partition: partition, term: term)))
+        }
     }
 
     func submit(

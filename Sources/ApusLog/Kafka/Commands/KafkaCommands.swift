@@ -50,7 +50,9 @@ final class KafkaCommands: CommandOwnership {
         _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void
     ) {
         let submission = Submission(batch, completion)
-        if let refusal = submission.refusal { return completion(.failure(refusal)) }
+        if let refusal = submission.refusal ?? self.log.refusal(ofKeys: batch, isOwned: true) {
+            return completion(.failure(refusal))
+        }
         self.work.submit(submission, ShareTerm(Share(Self.workClass, owned.partition), term: owned.term))
     }
 
@@ -78,9 +80,12 @@ extension KafkaLog {
             throw ApusError(.configurationInvalid, "the log on Kafka was opened for one node alone")
         }
         let board = ShareBoard()
-        // Nothing of the ledger is theirs: what they were at is in the answers.
+        // Nothing of the ledger is theirs: what they were at is in the answers, and what took effect once among the keys.
         let places = (0..<Share.count).map { KafkaPartition(.commands, "", $0, isCompacted: false) }
-        let work = SharedClass(KafkaCommands.workClass, self.writer, board, ledger: places) { _ in }
+        let work = SharedClass(KafkaCommands.workClass, self.writer, board, ledger: places) {
+            [keys = self.keys, catchUp = self.catchUp, client = self.admin.client] (place) throws(KafkaFailure) in
+            try keys?.load(place.number, catchUp, client)
+        }
         do throws(KafkaFailure) {
             try KafkaStart(self.configuration, self.admin).makeShares(KafkaCommands.workClass)
             try self.takePart(in: work, sharing)

@@ -10,6 +10,9 @@ final class OwnedPartitions: @unchecked Sendable {
     private let clock: @Sendable () -> Timestamp
     private var machines: [Ownership]
     private let shown: Mutex<[Ownership.State]>
+    /// Since when each is assigned to this node.
+    private let assigned: Mutex<[Timestamp]>
+    private let begun = Atomic<UInt64>(0)
     private let owner: any PartitionOwner
     private var threads: [OwnerThread] = []
     private let groupSlot = Mutex<KafkaGroup?>(nil)
@@ -31,6 +34,7 @@ final class OwnedPartitions: @unchecked Sendable {
         self.name = membership.group
         self.machines = Array(repeating: Ownership(), count: partitions)
         self.shown = Mutex(Array(repeating: .notOwned, count: partitions))
+        self.assigned = Mutex(Array(repeating: .zero, count: partitions))
         self.threads = (0..<partitions).map { partition in
             OwnerThread(partition, KafkaTransactions(configuration, id: id(partition)), owner) { [weak self] event in
                 self?.post(event, partition)
@@ -77,6 +81,10 @@ final class OwnedPartitions: @unchecked Sendable {
     /// Whether something may be decided for it here and now.
     func mayWork(_ partition: Int) -> Bool { self.threads[partition].isPermitted }
 
+    func since(_ partition: Int) -> Timestamp { self.assigned.withLock { $0[partition] } }
+    /// How often one of them began to be worked.
+    var terms: UInt64 { self.begun.load(ordering: .relaxed) }
+
     var states: [Ownership.State] { self.shown.withLock { $0 } }
 
     private var group: KafkaGroup? { self.groupSlot.withLock { $0 } }
@@ -102,6 +110,7 @@ final class OwnedPartitions: @unchecked Sendable {
     private func event(_ event: Ownership.Event, _ partitions: [Int]) {
         let now = self.clock()
         for partition in partitions where self.machines.indices.contains(partition) {
+            if case .assigned = event { self.assigned.withLock { $0[partition] = now } }
             let actions = self.machines[partition].event(event, now: now)
             let state = self.machines[partition].state
             if !actions.isEmpty { self.observer.log(7, self.name, "partition \(partition): \(state)") }
@@ -118,6 +127,7 @@ final class OwnedPartitions: @unchecked Sendable {
             case .read(let term): try thread.order(.read(term: term))
             case .release: try thread.order(.release)
             case .announceWorking(let term):
+                self.begun.add(1, ordering: .relaxed)
                 thread.permit(term)
                 self.owner.working(partition, term: term)
             case .announceDraining(let until): self.owner.draining(partition, until: until)

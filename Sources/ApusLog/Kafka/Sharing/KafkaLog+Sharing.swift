@@ -20,7 +20,10 @@ extension KafkaLog {
                 SharedClass(workClass, writer, board, ledger: ledger) { (partition) throws(KafkaFailure) in
                     try load(partition, .appended)
                 }
-            }, board
+            }, board,
+            KafkaTaking(configuration: configuration) { (number) throws(KafkaFailure) in
+                try load(ledger[number], .appended)
+            }
         ) { (number) throws(KafkaFailure) in try load(ledger[number], .decided) }
     }
 

@@ -7,17 +7,21 @@ final class KafkaSharing: WorkSharing {
     private let works: [WorkClass: SharedClass]
     private let board: ShareBoard
     let readLedger: @Sendable (Int) throws(KafkaFailure) -> Void
+    private let taking: KafkaTaking
 
     /// - Parameter readLedger: reads a partition of the ledger as far as it is decided.
     init(
-        _ works: [SharedClass], _ board: ShareBoard,
+        _ works: [SharedClass], _ board: ShareBoard, _ taking: KafkaTaking,
         readLedger: @escaping @Sendable (Int) throws(KafkaFailure) -> Void
     ) {
         self.readLedger = readLedger
+        self.taking = taking
         self.classes = works.map(\.workClass)
         self.works = Dictionary(uniqueKeysWithValues: works.map { ($0.workClass, $0) })
         self.board = board
     }
+
+    var node: String { self.taking.configuration.sharing?.node ?? "" }
 
     var all: [SharedClass] { self.classes.compactMap { self.works[$0] } }
 
@@ -48,10 +52,25 @@ final class KafkaSharing: WorkSharing {
     func read(_ share: Share) throws(ApusError) {
         // What is worked here nobody else adds to.
         if self.works[share.workClass]?.isWorked(share.number) == true { return }
-        do throws(KafkaFailure) { try self.readLedger(share.number) } catch {
-            throw error.apusError("cannot read the ledger of the share \(share)")
+        try self.readEntries(share.number)
+    }
+
+    func readEntries(_ number: Int) throws(ApusError) {
+        do throws(KafkaFailure) { try self.readLedger(number) } catch {
+            throw error.apusError("cannot read the ledger of the shares \(number)")
         }
     }
+
+    func take(_ term: ShareTerm, from former: WorkClass, _ entry: LogBatch.LedgerWrite) throws(ApusError) {
+        guard self.works[term.share.workClass]?.isWorked(term.share.number) == true else {
+            throw ApusError(.conflict, "another node does the work of the share \(term.share)")
+        }
+        do throws(KafkaFailure) { try self.taking.take(Share(former, term.share.number), entry) } catch {
+            throw error.apusError("cannot take what \(term.share) does over from the class \(former)")
+        }
+    }
+
+    var terms: [WorkClass: UInt64] { self.works.mapValues(\.terms) }
 
     var shares: [ShareStatus] { self.classes.flatMap { self.works[$0]?.shares ?? [] } }
 

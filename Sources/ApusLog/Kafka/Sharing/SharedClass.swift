@@ -66,9 +66,12 @@ final class SharedClass: PartitionOwner {
                 case .draining: .draining
                 case .waiting: .waiting
                 }
-            return shown.map { ShareStatus(Share(self.workClass, number), $0) }
+            guard let shown else { return nil }
+            return ShareStatus(Share(self.workClass, number), shown, since: self.owned?.since(number) ?? .zero)
         }
     }
+
+    var terms: UInt64 { self.owned?.terms ?? 0 }
 
     // MARK: on the share's thread
 

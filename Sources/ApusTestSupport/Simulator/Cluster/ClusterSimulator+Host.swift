@@ -41,7 +41,8 @@ extension ClusterSimulator {
             guard self.random.chance(0.5) else { return }
             let outcome = AttemptOutcome.failed(Failure(.cancelled, "cancelled"), retryAfter: nil)
             self.schedule(node, .answer(stream, outcome), after: self.random.span(milliseconds: 0...50))
-        case .fail: throw self.failure("a caller was answered, and nobody called")
+        case .fail, .waits: throw self.failure("a caller was answered, and nobody called")
+        case .demand, .occupied: throw self.failure("the pool was told of a function that is not its own")
         case .deadLetter(let delivery, _, _): self.output(node, delivery, isLetter: true)
         case .dropped(let delivery, _, _): self.drop(node, delivery)
         case .ledgerDirty(let group): self.scheduleTake(node, group.rawValue)

@@ -4,11 +4,17 @@ A handler is any callable ``def embed(event, context)``. It returns something JS
 a generator whose parts are streamed. For an HTTP trigger ``event.http`` is the request, and an ``apus.Response`` chooses the
 status and headers of the answer. With ``batch`` it gets a list and returns a list of the same length. It may raise
 ``apus.Retry`` or ``apus.Reject``; any other exception is a failed attempt that may be tried again.
+
+For agents a tool may return ``apus.Text``, ``Image``, ``Audio``, ``Link``, ``Embedded``, a list of them, or an ``apus.Result``; a prompt
+a list of ``apus.Message``. ``context.ask`` asks the caller with ``apus.Form``, ``Url``, ``Sample`` and ``Roots``.
 """
 from apus._event import Event
 from apus._errors import InvalidData, NotAvailable, Reject, Retry
 
-__all__ = ["Event", "InvalidData", "NotAvailable", "Reject", "Response", "Retry", "serve"]
+_CONTENT = ("Text", "Image", "Audio", "Link", "Embedded", "Message", "Result")
+_QUESTIONS = ("Form", "Url", "Sample", "Roots", "Answer", "Declined")
+
+__all__ = ["Event", "InvalidData", "NotAvailable", "Reject", "Response", "Retry", "serve", *_CONTENT, *_QUESTIONS]
 
 
 def __getattr__(name):
@@ -17,6 +23,14 @@ def __getattr__(name):
         from apus._http import Response
 
         return Response
+    if name in _CONTENT:
+        from apus import _content
+
+        return getattr(_content, name)
+    if name in _QUESTIONS:
+        from apus import _questions
+
+        return getattr(_questions, name)
     raise AttributeError(f"module 'apus' has no attribute '{name}'")
 
 

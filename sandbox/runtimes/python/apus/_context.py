@@ -6,7 +6,7 @@ from apus._errors import NotAvailable
 class Context:
     """One attempt. `invocation` is the same for every attempt of one delivery, `attempt` counts from 1."""
 
-    __slots__ = ("_session", "_stream", "_deadline", "_event", "_log", "_emitted", "_is_cancelled")
+    __slots__ = ("_session", "_stream", "_deadline", "_event", "_log", "_emitted", "_is_cancelled", "_asks", "_given")
 
     def __init__(self, session, stream, deadline, event):
         self._session = session
@@ -130,8 +130,38 @@ class Context:
                 "list it under spec.secrets and set it with `apus secret set`")
         return secrets[name]
 
-    def ask(self, *question, **more):
-        raise NotAvailable("context.ask is not yet available")
+    def ask(self, question, message=None):
+        """Asks whoever called: `ask(schema, message)` returns what was filled in, and raises `apus.Declined` where it was not;
+        `ask({name: apus.Form | apus.Url | apus.Sample | apus.Roots})` returns an answer for each.
+
+        The first time this does not return: the worker is let go, and the handler is called again, from its beginning, with all
+        answers so far. So ask before anything is done that must not be done twice.
+        """
+        from apus._questions import ask
+
+        self._open_stream()
+        return ask(self, question, message)
+
+    def _answers(self):
+        given = getattr(self, "_given", None)
+        if given is None:
+            given = self._given = self._session.inputs.pop(self._stream, None) or {}
+        return given
+
+    @property
+    def capabilities(self):
+        """What the caller's client can be asked for: of `elicitation`, `elicitation.url`, `sampling`, `sampling.tools`, `roots`."""
+        return frozenset(self._header("apus-capabilities").split())
+
+    @property
+    def caller(self):
+        """The name of the principal that called the tool; empty for what is no call of a tool."""
+        return self._header("apus-caller")
+
+    def _header(self, wanted):
+        if self._event is None:
+            return ""
+        return next((str(value, "utf-8", "replace") for name, value in self._event.headers if name == wanted), "")
 
 
 class BatchContext(Context):

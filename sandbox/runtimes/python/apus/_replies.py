@@ -1,10 +1,13 @@
 """Results as frames. Functions append bytes to `out`; nothing here writes."""
+from sys import modules
+
 from apus import _wire as wire
 from apus._errors import ResultTooLarge
 from apus._event import OCTETS_TYPE, Event, _attribute, is_json
 
 OCTETS = _attribute("datacontenttype", 0, b"application/octet-stream")
 JSON = _attribute("datacontenttype", 0, b"application/json")
+CONTENT = _attribute("datacontenttype", 0, b"application/vnd.apus.content+json")
 LINES = _attribute("datacontenttype", 0, b"application/x-ndjson")
 
 
@@ -16,6 +19,11 @@ def block_of(result):
         return None, OCTETS, bytes(result)
     if isinstance(result, Event) or is_response(result):
         return result._block()
+    content = modules.get("apus._content")
+    if content is not None:
+        payload = content.payload_of(result)
+        if payload is not None:
+            return None, CONTENT, payload
     from apus._text import encoded
 
     return None, JSON, encoded(result)

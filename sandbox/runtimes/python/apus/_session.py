@@ -12,7 +12,7 @@ from time import monotonic
 
 from apus import _wire as wire
 from apus._context import Context
-from apus._errors import ProtocolError
+from apus._errors import NotAvailable, ProtocolError
 from apus._event import Received
 
 _head = wire.HEAD.unpack_from
@@ -86,6 +86,7 @@ class Session:
         self.pool = None            # ThreadPool
         self.arrivals = None        # Arrivals: data that comes in DATA frames or by descriptor
         self.hooks_due = []         # frames that run a hook, outside any turn
+        self.inputs = {}            # answers to questions of an earlier attempt, by stream, until their handler asks
         self.cancelled = set()      # streams of CANCEL frames that were seen ahead of their turn
         self._main = get_ident()
         self._lock = allocate_lock()
@@ -267,6 +268,8 @@ class Session:
             return False
         elif self.handler is None:
             raise ProtocolError(f"a frame of type {kind} before INIT")
+        elif kind == wire.INPUT:
+            self._take_input(stream, chunk[at:end])
         elif kind == wire.INVOKE or kind == wire.BATCH or kind == wire.DATA:
             if self.arrivals is None:
                 from apus._arrivals import Arrivals
@@ -278,6 +281,17 @@ class Session:
         else:
             raise ProtocolError(f"a frame of type {kind}, which a worker does not receive")
         return True
+
+    def _take_input(self, stream, raw):
+        from apus._text import parse
+
+        try:
+            self.inputs[stream] = parse(raw)
+        except ValueError as error:
+            raise ProtocolError(f"INPUT is not JSON: {error}") from None
+        # Those of handlers that never asked.
+        while len(self.inputs) > wire.INPUTS:
+            self.inputs.pop(next(iter(self.inputs)))
 
     # The handler.
 
@@ -320,7 +334,11 @@ class Session:
             from apus import _failures
 
             return self._refuse(f"start() failed: {_failures.describe(error)}", _failures.trace(error))
-        self.send(wire.frame(wire.READY) + wire.frame(wire.CREDIT, wire.COUNT.pack(self.concurrency)))
+        # What lets it sleep: both hooks, or a model that went could not come back.
+        hooks = [getattr(self.module, name, None) for name in ("sleep", "wake")]
+        sleeps = all(callable(hook) and hook is not self.handler for hook in hooks)
+        ready = wire.frame(wire.READY, wire.COUNT.pack(wire.ABILITY_SLEEP)) if sleeps else wire.frame(wire.READY)
+        self.send(ready + wire.frame(wire.CREDIT, wire.COUNT.pack(self.concurrency)))
 
     @staticmethod
     def loop_handler(handler):
@@ -498,6 +516,15 @@ class Session:
         from apus import _failures
 
         job.close()
+        if type(error).__name__ == "Asked" and type(error).__module__ == "apus._questions":
+            from apus import _questions
+
+            try:
+                if job.streams is not None or job.is_wrapped:
+                    raise NotAvailable("context.ask does not go with batch")
+                return self.queue([_questions.frame(job.stream, error.questions)])
+            except BaseException as other:
+                error = other
         if job.streams is None:
             self.queue([wire.frame(wire.ERROR, _failures.of_handler(error), job.stream)])
         else:

@@ -224,7 +224,7 @@ class FakeServer:
         return frame
 
     def ready(self):
-        self.expect("READY")
+        self.abilities = self.expect("READY").payload
         self.credit = struct.unpack("<I", self.expect("CREDIT").payload)[0]
         return self
 

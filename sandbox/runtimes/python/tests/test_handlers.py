@@ -235,14 +235,26 @@ class Contexts(unittest.TestCase):
                     self.assertEqual(server.result(1).value, 1)
             self.assertIn("at most 1024 events", server.error(2).message)
 
-    def test_ask_and_missing_secrets_say_what_is_wrong(self):
-        with FakeServer(lines("def handle(event, context):",
-                              "    return context.ask({}, 'sure?') if event.data == b'ask' else context.secret('TOKEN')")) as server:
+    def test_missing_secrets_say_what_is_wrong(self):
+        with FakeServer(f"{HANDLE}    return context.secret('TOKEN')\n") as server:
             server.ready()
-            server.invoke(1, b"ask")
-            self.assertIn("not yet available", server.error(1).message)
             server.invoke(2, b"")
             self.assertIn("the secret 'TOKEN' was not given", server.error(2).message)
+
+    def test_questions_end_an_attempt_and_answers_precede_the_next(self):
+        with FakeServer(lines("def handle(event, context):",
+                              "    return context.ask({'name': {'type': 'string'}}, 'Who?')['name']")) as server:
+            server.ready()
+            server.invoke(1, b"")
+            frame = server.expect("INPUT_REQUEST", 1)
+            self.assertEqual(json.loads(frame.payload)["question1"]["params"]["message"], "Who?")
+            answer = {"question1": {"action": "accept", "content": {"name": "Ada"}}}
+            server.send("INPUT", json.dumps(answer).encode(), 2)
+            server.invoke(2, b"")
+            self.assertEqual(server.result(2).data, b'"Ada"')
+            server.send("INPUT", json.dumps({"question1": {"action": "decline"}}).encode(), 3)
+            server.invoke(3, b"")
+            self.assertIn("decline", server.error(3).message)
 
     def test_secrets_come_from_sealed_memory(self):
         with FakeServer(f"{HANDLE}    return context.secret('TOKEN')\n", secrets=["TOKEN"]) as server:

@@ -108,6 +108,14 @@ class End(unittest.TestCase):
             self.assertEqual(server.drain(), 0)
             self.assertEqual(server.printed(), "sleep\nwake\nstop\n")
 
+    def test_ready_says_whether_the_module_can_sleep_and_wake(self):
+        for source, abilities in ((self.HOOKS, b"\1\0\0\0"), (ECHO, b""), ("def sleep(): pass\n" + ECHO, b""),
+                                  ("sleep = wake = None\n" + ECHO, b"")):
+            with FakeServer(source) as server:
+                server.ready()
+                self.assertEqual(server.abilities, abilities)
+                self.assertEqual(server.drain(), 0)
+
     def test_hooks_may_be_coroutines(self):
         source = "import asyncio\n" + "".join(
             f"async def {n}():\n    await asyncio.sleep(0)\n    print('{n}')\n" for n in ("start", "sleep", "wake", "stop"))

@@ -1,0 +1,29 @@
+internal import ApusCore
+
+extension DocumentChecker {
+    mutating func toolServer(_ document: Checked) -> ToolServerManifest? {
+        guard let spec = document["spec"],
+            let name = document["metadata"]?["name"]?.text.flatMap({ ResourceName(self.namespace(document), $0) })
+        else { return nil }
+        self.lint(spec["instructions"], of: nil)
+        let bounds = spec["limits"]
+        return ToolServerManifest(
+            name: name, labels: document["metadata"]?["labels"]?.texts ?? [:], title: spec["title"]?.text,
+            tools: self.selector(spec["tools"]), prompts: self.selector(spec["prompts"]),
+            resources: self.selector(spec["resources"]), instructions: spec["instructions"]?.text,
+            mode: spec["mode"]?.text == "search" ? .search : .full,
+            authentication: spec["auth"]?.text == "none" ? .none : .required, keep: spec["keep"]?.span ?? .zero,
+            bounds: ToolServerManifest.Bounds(
+                callsPerSecond: bounds?["callsPerSecond"]?.integer.map(Int.init),
+                callsPerDay: bounds?["callsPerDay"]?.integer.map(Int.init),
+                concurrency: bounds?["concurrency"]?.integer.map(Int.init)),
+            locations: self.checker.locations)
+    }
+
+    private func selector(_ field: Checked?) -> ToolServerManifest.Selector {
+        guard let field else { return .none }
+        if let word = field.text { return word == "all" ? .all : .none }
+        if let labels = field["labels"] { return .labels(labels.texts) }
+        return .names(field["names"]?.list.compactMap(\.text) ?? [])
+    }
+}

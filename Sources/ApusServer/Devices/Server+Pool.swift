@@ -1,0 +1,44 @@
+internal import ApusCore
+internal import ApusEngine
+internal import Synchronization
+
+extension Server {
+    /// Lets the pool place on the devices that there are, the devices tell it what changes, and the accounts hear of both. Once, before
+    /// anything starts.
+    static func connect(_ pool: PoolHost, _ devices: DeviceHost, _ accounts: UsageKeeper) {
+        let inventory = devices.inventory
+        let ids = inventory.map(\.id)
+        for device in inventory {
+            pool.add(device)
+            switch device.health {
+            case .working: break
+            case .draining: pool.drain(device.id)
+            case .quarantined(let reason): pool.quarantine(device.id, reason)
+            case .lost: pool.lost(device.id)
+            }
+        }
+        pool.onChanges.withLock { hook in
+            hook = { changes in
+                devices.changed(changes)
+                accounts.record(changes)
+            }
+        }
+        pool.memoryCheck.withLock { hook in
+            hook = { _, names, completion in
+                devices.whenReturned(names.compactMap { ids.firstIndex(of: $0) }.map { DeviceID($0) }, completion)
+            }
+        }
+        devices.bind { changes in
+            for change in changes {
+                switch change {
+                case .observed(let device, let used, let attributed):
+                    pool.observed(ids[device.index], used: used, attributed: attributed)
+                case .quarantined(let device, let reason): pool.quarantine(ids[device.index], reason)
+                case .lost(let device, _): pool.lost(ids[device.index])
+                case .draining(let device): pool.drain(ids[device.index])
+                case .cleared(let device): pool.clear(ids[device.index])
+                }
+            }
+        }
+    }
+}

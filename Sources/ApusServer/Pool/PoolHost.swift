@@ -1,0 +1,289 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHost
+internal import ApusLoop
+internal import Synchronization
+
+/// The one pool of this server, and what connects it with shards, devices and accounts. Values go in from any thread; what the pool
+/// decides is posted to the loops of the shards, in the order in which it was decided.
+///
+/// Simulated devices move no bytes: what a device of theirs would take for it passes before the order goes out.
+final class PoolHost: Sendable {
+    /// What the pool decided about instances on one shard.
+    private struct Order: Sendable {
+        var shard: Int
+        var action: PoolAction
+        var devices: [DeviceDescription]
+    }
+
+    private struct Delayed: Sendable, Comparable {
+        var due: Timestamp
+        var number: UInt64
+        var order: Order
+        static func < (left: Delayed, right: Delayed) -> Bool {
+            left.due != right.due ? left.due < right.due : left.number < right.number
+        }
+        static func == (left: Delayed, right: Delayed) -> Bool { left.number == right.number }
+    }
+
+    struct Entry: Sendable {
+        var deployment: PoolDeployment
+        var story = StartStory()
+    }
+
+    private struct State: Sendable {
+        var pool: Pool
+        var devices: [DeviceDescription] = []
+        var kinds: [String: Int] = [:]
+        var functions: [FunctionID: Entry] = [:]
+        /// The names of revisions by generation, for instances that outlive theirs.
+        var instances: [InstanceID: (function: FunctionID, deployment: PoolDeployment)] = [:]
+        var delayed = BinaryHeap<Delayed>()
+        var number: UInt64 = 0
+        var armedFor: Timestamp?
+        var isClosed = false
+    }
+
+    /// Told of every transition, in order; before any instance starts. From any thread; must not block.
+    let onChanges = Mutex<(@Sendable ([InstanceChange]) -> Void)?>(nil)
+    /// Asked whether the devices have their memory back after a process ended; without it they always have. Answers once, from any
+    /// thread.
+    let memoryCheck = Mutex<
+        (@Sendable (_ instance: InstanceID, _ devices: [String], @escaping @Sendable (_ isBack: Bool) -> Void) -> Void)?
+    >(nil)
+
+    private let state: Mutex<State>
+    private let shards: PoolShards
+    private let clock = SystemClock()
+
+    init(hostMemory: Int64, prices: KeepAlivePrices = KeepAlivePrices(), shards: PoolShards) {
+        self.shards = shards
+        self.state = Mutex(
+            State(pool: Pool(PoolConfiguration(hostMemory: hostMemory), policy: .rentOrBuy(RentOrBuy(prices: prices)))))
+    }
+
+    // MARK: what is deployed
+
+    /// A function, or a newer revision of one. Before its shard is told.
+    func deploy(_ deployment: PoolDeployment) {
+        self.change { state, now in
+            var deployment = deployment
+            deployment.plan.kind = deployment.kind.map { Self.number(of: $0, &state) }
+            let id = deployment.plan.function
+            state.functions[id, default: Entry(deployment: deployment)].deployment = deployment
+            state.pool.receive(.deploy(deployment.plan), now: now)
+        }
+    }
+
+    /// A function that is gone, or that its shard scales itself now.
+    func remove(_ function: FunctionID) {
+        self.change { state, now in
+            guard state.functions.removeValue(forKey: function) != nil else { return }
+            state.pool.receive(.remove(function), now: now)
+        }
+    }
+
+    var slowestLinks: DeviceLinks {
+        self.state.withLock { state in
+            state.devices.map(\.links).min { $0.fromHost < $1.fromHost } ?? DeviceLinks()
+        }
+    }
+
+    // MARK: what shards say
+
+    func receive(_ message: PoolMessage) {
+        self.change { state, now in
+            state.pool.receive(message, now: now)
+            if case .demand(let function, _, let queued) = message, queued > 0 { self.refuse(function, &state) }
+        }
+        if case .ended(let instance) = message { self.check(instance) }
+    }
+
+    /// No device could ever take an instance: those who wait hear of it instead of waiting.
+    private func refuse(_ function: FunctionID, _ state: inout State) {
+        guard let deployment = state.functions[function]?.deployment, deployment.plan.deviceCount > 0 else { return }
+        let plan = deployment.plan
+        let fitting = state.devices.indices.count { index in
+            let ledger = state.pool.ledger(DeviceID(index))
+            return (deployment.kind == nil || deployment.kind == state.devices[index].kind)
+                && ledger.usable >= plan.deviceBytes && ledger.health != .lost
+        }
+        guard fitting < plan.deviceCount else { return }
+        let kind = deployment.kind.map { " of the kind \($0)" } ?? ""
+        let failure = Failure(
+            .startFailed,
+            "\(deployment.name) asks for \(plan.deviceCount) devices\(kind) with \(plan.deviceBytes) bytes each; "
+                + "this server has \(fitting): see `apus devices` and `pool.devices` in apus.yaml")
+        self.shards.post(to: deployment.shard) { $0.refuseStart(of: function, failure) }
+    }
+
+    private func check(_ instance: InstanceID) {
+        let devices = self.state.withLock { state in
+            state.pool.devices(of: instance).map { state.devices[$0.index].id }
+        }
+        let report: @Sendable (Bool) -> Void = { isBack in
+            self.receive(.report(instance, isBack ? .returned : .leaked))
+        }
+        guard !devices.isEmpty, let check = self.memoryCheck.withLock({ $0 }) else { return report(true) }
+        check(instance, devices, report)
+    }
+
+    // MARK: devices
+
+    /// A device that was found, or is declared.
+    func add(_ device: DeviceDescription) {
+        self.change { state, now in
+            guard !state.devices.contains(where: { $0.id == device.id }) else { return }
+            let kind = Self.number(of: device.kind, &state)
+            state.devices.append(device)
+            state.pool.add(capacity: device.memoryBytes, kind: kind, now: now)
+        }
+    }
+
+    /// What its driver saw in use, and of it what belongs to instances.
+    func observed(_ device: String, used: Int64, attributed: Int64) {
+        self.change(device) { pool, id, now in pool.observed(id, used: used, attributed: attributed, now: now) }
+    }
+
+    func quarantine(_ device: String, _ reason: String) {
+        self.change(device) { pool, id, now in pool.quarantine(id, reason, now: now) }
+    }
+
+    func lost(_ device: String) { self.change(device) { pool, id, now in pool.lost(id, now: now) } }
+    /// - Returns: false where there is no such device; so the next.
+    @discardableResult
+    func drain(_ device: String) -> Bool { self.change(device) { pool, id, now in pool.drain(id, now: now) } }
+    @discardableResult
+    func clear(_ device: String) -> Bool { self.change(device) { pool, id, now in pool.clear(id, now: now) } }
+
+    @discardableResult
+    private func change(_ device: String, _ body: (inout Pool, DeviceID, Timestamp) -> Void) -> Bool {
+        self.change { state, now in
+            guard let index = state.devices.firstIndex(where: { $0.id == device }) else { return false }
+            body(&state.pool, DeviceID(index), now)
+            state.devices[index].health = state.pool.ledger(DeviceID(index)).health
+            return true
+        }
+    }
+
+    private static func number(of kind: String, _ state: inout State) -> Int {
+        if let known = state.kinds[kind] { return known }
+        state.kinds[kind] = state.kinds.count
+        return state.kinds.count - 1
+    }
+
+    // MARK: what others see
+
+    /// Devices as they are now, with what is promised of each.
+    func deviceReport() -> [(device: DeviceDescription, ledger: DeviceLedger)] {
+        self.state.withLock { state in
+            state.devices.indices.map { (state.devices[$0], state.pool.ledger(DeviceID($0))) }
+        }
+    }
+
+    /// Why the function last started as it did; nil for one that the pool does not start, or that never started.
+    func lastStart(of function: FunctionID) -> StartStory.Start? {
+        self.state.withLock { $0.functions[function]?.story.last }
+    }
+
+    // MARK: what the pool decides
+
+    private func change<Result: Sendable>(_ body: (inout State, Timestamp) -> Result) -> Result {
+        let (result, changes) = self.state.withLock { state in
+            let now = self.clock.now
+            let result = body(&state, now)
+            let changes = self.settle(&state, now)
+            return (result, changes)
+        }
+        if !changes.isEmpty { self.onChanges.withLock { $0 }?(changes) }
+        return result
+    }
+
+    /// Sends out what was decided, and sees to it that the pool is asked again in time. Under the lock, so that orders leave in the
+    /// order of their making.
+    private func settle(_ state: inout State, _ now: Timestamp) -> [InstanceChange] {
+        for action in state.pool.takeActions() { self.send(action, &state, now) }
+        let changes = state.pool.takeTransitions().compactMap { self.note($0, &state) }
+        let due = [state.pool.nextTimer, state.delayed.first?.due].compactMap { $0 }.min()
+        if let due, !state.isClosed, state.armedFor.map({ due < $0 || $0 <= now }) ?? true {
+            state.armedFor = due
+            self.shards.arm(after: due - now) { self.tick() }
+        }
+        return changes
+    }
+
+    private func tick() {
+        self.change { state, now in
+            state.armedFor = nil
+            while let next = state.delayed.first, next.due <= now {
+                state.delayed.popFirst()
+                self.post(next.order)
+            }
+            state.pool.tick(now: now)
+        }
+    }
+
+    private func send(_ action: PoolAction, _ state: inout State, _ now: Timestamp) {
+        let instance = action.instance
+        if case .start(_, let function, _, _) = action, let entry = state.functions[function] {
+            state.instances[instance] = (function, entry.deployment)
+        }
+        guard let known = state.instances[instance] else { return }
+        let devices = state.pool.devices(of: instance).map { state.devices[$0.index] }
+        let order = Order(shard: known.deployment.shard, action: action, devices: devices)
+        let delay = Self.transfer(action, known.deployment.plan, devices)
+        guard delay > .zero else { return self.post(order) }
+        state.number += 1
+        state.delayed.insert(Delayed(due: now + delay, number: state.number, order: order))
+    }
+
+    private func post(_ order: Order) {
+        self.shards.post(to: order.shard) { $0.perform(order.action, devices: order.devices) }
+    }
+
+    /// What moving the bytes would take on a simulated device.
+    private static func transfer(_ action: PoolAction, _ plan: PoolFunction, _ devices: [DeviceDescription]) -> TimeSpan
+    {
+        guard let device = devices.first, device.isSimulated else { return .zero }
+        return switch action {
+        case .load: PoolDeployment.span(plan.deviceBytes, at: min(device.links.fromDisk, device.links.fromHost))
+        case .wake: PoolDeployment.span(plan.deviceBytes - plan.residueBytes, at: device.links.fromHost)
+        case .sleep: PoolDeployment.span(plan.deviceBytes - plan.residueBytes, at: device.links.toHost)
+        case .start, .drain, .stop: .zero
+        }
+    }
+
+    private func note(_ transition: InstanceTransition, _ state: inout State) -> InstanceChange? {
+        guard let (function, deployment) = state.instances[transition.instance] else { return nil }
+        if transition.to == .absent { state.instances[transition.instance] = nil }
+        if StartStory.isAbout(transition) {
+            let others = state.instances.count {
+                $0.key != transition.instance && $0.value.function == function
+                    && state.pool.state(of: $0.key)?.isCapacity ?? false
+            }
+            state.functions[function]?.story.note(transition, others: others)
+        }
+        let devices = transition.devices.map { state.devices[$0.index] }
+        return InstanceChange(
+            name: deployment.name, revision: deployment.revision, labels: deployment.labels,
+            deviceIDs: devices.map(\.id), isSimulated: devices.contains(where: \.isSimulated),
+            deviceBytes: deployment.plan.deviceBytes, residueBytes: deployment.plan.residueBytes,
+            hostBytes: deployment.plan.hostBytes, transition: transition)
+    }
+
+    /// Nothing is asked again: the shards end their workers.
+    func close() {
+        self.state.withLock { $0.isClosed = true }
+        self.shards.close()
+    }
+}
+
+extension PoolAction {
+    fileprivate var instance: InstanceID {
+        switch self {
+        case .start(let instance, _, _, _), .load(let instance), .sleep(let instance), .wake(let instance),
+            .drain(let instance), .stop(let instance):
+            instance
+        }
+    }
+}

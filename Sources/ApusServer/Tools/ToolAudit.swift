@@ -1,0 +1,41 @@
+internal import ApusCore
+internal import ApusCrypto
+internal import ApusTools
+
+/// What is kept of one call of a tool: who asked for which, with what, and what became of it.
+struct ToolAudit {
+    private let journal: AuditJournal
+    private let begun: Timestamp
+    private var entry: AuditEntry
+
+    /// - Parameter name: as the caller said it; there may be no such tool.
+    init(_ journal: AuditJournal, _ request: ToolRequest, name: String, _ arguments: ArraySlice<UInt8>, now: Timestamp)
+    {
+        self.journal = journal
+        self.begun = now
+        self.entry = AuditEntry(
+            .call, .refused, namespace: request.place.namespace, principal: request.caller.name, subject: name,
+            arguments: Hex.encode(SHA256.hash(Array(arguments))),
+            trace: request.envelope.text(request.envelope.parameters.traceparent))
+    }
+
+    /// The tool that is meant. One that another tool calls is known by its own name.
+    mutating func found(_ tool: Tool, invocation: String) {
+        self.entry.subject = tool.name.text
+        self.entry.digest = tool.digest
+        self.entry.revision = tool.revision
+        self.entry.invocation = invocation
+    }
+
+    func note(
+        _ decision: AuditEntry.Decision, code: String?, bytes: Int, now: Timestamp,
+        _ completion: @escaping @Sendable (Result<Void, ApusError>) -> Void
+    ) {
+        var entry = self.entry
+        entry.decision = decision
+        entry.code = code
+        entry.milliseconds = (now - self.begun).milliseconds
+        entry.resultBytes = Int64(bytes)
+        self.journal.note(entry, now: now, completion)
+    }
+}

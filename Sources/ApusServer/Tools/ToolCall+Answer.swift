@@ -1,0 +1,169 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusJSON
+internal import ApusSchema
+internal import ApusTools
+
+/// From what a function returned to what its caller is told.
+extension ToolCall {
+    func answer(_ type: String?, _ data: [UInt8]?) {
+        switch self.target {
+        case .tool(let tool): self.answer(tool, type, data)
+        case .prompt(let prompt): self.answer(prompt, type, data)
+        case .resource(_, let uri, let known): self.answer(uri, known, type, data)
+        case .completion: self.answerCompletion(data)
+        }
+    }
+
+    private var meta: [UInt8] { Array(#""dev.apus/invocation":"\#(self.invocation)""#.utf8) }
+
+    // MARK: tools
+
+    private func answer(_ tool: Tool, _ type: String?, _ data: [UInt8]?) {
+        let blocks: ContentBlocks
+        do throws(ContentBlocks.Fault) {
+            blocks = try ResultContent.blocks(
+                type: type, data: data, hasOutputSchema: tool.outputSchema != nil, name: self.invocation)
+        } catch {
+            return self.tellFailure("The tool returned content that cannot be passed on: \(error.why)")
+        }
+        if !blocks.isError, let problem = self.problem(with: blocks, of: tool) { return self.tellFailure(problem) }
+        let size = blocks.content.count + (blocks.structured?.count ?? 0)
+        if size > Int(tool.maxResult) { return self.answerLarge(tool, blocks, type, data ?? []) }
+        self.reply.finish(Self.members(blocks, self.request.era), meta: self.meta)
+    }
+
+    private static func members(_ blocks: ContentBlocks, _ era: Era) -> [UInt8] {
+        var members: [UInt8] = []
+        members.reserveCapacity(blocks.content.count + (blocks.structured?.count ?? 0) + 64)
+        members.append(contentsOf: #""content":["#.utf8)
+        members.append(contentsOf: blocks.content)
+        members.append(UInt8(ascii: "]"))
+        // Before 2026-07-28 it is an object.
+        if let structured = blocks.structured, era == .modern || structured.first == UInt8(ascii: "{") {
+            members.append(contentsOf: #","structuredContent":"#.utf8)
+            members.append(contentsOf: structured)
+        }
+        members.append(contentsOf: (blocks.isError ? #","isError":true"# : #","isError":false"#).utf8)
+        return members
+    }
+
+    /// What of a result breaks the tool's own promise.
+    private func problem(with blocks: ContentBlocks, of tool: Tool) -> String? {
+        guard tool.outputSchema != nil else { return nil }
+        guard let structured = blocks.structured else {
+            return "The tool promises structured content and returned none."
+        }
+        do throws(SchemaError) {
+            guard let schema = try self.runtime.tools.schemas(of: tool).output else { return nil }
+            let violations = structured.withUnsafeBytes { bytes -> [SchemaViolation] in
+                do throws(ApusError) { return try self.runtime.parser.parse(bytes) { schema.check($0) } } catch {
+                    return [SchemaViolation("", "", error.message)]
+                }
+            }
+            guard !violations.isEmpty else { return nil }
+            let lines = violations.map { "\($0.pointer.isEmpty ? "(result)" : $0.pointer): \($0.message)" }
+            return "The tool's result does not fit its own schema:\n" + lines.joined(separator: "\n")
+        } catch { return "The tool's schema of results cannot be used: \(error)" }
+    }
+
+    private func tellFailure(_ text: String) { self.reply.finish(Self.refusal(text), meta: self.meta) }
+
+    // MARK: prompts, resources, completions
+
+    private func answer(_ prompt: Prompt, _ type: String?, _ data: [UInt8]?) {
+        var members: [UInt8] = []
+        if let description = prompt.description {
+            members.append(contentsOf: #""description":"#.utf8)
+            JSONText.append(description, to: &members)
+            members.append(UInt8(ascii: ","))
+        }
+        members.append(contentsOf: #""messages":["#.utf8)
+        do throws(ContentBlocks.Fault) {
+            if type == ContentBlocks.mediaType {
+                members.append(
+                    contentsOf: JSONCleaner.clean(try ContentBlocks(parsing: data ?? [], areMessages: true).content))
+            } else {
+                let blocks = try ResultContent.blocks(
+                    type: type, data: data, hasOutputSchema: false, name: self.invocation)
+                if !blocks.content.isEmpty {
+                    members.append(contentsOf: #"{"role":"user","content":"#.utf8)
+                    members.append(contentsOf: blocks.content)
+                    members.append(UInt8(ascii: "}"))
+                }
+            }
+        } catch {
+            return self.reply.fail(RPCError(.internalError, "the prompt's function returned no messages: \(error.why)"))
+        }
+        members.append(UInt8(ascii: "]"))
+        self.reply.finish(members, meta: self.meta)
+    }
+
+    private func answer(_ uri: String, _ known: String?, _ type: String?, _ data: [UInt8]?) {
+        guard let data else { return self.reply.fail(ToolEndpoint.resourceNotFound(uri, era: self.request.era)) }
+        var members = Array(#""contents":["#.utf8)
+        if type == ContentBlocks.mediaType {
+            do throws(ContentBlocks.Fault) {
+                members.append(contentsOf: JSONCleaner.clean(try ResourceContents.parse(data)))
+            } catch {
+                return self.reply.fail(RPCError(.internalError, "the resource's function returned none: \(error.why)"))
+            }
+        } else {
+            var data = data
+            // A text that a function returns is the text, not its JSON.
+            if type == "application/json", known != "application/json" {
+                let text = data.withUnsafeBytes { bytes in
+                    (try? JSONSlices.document(bytes)).flatMap { JSONSlices.text(of: $0, in: bytes) }
+                }
+                if let text {
+                    data = Array(text.utf8)
+                    members.append(
+                        contentsOf: ResultContent.resource(uri: uri, type: known ?? "text/plain", data: data))
+                } else {
+                    members.append(contentsOf: ResultContent.resource(uri: uri, type: known ?? type, data: data))
+                }
+            } else {
+                members.append(contentsOf: ResultContent.resource(uri: uri, type: known ?? type, data: data))
+            }
+        }
+        members.append(UInt8(ascii: "]"))
+        self.reply.finish(members, cache: self.endpoint.keep(self.request.place, isPublic: false), meta: self.meta)
+    }
+
+    private func answerCompletion(_ data: [UInt8]?) {
+        var values: [String] = []
+        let isList = (data ?? []).withUnsafeBytes { text -> Bool in
+            guard let list = try? JSONSlices.document(text), list.kind == .array else { return false }
+            JSONSlices.forEachElement(of: list, in: text) {
+                if let value = JSONSlices.text(of: $0, in: text) { values.append(value) }
+            }
+            return true
+        }
+        guard isList else {
+            return self.reply.fail(RPCError(.internalError, "the function returned no list of values"))
+        }
+        self.reply.finish(ToolEndpoint.completion(values), meta: self.meta)
+    }
+
+    // MARK: failures
+
+    /// What goes wrong in a tool is a result: the model reads it and may do something about it.
+    func answer(_ failure: Failure) {
+        let text = Self.text(of: failure)
+        guard case .tool = self.target else {
+            let isGone = failure.code == .functionRejected
+            return self.reply.fail(RPCError(isGone ? .invalidParams : .internalError, text))
+        }
+        self.tellFailure(text)
+    }
+
+    private static func text(of failure: Failure) -> String {
+        switch failure.code {
+        case .functionRejected, .functionFailed: failure.message
+        case .deadlineExceeded: "The tool timed out: \(failure.message). It may have done part of its work."
+        case .functionPaused, .functionNotFound, .shuttingDown, .noSlot, .overloaded, .queueFull, .startFailed:
+            "The tool is not available now: \(failure.message). Try again later."
+        default: "The tool failed (\(failure.code)): \(failure.message)"
+        }
+    }
+}

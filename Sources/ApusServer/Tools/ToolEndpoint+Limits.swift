@@ -1,0 +1,59 @@
+internal import ApusCore
+internal import ApusManifest
+internal import ApusTools
+internal import Synchronization
+
+/// Keeps callers to their bounds: their own, and those of the tool server that they ask.
+extension ToolEndpoint {
+    /// What a model is told that has to wait.
+    struct Wait {
+        let text: String
+        /// Members of `_meta`.
+        let meta: [UInt8]
+    }
+
+    /// Counts a call until its answer is complete.
+    /// - Returns: what to tell a caller that has to wait; nil when it may go on.
+    func admit(_ request: ToolRequest, _ reply: ToolReply) -> Wait? {
+        let (registry, now) = (self.registry, self.runtime.now)
+        // Its own bounds hold wherever it asks, those of a tool server there.
+        var counted = [("\(request.place.namespace)#\(request.caller.name)", request.caller.bounds)]
+        if let name = request.place.server, let server = self.catalog(request.place.namespace).server(named: name) {
+            counted.append(("\(request.place.text)#\(request.caller.name)", CallLimits.Bounds(server.bounds)))
+        }
+        return registry.limits.withLock { limits in
+            for (index, (name, bounds)) in counted.enumerated() {
+                if case .refused(let refusal) = limits.begin(name, bounds, now: now) {
+                    for (name, _) in counted[..<index] { limits.end(name) }
+                    return Wait(refusal)
+                }
+            }
+            let names = counted.map(\.0)
+            reply.onClose = { registry.limits.withLock { limits in for name in names { limits.end(name) } } }
+            return nil
+        }
+    }
+}
+
+extension ToolEndpoint.Wait {
+    fileprivate init(_ refusal: CallLimits.Refusal) {
+        let milliseconds = max(1, refusal.retryAfter.milliseconds)
+        let bound =
+            switch refusal.bound {
+            case .callsPerMinute: "\(refusal.limit) calls a minute"
+            case .concurrent: "\(refusal.limit) calls at once"
+            case .callsPerDay: "\(refusal.limit) calls a day"
+            }
+        self.text = "This caller may make \(bound). Try again in \((milliseconds + 999) / 1_000) s."
+        self.meta = Array(#""dev.apus/retryAfterMs":\#(milliseconds)"#.utf8)
+    }
+}
+
+extension CallLimits.Bounds {
+    fileprivate init(_ bounds: ToolServerManifest.Bounds) {
+        self.init(
+            callsPerMinute: bounds.callsPerSecond.map { Int64($0) * 60 },
+            concurrent: bounds.concurrency.map(Int64.init),
+            callsPerDay: bounds.callsPerDay.map(Int64.init))
+    }
+}

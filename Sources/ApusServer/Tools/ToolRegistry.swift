@@ -1,0 +1,69 @@
+internal import ApusCore
+internal import ApusLoop
+internal import ApusManifest
+internal import ApusStore
+internal import ApusTools
+internal import Synchronization
+
+/// What the shards share of tools: keys, sessions, large results, and the catalogs that each loop has a copy of.
+final class ToolRegistry: Sendable {
+    let sealer: Sealer
+    let sessions: ToolSessions
+    let results: LargeResults
+    let modern: MessageWriter
+    let legacy: MessageWriter
+    let serverInfo: [UInt8]
+    private let cursorKey: [UInt8]
+    /// Who may call now; shared, since one caller's requests come to any loop.
+    let limits = Mutex(CallLimits())
+    private let catalogs = Mutex<[Namespace: ToolCatalog]>([:])
+
+    init(keys: MasterKeys, version: String) {
+        self.sealer = Sealer(keys.derived(for: "apus tool requests 1"))
+        self.cursorKey = keys.derived(for: "apus tool cursors 1").last?.bytes ?? []
+        self.serverInfo = MessageWriter.serverInfo(name: "apus", title: "Apus", version: version)
+        self.modern = MessageWriter(.modern, serverInfo: self.serverInfo)
+        self.legacy = MessageWriter(.legacy, serverInfo: self.serverInfo)
+        self.sessions = ToolSessions(sealer: self.sealer)
+        self.results = LargeResults(sealer: self.sealer)
+    }
+
+    func writer(_ era: Era) -> MessageWriter { era == .modern ? self.modern : self.legacy }
+
+    /// What a namespace offers in which nothing is deployed.
+    func empty(_ namespace: Namespace) -> ToolCatalog { .empty(namespace, secret: self.cursorKey) }
+
+    /// From any thread.
+    subscript(namespace: Namespace) -> ToolCatalog {
+        self.catalogs.withLock { $0[namespace] } ?? self.empty(namespace)
+    }
+
+    /// Makes the catalogs of what is deployed.
+    func update(_ catalogue: Catalogue) -> ToolUpdate {
+        var sources: [Namespace: [ToolCatalog.Source]] = [:]
+        for function in catalogue.functions.values
+        where function.manifest.tool != nil || function.manifest.prompt != nil || function.manifest.resource != nil {
+            sources[function.name.namespace, default: []].append(
+                ToolCatalog.Source(manifest: function.manifest, revision: function.revision))
+        }
+        let servers = Dictionary(grouping: catalogue.toolServers.values.map(\.manifest), by: \.namespace)
+        return self.catalogs.withLock { catalogs in
+            var update = ToolUpdate(catalogs: [:])
+            for namespace in Set(sources.keys).union(servers.keys).union(catalogs.keys) {
+                let previous = catalogs[namespace]
+                let catalog = ToolCatalog(
+                    namespace: namespace, functions: sources[namespace] ?? [], servers: servers[namespace] ?? [],
+                    secret: self.cursorKey, previous: previous)
+                update.catalogs[namespace] = catalog
+                // Here, so that the first question holds up no loop.
+                if catalog.servers.contains(where: { $0.mode == .search }) { catalog.prepareSearch() }
+                let change = catalog.change(from: previous ?? self.empty(namespace))
+                if !change.isEmpty { update.changes[namespace] = change }
+                let resources = catalog.changedResources(from: previous)
+                if !resources.isEmpty { update.resources[namespace] = resources }
+            }
+            catalogs = update.catalogs
+            return update
+        }
+    }
+}

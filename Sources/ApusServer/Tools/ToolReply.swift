@@ -1,0 +1,173 @@
+internal import ApusCore
+internal import ApusHTTP
+internal import ApusLoop
+internal import ApusTools
+
+/// The answer to one request of an agent: one message as JSON, or, once there is something to say before it or it takes long, a stream
+/// of messages that ends with it. Confined to the loop of its exchange.
+final class ToolReply {
+    private enum State {
+        /// Nothing is out. To `streaming`, `done`.
+        case open
+        /// The head of a stream is out. To `done`.
+        case streaming
+        case done
+    }
+
+    let exchange: HTTPExchange
+    let id: MessageID
+    let writer: MessageWriter
+    private let runtime: ShardRuntime
+    private var state = State.open
+    private var lastWrite: Timestamp
+    /// Of a session: what is written here can be read again by a client that comes back.
+    private let kept: KeptStream?
+    /// Called once when the client leaves before the answer is complete. Of a session: when it did not come back in time.
+    var onLeft: (() -> Void)?
+    /// Set while the answer is one that is kept: what it came to is on the log before anybody is told.
+    var audit: ToolAudit?
+    /// Called once when nothing more will be said, however it ended.
+    var onClose: (() -> Void)?
+
+    init(
+        _ exchange: HTTPExchange, _ id: MessageID, _ writer: MessageWriter, _ runtime: ShardRuntime,
+        kept: KeptStream? = nil
+    ) {
+        self.exchange = exchange
+        self.id = id
+        self.writer = writer
+        self.runtime = runtime
+        self.kept = kept
+        self.lastWrite = runtime.now
+    }
+
+    var isDone: Bool { if case .done = self.state { true } else { false } }
+
+    /// From here on the answer takes its time: the client's leaving is looked for, and the stream is kept alive.
+    func wait() {
+        guard case .open = self.state else { return }
+        self.exchange.onGone = { [weak self] in self?.clientLeft() }
+        self.runtime.tools.waiting[ObjectIdentifier(self)] = self
+        self.runtime.tools.watch(self.runtime)
+    }
+
+    /// Says something before the answer.
+    func notify(_ message: [UInt8]) {
+        if case .done = self.state { return }
+        self.beginStream()
+        self.write(message)
+    }
+
+    func finish(
+        _ members: some Collection<UInt8>, type: MessageWriter.ResultType = .complete, cache: CacheHint? = nil,
+        meta: [UInt8] = []
+    ) {
+        let message = self.writer.result(self.id, members, type: type, cache: cache, meta: meta)
+        guard type == .complete else { return self.end(message, status: 200) }
+        let isError =
+            members.count >= Self.errorMark.count && Array(members.suffix(Self.errorMark.count)) == Self.errorMark
+        self.end(message, status: 200, isError ? .failed : .allowed, code: nil, bytes: members.count)
+    }
+
+    /// How the members of a result end that says what went wrong.
+    private static let errorMark = Array(#""isError":true"#.utf8)
+
+    func fail(_ error: RPCError) {
+        self.end(MessageWriter.error(self.id, error), status: error.status, .refused, code: "\(error.code)", bytes: 0)
+    }
+
+    /// Says what was decided once that is kept.
+    private func end(
+        _ message: [UInt8], status: UInt32, _ decision: AuditEntry.Decision, code: String?, bytes: Int
+    ) {
+        guard let audit = self.audit else { return self.end(message, status: status) }
+        self.audit = nil
+        if case .done = self.state { return }
+        let loop = self.runtime.loop
+        // SAFETY: used on the loop of its exchange only.
+        nonisolated(unsafe) let reply = self
+        audit.note(decision, code: code, bytes: bytes, now: self.runtime.now) { result in
+            loop.post {
+                switch result {
+                case .success: reply.end(message, status: status)
+                case .failure(let error):
+                    let problem = RPCError(
+                        .internalError, "what was done cannot be kept, and so is not told: \(error.message)")
+                    reply.end(MessageWriter.error(reply.id, problem), status: problem.status)
+                }
+            }
+        }
+    }
+
+    private func end(_ message: [UInt8], status: UInt32) {
+        switch self.state {
+        case .done: return
+        case .open:
+            self.close()
+            self.kept?.forget()
+            self.exchange.respond(status: status, json: message)
+        case .streaming:
+            self.write(message)
+            self.close()
+            // What is kept is written in turn, and its end comes after it.
+            if let kept { kept.end() } else { self.exchange.end() }
+        }
+    }
+
+    private func beginStream() {
+        guard case .open = self.state else { return }
+        self.state = .streaming
+        self.exchange.stream(status: 200, headers: ServerSentEvent.headers)
+        if let prime = self.kept?.prime(self.exchange.reply()) { _ = self.exchange.write(prime) }
+    }
+
+    private func write(_ message: [UInt8]) {
+        self.lastWrite = self.runtime.now
+        if let kept {
+            // Whoever is attached now: this exchange, or one that came back for it.
+            return kept.write(message)
+        }
+        _ = self.exchange.write(ServerSentEvent.encode(data: message))
+    }
+
+    /// Now and then.
+    func keepAlive(now: Timestamp) {
+        guard now >= self.lastWrite + .milliseconds(Limits.ToolEndpoint.keepAliveMilliseconds) else { return }
+        if case .done = self.state { return }
+        self.beginStream()
+        self.lastWrite = now
+        if !self.exchange.isGone { _ = self.exchange.write(ServerSentEvent.keepAlive) }
+    }
+
+    private func close() {
+        self.state = .done
+        self.exchange.onGone = nil
+        self.onLeft = nil
+        self.onClose?()
+        self.onClose = nil
+        self.runtime.tools.waiting[ObjectIdentifier(self)] = nil
+    }
+
+    private func clientLeft() {
+        guard let kept else { return self.giveUp() }
+        // It may come back; what is said meanwhile is kept.
+        kept.detach(now: self.runtime.now)
+        if case .open = self.state { self.state = .streaming }
+    }
+
+    /// The client of a session has not come back.
+    func giveUpIfForsaken(now: Timestamp) {
+        guard let kept, kept.isForsaken(now: now) else { return }
+        self.giveUp()
+    }
+
+    private func giveUp() {
+        let onLeft = self.onLeft
+        // Nobody waits for it; it is kept all the same.
+        self.audit?.note(.failed, code: ErrorCode.cancelled.rawValue, bytes: 0, now: self.runtime.now) { _ in }
+        self.audit = nil
+        self.close()
+        self.kept?.end()
+        onLeft?()
+    }
+}

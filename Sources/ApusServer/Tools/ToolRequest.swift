@@ -1,0 +1,45 @@
+internal import ApusCore
+internal import ApusStore
+internal import ApusTools
+
+/// One request of an agent, whichever era it speaks, with who asks and where.
+struct ToolRequest {
+    let envelope: Envelope
+    let id: MessageID
+    let method: ProtocolMethod
+    let era: Era
+    let capabilities: ClientCapabilities
+    let logLevel: LogLevel?
+    let place: ToolPlace
+    let caller: ToolCaller
+    /// Nil for those of the modern era.
+    let session: ToolSession?
+}
+
+/// A URL for agents: all tools of a namespace, or those of one tool server.
+struct ToolPlace: Sendable, Hashable {
+    var namespace: Namespace
+    /// Nil for the whole namespace.
+    var server: String?
+
+    /// For what is sealed for this place.
+    var text: String { "\(self.namespace.name)/\(self.server ?? "")" }
+}
+
+extension ToolCaller {
+    init(_ principal: Principal, in namespace: Namespace) {
+        // An administrator is allowed everything, and so would seem to have every role.
+        let own: Set<ToolCaller.Role> =
+            if principal.roles.allow([], in: namespace) { [.admin, .caller] } else {
+                Set(
+                    ApusStore.Role.allCases.filter { principal.roles.allow([$0], in: namespace) }
+                        .compactMap { ToolCaller.Role(rawValue: $0.rawValue) })
+            }
+        let limits = principal.agent?.limits
+        self.init(
+            name: principal.name, namespace: namespace, scopes: principal.scopes, roles: own,
+            bounds: CallLimits.Bounds(
+                callsPerMinute: limits?.callsPerMinute, concurrent: limits?.concurrent,
+                callsPerDay: limits?.callsPerDay))
+    }
+}

@@ -1,0 +1,106 @@
+internal import ApusCore
+internal import ApusManifest
+
+/// Tool servers, and the names that functions give their tools.
+extension ControlDecider {
+    func deploy(_ server: ToolServerManifest, into decision: inout ControlDecision) throws(ApusError) {
+        let current = self.catalogue.toolServers[server.name]
+        let generation = self.catalogue.generation(.toolServer, server.namespace, server.name.name)
+        var outcome = ControlDecision.Outcome(
+            kind: .toolServer, namespace: server.namespace, name: server.name.name, action: .unchanged,
+            generation: generation)
+        if current?.manifest == server {
+            decision.outcomes.append(outcome)
+            return
+        }
+        guard current != nil || self.catalogue.toolServers.count < Limits.Control.toolServers else {
+            throw ApusError(
+                .limitReached,
+                "\(Limits.Control.toolServers) tool servers are deployed, no more are possible: delete some first")
+        }
+        outcome.action = current == nil ? .created : .updated
+        outcome.generation = generation + 1
+        decision.outcomes.append(outcome)
+        decision.records.append(
+            ControlRecord(
+                kind: .toolServer, namespace: server.namespace, name: server.name.name, generation: generation + 1,
+                time: self.now, content: .toolServer(manifest: Manifest.toolServer(server).toJSON())))
+    }
+
+    func deleteToolServer(_ name: ResourceName, _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+        guard self.catalogue.toolServers[name] != nil else { throw name.isNoToolServer }
+        if let ifMatch { try self.check(ifMatch, .toolServer, name.namespace, name.name) }
+        return self.deletion(.toolServer, name.namespace, name.name)
+    }
+
+    /// An agent that names a tool, a prompt or a resource must reach one function, whichever was deployed first.
+    func checkTools(_ functions: [FunctionManifest]) throws(ApusError) {
+        let deployed = functions.filter { !$0.offeredNames.isEmpty }
+        guard !deployed.isEmpty else { return }
+        for function in deployed {
+            guard let file = function.tool?.schemaFiles.first else { continue }
+            throw ApusError(
+                .manifestInvalid,
+                "the tool of '\(function.name)' names the file `\(file)` for a schema: `apus deploy` reads such files; send the schema itself"
+            )
+        }
+        let replaced = Set(deployed.map(\.name))
+        var owners: [String: ResourceName] = [:]
+        for function in self.catalogue.functions.values where !replaced.contains(function.name) {
+            for name in function.manifest.offeredNames { owners["\(function.name.namespace)/\(name)"] = function.name }
+        }
+        for function in deployed {
+            for name in function.offeredNames {
+                guard let owner = owners.updateValue(function.name, forKey: "\(function.namespace)/\(name)") else {
+                    continue
+                }
+                throw ApusError(
+                    .conflict,
+                    "\(function.place(ofOffer: name)) is offered by the function '\(owner)' already: give it another name, or "
+                        + "another `version`"
+                )
+            }
+        }
+    }
+}
+
+extension Manifest.Kind {
+    /// What a document of this kind becomes.
+    var record: ControlRecord.Kind {
+        switch self {
+        case .function: .function
+        case .topic: .topic
+        case .toolServer: .toolServer
+        }
+    }
+}
+
+extension ResourceName {
+    var isNoToolServer: ApusError {
+        ApusError(
+            .notFound, "there is no tool server '\(self)'; 'apus get tool-servers' lists those that are")
+    }
+}
+
+extension FunctionManifest {
+    /// What no other function of the namespace may offer too.
+    fileprivate var offeredNames: [String] {
+        var names: [String] = []
+        if let tool = self.tool {
+            names.append("the version \(tool.version) of the tool `\(tool.name)`")
+        }
+        if let prompt = self.prompt { names.append("the prompt `\(prompt.name)`") }
+        switch self.resource?.address {
+        case .uri(let uri): names.append("the resource `\(uri)`")
+        case .template(let template): names.append("the template `\(template)`")
+        case nil: break
+        }
+        return names
+    }
+
+    /// For messages: where the manifest says so, where that is known.
+    fileprivate func place(ofOffer name: String) -> String {
+        let field = self.tool != nil ? "spec.tool.name" : self.prompt != nil ? "spec.prompt.name" : "spec.resource"
+        return self.locations[field].map { "\($0): \(name)" } ?? name
+    }
+}

@@ -1,0 +1,84 @@
+public import ApusCore
+internal import ApusJSON
+
+/// What is kept of something that an agent, or whoever decides for one, did.
+public struct AuditEntry: Sendable, Equatable {
+    public enum Kind: String, Sendable, CaseIterable {
+        /// A tool was called, or its call refused.
+        case call
+        /// What there is was listed: once per caller and minute.
+        case list
+        /// A person let a call through, or did not.
+        case approval
+        /// A token, an agent or a tool was made, changed or taken away.
+        case change
+        /// A server began, and with it a chain.
+        case start
+        /// Retention begins here: what lies before may be gone.
+        case anchor
+    }
+
+    public enum Decision: String, Sendable, CaseIterable { case allowed, refused, failed }
+
+    public var kind: Kind
+    public var decision: Decision
+    public var namespace: Namespace
+    public var principal: String
+    /// The tool, the agent, the list.
+    public var subject: String
+    /// SHA-256 of the tool's definition, in hexadecimal digits.
+    public var digest: String?
+    public var revision: String?
+    /// SHA-256 of the arguments, in hexadecimal digits: enough to tell whether two calls were the same, and nothing of what they hold.
+    public var arguments: String?
+    public var code: String?
+    public var milliseconds: Int64?
+    public var resultBytes: Int64?
+    public var invocation: String?
+    public var trace: String?
+
+    public init(
+        _ kind: Kind, _ decision: Decision, namespace: Namespace, principal: String, subject: String,
+        digest: String? = nil, revision: String? = nil, arguments: String? = nil, code: String? = nil,
+        milliseconds: Int64? = nil, resultBytes: Int64? = nil, invocation: String? = nil, trace: String? = nil
+    ) {
+        self.kind = kind
+        self.decision = decision
+        self.namespace = namespace
+        self.principal = principal
+        self.subject = subject
+        self.digest = digest
+        self.revision = revision
+        self.arguments = arguments
+        self.code = code
+        self.milliseconds = milliseconds
+        self.resultBytes = resultBytes
+        self.invocation = invocation
+        self.trace = trace
+    }
+
+    /// The members of its record, each with a comma before it. Texts that callers chose are cut at a bound.
+    func write(into bytes: inout [UInt8]) {
+        func text(_ name: String, _ value: String?) {
+            guard let value else { return }
+            bytes.append(contentsOf: ",\"\(name)\":".utf8)
+            JSONText.append(String(value.prefix(Limits.Tools.auditTextCharacters)), to: &bytes)
+        }
+        func number(_ name: String, _ value: Int64?) {
+            if let value { bytes.append(contentsOf: ",\"\(name)\":\(value)".utf8) }
+        }
+        text("kind", self.kind.rawValue)
+        text("decision", self.decision.rawValue)
+        text("namespace", self.namespace.name)
+        text("principal", self.principal)
+        text("subject", self.subject)
+        text("sha256", self.digest)
+        text("revision", self.revision)
+        text("arguments", self.arguments)
+        text("code", self.code)
+        number("milliseconds", self.milliseconds)
+        number("bytes", self.resultBytes)
+        text("invocation", self.invocation)
+        text("trace", self.trace)
+    }
+}

@@ -1,0 +1,121 @@
+public import ApusCore
+internal import ApusJSON
+
+/// What a caller's client has answered so far, in the order it came, and how it comes back: sealed, since nothing of a question is kept.
+public struct Answers: Sendable, Equatable {
+    public struct Answer: Sendable, Equatable {
+        public var name: String
+        /// JSON, an object.
+        public var json: [UInt8]
+    }
+
+    public private(set) var all: [Answer] = []
+    /// Questions that were asked and are open. Others are not answered by whoever likes.
+    public private(set) var asked: [String] = []
+    /// How often it was asked.
+    public private(set) var rounds = 0
+    private var isFirst = true
+
+    public init() {}
+
+    public var isEmpty: Bool { self.all.isEmpty }
+
+    /// What the handler is given: `{"name": {...}}`.
+    public var json: [UInt8] {
+        var json: [UInt8] = [UInt8(ascii: "{")]
+        for (index, answer) in self.all.enumerated() {
+            if index > 0 { json.append(UInt8(ascii: ",")) }
+            JSONText.append(answer.name, to: &json)
+            json.append(UInt8(ascii: ":"))
+            json.append(contentsOf: answer.json)
+        }
+        json.append(UInt8(ascii: "}"))
+        return json
+    }
+
+    /// Takes one answer. What was not asked for is ignored; a later answer counts.
+    public mutating func add(_ name: String, _ json: [UInt8]) {
+        guard self.isFirst || self.asked.contains(name) else { return }
+        self.all.removeAll { $0.name == name }
+        self.all.append(Answer(name: name, json: json))
+    }
+
+    /// Takes `inputResponses` of a request.
+    /// - Throws: for what is no object of objects, or too much.
+    public mutating func add(_ envelope: Envelope) throws(RPCError) {
+        guard let responses = envelope.parameters.inputResponses, responses.kind != .null else { return }
+        guard responses.kind == .object else { throw .invalidParams("`inputResponses` must be an object") }
+        var found: [(String, [UInt8])] = []
+        var isSound = true
+        envelope.body.withUnsafeBytes { text in
+            JSONSlices.forEachMember(of: responses, in: text) { name, value in
+                isSound = isSound && value.kind == .object
+                found.append((String(decoding: name, as: UTF8.self), Array(text[value.range])))
+            }
+        }
+        guard isSound else { throw .invalidParams("each of `inputResponses` must be an object") }
+        for (name, json) in found { self.add(name, json) }
+        guard self.json.count <= Limits.Tools.answersBytes else {
+            throw .invalidParams("the answers have more than \(Limits.Tools.answersBytes) bytes together")
+        }
+    }
+
+    /// Notes what is asked now.
+    public mutating func ask(_ questions: Questions) {
+        self.asked = questions.all.map(\.name)
+        self.rounds += 1
+        self.isFirst = false
+    }
+
+    // MARK: sealed
+
+    /// - Parameter bound: who asks what: principal, method, name, version, digest of the arguments.
+    public func seal(_ sealer: Sealer, boundTo bound: [String], until: Timestamp) -> String {
+        var plain: [UInt8] = []
+        plain.appendLittleEndian(UInt64(bitPattern: until.microseconds))
+        plain.appendLittleEndian(UInt32(self.rounds))
+        plain.appendLittleEndian(UInt32(self.asked.count))
+        for name in self.asked { Self.append(Array(name.utf8), to: &plain) }
+        for answer in self.all {
+            Self.append(Array(answer.name.utf8), to: &plain)
+            Self.append(answer.json, to: &plain)
+        }
+        return sealer.seal(plain, boundTo: Self.label + bound)
+    }
+
+    /// - Throws: for a state that was changed, that belongs to another request or another caller, and one that is too old.
+    public init(opening text: String, _ sealer: Sealer, boundTo bound: [String], now: Timestamp) throws(RPCError) {
+        guard let plain = sealer.open(text, boundTo: Self.label + bound), plain.count >= 16 else {
+            throw .invalidParams("`requestState` is not the one that was given for this request")
+        }
+        let until = Timestamp(microseconds: Int64(bitPattern: Self.number(plain, 0, 8)))
+        guard now < until else { throw .invalidParams("`requestState` is too old: begin anew") }
+        self.rounds = Int(Self.number(plain, 8, 4))
+        self.isFirst = false
+        let count = Int(Self.number(plain, 12, 4))
+        var texts: [[UInt8]] = []
+        var at = 16
+        while at + 4 <= plain.count {
+            let length = Int(Self.number(plain, at, 4))
+            texts.append(Array(plain[(at + 4)..<(at + 4 + length)]))
+            at += 4 + length
+        }
+        self.asked = texts.prefix(count).map { String(decoding: $0, as: UTF8.self) }
+        let rest = Array(texts.dropFirst(count))
+        for index in stride(from: 0, to: rest.count - 1, by: 2) {
+            self.all.append(Answer(name: String(decoding: rest[index], as: UTF8.self), json: rest[index + 1]))
+        }
+    }
+
+    private static let label = ["apus request state 1"]
+
+    private static func append(_ bytes: [UInt8], to plain: inout [UInt8]) {
+        plain.appendLittleEndian(UInt32(bytes.count))
+        plain.append(contentsOf: bytes)
+    }
+
+    /// Little-endian.
+    private static func number(_ bytes: [UInt8], _ at: Int, _ count: Int) -> UInt64 {
+        (0..<count).reduce(0) { $0 | UInt64(bytes[at + $1]) << UInt64(8 * $1) }
+    }
+}

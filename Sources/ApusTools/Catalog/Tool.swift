@@ -1,0 +1,90 @@
+public import ApusCore
+internal import ApusCrypto
+internal import ApusJSON
+public import ApusManifest
+
+/// A function as a tool, ready to be listed and called. Made once at a deploy, shared by all snapshots that have it.
+public final class Tool: Sendable {
+    /// As manifests name it.
+    public let name: ToolName
+    public let function: ResourceName
+    /// The function's revision that this was made of.
+    public let revision: String
+    public let version: Int
+    /// Its part of the calls by name alone, against the other versions.
+    public let weight: Int
+    public let isExposed: Bool
+    public let title: String?
+    public let description: String?
+    /// The JSON Schema's text as it was written, on one line.
+    public let inputSchema: [UInt8]
+    public let outputSchema: [UInt8]?
+    public let annotations: ToolManifest.Annotations
+    public let labels: [String: String]
+    public let approval: ToolManifest.Approval
+    public let asynchronous: ToolManifest.Asynchrony
+    /// Each of these a caller must have.
+    public let scopes: [String]
+    public let cache: ToolManifest.Cache?
+    /// Bytes of a result that are sent as they are.
+    public let maxResult: Int64
+    /// How long one call may take.
+    public let timeout: TimeSpan
+    /// Arguments that clients repeat as `Mcp-Param-*` headers.
+    public let headers: [HeaderParameter]
+    /// The SHA-256 over name, title, description, schemas and annotations, in hexadecimal.
+    public let digest: String
+    /// The item of `tools/list`, without the brackets of the list.
+    public let encoded: [UInt8]
+
+    public var namespace: Namespace { self.function.namespace }
+    /// Whether a person is asked before every call.
+    public var needsApproval: Bool {
+        switch self.approval.when {
+        case .never: false
+        case .always: true
+        case .destructive: self.annotations.mayDestroy
+        }
+    }
+
+    /// - Returns: nil when the function offers no tool, or its schemas were not read from their files.
+    public init?(_ function: FunctionManifest, revision: String) {
+        guard let manifest = function.tool, let input = manifest.input.text else { return nil }
+        if let output = manifest.output, output.text == nil { return nil }
+        self.name = ToolName(manifest.name)
+        self.function = function.name
+        self.revision = revision
+        self.version = manifest.version
+        self.weight = manifest.weight
+        self.isExposed = manifest.isExposed
+        self.title = manifest.title
+        self.description = function.about
+        self.inputSchema = input
+        self.outputSchema = manifest.output?.text
+        self.annotations = manifest.annotations
+        self.labels = function.labels
+        self.approval = manifest.approval
+        self.asynchronous = manifest.asynchrony
+        self.scopes = manifest.scopes
+        self.cache = manifest.cache
+        self.maxResult = manifest.maxResult
+        self.timeout = function.timeout
+        self.headers = HeaderParameter.all(in: input)
+        let parts = ToolItem(
+            name: self.name, title: manifest.title, description: function.about, inputSchema: input,
+            outputSchema: manifest.output?.text, annotations: manifest.annotations)
+        self.digest = parts.digest
+        self.encoded = parts.encoded(digest: self.digest)
+    }
+
+    /// The item of `tools/list` under another name: that of an exposed version.
+    public func encoded(as name: ToolName) -> [UInt8] {
+        ToolItem(
+            name: name, title: self.title, description: self.description, inputSchema: self.inputSchema,
+            outputSchema: self.outputSchema, annotations: self.annotations
+        ).encoded(digest: self.digest)
+    }
+
+    /// What its exposed version is called.
+    public var versionName: ToolName { ToolName("\(self.name)__v\(self.version)") }
+}

@@ -1,0 +1,54 @@
+import ApusCore
+import Testing
+
+@testable import ApusEngine
+
+/// A function whose workers the pool starts, puts to sleep and wakes.
+@Suite struct PooledTests {
+    private static func rig() -> EngineRig {
+        EngineRig(EngineRig.plan(scale: ScalePlan(max: 4, idle: .milliseconds(1), isPooled: true)))
+    }
+
+    private static func demands(_ actions: [EngineAction]) -> [[Int]] {
+        actions.compactMap { if case .demand(_, let running, let queued) = $0 { [running, queued] } else { nil } }
+    }
+
+    @Test func thePoolIsToldOfWorkAndTheWorkWaitsForItsWorkers() throws {
+        var rig = Self.rig()
+        rig.publish([record(0), record(1)])
+        let actions = rig.take()
+        #expect(Self.demands(actions) == [[0, 2]])
+        #expect(!actions.contains { if case .start = $0 { true } else { false } })
+        let started = rig.engine.startPooled(EngineRig.function, now: rig.now)
+        let worker = try #require(started)
+        #expect(rig.take().contains(.start(worker, EngineRig.function, generation: 1)))
+        rig.advance(.seconds(100))
+        #expect(rig.take().isEmpty, "how long its start may take is the pool's to say")
+        rig.engine.workerReady(worker, now: rig.now)
+        rig.engine.credit(worker, 1, now: rig.now)
+        let begun = rig.take()
+        #expect(begun.contains(.occupied(worker, running: 1, uses: 1)))
+        #expect(begun.flatMap(\.dispatches).count == 1)
+    }
+
+    @Test func oneThatSleepsIsGivenNothingUntilItIsAwake() throws {
+        var rig = Self.rig()
+        let started = rig.engine.startPooled(EngineRig.function, now: rig.now)
+        let worker = try #require(started)
+        rig.engine.workerReady(worker, now: rig.now)
+        rig.engine.credit(worker, 1, now: rig.now)
+        rig.advance(.seconds(5))
+        #expect(!rig.take().contains(.stop(worker)), "the idle policy of the shard is not its own")
+        let sleeps = rig.engine.sleep(worker, now: rig.now)
+        #expect(sleeps)
+        rig.publish([record(0)])
+        #expect(rig.dispatches().isEmpty)
+        rig.engine.wake(worker, now: rig.now)
+        #expect(rig.dispatches().isEmpty, "not before it says that it is awake")
+        rig.engine.woken(worker, now: rig.now)
+        let dispatches = rig.dispatches()
+        #expect(dispatches.map(\.worker) == [worker])
+        let sleepsBusy = rig.engine.sleep(worker, now: rig.now)
+        #expect(!sleepsBusy, "it runs something")
+    }
+}

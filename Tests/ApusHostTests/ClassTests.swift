@@ -1,0 +1,136 @@
+import ApusCore
+import ApusEngine
+import ApusLoop
+import ApusTestSupport
+import Testing
+
+@testable import ApusHost
+
+/// Functions that go from the nodes of one class to those of another.
+@Suite struct ClassTests {
+    /// Node 0 has the class cpu, node 1 has gpu.
+    private struct Site {
+        let memory: MemoryLog
+        let cluster = ShareCluster()
+        let beds: [Bed]
+        let (input, output): (TopicName, TopicName)
+
+        init() async throws {
+            let memory = MemoryLog { Bed.clock.now }
+            var beds: [Bed] = []
+            for (node, workClass) in [WorkClass.cpu, .gpu].enumerated() {
+                let log = SharedLog(memory, self.cluster, node: node, classes: [workClass])
+                beds.append(try await Bed(log: log, classWait: .milliseconds(500)))
+                self.cluster.give(to: node, workClass)
+                self.cluster.start(node, workClass)
+            }
+            self.memory = memory
+            self.beds = beds
+            (self.input, self.output) = (try beds[0].topic("in", partitions: 3), try beds[0].topic("out"))
+        }
+
+        func deploy(_ node: Int, generation: UInt64, _ workClass: WorkClass, _ move: ClassMove? = nil) async throws {
+            var function = function(
+                1, generation: generation, triggers: [trigger(1, on: self.input, replyTo: self.output)])
+            function.workClass = workClass
+            function.move = move
+            try await self.beds[node].deploy(function)
+        }
+
+        /// Publishes and waits until all that was ever published is answered.
+        func publish(_ ids: Range<Int>, all: Int) async throws {
+            try await self.beds[0].publish(self.input, ids.map { event("\($0)", key: "\($0)") })
+            try await self.beds[0].until("\(all) answers") { self.beds[0].events(of: self.output).count >= all }
+            #expect(self.beds[0].events(of: self.output).map(\.text).sorted() == (0..<all).map(String.init).sorted())
+        }
+
+        func isOpen(_ node: Int) async -> Bool {
+            await self.beds[node].run {
+                (0..<3).contains { self.beds[node].shard.engine.isOpen(TriggerID(rawValue: 1), partition: $0) }
+            }
+        }
+
+        func close() async { for bed in self.beds { await bed.close() } }
+    }
+
+    @Test func itGoesOnWhereItWasAtTheNodesOfTheNewClassAndBack() async throws {
+        let site = try await Site()
+        for node in 0..<2 { try await site.deploy(node, generation: 1, .cpu) }
+        try await site.publish(0..<6, all: 6)
+        #expect(await site.isOpen(0))
+        #expect(await !site.isOpen(1))
+        for (generation, workClass) in [(2, WorkClass.gpu), (3, .cpu), (4, .gpu)] {
+            let node = workClass == .gpu ? 1 : 0
+            for node in 0..<2 {
+                try await site.deploy(
+                    node, generation: UInt64(generation), workClass,
+                    ClassMove(first: .cpu, since: UInt64(generation)))
+            }
+            let count = generation * 6
+            try await site.publish(count - 6..<count, all: count)
+            #expect(await site.isOpen(node))
+            #expect(await !site.isOpen(1 - node))
+        }
+        #expect(site.cluster.fenced.isEmpty, "each let go by itself")
+        #expect(site.cluster.refused == 0)
+        await site.close()
+    }
+
+    /// The node of the old class has not heard of it, or is gone: its work is taken, and what it decides takes no effect.
+    @Test func whatNobodyLetsGoOfIsTakenAndDecidedOnce() async throws {
+        let site = try await Site()
+        for node in 0..<2 { try await site.deploy(node, generation: 1, .cpu) }
+        try await site.publish(0..<6, all: 6)
+        let move = ClassMove(first: .cpu, since: 2)
+        try await site.deploy(1, generation: 2, .gpu, move)
+        try await site.beds[1].until("the take-over") { site.cluster.fenced.count == 3 }
+        // The other hears that it was fenced, begins its shares anew, and finds that the work is not its own.
+        site.cluster.tell(0) { .stopped($0) }
+        site.cluster.start(0)
+        try await site.publish(6..<12, all: 12)
+        #expect(await !site.isOpen(0))
+        try await site.deploy(0, generation: 2, .gpu, move)
+        try await site.publish(12..<18, all: 18)
+        #expect(await !site.isOpen(0))
+        await site.close()
+    }
+
+    @Test func aNewTriggerOfAFunctionThatMovedWaitsForNobody() async throws {
+        let site = try await Site()
+        let (other, output) = (try site.beds[0].topic("other"), site.output)
+        for node in 0..<2 {
+            var function = function(
+                1, generation: 3, triggers: [trigger(7, on: other, replyTo: output, generation: 3)])
+            function.workClass = .gpu
+            function.move = ClassMove(first: .cpu, since: 2)
+            try await site.beds[node].deploy(function)
+        }
+        try await site.beds[0].publish(other, [event("x")])
+        try await site.beds[0].until("a reply") { site.beds[0].events(of: output).count == 1 }
+        #expect(site.cluster.fenced.isEmpty)
+        await site.close()
+    }
+
+    @Test func theLedgerSaysWhoHoldsALane() throws {
+        let moved = ClassMove(first: .cpu, since: 5)
+        let cases: [(ClassMark?, WorkClass, ClassMove?, ClassMark.Holder)] = [
+            (nil, .cpu, nil, .own), (nil, .gpu, nil, .own), (nil, .gpu, moved, .former(.cpu)),
+            (nil, .cpu, moved, .own),
+            (ClassMark(since: 5, workClass: .gpu), .gpu, moved, .own),
+            (ClassMark(since: 3, workClass: .cpu), .gpu, moved, .former(.cpu)),
+            (ClassMark(since: 3, workClass: .gpu), .gpu, moved, .own),
+            (ClassMark(since: 7, workClass: .cpu), .gpu, moved, .later),
+            (ClassMark(since: 5, workClass: .gpu), .cpu, nil, .later),
+        ]
+        for (mark, workClass, move, holder) in cases {
+            #expect(ClassMark.holder(mark, of: workClass, move) == holder, "\(String(describing: mark)) \(workClass)")
+        }
+        let mark = ClassMark(since: 9, workClass: .gpu)
+        #expect(ClassMark(decoding: mark.encoded) == mark)
+        #expect(ClassMark(decoding: Array(mark.encoded.prefix(8))) == nil)
+        #expect(ClassMark(decoding: mark.encoded + [0x20]) == nil)
+        // It is no position.
+        let key = ClassMark.key(prefix: [1], partition: 3)
+        #expect(LedgerKey.partition(of: key, prefix: [1]) == nil)
+    }
+}

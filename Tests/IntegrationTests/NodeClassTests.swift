@@ -1,0 +1,58 @@
+import ApusHTTP
+import ApusJSON
+import ApusTestSupport
+import Testing
+
+/// Servers of different classes on one Kafka, from outside.
+@Suite(
+    .serialized, .enabled(if: KafkaBroker.isThere, Comment(rawValue: KafkaBroker.skipReason)),
+    .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start servers, which needs root"))
+struct NodeClassTests {
+    private static func manifest(_ workClass: String) -> String {
+        Functions.between("passages", "embeddings", handler: "main:embed").replacing(
+            "resources: {memory: 128Mi}", with: "resources: {memory: 128Mi, class: \(workClass)}")
+    }
+
+    /// A function runs on servers of its class only, and goes over to those of another with a deploy: each event once.
+    @Test func aFunctionThatChangesItsClassMovesWithoutLoss() throws {
+        let site = try ManyNodesTests.Site(2, manifest: Self.manifest("cpu")) { node in
+            ["APUS_LOG_KAFKA_CLASSES": node == 0 ? "cpu" : "fast"]
+        }
+        #expect(waitUntil(seconds: 40) { site.working(0) == 16 && site.working(1) == 16 }, "\(site.logs)")
+        try site.publish(0..<40, by: 0)
+        #expect(site.waitForAnswers(to: 0..<40, by: 0, seconds: 40), "\(site.logs)")
+        #expect(site.workers(0) > 0 && site.workers(1) == 0)
+        // Whoever has not its class passes a call on, and its caller gets the answer.
+        let caller = try Caller(site.nodes[1])
+        let answer = try caller.send("POST", "/v1/functions/worker/invoke", ["Apus-Timeout": "40s"], body: "{}")
+        #expect(answer.status == 200, "\(answer.text) \(site.logs)")
+        #expect(site.workers(1) == 0)
+
+        try site.publish(40..<80, by: 0)
+        site.nodes[1].deploy(
+            try site.nodes[1].write("worker", manifest: Self.manifest("fast"), files: ["main.py": ManyNodesTests.code]))
+        try site.publish(80..<120, by: 0)
+        #expect(site.waitForAnswers(to: 0..<120, by: 0, seconds: 60), "\(site.logs)")
+        #expect(site.workers(1) > 0)
+        #expect(waitUntil(seconds: 40) { site.workers(0) == 0 })
+
+        // The servers of its class are gone: it goes back to those that are there.
+        site.nodes[1].kill9()
+        try site.publish(120..<160, by: 0)
+        site.nodes[0].deploy(
+            try site.nodes[0].write("back", manifest: Self.manifest("cpu"), files: ["main.py": ManyNodesTests.code]))
+        #expect(site.waitForAnswers(to: 0..<160, by: 0, seconds: 60), "\(site.logs)")
+        let twice = site.answers(by: 0).filter { $0.value > 1 }
+        #expect(twice.isEmpty, "answered more than once: \(twice)")
+        let doctor = site.nodes[0].apus("doctor").output
+        #expect(doctor.contains("shares cpu") && doctor.contains("node-0 holds"), "\(doctor)")
+    }
+}
+
+extension ManyNodesTests.Site {
+    func workers(_ node: Int) -> Int {
+        let result = self.nodes[node].apus("get", "instances", "--output", "json")
+        return (try? JSONValue.parse(Array(result.output.utf8)))?["items"]?.array?.count
+            ?? (try? JSONValue.parse(Array(result.output.utf8)))?.array?.count ?? -1
+    }
+}

@@ -1,0 +1,154 @@
+import ApusJSON
+import ApusTestSupport
+import Glibc
+import Testing
+
+/// Functions on devices, as users see them: declared devices, real processes.
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+struct PoolTests {
+    /// Says which process answered, and how often it slept and woke.
+    private static let model = """
+        import os
+        weights, naps = None, 0
+
+        def start():
+            wake()
+
+        def sleep():
+            global weights, naps
+            weights, naps = None, naps + 1
+
+        def wake():
+            global weights
+            weights = bytearray(1000)
+
+        def handle(event, context):
+            return {"pid": os.getpid(), "naps": naps, "weights": len(weights)}
+        """
+
+    private static func manifest(_ name: String, memory: String = "3Gi", scale: String, handler: String = "main:handle")
+        -> String
+    {
+        """
+        apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: \(name)}
+        spec:
+          runtime: python3
+          handler: \(handler)
+          source: .
+          resources: {memory: 128Mi, hostMemory: 64Mi, gpu: {memory: \(memory)}}
+          scale: {\(scale)}
+        """
+    }
+
+    private static func server() throws -> TestServer {
+        let server = try TestServer(variables: [
+            "APUS_POOL_DEVICES_SIMULATE":
+                "[{kind: small, memory: 4Gi, hostToDevice: 20Gi, deviceToHost: 20Gi, disk: 20Gi}]"
+        ])
+        try server.start()
+        return server
+    }
+
+    private static func call(_ server: TestServer, _ name: String) throws -> (pid: Int64, naps: Int64) {
+        let result = server.apus("invoke", name, "--data", "{}")
+        try #require(result.status == 0, "\(name): \(result.errors)")
+        let answer = try JSONValue.parse(result.output)
+        #expect(answer["weights"]?.integer == 1_000)
+        return (answer["pid"]?.integer ?? -1, answer["naps"]?.integer ?? -1)
+    }
+
+    private static func describe(_ server: TestServer, _ name: String) throws -> JSONValue {
+        try JSONValue.parse(server.apus("describe", name, "--output", "json").output)
+    }
+
+    private static func states(_ server: TestServer, _ name: String) throws -> [String] {
+        (try Self.describe(server, name)["instances"]?.array ?? []).compactMap { $0["state"]?.string }
+    }
+
+    /// From nothing to ready, to sleep, awake, and back to nothing; what it says of its starts.
+    @Test func aFunctionOnADeviceSleepsWakesAndGoesBackToZero() throws {
+        let server = try Self.server()
+        let scale = "max: 1, gpuIdle: 800ms, hostIdle: 4s"
+        server.deploy(
+            try server.write("model", manifest: Self.manifest("model", scale: scale), files: ["main.py": Self.model]))
+        let first = try Self.call(server, "model")
+        #expect(first.naps == 0)
+        var start = try Self.describe(server, "model")["lastStart"]
+        #expect(start?["from"]?.string == "disk", "\(String(describing: start))")
+        #expect(try waitUntil(seconds: 20) { try Self.states(server, "model") == ["sleeping"] })
+        let second = try Self.call(server, "model")
+        #expect(second.pid == first.pid && second.naps == 1, "the process that slept woke")
+        start = try Self.describe(server, "model")["lastStart"]
+        #expect(start?["from"]?.string == "host")
+        #expect(start?["why"]?.string?.contains("slept") ?? false, "\(String(describing: start))")
+        #expect(try waitUntil(seconds: 20) { try Self.states(server, "model").isEmpty })
+        #expect(kill(pid_t(second.pid), 0) != 0 || first.pid < 100, "its process is gone")
+        #expect(try Self.call(server, "model").naps == 0)
+        start = try Self.describe(server, "model")["lastStart"]
+        #expect(start?["why"]?.string?.contains("idle") ?? false, "\(String(describing: start))")
+    }
+
+    /// Two models, one of which fits the device: the one that is asked has it, the other sleeps; no call is lost.
+    @Test func twoModelsTakeTurnsOnADeviceThatHoldsOne() throws {
+        let server = try Self.server()
+        let scale = "max: 1, gpuIdle: 1h, hostIdle: 1h"
+        for name in ["one", "two"] {
+            let folder = try server.write(
+                name, manifest: Self.manifest(name, scale: scale), files: ["main.py": Self.model])
+            #expect(server.apus("deploy", folder).status == 0)
+        }
+        let first = try Self.call(server, "one")
+        // One that became ready a moment ago is not evicted for another: the call waits for that.
+        _ = try Self.call(server, "two")
+        #expect(try Self.states(server, "one") == ["sleeping"])
+        #expect(try Self.states(server, "two") == ["ready"] && first.naps == 0)
+    }
+
+    @Test func whoAsksForADeviceThatIsNotThereHearsOfIt() throws {
+        let server = try Self.server()
+        let folder = try server.write(
+            "large", manifest: Self.manifest("large", memory: "100Gi", scale: "max: 1"), files: ["main.py": Self.model])
+        let deploy = server.apus("deploy", folder, "--wait")
+        #expect(deploy.status == 1)
+        #expect(deploy.errors.contains("this server has 0"), "\(deploy.errors)")
+        let call = server.apus("invoke", "large", "--data", "{}")
+        #expect(call.status == 1 && call.errors.contains("pool.devices"), "\(call.errors)")
+    }
+
+    /// The newer revision finds no room beside the older: that sleeps, and is woken where the newer does not start.
+    @Test func aRevisionThatDoesNotStartLeavesTheOneBeforeItServing() throws {
+        let server = try Self.server()
+        let scale = "max: 1, gpuIdle: 1h, hostIdle: 1h"
+        server.deploy(
+            try server.write("model", manifest: Self.manifest("model", scale: scale), files: ["main.py": Self.model]))
+        let first = try Self.call(server, "model")
+        let broken = Self.model.replacing("def start():", with: "def start():\n    raise ValueError('no weights')")
+        let folder = try server.write(
+            "broken", manifest: Self.manifest("model", scale: scale), files: ["main.py": broken])
+        let deploy = server.apus("deploy", folder, "--wait")
+        #expect(deploy.status == 1 && deploy.errors.contains("no weights"), "\(deploy.errors)")
+        let after = try Self.call(server, "model")
+        #expect(after.pid == first.pid && after.naps == 1, "woken, and as it was")
+        let better = Self.model.replacing("bytearray(1000)", with: "bytes(1000)")
+        server.deploy(
+            try server.write("better", manifest: Self.manifest("model", scale: scale), files: ["main.py": better]))
+        let newest = try Self.call(server, "model")
+        #expect(newest.naps == 0)
+        #expect(try waitUntil(seconds: 20) { try Self.states(server, "model") == ["ready"] })
+    }
+
+    /// A hook that fails costs its instance, not its caller.
+    @Test func oneThatDoesNotWakeIsReplaced() throws {
+        let server = try Self.server()
+        let source = Self.model.replacing("def wake():", with: "def wake():\n    assert naps == 0")
+        let scale = "max: 1, gpuIdle: 500ms, hostIdle: 1h"
+        server.deploy(
+            try server.write("model", manifest: Self.manifest("model", scale: scale), files: ["main.py": source]))
+        _ = try Self.call(server, "model")
+        #expect(try waitUntil(seconds: 20) { try Self.states(server, "model") == ["sleeping"] })
+        #expect(try Self.call(server, "model").naps == 0)
+    }
+}

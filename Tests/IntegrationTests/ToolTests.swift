@@ -1,0 +1,100 @@
+import ApusHTTP
+import ApusJSON
+import ApusTestSupport
+import Glibc
+import Testing
+
+/// Agents against the built binary: the official Python SDK as a client, and our own port of the public conformance suite's checks.
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+struct ToolTests {
+    private static let root = InstalledTree.packageRoot
+    private static let packages = "\(root)/.build/peers/mcp"
+    private static let fixtures = "\(root)/Tests/Fixtures/conformance"
+    private static let schema = "\(root)/../shared/data/mcp-2026-07-28/schema.json"
+
+    /// Installs the SDK once; kept with what was built.
+    /// - Returns: why it cannot be had; nil when it is there.
+    private static func missing() throws -> String? {
+        if access("\(self.packages)/mcp", R_OK) == 0, access("\(self.packages)/jsonschema", R_OK) == 0 { return nil }
+        let pip = try ChildProcess(
+            "/usr/bin/python3",
+            [
+                "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--target",
+                self.packages, "mcp==2.3.0", "jsonschema==4.26.0",
+            ], in: "/var/tmp")
+        if pip.wait(seconds: 180) == 0 { return nil }
+        return "the package index gave no mcp==2.3.0: \(pip.errors.suffix(200))"
+    }
+
+    /// A server with the fixtures deployed, whose lists change when they ask for it.
+    private static func serving() throws -> (TestServer, ChildProcess) {
+        let server = try TestServer()
+        try server.start()
+        let deployed = server.apus("deploy", self.fixtures, seconds: 120)
+        #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
+        let follower = try server.begin(
+            program: "/usr/bin/python3", ["-B", "\(self.fixtures)/follow.py", "\(server.tree)/bin/apus"])
+        return (server, follower)
+    }
+
+    private static func run(
+        _ peer: String, _ arguments: [String], environment: [String: String] = [:], seconds: Double
+    ) throws -> ChildProcess {
+        let process = try ChildProcess(
+            "/usr/bin/python3",
+            ["-B", "\(self.root)/Tests/IntegrationTests/Peers/\(peer).py", self.packages] + arguments,
+            environment: currentEnvironment().merging(environment) { $1 }, in: "/var/tmp")
+        let status = process.wait(seconds: seconds)
+        #expect(status == 0, "\(process.output)\(process.errors.suffix(4_000))")
+        return process
+    }
+
+    @Test func agentsOfEveryEraUseTheTools() throws {
+        if let reason = try Self.missing() { return print("skipped: \(reason)") }
+        let (server, follower) = try Self.serving()
+        defer {
+            follower.signal(SIGKILL)
+            _ = follower.wait(seconds: 10)
+        }
+        let caller = try Caller(server)
+        let checked = try Self.run(
+            "mcp_conformance",
+            ["\(server.url)/mcp", caller.token] + (access(Self.schema, R_OK) == 0 ? [Self.schema] : []), seconds: 200)
+        #expect(checked.output.contains(" 0 failed"), "\(checked.output)")
+        for mode in ["auto", "legacy", "2026-07-28"] {
+            let http = try Self.run("mcp_sdk", [mode, "\(server.url)/mcp", caller.token], seconds: 100)
+            #expect(http.output.contains("expectations hold"), "\(http.output)")
+            let bridged = try Self.run(
+                "mcp_sdk", [mode, "stdio", "\(server.tree)/bin/apus", "mcp", "--stdio"],
+                environment: ["APUS_SERVER": server.url, "APUS_DATA": server.data], seconds: 100)
+            #expect(bridged.output.contains("expectations hold"), "\(bridged.output)")
+        }
+    }
+
+    private static let head = ["Content-Type": "application/json", "Accept": "application/json, text/event-stream"]
+    private static let ping = #"{"jsonrpc":"2.0","id":2,"method":"ping"}"#
+
+    @Test func aSessionOutlivesItsServerAndBelongsToWhoBeganIt() throws {
+        let server = try TestServer()
+        try server.start()
+        let begun = try Caller(server).send(
+            "POST", "/mcp", Self.head,
+            body:
+                #"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#
+        )
+        let id = try #require(begun.header("Mcp-Session-Id"), "\(begun.text)")
+        server.kill9()
+        try server.start()
+        let caller = try Caller(server)
+        let head = Self.head.merging(["Mcp-Session-Id": id]) { $1 }
+        #expect(try caller.send("POST", "/mcp", head, body: Self.ping).status == 200)
+        let made = server.apus("token", "create", "--name", "other", "--role", "caller", "--output", "json")
+        let token = try #require(try JSONValue.parse(Array(made.output.utf8))["token"]?.string, "\(made.errors)")
+        let others = head.merging(["Authorization": "Bearer \(token)"]) { $1 }
+        #expect(try caller.send("POST", "/mcp", others, body: Self.ping, isKnown: false).status == 404)
+        #expect(try caller.send("POST", "/mcp/none", head, body: Self.ping).status == 404)
+        #expect(try caller.send("DELETE", "/mcp", head).status == 204)
+        #expect(try caller.send("POST", "/mcp", head, body: Self.ping).status == 404)
+    }
+}
