@@ -103,6 +103,27 @@ extension EventLog {
         try self.records(at: places, body)
         return []
     }
+    /// Lends the records from `start` up to `end`, in order, by as many reads as that takes, until `body` returns false.
+    /// - Parameters: what one read gives at most.
+    /// - Returns: where it stopped: before `end` when `body` wanted no more, or when the log gave nothing further.
+    @discardableResult
+    public func readAll(
+        _ partition: TopicPartition, from start: Offset, to end: Offset, maxRecords: Int, maxBytes: Int,
+        _ body: (Offset, UnsafeRawBufferPointer) -> Bool
+    ) throws(ApusError) -> Offset {
+        var next = start
+        var wantsMore = true
+        while next < end, wantsMore {
+            let reached = try self.read(partition, from: next, maxRecords: maxRecords, maxBytes: maxBytes) {
+                offset, block in
+                wantsMore = body(offset, block)
+                return wantsMore
+            }
+            guard reached > next else { break }
+            next = reached
+        }
+        return next
+    }
     public var remembersKeys: Bool { false }
     public func remembered(_ keys: [[UInt8]]) throws(ApusError) -> [[UInt8]?] { keys.map { _ in nil } }
     public var rebuildsKeys: Bool { false }
@@ -110,17 +131,15 @@ extension EventLog {
     /// By reading all of the partition: for logs that keep no index.
     public func newest(of key: [UInt8], in partition: TopicPartition) throws(ApusError) -> Offset? {
         let bounds = try self.bounds(of: partition)
-        var (next, found) = (bounds.start, Offset?.none)
-        while next < bounds.end {
-            next = try self.read(partition, from: next, maxRecords: 1_024, maxBytes: Limits.recordBytes) {
-                offset, block in
-                if let layout = try? EventLayout(parsing: block.bytes), let own = layout.key,
-                    block[own].elementsEqual(key)
-                {
-                    found = offset
-                }
-                return true
+        var found: Offset?
+        try self.readAll(
+            partition, from: bounds.start, to: bounds.end, maxRecords: 1_024, maxBytes: Limits.recordBytes
+        ) { offset, block in
+            if let layout = try? EventLayout(parsing: block.bytes), let own = layout.key, block[own].elementsEqual(key)
+            {
+                found = offset
             }
+            return true
         }
         return found
     }

@@ -1,5 +1,3 @@
-import ApusTestSupport
-import Glibc
 import Testing
 
 /// The table of numbered behaviours in `docs/delivery.md` against the tests that it names.
@@ -11,17 +9,13 @@ import Testing
     /// Those of which no test is here yet. One that has a test may not stand here.
     private static let open: Set<Int> = [9, 14]
 
-    private static let root: String = {
-        "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-    }()
-
     /// The names of tests by the number that their comment says.
     private static let tests: [Int: Set<String>] = {
         var found: [Int: Set<String>] = [:]
-        for path in Self.files("Tests") {
-            guard let bytes = try? readFile(path) else { continue }
+        for path in SourceTree.files("Tests", ending: ".swift") {
+            guard let text = try? SourceTree.text(path) else { continue }
             var said: [Int] = []
-            for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+            for line in text.split(separator: "\n") {
                 let text = line.drop { $0 == " " }
                 if text.hasPrefix("/// Behaviour") {
                     let words = text.drop { !$0.isNumber }.prefix { $0.isNumber || $0 == "," || $0 == " " }
@@ -42,27 +36,9 @@ import Testing
         return String(words[place + 1].prefix { $0.isLetter || $0.isNumber || $0 == "_" })
     }
 
-    private static func files(_ folder: String) -> [String] {
-        var found: [String] = []
-        guard let directory = opendir("\(Self.root)/\(folder)") else { return [] }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name.hasPrefix(".") { continue }
-            if entry.pointee.d_type == UInt8(DT_DIR) {
-                found += Self.files("\(folder)/\(name)")
-            } else if name.hasSuffix(".swift") {
-                found.append("\(Self.root)/\(folder)/\(name)")
-            }
-        }
-        return found
-    }
-
     /// The rows of the table: the number, and the names in backticks after the second column.
     private static func rows() throws -> [Int: [String]] {
-        let text = String(decoding: try readFile("\(Self.root)/docs/delivery.md"), as: UTF8.self)
+        let text = try SourceTree.text("docs/delivery.md")
         let parts = text.split(separator: "<!-- behaviours -->\n", omittingEmptySubsequences: false)
         try #require(parts.count == 3, "the table stands between two marks")
         var rows: [Int: [String]] = [:]

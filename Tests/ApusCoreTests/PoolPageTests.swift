@@ -1,33 +1,11 @@
-import ApusTestSupport
-import Glibc
 import Testing
 
 /// The table of complaints in `docs/pool.md` against the tests that it names.
 @Suite struct PoolPageTests {
-    private static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-
-    private static func files(_ folder: String) -> [String] {
-        var found: [String] = []
-        guard let directory = opendir("\(Self.root)/\(folder)") else { return [] }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name.hasPrefix(".") { continue }
-            if entry.pointee.d_type == UInt8(DT_DIR) {
-                found += Self.files("\(folder)/\(name)")
-            } else if name.hasSuffix(".swift") {
-                found.append("\(Self.root)/\(folder)/\(name)")
-            }
-        }
-        return found
-    }
-
     private static func tests() throws -> Set<String> {
         var found: Set<String> = []
-        for path in Self.files("Tests") {
-            for line in String(decoding: try readFile(path), as: UTF8.self).split(separator: "\n") {
+        for path in SourceTree.files("Tests", ending: ".swift") {
+            for line in try SourceTree.text(path).split(separator: "\n") {
                 guard let place = line.firstRange(of: "func ") else { continue }
                 found.insert(String(line[place.upperBound...].prefix { $0.isLetter || $0.isNumber || $0 == "_" }))
             }
@@ -36,7 +14,7 @@ import Testing
     }
 
     @Test func everyComplaintHasATestThatIsThere() throws {
-        let text = String(decoding: try readFile("\(Self.root)/docs/pool.md"), as: UTF8.self)
+        let text = try SourceTree.text("docs/pool.md")
         let parts = text.split(separator: "<!-- complaints -->\n", omittingEmptySubsequences: false)
         try #require(parts.count == 3, "the table stands between two marks")
         let tests = try Self.tests()
@@ -53,12 +31,12 @@ import Testing
     }
 
     @Test func everyPictureIsThereWithTheCommandThatMakesIt() throws {
-        let text = String(decoding: try readFile("\(Self.root)/docs/pool.md"), as: UTF8.self)
+        let text = try SourceTree.text("docs/pool.md")
         for line in text.split(separator: "\n") {
             guard let place = line.firstRange(of: "](images/") else { continue }
             let name = line[place.upperBound...].prefix { $0 != ")" }
             #expect(text.contains("--plot docs/images/\(name)"))
-            let picture = String(decoding: try readFile("\(Self.root)/docs/images/\(name)"), as: UTF8.self)
+            let picture = try SourceTree.text("docs/images/\(name)")
             #expect(picture.hasPrefix("<svg") && picture.contains("simulated"))
         }
     }

@@ -1,40 +1,7 @@
-import ApusTestSupport
-import Glibc
 import Testing
 
 /// What the repository holds itself to, checked on its own files.
 @Suite struct TidyTests {
-    private static let root: String = {
-        var parts = #filePath.split(separator: "/").map(String.init)
-        parts.removeLast(3)
-        return "/" + parts.joined(separator: "/")
-    }()
-
-    /// All files below a folder, with their paths from the root.
-    private static func files(_ folder: String, ending: String) -> [String] {
-        var found: [String] = []
-        guard let directory = opendir("\(Self.root)/\(folder)") else { return [] }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name.hasPrefix(".") { continue }
-            let path = "\(folder)/\(name)"
-            if entry.pointee.d_type == UInt8(DT_DIR) {
-                found += Self.files(path, ending: ending)
-            } else if name.hasSuffix(ending) {
-                found.append(path)
-            }
-        }
-        return found
-    }
-
-    private static func lines(_ path: String) throws -> [Substring] {
-        String(decoding: try readFile("\(Self.root)/\(path)"), as: UTF8.self).split(
-            separator: "\n", omittingEmptySubsequences: false)
-    }
-
     /// What each target may import beside the toolchain's own modules.
     private static let arrows: [String: Set<String>] = [
         "ApusCore": [],
@@ -57,10 +24,10 @@ import Testing
 
     @Test(arguments: arrows.keys.sorted()) func targetsImportOnlyWhatTheirArrowsAllow(target: String) throws {
         let allowed = try #require(Self.arrows[target]).union(["Glibc", "Synchronization", "FoundationEssentials"])
-        let sources = Self.files("Sources/\(target)", ending: ".swift")
+        let sources = SourceTree.files("Sources/\(target)", ending: ".swift")
         #expect(!sources.isEmpty)
         for path in sources {
-            for line in try Self.lines(path) {
+            for line in try SourceTree.lines(path) {
                 let words = line.split(separator: " ")
                 guard let place = words.firstIndex(of: "import"), place <= 1, words.count == place + 2 else { continue }
                 #expect(allowed.contains(String(words[place + 1])), "\(path) imports \(words[place + 1])")
@@ -69,26 +36,26 @@ import Testing
     }
 
     @Test func theEngineKnowsNoClockThreadOrSystem() throws {
-        for path in Self.files("Sources/ApusEngine", ending: ".swift")
-            + Self.files("Sources/ApusCore", ending: ".swift")
+        for path in SourceTree.files("Sources/ApusEngine", ending: ".swift")
+            + SourceTree.files("Sources/ApusCore", ending: ".swift")
         {
-            for line in try Self.lines(path) where line.contains("import ") {
+            for line in try SourceTree.lines(path) where line.contains("import ") {
                 #expect(!line.contains("Glibc") && !line.contains("Foundation"), "\(path): \(line)")
             }
         }
     }
 
     @Test func filesStayShortAndNothingIsImportedWhole() throws {
-        for path in Self.files("Sources", ending: ".swift") + Self.files("Tests", ending: ".swift") {
-            let lines = try Self.lines(path)
+        for path in SourceTree.files("Sources", ending: ".swift") + SourceTree.files("Tests", ending: ".swift") {
+            let lines = try SourceTree.lines(path)
             #expect(lines.count <= 600, "\(path) has \(lines.count) lines")
             #expect(!lines.contains { $0.hasSuffix("import Foundation") }, "\(path) imports Foundation")
         }
     }
 
     @Test func whatTheCompilerCannotCheckIsArgued() throws {
-        for path in Self.files("Sources", ending: ".swift") {
-            let lines = try Self.lines(path)
+        for path in SourceTree.files("Sources", ending: ".swift") {
+            let lines = try SourceTree.lines(path)
             for (index, line) in lines.enumerated()
             where line.contains("nonisolated(unsafe)") || line.contains("@unchecked Sendable") {
                 if line.trimmedStart.hasPrefix("//") { continue }

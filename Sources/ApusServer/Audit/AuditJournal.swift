@@ -114,19 +114,15 @@ final class AuditJournal: Sendable {
         while end > bounds.start {
             let start = max(bounds.start, end - step)
             var found: AuditLink?
-            var next = start
-            while next < end {
-                let from = next
-                next = try log.read(place, from: from, maxRecords: Int(end - from), maxBytes: Limits.recordBytes) {
-                    _, block in
-                    if let event = try? EventBlock.decode(block.bytes), let data = event.data,
-                        let record = AuditKeys.link(of: data, keys), record.server == server
-                    {
-                        found = record.link
-                    }
-                    return true
+            try log.readAll(
+                place, from: start, to: end, maxRecords: Int(end - start), maxBytes: Limits.recordBytes
+            ) { _, block in
+                if let event = try? EventBlock.decode(block.bytes), let data = event.data,
+                    let record = keys.place(of: data), record.server == server
+                {
+                    found = record.link
                 }
-                guard next > from else { break }
+                return true
             }
             if let found { return found }
             (end, step) = (start, step * 4)

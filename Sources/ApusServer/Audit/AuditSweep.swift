@@ -30,20 +30,15 @@ struct AuditSweep {
     /// The first record of each server from the cut on.
     private func anchors(from cut: Offset, to end: Offset) throws(ApusError) -> [AuditPlace] {
         var first: [String: AuditPlace] = [:]
-        var next = cut
-        while next < end {
-            let from = next
-            next = try self.server.log.read(
-                self.place, from: from, maxRecords: Limits.Audit.checkedPerRead, maxBytes: Limits.recordBytes
-            ) { _, block in
-                if let data = (try? EventBlock.decode(block.bytes))?.data,
-                    let place = AuditKeys.link(of: data, self.server.audit.keys), first[place.server] == nil
-                {
-                    first[place.server] = place
-                }
-                return true
+        try self.server.log.readAll(
+            self.place, from: cut, to: end, maxRecords: Limits.Audit.checkedPerRead, maxBytes: Limits.recordBytes
+        ) { _, block in
+            if let data = (try? EventBlock.decode(block.bytes))?.data,
+                let place = self.server.audit.keys.place(of: data), first[place.server] == nil
+            {
+                first[place.server] = place
             }
-            guard next > from else { break }
+            return true
         }
         return first.values.sorted { $0.server < $1.server }
     }

@@ -14,20 +14,16 @@ struct AuditVerification {
             let bounds = try log.bounds(of: place)
             var check = AuditCheck(keys)
             var offsets: [Int: Offset] = [:]
-            var next = bounds.start
-            while next < bounds.end {
-                let from = next
-                next = try log.read(
-                    place, from: from, maxRecords: Limits.Audit.checkedPerRead, maxBytes: Limits.recordBytes
-                ) { offset, block in
-                    let before = check.findings.count
-                    check.take((try? EventBlock.decode(block.bytes))?.data ?? [])
-                    for finding in check.findings[before...] {
-                        if let record = finding.record { offsets[record] = offset }
-                    }
-                    return true
+            try log.readAll(
+                place, from: bounds.start, to: bounds.end, maxRecords: Limits.Audit.checkedPerRead,
+                maxBytes: Limits.recordBytes
+            ) { offset, block in
+                let before = check.findings.count
+                check.take((try? EventBlock.decode(block.bytes))?.data ?? [])
+                for finding in check.findings[before...] {
+                    if let record = finding.record { offsets[record] = offset }
                 }
-                guard next > from else { break }
+                return true
             }
             check.end()
             self.records += check.records

@@ -36,19 +36,14 @@ extension Routes {
         for partition in 0..<min(1, topic.partitions) {
             let place = TopicPartition(.answers, partition)
             let bounds = try log.bounds(of: place)
-            var next = bounds.start
             var found: CommandAnswer?
-            while next < bounds.end, found == nil {
-                let reached = try log.read(
-                    place, from: next, maxRecords: Limits.Server.recordsPerFollow,
-                    maxBytes: Limits.Server.bytesPerRead
-                ) { _, block in
-                    guard let event = try? EventBlock.decode(block.bytes), event.key == key else { return true }
-                    found = try? CommandAnswer(event)
-                    return found == nil
-                }
-                guard reached > next else { break }
-                next = reached
+            try log.readAll(
+                place, from: bounds.start, to: bounds.end, maxRecords: Limits.Server.recordsPerFollow,
+                maxBytes: Limits.Server.bytesPerRead
+            ) { _, block in
+                guard let event = try? EventBlock.decode(block.bytes), event.key == key else { return true }
+                found = try? CommandAnswer(event)
+                return found == nil
             }
             if let found { return found }
         }

@@ -69,19 +69,17 @@ extension Control {
         let place = TopicPartition(.answers, partition)
         let now = self.clock.now
         let end = try ownership.end(of: place)
-        var next = try self.log.bounds(of: place).start
-        while next < end {
-            let reached = try self.log.read(
-                place, from: next, maxRecords: Limits.Server.recordsPerFollow, maxBytes: Limits.Server.bytesPerRead
-            ) { _, block in
-                if let event = try? EventBlock.decode(block.bytes), let answer = try? CommandAnswer(event) {
-                    owned.decider.restore(answer, now: now)
-                }
-                return true
+        let start = try self.log.bounds(of: place).start
+        let reached = try self.log.readAll(
+            place, from: start, to: end, maxRecords: Limits.Server.recordsPerFollow,
+            maxBytes: Limits.Server.bytesPerRead
+        ) { _, block in
+            if let event = try? EventBlock.decode(block.bytes), let answer = try? CommandAnswer(event) {
+                owned.decider.restore(answer, now: now)
             }
-            guard reached > next else { throw ApusError(.logFailed, "\(place) is not there up to its end yet") }
-            next = reached
+            return true
         }
+        guard reached >= end else { throw ApusError(.logFailed, "\(place) is not there up to its end yet") }
         try self.followToEnd(ownership)
         owned.decider.restored()
         owned.isRestored = true

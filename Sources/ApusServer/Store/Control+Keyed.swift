@@ -112,20 +112,18 @@ extension Control {
         guard let ownership = self.ownership, self.nodes.owned[partition]?.isRestored == false else { return }
         let place = TopicPartition(.answers, partition)
         let end = try ownership.end(of: place)
-        var next = try self.log.bounds(of: place).start
+        let start = try self.log.bounds(of: place).start
         var position: Offset = 0
-        while next < end {
-            let reached = try self.log.read(
-                place, from: next, maxRecords: Limits.Server.recordsPerFollow, maxBytes: Limits.Server.bytesPerRead
-            ) { _, block in
-                if let event = try? EventBlock.decode(block.bytes), let answer = try? CommandAnswer(event) {
-                    position = max(position, answer.offset + 1)
-                }
-                return true
+        let reached = try self.log.readAll(
+            place, from: start, to: end, maxRecords: Limits.Server.recordsPerFollow,
+            maxBytes: Limits.Server.bytesPerRead
+        ) { _, block in
+            if let event = try? EventBlock.decode(block.bytes), let answer = try? CommandAnswer(event) {
+                position = max(position, answer.offset + 1)
             }
-            guard reached > next else { throw ApusError(.logFailed, "\(place) is not there up to its end yet") }
-            next = reached
+            return true
         }
+        guard reached >= end else { throw ApusError(.logFailed, "\(place) is not there up to its end yet") }
         self.nodes.owned[partition]?.keyedPosition = position
         self.nodes.owned[partition]?.isRestored = true
     }

@@ -15,21 +15,17 @@ struct ControlRepair {
         let place = TopicPartition(topic, 0)
         var found: [[UInt8]: (generation: UInt64, event: Event)] = [:]
         let bounds = try self.log.bounds(of: place)
-        var next = bounds.start
-        while next < bounds.end {
-            let reached = try self.log.read(
-                place, from: next, maxRecords: Limits.Server.recordsPerFollow, maxBytes: Limits.Server.bytesPerRead
-            ) { _, block in
-                guard let event = try? EventBlock.decode(block.bytes), let key = event.key,
-                    keys.contains(key) || isTakeOver
-                else { return true }
-                guard let generation = Self.generation(of: event, on: topic) else { return true }
-                if let known = found[key], known.generation > generation { return true }
-                found[key] = (generation, event)
-                return true
-            }
-            guard reached > next else { break }
-            next = reached
+        try self.log.readAll(
+            place, from: bounds.start, to: bounds.end, maxRecords: Limits.Server.recordsPerFollow,
+            maxBytes: Limits.Server.bytesPerRead
+        ) { _, block in
+            guard let event = try? EventBlock.decode(block.bytes), let key = event.key,
+                keys.contains(key) || isTakeOver
+            else { return true }
+            guard let generation = Self.generation(of: event, on: topic) else { return true }
+            if let known = found[key], known.generation > generation { return true }
+            found[key] = (generation, event)
+            return true
         }
         return found.sorted { $0.key.lexicographicallyPrecedes($1.key) }.filter { key, newest in
             keys.contains(key) || seal.map { !$0.isNewest(newest.event) } ?? false

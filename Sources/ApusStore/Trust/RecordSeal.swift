@@ -28,7 +28,7 @@ public struct RecordSeal: Sendable {
     private let keys: [Key]
 
     public init(_ keys: MasterKeys) {
-        self.keys = keys.keys.map { Key(id: $0.id, bytes: $0.derived(for: "apus control records 1")) }
+        self.keys = keys.derived(for: "apus control records 1").map { Key(id: $0.id, bytes: $0.bytes) }
     }
 
     /// Whether records of a topic are sealed: all by which nodes tell each other what to do, and what they charge for.

@@ -24,8 +24,8 @@ public struct AuditKeys: Sendable {
     var newest: String { self.keys[self.keys.count - 1].id }
 
     /// Where a record stands in its chain; nil for what is no genuine one.
-    public static func link(of bytes: [UInt8], _ keys: AuditKeys) -> AuditPlace? {
-        guard let record = try? AuditRecord(parsing: bytes, keys) else { return nil }
+    public func place(of bytes: [UInt8]) -> AuditPlace? {
+        guard let record = try? AuditRecord(parsing: bytes, self) else { return nil }
         return AuditPlace(server: record.server, link: record.link)
     }
 

@@ -28,8 +28,6 @@ public struct CallLimits: Sendable {
                 concurrent: least(self.concurrent, other.concurrent),
                 callsPerDay: least(self.callsPerDay, other.callsPerDay))
         }
-
-        var isEmpty: Bool { self == Bounds() }
     }
 
     public enum Bound: String, Sendable, Equatable { case callsPerMinute, concurrent, callsPerDay }
