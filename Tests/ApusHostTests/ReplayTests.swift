@@ -66,7 +66,7 @@ import Testing
         try await bed.publish(input, (0..<10).map { event("\($0)") })
         try await bed.deploy(
             function(1, triggers: [live, self.replay(1, of: live, from: [0], to: [10], writesOutputs: false)]))
-        try await bed.until("its end") { bed.replaysEnded == [1] }
+        try await bed.until("its end") { bed.replaysEnded.first == 1 }
         try await bed.until("the live ones") { bed.shard.statistics.succeeded == 20 }
         try await bed.until("their replies") { bed.events(of: output).count == 10 }
         await bed.close()
@@ -83,7 +83,7 @@ import Testing
         plan.isPaused = false
         try await bed.deploy(function(1, triggers: [live, (again.0, plan)]))
         for partition in 0..<2 { try await bed.publish(input, (0..<50).map { event("\($0)") }, partition: partition) }
-        try await bed.until("its end") { bed.replaysEnded == [1] }
+        try await bed.until("its end") { bed.replaysEnded.first == 1 }
         #expect(await bed.statistics().dispatched == 8)
         let snapshot = await bed.run { bed.shard.subscriptions { _, _ in true } }
         #expect(snapshot.first { $0.trigger.replay == nil }?.trigger.status.lag == 110)
@@ -137,8 +137,8 @@ import Testing
         let input = try bed.topic("in")
         let live = trigger(1, on: input)
         try await bed.deploy(function(1, triggers: [live, self.replay(1, of: live, from: [0], to: [0])]))
-        try await bed.until("its end") { bed.replaysEnded == [1] }
-        try await bed.until("told again") { bed.replaysEnded == [1, 1] }
+        try await bed.until("its end, and once more") { bed.replaysEnded.count >= 2 }
+        #expect(Set(bed.replaysEnded) == [1])
         await bed.close()
     }
 }
