@@ -28,6 +28,7 @@ import Testing
         #expect(function.triggers.count == (trigger == .topic ? 1 : 0))
         #expect(function.httpTriggers.count == (trigger == .http ? 1 : 0))
         #expect(function.scheduleTriggers.count == (trigger == .schedule ? 1 : 0))
+        #expect(function.tool?.name == (trigger == .tool ? "hello" : nil))
         #expect(found.count == (trigger == .topic ? 3 : 1))
         // Its README names commands that there are.
         let readme = String(

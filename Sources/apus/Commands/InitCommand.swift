@@ -22,6 +22,7 @@ extension Command {
                 .init("apus init hello", "A function in Python"),
                 .init("apus init hello --runtime node", "A function in JavaScript"),
                 .init("apus init count-words --runtime exec --trigger topic", "A shell script that reads a topic"),
+                .init("apus init greeter --trigger tool", "A tool for agents"),
             ]
         )
     ) { context in

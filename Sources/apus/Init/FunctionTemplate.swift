@@ -3,7 +3,7 @@ internal import ApusCore
 /// A function to begin with: its files, by the runtime it is written for and what starts it.
 struct FunctionTemplate {
     enum Runtime: String, CaseIterable { case python3, node, exec, native }
-    enum Trigger: String, CaseIterable { case none, topic, http, schedule }
+    enum Trigger: String, CaseIterable { case none, topic, http, schedule, tool }
 
     struct File: Equatable {
         /// Relative to the function's folder.
@@ -70,6 +70,9 @@ struct FunctionTemplate {
         }
     }
 
+    /// Tools are called as functions of a program are: words joined by '_'.
+    private var toolName: String { String(self.name.map { $0 == "-" ? "_" : $0 }) }
+
     private var topics: String {
         guard self.trigger == .topic else { return "" }
         return [self.name, "\(self.name).replies"].map { topic in
@@ -100,6 +103,16 @@ struct FunctionTemplate {
             """
               triggers:
                 - schedule: {cron: "*/5 * * * *", zone: UTC, missed: once}
+            """
+        case .tool:
+            """
+              tool:
+                name: \(self.toolName)
+                input:
+                  type: object
+                  properties: {name: {type: string, description: Whom to greet.}}
+                  additionalProperties: false
+                annotations: {readOnly: true}
             """
         }
     }
@@ -143,6 +156,11 @@ struct FunctionTemplate {
         case .http:
             """
             curl -H "Authorization: Bearer $APUS_TOKEN" --json '{"name": "Ada"}' http://127.0.0.1:8787/fn/\(self.name)
+
+            """
+        case .tool:
+            """
+            apus tools call \(self.toolName) --data '{"name": "Grace"}'   # as an agent calls it
 
             """
         }
