@@ -244,8 +244,9 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         return 0;
     }
     if (!strcmp(mode, "ask")) {
+        // The question ends the attempt: a result behind it would be one of a stream that is over.
         send_frame(INPUT_REQUEST, 0, stream, "{}", 2);
-        return 0;
+        return 1;
     }
     return 0;
 }
