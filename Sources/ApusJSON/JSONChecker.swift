@@ -80,21 +80,13 @@ public struct JSONChecker {
         switch self.scanner.peek {
         case UInt8(ascii: "{"): return try self.push(isObject: true)
         case UInt8(ascii: "["): return try self.push(isObject: false)
-        case UInt8(ascii: "\""): try self.scanner.string()
-        case UInt8(ascii: "t"): try self.scanner.word("true")
-        case UInt8(ascii: "f"): try self.scanner.word("false")
-        case UInt8(ascii: "n"): try self.scanner.word("null")
-        case UInt8(ascii: "-"), .some(UInt8(ascii: "0")...UInt8(ascii: "9")): try self.scanner.number()
-        default: throw self.scanner.fail("a value")
+        default: _ = try self.scanner.scalar()
         }
         return self.ended()
     }
 
     private mutating func push(isObject: Bool) throws(JSONSyntaxError) -> Expectation {
-        guard self.stack.count < self.depth else {
-            throw self.scanner.fail("at most \(self.depth) objects and arrays inside one another", found: "one more")
-        }
-        self.scanner.at += 1
+        try self.scanner.enter(self.stack.count, depth: self.depth)
         self.stack.append(Container(isObject: isObject))
         return isObject ? .keyOrEnd : .elementOrEnd
     }
@@ -126,18 +118,13 @@ public struct JSONChecker {
             }
             if self.wantsMembers, isOutermost { self.open = (name, 0) }
         }
-        self.scanner.skipSpace()
-        guard self.scanner.take(UInt8(ascii: ":")) else { throw self.scanner.fail("`:`") }
-        self.scanner.skipSpace()
+        try self.scanner.colon()
         if isOutermost { self.open?.start = self.scanner.at }
         return .value
     }
 
     private mutating func afterValue(_ isObject: Bool) throws(JSONSyntaxError) -> Expectation {
-        if self.scanner.take(UInt8(ascii: ",")) { return isObject ? .key : .value }
-        guard self.scanner.take(isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else {
-            throw self.scanner.fail(isObject ? "`,` or `}`" : "`,` or `]`")
-        }
-        return self.close()
+        guard try self.scanner.continues(isObject: isObject) else { return self.close() }
+        return isObject ? .key : .value
     }
 }

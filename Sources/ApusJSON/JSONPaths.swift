@@ -48,12 +48,7 @@ public struct JSONPaths {
         switch self.scanner.peek {
         case UInt8(ascii: "{"): try self.object(active, level)
         case UInt8(ascii: "["): try self.array(active, level)
-        case UInt8(ascii: "\""): try self.scanner.string()
-        case UInt8(ascii: "t"): try self.scanner.word("true")
-        case UInt8(ascii: "f"): try self.scanner.word("false")
-        case UInt8(ascii: "n"): try self.scanner.word("null")
-        case UInt8(ascii: "-"), .some(UInt8(ascii: "0")...UInt8(ascii: "9")): try self.scanner.number()
-        default: throw self.scanner.fail("a value")
+        default: _ = try self.scanner.scalar()
         }
         var rest = active
         while rest != 0 {
@@ -63,15 +58,8 @@ public struct JSONPaths {
         }
     }
 
-    private func enter(_ level: Int) throws(JSONSyntaxError) {
-        guard level < self.depth else {
-            throw self.scanner.fail("at most \(self.depth) objects and arrays inside one another", found: "one more")
-        }
-    }
-
     private mutating func object(_ active: UInt64, _ level: Int) throws(JSONSyntaxError) {
-        try self.enter(level)
-        self.scanner.at += 1
+        try self.scanner.enter(level, depth: self.depth)
         self.scanner.skipSpace()
         guard !self.scanner.take(UInt8(ascii: "}")) else { return }
         while true {
@@ -80,20 +68,15 @@ public struct JSONPaths {
             let start = self.scanner.at
             try self.scanner.string()
             let inside = self.paths(active, level, member: start..<self.scanner.at)
-            self.scanner.skipSpace()
-            guard self.scanner.take(UInt8(ascii: ":")) else { throw self.scanner.fail("`:`") }
-            self.scanner.skipSpace()
+            try self.scanner.colon()
             try self.value(inside, level + 1)
             self.scanner.skipSpace()
-            if self.scanner.take(UInt8(ascii: ",")) { continue }
-            guard self.scanner.take(UInt8(ascii: "}")) else { throw self.scanner.fail("`,` or `}`") }
-            return
+            guard try self.scanner.continues(isObject: true) else { return }
         }
     }
 
     private mutating func array(_ active: UInt64, _ level: Int) throws(JSONSyntaxError) {
-        try self.enter(level)
-        self.scanner.at += 1
+        try self.scanner.enter(level, depth: self.depth)
         self.scanner.skipSpace()
         guard !self.scanner.take(UInt8(ascii: "]")) else { return }
         var index = 0
@@ -103,9 +86,7 @@ public struct JSONPaths {
             try self.value(inside, level + 1)
             index += 1
             self.scanner.skipSpace()
-            if self.scanner.take(UInt8(ascii: ",")) { continue }
-            guard self.scanner.take(UInt8(ascii: "]")) else { throw self.scanner.fail("`,` or `]`") }
-            return
+            guard try self.scanner.continues(isObject: false) else { return }
         }
     }
 

@@ -100,64 +100,35 @@ public struct JSONSlices {
         case UInt8(ascii: "["):
             kind = .array
             try self.array(level)
-        case UInt8(ascii: "\""):
-            kind = .string
-            try self.scanner.string()
-        case UInt8(ascii: "t"):
-            kind = .boolean
-            try self.scanner.word("true")
-        case UInt8(ascii: "f"):
-            kind = .boolean
-            try self.scanner.word("false")
-        case UInt8(ascii: "n"):
-            kind = .null
-            try self.scanner.word("null")
-        case UInt8(ascii: "-"), .some(UInt8(ascii: "0")...UInt8(ascii: "9")):
-            kind = .number
-            try self.scanner.number()
-        default: throw self.scanner.fail("a value")
+        default: kind = try self.scanner.scalar()
         }
         return Value(range: start..<self.scanner.at, kind: kind)
     }
 
-    private func enter(_ level: Int) throws(JSONSyntaxError) {
-        guard level < self.depth else {
-            throw self.scanner.fail("at most \(self.depth) objects and arrays inside one another", found: "one more")
-        }
-    }
-
     private mutating func object(_ level: Int) throws(JSONSyntaxError) {
-        try self.enter(level)
-        self.scanner.at += 1
+        try self.scanner.enter(level, depth: self.depth)
         self.scanner.skipSpace()
         guard !self.scanner.take(UInt8(ascii: "}")) else { return }
         while true {
             self.scanner.skipSpace()
             guard self.scanner.peek == UInt8(ascii: "\"") else { throw self.scanner.fail("a name in quotes") }
             try self.scanner.string()
-            self.scanner.skipSpace()
-            guard self.scanner.take(UInt8(ascii: ":")) else { throw self.scanner.fail("`:`") }
-            self.scanner.skipSpace()
+            try self.scanner.colon()
             _ = try self.value(level + 1)
             self.scanner.skipSpace()
-            if self.scanner.take(UInt8(ascii: ",")) { continue }
-            guard self.scanner.take(UInt8(ascii: "}")) else { throw self.scanner.fail("`,` or `}`") }
-            return
+            guard try self.scanner.continues(isObject: true) else { return }
         }
     }
 
     private mutating func array(_ level: Int) throws(JSONSyntaxError) {
-        try self.enter(level)
-        self.scanner.at += 1
+        try self.scanner.enter(level, depth: self.depth)
         self.scanner.skipSpace()
         guard !self.scanner.take(UInt8(ascii: "]")) else { return }
         while true {
             self.scanner.skipSpace()
             _ = try self.value(level + 1)
             self.scanner.skipSpace()
-            if self.scanner.take(UInt8(ascii: ",")) { continue }
-            guard self.scanner.take(UInt8(ascii: "]")) else { throw self.scanner.fail("`,` or `]`") }
-            return
+            guard try self.scanner.continues(isObject: false) else { return }
         }
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
     @Test(arguments: [60, 600, 6_000] as [Int64]) func overTenSecondsAtTwiceTheLoadTheBoundHolds(perMinute: Int64) {
         var limits = CallLimits()
-        let bounds = CallLimits.Bounds(callsPerMinute: perMinute)
+        let bounds = CallBounds(callsPerMinute: perMinute)
         var admitted: Int64 = 0
         let step = 30_000_000 / perMinute
         for index in 0..<(10_000_000 / step) {
@@ -25,14 +25,14 @@ import Testing
         var limits = CallLimits()
         for index in 0..<1_000 as Range<Int64> {
             let verdict = limits.begin(
-                "a", CallLimits.Bounds(callsPerMinute: 120), now: Self.start + .milliseconds(index * 500))
+                "a", CallBounds(callsPerMinute: 120), now: Self.start + .milliseconds(index * 500))
             #expect(verdict == .admitted)
         }
     }
 
     @Test func aRefusalSaysWhenItIsWorthTryingAgain() {
         var limits = CallLimits()
-        let bounds = CallLimits.Bounds(callsPerMinute: 60)
+        let bounds = CallBounds(callsPerMinute: 60)
         let first = limits.begin("a", bounds, now: Self.start)
         #expect(first == .admitted)
         guard case .refused(let refusal) = limits.begin("a", bounds, now: Self.start + .milliseconds(100)) else {
@@ -48,7 +48,7 @@ import Testing
 
     @Test func soManyRunAtOnceAndNoMore() {
         var limits = CallLimits()
-        let bounds = CallLimits.Bounds(concurrent: 2)
+        let bounds = CallBounds(concurrent: 2)
         let verdicts = (0..<3).map { _ in limits.begin("a", bounds, now: Self.start) }
         #expect(verdicts[..<2] == [.admitted, .admitted])
         #expect(verdicts[2] == .refused(.init(bound: .concurrent, limit: 2, retryAfter: .seconds(1))))
@@ -62,7 +62,7 @@ import Testing
 
     @Test func aDayEndsAtMidnight() {
         var limits = CallLimits()
-        let bounds = CallLimits.Bounds(callsPerDay: 1)
+        let bounds = CallBounds(callsPerDay: 1)
         let midnight = Timestamp(milliseconds: 86_400_000 * 20_000)
         let first = limits.begin("a", bounds, now: midnight + .seconds(-60))
         #expect(first == .admitted)
@@ -74,7 +74,7 @@ import Testing
 
     @Test func callersAreBoundedAndThoseThatRunAreKept() {
         var limits = CallLimits(callersMax: 4)
-        let bounds = CallLimits.Bounds(concurrent: 1)
+        let bounds = CallBounds(concurrent: 1)
         let first = limits.begin("runs", bounds, now: Self.start)
         #expect(first == .admitted)
         for index in 0..<100 {
@@ -87,8 +87,8 @@ import Testing
     }
 
     @Test func theTighterBoundCounts() {
-        let one = CallLimits.Bounds(callsPerMinute: 60, concurrent: nil, callsPerDay: 5)
-        let other = CallLimits.Bounds(callsPerMinute: 30, concurrent: 2, callsPerDay: 9)
-        #expect(one.with(other) == CallLimits.Bounds(callsPerMinute: 30, concurrent: 2, callsPerDay: 5))
+        let one = CallBounds(callsPerMinute: 60, concurrent: nil, callsPerDay: 5)
+        let other = CallBounds(callsPerMinute: 30, concurrent: 2, callsPerDay: 9)
+        #expect(one.with(other) == CallBounds(callsPerMinute: 30, concurrent: 2, callsPerDay: 5))
     }
 }

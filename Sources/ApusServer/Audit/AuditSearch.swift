@@ -29,9 +29,10 @@ struct AuditSearch: Sendable {
             let bounds = try log.bounds(of: place)
             var next = max(bounds.start, self.after[partition] ?? 0)
             if self.after.isEmpty, let since = self.since { next = max(next, try log.offset(of: place, at: since)) }
-            while next < bounds.end, left > 0, page.records.count < self.limit {
-                let from = next
-                next = try log.read(place, from: from, maxRecords: left, maxBytes: Limits.recordBytes) { _, block in
+            if left > 0, page.records.count < self.limit {
+                next = try log.readAll(
+                    place, from: next, to: bounds.end, maxRecords: left, maxBytes: Limits.recordBytes
+                ) { _, block in
                     left -= 1
                     if let event = try? EventBlock.decode(block.bytes), let data = event.data,
                         self.wants(data, event.timestamp)
@@ -40,7 +41,6 @@ struct AuditSearch: Sendable {
                     }
                     return left > 0 && page.records.count < self.limit
                 }
-                guard next > from else { break }
             }
             page.next[partition] = next
             if next < bounds.end { page.isAtEnd = false }

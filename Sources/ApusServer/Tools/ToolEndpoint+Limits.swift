@@ -19,7 +19,7 @@ extension ToolEndpoint {
         // Its own bounds hold wherever it asks, those of a tool server there.
         var counted = [("\(request.place.namespace)#\(request.caller.name)", request.caller.bounds)]
         if let name = request.place.server, let server = self.catalog(request.place.namespace).server(named: name) {
-            counted.append(("\(request.place.text)#\(request.caller.name)", CallLimits.Bounds(server.bounds)))
+            counted.append(("\(request.place.text)#\(request.caller.name)", CallBounds(server.bounds)))
         }
         return registry.limits.withLock { limits in
             for (index, (name, bounds)) in counted.enumerated() {
@@ -49,7 +49,7 @@ extension ToolEndpoint.Wait {
     }
 }
 
-extension CallLimits.Bounds {
+extension CallBounds {
     fileprivate init(_ bounds: ToolServerManifest.Bounds) {
         self.init(
             callsPerMinute: bounds.callsPerSecond.map { Int64($0) * 60 },

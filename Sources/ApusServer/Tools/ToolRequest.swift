@@ -35,11 +35,8 @@ extension ToolCaller {
                     ApusStore.Role.allCases.filter { principal.roles.allow([$0], in: namespace) }
                         .compactMap { ToolCaller.Role(rawValue: $0.rawValue) })
             }
-        let limits = principal.agent?.limits
         self.init(
             name: principal.name, namespace: namespace, scopes: principal.scopes, roles: own,
-            bounds: CallLimits.Bounds(
-                callsPerMinute: limits?.callsPerMinute, concurrent: limits?.concurrent,
-                callsPerDay: limits?.callsPerDay))
+            bounds: principal.agent?.limits ?? CallBounds())
     }
 }

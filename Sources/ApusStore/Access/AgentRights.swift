@@ -1,4 +1,4 @@
-internal import ApusCore
+public import ApusCore
 public import ApusJSON
 
 /// What a principal that is an agent may do of what its role lets it: which tool servers it reaches, which scopes of tools it
@@ -7,25 +7,12 @@ public struct AgentRights: Sendable, Equatable {
     /// Names of tool servers; none means all of its namespace.
     public var servers: [String]
     public var scopes: [String]
-    public var limits: AgentLimits
+    public var limits: CallBounds
 
-    public init(servers: [String] = [], scopes: [String] = [], limits: AgentLimits = AgentLimits()) {
+    public init(servers: [String] = [], scopes: [String] = [], limits: CallBounds = CallBounds()) {
         self.servers = servers
         self.scopes = scopes
         self.limits = limits
-    }
-}
-
-/// How much an agent may ask for; what is nil has no bound of its own.
-public struct AgentLimits: Sendable, Equatable {
-    public var callsPerMinute: Int64?
-    public var concurrent: Int64?
-    public var callsPerDay: Int64?
-
-    public init(callsPerMinute: Int64? = nil, concurrent: Int64? = nil, callsPerDay: Int64? = nil) {
-        self.callsPerMinute = callsPerMinute
-        self.concurrent = concurrent
-        self.callsPerDay = callsPerDay
     }
 }
 
@@ -52,7 +39,7 @@ extension AgentRights {
                 (1...Limits.Control.scopeBytes).contains(text.utf8.count)
                     && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }
             },
-            limits: try AgentLimits(json: json["limits"] ?? [:]))
+            limits: try CallBounds(json: json["limits"] ?? [:]))
     }
 
     private static func texts(
@@ -71,7 +58,7 @@ extension AgentRights {
     }
 }
 
-extension AgentLimits {
+extension CallBounds {
     var members: [(String, Int64?)] {
         [
             ("callsPerMinute", self.callsPerMinute), ("concurrent", self.concurrent), ("callsPerDay", self.callsPerDay),

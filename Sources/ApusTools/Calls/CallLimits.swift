@@ -6,30 +6,6 @@ public import ApusCore
 /// Calls in a minute are spaced, with a second's worth let in at once: a caller that keeps its bound is never refused, whatever it
 /// did in the minute before. Days are those of UTC.
 public struct CallLimits: Sendable {
-    public struct Bounds: Sendable, Equatable {
-        public var callsPerMinute: Int64?
-        public var concurrent: Int64?
-        public var callsPerDay: Int64?
-
-        public init(callsPerMinute: Int64? = nil, concurrent: Int64? = nil, callsPerDay: Int64? = nil) {
-            self.callsPerMinute = callsPerMinute
-            self.concurrent = concurrent
-            self.callsPerDay = callsPerDay
-        }
-
-        /// The tighter one of each.
-        public func with(_ other: Bounds) -> Bounds {
-            func least(_ left: Int64?, _ right: Int64?) -> Int64? {
-                guard let left, let right else { return left ?? right }
-                return min(left, right)
-            }
-            return Bounds(
-                callsPerMinute: least(self.callsPerMinute, other.callsPerMinute),
-                concurrent: least(self.concurrent, other.concurrent),
-                callsPerDay: least(self.callsPerDay, other.callsPerDay))
-        }
-    }
-
     public enum Bound: String, Sendable, Equatable { case callsPerMinute, concurrent, callsPerDay }
 
     public struct Refusal: Sendable, Equatable {
@@ -64,7 +40,7 @@ public struct CallLimits: Sendable {
 
     public init(callersMax: Int = Limits.Tools.limitedCallers) { self.callersMax = callersMax }
 
-    public mutating func begin(_ name: String, _ bounds: Bounds, now: Timestamp) -> Verdict {
+    public mutating func begin(_ name: String, _ bounds: CallBounds, now: Timestamp) -> Verdict {
         // Calls without bounds are counted too: a bound may come while they run.
         if self.callers.count >= self.callersMax, self.callers[name] == nil { self.forget(now) }
         var caller = self.callers[name] ?? Caller()
@@ -87,7 +63,7 @@ public struct CallLimits: Sendable {
 
     private static let dayMilliseconds: Int64 = 86_400_000
 
-    private static func refusal(_ caller: Caller, _ bounds: Bounds, _ now: Timestamp) -> Refusal? {
+    private static func refusal(_ caller: Caller, _ bounds: CallBounds, _ now: Timestamp) -> Refusal? {
         if let limit = bounds.callsPerDay, caller.today >= limit {
             let left = Self.dayMilliseconds - now.milliseconds % Self.dayMilliseconds
             return Refusal(bound: .callsPerDay, limit: limit, retryAfter: .milliseconds(left))

@@ -13,11 +13,11 @@ public struct ToolCaller: Sendable, Equatable {
     public let scopes: Set<String>
     public let roles: Set<Role>
     /// How much it may ask for.
-    public let bounds: CallLimits.Bounds
+    public let bounds: CallBounds
 
     public init(
         name: String, namespace: Namespace, scopes: Set<String>, roles: Set<Role>,
-        bounds: CallLimits.Bounds = CallLimits.Bounds()
+        bounds: CallBounds = CallBounds()
     ) {
         self.bounds = bounds
         self.name = name
