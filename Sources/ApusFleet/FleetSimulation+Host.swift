@@ -12,7 +12,7 @@ extension FleetSimulation {
         self.processes[slot].isOpen = false
         self.processes[slot].isAlive = true
         self.processes[slot].held = 0
-        self.begin(.forked(instance), instance, after: .milliseconds(5))
+        self.begin(.forked(instance), instance, after: self.models[function].times.fork)
     }
 
     /// Schedules the end of a step, or what happens in its place.
@@ -31,29 +31,29 @@ extension FleetSimulation {
 
     mutating func stop(_ instance: InstanceID) {
         self.lose(instance)
-        self.schedule(.gone(instance, isClean: !self.chances(self.fleet.faults?.leak)), after: self.fleet.stop)
+        self.schedule(.gone(instance, isClean: !self.chances(self.fleet.faults?.leak)), after: self.model(instance).times.stop)
     }
 
     mutating func perform(_ step: Step) {
         switch step {
-        case .forked(let instance): self.pool.report(instance, .forked, now: self.now)
+        case .forked(let instance): self.tell(.message(.report(instance, .forked)))
         case .loaded(let instance):
-            self.pool.report(instance, .loaded, now: self.now)
-            self.pool.report(instance, .warmed, now: self.now)
+            self.tell(.message(.report(instance, .loaded)))
+            self.tell(.message(.report(instance, .warmed)))
             self.ready(instance)
         case .woken(let instance):
-            self.pool.report(instance, .woken, now: self.now)
+            self.tell(.message(.report(instance, .woken)))
             self.ready(instance)
         case .slept(let instance):
             if self.fleet.broken != .ledgerEqualsObserved {
-                self.processes[instance.slot].held = min(self.fleet.residueBytes, self.fleet.modelBytes)
+                self.processes[instance.slot].held = min(self.model(instance).plan.residueBytes, self.model(instance).plan.deviceBytes)
             }
-            self.pool.report(instance, .slept, now: self.now)
+            self.tell(.message(.report(instance, .slept)))
         case .gone(let instance, let isClean): self.gone(instance, isClean: isClean)
         case .done(let instance, let index): self.finish(instance, index)
-        case .crashed(let instance): self.pool.report(instance, .failed, now: self.now)
+        case .crashed(let instance): self.tell(.message(.report(instance, .failed)))
         case .deviceLost(let device):
-            self.pool.lost(DeviceID(device), now: self.now)
+            self.tell(.lost(DeviceID(device)))
             self.schedule(.deviceCleared(device), after: .seconds(120))
         case .deviceCleared(let device):
             self.invariants.cleared(device)
@@ -62,7 +62,7 @@ extension FleetSimulation {
             {
                 self.processes[slot].held = 0
             }
-            self.pool.clear(DeviceID(device), now: self.now)
+            self.tell(.cleared(DeviceID(device)))
         }
     }
 
@@ -70,7 +70,7 @@ extension FleetSimulation {
         // An instance that a newer revision replaces, or that was told to stop meanwhile, takes no work.
         guard self.pool.state(of: instance) == .ready else { return }
         self.processes[instance.slot].free = 0
-        self.open(instance, self.fleet.concurrency)
+        self.open(instance, self.model(instance).plan.concurrency)
         self.serve(self.processes[instance.slot].function)
     }
 
@@ -78,14 +78,14 @@ extension FleetSimulation {
         if self.fleet.broken != .noOrphan { self.processes[instance.slot].isAlive = false }
         if !isClean, self.fleet.broken == .memoryReturns {
             self.invariants.leaked(self.pool.devices(of: instance))
-            return self.pool.report(instance, .returned, now: self.now)
+            return self.tell(.message(.report(instance, .returned)))
         }
         if isClean {
             self.processes[instance.slot].held = 0
         } else {
             self.invariants.leaked(self.pool.devices(of: instance))
         }
-        self.pool.report(instance, isClean ? .returned : .leaked, now: self.now)
+        self.tell(.message(.report(instance, isClean ? .returned : .leaked)))
         guard !isClean else { return }
         // An operator sees to it.
         for device in self.pool.devices(of: instance) {

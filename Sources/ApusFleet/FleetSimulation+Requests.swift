@@ -16,7 +16,7 @@ extension FleetSimulation {
 
     private mutating func begin(_ index: Int32, on instance: InstanceID, isWarm: Bool) {
         let arrival = self.arrivals[Int(index)]
-        self.pool.used(instance, now: self.now)
+        self.tell(.used(instance, 1))
         self.functions[arrival.function].running += 1
         self.processes[instance.slot].running.append(index)
         self.processes[instance.slot].free -= 1
@@ -26,8 +26,9 @@ extension FleetSimulation {
         }
         self.schedule(.done(instance, run: index), after: arrival.service)
         guard arrival.at >= self.countFrom else { return }
-        self.report.served(
-            isWarm ? .device : self.processes[instance.slot].origin, after: self.now - arrival.at, at: self.now)
+        let origin = isWarm ? .device : self.processes[instance.slot].origin
+        self.beginnings?[Int(index)] = RequestStart(from: origin, after: self.now - arrival.at)
+        self.report.served(origin, after: self.now - arrival.at, at: self.now)
     }
 
     /// A request that waited takes what is free.
@@ -39,9 +40,11 @@ extension FleetSimulation {
     }
 
     mutating func tell(_ function: Int) {
-        self.pool.demand(
-            self.functions[function].id, running: self.functions[function].running,
-            queued: self.functions[function].queue.count, now: self.now)
+        self.tell(
+            .message(
+                .demand(
+                    self.functions[function].id, running: self.functions[function].running,
+                    queued: self.functions[function].queue.count)))
     }
 
     mutating func finish(_ instance: InstanceID, _ index: Int32) {
@@ -54,10 +57,10 @@ extension FleetSimulation {
         self.functions[function].running -= 1
         self.open -= 1
         if self.isForetold { self.foretell(function) }
-        self.pool.released(instance, now: self.now)
+        self.tell(.released(instance, 1))
         switch self.pool.state(of: instance) {
         case .ready, .busy: self.open(instance, 1)
-        case .draining where self.processes[slot].running.isEmpty: self.pool.drained(instance, now: self.now)
+        case .draining where self.processes[slot].running.isEmpty: self.tell(.drained(instance))
         // It was told to make room the moment that it became idle.
         default: break
         }

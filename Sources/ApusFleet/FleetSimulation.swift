@@ -14,6 +14,8 @@ public struct FleetSimulation {
         public var sleep: TimeSpan = .seconds(1)
         public var stop: TimeSpan = .milliseconds(500)
         public var concurrency = 8
+        /// What each function of the trace is, by its place; empty makes all alike, of the figures above.
+        public var models: [FleetModel] = []
         /// Nil: nothing goes wrong.
         public var faults: FleetFaults?
         /// A promise that this fleet breaks on purpose, so that a test sees it noticed.
@@ -81,6 +83,13 @@ public struct FleetSimulation {
     var invariants: FleetInvariants
     /// The policy is an oracle.
     let isForetold: Bool
+    let models: [FleetModel]
+    /// What the pool was told and decided, where it is written down.
+    public internal(set) var recording: String?
+    /// What was written down and is still to be performed.
+    var decided: (actions: [PoolAction], transitions: [InstanceTransition]) = ([], [])
+    /// How each request of the trace began, where that is asked for.
+    public internal(set) var beginnings: [RequestStart?]?
     var functions: [Function]
     var processes: [Process] = []
     var chance: SeededGenerator
@@ -99,10 +108,12 @@ public struct FleetSimulation {
     /// - Parameters:
     ///   - countFrom: what was before is practice.
     ///   - isChecked: the accounts are added up after every event.
+    ///   - isRecorded: what the pool is told and decides is kept as text, and how each request began.
     public init(
         _ fleet: Fleet, arrivals: [Arrival], functions: Int, policy: KeepAliveChoice, countFrom: Timestamp = .zero,
-        isChecked: Bool = false
+        isChecked: Bool = false, isRecorded: Bool = false
     ) {
+        precondition(fleet.models.isEmpty || fleet.models.count == functions, "a model for each function")
         self.fleet = fleet
         self.arrivals = arrivals
         self.open = arrivals.count
@@ -114,17 +125,31 @@ public struct FleetSimulation {
         self.pool = Pool(PoolConfiguration(hostMemory: fleet.hostMemory), policy: policy)
         self.functions = (0..<functions).map { Function(id: FunctionID(rawValue: UInt32($0))) }
         for (index, arrival) in arrivals.enumerated() { self.functions[arrival.function].arrivals.append(Int32(index)) }
+        self.models = fleet.models.isEmpty ? Array(repeating: FleetModel(fleet), count: functions) : fleet.models
+        let configuration = PoolConfiguration(hostMemory: fleet.hostMemory)
+        if isRecorded {
+            let prices = if case .rentOrBuy(let choice) = policy { choice.prices } else { KeepAlivePrices() }
+            self.recording = PoolRecording.head(configuration, prices)
+            self.beginnings = Array(repeating: nil, count: arrivals.count)
+        }
         // A driver that lies.
         let told = fleet.broken == .noDeviceOverCapacity ? 2 * fleet.deviceBytes : fleet.deviceBytes
-        for _ in 0..<fleet.devices { self.pool.add(capacity: told, now: .zero) }
-        for function in self.functions {
-            self.pool.deploy(
-                PoolFunction(
-                    function: function.id, deviceBytes: fleet.modelBytes, residueBytes: fleet.residueBytes,
-                    hostBytes: fleet.modelBytes, concurrency: fleet.concurrency, wakePrior: fleet.wake,
-                    coldPrior: fleet.cold),
-                now: .zero)
+        for _ in 0..<fleet.devices { self.tell(.device(capacity: told, kind: 0)) }
+        for index in 0..<functions {
+            var plan = self.models[index].plan
+            plan.function = self.functions[index].id
+            self.tell(.message(.deploy(plan)))
         }
+    }
+
+    /// The one way to the pool.
+    mutating func tell(_ input: PoolInput) {
+        self.pool.receive(input, now: self.now)
+        guard self.recording != nil else { return }
+        let (actions, transitions) = (self.pool.takeActions(), self.pool.takeTransitions())
+        self.recording?.append(PoolRecording.block(input, at: self.now, actions, transitions))
+        self.decided.actions += actions
+        self.decided.transitions += transitions
     }
 
     /// Runs the trace to its end and until the last request is served.
@@ -153,7 +178,7 @@ public struct FleetSimulation {
                 self.arrive(Int32(next))
                 next += 1
             } else {
-                self.pool.tick(now: self.now)
+                self.tell(.tick)
             }
             self.settle()
             guard self.isChecked else { continue }
@@ -172,8 +197,7 @@ public struct FleetSimulation {
     /// Performs what the pool decided, and what it decides of that.
     private mutating func settle() {
         while true {
-            self.pool.takeTransitions(into: &self.transitions)
-            self.pool.takeActions(into: &self.actions)
+            self.take()
             if self.transitions.isEmpty, self.actions.isEmpty { return }
             for transition in self.transitions {
                 if self.isChecked { self.invariants.changed(transition) }
@@ -183,22 +207,34 @@ public struct FleetSimulation {
         }
     }
 
+    private mutating func take() {
+        guard self.recording != nil else {
+            self.pool.takeTransitions(into: &self.transitions)
+            return self.pool.takeActions(into: &self.actions)
+        }
+        (self.actions, self.transitions) = self.decided
+        self.decided = ([], [])
+    }
+
+    /// What an instance's function is.
+    func model(_ instance: InstanceID) -> FleetModel { self.models[self.processes[instance.slot].function] }
+
     private mutating func perform(_ action: PoolAction) {
         switch action {
         case .start(let instance, let function, let devices, let tier):
             self.start(instance, Int(function.rawValue), from: tier)
             self.processes[instance.slot].devices = devices
         case .load(let instance):
-            self.processes[instance.slot].held = self.fleet.modelBytes
-            self.begin(.loaded(instance), instance, after: self.fleet.cold)
+            self.processes[instance.slot].held = self.model(instance).plan.deviceBytes
+            self.begin(.loaded(instance), instance, after: self.model(instance).times.load)
         case .wake(let instance):
             self.processes[instance.slot].origin = .host
-            self.processes[instance.slot].held = self.fleet.modelBytes
-            self.begin(.woken(instance), instance, after: self.fleet.wake)
+            self.processes[instance.slot].held = self.model(instance).plan.deviceBytes
+            self.begin(.woken(instance), instance, after: self.model(instance).times.wake)
         case .sleep(let instance):
             if self.isChecked { self.look(at: instance) }
             self.close(instance)
-            self.begin(.slept(instance), instance, after: self.fleet.sleep)
+            self.begin(.slept(instance), instance, after: self.model(instance).times.sleep)
         case .drain(let instance): self.close(instance)
         case .stop(let instance): self.stop(instance)
         }

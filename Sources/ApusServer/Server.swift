@@ -136,7 +136,7 @@ public final class Server: Sendable {
         let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
         self.egress = egress
         let poolShards = PoolShards()
-        let pool = PoolHost(hostMemory: configuration.pool.hostMemory, shards: poolShards)
+        let pool = try Self.makePool(configuration, poolShards, parts.journal)
         self.pool = pool
         let shards = try Self.makeShards(
             configuration, parts, self.reader, files, tracer, vault, egress, pool, onNurseryDeath, ended, replayEnds)

@@ -29,6 +29,8 @@ struct Bench {
             let options = try BenchOptions(Array(arguments.dropFirst()))
             let report = try benchmark.run(options)
             print(options.isJSON ? report.json : report.table)
+            let excess = report.figures.compactMap(\.excess)
+            if !excess.isEmpty { Bench.fail("apus-bench: \(excess.joined(separator: "; "))", code: 1) }
         } catch {
             Bench.fail("apus-bench: \(error)", code: 1)
         }

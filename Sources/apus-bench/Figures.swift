@@ -40,8 +40,11 @@ struct Figure {
     var samples: [Double] = []
     /// Empty for a figure without a floor.
     var floors: [Double] = []
+    /// What its median may be at most; nil has no bound.
+    var bound: Double?
 
-    init(_ name: String, unit: String, samples: [Double] = [], floors: [Double] = []) {
+    init(_ name: String, unit: String, samples: [Double] = [], floors: [Double] = [], bound: Double? = nil) {
+        self.bound = bound
         self.name = name
         self.unit = unit
         self.samples = samples
@@ -51,6 +54,12 @@ struct Figure {
     mutating func add(_ sample: Double, floor: Double? = nil) {
         self.samples.append(sample)
         if let floor { self.floors.append(floor) }
+    }
+
+    /// - Returns: what is above its bound, in words.
+    var excess: String? {
+        guard let bound = self.bound, !(median(self.samples) <= bound) else { return nil }
+        return "\(self.name) is \(shortened(median(self.samples))), and at most \(shortened(bound)) is promised"
     }
 
     /// Median over floor: the result, since it holds on other machines too.

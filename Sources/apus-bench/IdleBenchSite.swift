@@ -13,8 +13,11 @@ final class IdleBenchSite {
     private let program: String
     private var server: ChildProcess?
     private var port = 0
+    private let variables: [String: String]
 
-    init(directory: String) throws {
+    /// - Parameter variables: settings of the server, as `APUS_…`.
+    init(directory: String, variables: [String: String] = [:]) throws {
+        self.variables = variables
         guard geteuid() == 0 else { throw BenchFailure("a server needs root: run this with sudo") }
         var path = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink("/proc/self/exe", &path, path.count - 1)
@@ -43,7 +46,7 @@ final class IdleBenchSite {
         let server = try ChildProcess(
             self.program,
             ["serve", "--data", "\(self.folder)/data", "--listen", "127.0.0.1:0", "--port-file", portFile],
-            in: self.folder)
+            environment: currentEnvironment().merging(self.variables) { $1 }, in: self.folder)
         self.server = server
         var client: HTTPClient?
         while seconds() - start < 60 {
@@ -66,23 +69,33 @@ final class IdleBenchSite {
 
     /// Asks the server, with its admin token.
     func request(_ client: HTTPClient, _ method: String, _ path: String) throws -> HTTPResponse {
-        let token = String(decoding: try readFile("\(self.folder)/data/run/admin.token"), as: UTF8.self).prefix {
-            !$0.isNewline
-        }
-        return try client.request(
-            method, "http://127.0.0.1:\(self.port)\(path)", headers: [HTTPHeader("Authorization", "Bearer \(token)")])
+        try client.request(
+            method, "\(self.url)\(path)", headers: [HTTPHeader("Authorization", "Bearer \(try self.token())")])
     }
+
+    var url: String { "http://127.0.0.1:\(self.port)" }
+
+    /// The server's admin token.
+    func token() throws -> String {
+        let bytes = try readFile(self.data("run/admin.token"))
+        return String(String(decoding: bytes, as: UTF8.self).prefix { !$0.isNewline })
+    }
+
+    /// A file of its data directory.
+    func data(_ name: String) -> String { "\(self.folder)/data/\(name)" }
 
     func stop() throws {
         self.server?.signal(SIGTERM)
         guard self.server?.wait(seconds: 30) == 0 else { throw BenchFailure("the server did not end well") }
     }
 
-    func write(_ name: String, _ manifest: String) throws -> String {
+    /// - Returns: a folder with a manifest and, without other files, an echo.
+    func write(_ name: String, _ manifest: String, _ files: [String: [UInt8]] = [:]) throws -> String {
         let folder = "\(self.folder)/\(name)"
         mkdir(folder, 0o755)
         try writeFile("\(folder)/function.yaml", manifest)
-        try writeFile("\(folder)/main.py", "def handle(event, context):\n    return event.data  # \(name)\n")
+        let echo = ["main.py": Array("def handle(event, context):\n    return event.data  # \(name)\n".utf8)]
+        for (file, bytes) in files.isEmpty ? echo : files { try writeFile("\(folder)/\(file)", bytes) }
         return folder
     }
 

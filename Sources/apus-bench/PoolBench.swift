@@ -3,13 +3,26 @@ internal import ApusEngine
 internal import ApusFleet
 internal import Glibc
 
-/// The pool: what a decision costs, what a function costs that is not there, how fast the simulator is, and what the policies come to.
+/// The pool: what a decision costs, what a function costs that is not there, how fast the simulator is, what the policies come to, and
+/// how far simulated starts are from those of real processes.
 ///
-///     apus-bench pool [--rounds 5] [--seeds 6]
+/// The last needs root, an installed tree, and `functions/generate` of the working directory; it ends in failure where they are further
+/// apart than is promised.
+///
+///     apus-bench pool [--rounds 5] [--seeds 6] [--seconds 300] [--calibration 75] [--function PATH] [--only honesty | decisions]
 enum PoolBench {
     private static let registered = 100_000
 
     static func run(_ options: BenchOptions) throws -> BenchReport {
+        switch options.others["only"] {
+        case "honesty": return BenchReport("pool", try PoolHonesty(options).run())
+        case "decisions": return BenchReport("pool", try Self.decisions(options))
+        case nil: return BenchReport("pool", try Self.decisions(options) + PoolHonesty(options).run())
+        case let other?: throw BenchFailure("--only is honesty or decisions, not '\(other)'")
+        }
+    }
+
+    private static func decisions(_ options: BenchOptions) throws -> [Figure] {
         var decision = Figure("decision_p50", unit: "us")
         var late = Figure("decision_p99", unit: "us")
         var memory = Figure("idle_function_bytes", unit: "bytes")
@@ -25,7 +38,7 @@ enum PoolBench {
             fleetRate.add(try Self.rate(functions: 10_000, devices: 1_000, days: 1))
         }
         let seeds = try options.number("seeds", default: 6)
-        return BenchReport("pool", [decision, late, memory, rate, fleetRate] + (try Self.policy(seeds)))
+        return [decision, late, memory, rate, fleetRate] + (try Self.policy(seeds))
     }
 
     /// Engine and pool with so many functions registered, each used a few times long ago.

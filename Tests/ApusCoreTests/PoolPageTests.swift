@@ -30,6 +30,20 @@ import Testing
         }
     }
 
+    /// The complaints are numbered; those from 32 on are of the gateway.
+    @Test func everyComplaintHasARow() throws {
+        let text = try SourceTree.text("docs/pool.md")
+        let table = text.split(separator: "<!-- complaints -->\n", omittingEmptySubsequences: false)[1]
+        var found: Set<Int> = []
+        for row in table.split(separator: "\n").dropFirst(2) {
+            let cell = row.split(separator: "|")[0]
+            guard let begin = cell.lastIndex(of: "("), let end = cell.lastIndex(of: ")"), begin < end else { continue }
+            let numbers = cell[cell.index(after: begin)..<end].split(separator: ",")
+            found.formUnion(numbers.compactMap { Int($0.filter { $0 != " " }) })
+        }
+        #expect(found == Set(1...31))
+    }
+
     @Test func everyPictureIsThereWithTheCommandThatMakesIt() throws {
         let text = try SourceTree.text("docs/pool.md")
         for line in text.split(separator: "\n") {

@@ -39,6 +39,19 @@ import Testing
     }
 
     /// Behaviour 54.
+    /// None has two while another has nothing to do.
+    @Test func whatWaitsIsSharedByAllThatAreReady() {
+        var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 2, scale: ScalePlan(max: 4)))
+        rig.publish((0..<8).map { record($0) })
+        let workers = rig.startWorkers(credit: 2)
+        let dispatches = rig.dispatches()
+        #expect(workers.count == 4 && dispatches.count == 8)
+        for worker in workers { #expect(dispatches.count { $0.worker == worker } == 2) }
+        for dispatch in dispatches where dispatch.worker == workers[0] { rig.succeed(dispatch) }
+        rig.publish((8..<10).map { record($0) })
+        #expect(rig.dispatches().map(\.worker) == [workers[0], workers[0]])
+    }
+
     @Test func aPoisonedDeliveryInBackOffStartsNoWorkers() {
         let retry = RetryPlan(attempts: 0, initial: .seconds(100), max: .seconds(100))
         var rig = EngineRig(EngineRig.plan(retry: retry, scale: ScalePlan(max: 4)))

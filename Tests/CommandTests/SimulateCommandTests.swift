@@ -49,8 +49,21 @@ import Testing
     @Test(arguments: [
         ["--devices", "1001"], ["--days", "0"], ["--policy", "best"], ["--prices", "gold=1"], ["--device-memory", "8"],
         ["--model-memory", "200Gi"], ["--trace", "x.csv", "--days", "3"], ["--rate", "100000"], ["--wake", "soon"],
+        ["--replay", "pool.record", "--days", "3"],
     ])
     func whatCannotBeSimulatedIsAUsageError(_ arguments: [String]) {
         #expect(self.fixture.run(["simulate"] + arguments) == 2, "\(arguments)")
+    }
+
+    @Test func aRecordingIsDecidedAgain() throws {
+        let text = "pool 1 1024 1.0 0.02 68.0\n5 device 100 0\n1000005 tick\nend\n"
+        #expect(self.fixture.run("simulate", "--replay", self.fixture.write("pool.record", text)) == 0)
+        #expect(self.fixture.terminal.text == "2 inputs over 1 s: 0 decisions and 0 transitions, all as they were.\n")
+        let other = self.fixture.write("other.record", text.replacing("1000005 tick", with: "9 tick\n> load 7"))
+        #expect(self.fixture.run("simulate", "--replay", other) == 1)
+        #expect(self.fixture.terminal.errors.contains("line 4: recorded '> load 7', now nothing"))
+        let none = self.fixture.write("none", "at,function,seconds\n")
+        #expect(self.fixture.run("simulate", "--replay", none) == 1)
+        #expect(self.fixture.terminal.errors.contains("line 1"))
     }
 }

@@ -43,11 +43,9 @@ struct PoolTests {
         """
     }
 
-    private static func server() throws -> TestServer {
-        let server = try TestServer(variables: [
-            "APUS_POOL_DEVICES_SIMULATE":
-                "[{kind: small, memory: 4Gi, hostToDevice: 20Gi, deviceToHost: 20Gi, disk: 20Gi}]"
-        ])
+    private static func server(_ variables: [String: String] = [:]) throws -> TestServer {
+        let devices = "[{kind: small, memory: 4Gi, hostToDevice: 20Gi, deviceToHost: 20Gi, disk: 20Gi}]"
+        let server = try TestServer(variables: variables.merging(["APUS_POOL_DEVICES_SIMULATE": devices]) { $1 })
         try server.start()
         return server
     }
@@ -150,5 +148,44 @@ struct PoolTests {
         _ = try Self.call(server, "model")
         #expect(try waitUntil(seconds: 20) { try Self.states(server, "model") == ["sleeping"] })
         #expect(try Self.call(server, "model").naps == 0)
+    }
+
+    /// A run of real processes, written down and decided again: to the end, cut off by a kill, and as far as its bound goes.
+    @Test(arguments: ["64Mi", "1Ki"]) func aLiveRunIsDecidedAgainAsItWas(_ bound: String) throws {
+        let server = try Self.server(["APUS_POOL_RECORD": bound])
+        for (name, stay) in [("one", "200ms"), ("two", "1h")] {
+            let folder = try server.write(
+                name, manifest: Self.manifest(name, scale: "max: 1, gpuIdle: \(stay), hostIdle: 1h"),
+                files: ["main.py": Self.model])
+            #expect(server.apus("deploy", folder).status == 0)
+        }
+        let naps = try Self.call(server, "one").naps
+        #expect(naps == 0)
+        #expect(try waitUntil(seconds: 20) { try Self.states(server, "one") == ["sleeping"] })
+        #expect(try Self.call(server, "one").naps == 1)
+        _ = try Self.call(server, "two")
+        let file = "\(server.data)/pool.record"
+        func replay() throws -> JSONValue {
+            let result = server.apus("simulate", "--replay", file, "--output", "json")
+            #expect(result.status == 0, "\(result.errors)")
+            return try JSONValue.parse(result.output)
+        }
+        if bound == "1Ki" {
+            #expect(waitUntil(seconds: 20) { (try? readFile(file))?.suffix(4) == Array("end\n".utf8)[...] })
+            let size = try readFile(file).count
+            #expect(size > 500 && size <= 1_024, "\(size) bytes")
+            #expect(try replay()["isCut"]?.boolean == false)
+            return
+        }
+        // What is decided is written a moment later.
+        #expect(try waitUntil(seconds: 20) { (try replay()["decisions"]?.integer ?? 0) >= 6 })
+        server.kill9()
+        #expect(try replay()["isCut"]?.boolean == true)
+        try server.start()
+        _ = try Self.call(server, "one")
+        #expect(server.terminate() == 0)
+        let again = try replay()
+        #expect(again["isCut"]?.boolean == false && again["decisions"]?.integer ?? 0 >= 2, "\(again)")
+        #expect(again["transitions"]?.integer ?? 0 >= 5)
     }
 }

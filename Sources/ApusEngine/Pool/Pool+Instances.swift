@@ -3,7 +3,7 @@ public import ApusCore
 /// What the host and the shards report of instances. What comes for one that is gone is nothing.
 extension Pool {
     /// What may happen to an instance on the host.
-    public enum Report: Sendable, Hashable {
+    public enum Report: Sendable, Hashable, CaseIterable {
         case fetched, forked, loaded, warmed, woken
         /// Its weights are in the host's memory, and the devices have theirs back.
         case slept

@@ -11,6 +11,8 @@ public struct PoolSettings: Sendable, Equatable {
     /// The driver's library, by name or path.
     public var library = "libnvidia-ml.so.1"
     public var simulated: [SimulatedDevices] = []
+    /// Bytes of what the pool is told and decides that are written down; 0 writes nothing.
+    public var recordBytes = 0
     /// A driver that has not answered for so long hangs.
     var hang = Limits.Devices.hang
 

@@ -1,8 +1,23 @@
 internal import ApusCore
 internal import ApusEngine
+internal import ApusTelemetry
 internal import Synchronization
 
 extension Server {
+    static func makePool(_ configuration: ServerConfiguration, _ shards: PoolShards, _ journal: Log) throws(ApusError)
+        -> PoolHost
+    {
+        let bytes = configuration.pool.recordBytes
+        let path = "\(configuration.dataDirectory)/pool.record"
+        return try PoolHost(
+            hostMemory: configuration.pool.hostMemory, shards: shards,
+            record: bytes == 0
+                ? nil
+                : { head throws(ApusError) in
+                    try PoolRecorder(path: path, bytesMax: bytes, head: head, journal: journal)
+                })
+    }
+
     /// Lets the pool place on the devices that there are, the devices tell it what changes, and the accounts hear of both. Once, before
     /// anything starts.
     static func connect(_ pool: PoolHost, _ devices: DeviceHost, _ accounts: UsageKeeper) {

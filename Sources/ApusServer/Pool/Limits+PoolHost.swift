@@ -8,5 +8,7 @@ extension Limits {
         static let coldBase = TimeSpan.seconds(2)
         /// Past ends of a function's instances that a cold start is explained by.
         static let endings = 16
+        /// Bytes of a recording that wait for the disk; more end it.
+        static let recordPending = 4 << 20
     }
 }

@@ -33,6 +33,8 @@ final class PoolHost: Sendable {
 
     private struct State: Sendable {
         var pool: Pool
+        /// What the pool was told by the change under way.
+        var told: PoolInput?
         var devices: [DeviceDescription] = []
         var kinds: [String: Int] = [:]
         var functions: [FunctionID: Entry] = [:]
@@ -55,11 +57,17 @@ final class PoolHost: Sendable {
     private let state: Mutex<State>
     private let shards: PoolShards
     private let clock = SystemClock()
+    private let recorder: PoolRecorder?
 
-    init(hostMemory: Int64, prices: KeepAlivePrices = KeepAlivePrices(), shards: PoolShards) {
+    /// - Parameter record: opens the file of a recording that begins with those lines; nil writes none.
+    init(
+        hostMemory: Int64, prices: KeepAlivePrices = KeepAlivePrices(), shards: PoolShards,
+        record: ((_ head: String) throws(ApusError) -> PoolRecorder)? = nil
+    ) throws(ApusError) {
         self.shards = shards
-        self.state = Mutex(
-            State(pool: Pool(PoolConfiguration(hostMemory: hostMemory), policy: .rentOrBuy(RentOrBuy(prices: prices)))))
+        let configuration = PoolConfiguration(hostMemory: hostMemory)
+        self.recorder = try record?(PoolRecording.head(configuration, prices))
+        self.state = Mutex(State(pool: Pool(configuration, policy: .rentOrBuy(RentOrBuy(prices: prices)))))
     }
 
     // MARK: what is deployed
@@ -71,7 +79,7 @@ final class PoolHost: Sendable {
             deployment.plan.kind = deployment.kind.map { Self.number(of: $0, &state) }
             let id = deployment.plan.function
             state.functions[id, default: Entry(deployment: deployment)].deployment = deployment
-            state.pool.receive(.deploy(deployment.plan), now: now)
+            self.tell(.message(.deploy(deployment.plan)), &state, now)
         }
     }
 
@@ -79,7 +87,7 @@ final class PoolHost: Sendable {
     func remove(_ function: FunctionID) {
         self.change { state, now in
             guard state.functions.removeValue(forKey: function) != nil else { return }
-            state.pool.receive(.remove(function), now: now)
+            self.tell(.message(.remove(function)), &state, now)
         }
     }
 
@@ -93,7 +101,7 @@ final class PoolHost: Sendable {
 
     func receive(_ message: PoolMessage) {
         self.change { state, now in
-            state.pool.receive(message, now: now)
+            self.tell(.message(message), &state, now)
             if case .demand(let function, _, let queued) = message, queued > 0 { self.refuse(function, &state) }
         }
         if case .ended(let instance) = message { self.check(instance) }
@@ -136,31 +144,31 @@ final class PoolHost: Sendable {
             guard !state.devices.contains(where: { $0.id == device.id }) else { return }
             let kind = Self.number(of: device.kind, &state)
             state.devices.append(device)
-            state.pool.add(capacity: device.memoryBytes, kind: kind, now: now)
+            self.tell(.device(capacity: device.memoryBytes, kind: kind), &state, now)
         }
     }
 
     /// What its driver saw in use, and of it what belongs to instances.
     func observed(_ device: String, used: Int64, attributed: Int64) {
-        self.change(device) { pool, id, now in pool.observed(id, used: used, attributed: attributed, now: now) }
+        self.change(device) { .observed($0, used: used, attributed: attributed) }
     }
 
     func quarantine(_ device: String, _ reason: String) {
-        self.change(device) { pool, id, now in pool.quarantine(id, reason, now: now) }
+        self.change(device) { .quarantined($0, reason) }
     }
 
-    func lost(_ device: String) { self.change(device) { pool, id, now in pool.lost(id, now: now) } }
+    func lost(_ device: String) { self.change(device) { .lost($0) } }
     /// - Returns: false where there is no such device; so the next.
     @discardableResult
-    func drain(_ device: String) -> Bool { self.change(device) { pool, id, now in pool.drain(id, now: now) } }
+    func drain(_ device: String) -> Bool { self.change(device) { .draining($0) } }
     @discardableResult
-    func clear(_ device: String) -> Bool { self.change(device) { pool, id, now in pool.clear(id, now: now) } }
+    func clear(_ device: String) -> Bool { self.change(device) { .cleared($0) } }
 
     @discardableResult
-    private func change(_ device: String, _ body: (inout Pool, DeviceID, Timestamp) -> Void) -> Bool {
+    private func change(_ device: String, _ input: (DeviceID) -> PoolInput) -> Bool {
         self.change { state, now in
             guard let index = state.devices.firstIndex(where: { $0.id == device }) else { return false }
-            body(&state.pool, DeviceID(index), now)
+            self.tell(input(DeviceID(index)), &state, now)
             state.devices[index].health = state.pool.ledger(DeviceID(index)).health
             return true
         }
@@ -199,11 +207,19 @@ final class PoolHost: Sendable {
         return result
     }
 
+    /// The one way to the pool, once in a change.
+    private func tell(_ input: PoolInput, _ state: inout State, _ now: Timestamp) {
+        if self.recorder != nil { state.told = input }
+        state.pool.receive(input, now: now)
+    }
+
     /// Sends out what was decided, and sees to it that the pool is asked again in time. Under the lock, so that orders leave in the
     /// order of their making.
     private func settle(_ state: inout State, _ now: Timestamp) -> [InstanceChange] {
-        for action in state.pool.takeActions() { self.send(action, &state, now) }
-        let changes = state.pool.takeTransitions().compactMap { self.note($0, &state) }
+        let (actions, transitions) = (state.pool.takeActions(), state.pool.takeTransitions())
+        if let told = state.told.take() { self.recorder?.note(told, at: now, actions, transitions) }
+        for action in actions { self.send(action, &state, now) }
+        let changes = transitions.compactMap { self.note($0, &state) }
         let due = [state.pool.nextTimer, state.delayed.first?.due].compactMap { $0 }.min()
         if let due, !state.isClosed, state.armedFor.map({ due < $0 || $0 <= now }) ?? true {
             state.armedFor = due
@@ -219,7 +235,7 @@ final class PoolHost: Sendable {
                 state.delayed.popFirst()
                 self.post(next.order)
             }
-            state.pool.tick(now: now)
+            self.tell(.tick, &state, now)
         }
     }
 
@@ -275,6 +291,7 @@ final class PoolHost: Sendable {
     func close() {
         self.state.withLock { $0.isClosed = true }
         self.shards.close()
+        self.recorder?.close()
     }
 }
 

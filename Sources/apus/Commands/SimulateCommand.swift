@@ -14,6 +14,9 @@ extension Command {
 
                 A trace in CSV has a header line: `at,function,seconds` (seconds since the start, a name, the length of the run), or
                 that of the Azure LLM inference traces, `TIMESTAMP,ContextTokens,GeneratedTokens`.
+
+                `--replay` takes what a server wrote down (`pool.record` in apus.yaml) and decides all of it again, at the times that it
+                happened: the decisions must be the same.
                 """,
             options: SimulateOptions.described,
             examples: [
@@ -27,9 +30,11 @@ extension Command {
                 .init(
                     "apus simulate --prices device=3,host=0.002 --output json",
                     "With the prices that you pay by the hour"),
+                .init("apus simulate --replay pool.record", "Decides again what a server decided"),
             ]
         )
     ) { context in
+        if let path = context.arguments["--replay"] { return try ReplayReport.run(path, context) }
         let options = try SimulateOptions(context.arguments)
         let trace = try options.trace(context)
         var comparison = PolicyComparison(fleet: options.fleet, arrivals: trace.arrivals, functions: trace.functions)
@@ -66,6 +71,7 @@ struct SimulateOptions {
         .value("--policy", "POLICY", "rent-or-buy, histogram, greedy-dual, fixed-5m (all)", repeats: true),
         .value("--prices", "PRICES", "device=2.5,host=0.001 by the hour and GiB; waiting=0.01 by the second"),
         .value("--plot", "FILE", "draw the comparison as SVG", values: .files),
+        .value("--replay", "FILE", "decide a server's recorded run again instead", values: .files),
     ]
 
     let arguments: ParsedArguments

@@ -16,6 +16,12 @@ extension ConfigurationTable {
             default: "{}"
         ) { options, value throws(SettingRefusal) in options.server.pool.prices = try Self.prices(value.pairs) },
         ConfigurationField(
+            "pool.record", .bytes(0...(1 << 32)),
+            "Bytes of the file pool.record in the data directory, in which the pool writes what it is told and what it decides, from the "
+                + "server's start until it is full; `apus simulate --replay` decides it again. 0 writes none.",
+            default: "0"
+        ) { $0.server.pool.recordBytes = Int($1.integer) },
+        ConfigurationField(
             "pool.devices.discover", .choice(["auto", "none"]),
             "auto looks for devices of NVIDIA's driver, and finds none where there is no driver; none does not look.",
             default: "auto"

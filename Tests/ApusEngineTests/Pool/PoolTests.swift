@@ -155,6 +155,45 @@ struct PoolBed {
         #expect(bed.states(of: 1) == [.sleeping] && bed.states(of: 2) == [.ready])
     }
 
+    @Test func demandThatGrowsReachesAnotherDevice() {
+        var bed = PoolBed(devices: [100 << 30, 100 << 30])
+        bed.tell(.deploy(PoolBed.plan(1)))
+        bed.demand(1, queued: 1)
+        bed.settle()
+        let first = bed.instances(of: 1)[0].id
+        bed.tell(.occupied(first, running: 1, uses: 1))
+        bed.demand(1, running: 1, queued: 2)
+        bed.settle()
+        let places = bed.instances(of: 1).map { bed.pool.devices(of: $0.id) }
+        #expect(Set(places) == [[DeviceID(0)], [DeviceID(1)]] && places.count == 2, "a third has no room")
+        #expect(bed.states(of: 1).contains(.busy(1)) && bed.states(of: 1).contains(.ready))
+    }
+
+    /// However often it is told of, and on however many devices there were room.
+    @Test func oneRequestStartsOneInstance() {
+        var bed = PoolBed(devices: Array(repeating: 100 << 30, count: 4))
+        bed.tell(.deploy(PoolBed.plan(1)))
+        for _ in 0..<5 { bed.demand(1, queued: 1) }
+        bed.advance(.seconds(5))
+        #expect(bed.instances(of: 1).count == 1)
+        bed.settle()
+        for _ in 0..<5 { bed.demand(1, queued: 1) }
+        #expect(bed.states(of: 1) == [.ready] && bed.take().isEmpty)
+    }
+
+    @Test func aStartGoesWhereNobodyHasToLeave() {
+        var bed = PoolBed(devices: [100 << 30, 100 << 30])
+        for function in 1...2 as ClosedRange<UInt32> { bed.tell(.deploy(PoolBed.plan(function))) }
+        bed.demand(1, queued: 1)
+        bed.settle()
+        bed.demand(1)
+        bed.advance(.seconds(30))
+        bed.demand(2, queued: 1)
+        bed.settle()
+        #expect(bed.states(of: 1) == [.ready] && bed.states(of: 2) == [.ready])
+        #expect(bed.pool.devices(of: bed.instances(of: 2)[0].id) == [DeviceID(1)])
+    }
+
     @Test func oneThatCannotSleepIsStopped() {
         var bed = PoolBed()
         bed.tell(.deploy(PoolBed.plan(1)))
