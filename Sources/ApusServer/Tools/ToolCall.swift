@@ -102,7 +102,7 @@ final class ToolCall: ResponseSink {
         }
         let deadline = InvocationPreferences().deadline(now: self.runtime.now, timeout: entry.timeout)
         self.abandonRunning = ShardInvocation(
-            server: self.endpoint.server, runtime: self.runtime, entry: entry, id: self.runtime.invocationIDs.next(),
+            shards: self.endpoint.server.shards, runtime: self.runtime, entry: entry, id: self.runtime.invocationIDs.next(),
             deadline: deadline, answers: self.answers.isEmpty ? [] : self.answers.json
         ).begin(self.event.block(self.data), sink: self)
     }
