@@ -17,6 +17,8 @@ extension Limits {
         static let discoverMilliseconds = 3_600_000
         /// Values that a completion offers.
         static let completions = 100
+        /// How long a search waits for the meaning of its question from an embedder that is warm.
+        static let questionMilliseconds: UInt64 = 100
         /// Rounds of questions within one call.
         static let rounds = 32
         /// Sessions that this server remembers; above it the one that was not used for longest is forgotten.

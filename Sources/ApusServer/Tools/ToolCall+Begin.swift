@@ -64,18 +64,36 @@ extension ToolCall {
         _ data: ArraySlice<UInt8>
     ) throws(RPCError) {
         let catalog = endpoint.catalog(request.place.namespace)
-        switch MetaCall(catalog, on: request.place.server, for: request.caller).answer(meta, Array(data)) {
+        let call = MetaCall(catalog, on: request.place.server, for: request.caller)
+        if meta == .find, let question = MetaCall.question(Array(data)) {
+            reply.wait()
+            return endpoint.meaning(request.place.namespace).find(question) { meaning in
+                reply.finish(Self.found(call.answer(meta, Array(data), meaning: meaning)))
+            }
+        }
+        switch call.answer(meta, Array(data)) {
         case .refused(let reason): reply.finish(self.refusal(reason))
-        case .result(let json):
-            reply.finish(
-                Array(#""content":["#.utf8) + ResultContent.text(String(decoding: json, as: UTF8.self))
-                    + Array(#"],"structuredContent":"#.utf8) + json)
+        case .result(let json): reply.finish(self.structured(json))
         case .call(let name, let arguments):
             guard
                 let tool = catalog.tool(
                     named: name, on: request.place.server, for: request.caller, draw: try CallKey(request, reply).draw)
             else { throw .invalidParams("Unknown tool: \(name.prefix(128))") }
             try self.begin(tool, named: name, endpoint, request, reply, arguments[...])
+        }
+    }
+
+    private static func structured(_ json: [UInt8]) -> [UInt8] {
+        Array(#""content":["#.utf8) + ResultContent.text(String(decoding: json, as: UTF8.self))
+            + Array(#"],"structuredContent":"#.utf8) + json
+    }
+
+    /// What a search comes to, which calls nothing.
+    private static func found(_ answer: MetaAnswer) -> [UInt8] {
+        switch answer {
+        case .result(let json): self.structured(json)
+        case .refused(let reason): self.refusal(reason)
+        case .call(let name, _): self.refusal("'\(name)' is called through call_tool.")
         }
     }
 

@@ -110,7 +110,7 @@ final class ToolCall: ResponseSink {
         switch self.course(entry) {
         case .now:
             self.abandonRunning = ShardInvocation(
-                server: self.endpoint.server, runtime: self.runtime, entry: entry,
+                shards: self.endpoint.server.shards, runtime: self.runtime, entry: entry,
                 id: self.runtime.invocationIDs.next(), deadline: deadline,
                 answers: self.answers.isEmpty ? [] : self.answers.json
             ).begin(self.event.block(self.data), sink: self)

@@ -7,6 +7,8 @@ struct ToolEvent {
         case prompt = "dev.apus.prompt.get"
         case resource = "dev.apus.resource.read"
         case completion = "dev.apus.completion"
+        /// A text whose meaning the search wants.
+        case embedding = "dev.apus.embedding.request"
     }
 
     var kind: Kind
