@@ -9,6 +9,8 @@ public enum InvocationHeader {
     public static let lane = "apus-lane"
     /// On the queue: when the invocation is of no use any more, microseconds since 1970.
     public static let expires = "apus-expires"
+    /// On the queue: the first attempt that fails is the last. Only one that the end of a server cut off is followed by another.
+    public static let once = "apus-once"
 
     /// A name of ``InvocationState``.
     public static let state = "apus-state"

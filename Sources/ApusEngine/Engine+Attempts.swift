@@ -93,7 +93,8 @@ extension Engine {
         }
         let schedule = self.triggers[trigger].schedule
         let attempts = Int(self.lanes[Int(lane)].ledger[slot].attempts) + 1
-        guard !schedule.isExhausted(attempts: attempts) else { return self.exhaust(lane, slot, now: now) }
+        let isLast = self.lanes[Int(lane)].ledger[slot].isOnce && retryAfter == nil
+        guard !isLast, !schedule.isExhausted(attempts: attempts) else { return self.exhaust(lane, slot, now: now) }
         let asked = retryAfter.map { min(max($0, .zero), Limits.Engine.retryAfter) }
         let due = now + (asked ?? schedule.delay(attempts: attempts, using: &self.generator))
         guard !schedule.isTooOld(self.lanes[Int(lane)].ledger[slot].appended, at: due) else {

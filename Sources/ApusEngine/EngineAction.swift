@@ -18,11 +18,13 @@ public struct RecordSummary: Sendable, Equatable {
     public var isDuplicate: Bool
     /// It is no event that a handler could be given: a dead letter holds its bytes, without an attempt.
     public var isPoison: Bool
+    /// Its first attempt that fails is its last, whatever its trigger says, unless the handler itself asks for another.
+    public var isOnce: Bool
 
     public init(
         offset: Offset, keyHash: UInt64, bytes: Int, isMatch: Bool = true, appended: Timestamp = .zero,
         expires: Timestamp = .distantFuture, identity: EventIdentity? = nil, isDuplicate: Bool = false,
-        isPoison: Bool = false
+        isPoison: Bool = false, isOnce: Bool = false
     ) {
         self.offset = offset
         self.keyHash = keyHash
@@ -33,6 +35,7 @@ public struct RecordSummary: Sendable, Equatable {
         self.identity = identity
         self.isDuplicate = isDuplicate
         self.isPoison = isPoison
+        self.isOnce = isOnce
     }
 }
 

@@ -45,6 +45,8 @@ struct Ledger {
         var expires = Timestamp.distantFuture
         /// No handler can be given it.
         var isPoison = false
+        /// Its first attempt that fails is its last.
+        var isOnce = false
         /// Events of a batch that it may run in: a batch that failed as a whole lets its events run in half of one.
         var batchMax = Int32.max
         var before = Ledger.none
@@ -148,7 +150,7 @@ struct Ledger {
     /// - Returns: its entry, or nil when it needs none: it was settled before a restart.
     mutating func admit(
         _ offset: Offset, orderKey: UInt64, bytes: Int, tableMark: UInt64, appended: Timestamp = .zero,
-        expires: Timestamp = .distantFuture, isPoison: Bool = false
+        expires: Timestamp = .distantFuture, isPoison: Bool = false, isOnce: Bool = false
     ) -> Int32? {
         self.position = offset + 1
         if self.restored.isSettled(offset) { return nil }
@@ -161,6 +163,7 @@ struct Ledger {
         entry.appended = appended
         entry.expires = expires
         entry.isPoison = isPoison
+        entry.isOnce = isOnce
         entry.state = .held
         self.counts[.held] += 1
         entry.before = self.last

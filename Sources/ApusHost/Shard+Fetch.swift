@@ -152,6 +152,8 @@ struct FetchReading: Sendable {
             case Self.redriveName.count where isHeader && name.elementsEqual(Self.redriveName):
                 isRedriven = true
                 summary.isMatch = UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual(self.path)
+            case Self.onceName.count where isHeader && name.elementsEqual(Self.onceName):
+                summary.isOnce = true
             default: break
             }
             return true
@@ -165,4 +167,5 @@ struct FetchReading: Sendable {
     private static let sourceName = Array("source".utf8)
     private static let expiryName = Array("expirytime".utf8)
     private static let redriveName = Array(InternalHeader.redrive.utf8)
+    private static let onceName = Array(InvocationHeader.once.utf8)
 }

@@ -55,6 +55,7 @@ extension Server {
         // What would begin something new ends first.
         self.schedules.stop()
         self.invocations.stop()
+        self.embedder.stop()
         let until = self.clock.now + .seconds(drainSeconds)
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
         self.sweeper.stop()

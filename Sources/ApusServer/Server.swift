@@ -51,6 +51,7 @@ public final class Server: Sendable {
     let issuers: TokenIssuers
     let vault: SecretVault
     let tools: ToolRegistry
+    let embedder: ToolEmbedder
     let bundles: BundleStore
     /// Where servers share a log: `bundles/` is a cache of it.
     let bundleTopic: BundleTopic?
@@ -143,6 +144,8 @@ public final class Server: Sendable {
         runtimes.fill(shards)
         poolShards.fill(shards)
         self.shards = shards
+        let embedder = ToolEmbedder(shards)
+        self.embedder = embedder
         let invocations = InvocationQueue(log: log, shards: shards, openMax: configuration.invocationsPerFunction)
         self.invocations = invocations
         ended.tell(invocations)
@@ -176,7 +179,7 @@ public final class Server: Sendable {
             vault.follow(catalogue)
             for case .functionApplied(let function, _) in changes { files.prepare(function, journal) }
             Self.keepBlobs(log, changes, journal)
-            defer { if changes.contains(where: Self.concernsTools) { Self.apply(tools, catalogue, to: shards) } }
+            defer { if changes.contains(where: Self.concernsTools) { Self.apply(tools, embedder, catalogue, to: shards) } }
             return Self.apply(
                 changes, catalogue, to: shards, invocations, journal,
                 decides: { deciding.isSo.load(ordering: .acquiring) })
@@ -342,7 +345,7 @@ public final class Server: Sendable {
         for function in catalogue.functions.values { self.files.prepare(function, self.journal) }
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
-        Self.apply(self.tools, catalogue, to: self.shards)
+        Self.apply(self.tools, self.embedder, catalogue, to: self.shards)
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         if catalogue.functions.values.contains(where: { $0.manifest.network != nil }) { self.egress.prepare() }
         self.projection.follow(
@@ -494,10 +497,13 @@ public final class Server: Sendable {
     }
 
     /// Shows agents what they may use from now on, and tells those who listen.
-    private static func apply(_ tools: ToolRegistry, _ catalogue: Catalogue, to shards: [ShardRuntime]) {
+    private static func apply(
+        _ tools: ToolRegistry, _ embedder: ToolEmbedder, _ catalogue: Catalogue, to shards: [ShardRuntime]
+    ) {
         let update = tools.update(catalogue)
         for runtime in shards { runtime.loop.runAndWait { runtime.tools.apply(update) } }
         tools.sessions.changed(update)
+        embedder.offer(update.catalogs, catalogue)
     }
 
     private static func deadLetterTopics(_ catalogue: Catalogue) -> Set<TopicName> {

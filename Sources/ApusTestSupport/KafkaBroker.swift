@@ -31,16 +31,28 @@ public enum KafkaBroker {
     private static let started: Result<String, any Error> = Result {
         if let named = Self.named { return named }
         guard let script = Self.script else { throw ApusError(.internal, Self.skipReason) }
-        let folder = Self.folder
-        // Retention is looked at by the log under test, on the clock of its test.
-        let process = try ChildProcess(
-            script, ["start", "--dir", folder, "--set", "log.retention.check.interval.ms=3600000"],
-            in: "/tmp")
-        guard process.wait(seconds: 60) != nil else { throw ApusError(.internal, "\(script) did not end") }
         atexit(stopBroker)
-        let address = process.output.split(separator: "\n").last.map(String.init) ?? ""
-        guard address.contains(":") else { throw ApusError(.internal, "\(script): \(process.errors)") }
-        return address
+        // Retention is looked at by the log under test, on the clock of its test.
+        return try Self.start(script, in: Self.folder, settings: ["log.retention.check.interval.ms=3600000"])
+    }
+
+    /// Starts a broker of its own, and once more when it does not start: of the random names that the script gives a cluster one in 64 begins
+    /// with a dash, which Kafka's own tool takes for an option.
+    /// - Returns: its address.
+    public static func start(_ script: String, in folder: String, settings: [String] = []) throws -> String {
+        func attempt() throws -> String {
+            let arguments = ["start", "--dir", folder] + settings.flatMap { ["--set", $0] }
+            let process = try ChildProcess(script, arguments, in: "/tmp")
+            guard process.wait(seconds: 120) != nil else { throw ApusError(.internal, "\(script) did not end") }
+            let address = process.output.split(separator: "\n").last.map(String.init) ?? ""
+            guard address.contains(":") else { throw ApusError(.internal, "\(script): \(process.errors)") }
+            return address
+        }
+        do { return try attempt() } catch {
+            print("\(error)\nthe broker did not start; once more")
+            _ = try ChildProcess(script, ["stop", "--dir", folder, "--wipe"], in: "/tmp").wait(seconds: 60)
+            return try attempt()
+        }
     }
 
     private static let folder = "/tmp/apus-kafka-\(getpid())"

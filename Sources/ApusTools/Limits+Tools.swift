@@ -33,6 +33,13 @@ extension Limits {
         public static let vectorDimensions = 4_096
         /// What an embedder is given of a tool.
         public static let embeddedCharacters = 1_024
+        /// Tools that an embedder is given at once, and how often one of them.
+        static let embeddings = 16
+        static let embeddingAttempts = 3
+        /// How long it is left alone at most after it failed.
+        static let embeddingRestSeconds: Int64 = 300
+        /// New vectors that are searched with before all are there.
+        static let embeddingsPublished = 256
         /// Tools that count for being near in meaning.
         public static let nearTools = 100
         /// Callers whose calls are counted.

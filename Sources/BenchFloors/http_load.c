@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 1024, BUFFER_BYTES = 64 * 1024 };
+enum { CONNECTIONS_MAX = 1024, BUFFER_BYTES = 256 * 1024 };
 
 struct connection {
     int socket;

@@ -12,6 +12,7 @@ struct Bench {
         ("sandbox", { try SandboxBench.run($0) }),
         ("http", { try HTTPBench.run($0) }),
         ("filter", { try FilterBench.run($0) }),
+        ("tools", { try ToolsBench.run($0) }),
         ("idle", { try IdleBench.run($0) }),
         ("dev", { try DevBench.run($0) }),
         ("simulate", { try SimulateBench.run($0) }),

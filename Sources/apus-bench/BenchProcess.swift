@@ -27,4 +27,10 @@ enum BenchProcess {
         while waitpid(process, &status, 0) < 0, errno == EINTR {}
         return status & 0x7F == 0 ? (status >> 8) & 0xFF : -1
     }
+
+    static func copy(_ file: String, to path: String) throws {
+        guard try self.run(["/bin/cp", file, path], output: "/dev/null") == 0 else {
+            throw BenchFailure("\(file) cannot be copied")
+        }
+    }
 }

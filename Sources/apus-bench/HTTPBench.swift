@@ -15,8 +15,10 @@ enum HTTPBench {
         let floor = try HTTPBenchFloor()
         defer { floor.close() }
         let server = try HTTPBenchServer(
-            directory: options.directory, concurrency: try options.number("concurrency", default: 64),
-            workers: try options.number("workers", default: 1))
+            directory: options.directory,
+            functions: HTTPBenchFunctions(
+                concurrency: try options.number("concurrency", default: 64),
+                workers: try options.number("workers", default: 1)))
         defer { server.close() }
         let small = Array(#"{"text":"how quick is an answer?"}"#.utf8)
         let bare = HTTPBenchLoad(port: floor.port, path: "/echo", body: small)
@@ -84,12 +86,56 @@ struct HTTPBenchLoad {
     let port: UInt16
     let request: [UInt8]
 
-    init(port: UInt16, path: String, body: [UInt8], type: String = "application/json", token: String? = nil) {
+    init(
+        port: UInt16, path: String, body: [UInt8], type: String = "application/json", token: String? = nil,
+        headers: [(name: String, value: String)] = []
+    ) {
         var head =
             "POST \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\n"
         if let token { head += "Authorization: Bearer \(token)\r\n" }
+        for header in headers { head += "\(header.name): \(header.value)\r\n" }
         self.port = port
         self.request = Array("\(head)\r\n".utf8) + body
+    }
+
+    /// The body of one answer.
+    func answer() throws -> [UInt8] {
+        let socket = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        guard socket >= 0 else { throw BenchFailure("no socket") }
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = self.port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard connected == 0, send(socket, self.request, self.request.count, 0) == self.request.count else {
+            throw BenchFailure("the server does not listen")
+        }
+        var answer: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = recv(socket, &buffer, buffer.count, 0)
+            guard count > 0 else { throw BenchFailure("the server closed a connection") }
+            answer += buffer[..<count]
+            if let body = try Self.body(of: answer) { return body }
+        }
+    }
+
+    /// Nil while more must come.
+    private static func body(of answer: [UInt8]) throws -> [UInt8]? {
+        let end: [UInt8] = Array("\r\n\r\n".utf8)
+        guard let head = answer.firstRange(of: end) else { return nil }
+        let lines = String(decoding: answer[..<head.lowerBound], as: UTF8.self).split(separator: "\r\n")
+        guard let status = lines.first, status.hasPrefix("HTTP/1.1 200"),
+            let length = lines.first(where: { $0.lowercased().hasPrefix("content-length:") })?.split(separator: " ").last,
+            let count = Int(length)
+        else { throw BenchFailure("the answer is none that counts: \(String(decoding: answer.prefix(300), as: UTF8.self))") }
+        let body = answer[head.upperBound...]
+        return body.count < count ? nil : Array(body.prefix(count))
     }
 
     func run(connections: Int, count: Int) throws -> Result {

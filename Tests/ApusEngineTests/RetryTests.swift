@@ -31,6 +31,25 @@ import Testing
         #expect(rig.commit().last?.state == LedgerState(watermark: 1))
     }
 
+    @Test func whatIsTriedOnceIsTriedAgainOnlyWhereItsHandlerAsks() {
+        var rig = EngineRig(EngineRig.plan(retry: RetryPlan(attempts: 5), scale: ScalePlan(max: 1)))
+        rig.publish([0, 1].map { RecordSummary(offset: $0, keyHash: UInt64($0 + 1), bytes: 1, isOnce: true) })
+        _ = rig.startWorkers()
+        guard let first = rig.dispatches().first, case .retry = rig.fail(first, retryAfter: .seconds(1)) else {
+            Issue.record("its handler asked for another attempt")
+            return
+        }
+        guard let second = rig.dispatches().first, case .deadLetter = rig.fail(second) else {
+            Issue.record("nobody asked for another attempt")
+            return
+        }
+        rig.advance(.seconds(2))
+        guard let third = rig.dispatches().first, case .deadLetter(_, attempts: 2) = rig.fail(third) else {
+            Issue.record("its second failure is the last")
+            return
+        }
+    }
+
     @Test func theDelayStaysInItsBoundsForEveryAttempt() {
         let schedule = RetrySchedule(plan: RetryPlan(attempts: 0, initial: .milliseconds(100), max: .seconds(5)))
         var generator = SeededGenerator(seed: 11)

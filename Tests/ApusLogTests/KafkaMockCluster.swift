@@ -34,6 +34,11 @@ final class KafkaMockCluster {
         rd_kafka_mock_push_request_errors_array(self.cluster, 0, errors.count, errors)
     }
 
+    /// The next answers to requests that tell members of a group their parts (SyncGroup).
+    func failParts(_ errors: [rd_kafka_resp_err_t]) {
+        rd_kafka_mock_push_request_errors_array(self.cluster, 14, errors.count, errors)
+    }
+
     func setRoundTrip(milliseconds: CInt) { rd_kafka_mock_broker_set_rtt(self.cluster, 1, milliseconds) }
 
     func setDown(_ isDown: Bool) {

@@ -61,10 +61,7 @@ private struct OwnBroker {
     private let folder = "/tmp/apus-kafka-own-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
 
     init() throws {
-        let process = try ChildProcess(Self.script, ["start", "--dir", self.folder], in: "/tmp")
-        guard process.wait(seconds: 120) != nil else { throw ApusError(.internal, "the broker did not start") }
-        self.bootstrap = process.output.split(separator: "\n").last.map(String.init) ?? ""
-        guard self.bootstrap.contains(":") else { throw ApusError(.internal, "the broker: \(process.errors)") }
+        self.bootstrap = try KafkaBroker.start(Self.script, in: self.folder)
     }
 
     func run(_ verb: String, _ node: String) throws {

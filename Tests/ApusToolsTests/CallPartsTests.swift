@@ -97,6 +97,20 @@ import Testing
         #expect(throws: ContentBlocks.Fault.self) { try ContentBlocks(parsing: Array(json.utf8)) }
     }
 
+    @Test(arguments: [
+        (#"{"b":[1, 2.0 ,"x"],"a":{"d":null,"c":true}}"#, #"{"a":{"c":true,"d":null},"b":[1,2.0,"x"]}"#),
+        (#"{"\u0062":"\u00e4\/","a":"\n"}"#, #"{"a":"\n","b":"ä/"}"#), (#" [ ] "#, "[]"), (#"{ }"#, "{}"),
+    ]) func oneThingIsWrittenInOneWay(_ json: String, _ canonical: String) throws {
+        let written = try #require(CanonicalJSON.encode(Array(json.utf8)))
+        #expect(Self.text(written) == canonical)
+        #expect(CanonicalJSON.encode(written) == written)
+    }
+
+    @Test func whatIsNoJSONHasNoOneWay() {
+        #expect(CanonicalJSON.encode(Array("{".utf8)) == nil)
+        #expect(CanonicalJSON.encode(Array(String(repeating: "[", count: 129).utf8)) == nil)
+    }
+
     @Test func progressGrowsAndIsPaced() {
         var pace = ProgressPace()
         let report = { (done: UInt64) in ProgressPace.Report(done: done, total: nil, message: "") }

@@ -6,28 +6,6 @@ import Testing
 @testable import ApusTools
 
 @Suite struct ToolSearchTests {
-    struct Quality {
-        var first = 0.0
-        var recall = 0.0
-        var reciprocal = 0.0
-        var count = 0
-
-        init(_ catalog: ToolCatalog, _ questions: [SearchCorpus.Question]) {
-            let caller = TestTools.caller()
-            for question in questions {
-                let found = catalog.find(question.text, limit: 20, for: caller).tools.map(\.name.text)
-                guard let rank = found.firstIndex(of: question.tool) else { continue }
-                if rank == 0 { self.first += 1 }
-                if rank < 5 { self.recall += 1 }
-                self.reciprocal += 1 / Double(rank + 1)
-            }
-            self.count = questions.count
-            self.first /= Double(questions.count)
-            self.recall /= Double(questions.count)
-            self.reciprocal /= Double(questions.count)
-        }
-    }
-
     @Test func whatPeopleAskForIsAmongTheFirstFive() throws {
         let corpus = try SearchCorpus()
         let catalog = ToolCatalog(
@@ -35,7 +13,7 @@ import Testing
         #expect(corpus.sources.count >= 1_000)
         #expect(corpus.questions.count >= 300)
         // Words and weights were chosen by the one half; the other was never looked at.
-        let heldBack = Quality(catalog, corpus.questions.filter(\.isHeldBack))
+        let heldBack = SearchQuality(catalog, corpus.questions.filter(\.isHeldBack))
         #expect(heldBack.recall >= 0.9, "\(heldBack)")
         #expect(heldBack.reciprocal >= 0.82, "\(heldBack)")
     }

@@ -9,23 +9,8 @@ import Testing
     .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct ToolTests {
     private static let root = InstalledTree.packageRoot
-    private static let packages = "\(root)/.build/peers/mcp"
     private static let fixtures = "\(root)/Tests/Fixtures/conformance"
     private static let schema = "\(root)/../shared/data/mcp-2026-07-28/schema.json"
-
-    /// Installs the SDK once; kept with what was built.
-    /// - Returns: why it cannot be had; nil when it is there.
-    private static func missing() throws -> String? {
-        if access("\(self.packages)/mcp", R_OK) == 0, access("\(self.packages)/jsonschema", R_OK) == 0 { return nil }
-        let pip = try ChildProcess(
-            "/usr/bin/python3",
-            [
-                "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--target",
-                self.packages, "mcp==2.3.0", "jsonschema==4.26.0",
-            ], in: "/var/tmp")
-        if pip.wait(seconds: 180) == 0 { return nil }
-        return "the package index gave no mcp==2.3.0: \(pip.errors.suffix(200))"
-    }
 
     /// A server with the fixtures deployed, whose lists change when they ask for it.
     private static func serving() throws -> (TestServer, ChildProcess) {
@@ -43,7 +28,7 @@ struct ToolTests {
     ) throws -> ChildProcess {
         let process = try ChildProcess(
             "/usr/bin/python3",
-            ["-B", "\(self.root)/Tests/IntegrationTests/Peers/\(peer).py", self.packages] + arguments,
+            ["-B", "\(self.root)/Tests/IntegrationTests/Peers/\(peer).py", MCPPeer.packages] + arguments,
             environment: currentEnvironment().merging(environment) { $1 }, in: "/var/tmp")
         let status = process.wait(seconds: seconds)
         #expect(status == 0, "\(process.output)\(process.errors.suffix(4_000))")
@@ -51,7 +36,7 @@ struct ToolTests {
     }
 
     @Test func agentsOfEveryEraUseTheTools() throws {
-        if let reason = try Self.missing() { return print("skipped: \(reason)") }
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
         let (server, follower) = try Self.serving()
         defer {
             follower.signal(SIGKILL)

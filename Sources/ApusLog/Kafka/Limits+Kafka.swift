@@ -76,6 +76,10 @@ extension Limits {
         public static let drainStepMilliseconds: Int32 = 20
         /// What runs when a partition goes to another node may end for so long.
         public static let drainMilliseconds: Int64 = 5_000
+        /// How long the end of a member that its group let in waits until it is told its part.
+        public static let firstPartMilliseconds: Int64 = 5_000
+        /// Members that were never told their part and are kept until the process ends; above it none is made any more.
+        public static let parkedMembers = 8
         /// A member that failed for good begins again after so long.
         public static let rejoinMilliseconds: Int64 = 5_000
         /// How often the thread of an owned partition looks for work that nobody told it of.

@@ -29,18 +29,57 @@ struct InvocationLookup: Sendable {
         }
     }
 
+    /// Shows each state from now on, until the last, until nobody wants more, or until the time is over.
+    /// - Parameter onState: called on the store thread, or before this method returns, one call after the other; says whether more is
+    ///   wanted. After a failure nothing follows: `invocation_not_found`, `overloaded`, `shutting_down`, and `deadline_exceeded` for
+    ///   one that is not over in time.
+    func follow(_ onState: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Bool) {
+        guard let place = self.server.invocations.place(of: self.id) else {
+            let isQueued = self.server.store.run { self.show(onState) }
+            if !isQueued {
+                _ = onState(.failure(ApusError(.overloaded, "too many queries wait: try again in a moment")))
+            }
+            return
+        }
+        self.server.projection.whenPassed(place) { error in
+            if let error {
+                _ = onState(.failure(error.code == .offsetOutOfRange ? self.unknown : error))
+            } else {
+                self.show(onState)
+            }
+        }
+    }
+
+    private func show(_ onState: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Bool) {
+        do throws(ApusError) {
+            let row = try self.row()
+            guard onState(.success(row)), !row.state.isTerminal else { return }
+            guard let until = self.until, until > self.server.clock.now else {
+                throw ApusError(.deadlineExceeded, "the invocation \(self.id) is not over in time; it goes on")
+            }
+            guard !self.server.projection.waits.isEnding else { throw Self.stopping }
+            try self.server.projection.waits.wait(self.id, until: until, wantsNews: true) { self.show(onState) }
+        } catch { _ = onState(.failure(error)) }
+    }
+
+    private static let stopping = ApusError(
+        .shuttingDown, "the server is stopping; the invocation goes on when it is back")
+
+    private func row() throws(ApusError) -> InvocationRow {
+        let row = try self.server.projection.query { (projection) throws(ApusError) in
+            try projection.invocation(self.id)
+        }
+        guard let row, row.namespace == self.namespace.name else { throw self.unknown }
+        return row
+    }
+
     private func look(_ completion: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Void) {
         do throws(ApusError) {
-            let row = try self.server.projection.query { (projection) throws(ApusError) in
-                try projection.invocation(self.id)
-            }
-            guard let row, row.namespace == self.namespace.name else { throw self.unknown }
+            let row = try self.row()
             guard let until = self.until, !row.state.isTerminal, until > self.server.clock.now else {
                 return completion(.success(row))
             }
-            guard !self.server.projection.waits.isEnding else {
-                throw ApusError(.shuttingDown, "the server is stopping; the invocation goes on when it is back")
-            }
+            guard !self.server.projection.waits.isEnding else { throw Self.stopping }
             try self.server.projection.waits.wait(self.id, until: until) { self.look(completion) }
         } catch { completion(.failure(error)) }
     }

@@ -7,10 +7,11 @@ struct InvocationOrder: Sendable {
     private let event: Event
 
     /// - Throws: `event_too_large`, `invalid_event` for an `expirytime` that is none, `expired` for one that has passed.
-    init(_ event: Event, principal: String, now: Timestamp) throws(ApusError) {
+    init(_ event: Event, principal: String, told: [Attribute] = [], now: Timestamp) throws(ApusError) {
         var event = event
         // What Apus says of an event is said anew.
         event.attributes.removeAll { $0.kind == .header && $0.name.hasPrefix(InternalHeader.prefix) }
+        event.attributes += told
         event.attributes.append(Attribute(InvocationHeader.principal, String(principal.prefix(256)), kind: .header))
         if let text = event["expirytime"] {
             guard let expires = RFC3339.parse(text) else {

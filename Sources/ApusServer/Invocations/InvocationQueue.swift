@@ -67,12 +67,12 @@ final class InvocationQueue: InvocationAccepting {
     // MARK: accepting
 
     func accept(
-        _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append], once: LogBatch.Once?,
-        completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
+        _ function: ResourceName, _ event: Event, principal: String, told: [Attribute], along: [LogBatch.Append],
+        once: LogBatch.Once?, completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
     ) {
         let order: InvocationOrder
         do throws(ApusError) {
-            order = try InvocationOrder(event, principal: principal, now: SystemClock().now)
+            order = try InvocationOrder(event, principal: principal, told: told, now: SystemClock().now)
         } catch { return completion(.failure(error)) }
         switch self.reserve(function) {
         case .lane(let trigger): self.append(order, to: trigger, along, once, completion)

@@ -9,6 +9,8 @@ final class InvocationWaits: Sendable {
 
     private struct Waiter {
         var deadline: Timestamp
+        /// Whether it looks again at each state, not at the last alone.
+        var wantsNews: Bool
         var completion: Completion
     }
 
@@ -33,13 +35,16 @@ final class InvocationWaits: Sendable {
     var isEnding: Bool { self.isStopped }
 
     /// - Throws: `overloaded` when ``Limits/Invocations/waiters`` wait already.
-    func wait(_ id: InvocationID, until deadline: Timestamp, _ completion: @escaping Completion) throws(ApusError) {
+    func wait(
+        _ id: InvocationID, until deadline: Timestamp, wantsNews: Bool = false, _ completion: @escaping Completion
+    ) throws(ApusError) {
         guard !self.isStopped else { return completion() }
         guard self.count < Limits.Invocations.waiters else {
             throw ApusError(.overloaded, "\(self.count) requests wait for invocations already: ask without wait")
         }
         if self.count == 0 { self.loop.post { self.startTimer() } }
-        self.waiters[id.description, default: []].append(Waiter(deadline: deadline, completion: completion))
+        self.waiters[id.description, default: []].append(
+            Waiter(deadline: deadline, wantsNews: wantsNews, completion: completion))
         self.count += 1
     }
 
@@ -49,6 +54,20 @@ final class InvocationWaits: Sendable {
             guard let waiting = self.waiters.removeValue(forKey: id) else { continue }
             self.count -= waiting.count
             for waiter in waiting { waiter.completion() }
+        }
+        self.stopTimerIfIdle()
+    }
+
+    /// Invocations have another state, which is not their last.
+    func changed(_ ids: [String]) {
+        guard self.count > 0 else { return }
+        for id in ids {
+            guard let waiting = self.waiters[id] else { continue }
+            let left = waiting.filter { !$0.wantsNews }
+            guard left.count < waiting.count else { continue }
+            self.waiters[id] = left.isEmpty ? nil : left
+            self.count -= waiting.count - left.count
+            for waiter in waiting where waiter.wantsNews { waiter.completion() }
         }
         self.stopTimerIfIdle()
     }

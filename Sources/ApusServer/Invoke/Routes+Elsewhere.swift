@@ -35,30 +35,10 @@ extension Routes {
                             "the invocation \(row.id) is not over in time; servers of the function's class go on with it: see `apus get invocation \(row.id)`"
                         )
                     }
-                    let block = try Self.result(of: row, server.log)
+                    let block = try row.returned(server.log)
                     loop.post { block.withUnsafeBytes { answer.onResult($0) } }
                 } catch { fail(error) }
             }
         }
-    }
-
-    /// What a function returned, as its worker would have said it. Reads the log.
-    private static func result(of row: InvocationRow, _ log: any EventLog) throws(ApusError) -> [UInt8] {
-        guard row.state == .succeeded else {
-            throw ApusError(
-                row.code.flatMap(ErrorCode.init(rawValue:)) ?? .functionFailed,
-                row.message ?? "the invocation \(row.state.rawValue)")
-        }
-        var found: Event?
-        try log.records(at: [row.place]) { _, block in
-            if let block { found = try? EventBlock.decode(block.bytes) }
-        }
-        guard var result = found else {
-            throw ApusError(.recordExpired, "the result of the invocation \(row.id) is not kept any more")
-        }
-        result.key = nil
-        result.attributes.removeAll { $0.kind == .header }
-        if row.result?.bytes == nil { result.data = nil }
-        return EventBlock.encode(result)
     }
 }

@@ -92,7 +92,7 @@ extension Routes {
         let runtime = self.runtime
         let answer = InvocationAnswer(exchange, call, runtime.callers, now: runtime.shard.now)
         let invocation = ShardInvocation(
-            server: self.server, runtime: runtime, entry: entry, id: call.id, deadline: deadline)
+            shards: self.server.shards, runtime: runtime, entry: entry, id: call.id, deadline: deadline)
         answer.follow(now: { runtime.shard.now }, invocation.begin(block, sink: answer))
     }
 }

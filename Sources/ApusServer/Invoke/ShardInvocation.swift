@@ -5,7 +5,7 @@ internal import ApusLoop
 
 /// One invocation of a function for a sink of this loop, on whichever shard runs the function.
 struct ShardInvocation {
-    let server: Server
+    let shards: [ShardRuntime]
     let runtime: ShardRuntime
     let entry: FunctionDirectory.Entry
     let id: InvocationID
@@ -14,7 +14,7 @@ struct ShardInvocation {
 
     /// - Returns: what gives it up. Harmless once it is answered.
     func begin(_ block: [UInt8], sink: any ResponseSink) -> () -> Void {
-        let target = self.server.shards[self.entry.shard]
+        let target = self.shards[self.entry.shard]
         if target === self.runtime {
             let shard = self.runtime.shard
             let request = shard.invoke(

@@ -26,6 +26,15 @@ struct IdempotencyKey: Sendable, Equatable {
             told.map { "\($0.name.lowercased()): \($0.value)" }.sorted().map { Array($0.utf8) } + [exchange.body])
     }
 
+    /// The key of a call of a tool: `_meta` has no head to tell apart.
+    /// - Parameter parts: what a repetition must say the same.
+    /// - Throws: `invalid_argument` for a key that is none.
+    init(_ text: String, principal: String, scope: String, of parts: [[UInt8]]) throws(ApusError) {
+        let value = try Self.value(text)
+        self.key = Self.digest([principal, scope, value].map { Array($0.utf8) })
+        self.fingerprint = Self.digest(parts)
+    }
+
     private static let told: Set<String> = ["content-type", "apus-key"]
 
     /// A key as it is, or as a string of structured fields: in quotes.

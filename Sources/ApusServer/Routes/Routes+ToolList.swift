@@ -36,21 +36,33 @@ extension Routes {
             let caller =
                 principal.roles.allow([.reader, .deployer], in: namespace)
                 ? ToolCaller(name: own.name, namespace: namespace, scopes: [], roles: [.admin]) : own
-            self.answerFromStore(exchange) { (all) throws(ApusError) in
-                let catalog = all.tools[namespace]
-                if let server, catalog.server(named: server) == nil {
-                    throw ApusError(
-                        .notFound, "there is no tool server '\(server.prefix(64))': see `apus get tool-servers`")
-                }
-                guard let question else {
+            guard let question else {
+                return self.answerFromStore(exchange) { (all) throws(ApusError) in
+                    let catalog = try Self.catalog(all, namespace, server)
                     return StoreAnswer(["items": .array(catalog.tools(on: server, for: caller).map(Self.toolJSON))])
                 }
-                let found = catalog.find(question, limit: limit, on: server, for: caller)
-                return StoreAnswer([
-                    "items": .array(found.tools.map(Self.toolJSON)), "ranking": .string(found.ranking.rawValue),
-                ])
+            }
+            ToolEndpoint(server: self.server, runtime: self.runtime).meaning(namespace).find(question) { meaning in
+                self.answerFromStore(exchange) { (all) throws(ApusError) in
+                    let found = try Self.catalog(all, namespace, server).find(
+                        question, limit: limit, on: server, for: caller, meaning: meaning)
+                    return StoreAnswer([
+                        "items": .array(found.tools.map(Self.toolJSON)), "ranking": .string(found.ranking.rawValue),
+                    ])
+                }
             }
         }
+    }
+
+    private static func catalog(_ all: Server, _ namespace: Namespace, _ server: String?) throws(ApusError)
+        -> ToolCatalog
+    {
+        let catalog = all.tools[namespace]
+        if let server, catalog.server(named: server) == nil {
+            throw ApusError(
+                .notFound, "there is no tool server '\(server.prefix(64))': see `apus get tool-servers`")
+        }
+        return catalog
     }
 
     private static func toolJSON(_ tool: Tool) -> JSONValue {

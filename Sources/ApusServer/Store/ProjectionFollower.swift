@@ -198,6 +198,8 @@ final class ProjectionFollower: Sendable {
                 isBehind = next < bounds.end
                 let ended = self.projection.takeEndedInvocations()
                 if !ended.isEmpty { self.waits.ended(ended) }
+                let changed = self.projection.takeChangedInvocations()
+                if !changed.isEmpty { self.waits.changed(changed) }
                 let asked = self.projection.takeCancelRequests()
                 if !asked.isEmpty, let onCancel = self.onCancelRequest.withLock({ $0 }) { asked.forEach(onCancel) }
             }

@@ -125,69 +125,22 @@ enum ResultRange: Equatable {
     }
 }
 
-extension ToolCall {
-    /// A result that is kept for reading; what is sent shows where, and its beginning and end.
-    func answerLarge(_ tool: Tool, _ blocks: ContentBlocks, _ type: String?, _ data: [UInt8]) {
-        let isBlocks = type == ContentBlocks.mediaType
-        var kept = isBlocks ? [UInt8(ascii: "[")] + blocks.content + [UInt8(ascii: "]")] : data
-        var kind = isBlocks ? "application/json" : type ?? "application/octet-stream"
-        if kind == "application/json", blocks.structured == nil, !isBlocks, let text = Self.text(of: data) {
-            // A text is kept as what it says, or its lines could not be read.
-            (kept, kind) = (Array(text.utf8), "text/plain")
-        }
-        let owner = "\(self.request.place.namespace.name)/\(self.request.caller.name)"
-        let uri = self.endpoint.registry.results.keep(kept, type: kind, for: owner, now: self.runtime.now)
-        var content = ResultContent.text(Self.preview(kept, kind))
-        content.append(contentsOf: #",{"type":"resource_link","uri":"\#(uri)","name":"#.utf8)
-        JSONText.append("result of \(tool.name)", to: &content)
-        content.append(contentsOf: #","mimeType":"#.utf8)
-        JSONText.append(kind, to: &content)
-        content.append(contentsOf: #","size":\#(kept.count)}"#.utf8)
-        var members = Array(#""content":["#.utf8) + content
-        members.append(UInt8(ascii: "]"))
-        // A client that knows the schema would not take a result without it.
-        if tool.outputSchema != nil, let structured = blocks.structured,
-            self.request.era == .modern || structured.first == UInt8(ascii: "{")
-        {
-            members.append(contentsOf: #","structuredContent":"#.utf8)
-            members.append(contentsOf: structured)
-        }
-        members.append(contentsOf: (blocks.isError ? #","isError":true"# : #","isError":false"#).utf8)
-        self.reply.finish(members, meta: Array(#""dev.apus/invocation":"\#(self.invocation)""#.utf8))
-    }
-
-    private static func text(of json: [UInt8]) -> String? {
-        json.withUnsafeBytes { text in (try? JSONSlices.document(text)).flatMap { JSONSlices.text(of: $0, in: text) } }
-    }
-
-    private static func preview(_ data: [UInt8], _ type: String) -> String {
-        let size =
-            "The result has \(data.count) bytes (\(type)) and is kept for an hour. Read the linked resource: its URI "
-            + "with ?bytes=FIRST-LAST or ?lines=FIRST-LAST gives a part."
-        let part = Limits.ToolEndpoint.previewBytes
-        guard data.count > 2 * part,
-            String(validating: data[..<min(data.count, 64)].filter { $0 < 0x80 }, as: UTF8.self) != nil,
-            !type.hasPrefix("image/"), !type.hasPrefix("audio/"), type != "application/octet-stream"
-        else { return size }
-        let head = String(decoding: ResultRange.bytes(0, part - 1).slice(of: data, isText: true), as: UTF8.self)
-        let tail = String(
-            decoding: ResultRange.bytes(data.count - part, data.count - 1).slice(of: data, isText: true), as: UTF8.self)
-        return "\(size)\nIt begins:\n\(head)\n…\nand ends:\n\(tail)"
-    }
-}
-
 extension ToolEndpoint {
     func readResult(_ uri: String, _ request: ToolRequest, _ reply: ToolReply) throws(RPCError) {
         let owner = "\(request.place.namespace.name)/\(request.caller.name)"
         guard let (result, range) = self.registry.results.find(uri, for: owner, now: self.runtime.now) else {
             throw Self.resourceNotFound(uri, era: request.era)
         }
+        self.answer(uri, range, of: result.data, type: result.type, reply)
+    }
+
+    /// Says a part of a large result.
+    func answer(_ uri: String, _ range: ResultRange, of data: [UInt8], type: String, _ reply: ToolReply) {
         let isText =
-            result.type.hasPrefix("text/") || result.type.hasPrefix("application/json")
-            || result.type == "application/x-ndjson"
-        let part = Array(range.slice(of: result.data, isText: isText))
+            type.hasPrefix("text/") || type.hasPrefix("application/json") || type == "application/x-ndjson"
+        let part = Array(range.slice(of: data, isText: isText))
         // A part of JSON is text that no parser takes.
-        let type = isText && part.count < result.data.count ? "text/plain" : result.type
+        let type = isText && part.count < data.count ? "text/plain" : type
         var members = Array(#""contents":["#.utf8)
         members.append(contentsOf: ResultContent.resource(uri: uri, type: type, data: part))
         members.append(UInt8(ascii: "]"))

@@ -17,6 +17,8 @@ extension Limits {
         static let discoverMilliseconds = 3_600_000
         /// Values that a completion offers.
         static let completions = 100
+        /// How long a search waits for the meaning of its question from an embedder that is warm.
+        static let questionMilliseconds: UInt64 = 100
         /// Rounds of questions within one call.
         static let rounds = 32
         /// Sessions that this server remembers; above it the one that was not used for longest is forgotten.
@@ -40,6 +42,8 @@ extension Limits {
         static let results = 1_024
         static let resultsBytes = 256 << 20
         static let resultSeconds: Int64 = 3_600
+        /// What is sent whole of a tool that is not deployed any more.
+        static let resultBytes: Int64 = 256 << 10
         /// What one reading of a large result gives, and what a call shows of its beginning and end.
         static let resultPartBytes = 256 << 10
         static let previewBytes = 2_048

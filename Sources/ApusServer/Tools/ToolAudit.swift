@@ -7,6 +7,7 @@ struct ToolAudit {
     private let journal: AuditJournal
     private let begun: Timestamp
     private var entry: AuditEntry
+    private var origin: Origin?
 
     /// - Parameter name: as the caller said it; there may be no such tool.
     init(_ journal: AuditJournal, _ request: ToolRequest, name: String, _ arguments: ArraySlice<UInt8>, now: Timestamp)
@@ -27,13 +28,27 @@ struct ToolAudit {
         self.entry.invocation = invocation
     }
 
+    /// It was answered by what an earlier call came to.
+    mutating func answered(by invocation: String?, _ origin: Origin?) {
+        if let invocation { self.entry.invocation = invocation }
+        self.origin = origin
+    }
+
+    /// Where an answer comes from that no function gave now.
+    enum Origin: String {
+        /// A call with the same idempotency key.
+        case repeated
+        /// The tool's cache.
+        case cached
+    }
+
     func note(
         _ decision: AuditEntry.Decision, code: String?, bytes: Int, now: Timestamp,
         _ completion: @escaping @Sendable (Result<Void, ApusError>) -> Void
     ) {
         var entry = self.entry
         entry.decision = decision
-        entry.code = code
+        entry.code = code ?? self.origin?.rawValue
         entry.milliseconds = (now - self.begun).milliseconds
         entry.resultBytes = Int64(bytes)
         self.journal.note(entry, now: now, completion)

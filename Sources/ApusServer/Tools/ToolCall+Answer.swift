@@ -1,7 +1,6 @@
 internal import ApusCore
 internal import ApusEngine
 internal import ApusJSON
-internal import ApusSchema
 internal import ApusTools
 
 /// From what a function returned to what its caller is told.
@@ -20,54 +19,20 @@ extension ToolCall {
     // MARK: tools
 
     private func answer(_ tool: Tool, _ type: String?, _ data: [UInt8]?) {
-        let blocks: ContentBlocks
-        do throws(ContentBlocks.Fault) {
-            blocks = try ResultContent.blocks(
-                type: type, data: data, hasOutputSchema: tool.outputSchema != nil, name: self.invocation)
-        } catch {
-            return self.tellFailure("The tool returned content that cannot be passed on: \(error.why)")
-        }
-        if !blocks.isError, let problem = self.problem(with: blocks, of: tool) { return self.tellFailure(problem) }
-        let size = blocks.content.count + (blocks.structured?.count ?? 0)
-        if size > Int(tool.maxResult) { return self.answerLarge(tool, blocks, type, data ?? []) }
-        self.reply.finish(Self.members(blocks, self.request.era), meta: self.meta)
+        self.reply.finish(self.form(tool).members(type, data), meta: self.meta)
     }
 
-    private static func members(_ blocks: ContentBlocks, _ era: Era) -> [UInt8] {
-        var members: [UInt8] = []
-        members.reserveCapacity(blocks.content.count + (blocks.structured?.count ?? 0) + 64)
-        members.append(contentsOf: #""content":["#.utf8)
-        members.append(contentsOf: blocks.content)
-        members.append(UInt8(ascii: "]"))
-        // Before 2026-07-28 it is an object.
-        if let structured = blocks.structured, era == .modern || structured.first == UInt8(ascii: "{") {
-            members.append(contentsOf: #","structuredContent":"#.utf8)
-            members.append(contentsOf: structured)
+    private func form(_ tool: Tool) -> ToolResultForm {
+        let (endpoint, request, keptID) = (self.endpoint, self.request, self.keptID)
+        return ToolResultForm(endpoint: endpoint, tool: tool, era: request.era, invocation: self.invocation) {
+            // One that lasts is read where it lies.
+            if let keptID { return KeptResult.address(of: keptID) }
+            let owner = "\(request.place.namespace.name)/\(request.caller.name)"
+            return endpoint.registry.results.keep($0, type: $1, for: owner, now: endpoint.runtime.now)
         }
-        members.append(contentsOf: (blocks.isError ? #","isError":true"# : #","isError":false"#).utf8)
-        return members
     }
 
-    /// What of a result breaks the tool's own promise.
-    private func problem(with blocks: ContentBlocks, of tool: Tool) -> String? {
-        guard tool.outputSchema != nil else { return nil }
-        guard let structured = blocks.structured else {
-            return "The tool promises structured content and returned none."
-        }
-        do throws(SchemaError) {
-            guard let schema = try self.runtime.tools.schemas(of: tool).output else { return nil }
-            let violations = structured.withUnsafeBytes { bytes -> [SchemaViolation] in
-                do throws(ApusError) { return try self.runtime.parser.parse(bytes) { schema.check($0) } } catch {
-                    return [SchemaViolation("", "", error.message)]
-                }
-            }
-            guard !violations.isEmpty else { return nil }
-            let lines = violations.map { "\($0.pointer.isEmpty ? "(result)" : $0.pointer): \($0.message)" }
-            return "The tool's result does not fit its own schema:\n" + lines.joined(separator: "\n")
-        } catch { return "The tool's schema of results cannot be used: \(error)" }
-    }
-
-    private func tellFailure(_ text: String) { self.reply.finish(Self.refusal(text), meta: self.meta) }
+    func tellFailure(_ text: String) { self.reply.finish(Self.refusal(text), meta: self.meta) }
 
     // MARK: prompts, resources, completions
 
@@ -149,21 +114,11 @@ extension ToolCall {
 
     /// What goes wrong in a tool is a result: the model reads it and may do something about it.
     func answer(_ failure: Failure) {
-        let text = Self.text(of: failure)
+        let text = ToolResultForm.text(of: failure)
         guard case .tool = self.target else {
             let isGone = failure.code == .functionRejected
             return self.reply.fail(RPCError(isGone ? .invalidParams : .internalError, text))
         }
         self.tellFailure(text)
-    }
-
-    private static func text(of failure: Failure) -> String {
-        switch failure.code {
-        case .functionRejected, .functionFailed: failure.message
-        case .deadlineExceeded: "The tool timed out: \(failure.message). It may have done part of its work."
-        case .functionPaused, .functionNotFound, .shuttingDown, .noSlot, .overloaded, .queueFull, .startFailed:
-            "The tool is not available now: \(failure.message). Try again later."
-        default: "The tool failed (\(failure.code)): \(failure.message)"
-        }
     }
 }

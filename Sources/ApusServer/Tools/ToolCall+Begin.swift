@@ -49,7 +49,7 @@ extension ToolCall {
         }
         guard
             let tool = catalog.tool(
-                named: name, on: request.place.server, for: request.caller, draw: UInt64.random(in: 0 ... .max))
+                named: name, on: request.place.server, for: request.caller, draw: try CallKey(request, reply).draw)
         else { throw .invalidParams("Unknown tool: \(name.prefix(128))") }
         if request.era == .modern, !tool.headers.isEmpty {
             try tool.headers.check(RoutingHead(reply.exchange), request.envelope)
@@ -64,18 +64,36 @@ extension ToolCall {
         _ data: ArraySlice<UInt8>
     ) throws(RPCError) {
         let catalog = endpoint.catalog(request.place.namespace)
-        switch MetaCall(catalog, on: request.place.server, for: request.caller).answer(meta, Array(data)) {
+        let call = MetaCall(catalog, on: request.place.server, for: request.caller)
+        if meta == .find, let question = MetaCall.question(Array(data)) {
+            reply.wait()
+            return endpoint.meaning(request.place.namespace).find(question) { meaning in
+                reply.finish(Self.found(call.answer(meta, Array(data), meaning: meaning)))
+            }
+        }
+        switch call.answer(meta, Array(data)) {
         case .refused(let reason): reply.finish(self.refusal(reason))
-        case .result(let json):
-            reply.finish(
-                Array(#""content":["#.utf8) + ResultContent.text(String(decoding: json, as: UTF8.self))
-                    + Array(#"],"structuredContent":"#.utf8) + json)
+        case .result(let json): reply.finish(self.structured(json))
         case .call(let name, let arguments):
             guard
                 let tool = catalog.tool(
-                    named: name, on: request.place.server, for: request.caller, draw: UInt64.random(in: 0 ... .max))
+                    named: name, on: request.place.server, for: request.caller, draw: try CallKey(request, reply).draw)
             else { throw .invalidParams("Unknown tool: \(name.prefix(128))") }
             try self.begin(tool, named: name, endpoint, request, reply, arguments[...])
+        }
+    }
+
+    private static func structured(_ json: [UInt8]) -> [UInt8] {
+        Array(#""content":["#.utf8) + ResultContent.text(String(decoding: json, as: UTF8.self))
+            + Array(#"],"structuredContent":"#.utf8) + json
+    }
+
+    /// What a search comes to, which calls nothing.
+    private static func found(_ answer: MetaAnswer) -> [UInt8] {
+        switch answer {
+        case .result(let json): self.structured(json)
+        case .refused(let reason): self.refusal(reason)
+        case .call(let name, _): self.refusal("'\(name)' is called through call_tool.")
         }
     }
 
@@ -92,12 +110,15 @@ extension ToolCall {
             return reply.finish(
                 self.refusal("The arguments do not fit the tool's schema:\n" + lines.joined(separator: "\n")))
         }
+        let key = try CallKey(request, reply).idempotencyKey(of: tool, data, request)
         let event = self.event(.tool, endpoint, request, subject: name)
         reply.audit?.found(tool, invocation: event.identity)
         if let refusal = endpoint.admit(request, reply) {
             return reply.finish(self.refusal(refusal.text), meta: refusal.meta)
         }
-        try ToolCall(endpoint, request, reply, .tool(tool), event, data: data).start()
+        let call = ToolCall(endpoint, request, reply, .tool(tool), event, data: data)
+        call.key = key
+        try call.start()
     }
 
     /// A result that says why nothing was called.
@@ -154,6 +175,7 @@ extension ToolCall {
             throw .invalidParams("`uri` is missing or no string")
         }
         if LargeResults.isOne(uri) { return try endpoint.readResult(uri, request, reply) }
+        if KeptResult.isOne(uri) { return try endpoint.readKept(uri, request, reply) }
         let catalog = endpoint.catalog(request.place.namespace)
         var data = Array(#"{"uri":"#.utf8)
         JSONText.append(uri, to: &data)

@@ -31,8 +31,12 @@ final class ToolCall: ResponseSink {
     let request: ToolRequest
     let reply: ToolReply
     let target: Target
-    private let event: ToolEvent
-    private let data: ArraySlice<UInt8>
+    let event: ToolEvent
+    let data: ArraySlice<UInt8>
+    /// Set before ``start()`` for a call that is run once, however often it is asked for.
+    var key: IdempotencyKey?
+    /// Of a call that lasts: its invocation.
+    var keptID: InvocationID?
     var answers = Answers()
     private var pace = ProgressPace()
     private var progressTimer: LoopTimer?
@@ -40,8 +44,10 @@ final class ToolCall: ResponseSink {
     /// Parts of a streamed result, with the type that its head says.
     private var parts: [UInt8] = []
     private var partType: String?
-    private var isOver = false
+    private(set) var isOver = false
     var openQuestions: OpenQuestions?
+    /// Of a call that lasts.
+    var watch: CallWatch?
 
     init(
         _ endpoint: ToolEndpoint, _ request: ToolRequest, _ reply: ToolReply, _ target: Target, _ event: ToolEvent,
@@ -56,7 +62,7 @@ final class ToolCall: ResponseSink {
     }
 
     var runtime: ShardRuntime { self.endpoint.runtime }
-    var invocation: String { self.event.identity }
+    var invocation: String { self.keptID?.description ?? self.event.identity }
 
     // MARK: running
 
@@ -101,10 +107,15 @@ final class ToolCall: ResponseSink {
             return self.failed(Failure(.functionPaused, "the function '\(function)' is paused for now"))
         }
         let deadline = InvocationPreferences().deadline(now: self.runtime.now, timeout: entry.timeout)
-        self.abandonRunning = ShardInvocation(
-            server: self.endpoint.server, runtime: self.runtime, entry: entry, id: self.runtime.invocationIDs.next(),
-            deadline: deadline, answers: self.answers.isEmpty ? [] : self.answers.json
-        ).begin(self.event.block(self.data), sink: self)
+        switch self.course(entry) {
+        case .now:
+            self.abandonRunning = ShardInvocation(
+                shards: self.endpoint.server.shards, runtime: self.runtime, entry: entry,
+                id: self.runtime.invocationIDs.next(), deadline: deadline,
+                answers: self.answers.isEmpty ? [] : self.answers.json
+            ).begin(self.event.block(self.data), sink: self)
+        case .kept(let key): self.runKept(key, until: deadline)
+        }
     }
 
     // MARK: the end
@@ -118,6 +129,7 @@ final class ToolCall: ResponseSink {
     }
 
     private func cancelledByClient() {
+        self.cancelKept()
         self.cancel()
         // A client that cancelled waits for no answer, but its connection does.
         self.reply.fail(RPCError(.invalidRequest, "the request was cancelled"))
@@ -129,6 +141,7 @@ final class ToolCall: ResponseSink {
         self.progressTimer = nil
         self.openQuestions?.close()
         self.openQuestions = nil
+        self.watch?.end()
         self.request.session?.end(self.request.id)
     }
 

@@ -14,6 +14,11 @@ struct ToolEndpoint {
         self.runtime.tools.catalogs[namespace] ?? self.registry.empty(namespace)
     }
 
+    func meaning(_ namespace: Namespace) -> QuestionMeaning {
+        QuestionMeaning(
+            embedder: self.server.embedder, shards: self.server.shards, runtime: self.runtime, namespace: namespace)
+    }
+
     func perform(_ request: ToolRequest, _ reply: ToolReply) {
         do throws(RPCError) { try self.answer(request, reply) } catch { reply.fail(error) }
     }

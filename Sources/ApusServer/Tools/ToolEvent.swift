@@ -7,6 +7,8 @@ struct ToolEvent {
         case prompt = "dev.apus.prompt.get"
         case resource = "dev.apus.resource.read"
         case completion = "dev.apus.completion"
+        /// A text whose meaning the search wants.
+        case embedding = "dev.apus.embedding.request"
     }
 
     var kind: Kind
@@ -36,6 +38,26 @@ struct ToolEvent {
         block.append(contentsOf: attributes)
         block.append(contentsOf: data)
         return block
+    }
+
+    /// The same for the log, where it lasts.
+    func event(_ data: ArraySlice<UInt8>) -> Event {
+        var attributes = [
+            Attribute("id", self.identity), Attribute("source", "/apus/mcp", kind: .uriReference),
+            Attribute("type", self.kind.rawValue), Attribute("subject", self.subject),
+            Attribute("datacontenttype", "application/json"),
+        ]
+        if let traceparent { attributes.append(Attribute("traceparent", traceparent)) }
+        return Event(attributes: attributes, data: Array(data))
+    }
+
+    /// What Apus itself says of it. A call is tried once: its caller decides whether to try again.
+    var told: [Attribute] {
+        [
+            Attribute("apus-capabilities", self.capabilities, kind: .header),
+            Attribute("apus-caller", self.caller, kind: .header),
+            Attribute(InvocationHeader.once, "1", kind: .header),
+        ]
     }
 
     private static func append(

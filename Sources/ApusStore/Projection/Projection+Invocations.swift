@@ -58,6 +58,12 @@ extension Projection {
         return self.endedInvocations
     }
 
+    /// Ids of invocations that got another state, which is not their last, since this was last asked.
+    public func takeChangedInvocations() -> [String] {
+        defer { self.changedInvocations = [] }
+        return self.changedInvocations
+    }
+
     /// Ids of invocations that somebody asked to cancel since the last call.
     public func takeCancelRequests() -> [String] {
         defer { self.cancelRequests = [] }
@@ -111,7 +117,11 @@ extension Projection {
             .optional(isResult ? event["datacontenttype"] : nil),
             .optional(isResult && !isNull ? Int64(data.count) : nil), .integer(Int64(partition)), .integer(offset),
         ])
-        if state.isTerminal { self.endedInvocations.append(id.description) }
+        if state.isTerminal {
+            self.endedInvocations.append(id.description)
+        } else {
+            self.changedInvocations.append(id.description)
+        }
     }
 
     private static let cancelSuffix = "/cancel"

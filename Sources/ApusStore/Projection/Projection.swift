@@ -44,6 +44,8 @@ public final class Projection {
     let addTransition: Statement
     /// Ids of invocations that reached their terminal state since ``takeEndedInvocations()``.
     var endedInvocations: [String] = []
+    /// Those with another state that is not their last.
+    var changedInvocations: [String] = []
     /// Ids of invocations that somebody asked to cancel since ``takeCancelRequests()``.
     var cancelRequests: [String] = []
 

@@ -128,8 +128,8 @@ public struct MessageParameters: Sendable {
             Self.set(&self.progressToken, value, &self.repeated, "_meta.progressToken")
         } else if name.isText("traceparent") {
             Self.set(&self.traceparent, value, &self.repeated, "_meta.traceparent")
-        } else if name.isText("dev.apus/idempotencyKey") {
-            Self.set(&self.idempotencyKey, value, &self.repeated, "_meta.dev.apus/idempotencyKey")
+        } else if name.isText("apus.dev/idempotencyKey") || name.isText("dev.apus/idempotencyKey") {
+            Self.set(&self.idempotencyKey, value, &self.repeated, "_meta.apus.dev/idempotencyKey")
         }
     }
 

@@ -56,8 +56,8 @@ import Testing
         }
 
         func accept(
-            _ function: ResourceName, _ event: Event, principal: String, along: [LogBatch.Append], once: LogBatch.Once?,
-            completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
+            _ function: ResourceName, _ event: Event, principal: String, told: [Attribute], along: [LogBatch.Append],
+            once: LogBatch.Once?, completion: @escaping @Sendable (Result<AcceptedInvocation, ApusError>) -> Void
         ) {
             let append = LogBatch.Append(topic: self.topic, partition: 0, block: EventBlock.encode(event))
             let place = TopicPartition(self.topic, 0)

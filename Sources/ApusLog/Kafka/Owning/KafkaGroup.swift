@@ -44,7 +44,7 @@ final class KafkaGroup: @unchecked Sendable {
     private let descriptor: CInt
     private let inbox = Mutex(Inbox())
     private let thread = Mutex<LogThread?>(nil)
-    private var client: KafkaClient?
+    private var member: KafkaMember?
     private var owned: Set<Int> = []
     private var nextClient: Int64 = 0
 
@@ -99,14 +99,9 @@ final class KafkaGroup: @unchecked Sendable {
             if self.inbox.withLock({ $0.isClosing }) { break }
             self.join()
             self.callbacks.tick()
-            if let client = self.client {
-                while let message = rd_kafka_consumer_poll(client.pointer, 0) {
-                    // The topic stays empty: what comes here says what is wrong.
-                    let text = String(cString: rd_kafka_message_errstr(message))
-                    client.context.observer.log(4, client.context.name, "the group: \(text)")
-                    rd_kafka_message_destroy(message)
-                }
-                self.look(client)
+            if let member = self.member {
+                while member.take() {}
+                self.look(member)
             }
             self.sleep(milliseconds: Limits.Kafka.groupTickMilliseconds)
         }
@@ -135,25 +130,21 @@ final class KafkaGroup: @unchecked Sendable {
     // MARK: being a member
 
     private func join() {
-        guard self.client == nil, LogWriter.monotonicMilliseconds() >= self.nextClient else { return }
+        guard self.member == nil, LogWriter.monotonicMilliseconds() >= self.nextClient else { return }
+        guard !ParkedMembers.isFull else {
+            self.nextClient = .max
+            self.configuration.observer.log(
+                3, self.membership.group,
+                "\(Limits.Kafka.parkedMembers) members of it could not be ended: this node takes no part until it is started again"
+            )
+            return
+        }
         do throws(KafkaFailure) {
-            let client = try KafkaClient(
-                self.configuration,
-                .member(
-                    group: self.membership.group, node: self.membership.node,
-                    sessionMilliseconds: self.membership.sessionMilliseconds),
-                name: self.membership.group)
-            client.context.onRebalance = { [unowned self] client, code, list in self.rebalance(client, code, list) }
-            try verify(rd_kafka_poll_set_consumer(client.pointer), "take part in \(self.membership.group)")
-            let queue = rd_kafka_queue_get_consumer(client.pointer)
-            var one: UInt64 = 1
-            rd_kafka_queue_io_event_enable(queue, self.descriptor, &one, 8)
-            rd_kafka_queue_destroy(queue)
-            let topics = rd_kafka_topic_partition_list_new(1)
-            defer { rd_kafka_topic_partition_list_destroy(topics) }
-            rd_kafka_topic_partition_list_add(topics, self.membership.topic, -1)
-            try verify(rd_kafka_subscribe(client.pointer, topics), "take part in \(self.membership.group)")
-            self.client = client
+            let member = try KafkaMember(self.configuration, self.membership) { [unowned self] client, code, list in
+                self.rebalance(client, code, list)
+            }
+            member.wake(self.descriptor)
+            self.member = member
         } catch {
             self.nextClient = LogWriter.monotonicMilliseconds() + Limits.Kafka.rejoinMilliseconds
             self.configuration.observer.log(3, self.membership.group, "\(error)")
@@ -161,26 +152,21 @@ final class KafkaGroup: @unchecked Sendable {
     }
 
     /// A member that failed for good, because another server has its name, begins again a while later.
-    private func look(_ client: KafkaClient) {
-        guard let fatal = client.fatal else { return }
+    private func look(_ member: KafkaMember) {
+        guard let fatal = member.client.fatal else { return }
         self.configuration.observer.log(
-            3, client.context.name,
+            3, member.client.context.name,
             "is no member any more: \(fatal); another server may have this node's name, '\(self.membership.node)'")
         self.leave()
         self.nextClient = LogWriter.monotonicMilliseconds() + Limits.Kafka.rejoinMilliseconds
     }
 
     private func leave() {
-        if let client = self.client {
-            let queue = rd_kafka_queue_get_consumer(client.pointer)
-            rd_kafka_queue_io_event_enable(queue, -1, nil, 0)
-            rd_kafka_queue_destroy(queue)
-            client.context.onRebalance = nil
-        }
         let owned = self.owned.sorted()
         self.owned = []
         if !owned.isEmpty { self.callbacks.lost(owned) }
-        self.client = nil
+        self.member?.end()
+        self.member = nil
     }
 
     private func rebalance(

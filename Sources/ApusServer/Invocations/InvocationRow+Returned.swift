@@ -1,0 +1,33 @@
+internal import ApusCore
+internal import ApusStore
+
+extension InvocationRow {
+    /// What the function returned, as its worker would have said it. Reads the log: on the store thread.
+    /// - Throws: what it failed with; `record_expired` when the result is not kept any more.
+    func returned(_ log: any EventLog) throws(ApusError) -> [UInt8] {
+        guard self.state == .succeeded else { throw self.failure }
+        guard var result = try self.record(log) else {
+            throw ApusError(.recordExpired, "the result of the invocation \(self.id) is not kept any more")
+        }
+        result.key = nil
+        result.attributes.removeAll { $0.kind == .header }
+        if self.result?.bytes == nil { result.data = nil }
+        return EventBlock.encode(result)
+    }
+
+    /// Why it did not succeed.
+    var failure: ApusError {
+        ApusError(
+            self.code.flatMap(ErrorCode.init(rawValue:)) ?? .functionFailed,
+            self.message ?? "the invocation \(self.state.rawValue)")
+    }
+
+    /// Its newest record; nil when it is not kept any more.
+    func record(_ log: any EventLog) throws(ApusError) -> Event? {
+        var found: Event?
+        try log.records(at: [self.place]) { _, block in
+            if let block { found = try? EventBlock.decode(block.bytes) }
+        }
+        return found
+    }
+}

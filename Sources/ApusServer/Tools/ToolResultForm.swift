@@ -1,0 +1,127 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusJSON
+internal import ApusSchema
+internal import ApusTools
+
+/// What became of a call of a tool, as the members of its result: the same words whether its caller waited, comes again, or asks for a task.
+struct ToolResultForm {
+    let endpoint: ToolEndpoint
+    /// Nil for one that is not deployed any more.
+    let tool: Tool?
+    let era: Era
+    let invocation: String
+    /// Keeps what is too large to be sent; says where its caller can read it.
+    let keep: (_ data: [UInt8], _ type: String) -> String
+
+    /// Of what the function returned.
+    func members(_ type: String?, _ data: [UInt8]?) -> [UInt8] {
+        let blocks: ContentBlocks
+        do throws(ContentBlocks.Fault) {
+            blocks = try ResultContent.blocks(
+                type: type, data: data, hasOutputSchema: self.tool?.outputSchema != nil, name: self.invocation)
+        } catch {
+            return ToolCall.refusal("The tool returned content that cannot be passed on: \(error.why)")
+        }
+        if !blocks.isError, let problem = self.problem(with: blocks) { return ToolCall.refusal(problem) }
+        let size = blocks.content.count + (blocks.structured?.count ?? 0)
+        if size > Int(self.tool?.maxResult ?? Limits.ToolEndpoint.resultBytes) {
+            return self.large(blocks, type, data ?? [])
+        }
+        return self.members(blocks.content, blocks.structured, blocks.isError)
+    }
+
+    private func members(_ content: [UInt8], _ structured: [UInt8]?, _ isError: Bool) -> [UInt8] {
+        var members: [UInt8] = []
+        members.reserveCapacity(content.count + (structured?.count ?? 0) + 64)
+        members.append(contentsOf: #""content":["#.utf8)
+        members.append(contentsOf: content)
+        members.append(UInt8(ascii: "]"))
+        // Before 2026-07-28 it is an object.
+        if let structured, self.era == .modern || structured.first == UInt8(ascii: "{") {
+            members.append(contentsOf: #","structuredContent":"#.utf8)
+            members.append(contentsOf: structured)
+        }
+        members.append(contentsOf: (isError ? #","isError":true"# : #","isError":false"#).utf8)
+        return members
+    }
+
+    /// What of a result breaks the tool's own promise.
+    private func problem(with blocks: ContentBlocks) -> String? {
+        guard let tool, tool.outputSchema != nil else { return nil }
+        guard let structured = blocks.structured else {
+            return "The tool promises structured content and returned none."
+        }
+        let runtime = self.endpoint.runtime
+        do throws(SchemaError) {
+            guard let schema = try runtime.tools.schemas(of: tool).output else { return nil }
+            let violations = structured.withUnsafeBytes { bytes -> [SchemaViolation] in
+                do throws(ApusError) { return try runtime.parser.parse(bytes) { schema.check($0) } } catch {
+                    return [SchemaViolation("", "", error.message)]
+                }
+            }
+            guard !violations.isEmpty else { return nil }
+            let lines = violations.map { "\($0.pointer.isEmpty ? "(result)" : $0.pointer): \($0.message)" }
+            return "The tool's result does not fit its own schema:\n" + lines.joined(separator: "\n")
+        } catch { return "The tool's schema of results cannot be used: \(error)" }
+    }
+
+    // MARK: large results
+
+    /// A result that is kept for reading; what is sent shows where, and its beginning and end.
+    private func large(_ blocks: ContentBlocks, _ type: String?, _ data: [UInt8]) -> [UInt8] {
+        let (kept, kind) = Self.readable(blocks, type, data)
+        let uri = self.keep(kept, kind)
+        var content = ResultContent.text(Self.preview(kept, kind))
+        content.append(contentsOf: #",{"type":"resource_link","uri":"\#(uri)","name":"#.utf8)
+        JSONText.append("result of \(self.tool.map(\.name.text) ?? self.invocation)", to: &content)
+        content.append(contentsOf: #","mimeType":"#.utf8)
+        JSONText.append(kind, to: &content)
+        content.append(contentsOf: #","size":\#(kept.count)}"#.utf8)
+        // A client that knows the schema would not take a result without it.
+        let structured = self.tool?.outputSchema != nil ? blocks.structured : nil
+        return self.members(content, structured, blocks.isError)
+    }
+
+    /// A result as it is read by its address.
+    static func readable(_ blocks: ContentBlocks, _ type: String?, _ data: [UInt8]) -> (data: [UInt8], type: String) {
+        if type == ContentBlocks.mediaType {
+            return ([UInt8(ascii: "[")] + blocks.content + [UInt8(ascii: "]")], "application/json")
+        }
+        let kind = type ?? "application/octet-stream"
+        // A text is kept as what it says, or its lines could not be read.
+        if kind == "application/json", let text = Self.text(of: data) { return (Array(text.utf8), "text/plain") }
+        return (data, kind)
+    }
+
+    private static func text(of json: [UInt8]) -> String? {
+        json.withUnsafeBytes { text in (try? JSONSlices.document(text)).flatMap { JSONSlices.text(of: $0, in: text) } }
+    }
+
+    private static func preview(_ data: [UInt8], _ type: String) -> String {
+        let size =
+            "The result has \(data.count) bytes (\(type)) and is kept for an hour. Read the linked resource: its URI "
+            + "with ?bytes=FIRST-LAST or ?lines=FIRST-LAST gives a part."
+        let part = Limits.ToolEndpoint.previewBytes
+        guard data.count > 2 * part,
+            String(validating: data[..<min(data.count, 64)].filter { $0 < 0x80 }, as: UTF8.self) != nil,
+            !type.hasPrefix("image/"), !type.hasPrefix("audio/"), type != "application/octet-stream"
+        else { return size }
+        let head = String(decoding: ResultRange.bytes(0, part - 1).slice(of: data, isText: true), as: UTF8.self)
+        let tail = String(
+            decoding: ResultRange.bytes(data.count - part, data.count - 1).slice(of: data, isText: true), as: UTF8.self)
+        return "\(size)\nIt begins:\n\(head)\n…\nand ends:\n\(tail)"
+    }
+
+    // MARK: failures
+
+    static func text(of failure: Failure) -> String {
+        switch failure.code {
+        case .functionRejected, .functionFailed: failure.message
+        case .deadlineExceeded: "The tool timed out: \(failure.message). It may have done part of its work."
+        case .functionPaused, .functionNotFound, .shuttingDown, .noSlot, .overloaded, .queueFull, .startFailed:
+            "The tool is not available now: \(failure.message). Try again later."
+        default: "The tool failed (\(failure.code)): \(failure.message)"
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import ApusHTTP
+import ApusJSON
+import ApusTestSupport
+import Glibc
+import Testing
+
+/// Calls of tools that last, on the built binary: by a key, through the end of the server.
+@Suite(
+    .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
+struct KeptCallTests {
+    private static let root = InstalledTree.packageRoot
+
+    private struct Bed {
+        let server: TestServer
+        let other: String
+
+        init() throws {
+            self.server = try TestServer()
+            try self.server.start()
+            let deployed = self.server.apus("deploy", "\(KeptCallTests.root)/Tests/Fixtures/tasks", seconds: 120)
+            #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
+            let made = self.server.apus("token", "create", "--name", "other", "--role", "caller", "--output", "json")
+            self.other = try #require(try JSONValue.parse(Array(made.output.utf8))["token"]?.string, "\(made.errors)")
+        }
+
+        func begin(_ phase: String, _ given: String? = nil) throws -> ChildProcess {
+            let peer = "\(KeptCallTests.root)/Tests/IntegrationTests/Peers/mcp_kept.py"
+            let token = try Caller(self.server).token
+            return try ChildProcess(
+                "/usr/bin/python3",
+                ["-B", peer, MCPPeer.packages, phase, "\(self.server.url)/mcp", token, self.other]
+                    + (given.map { [$0] } ?? []), environment: currentEnvironment(), in: "/var/tmp")
+        }
+
+        /// - Returns: what the phase hands on.
+        func run(_ phase: String, _ given: String? = nil) throws -> String {
+            let process = try self.begin(phase, given)
+            let status = process.wait(seconds: 150)
+            #expect(status == 0, "\(process.output)\(process.errors.suffix(4_000))")
+            #expect(process.output.contains("expectations hold"), "\(process.output)")
+            return process.output.split(separator: "\n").dropLast().last.map(String.init) ?? ""
+        }
+
+        func invocations(of function: String) throws -> [JSONValue] {
+            let listed = try Caller(self.server).send("GET", "/v1/invocations?function=\(function)")
+            return try JSONValue.parse(Array(listed.text.utf8))["items"]?.array ?? []
+        }
+    }
+
+    @Test func aCallWithAKeyRunsOnceAndIsKept() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        let given = try bed.run("keys")
+        // Of the hundred at once, and of the other caller's.
+        #expect(try bed.invocations(of: "draw").count == 2)
+        #expect(try bed.invocations(of: "fail").map { $0["attempts"]?.integer } == [1])
+        bed.server.kill9()
+        try bed.server.start()
+        _ = try bed.run("kept", given)
+        #expect(try bed.invocations(of: "draw").count == 2)
+    }
+
+    @Test func aCallThatTheServersEndCutsOffGoesOn() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        let begun = try bed.begin("begin")
+        #expect(try waitUntil(seconds: 30) { try bed.invocations(of: "draw").first?["state"]?.string == "running" })
+        bed.server.kill9()
+        #expect(begun.wait(seconds: 30) == 0, "\(begun.errors.suffix(2_000))")
+        try bed.server.start()
+        _ = try bed.run("resume")
+        let all = try bed.invocations(of: "draw")
+        #expect(all.count == 1 && all[0]["state"]?.string == "succeeded", "\(all)")
+    }
+}
