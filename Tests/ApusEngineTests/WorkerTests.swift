@@ -38,7 +38,6 @@ import Testing
         #expect(rig.dispatches().count == 5)
     }
 
-    /// Behaviour 54.
     /// None has two while another has nothing to do.
     @Test func whatWaitsIsSharedByAllThatAreReady() {
         var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 2, scale: ScalePlan(max: 4)))
@@ -52,6 +51,7 @@ import Testing
         #expect(rig.dispatches().map(\.worker) == [workers[0], workers[0]])
     }
 
+    /// Behaviour 54.
     @Test func aPoisonedDeliveryInBackOffStartsNoWorkers() {
         let retry = RetryPlan(attempts: 0, initial: .seconds(100), max: .seconds(100))
         var rig = EngineRig(EngineRig.plan(retry: retry, scale: ScalePlan(max: 4)))
