@@ -22,7 +22,7 @@ struct PoolHonesty {
         var scale: String
     }
 
-    /// Each takes another size, which is how it is known again in a recording. Six of them on two devices that hold four or so.
+    /// Each takes another size, which is how it is known again in a recording. Six of them on two devices that hold five or so.
     private static let models = [
         Model(name: "a", gibibytes: 8, scale: "max: 1, gpuIdle: 4s, hostIdle: 15s"),
         Model(name: "b", gibibytes: 7, scale: "max: 1, gpuIdle: adaptive, hostIdle: 40s"),
@@ -32,7 +32,7 @@ struct PoolHonesty {
         Model(name: "f", gibibytes: 5, scale: "max: 2, gpuIdle: adaptive, hostIdle: 1h"),
     ]
     private static let devices = 2
-    private static let deviceBytes: Int64 = 24 << 30
+    private static let deviceBytes: Int64 = 32 << 30
     private static let hostMemory: Int64 = 64 << 30
     private static let body = Array(#"{"prompt":"the pool","tokens":8,"stream":false}"#.utf8)
 
@@ -53,7 +53,7 @@ struct PoolHonesty {
         self.directory = options.directory
         self.source = options.others["function"] ?? "functions/generate"
         self.length = try options.number("seconds", default: 300)
-        self.calibration = try options.number("calibration", default: 75)
+        self.calibration = try options.number("calibration", default: 90)
     }
 
     func run() throws -> [Figure] {
@@ -74,9 +74,9 @@ struct PoolHonesty {
         let site = try IdleBenchSite(
             directory: self.directory,
             variables: [
-                "APUS_POOL_RECORD": "256Mi", "APUS_POOL_HOSTMEMORY": "\(Self.hostMemory >> 30)Gi",
+                "APUS_POOL_RECORD": "256Mi", "APUS_POOL_HOST_MEMORY": "\(Self.hostMemory >> 30)Gi",
                 "APUS_POOL_DEVICES_SIMULATE": "[{kind: trial, memory: \(Self.deviceBytes >> 30)Gi, "
-                    + "count: \(Self.devices), hostToDevice: 8Gi, deviceToHost: 16Gi, disk: 4Gi}]",
+                    + "count: \(Self.devices), hostToDevice: 4Gi, deviceToHost: 8Gi, disk: 2Gi}]",
             ])
         defer { site.close() }
         _ = try site.start()
@@ -134,7 +134,7 @@ struct PoolHonesty {
         trace.pattern = .poisson
         trace.seed = seed
         trace.length = .seconds(Int64(seconds))
-        trace.requestsPerSecond = 0.6
+        trace.requestsPerSecond = 0.4
         return trace.arrivals()
     }
 
