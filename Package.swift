@@ -53,6 +53,7 @@ let package = Package(
         .executable(name: "nursery", targets: ["nursery"]),
         .executable(name: "egress", targets: ["egress"]),
         .executable(name: "exec-worker", targets: ["exec-worker"]),
+        .executable(name: "mcp-worker", targets: ["mcp-worker"]),
         .executable(name: "echo-native", targets: ["echo-native"]),
         .library(name: "apus-zygote", type: .dynamic, targets: ["zygote"]),
     ],
@@ -153,9 +154,13 @@ let package = Package(
             name: "zygote", path: "sandbox/zygote", cSettings: cSettings,
             linkerSettings: [cOnly, .unsafeFlags(["-Xlinker", "--as-needed"])]),
         .executableTarget(name: "probe", path: "sandbox/probes/probe", cSettings: cSettings, linkerSettings: [cOnly]),
+        .target(name: "WorkerCommon", path: "sandbox/runtimes/common", exclude: ["README.md"], cSettings: cSettings),
         .executableTarget(
-            name: "exec-worker", path: "sandbox/runtimes/exec", exclude: ["tests", "README.md"], cSettings: cSettings,
-            linkerSettings: [cOnly]),
+            name: "exec-worker", dependencies: ["WorkerCommon"], path: "sandbox/runtimes/exec",
+            exclude: ["tests", "README.md"], cSettings: cSettings, linkerSettings: [cOnly]),
+        .executableTarget(
+            name: "mcp-worker", dependencies: ["WorkerCommon"], path: "sandbox/runtimes/mcp",
+            exclude: ["tests", "README.md"], cSettings: cSettings, linkerSettings: [cOnly]),
         .executableTarget(
             name: "echo-native", path: "sandbox/probes/echo-native", cSettings: cSettings, linkerSettings: [cOnly]),
 
@@ -188,7 +193,7 @@ let package = Package(
         ),
         tests("CommandTests", ["apus", "ApusCrypto"]),
         tests("SimulationTests", ["ApusEngine", "ApusFleet"]),
-        tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims", "exec-worker"]),
+        tests("SandboxTests", ["ApusCore", "ApusSandbox", "ApusLoop", "CShims"]),
         tests(
             "IntegrationTests", ["ApusEngine", "ApusJSON", "ApusHTTP", "ApusLog", "ApusLoop", "CShims"],
             exclude: ["Peers"]),

@@ -64,7 +64,13 @@ private func checkPayload(_ frame: Frame) {
         switch frame.header.type {
         case .hello: checkHello(bytes)
         case .error: checkError(bytes)
-        case .itemResult, .callResult:
+        case .call: checkCall(bytes)
+        case .callResult:
+            checkCall(bytes)
+            if frame.header.flags.contains(.failed), bytes.count >= CallLayout.headBytes {
+                checkError(UnsafeRawBufferPointer(rebasing: bytes[CallLayout.headBytes...]))
+            }
+        case .itemResult:
             if frame.header.flags.contains(.failed) { checkError(bytes) } else { checkBlock(bytes) }
         case .result: checkBlock(bytes)
         case .invoke:
@@ -79,6 +85,11 @@ private func checkPayload(_ frame: Frame) {
         default: break
         }
     }
+}
+
+private func checkCall(_ bytes: UnsafeRawBufferPointer) {
+    guard let call = try? CallLayout(parsing: bytes.bytes) else { return }
+    precondition(call.number > 0 && call.json.lowerBound == CallLayout.headBytes && call.json.upperBound == bytes.count)
 }
 
 private func checkHello(_ bytes: UnsafeRawBufferPointer) {

@@ -78,6 +78,7 @@ public enum ErrorCode: String, Sendable, Hashable, CaseIterable, CustomStringCon
     case sandboxUnavailable = "sandbox_unavailable"
     case noSlot = "no_slot"
     case buildFailed = "build_failed"
+    case weightsUnavailable = "weights_unavailable"
     case bundleInvalid = "bundle_invalid"
     case bundleTooLarge = "bundle_too_large"
     case projectionFailed = "projection_failed"

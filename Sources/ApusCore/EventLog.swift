@@ -263,11 +263,15 @@ public struct LogBatch: Sendable {
         public var value: [UInt8]?
         /// Whose part of the ledger it belongs to; logs of one node do not look at it.
         public var share: Share?
+        /// With `beforeLedger` it may become durable a moment after its batch was said to be written; a batch of such entries and such
+        /// outputs alone needs no transaction.
+        public var outputs: Outputs
 
-        public init(key: [UInt8], value: [UInt8]?, share: Share? = nil) {
+        public init(key: [UInt8], value: [UInt8]?, share: Share? = nil, outputs: Outputs = .transaction) {
             self.key = key
             self.value = value
             self.share = share
+            self.outputs = outputs
         }
     }
 

@@ -61,7 +61,7 @@ public struct FrameFlags: OptionSet, Sendable, Hashable {
     public static let table = FrameFlags(rawValue: 4)
     /// INVOKE: the data is in a sealed memory descriptor that came on descriptor 5 under this stream.
     public static let descriptor = FrameFlags(rawValue: 8)
-    /// ITEM_RESULT, CALL_RESULT: the payload is an error, not an event block.
+    /// ITEM_RESULT, CALL_RESULT: the payload is an error.
     public static let failed = FrameFlags(rawValue: 16)
     /// PING: this answers one.
     public static let answer = FrameFlags(rawValue: 32)

@@ -117,7 +117,7 @@ public enum BatchPayload {
     public static let itemHeadBytes = 16
 }
 
-/// An ERROR payload, also that of ITEM_RESULT and CALL_RESULT with the flag `failed`.
+/// An ERROR payload, also that of ITEM_RESULT with the flag `failed`, and of CALL_RESULT behind its number.
 ///
 ///     0  u8  class   1  u8 1 where the batch as a whole failed, else 0   2  u16 length of the code   4  u32 length of the message   8  u32 length of the detail
 ///     12 u32 milliseconds until the next attempt, 0xFFFF_FFFF where the trigger's own backoff decides

@@ -9,6 +9,8 @@ public enum InvocationHeader {
     public static let lane = "apus-lane"
     /// On the queue: when the invocation is of no use any more, microseconds since 1970.
     public static let expires = "apus-expires"
+    /// On the queue: what its caller can be asked, separated by blanks. Without it nobody can be asked.
+    public static let capabilities = "apus-capabilities"
     /// On the queue: the first attempt that fails is the last. Only one that the end of a server cut off is followed by another.
     public static let once = "apus-once"
 
@@ -40,6 +42,8 @@ public enum InvocationState: String, Sendable, Hashable, CaseIterable {
     case queued
     /// An attempt is under way. To any other; to `queued` when the attempt failed and another will follow.
     case running
+    /// Its handler asked its caller, who has not answered yet. To `queued` when it has, to any that is terminal.
+    case waiting
     /// The result is kept.
     case succeeded
     /// It used up its attempts, or was rejected.
@@ -52,7 +56,7 @@ public enum InvocationState: String, Sendable, Hashable, CaseIterable {
     /// Nothing follows.
     public var isTerminal: Bool {
         switch self {
-        case .queued, .running: false
+        case .queued, .running, .waiting: false
         case .succeeded, .failed, .cancelled, .expired: true
         }
     }
@@ -76,6 +80,14 @@ extension Limits {
         public static let retryAfterSeconds = 5
         /// The longest that one request may wait for an outcome.
         public static let waitSeconds = 300
+        /// How long a question waits for its answer.
+        public static let questionSeconds: Int64 = 86_400
+        /// Rounds of questions of one invocation, what one round may take, and all answers together.
+        public static let questionRounds = 32
+        public static let questionBytes = 64 << 10
+        public static let answerBytes = 128 << 10
+        /// Invocations of one function that wait for answers at once.
+        public static let waitingPerFunction = 256
         /// Requests that wait for outcomes, on one server.
         public static let waiters = 4_096
         /// How often their deadlines are looked at.

@@ -42,6 +42,8 @@ public struct LaunchOrder: Sendable, Equatable {
     public var bundle: String
     /// The dependency layer's hash, or empty: `layers/<hash>` read-only at `/layer`, writable at `/out` for `fetch` and `build`.
     public var layer: String
+    /// The hash of a set of weights, or empty: `weights/sets/<hash>` read-only at `/weights`.
+    public var weights = ""
     /// For `native`: the binary's path inside the bundle and its arguments. For `fetch` and `build`: the arguments of pip.
     public var arguments: [String]
     /// `NAME=value`, at most ``SandboxBounds/environmentBytes`` in all.

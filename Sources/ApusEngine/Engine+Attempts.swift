@@ -84,6 +84,9 @@ extension Engine {
             self.release(lane, slot, now: now)
             self.lanes[Int(lane)].ledger.finish(slot)
             return .publish
+        case .postponed(let due):
+            self.retry(lane, slot, at: due)
+            return .retry(due)
         case .rejected:
             self.triggers[trigger].counters.attemptsFailed += 1
             return self.exhaust(lane, slot, now: now)
@@ -239,7 +242,7 @@ extension Engine {
 extension AttemptOutcome {
     var failure: Failure? {
         switch self {
-        case .succeeded: nil
+        case .succeeded, .postponed: nil
         case .failed(let failure, _), .rejected(let failure): failure
         }
     }

@@ -3,8 +3,9 @@ public import ApusCore
 /// Direct invocations.
 extension Engine {
     /// Queues a direct invocation; it is answered by ``Verdict/answer(_:)`` or `.fail`, once.
+    /// - Parameter owner: who asks, where each principal has workers of its own; 0 is nobody.
     public mutating func invoke(
-        _ request: RequestID, function: FunctionID, bytes: Int, deadline: Timestamp?, now: Timestamp
+        _ request: RequestID, function: FunctionID, bytes: Int, deadline: Timestamp?, owner: UInt64 = 0, now: Timestamp
     ) {
         guard self.requests.find(request) == nil else { return }
         guard let slot = self.slot(of: function) else {
@@ -20,6 +21,7 @@ extension Engine {
         waiting.function = slot
         waiting.bytes = Int32(clamping: bytes)
         waiting.deadline = deadline ?? now + Limits.Engine.requestWait
+        waiting.owner = owner
         waiting.tableMark = self.functions[Int(slot)].tables?.mark ?? 0
         let request = self.requests.enqueue(waiting, queue: &self.functions[Int(slot)].queue)
         self.requestWaits(request, now: now)

@@ -28,7 +28,9 @@ extension Engine {
     mutating func schedule(_ function: Int32, now: Timestamp) {
         guard !self.isDraining else { return }
         if self.functions[Int(function)].ready > 0 {
-            if self.functions[Int(function)].gatherer == nil {
+            if self.functions[Int(function)].plan.reuse == .principal {
+                self.dispatchOwned(function, now: now)
+            } else if self.functions[Int(function)].gatherer == nil {
                 self.dispatchSingles(function, now: now)
             } else {
                 self.dispatchBatches(function, now: now)
@@ -40,13 +42,17 @@ extension Engine {
     private mutating func dispatchSingles(_ function: Int32, now: Timestamp) {
         while self.functions[Int(function)].ready > 0 {
             guard let (worker, item) = self.match(function, now: now) else { return }
-            self.workers[Int(worker)].credits -= 1
-            self.workers[Int(worker)].creditsInUse += 1
-            self.spend(worker, now: now)
-            let dispatch = self.begin(item, worker: worker, function: function, batch: InFlight.none, now: now)
-            self.place(worker, now: now)
-            self.actions.append(.dispatch(dispatch))
+            self.dispatch(item, to: worker, of: function, now: now)
         }
+    }
+
+    mutating func dispatch(_ item: Item, to worker: Int32, of function: Int32, now: Timestamp) {
+        self.workers[Int(worker)].credits -= 1
+        self.workers[Int(worker)].creditsInUse += 1
+        self.spend(worker, now: now)
+        let dispatch = self.begin(item, worker: worker, function: function, batch: InFlight.none, now: now)
+        self.place(worker, now: now)
+        self.actions.append(.dispatch(dispatch))
     }
 
     /// A worker with credit and the next item it may run. Idle workers come first; a worker that was not yet fed the
@@ -75,11 +81,18 @@ extension Engine {
     /// - Parameters:
     ///   - fed: how far the worker was fed the function's tables.
     ///   - gathered: what the batch holds already.
-    private mutating func takeNext(_ function: Int32, fed: UInt64, _ gathered: Gathered, now: Timestamp) -> Item? {
+    ///   - isDelivery: direct invocations are left where they are.
+    mutating func takeNext(
+        _ function: Int32, fed: UInt64, _ gathered: Gathered, isDelivery: Bool = false, now: Timestamp
+    ) -> Item? {
         let place = Int(function)
         for _ in 0..<self.functions[place].ring.count {
             guard let source = self.functions[place].ring.popFirst() else { return nil }
             if source == FunctionState.requestSource {
+                guard !isDelivery else {
+                    self.functions[place].ring.append(source)
+                    continue
+                }
                 let slot = self.functions[place].queue.first
                 let (size, mark) = (Int(self.requests[slot].bytes), self.requests[slot].tableMark)
                 guard mark <= fed, self.fits(place, gathered, next: size, countMax: .max) else {
@@ -135,7 +148,7 @@ extension Engine {
         return false
     }
 
-    private mutating func leaveReady(_ function: Int, bytes: Int) {
+    mutating func leaveReady(_ function: Int, bytes: Int) {
         self.functions[function].ready -= 1
         self.functions[function].gatherer?.remove(bytes: bytes)
     }

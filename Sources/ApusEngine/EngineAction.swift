@@ -138,6 +138,8 @@ public enum AttemptOutcome: Sendable, Equatable {
     case failed(Failure, retryAfter: TimeSpan?)
     /// No further attempt: the handler rejected it, or it is poison.
     case rejected(Failure)
+    /// It did not fail and did not end: it goes on with another attempt, then at the latest.
+    case postponed(until: Timestamp)
 }
 
 /// Whose doing a failure is, as far as the worker knows.

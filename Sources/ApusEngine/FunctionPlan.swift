@@ -5,6 +5,8 @@ public struct FunctionPlan: Sendable, Equatable {
     public enum Reuse: Sendable, Hashable {
         /// A worker serves one invocation after the other.
         case function
+        /// A worker serves the invocations of one principal, and no other's ever.
+        case principal
         /// A worker serves one invocation and is killed; others wait ready for the next ones.
         case never
     }

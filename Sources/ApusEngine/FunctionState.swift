@@ -146,4 +146,6 @@ struct Worker {
     var before = FunctionState.noWorker
     var after = FunctionState.noWorker
     var feed: WorkerFeed?
+    /// Whose invocations it serves, where each principal has workers of its own; nil until its first.
+    var owner: UInt64?
 }

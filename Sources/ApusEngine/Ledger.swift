@@ -54,6 +54,9 @@ struct Ledger {
         /// The list of its state.
         var next = Ledger.none
         var state = State.free
+        /// Something was settled between the entry before it, or what was before the first, and it: where nothing was, as in a gap that
+        /// compaction left, there is nothing to tell a restart.
+        var followsSettled = false
         /// Its attempts are used up, and its trigger keeps it nevertheless.
         var isBlocked = false
     }
@@ -88,6 +91,8 @@ struct Ledger {
     private(set) var counts = StateCounts()
     /// Entries whose attempts are used up and which stay.
     private(set) var blocked = 0
+    /// Something was settled between the last entry and the position.
+    private var endsSettled = false
     private var firstFree = Ledger.none
     private var first = Ledger.none
     private var last = Ledger.none
@@ -153,9 +158,14 @@ struct Ledger {
         expires: Timestamp = .distantFuture, isPoison: Bool = false, isOnce: Bool = false
     ) -> Int32? {
         self.position = offset + 1
-        if self.restored.isSettled(offset) { return nil }
+        let passed = self.restored.nextSettled
+        let isSettled = self.restored.isSettled(offset)
+        if isSettled || self.restored.nextSettled > passed { self.endsSettled = true }
+        if isSettled { return nil }
         let slot = self.allocate()
         var entry = Entry()
+        entry.followsSettled = self.endsSettled
+        self.endsSettled = false
         entry.offset = offset
         entry.orderKey = orderKey
         entry.bytes = Int32(clamping: bytes)
@@ -184,8 +194,11 @@ struct Ledger {
     /// - Precondition: called in ascending order, before the first ``admit(_:orderKey:bytes:tableMark:)``.
     mutating func admitExpired(_ pending: LedgerState.Pending) {
         let position = self.position
+        // Whatever lies around it was settled or lost before the restart.
+        self.endsSettled = true
         guard pending.offset < position, let slot = self.admit(pending.offset, orderKey: 0, bytes: 0, tableMark: 0)
         else { return }
+        self.endsSettled = true
         self.position = position
         self.entries[Int(slot)].attempts = Int32(clamping: pending.attempts)
         self.set(slot, .running)
@@ -200,6 +213,10 @@ struct Ledger {
 
     /// Everything below `next` was read. Ranges that were settled before a restart are passed over.
     mutating func pass(to next: Offset) {
+        // What is passed may have been looked at, as by a filter.
+        if next > self.position { self.endsSettled = true }
+        let before = self.position
+        defer { if self.position > max(before, next) { self.endsSettled = true } }
         self.position = self.restored.skip(from: max(self.position, next))
     }
 
@@ -275,6 +292,9 @@ struct Ledger {
     /// It may run, but not before its due time.
     mutating func wait(_ slot: Int32) { self.set(slot, .waiting) }
 
+    /// Its next attempt is due earlier than was said.
+    mutating func hurry(_ slot: Int32, due: Timestamp) { self.entries[Int(slot)].due = due }
+
     /// Its attempts are used up, and it stays until one more succeeds.
     mutating func block(_ slot: Int32) {
         if !self.entries[Int(slot)].isBlocked { self.blocked += 1 }
@@ -316,8 +336,10 @@ struct Ledger {
         }
         if entry.after == Self.none {
             self.last = entry.before
+            self.endsSettled = true
         } else {
             self.entries[Int(entry.after)].before = entry.before
+            self.entries[Int(entry.after)].followsSettled = true
         }
         self.offsets.remove(UInt64(bitPattern: entry.offset))
         self.counts[entry.state] -= 1
@@ -392,23 +414,29 @@ struct Ledger {
         var builder = LedgerStateBuilder()
         var slot = self.first
         var failed = self.failed
+        var isAfterSettled = false
         while slot != Self.none {
             let entry = self.entries[Int(slot)]
             slot = entry.after
-            guard entry.state != .written else { continue }
+            isAfterSettled = isAfterSettled || entry.followsSettled
+            guard entry.state != .written else {
+                isAfterSettled = true
+                continue
+            }
+            defer { isAfterSettled = false }
             // Nothing above was settled by an outcome and nothing above failed: a restart may read it all again.
             if entry.offset > self.settledEdge && failed == 0 {
-                builder.unsettled(entry.offset)
+                builder.unsettled(entry.offset, afterSettled: isAfterSettled)
                 return self.finish(builder, isCut: true)
             }
-            builder.unsettled(entry.offset)
+            builder.unsettled(entry.offset, afterSettled: isAfterSettled)
             if entry.attempts > 0 {
                 failed -= 1
                 builder.pending(
                     LedgerState.Pending(offset: entry.offset, attempts: Int(entry.attempts), nextDue: entry.due))
             }
         }
-        return self.finish(builder, isCut: false)
+        return self.finish(builder, isCut: !isAfterSettled && !self.endsSettled)
     }
 
     private func finish(_ builder: LedgerStateBuilder, isCut: Bool) -> LedgerState {

@@ -8,10 +8,12 @@ struct LedgerStateBuilder {
     private var settled: [Range<Offset>] = []
     private var pending: [LedgerState.Pending] = []
 
-    mutating func unsettled(_ offset: Offset) {
+    /// - Parameter afterSettled: something between it and the one before was settled; else a restart finds nothing there, and need not be
+    ///   told of each gap that compaction left.
+    mutating func unsettled(_ offset: Offset, afterSettled: Bool = true) {
         if self.watermark == nil {
             self.watermark = offset
-        } else if self.lastUnsettled + 1 < offset {
+        } else if afterSettled, self.lastUnsettled + 1 < offset {
             self.settled.append(self.lastUnsettled + 1..<offset)
         }
         self.lastUnsettled = offset

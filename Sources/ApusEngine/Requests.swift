@@ -16,6 +16,8 @@ struct Requests {
         var id = RequestID(rawValue: 0)
         var deadline = Timestamp.zero
         var tableMark: UInt64 = 0
+        /// Whose it is, where each principal has workers of its own; 0 is nobody's.
+        var owner: UInt64 = 0
         var bytes: Int32 = 0
         var function = Requests.none
         /// While running.
@@ -72,9 +74,14 @@ struct Requests {
     mutating func take(queue: inout Queue) -> Int32? {
         guard queue.first != Self.none else { return nil }
         let slot = queue.first
+        self.take(slot, queue: &queue)
+        return slot
+    }
+
+    /// One that waits, wherever it stands in the queue.
+    mutating func take(_ slot: Int32, queue: inout Queue) {
         self.unlink(slot, queue: &queue)
         self.requests[Int(slot)].state = .running
-        return slot
     }
 
     /// Its attempt did not begin after all: it is the next again.

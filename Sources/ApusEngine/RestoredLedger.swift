@@ -6,7 +6,8 @@ internal import ApusCore
 struct RestoredLedger {
     private var settled: [Range<Offset>]
     private var pending: [LedgerState.Pending]
-    private var nextSettled = 0
+    /// How many ranges reading has passed.
+    private(set) var nextSettled = 0
     private var nextPending = 0
     /// Offsets that were unsettled and are below the first record there is.
     let lostCount: Int64

@@ -31,15 +31,19 @@ public struct StartTimes: Sendable, Hashable {
     public var sleep: TimeSpan
     /// From the order until its device was seen to have the memory back.
     public var stop: TimeSpan
+    /// Until what is not on the host's disk is there; of the first start, where its plan says that something is to be fetched.
+    public var fetch: TimeSpan
 
     public init(
-        fork: TimeSpan = .milliseconds(5), load: TimeSpan, wake: TimeSpan, sleep: TimeSpan, stop: TimeSpan
+        fork: TimeSpan = .milliseconds(5), load: TimeSpan, wake: TimeSpan, sleep: TimeSpan, stop: TimeSpan,
+        fetch: TimeSpan = .zero
     ) {
         self.fork = fork
         self.load = load
         self.wake = wake
         self.sleep = sleep
         self.stop = stop
+        self.fetch = fetch
     }
 }
 

@@ -12,7 +12,9 @@ extension FleetSimulation {
         self.processes[slot].isOpen = false
         self.processes[slot].isAlive = true
         self.processes[slot].held = 0
-        self.begin(.forked(instance), instance, after: self.models[function].times.fork)
+        let times = self.models[function].times
+        if tier == .remote { return self.begin(.fetched(instance), instance, after: times.fetch) }
+        self.begin(.forked(instance), instance, after: times.fork)
     }
 
     /// Schedules the end of a step, or what happens in its place.
@@ -21,8 +23,11 @@ extension FleetSimulation {
             return self.schedule(.crashed(instance), after: TimeSpan(microseconds: span.microseconds / 2))
         }
         if self.chances(self.fleet.faults?.hang) {
-            // One that starts is given up by the pool; one that should sleep is noticed by the host.
-            if case .slept = step { self.schedule(.crashed(instance), after: .seconds(30)) }
+            // One that starts is given up by the pool; one that should sleep, and a fetch, by the host.
+            switch step {
+            case .slept, .fetched: self.schedule(.crashed(instance), after: .seconds(30))
+            default: break
+            }
             return
         }
         let isSlow = self.chances(self.fleet.faults?.slow)
@@ -36,6 +41,13 @@ extension FleetSimulation {
 
     mutating func perform(_ step: Step) {
         switch step {
+        case .fetched(let instance):
+            let function = self.functions[self.processes[instance.slot].function].id
+            guard self.pool.state(of: instance) == .starting(.fetching) else { return }
+            // It stays on the disk, whatever becomes of this start.
+            self.tell(.message(.fetches(function, nil)))
+            self.tell(.message(.report(instance, .fetched)))
+            self.begin(.forked(instance), instance, after: self.model(instance).times.fork)
         case .forked(let instance): self.tell(.message(.report(instance, .forked)))
         case .loaded(let instance):
             self.tell(.message(.report(instance, .loaded)))

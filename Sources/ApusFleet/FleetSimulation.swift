@@ -24,6 +24,7 @@ public struct FleetSimulation {
     }
 
     enum Step: Sendable {
+        case fetched(InstanceID)
         case forked(InstanceID)
         case loaded(InstanceID)
         case woken(InstanceID)

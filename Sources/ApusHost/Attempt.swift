@@ -64,6 +64,8 @@ final class AttemptExtras {
     var emitBytes = 0
     /// An EMIT whose data goes on in DATA frames.
     var openEmit: OpenEmit?
+    /// The number of the last tool it called, 0 for none.
+    var lastCall: UInt32 = 0
     /// The attempt's outcome whatever its final frame says: a bound was passed, or something was asked for that cannot
     /// be given.
     var override: Failure?

@@ -16,6 +16,7 @@ struct CommitPipeline {
     /// How many invocations end with what waits, by their trigger.
     private var ended: [TriggerID: Int] = [:]
     private(set) var forgotten: [LogBatch.LedgerWrite] = []
+    private var inFlightForgotten: [LogBatch.LedgerWrite] = []
     private(set) var held: [Held] = []
     /// Bytes of the outputs that go with this write or the next; what is held is not among them, or it would hold
     /// itself.
@@ -77,7 +78,7 @@ struct CommitPipeline {
         return self.held
     }
 
-    /// An entry of the ledger goes with its trigger.
+    /// An entry of the ledger that is not the engine's: it goes with its trigger, or an invocation is marked by it.
     mutating func forget(_ write: LogBatch.LedgerWrite, now: Timestamp) {
         self.forgotten.append(write)
         self.ledgerIsDirty(now: now)
@@ -137,6 +138,7 @@ struct CommitPipeline {
         self.owners = []
         self.owners.reserveCapacity(expected)
         self.ended = [:]
+        self.inFlightForgotten = self.forgotten
         self.forgotten = []
         return batch
     }
@@ -157,7 +159,7 @@ struct CommitPipeline {
         self.appends = batch.appends + self.appends
         self.owners = self.inFlightOwners + self.owners
         self.ended.merge(self.inFlightEnded, uniquingKeysWith: +)
-        self.forgotten = batch.ledger.filter { $0.value == nil } + self.forgotten
+        self.forgotten = self.inFlightForgotten + self.forgotten
         let retired = self.retired
         self.clear()
         for owner in retired { self.retire(owner) }
@@ -166,6 +168,7 @@ struct CommitPipeline {
 
     private mutating func clear() {
         self.inFlight = nil
+        self.inFlightForgotten = []
         self.inFlightBytes = 0
         self.inFlightOwners = []
         self.inFlightEnded = [:]

@@ -23,6 +23,8 @@ public protocol ResponseSink: AnyObject {
     func onLog(_ level: LogPayload.Level, _ text: String)
     /// Instead of a result: what it asks of its caller, JSON. Nothing follows: it is invoked again with the answers.
     func onQuestions(_ questions: UnsafeRawBufferPointer)
+    /// It calls a tool, with the rights of whoever waits here, and is answered by the call itself.
+    func onCall(_ call: FunctionCall)
 }
 
 extension ResponseSink {
@@ -30,6 +32,8 @@ extension ResponseSink {
     public func onWaiting(_ span: TimeSpan) {}
     public func onProgress(_ progress: ProgressPayload) {}
     public func onLog(_ level: LogPayload.Level, _ text: String) {}
+    /// Who has no rights to lend is told so.
+    public func onCall(_ call: FunctionCall) { call.answer(.failure(Shard.noCaller)) }
     /// Who cannot be asked is told so.
     public func onQuestions(_ questions: UnsafeRawBufferPointer) {
         self.onFailure(

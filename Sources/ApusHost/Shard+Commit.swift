@@ -19,7 +19,7 @@ extension Shard {
                 if self.log.rebuildsKeys, let dedup = trigger.dedup(partition: entry.partition) {
                     keys.append(dedup.mark(entry.state.watermark, now: now))
                 }
-                return LogBatch.LedgerWrite(key: key, value: entry.state.encode(), share: owner?.share)
+                return LogBatch.LedgerWrite(key: key, value: entry.state.encode(), share: owner?.share, outputs: trigger.trigger.outputs)
             }
             guard let batch = self.commits[group].begin(entries, keys: keys, owner: owner, now: now) else {
                 // The engine's changes were of triggers that are gone.

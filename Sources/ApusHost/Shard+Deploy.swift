@@ -153,8 +153,8 @@ extension Shard {
         }
         if !trigger.isTable {
             for (key, value) in try self.log.ledger(prefix: trigger.ledgerPrefix) {
-                if let offset = InvocationTrigger.cancelledOffset(of: key, prefix: trigger.ledgerPrefix) {
-                    trigger.invocations?.cancels.insert(offset)
+                if let lane = trigger.invocations, let mark = InvocationMark(key: key, prefix: trigger.ledgerPrefix) {
+                    lane.restore(mark, value)
                 }
                 guard let partition = LedgerKey.partition(of: key, prefix: trigger.ledgerPrefix), partition < partitions
                 else { continue }

@@ -200,6 +200,10 @@ extension Shard {
     private func writeBegun(_ item: QueuedDispatch, _ block: UnsafeRawBufferPointer) {
         let channel = item.channel
         let isTable = item.trigger?.isTable ?? false
+        // Before their invocation, so that the handler finds them there.
+        if let answers = item.trigger?.invocations?.answers(of: item.offset) {
+            channel.send(.input, stream: item.dispatch.stream.rawValue, payload: answers)
+        }
         let header = FrameHeader(
             .invoke, flags: isTable ? .table : [], stream: item.dispatch.stream.rawValue,
             deadline: item.dispatch.deadline)

@@ -47,7 +47,9 @@ extension Shard {
             self.statistics.loading.record(now - channel.greetedAt)
             channel.becameIdle(now: now)
             self.engine.workerReady(channel.worker, now: now)
-            self.configuration.onReady(channel.function.function.name, now - channel.startedAt)
+            if self.isCurrent(channel) {
+                self.configuration.onReady(channel.function.function.name, now - channel.startedAt)
+            }
         case .credit(let count):
             self.engine.credit(channel.worker, count, now: now)
         case .loadFailed(let error):
@@ -111,14 +113,7 @@ extension Shard {
                 channel.attempts[index].trigger?.invocations?.progressed(delivery.offset, progress)
             case .tableRecord: break
             }
-        case .call:
-            var answer: [UInt8] = []
-            ErrorPayload(
-                kind: .permanent, code: ErrorCode.notYetSupported.rawValue,
-                message: "calls of other functions are not yet supported"
-            ).append(to: &answer)
-            channel.send(.callResult, flags: .failed, stream: header.stream, payload: answer)
-            self.mustFlush(channel)
+        case .call: try self.called(channel, at: index, payload)
         case .inputRequest:
             let open = channel.attempts[index].extras?.open ?? AttemptExtras.Open.none
             guard !channel.attempts[index].isItem, open == AttemptExtras.Open.none,

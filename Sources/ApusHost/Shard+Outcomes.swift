@@ -72,9 +72,7 @@ extension Shard {
     func asked(_ channel: WorkerChannel, at index: Int, _ questions: UnsafeRawBufferPointer, now: Timestamp) {
         if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
         guard case .request(let request) = channel.attempts[index].work else {
-            let failure = Failure(
-                .notYetSupported, "context.ask needs a caller that waits: a delivery of a topic, or a queued invocation, has none")
-            return self.finish(channel, at: index, .rejected(failure), failure, now: now)
+            return self.askedOfInvocation(channel, at: index, questions, now: now)
         }
         let attempt = self.close(channel, at: index, now: now)
         let verdict = self.engine.outcome(StreamID(rawValue: attempt.stream), .succeeded, now: now)
@@ -152,7 +150,7 @@ extension Shard {
         }
     }
 
-    private func finish(
+    func finish(
         _ channel: WorkerChannel, at index: Int, _ outcome: AttemptOutcome, _ failure: Failure, blame: Blame = .event,
         now: Timestamp
     ) {
@@ -166,7 +164,7 @@ extension Shard {
         self.perform(verdict, failure: failure)
     }
 
-    private func close(_ channel: WorkerChannel, at index: Int, now: Timestamp) -> Attempt {
+    func close(_ channel: WorkerChannel, at index: Int, now: Timestamp) -> Attempt {
         channel.gatherOutput()
         let attempt = channel.attempts.remove(at: index)
         self.paused(attempt, on: channel, now: now)
@@ -223,7 +221,7 @@ extension Shard {
         }
         self.commits[self.group(of: delivery)].append(
             outputs, now: now, owner: delivery.trigger, endsInvocation: true)
-        _ = lane.ended(delivery.offset)
+        self.endInvocation(delivery.offset, trigger, lane, now: now)
     }
 
     // MARK: dead letters
@@ -290,8 +288,8 @@ extension Shard {
             failure: failure, function: trigger.functionName, trigger: trigger.trigger.name, time: now,
             revision: trigger.revision)
         let record = DeadLetterRecord.build(block, reason: reason)
-        let letter = LogBatch.Append(
-            topic: trigger.trigger.deadLetter, block: record, outputs: trigger.trigger.outputs)
+        // There once, and its event is settled with it.
+        let letter = LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)
         self.commits[self.group(of: lost.delivery)].append([letter], now: now)
         self.statistics.deadLettered += 1
         self.unwrittenDeadLetters.insert(trigger.trigger.id)

@@ -23,7 +23,7 @@ extension Shard {
     /// - Returns: what ``abandon(_:)`` takes.
     public func invoke(
         _ function: FunctionID, block: [UInt8], invocation: InvocationID, deadline: Timestamp?,
-        answers: [UInt8] = [], sink: any ResponseSink
+        answers: [UInt8] = [], owner: UInt64 = 0, sink: any ResponseSink
     ) -> RequestID {
         precondition(answers.count <= FrameHeader.payloadBytesMax, "answers fit a frame")
         let request = RequestID(rawValue: self.nextRequest)
@@ -37,7 +37,7 @@ extension Shard {
             let failure = Failure(.functionNotFound, "the function is not deployed here")
             self.loop.post { [weak self] in self?.requests.removeValue(forKey: request)?.sink.onFailure(failure) }
         } else {
-            self.engine.invoke(request, function: function, bytes: block.count, deadline: deadline, now: now)
+            self.engine.invoke(request, function: function, bytes: block.count, deadline: deadline, owner: owner, now: now)
             self.requestTurn()
         }
         return request

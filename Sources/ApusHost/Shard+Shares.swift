@@ -130,7 +130,7 @@ extension Shard {
                 continue
             }
             self.heldBackSince[id] = nil
-            trigger.invocations?.cancels.formUnion(lane.cancels)
+            for (mark, value) in lane.marks { trigger.invocations?.restore(mark, value) }
             trigger.ends[lane.partition] = max(trigger.ends[lane.partition], lane.bounds.end)
             if trigger.invocations != nil {
                 self.log.discard(
@@ -181,7 +181,7 @@ struct LaneReading: Sendable {
         var partition: Int
         var state: LedgerState
         var bounds: OffsetBounds
-        var cancels: Set<Offset>
+        var marks: [(InvocationMark, [UInt8])]
         /// The nodes of another class have it still.
         var isAnothers = false
     }
@@ -197,14 +197,14 @@ struct LaneReading: Sendable {
             return try self.places.map { place in
                 var lane = Lane(
                     trigger: place.trigger, partition: place.partition, state: LedgerState(watermark: place.start),
-                    bounds: try self.log.bounds(of: TopicPartition(place.topic, place.partition)), cancels: [])
+                    bounds: try self.log.bounds(of: TopicPartition(place.topic, place.partition)), marks: [])
                 guard let entries = try self.entries(of: place) else {
                     lane.isAnothers = true
                     return lane
                 }
                 for (key, value) in entries {
-                    if place.isQueue, let offset = InvocationTrigger.cancelledOffset(of: key, prefix: place.prefix) {
-                        lane.cancels.insert(offset)
+                    if place.isQueue, let mark = InvocationMark(key: key, prefix: place.prefix) {
+                        lane.marks.append((mark, value))
                     } else if LedgerKey.partition(of: key, prefix: place.prefix) == place.partition {
                         lane.state = try LedgerKey.decode(value)
                     }

@@ -67,7 +67,13 @@ extension Shard {
     private func reportStartFailure(_ channel: WorkerChannel, _ failure: Failure) {
         self.statistics.startsFailed += 1
         self.engine.startFailed(channel.worker, failure, now: self.now)
-        self.configuration.onStartFailed(channel.function.function.name, failure)
+        if self.isCurrent(channel) { self.configuration.onStartFailed(channel.function.function.name, failure) }
+    }
+
+    /// Whether it runs what is deployed now: who waits for a start hears nothing of the revision before.
+    func isCurrent(_ channel: WorkerChannel) -> Bool {
+        let started = channel.function.function.plan
+        return self.functions[started.function]?.function.plan.generation == started.generation
     }
 
     // MARK: ending

@@ -29,6 +29,10 @@ public struct ShardConfiguration {
     public var onStartFailed: (ResourceName, Failure) -> Void
     /// Called when terminal states of accepted invocations are durable: their function and how many.
     public var onInvocationsEnded: (ResourceName, Int) -> Void
+    /// Why questions of an accepted invocation cannot be asked, JSON as a worker sends them; what its caller can be asked comes with them.
+    public var refusalOfQuestions: ([UInt8], String) -> Failure? = { _, _ in
+        Failure(.notYetSupported, "nobody can be asked here")
+    }
     /// Called when nothing is left to be done of a replay: its function, what the engine calls it, and its number.
     public var onReplayComplete: (ResourceName, UInt64) -> Void = { _, _ in }
     /// How long nodes of the class that a function had may take to let go of it.

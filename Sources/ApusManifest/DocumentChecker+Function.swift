@@ -13,14 +13,16 @@ extension DocumentChecker {
         if runtime == .exec { self.checkExec(spec) }
         if runtime == .node { self.checkNode(spec) }
         if runtime == .http { self.checkHTTPOperation(spec) }
+        if runtime == .mcp { self.checkMCP(spec) }
         let triggers = self.triggers(spec, namespace)
         let emits = spec["emits"].map { emits in emits.list.compactMap { self.topicName($0, namespace) } }
         let secrets = self.secrets(spec)
         let dependencies = self.dependencies(spec, runtime)
+        let weights = self.weights(spec)
         let scale = self.scale(spec)
         let profile = self.profile(spec, runtime)
         let offer = self.offer(document, runtime)
-        let reuse = self.reuse(spec, triggers.topics, isOffered: offer.isThere)
+        let reuse = self.reuse(spec, runtime, triggers.topics, isOffered: offer.isThere)
         let network = self.network(spec)
         let calls = self.calls(spec, runtime, reuse)
         self.checkPooled(spec, runtime)
@@ -32,7 +34,7 @@ extension DocumentChecker {
             runtime: runtime,
             handler: handler, source: spec["source"]?.text ?? ".", build: spec["build"]?.text,
             dependencies: dependencies,
-            environment: spec["env"]?.texts ?? [:], secrets: secrets,
+            environment: spec["env"]?.texts ?? [:], secrets: secrets, weights: weights,
             timeout: spec["timeout"]?.span ?? .zero, concurrency: Int(spec["concurrency"]?.integer ?? 0), reuse: reuse,
             batch: self.batch(spec),
             resources: self.resources(spec), scale: scale, profile: profile,
@@ -70,7 +72,8 @@ extension DocumentChecker {
                     "`\(handler.path)` is `\(YAMLNode.shorten(text))`, expected the path of a JSON file in the bundle that describes the "
                         + "operation")
             }
-        case .exec:
+        case .mcp where ServerAddress.isURL(text): self.checkMCPAddress(handler, text)
+        case .exec, .mcp:
             let program = text.split(separator: " ").first ?? ""
             if program.isEmpty || program.split(separator: "/").contains("..") {
                 self.checker.fail(
@@ -127,10 +130,10 @@ extension DocumentChecker {
         .Dependencies?
     {
         guard let dependencies = spec["dependencies"] else { return nil }
-        if let runtime, runtime != .python3 {
+        if let runtime, runtime != .python3, runtime != .mcp {
             self.checker.fail(
                 dependencies.location,
-                "`spec.dependencies` is for the runtime python3, expected none: a bundle for \(runtime.rawValue) brings what it needs"
+                "`spec.dependencies` is for the runtimes python3 and mcp, expected none: a bundle for \(runtime.rawValue) brings what it needs"
             )
         }
         let file = dependencies.text == nil ? dependencies["file"] : dependencies
@@ -147,8 +150,9 @@ extension DocumentChecker {
     /// What agents call has a sandbox of its own for each call unless the manifest says otherwise, or it would have to load a table or a
     /// model each time.
     private mutating func reuse(
-        _ spec: Checked, _ triggers: [TriggerManifest], isOffered: Bool
+        _ spec: Checked, _ runtime: FunctionManifest.Runtime?, _ triggers: [TriggerManifest], isOffered: Bool
     ) -> FunctionManifest.Reuse {
+        if let reuse = self.reuseByPrincipal(spec, runtime) { return reuse }
         let isHeavy = triggers.contains(where: \.isTable) || spec["resources"]?["gpu"] != nil
         let standard = isOffered && !isHeavy ? FunctionManifest.Reuse.never : .function
         guard (spec["reuse"]?.text ?? standard.rawValue) == FunctionManifest.Reuse.never.rawValue else {
@@ -278,7 +282,8 @@ extension DocumentChecker {
     }
 
     private mutating func profile(_ spec: Checked, _ runtime: FunctionManifest.Runtime?) -> FunctionManifest.Profile {
-        let own: FunctionManifest.Profile = runtime.map(Self.profile(of:)) ?? .python
+        let isAddress = spec["handler"]?.text.map(ServerAddress.isURL) ?? false
+        let own: FunctionManifest.Profile = runtime.map { Self.profile(of: $0, isAddress: isAddress) } ?? .python
         guard let field = spec["sandbox"]?["profile"], let text = field.text, let runtime else { return own }
         if text != own.rawValue {
             self.checker.refuse(field.location, "`\(field.path): \(text)` with the runtime \(runtime.rawValue)")
@@ -286,7 +291,9 @@ extension DocumentChecker {
         return own
     }
 
-    private static func profile(of runtime: FunctionManifest.Runtime) -> FunctionManifest.Profile {
+    private static func profile(
+        of runtime: FunctionManifest.Runtime, isAddress: Bool
+    ) -> FunctionManifest.Profile {
         switch runtime {
         case .python3: .python
         case .native: .native
@@ -294,6 +301,7 @@ extension DocumentChecker {
         case .node: .node
         // What runs is the runtime's own code, in Python.
         case .http: .python
+        case .mcp: isAddress ? .python : .exec
         }
     }
 }

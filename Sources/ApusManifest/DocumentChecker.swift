@@ -22,7 +22,8 @@ struct DocumentChecker {
         case .function: manifest = self.function(checked).map { .function($0) }
         case .topic: manifest = self.topic(checked).map { .topic($0) }
         case .toolServer: manifest = self.toolServer(checked).map { .toolServer($0) }
-        case .upstream, .agent:
+        case .upstream: manifest = self.upstream(checked).map { .upstream($0) }
+        case .agent:
             self.checker.refuse(self.checker.locations["kind"], "the kind \(kind.rawValue)")
             manifest = nil
         }

@@ -2,13 +2,13 @@ public import ApusCore
 
 /// A function as its manifest describes it: checked, defaults filled in.
 public struct FunctionManifest: Sendable, Equatable {
-    public enum Runtime: String, Sendable { case python3, native, exec, node, http }
+    public enum Runtime: String, Sendable { case python3, native, exec, node, http, mcp }
 
     /// The reviewed set of system calls its sandbox allows.
     public enum Profile: String, Sendable { case python, native, exec, node }
 
-    /// Whether a worker serves many invocations, or every one gets a fresh sandbox.
-    public enum Reuse: String, Sendable { case function, never }
+    /// Whether a worker serves many invocations, those of one principal, or every one gets a fresh sandbox.
+    public enum Reuse: String, Sendable { case function, principal, never }
 
     /// What is installed into the function's layer.
     public struct Dependencies: Sendable, Equatable {
@@ -62,13 +62,29 @@ public struct FunctionManifest: Sendable, Equatable {
         public var weight = 1
     }
 
+    /// A file that a function needs and that is too large, or too much shared, for its bundle.
+    public struct Weights: Sendable, Hashable {
+        public enum Source: Sendable, Hashable {
+            /// A path in the bundle.
+            case file(String)
+            case url(String)
+        }
+
+        public var name: String
+        public var source: Source
+        /// In lower case.
+        public var sha256: String
+        /// What it is at most; nil where nobody said.
+        public var bytes: Int64?
+    }
+
     public var name: ResourceName
     public var labels: [String: String]
     /// What it does, for people; named so because every value has a `description` of its own.
     public var about: String?
     public var runtime: Runtime
     /// `module:function` for `python3` and `node`; a path in the bundle with arguments for `native`, a command for `exec`: see ``command``; for
-    /// `http` the file in the bundle that describes the operation.
+    /// `http` the file in the bundle that describes the operation; for `mcp` the command of a server, or the URL of one.
     public var handler: String
     /// The folder to bundle, relative to the manifest's file.
     public var source: String
@@ -78,6 +94,8 @@ public struct FunctionManifest: Sendable, Equatable {
     public var environment: [String: String]
     /// Names of the secrets that its workers are given, each once.
     public var secrets: [String] = []
+    /// Files that lie at `/weights` when its workers start.
+    public var weights: [Weights] = []
     public var timeout: TimeSpan
     /// Invocations in flight per worker.
     public var concurrency: Int

@@ -23,6 +23,7 @@ extension Limits {
         public static let environmentBytes = 12 * 1024
         /// Secrets of one function.
         public static let secrets = 64
+        public static let weights = 16
         public static let triggers = 64
         public static let filterTerms = 32
         /// Segments in the path of an HTTP trigger.
@@ -37,6 +38,18 @@ extension Limits {
         static let nodeMemoryBytes: Int64 = 64 << 20
         /// With the runtime exec, whose worker holds four pipes for each event at a time.
         public static let execConcurrency = 32
+        /// With the runtime mcp, whose worker holds memory for each call at a time.
+        public static let mcpConcurrency = 32
+        /// The URL of an MCP server.
+        public static let addressBytes = 2_048
+        /// What is put in front of the names of an upstream's tools.
+        static let prefixBytes = 32
+        static let pins = 512
+        /// Calls of one upstream that go on at once in one worker.
+        public static let upstreamConcurrency = 16
+        /// A tool's name at its upstream, and all that it says of one tool.
+        static let upstreamNameBytes = 256
+        static let upstreamToolBytes = 64 * 1_024
         public static let batchSize = 1_024
         /// A batch is one frame, with the heads of its events.
         public static let batchBytes: Int64 = 200 * 1024

@@ -11,6 +11,7 @@ extension Manifest {
         case .function(let function): function.json
         case .topic(let topic): topic.json
         case .toolServer(let server): server.json
+        case .upstream(let upstream): upstream.json
         }
     }
 
@@ -40,6 +41,7 @@ extension FunctionManifest {
         }
         if !self.environment.isEmpty { spec["env"] = .sorted(self.environment) }
         if !self.secrets.isEmpty { spec["secrets"] = .array(self.secrets.map { .string($0) }) }
+        if !self.weights.isEmpty { spec["weights"] = .array(self.weights.map(\.json)) }
         spec["timeout"] = .string(self.timeout.description)
         spec["concurrency"] = .number(self.concurrency)
         spec["reuse"] = .string(self.reuse.rawValue)
@@ -194,4 +196,16 @@ extension JSONValue {
 
     /// A topic by its name in its namespace; manifests name no others.
     fileprivate static func local(_ topic: TopicName) -> JSONValue { .string(topic.local?.name ?? topic.onLog) }
+}
+
+extension FunctionManifest.Weights {
+    fileprivate var json: JSONValue {
+        var json: JSONValue = ["name": .string(self.name), "sha256": .string(self.sha256)]
+        switch self.source {
+        case .file(let path): json["file"] = .string(path)
+        case .url(let url): json["url"] = .string(url)
+        }
+        if let bytes = self.bytes { json["size"] = .string(Quantity.text(bytes: bytes)) }
+        return json
+    }
 }

@@ -1,16 +1,18 @@
 public import ApusCore
 public import ApusJSON
 
-/// A document of a manifest file that has effect: a function, a topic or a tool server.
+/// A document of a manifest file that has effect: a function, a topic, a tool server or an upstream.
 public enum Manifest: Sendable, Equatable {
     case function(FunctionManifest)
     case topic(TopicManifest)
     case toolServer(ToolServerManifest)
+    case upstream(UpstreamManifest)
 
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         case function = "Function"
         case topic = "Topic"
         case toolServer = "ToolServer"
+        case upstream = "Upstream"
     }
 
     /// What names a resource: its kind, its namespace and its name there. `Function/default/embed-text` is its key on
@@ -35,6 +37,8 @@ public enum Manifest: Sendable, Equatable {
         case .topic(let topic): Identity(kind: .topic, namespace: topic.namespace, name: topic.name)
         case .toolServer(let server):
             Identity(kind: .toolServer, namespace: server.namespace, name: server.name.name)
+        case .upstream(let upstream):
+            Identity(kind: .upstream, namespace: upstream.namespace, name: upstream.name.name)
         }
     }
 
@@ -48,6 +52,7 @@ public enum Manifest: Sendable, Equatable {
         case .function(let function): function.locations
         case .topic(let topic): topic.locations
         case .toolServer(let server): server.locations
+        case .upstream(let upstream): upstream.locations
         }
     }
 
@@ -71,7 +76,7 @@ public enum Manifest: Sendable, Equatable {
         if documents.isEmpty, problems.isEmpty {
             errors.append(
                 ManifestError(
-                    .manifestInvalid, source.start, "there is no document, expected a Function, a Topic or a ToolServer"
+                    .manifestInvalid, source.start, "there is no document, expected a Function, a Topic, a ToolServer or an Upstream"
                 ))
         }
         errors += Self.repetitions(manifests)

@@ -34,7 +34,6 @@ public enum ManifestReference {
             switch field.support {
             case .now: ""
             case .later: " *Later.*"
-            case .defaultOnly: " *Other values later.*"
             }
         let standard = field.standard.map { self.standard($0) } ?? ""
         var text = "| \(name) | \(self.value(field.shape)) | \(standard) | \(self.escaped(field.about))\(note) |\n"

@@ -63,7 +63,6 @@ public enum ManifestSchema {
             switch field.support {
             case .now: ""
             case .later: " Not yet supported."
-            case .defaultOnly: " Anything but the default is not yet supported."
             }
         schema["description"] = .string(field.about + note)
         if let standard = field.standard { schema["default"] = standard }

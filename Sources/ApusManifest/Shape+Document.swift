@@ -11,8 +11,8 @@ enum DocumentKind: String, CaseIterable {
 
     var support: Support {
         switch self {
-        case .function, .topic, .toolServer: .now
-        case .upstream, .agent: .later
+        case .function, .topic, .toolServer, .upstream: .now
+        case .agent: .later
         }
     }
 
@@ -76,9 +76,28 @@ extension Shape {
         [
             Field("url", .text(.url), "Where the other MCP server is."),
             Field("function", .text(.label), "A function with the runtime mcp."),
-            Field("prefix", .text(.toolName), "Put in front of its tools' names."),
-            Field("pins", .json, "Hashes of the tools that were accepted."),
+            Field(
+                "prefix", .text(.toolName),
+                "Put in front of its tools' names, with a `_`; default: the upstream's name, its hyphens as `_`."),
+            Field(
+                "pins", .map(key: .any, value: .text(.sha256), max: Limits.Manifest.pins),
+                "The SHA-256 of each tool that may be offered, by the upstream's own names; without, what is seen first is taken."
+            ),
+            Field(
+                "inject", .list(.object(Self.upstreamInjection), max: Limits.Network.injections),
+                "Secrets that requests get as a header on their way out.", standard: []),
+            Field(
+                "scopes", .list(.text(.scope), max: Limits.Manifest.scopes),
+                "Each of these a caller of its tools must have.", standard: []),
+            Field("timeout", .span(.milliseconds(1)...Self.days(1)), "How long one call may take.", standard: "30s"),
+            Field("refresh", .span(.seconds(10)...Self.days(1)), "How often its list is asked for.", standard: "5m"),
         ], exactlyOneOf: [["url", "function"]])
+
+    private static let upstreamInjection = ObjectShape([
+        Field("secret", .text(.secret), "The name of the secret, set with `apus secret set` before.", required: true),
+        Field("header", .text(.any), "The header.", standard: "Authorization"),
+        Field("prefix", .text(.any), "What stands before the secret in the header, as `Bearer `.", standard: ""),
+    ])
 
     static let agent = ObjectShape([
         Field("servers", .list(.text(.label), max: 64), "The tool servers it may use."),

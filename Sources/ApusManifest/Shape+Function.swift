@@ -10,10 +10,9 @@ extension Shape {
                 "runtime",
                 .choice([
                     Choice("python3"), Choice("native"), Choice("node"), Choice("exec"),
-                    Choice("mcp", .later),
-                    Choice("http"),
+                    Choice("mcp"), Choice("http"),
                 ]), "What runs it.", required: true),
-            Field("handler", .text(.handler), "`module:function`; for exec and native the command.", required: true),
+            Field("handler", .text(.handler), "`module:function`; for exec, native and mcp the command; for mcp also the URL of a server.", required: true),
             Field("source", .text(.path), "The folder beside the manifest that is bundled.", standard: "."),
             Field(
                 "dependencies", .scalarOr(.text(.path), .object(Self.dependencies)),
@@ -25,15 +24,15 @@ extension Shape {
                 "secrets", .list(.text(.secret), max: Limits.Manifest.secrets),
                 "Names of secrets that it may read, set with `apus secret set` before.", standard: []),
             Field(
-                "weights", .list(.object(Self.weights), max: 16), "Model files, mounted read-only.", standard: [],
-                .defaultOnly),
+                "weights", .list(.object(Self.weights), max: Limits.Manifest.weights),
+                "Model files, mounted read-only as `/weights/NAME`.", standard: []),
             Field("timeout", .span(.milliseconds(1)...Self.days(1)), "How long one attempt may take.", standard: "30s"),
             Field(
                 "concurrency", .integer(1...Int64(Limits.Manifest.concurrency)), "Invocations in flight per worker.",
                 standard: 1),
             Field(
-                "reuse", .choice([Choice("function"), Choice("never")]),
-                "Whether a worker serves many invocations, or every one gets a fresh sandbox; default: `function`, for a tool `never`."
+                "reuse", .choice([Choice("function"), Choice("principal"), Choice("never")]),
+                "Whether a worker serves many invocations, those of one principal, or every one gets a fresh sandbox; default: `function`, for a tool `never`, for a command with the runtime mcp `principal`."
             ),
             Field("batch", .object(Self.batch), "Give the handler a list of events."),
             Field("resources", .object(Self.resources), "Bounds of one worker.", standard: [:]),
@@ -65,9 +64,9 @@ extension Shape {
         [
             Field("name", .text(.label), "Its name.", required: true),
             Field("file", .text(.path), "The file, in the bundle."),
-            Field("url", .text(.url), "Where to fetch it."),
+            Field("url", .text(.url), "Where to fetch it: once, at the first start or by `apus warm`."),
             Field("sha256", .text(.sha256), "The hash of its content.", required: true),
-            Field("size", .bytes(1...(1 << 50)), "Its size."),
+            Field("size", .bytes(1...(1 << 50)), "Its size, at least so nearly that it is no larger."),
         ], exactlyOneOf: [["file", "url"]])
 
     private static let batch = ObjectShape([

@@ -33,8 +33,6 @@ enum Support: Sendable {
     case now
     /// Checked, then refused.
     case later
-    /// Checked, then refused unless it says what holds anyway.
-    case defaultOnly
 }
 
 struct Choice: Sendable {

@@ -209,11 +209,6 @@ struct ShapeChecker {
         let errorsBefore = self.errors.count
         let value = self.check(entry.value, field.shape, path)
         guard field.support != .now, self.errors.count == errorsBefore else { return value }
-        if field.support == .defaultOnly, let value, let standard = field.standard {
-            var scratch = ShapeChecker()
-            let expected = scratch.check(YAMLNode(json: standard), field.shape, path)
-            if expected?.plain == value.plain { return value }
-        }
         self.refuse(entry.keyLocation ?? entry.value.location, "`\(path)`")
         return value
     }

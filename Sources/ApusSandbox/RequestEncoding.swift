@@ -34,6 +34,7 @@ struct EncodedRequest {
         self.head.environment_bytes = self.append(order.environment)
         EncodedRequest.copy(order.bundle, to: &self.head.bundle)
         EncodedRequest.copy(order.layer, to: &self.head.layer)
+        EncodedRequest.copy(order.weights, to: &self.head.weights)
         self.setDevices(order)
         self.head.has_secrets = order.secrets >= 0 ? 1 : 0
         self.head.has_proxy = order.hasProxy ? 1 : 0
@@ -75,6 +76,11 @@ struct EncodedRequest {
         guard order.layer.isEmpty || self.isHash(order.layer) else {
             throw ApusError(
                 .invalidArgument, "'\(order.layer.prefix(80))' does not name a layer: expected 64 hexadecimal digits")
+        }
+        guard order.weights.isEmpty || self.isHash(order.weights) else {
+            throw ApusError(
+                .invalidArgument,
+                "'\(order.weights.prefix(80))' does not name a set of weights: expected 64 hexadecimal digits")
         }
         try self.check(
             order.arguments, "arguments", count: Limits.Sandbox.argumentCount, bytes: SandboxBounds.argumentsBytes)

@@ -10,6 +10,8 @@ struct FunctionDirectory: Sendable {
         var isPaused = false
         /// This server has not the class that it needs: others run it.
         var isElsewhere = false
+        /// A person is asked before it begins as a tool: agents do not begin it otherwise.
+        var isForApproval = false
         /// Those that bring nothing: all when the function is paused.
         var pausedTriggers: Set<String> = []
     }

@@ -136,6 +136,8 @@ extension Limits {
         static let statsItems = 500
         /// Recent deliveries in one answer.
         static let deliveriesPerRead = 500
+        /// Approvals that one read gives where it does not say.
+        static let approvalsStandard = 100
         /// Of an attribute shown with a recent delivery.
         static let shownAttributeCharacters = 256
         /// How often a quiet stream says that it lives.

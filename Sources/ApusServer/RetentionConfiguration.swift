@@ -15,6 +15,10 @@ public struct RetentionConfiguration: Sendable, Equatable {
     /// Bundles and dependency layers that no kept revision names, from the moment that was first so.
     public var bundlesUnused = TimeSpan.seconds(86_400)
     public var layersUnused = TimeSpan.seconds(7 * 86_400)
+    /// Weights that no deployed revision names, from the moment that was first so.
+    public var weightsUnused = TimeSpan.seconds(7 * 86_400)
+    /// Bytes of the disk that weights may take: unused ones go early for others, and what has no room is not fetched.
+    public var weightsBytes: Int64 = 100 << 30
     /// Bytes of the disk that layers may take before unused ones go early.
     public var layersBytes: Int64 = 20 << 30
     /// What was used and what it cost.

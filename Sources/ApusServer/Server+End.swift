@@ -54,6 +54,7 @@ extension Server {
         self.state.withLock { $0 = .stopping }
         // What would begin something new ends first.
         self.schedules.stop()
+        self.upstreams.stop()
         self.invocations.stop()
         self.embedder.stop()
         let until = self.clock.now + .seconds(drainSeconds)
@@ -62,6 +63,7 @@ extension Server {
         self.sharedQueues.stop()
         self.projection.endWaiting()
         for runtime in self.shards { runtime.loop.post { runtime.endWaiting() } }
+        self.weights.stop()
         self.deployer.stop()
         self.control.stop()
         self.bundleTopic?.stop()

@@ -51,6 +51,7 @@ public final class Server: Sendable {
     let issuers: TokenIssuers
     let vault: SecretVault
     let tools: ToolRegistry
+    let upstreams: UpstreamRunner
     let embedder: ToolEmbedder
     let bundles: BundleStore
     /// Where servers share a log: `bundles/` is a cache of it.
@@ -69,6 +70,7 @@ public final class Server: Sendable {
     let invocations: InvocationQueue
     let deployer: Deployer
     let egress: EgressHost
+    let weights: WeightStore
     let pool: PoolHost
     let accounts: UsageKeeper
     let devices: DeviceHost
@@ -78,6 +80,7 @@ public final class Server: Sendable {
     /// Takes spans; nil when no receiver is configured.
     let tracer: Tracer?
     let audit: AuditJournal
+    let approvals: Approvals
     let exporter: OTLPExporter?
     let topicRates = TopicRates()
     let startedAt: Timestamp
@@ -115,8 +118,6 @@ public final class Server: Sendable {
         self.bundleTopic = log.sharing.map { [clock = self.clock] _ in
             BundleTopic(log: log, bundles: bundles) { clock.now }
         }
-        let files = FunctionFiles(dataDirectory: data, topic: self.bundleTopic)
-        self.files = files
         self.store = WorkThread()
         self.reader = WorkThread()
         try Self.createControlTopics(log, configuration.retention, isShared: parts.ownership != nil)
@@ -136,8 +137,13 @@ public final class Server: Sendable {
         let runtimes = ShardList()
         let egress = try Self.makeEgress(configuration, parts, runtimes, onNurseryDeath)
         self.egress = egress
+        let weights = WeightStore(
+            dataDirectory: data, egress: egress, quota: configuration.retention.weightsBytes)
+        self.weights = weights
+        let files = FunctionFiles(dataDirectory: data, topic: self.bundleTopic, weights: weights)
+        self.files = files
         let poolShards = PoolShards()
-        let pool = try Self.makePool(configuration, poolShards, parts.journal)
+        let pool = try Self.makePool(configuration, poolShards, weights, parts.journal)
         self.pool = pool
         let shards = try Self.makeShards(
             configuration, parts, self.reader, files, tracer, vault, egress, pool, onNurseryDeath, ended, replayEnds)
@@ -163,6 +169,8 @@ public final class Server: Sendable {
         let schedules = ScheduleRunner(
             loop: shards[0].loop, log: log, accepting: invocations, zones: zones, journal: journal)
         self.schedules = schedules
+        let upstreams = UpstreamRunner(shards[0], tools, journal)
+        self.upstreams = upstreams
         let adminToken = self.adminToken
         let deciding = Deciding(parts.ownership == nil)
         self.deciding = deciding
@@ -179,12 +187,18 @@ public final class Server: Sendable {
             vault.follow(catalogue)
             for case .functionApplied(let function, _) in changes { files.prepare(function, journal) }
             Self.keepBlobs(log, changes, journal)
-            defer { if changes.contains(where: Self.concernsTools) { Self.apply(tools, embedder, catalogue, to: shards) } }
+            defer {
+                if changes.contains(where: Self.concernsTools) {
+                    Self.apply(tools, embedder, catalogue, to: shards)
+                    upstreams.apply(catalogue)
+                }
+            }
             return Self.apply(
                 changes, catalogue, to: shards, invocations, journal,
                 decides: { deciding.isSo.load(ordering: .acquiring) })
         }
         let control = self.control
+        self.approvals = Approvals(control: control, audit: self.audit, log: log)
         let decided: InvocationQueue.DecidedWriter = { control.submitDecided($0, $1) }
         invocations.bind(projection: follower, decided: decided) { control.enqueue($0) }
         schedules.bind(decided: decided)
@@ -194,7 +208,10 @@ public final class Server: Sendable {
         let hooks = Deployer.Hooks(
             probe: { name, completion in
                 let runtime = shards[FunctionDirectory.shard(of: name, among: shards.count)]
-                runtime.loop.post { runtime.warm(name, completion) }
+                weights.bring(control.catalogue.functions[name]?.weights) { error in
+                    if let error { return completion(error) }
+                    runtime.loop.post { runtime.warm(name, completion) }
+                }
             },
             whenPassed: { place, completion in follower.whenPassed(place, completion) }, zones: zones,
             missingLayers: parts.report.missing.filter(\.concernsFunctions).map(\.description),
@@ -204,16 +221,24 @@ public final class Server: Sendable {
             bundles: bundles, topic: self.bundleTopic, layers: layers, control: self.control, usage: self.usage,
             hooks: hooks)
         self.deployer = deployer
-        files.bind(source: { [control = self.control] layer in control.catalogue.source(ofLayer: layer) }) {
+        files.bind(
+            source: { [control = self.control] layer in control.catalogue.source(ofLayer: layer) },
+            sets: { [control = self.control] key in control.catalogue.weights(ofSet: key) }
+        ) {
             deployer.rebuild($0, layer: $1, $2)
         }
         self.sharedQueues = SharedQueues(loop: shards[0].loop)
         self.sweeper = Sweeper(loop: shards[0].loop, journal: journal, clock: self.clock)
+        weights.bind { [weak self] bytes in self?.makeRoom(forWeights: bytes) }
         if parts.ownership != nil { self.prepareSharing() }
         (log as? SealedLog)?.decideOnce { [weak control] batch, completion in
             guard let control else { return completion(.failure(Control.stopping)) }
             control.submitKeyed(batch, completion)
         }
+        upstreams.bind(ask: { [weak self] runtime, function, data, sink in
+            guard let self else { return Control.stopping }
+            return self.askUpstream(runtime, function, data, sink)
+        }) { control.perform($0, $1) }
         try self.control.replay()
         try (log as? SealedLog)?.checkKeys()
         try self.open(parts)
@@ -346,6 +371,7 @@ public final class Server: Sendable {
         // One function that cannot run is no reason to keep the others from it: the journal says which.
         _ = Self.apply(applied, catalogue, to: self.shards, self.invocations, self.journal)
         Self.apply(self.tools, self.embedder, catalogue, to: self.shards)
+        self.upstreams.apply(catalogue)
         Self.apply(PrincipalDirectory(admin: self.adminToken, catalogue.principals), to: self.shards)
         if catalogue.functions.values.contains(where: { $0.manifest.network != nil }) { self.egress.prepare() }
         self.projection.follow(
@@ -377,6 +403,7 @@ public final class Server: Sendable {
         guard self.invocations.isShared else { return }
         let (invocations, control, journal) = (self.invocations, self.control, self.journal)
         self.projection.onCancelRequest.withLock { $0 = { invocations.cancelRequested($0) } }
+        self.projection.onAnswers.withLock { $0 = { invocations.answered($0, $1) } }
         self.sharedQueues.start {
             // One look that finds no place in the queue is made up for by the next.
             _ = control.enqueue { catalogue in
@@ -411,6 +438,8 @@ public final class Server: Sendable {
         _ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime],
         _ invocations: InvocationQueue, _ journal: Log, decides: () -> Bool = { true }
     ) -> ApusError? {
+        // Approvals concern nobody who runs anything, and there may be many.
+        if changes.allSatisfy({ if case .approvalChanged = $0 { true } else { $0 == .none } }) { return nil }
         var first: ApusError?
         for change in changes {
             switch change {
@@ -433,7 +462,9 @@ public final class Server: Sendable {
                         "invocations of the deleted '\(function.name)' are finished at the next start: \(error.message)"
                     )
                 }
-            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .toolServerChanged, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .toolServerChanged, .approvalChanged,
+                .upstreamChanged, .none:
+                break
             }
         }
         var directory = FunctionDirectory()
@@ -441,7 +472,8 @@ public final class Server: Sendable {
             directory[function.name] = FunctionDirectory.Entry(
                 id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count),
                 timeout: function.manifest.timeout, isPaused: function.isPaused,
-                isElsewhere: invocations.isElsewhere(function), pausedTriggers: function.pausedTriggers
+                isElsewhere: invocations.isElsewhere(function),
+                isForApproval: function.manifest.tool?.needsApproval ?? false, pausedTriggers: function.pausedTriggers
             )
         }
         let triggers = HTTPTriggerTable(catalogue)
@@ -460,13 +492,17 @@ public final class Server: Sendable {
         let runtime = shards[FunctionDirectory.shard(of: function.name, among: shards.count)]
         let plan = invocations.hostFunction(function)
         let deployment = PoolDeployment(function, shard: runtime.index, links: runtime.pool.slowestLinks)
-        if let deployment { runtime.pool.deploy(deployment) } else { runtime.pool.remove(function.id) }
+        // What the pool starts of a newer revision must find it; one that is new to both is made known before it is asked for.
+        let isKnown = runtime.pool.knows(function.id)
+        if let deployment, !isKnown { runtime.pool.deploy(deployment) }
         let failure = runtime.loop.runAndWait { () -> ApusError? in
             do throws(ApusError) {
                 try runtime.shard.apply(plan)
                 return nil
             } catch { return error }
         }
+        if let deployment, isKnown { runtime.pool.deploy(deployment) }
+        if deployment == nil { runtime.pool.remove(function.id) }
         guard let failure else { return nil }
         let error = ApusError(failure.code, "\(function.name) is deployed but cannot run: \(failure.message)")
         journal.error(error.message, ["code": error.code.rawValue])
@@ -491,7 +527,7 @@ public final class Server: Sendable {
 
     private static func concernsTools(_ change: Catalogue.Change) -> Bool {
         switch change {
-        case .functionApplied, .functionRemoved, .toolServerChanged: true
+        case .functionApplied, .functionRemoved, .toolServerChanged, .upstreamChanged: true
         default: false
         }
     }

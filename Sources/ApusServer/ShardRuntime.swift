@@ -79,6 +79,7 @@ final class ShardRuntime: @unchecked Sendable {
             onStartFailed: { name, failure in starts.failed(name, failure) },
             onInvocationsEnded: onInvocationsEnded
         )
+        configuration.refusalOfQuestions = Self.refusal(of:askedOf:)
         configuration.injections = { (function) throws(ApusError) in try vault.openInjections(for: function) }
         configuration.egress = egress
         configuration.pool = { pool.receive($0) }

@@ -17,6 +17,10 @@ extension Limits {
         public static let topics = 10_000
         /// Tool servers deployed at once on one log.
         public static let toolServers = 1_000
+        /// Upstreams deployed at once on one log, tools of one, and all that is known of them.
+        public static let upstreams = 200
+        public static let upstreamTools = 512
+        public static let upstreamToolsBytes = 768 * 1_024
         /// Principals with a token, the revoked ones counted.
         public static let principals = 10_000
         /// Replays of one function that go on at once.

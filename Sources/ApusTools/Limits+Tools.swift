@@ -42,8 +42,34 @@ extension Limits {
         static let embeddingsPublished = 256
         /// Tools that count for being near in meaning.
         public static let nearTools = 100
+        /// Failures of an upstream in a row after which it is left alone, at first and at most for so long, and how long the one call
+        /// that tries again may take to say something.
+        static let breakerFailures = 5
+        static let breakerFirst = TimeSpan.seconds(5)
+        static let breakerLongest = TimeSpan.seconds(60)
+        static let breakerTrial = TimeSpan.seconds(60)
+        /// Upstreams that are asked for their lists at once, and how long the first repetition waits.
+        static let upstreamsAsked = 4
+        static let upstreamRetry = TimeSpan.seconds(2)
+        /// What is passed on of an upstream's words about an error.
+        static let upstreamErrorCharacters = 2_000
         /// Callers whose calls are counted.
         public static let limitedCallers = 65_536
+        /// What the person at a client is shown of a call's arguments.
+        static let approvalCharacters = 4_096
+        /// Tools that the function of one call calls, those of them under way at once, and the bytes of their results.
+        public static let innerCalls = 100
+        public static let innerCallsAtOnce = 8
+        public static let innerBytes = 32 << 20
+        /// One result of them; above it the function is told so.
+        public static let innerResultBytes = 4 << 20
+        /// How often the client of a task is to ask what became of it.
+        public static let taskPollMilliseconds = 1_000
+        /// How long a task is kept at most, from its beginning.
+        public static let taskSeconds: Int64 = 7 * 86_400
+        /// Results that answer the same call again, and their bytes.
+        public static let cachedResults = 10_000
+        public static let cachedBytes = 64 << 20
         /// One text of an audit record, in characters.
         static let auditTextCharacters = 1_024
         /// What a check of the audit lists; the rest is counted.

@@ -45,6 +45,9 @@ static const unsigned char invocations[] = {
 static const unsigned char letters[] = {
 #embed "letters.js"
 };
+static const unsigned char approvals[] = {
+#embed "approvals.js"
+};
 
 #define ASSET(name, bytes) {name, bytes, sizeof bytes}
 
@@ -53,7 +56,7 @@ static const struct console_asset assets[] = {
     ASSET("main.js", main_script),    ASSET("api.js", api),               ASSET("core.js", core),
     ASSET("charts.js", charts),       ASSET("parts.js", parts),           ASSET("overview.js", overview),
     ASSET("functions.js", functions), ASSET("topics.js", topics),         ASSET("deliveries.js", deliveries),
-    ASSET("letters.js", letters),     ASSET("invocations.js", invocations),
+    ASSET("letters.js", letters),     ASSET("invocations.js", invocations), ASSET("approvals.js", approvals),
 };
 
 struct console_asset console_asset_at(size_t place) {

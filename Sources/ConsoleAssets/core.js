@@ -111,7 +111,7 @@ export function between(from, to) {
 // ---- pieces of pages
 
 const tones = {
-  succeeded: "good", ready: "good", redriven: "good", busy: "busy", running: "busy", queued: "", starting: "warn", retrying: "warn", draining: "warn",
+  succeeded: "good", accepted: "good", consumed: "good", waiting: "warn", declined: "bad", ready: "good", redriven: "good", busy: "busy", running: "busy", queued: "", starting: "warn", retrying: "warn", draining: "warn",
   open: "warn", paused: "warn", failed: "bad", deadLettered: "bad", dropped: "", expired: "bad", cancelled: "", quarantined: "bad",
 };
 const labels = { deadLettered: "dead letter" };

@@ -1,6 +1,7 @@
 // Which page is shown, how often it asks again, who is logged in, and the keyboard.
 import { api, namespace, namespaces, Problem, setNamespace, setRoles } from "./api.js";
 import { h, update } from "./core.js";
+import { approvals, oneApproval } from "./approvals.js";
 import { deliveries, oneDelivery } from "./deliveries.js";
 import { functions, oneFunction } from "./functions.js";
 import { invocations, oneInvocation, schedules } from "./invocations.js";
@@ -11,6 +12,7 @@ import { oneTopic, topics } from "./topics.js";
 const pages = {
   "": [overview], functions: [functions, oneFunction], topics: [topics, oneTopic], deliveries: [deliveries, oneDelivery],
   invocations: [invocations, oneInvocation], schedules: [schedules], "dead-letters": [deadLetters, oneDeadLetter],
+  approvals: [approvals, oneApproval],
 };
 const main = document.getElementById("main");
 const byId = (id) => document.getElementById(id);

@@ -57,8 +57,16 @@ final class EndToEndSite {
         var configuration = KafkaLogConfiguration(bootstrap: self.settings.kafka ?? "")
         configuration.cluster = "bench-\(getpid())"
         configuration.topicPrefix = self.prefix
+        // As every server has it.
+        configuration.sharing = KafkaLogConfiguration.Sharing(node: "bench")
         let clock = SystemClock()
-        return try KafkaLog(configuration) { clock.now }
+        let log = try KafkaLog(configuration) { clock.now }
+        let start = seconds()
+        while log.sharing?.shares.count(where: { $0.state == .working }) != Share.count {
+            guard seconds() - start < 60 else { throw BenchFailure("the shares are not worked") }
+            usleep(10_000)
+        }
+        return log
     }
 
     private func openEmbedded(_ path: String) throws -> EmbeddedLog {
@@ -225,7 +233,8 @@ final class EndToEndSite {
                 scale: scale, triggers: [TriggerPlan(trigger: trigger, hasOutputs: true)]),
             triggers: [
                 HostTrigger(
-                    id: trigger, name: "bench", generation: self.generation, topic: self.input, replyTo: self.output)
+                    id: trigger, name: "bench", generation: self.generation, topic: self.input, replyTo: self.output,
+                    outputs: .beforeLedger)
             ])
     }
 }

@@ -40,6 +40,8 @@ struct PoolHonesty {
     private let source: String
     private let length: Int
     private let calibration: Int
+    /// A file that gets a line for each request; nil writes none.
+    private let pairs: String?
 
     /// One run against a server of its own.
     private struct Run {
@@ -54,6 +56,7 @@ struct PoolHonesty {
         self.source = options.others["function"] ?? "functions/generate"
         self.length = try options.number("seconds", default: 300)
         self.calibration = try options.number("calibration", default: 90)
+        self.pairs = options.others["pairs"]
     }
 
     func run() throws -> [Figure] {
@@ -65,6 +68,7 @@ struct PoolHonesty {
             throw BenchFailure("the recorded run is decided otherwise now: \(difference)")
         }
         let starts = try self.simulate(real, calibration, warm: calibrated.warm)
+        if let path = self.pairs { try writeFile(path, Self.table(real, starts, calibrated.warm)) }
         return try Self.figures(real, starts, calibrated.warm, calibration, replay)
     }
 
@@ -169,6 +173,13 @@ struct PoolHonesty {
     }
 
     // MARK: compared
+
+    private static func table(_ real: Run, _ starts: [RequestStart], _ warm: Double) -> String {
+        zip(real.answers, starts).reduce("at,function,seconds,simulated,from\n") { text, pair in
+            let foretold = Double(pair.1.after.microseconds) * 1e-6 + warm
+            return text + "\(pair.0.at),\(pair.0.function),\(pair.0.took),\(foretold),\(pair.1.from)\n"
+        }
+    }
 
     /// A request that nobody waited a start for tells nothing of starts; one that either side says waited, does.
     private static func figures(

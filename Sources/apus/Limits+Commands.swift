@@ -3,6 +3,8 @@ internal import ApusCore
 extension Limits {
     /// Bounds of the command line.
     enum Commands {
+        /// Characters of a call's arguments in the list of approvals.
+        static let approvalArguments = 80
         /// A manifest file.
         static let manifestBytes = 1 << 20
         /// Requests of an agent that are in progress at once over `apus mcp`.

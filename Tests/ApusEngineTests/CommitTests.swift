@@ -104,6 +104,31 @@ import Testing
         ledger.settle(stuck)
         #expect(ledger.state == LedgerState(watermark: 10_000_000_000_001))
     }
+
+    /// Behaviour 4: a restart need not be told of gaps in which nothing was settled, so that a write says as much as without them.
+    @Test func aGapBetweenUnsettledDeliveriesIsNotInTheState() {
+        var ledger = Ledger(LedgerState(watermark: 0), start: 0)
+        var slots: [Int32] = []
+        for index in 0..<100 {
+            guard let slot = ledger.admit(Offset(index) * 1_000, orderKey: 0, bytes: 1, tableMark: 0) else { continue }
+            ledger.fail(slot, due: .zero)
+            slots.append(slot)
+        }
+        #expect(ledger.state.settled.isEmpty && ledger.state.pending.count == 100)
+        // What was settled in between is told, with the gaps beside it.
+        ledger.settle(slots[50])
+        #expect(ledger.state.settled == [49_001..<51_000])
+        ledger.settle(slots[99])
+        #expect(ledger.state.settled == [49_001..<51_000, 98_001..<99_001])
+        // So is what a filter passed by, and what was settled before a restart.
+        ledger.pass(to: 99_500)
+        guard let next = ledger.admit(100_000, orderKey: 0, bytes: 1, tableMark: 0) else { return }
+        ledger.fail(next, due: .zero)
+        #expect(ledger.state.settled == [49_001..<51_000, 98_001..<100_000])
+        var restarted = Ledger(ledger.state, start: 0)
+        #expect(restarted.admit(50_000, orderKey: 0, bytes: 1, tableMark: 0) == nil)
+        #expect(restarted.admit(49_000, orderKey: 0, bytes: 1, tableMark: 0) != nil)
+    }
 }
 
 @Suite struct LedgerWriteTests {

@@ -50,6 +50,40 @@ import Testing
         }
     }
 
+    @Test func whatIsPostponedRunsWhenItIsResumedOrWhenItsTimeIsOver() {
+        var rig = EngineRig(EngineRig.plan(retry: RetryPlan(attempts: 1), scale: ScalePlan(max: 1)))
+        rig.publish([record(0, key: 1), record(1, key: 2)])
+        _ = rig.startWorkers()
+        let until = rig.now + .seconds(60)
+        for _ in 0..<2 {
+            guard let dispatch = rig.dispatches().first else {
+                Issue.record("both run")
+                return
+            }
+            guard case .retry = rig.engine.outcome(dispatch.stream, .postponed(until: until), now: rig.now) else {
+                Issue.record("it goes on, whatever its trigger says of retries")
+                return
+            }
+        }
+        rig.advance(.seconds(10))
+        #expect(rig.dispatches().isEmpty)
+        rig.engine.resume(Delivery(trigger: EngineRig.trigger, partition: 0, offset: 1), now: rig.now)
+        guard let resumed = rig.dispatches().first else {
+            Issue.record("it was resumed")
+            return
+        }
+        rig.succeed(resumed)
+        rig.engine.resume(Delivery(trigger: EngineRig.trigger, partition: 0, offset: 1), now: rig.now)
+        #expect(rig.dispatches().isEmpty)
+        rig.advance(.seconds(51))
+        guard let late = rig.dispatches().first else {
+            Issue.record("its time is over")
+            return
+        }
+        rig.succeed(late)
+        #expect(rig.commit().last?.state == LedgerState(watermark: 2))
+    }
+
     @Test func theDelayStaysInItsBoundsForEveryAttempt() {
         let schedule = RetrySchedule(plan: RetryPlan(attempts: 0, initial: .milliseconds(100), max: .seconds(5)))
         var generator = SeededGenerator(seed: 11)

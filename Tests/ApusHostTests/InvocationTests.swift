@@ -73,7 +73,7 @@ import Testing
         }
 
         func cancel(_ offset: Offset) async throws {
-            let mark = LogBatch.LedgerWrite(key: self.trigger.cancelKey(offset), value: [1])
+            let mark = LogBatch.LedgerWrite(key: InvocationMark.cancel(offset).key(prefix: self.trigger.ledgerPrefix), value: [1])
             let request = InvocationReport.cancelRequest(self.trigger.invocation(offset), principal: "tester")
             _ = try await withCheckedContinuation { continuation in
                 self.bed.log.submit(LogBatch(urgency: .settlement, appends: [request], ledger: [mark])) {
@@ -216,7 +216,7 @@ extension InvocationTests {
     @Test func oneThatRunsIsCancelledWhenItsWorkerAnswersOrIsKilled() async throws {
         var engine = EngineConfiguration()
         engine.cancelGrace = .seconds(60)
-        let rig = try await Rig(["slow", "3000"], engine: engine)
+        let rig = try await Rig(["slow", "8000"], engine: engine)
         try await rig.deploy()
         try await rig.accept("x")
         try await rig.bed.until("it to run") { rig.bed.shard.attemptsInFlight == 1 }
@@ -248,7 +248,7 @@ extension InvocationTests {
     @Test func aCancellationOutlivesTheServer() async throws {
         let rig = try await Rig(["hang"], timeout: .seconds(600))
         try await rig.accept("bad")
-        let mark = LogBatch.LedgerWrite(key: rig.trigger.cancelKey(0), value: [1])
+        let mark = LogBatch.LedgerWrite(key: InvocationMark.cancel(0).key(prefix: rig.trigger.ledgerPrefix), value: [1])
         _ = try await withCheckedContinuation { continuation in
             rig.bed.log.submit(LogBatch(urgency: .settlement, ledger: [mark])) { continuation.resume(returning: $0) }
         }.get()

@@ -78,13 +78,6 @@ import Testing
         await bed.close()
     }
 
-    @Test func aCallOfAnotherFunctionIsAnsweredAsNotYetSupported() async throws {
-        let bed = try await Bed()
-        try await bed.deploy(function(1, ["call"]))
-        #expect(await bed.invoke(1, "bad").text == "bad")
-        await bed.close()
-    }
-
     @Test func aDeadlineOfTheCallerEndsAHandlerThatHangs() async throws {
         var engine = EngineConfiguration()
         engine.cancelGrace = .milliseconds(50)

@@ -214,10 +214,53 @@ func function(_ lines: String) -> String {
         #expect(residue.first?.contains("residue") ?? false)
     }
 
-    @Test func whatHasNoEffectYetIsRefusedByName() {
-        let found = errors(Samples.later)
-        let expected = ["8:3: `spec.weights`"]
-        #expect(found == expected.map { "f.yaml:\($0) is not yet supported" })
+    @Test func weightsAreReadAndWritten() throws {
+        let hash = String(repeating: "Ab", count: 32)
+        let text = function(
+            """
+            weights:
+              - {name: a, file: model/a.bin, sha256: "\(hash)", size: 91Mi}
+              - {name: b, url: "https://example.com/b?x=1", sha256: "\(hash)"}
+            """)
+        guard case .function(let read)? = try Manifest.parse(text, file: "f.yaml").first else {
+            Issue.record("no function")
+            return
+        }
+        let expected = [
+            FunctionManifest.Weights(
+                name: "a", source: .file("model/a.bin"), sha256: hash.lowercased(), bytes: 91 << 20),
+            FunctionManifest.Weights(
+                name: "b", source: .url("https://example.com/b?x=1"), sha256: hash.lowercased(), bytes: nil),
+        ]
+        #expect(read.weights == expected)
+        guard case .function(let again) = try Manifest(json: Manifest.function(read).toJSON(), namespace: read.name.namespace)
+        else { return }
+        #expect(again.weights == expected)
+    }
+
+    @Test(arguments: [
+        (#"{name: a, file: f}"#, "sha256"), (#"{name: a, sha256: "HASH"}"#, "file"),
+        (#"{name: a, file: f, url: "https://e.com/f", sha256: "HASH"}"#, "url"),
+        (#"{name: a, file: ../f, sha256: "HASH"}"#, "inside"), (#"{name: a, url: "ftp://e.com/f", sha256: "HASH"}"#, "http"),
+        (#"{name: A_, file: f, sha256: "HASH"}"#, "name"), (#"{name: a, file: f, sha256: "abc"}"#, "sha256"),
+        (#"{name: a, file: f, sha256: "HASH", size: 0}"#, "size"),
+        (#"{name: a, file: f, sha256: "HASH"}, {name: a, file: g, sha256: "HASH"}"#, "another name"),
+    ])
+    func weightsThatNobodyCouldFindAreRefused(_ weights: String, _ part: String) {
+        let hash = String(repeating: "a", count: 64)
+        let found = errors(function("weights: [\(weights.replacing("HASH", with: hash))]"))
+        #expect(!found.isEmpty && found.contains { $0.contains(part) }, "\(found)")
+    }
+
+    @Test func weightsAreBounded() {
+        let hash = String(repeating: "a", count: 64)
+        func count(_ count: Int) -> [String] {
+            errors(
+                function(
+                    "weights: [\((0..<count).map { #"{name: w\#($0), file: f, sha256: "\#(hash)"}"# }.joined(separator: ", "))]"
+                ))
+        }
+        #expect(count(Limits.Manifest.weights).isEmpty && !count(Limits.Manifest.weights + 1).isEmpty)
     }
 
     @Test func howDeliveriesAreRetriedRememberedAndExpireIsReadAndWritten() throws {
@@ -274,16 +317,9 @@ func function(_ lines: String) -> String {
         #expect(errors(function("reuse: never\nsandbox: {calls: thread}")).count == 1)
     }
 
-    @Test(arguments: ["mcp"])
-    func runtimesToComeAreRefused(runtime: String) {
-        let text = Samples.smallest.replacing("runtime: python3", with: "runtime: \(runtime)")
-        #expect(errors(text) == ["f.yaml:4:17: `spec.runtime: \(runtime)` is not yet supported"])
-    }
-
-    @Test(arguments: ["Upstream", "Agent"])
+    @Test(arguments: ["Agent"])
     func kindsToComeAreRefused(kind: String) {
-        let spec = kind == "Upstream" ? "{url: \"https://example.com/mcp\"}" : "{}"
-        let text = "apiVersion: apus.dev/v1\nkind: \(kind)\nmetadata: {name: x}\nspec: \(spec)\n"
+        let text = "apiVersion: apus.dev/v1\nkind: \(kind)\nmetadata: {name: x}\nspec: {}\n"
         #expect(errors(text) == ["f.yaml:2:7: the kind \(kind) is not yet supported"])
     }
 

@@ -127,14 +127,9 @@ enum Samples {
         kind: Function
         metadata: {name: embed-text, namespace: default, labels: {team: search}}
         spec:
-          runtime: python3
-          handler: main:embed
+          runtime: mcp
+          handler: server
           secrets: [EMBED_TOKEN]
-          weights: [{name: minilm, file: model.safetensors, sha256: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", size: 91Mi}]
-          resources:
-            hostMemory: 1Gi
-            gpu: {memory: 8Gi, residue: 0, count: 1, kind: any}
-          scale: {weight: 2}
           triggers:
             - topic: documents
               filter: {sql: "type = 'a'"}

@@ -16,7 +16,7 @@ struct RequestTests {
 
     @Test("The layout is the one the nursery was built with")
     func layout() {
-        #expect(MemoryLayout<nursery_request>.size == 248)
+        #expect(MemoryLayout<nursery_request>.size == 312)
         #expect(MemoryLayout<nursery_event>.size == 360)
         #expect(MemoryLayout<nursery_audit_entry>.size == 2_072 && MemoryLayout<nursery_denial>.size == 16)
     }

@@ -60,7 +60,9 @@ import Testing
             case .functionRemoved(let function): "removed \(function.name)"
             case .topicApplied(let topic, let previous): "\(previous == nil ? "new" : "changed") topic \(topic.name)"
             case .topicRemoved(let topic): "removed topic \(topic.name)"
-            case .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .none: "none"
+            case .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .approvalChanged, .upstreamChanged,
+                .none:
+                "none"
             }
         }
         // A deploy also keeps the revision that it replaces, of which nobody else needs to hear.

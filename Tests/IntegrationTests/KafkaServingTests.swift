@@ -46,7 +46,8 @@ struct KafkaServingTests {
             def embed(event, context):
                 return {"id": event.id}
             """
-        let manifest = Functions.between("passages", "embeddings", handler: "main:embed")
+        let manifest = Functions.between(
+            "passages", "embeddings", handler: "main:embed", trigger: ", delivery: exactly-once")
         server.deploy(try server.write("worker", manifest: manifest, files: ["main.py": code]))
         let passages = Array(try Passages.fromLicences().prefix(240))
         let step = 80
@@ -67,6 +68,55 @@ struct KafkaServingTests {
             let times = results.count { $0.contains(#""p\#(index)""#) }
             #expect(times == 1, "passage \(index) has \(times) answers")
         }
+    }
+
+    /// At least once, a kill repeats what was replied in its last moment: nothing is lost, nothing is answered more often than it was killed,
+    /// and a server that ends in peace repeats nothing.
+    /// Behaviour 12.
+    @Test func killedAtRandomMomentsItRepeatsNoMoreThanItsLastMoments() throws {
+        var random = SeededGenerator(seed: 20_261_123)
+        let server = try Self.server()
+        try server.start()
+        let code = """
+            def embed(event, context):
+                return {"id": event.id}
+            """
+        let manifest = Functions.between("passages", "embeddings", handler: "main:embed")
+        server.deploy(try server.write("worker", manifest: manifest, files: ["main.py": code]))
+        let passages = Array(try Passages.fromLicences().prefix(240))
+        let kills = 2
+        for round in 0...kills {
+            let part = passages[round * 80..<(round + 1) * 80]
+            try writeFile("\(server.folder)/part.ndjson", part.joined(separator: "\n"))
+            let publish = server.apus("publish", "passages", "--file", "\(server.folder)/part.ndjson")
+            #expect(publish.status == 0, "\(publish.errors)")
+            guard publish.status == 0 else { return }
+            if round < kills {
+                usleep(UInt32.random(in: 0...300_000, using: &random))
+                server.kill9()
+            } else {
+                #expect(server.terminate() == 0, "\(server.log)")
+            }
+            try server.start()
+        }
+        func times(_ index: Int, _ results: [String]) -> Int { results.count { $0.contains(#""p\#(index)""#) } }
+        #expect(
+            waitUntil(seconds: 90) {
+                let results = server.consume("embeddings")
+                return passages.indices.allSatisfy { times($0, results) > 0 }
+            }, "\(server.log)")
+        let results = server.consume("embeddings")
+        for index in passages.indices {
+            let most = index < kills * 80 ? 1 + kills : 1
+            let found = times(index, results)
+            #expect((1...most).contains(found), "passage \(index) has \(found) answers")
+        }
+        // What was answered a while before the last kill is settled by now.
+        #expect(server.terminate() == 0, "\(server.log)")
+        try server.start()
+        #expect(server.apus("publish", "passages", "--data", #"{"text": "last"}"#).status == 0)
+        #expect(waitUntil(seconds: 60) { server.consume("embeddings").count > results.count }, "\(server.log)")
+        #expect(server.consume("embeddings").count == results.count + 1)
     }
 
     private func readDirectory(_ path: String) throws -> [String] {

@@ -41,6 +41,13 @@ struct KeptCallTests {
             return process.output.split(separator: "\n").dropLast().last.map(String.init) ?? ""
         }
 
+        /// How many workers of a function run something.
+        func instances(of function: String) throws -> Int {
+            let listed = try Caller(self.server).send("GET", "/v1/instances")
+            let all = try JSONValue.parse(Array(listed.text.utf8))["items"]?.array ?? []
+            return all.count { $0["function"]?.string == function && $0["state"]?.string == "busy" }
+        }
+
         func invocations(of function: String) throws -> [JSONValue] {
             let listed = try Caller(self.server).send("GET", "/v1/invocations?function=\(function)")
             return try JSONValue.parse(Array(listed.text.utf8))["items"]?.array ?? []
@@ -60,6 +67,42 @@ struct KeptCallTests {
         #expect(try bed.invocations(of: "draw").count == 2)
     }
 
+    @Test func aCachedResultAnswersTheSameCallOfTheSameCaller() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        _ = try bed.run("cache")
+        let found = bed.server.apus("audit", "search", "--output", "json")
+        #expect(found.output.components(of: "\"cached\"") == 2, "\(found.output)\(found.errors)")
+    }
+
+    @Test func tasksAreWhatTheExtensionSays() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        _ = try bed.run("tasks")
+        let workers = try bed.instances(of: "stubborn")
+        #expect(workers == 0, "the sandbox of a cancelled task is gone")
+    }
+
+    @Test func callsThatLastAskTheirCallers() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        let given = try bed.run("asking")
+        bed.server.kill9()
+        try bed.server.start()
+        _ = try bed.run("asked", given)
+    }
+
+    @Test func tasksOutliveTheServer() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        let given = try bed.run("many")
+        bed.server.kill9()
+        try bed.server.start()
+        _ = try bed.run("ended", given)
+        let all = try bed.invocations(of: "draw-later")
+        #expect(all.count == 100 && all.allSatisfy { $0["state"]?.string == "succeeded" })
+    }
+
     @Test func aCallThatTheServersEndCutsOffGoesOn() throws {
         if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
         let bed = try Bed()
@@ -71,5 +114,14 @@ struct KeptCallTests {
         _ = try bed.run("resume")
         let all = try bed.invocations(of: "draw")
         #expect(all.count == 1 && all[0]["state"]?.string == "succeeded", "\(all)")
+    }
+}
+
+extension String {
+    /// How often a text is in it.
+    fileprivate func components(of part: String) -> Int {
+        let (text, part) = (Array(self.utf8), Array(part.utf8))
+        guard text.count >= part.count else { return 0 }
+        return (0...text.count - part.count).count { text[$0..<$0 + part.count].elementsEqual(part) }
     }
 }

@@ -21,17 +21,20 @@ struct ManyNodesTests {
     final class Site {
         var nodes: [TestServer] = []
         private let manifest: String
+        private let code: String
         private let name = "it\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
 
         /// The first deploys; the others find it on the log, and its bundle in their folders.
         /// - Parameters:
         ///   - manifest: of the function `embed` in `main.py`.
+        ///   - code: of `main.py`.
         ///   - variables: of each server's environment beside those that make them nodes.
         init(
             _ count: Int, manifest: String = Functions.between("passages", "embeddings", handler: "main:embed"),
-            variables: (Int) -> [String: String] = { _ in [:] }
+            code: String = ManyNodesTests.code, variables: (Int) -> [String: String] = { _ in [:] }
         ) throws {
             self.manifest = manifest
+            self.code = code
             for index in 0..<count {
                 let node = try TestServer(
                     arguments: ["--kafka", try KafkaBroker.bootstrap(), "--key-file", try self.keyFile()],
@@ -57,7 +60,7 @@ struct ManyNodesTests {
 
         private func deploy() throws {
             self.nodes[0].deploy(
-                try self.nodes[0].write("worker", manifest: self.manifest, files: ["main.py": ManyNodesTests.code]))
+                try self.nodes[0].write("worker", manifest: self.manifest, files: ["main.py": self.code]))
         }
 
         private func copyBundles(to node: TestServer) throws {
@@ -134,7 +137,10 @@ struct ManyNodesTests {
 
     /// Behaviours 24, 26, 28: killed, stopped and woken in turn under load, nothing is lost, and who was away decides nothing.
     @Test func nodesThatAreKilledAndStoppedInTurnLoseNothing() throws {
-        let site = try Site(3)
+        let site = try Site(
+            3,
+            manifest: Functions.between(
+                "passages", "embeddings", handler: "main:embed", trigger: ", delivery: exactly-once"))
         #expect(site.waitForShares(of: [0, 1, 2], seconds: 40), "\(site.logs)")
         try site.publish(0..<60, by: 0)
         #expect(site.waitForAnswers(to: 0..<60, by: 0, seconds: 60), "\(site.logs)")
@@ -163,7 +169,7 @@ struct ManyNodesTests {
         #expect(site.waitForAnswers(to: 0..<300, by: 1, seconds: 60), "\(site.logs)")
         let answers = site.answers(by: 0)
         #expect(answers.keys.sorted() == Array(0..<300))
-        // A reply and the position behind it are one transaction.
+        // A reply and the position behind it are one transaction, and the brokers refuse that of the node that hung.
         let twice = answers.filter { $0.value > 1 }
         #expect(twice.isEmpty, "answered more than once: \(twice)")
     }
@@ -203,7 +209,9 @@ struct ManyNodesTests {
         #expect(site.waitForAnswers(to: 0..<published, by: 0, seconds: bound), "\(site.logs)")
         let answers = site.answers(by: 0)
         #expect(answers.count == published)
-        #expect(answers.values.allSatisfy { $0 == 1 })
+        // At least once: a kill may repeat its last moments, a server that ends in peace repeats nothing.
+        #expect(answers.filter { $0.key >= 160 }.allSatisfy { $0.value == 1 }, "\(answers)")
+        #expect(answers.values.allSatisfy { $0 <= 3 }, "\(answers)")
     }
 
     /// Behaviour 65: each server gives its own partitions of the stretch, and it ends when all of them have.

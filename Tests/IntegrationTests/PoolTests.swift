@@ -129,7 +129,8 @@ struct PoolTests {
         let deploy = server.apus("deploy", folder, "--wait")
         #expect(deploy.status == 1 && deploy.errors.contains("no weights"), "\(deploy.errors)")
         let after = try Self.call(server, "model")
-        #expect(after.pid == first.pid && after.naps == 1, "woken, and as it was")
+        // It may have made room once more for another try.
+        #expect(after.pid == first.pid && after.naps >= 1, "woken, and as it was")
         let better = Self.model.replacing("bytearray(1000)", with: "bytes(1000)")
         server.deploy(
             try server.write("better", manifest: Self.manifest("model", scale: scale), files: ["main.py": better]))

@@ -44,8 +44,8 @@ struct RetentionTests {
         let swept = try Self.removed(server)
         #expect(swept["bundles"] == 1 && swept["layers"] == 1)
         let kinds = [
-            "audit", "bundles", "dead-letters", "fates", "invocations", "layers", "log-bundles", "logs", "uploads",
-            "usage",
+            "approvals", "audit", "bundles", "dead-letters", "fates", "invocations", "layers", "log-bundles", "logs",
+            "uploads", "usage", "weights",
         ]
         #expect(swept.keys.sorted() == kinds)
         #expect(access(bundle, F_OK) != 0 && access(layer, F_OK) != 0)

@@ -46,6 +46,17 @@ struct ShippedFunctionTests {
         #expect(logs)
     }
 
+    @Test func runCodeRunsAScript() throws {
+        let server = try TestServer()
+        try server.start()
+        server.deploy("\(InstalledTree.packageRoot)/functions/run-code")
+        try self.checkGolden(server, "run-code")
+        for (code, told) in [("1 +", "cannot be read"), ("def f():\\n  return 1 // 0\\nf()", "line 2, in f")] {
+            let failed = server.apus("invoke", "run-code", "--data", "{\"code\": \"\(code)\"}")
+            #expect(failed.status != 0 && failed.errors.contains(told), "\(failed.errors)")
+        }
+    }
+
     /// Through a topic: what the script says of its reply, key and attributes included, is on the reply topic.
     @Test func aCommandAnswersEventsOfATopic() throws {
         let server = try TestServer()

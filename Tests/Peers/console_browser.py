@@ -14,7 +14,7 @@ sys.path[:0] = [HERE, f"{HERE}/shop"]
 from chromium import Chromium, Failed  # noqa: E402
 from shopkeeper import Shopkeeper  # noqa: E402
 
-SECTIONS = ["Overview", "Functions", "Topics", "Deliveries", "Invocations", "Schedules", "Dead letters"]
+SECTIONS = ["Overview", "Functions", "Topics", "Deliveries", "Invocations", "Schedules", "Dead letters", "Approvals"]
 CONTRAST_MIN = 4.5
 PHONE = 390
 
@@ -169,12 +169,35 @@ class Visit:
         self.says("Dropped")
         expect(len(self.letters("dropped")) == 1, "it was not dropped")
 
+    def approves(self):
+        self.section("Approvals")
+        self.browser.wait("document.querySelector('main .empty')", "that nothing waits")
+        expect(self.shop.refund(1001).get("isError"), "a call that waits is none that ran")
+        expect(self.shop.refund(1002).get("isError"), "the other one neither")
+        self.browser.wait("document.querySelectorAll('main tr[data-open]').length === 2", "two calls that wait")
+        self.browser.click("main tr[data-open] a")
+        self.browser.wait("document.querySelector('main pre')?.innerText.includes('1002')", "the arguments of the newer call")
+        self.browser.click("main .head button", "Accept")
+        self.browser.click("#confirm button", "Cancel")
+        expect(self.shop.refund(1002).get("isError"), "it was accepted though that was cancelled")
+        self.browser.click("main .head button", "Accept")
+        self.browser.click("#confirm-yes")
+        self.says("Accepted")
+        self.browser.wait("document.querySelector('main .head .badge')?.innerText === 'accepted'", "that it is accepted")
+        expect(self.shop.refund(1002)["content"][0]["text"] == "refunded order 1002", "what was accepted does not run")
+        self.section("Approvals")
+        self.browser.click("main tr[data-open] button", "Decline")
+        self.says("Declined")
+        expect("declined" in self.shop.refund(1001)["content"][0]["text"], "what was declined is not refused")
+        self.browser.wait("document.querySelector('main .empty')", "that nothing waits any more")
+
     # ---- the keyboard
 
     def is_used_by_keyboard(self):
         for number, name in enumerate(SECTIONS, 1):
             self.browser.key(str(number))
             self.browser.wait(f"document.querySelector('main h1')?.innerText === {json.dumps(name)}", f"{name} by the key {number}")
+        self.browser.key(str(SECTIONS.index("Dead letters") + 1))
         self.browser.wait("document.querySelector('main tr[data-id]')", "dead letters")
         self.browser.key("r")  # Nothing is chosen: nothing happens.
         self.browser.key("j")
@@ -293,6 +316,7 @@ def main():
         timed("deliveries", visit.shows_deliveries)
         timed("invocations", visit.shows_invocations)
         timed("dead letters", visit.redrives)
+        timed("approvals", visit.approves)
         stops = timed("keyboard", visit.is_used_by_keyboard)
         timed("light", lambda: visit.is_legible("light"))
         browser.emulate(1280, 900, dark=True)

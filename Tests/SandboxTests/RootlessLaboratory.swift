@@ -103,7 +103,7 @@ enum RootlessLaboratory {
     private static func make(_ name: String, _ interpreter: [String], preparation: String = "") throws -> Laboratory {
         guard Laboratory.shared != nil else { throw ApusError(.sandboxUnavailable, "there is no laboratory at all") }
         for path in [self.folder, "\(self.folder)/bin"] { TestFiles.makeFolder(path) }
-        for program in ["nursery", "libapus-zygote.so", "exec-worker"] {
+        for program in ["nursery", "libapus-zygote.so", "exec-worker", "mcp-worker"] {
             let from =
                 program == "nursery" ? Laboratory.nurseryExecutable : "\(Laboratory.buildFolder)/\(program)"
             let copy = "\(self.folder)/bin/\(program)"

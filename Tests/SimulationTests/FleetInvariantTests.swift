@@ -15,7 +15,8 @@ import Testing
     }
 
     /// - Returns: the first promise that was broken.
-    private static func run(_ seed: UInt64, broken: FleetInvariant? = nil) -> String? {
+    /// - Parameter fetch: what the first start of each function waits for.
+    private static func run(_ seed: UInt64, broken: FleetInvariant? = nil, fetch: TimeSpan? = nil) -> String? {
         var trace = TraceGenerator()
         trace.seed = seed
         trace.length = .seconds(3_600)
@@ -28,6 +29,17 @@ import Testing
         fleet.concurrency = 1 + Int(seed % 3)
         fleet.broken = broken
         fleet.faults = FleetFaults(seed: seed, until: Timestamp(milliseconds: 3_000_000))
+        if let fetch {
+            fleet.models = (0..<6).map { place in
+                let plan = PoolFunction(
+                    function: FunctionID(rawValue: UInt32(place)), deviceBytes: 16 << 30, hostBytes: 16 << 30,
+                    concurrency: fleet.concurrency, wakePrior: fleet.wake, coldPrior: fleet.cold, fetch: fetch)
+                return FleetModel(
+                    plan: plan,
+                    times: StartTimes(
+                        load: fleet.cold, wake: fleet.wake, sleep: fleet.sleep, stop: fleet.stop, fetch: fetch))
+            }
+        }
         var simulation = FleetSimulation(
             fleet, arrivals: trace.arrivals(), functions: 6, policy: Self.policy(seed), isChecked: true)
         return simulation.run()
@@ -37,6 +49,15 @@ import Testing
     @Test(arguments: SimulationSeeds.parts(200)) func whateverFailsNoPromiseIsBroken(_ seeds: Range<UInt64>) {
         for seed in seeds {
             let fault = Self.run(seed)
+            #expect(fault == nil, "seed \(seed): \(fault ?? "")")
+        }
+    }
+
+    /// Files that come from far, some ten times as slowly as others, and starts that crash while they come. A fetch that never ends is
+    /// its host's to end: none hangs here.
+    @Test func aSlowOrFailingFetchBreaksNoPromise() {
+        for seed in 1...60 as ClosedRange<UInt64> {
+            let fault = Self.run(seed, fetch: .seconds(Int64(seed % 7) * 40))
             #expect(fault == nil, "seed \(seed): \(fault ?? "")")
         }
     }

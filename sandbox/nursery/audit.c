@@ -76,6 +76,7 @@ static void start_auditor(void) {
     status->error = 0;
     struct confine_plan plan = {
         .template_path = nursery.base,
+        .weights = -1,
         .audit = pair[1],
         .parent = nursery.self,
         .user = nursery.has_own_users ? nursery.uid_base + UID_AUDITOR : nursery.server_uid,

@@ -43,6 +43,7 @@ static const char *const stage_names[CONFINE_STAGE_COUNT] = {
     [CONFINE_SCRATCH] = "scratch",
     [CONFINE_FUNCTION] = "function",
     [CONFINE_LAYER] = "layer",
+    [CONFINE_WEIGHTS] = "weights",
     [CONFINE_OUT] = "out",
     [CONFINE_LIVE_FILES] = "live files",
     [CONFINE_PIVOT] = "pivot",
@@ -317,6 +318,8 @@ static void restrict_with_landlock(const struct confine_plan *plan) {
     for (size_t index = 0; index < sizeof readable / sizeof readable[0]; index++) {
         allow_path(plan, ruleset, readable[index], read | program, all);
     }
+    // Data alone.
+    allow_path(plan, ruleset, "/weights", read, all);
     allow_path(plan, ruleset, "/dev",
                read | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_FS_IOCTL_DEV | LANDLOCK_FS_TRUNCATE, all);
     if (plan->covers != NULL) {
@@ -403,6 +406,8 @@ static void take_steps(const struct confine_plan *plan) {
     if (plan->function >= 0) MUST(attach_tree(plan->function, "function") == 0);
     STEP(CONFINE_LAYER);
     if (plan->layer >= 0) MUST(attach_tree(plan->layer, "layer") == 0);
+    STEP(CONFINE_WEIGHTS);
+    if (plan->weights >= 0) MUST(attach_tree(plan->weights, "weights") == 0);
     STEP(CONFINE_OUT);
     if (plan->out >= 0) MUST(attach_tree(plan->out, "out") == 0);
     STEP(CONFINE_LIVE_FILES);

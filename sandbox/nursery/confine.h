@@ -30,6 +30,7 @@ enum confine_stage {
     CONFINE_SCRATCH,
     CONFINE_FUNCTION,
     CONFINE_LAYER,
+    CONFINE_WEIGHTS,
     CONFINE_OUT,
     CONFINE_LIVE_FILES,
     CONFINE_PIVOT,
@@ -83,6 +84,7 @@ struct confine_plan {
     // Detached mounts, -1 for none.
     int function;
     int layer;
+    int weights;
     int out;
     struct confine_live_file live[CONFINE_LIVE_MAX];
     // `tasks` files of v1 cgroups, -1 for none.

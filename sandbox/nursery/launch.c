@@ -15,6 +15,7 @@
 
 #define MEMORY_BYTES_MIN (4ull << 20)
 #define EXEC_WORKER "/runtime/exec-worker"
+#define MCP_WORKER "/runtime/mcp-worker"
 #define BUILD_FILE_BYTES (4ull << 30)
 // What a worker may lock in memory; one with a device, all that it has.
 #define LOCKED_BYTES (1ull << 20)
@@ -106,6 +107,7 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
     add_defaults(request->environment_count, request->has_secrets != 0);
     static char *const python[] = {"/usr/bin/python3", "-I", "-S", "-B", "/runtime/apus/__main__.py", NULL};
     static char *const exec[] = {EXEC_WORKER, NULL};
+    static char *const mcp[] = {MCP_WORKER, NULL};
     static char *node[NODE_ARGUMENTS + 1];
     static char *const egress[] = {"/runtime/egress", NULL};
     static char *const pip[] = {"/usr/bin/python3", "-I", "-m", "pip"};
@@ -119,10 +121,11 @@ static const char *set_program(struct confine_plan *plan, const struct nursery_r
         plan->arguments = arguments;
         if (request->argument_count == 0) return "the first argument must be the program";
     } else if (request->runtime == RUNTIME_EXEC) {
-        // What to execute for an event comes with INIT; this is the program that does it.
-        if (request->argument_count != 0) return "this runtime takes no arguments";
-        plan->program = EXEC_WORKER;
-        plan->arguments = exec;
+        // What to execute comes with INIT; this is the program that does it: for each event, or once for a server of tools.
+        bool is_mcp = request->argument_count == 1 && request->argument_bytes == 4 && memcmp(strings, "mcp", 4) == 0;
+        if (request->argument_count != 0 && !is_mcp) return "this runtime takes no arguments but `mcp`";
+        plan->program = is_mcp ? MCP_WORKER : EXEC_WORKER;
+        plan->arguments = is_mcp ? mcp : exec;
     } else if (request->runtime == RUNTIME_NODE) {
         if (request->argument_count != 0) return "this runtime takes no arguments";
         plan->program = "/usr/bin/node";
@@ -160,11 +163,14 @@ static const char *check_bounds(const struct nursery_request *request) {
     bool is_worker = !is_install(request->runtime) && request->runtime != RUNTIME_EGRESS;
     if (request->has_proxy == 1 && !is_worker) return "only workers have a way out";
     if (request->runtime == RUNTIME_EGRESS) {
-        if (request->bundle[0] != 0 || request->layer[0] != 0) return "this runtime has no code of anybody's";
+        if (request->bundle[0] != 0 || request->layer[0] != 0 || request->weights[0] != 0)
+            return "this runtime has no code of anybody's";
     } else if (!is_hash(request->bundle)) {
         return "the bundle is no content hash";
     }
     if (request->layer[0] != 0 && !is_hash(request->layer)) return "the layer is no content hash";
+    if (request->weights[0] != 0 && !is_hash(request->weights)) return "the weights are no content hash";
+    if (is_install(request->runtime) && request->weights[0] != 0) return "builds have no weights";
     if (is_install(request->runtime) && request->layer[0] == 0) return "this runtime needs a layer to write to";
     const char *wrong = check_gpus(request);
     if (wrong != NULL) return wrong;
@@ -249,14 +255,18 @@ static const char *open_folders(struct confine_plan *plan, const struct nursery_
         plan->layer = open_tree_of("layers", request->layer);
         if (plan->layer < 0) return "layer";
     }
+    if (request->weights[0] != 0) {
+        plan->weights = open_tree_of("weights/sets", request->weights);
+        if (plan->weights < 0) return "weights";
+    }
     if (request->runtime == RUNTIME_FETCH) open_live_files(plan);
     return request->gpus != 0 ? open_gpus(plan, request) : NULL;
 }
 
 static void close_folders(struct confine_plan *plan) {
-    int trees[3 + CONFINE_LIVE_MAX] = {plan->function, plan->layer, plan->out};
-    for (int index = 0; index < CONFINE_LIVE_MAX; index++) trees[3 + index] = plan->live[index].tree;
-    close_all(trees, 3 + CONFINE_LIVE_MAX);
+    int trees[4 + CONFINE_LIVE_MAX] = {plan->function, plan->layer, plan->out, plan->weights};
+    for (int index = 0; index < CONFINE_LIVE_MAX; index++) trees[4 + index] = plan->live[index].tree;
+    close_all(trees, 4 + CONFINE_LIVE_MAX);
 }
 
 // The network namespace to join: those that fetch and connect need the host's, all others the empty one; -1 for where it is born.
@@ -279,6 +289,7 @@ static struct confine_plan make_plan(struct slot *slot, const struct nursery_req
         .template_path = nursery.template_path[request->runtime],
         .function = -1,
         .layer = -1,
+        .weights = -1,
         .out = -1,
         .network = network_of(request->runtime),
         .parent = nursery.self,
@@ -355,9 +366,10 @@ static int clone_confined(const struct confine_plan *plan, struct slot *slot) {
 
 static bool start(struct slot *slot, struct confine_plan *plan, int channel, const struct nursery_request *request) {
     // Code that is not trusted at all shares nothing with a zygote's other clones; a clone has no descriptor 6, and no
-    // network of its own. Nor has a clone a device's root, or may it write to its own entries of /proc.
+    // network of its own. Nor has a clone a device's root or weights, or may it write to its own entries of /proc.
     bool is_clone = request->is_clone != 0 && request->runtime == RUNTIME_PYTHON && plan->hostile_filter == NULL &&
-                    plan->secrets < 0 && request->has_proxy == 0 && request->gpus == 0 && has_ready_zygote();
+                    plan->secrets < 0 && request->has_proxy == 0 && request->gpus == 0 && request->weights[0] == 0 &&
+                    has_ready_zygote();
     bool may_execute = true;
     int process = is_clone ? clone_from_zygote(plan, slot, &may_execute) : -1;
     if (process < 0 && may_execute) process = clone_confined(plan, slot);

@@ -234,14 +234,15 @@ static bool copy_zygote(const char *root) {
     return true;
 }
 
-// The worker for exec: where an installation has it, or beside the nursery.
-static bool copy_exec_worker(const char *root) {
-    char source[PATH_BYTES + 64];
-    snprintf(source, sizeof source, "%s/exec/exec-worker", nursery.runtimes);
-    if (access(source, R_OK) != 0 && !find_beside("exec-worker", source, sizeof source)) return false;
-    copy_file(root, source, "runtime/exec-worker");
-    char path[PATH_BYTES + 64];
-    snprintf(path, sizeof path, "%s/runtime/exec-worker", root);
+// A worker in C: where an installation has it, or beside the nursery.
+static bool copy_worker(const char *root, const char *runtime) {
+    char source[PATH_BYTES + 64], name[64], path[PATH_BYTES + 64];
+    snprintf(name, sizeof name, "%s-worker", runtime);
+    snprintf(source, sizeof source, "%s/%s/%s", nursery.runtimes, runtime, name);
+    if (access(source, R_OK) != 0 && !find_beside(name, source, sizeof source)) return false;
+    snprintf(name, sizeof name, "runtime/%s-worker", runtime);
+    copy_file(root, source, name);
+    snprintf(path, sizeof path, "%s/%s", root, name);
     return chmod(path, 0755) == 0;
 }
 
@@ -261,7 +262,8 @@ static void make_template(enum runtime runtime, const char *name) {
     if (mount("root", root, "tmpfs", MS_NOSUID, "size=8m,nr_inodes=4096,mode=0755") != 0) {
         die("cannot mount a root at %s: %s", root, strerror(errno));
     }
-    static const char *const folders[] = {"usr", "proc", "tmp", "function", "layer", "runtime", "out", "opt"};
+    static const char *const folders[] = {"usr", "proc", "tmp", "function", "layer",
+                                          "runtime", "out",  "opt",  "weights"};
     for (size_t index = 0; index < sizeof folders / sizeof folders[0]; index++) make_folder(root, folders[index]);
     // Node and the egress process need a handful of files of it, which are looked for below.
     if (runtime != RUNTIME_NODE && runtime != RUNTIME_EGRESS) bind_read_only(root, "/usr", "usr");
@@ -288,7 +290,7 @@ static void make_template(enum runtime runtime, const char *name) {
     if (runtime == RUNTIME_NODE) nursery.has_template[runtime] = make_node_template(root);
     if (runtime == RUNTIME_EGRESS) nursery.has_template[runtime] = !nursery.is_rootless && bind_egress(root);
     if (runtime == RUNTIME_EXEC) {
-        nursery.has_template[runtime] = copy_exec_worker(root);
+        nursery.has_template[runtime] = copy_worker(root, "exec") && copy_worker(root, "mcp");
         // Links that commands of /usr/bin lead through: awk is one.
         if (access("/etc/alternatives", F_OK) == 0) {
             make_folder(root, "etc/alternatives");

@@ -72,6 +72,7 @@ static void start_zygote(struct zygote *zygote) {
         .has_no_page_zero = !nursery.has_page_zero,
         .shows_proc = nursery.is_rootless && nursery.has_proc,
         .secrets = -1,
+        .weights = -1,
         .parent = nursery.self,
         .audit = -1,
         .mask = 077,

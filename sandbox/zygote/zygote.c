@@ -170,6 +170,7 @@ static struct confine_plan make_plan(void) {
         .function = zygote.descriptors[ZYGOTE_FUNCTION],
         .layer = zygote.descriptors[ZYGOTE_LAYER],
         .out = -1,
+        .weights = -1,
         .network = -1,
         // They come over descriptor 5.
         .secrets = -1,

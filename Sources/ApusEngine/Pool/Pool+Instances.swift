@@ -18,7 +18,8 @@ extension Pool {
     public mutating func report(_ instance: InstanceID, _ report: Report, now: Timestamp) {
         guard let slot = self.slot(of: instance) else { return }
         switch report {
-        case .fetched: self.move(slot, .fetched, .progress, now: now)
+        case .fetched:
+            if self.move(slot, .fetched, .progress, now: now) { self.watchStart(slot, now: now) }
         case .forked:
             guard self.move(slot, .forked, .progress, now: now) else { return }
             self.openGates(self.instances[Int(slot)].devices, now: now)

@@ -23,7 +23,7 @@ extension Pool {
         let function = Int(self.instances[place].function)
         let plan = self.functions[function].plan
         self.instances[place].passage = .claiming
-        self.instances[place].startTier = waking ? .host : .disk
+        self.instances[place].startTier = waking ? .host : plan.fetch == nil ? .disk : .remote
         self.instances[place].startedAt = now
         for device in self.instances[place].devices {
             self.devices[device.index].ledger.claim(self.claim(slot, on: device))
@@ -36,9 +36,11 @@ extension Pool {
         if waking {
             self.move(slot, .wake, self.startCause(function), now: now)
         } else {
-            self.move(slot, .start(from: .disk), self.startCause(function), now: now)
-            self.watchStart(slot, now: now)
-            self.actions.append(.start(self.id(slot), plan.function, self.instances[place].devices, from: .disk))
+            let tier = self.instances[place].startTier
+            self.move(slot, .start(from: tier), self.startCause(function), now: now)
+            // Who fetches bounds that, and says when it is over.
+            if tier == .disk { self.watchStart(slot, now: now) }
+            self.actions.append(.start(self.id(slot), plan.function, self.instances[place].devices, from: tier))
         }
         self.openGates(self.instances[place].devices, now: now)
         self.openWithoutGate(slot, now: now)

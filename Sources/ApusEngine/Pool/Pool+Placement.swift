@@ -153,8 +153,14 @@ extension Pool {
 
     func startEstimate(_ slot: Int32, from tier: Tier) -> TimeSpan {
         let plan = self.functions[Int(slot)].plan
-        return self.estimator.estimate(
-            function: Int(slot), from: tier, prior: tier == .host ? plan.wakePrior : plan.coldPrior)
+        let cold = self.estimator.estimate(function: Int(slot), from: .disk, prior: plan.coldPrior)
+        return switch tier {
+        case .device: .zero
+        case .host: self.estimator.estimate(function: Int(slot), from: .host, prior: plan.wakePrior)
+        case .disk: cold
+        // What is left to fetch differs from start to start: it is told, not learned.
+        case .remote: cold + (plan.fetch ?? .zero)
+        }
     }
 
     /// Whether there is room in the host's memory for it to sleep.

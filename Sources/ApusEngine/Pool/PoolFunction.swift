@@ -45,12 +45,14 @@ public struct PoolFunction: Sendable, Equatable {
     /// How long starts take, by what the weights take on the links, until one was seen.
     public var wakePrior: TimeSpan
     public var coldPrior: TimeSpan
+    /// How long it may take to fetch what is not on this machine's disk yet; nil where all is there.
+    public var fetch: TimeSpan?
 
     public init(
         function: FunctionID, generation: UInt64 = 0, deviceCount: Int = 1, deviceBytes: Int64, kind: Int? = nil,
         residueBytes: Int64 = 0, hostBytes: Int64 = 0, canSleep: Bool = true, concurrency: Int = 1, min: Int = 0, max: Int = 8,
         weight: Double = 1, deviceIdle: TimeSpan? = nil, hostIdle: TimeSpan? = nil,
-        wakePrior: TimeSpan, coldPrior: TimeSpan
+        wakePrior: TimeSpan, coldPrior: TimeSpan, fetch: TimeSpan? = nil
     ) {
         self.function = function
         self.generation = generation
@@ -68,5 +70,6 @@ public struct PoolFunction: Sendable, Equatable {
         self.hostIdle = hostIdle
         self.wakePrior = wakePrior
         self.coldPrior = coldPrior
+        self.fetch = fetch
     }
 }

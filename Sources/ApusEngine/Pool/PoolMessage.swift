@@ -11,6 +11,8 @@ public enum PoolMessage: Sendable, Equatable {
     /// It has the hooks that let it sleep, or it has not.
     case sleeps(InstanceID, Bool)
     case report(InstanceID, Pool.Report)
+    /// How long what a function lacks on this machine's disk may take to come; nil once all is there.
+    case fetches(FunctionID, TimeSpan?)
     /// It was told to sleep, and had been given work before it heard of that: it stays awake.
     case stayed(InstanceID, running: Int)
     /// Its process ended. ``Pool/Report/returned`` or `leaked` follows.
@@ -29,6 +31,8 @@ extension Pool {
         case .sleeps(let instance, let canSleep):
             if let slot = self.slot(of: instance) { self.instances[Int(slot)].canSleep = canSleep }
         case .report(let instance, let report): self.report(instance, report, now: now)
+        case .fetches(let function, let span):
+            if let slot = self.functionSlots[function] { self.functions[Int(slot)].plan.fetch = span }
         case .stayed(let instance, let running): self.stayed(instance, running: running, now: now)
         case .ended(let instance): self.ended(instance, now: now)
         }

@@ -11,12 +11,16 @@ extension Engine {
         // The end of another worker's work may leave one idle that was needed until now.
         if self.functions[place].window.current < asked { self.watchIdle(function, now: now) }
         let (perWorker, scale) = (self.functions[place].perWorker, self.functions[place].plan.scale)
-        guard self.isAsked(function), self.functions[place].pool.total < scale.max,
+        let isOwned = self.functions[place].plan.reuse == .principal
+        guard self.isAsked(function), isOwned || self.functions[place].pool.total < scale.max,
             depth > 0 || scale.min > 0
         else { return }
         let blockedUntil = self.functions[place].pool.blockedUntil
         if blockedUntil > now { return self.setTimer(.pool, of: function, due: blockedUntil) }
-        let starts = self.functions[place].pool.starts(depth: depth, perWorker: perWorker, scale: scale, now: now)
+        let starts =
+            isOwned
+            ? self.ownedStarts(function, now: now)
+            : self.functions[place].pool.starts(depth: depth, perWorker: perWorker, scale: scale, now: now)
         for _ in 0..<starts {
             guard self.takePlace(function, now: now) else { return }
             self.start(function, now: now)
@@ -63,6 +67,8 @@ extension Engine {
         let scale = self.functions[place].plan.scale
         guard !scale.isPooled else { return false }
         if self.functions[place].plan.reuse == .never { return self.hasSpareOneShot(function, now: now) }
+        // Nobody else can use a worker whose owner asks for nothing.
+        if self.functions[place].plan.reuse == .principal { return self.functions[place].pool.live > scale.min }
         let wanted = self.functions[place].window.maximum(over: self.cooldown(function), now: now)
         return self.functions[place].pool.live > max(scale.min, wanted)
     }

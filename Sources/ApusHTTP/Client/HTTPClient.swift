@@ -29,6 +29,8 @@ public final class HTTPClient {
         public var authorities: String?
         /// Asked about once a second while a transfer goes on; true ends it as a failure.
         public var isAborted: (@Sendable () -> Bool)?
+        /// A proxy that every request goes through, loopback or not, as `http://127.0.0.1:3128`; nil takes the environment's.
+        public var proxy: String?
         /// Refuses servers that lie in somebody's own network, by the address that a name led to: for URLs that others chose.
         public var refusesPrivate = false
         public init() {}
@@ -130,6 +132,11 @@ public final class HTTPClient {
         }
         if let authorities = self.configuration.authorities {
             _ = authorities.withCString { apus_curl_set_string(self.handle, number(CURLOPT_CAINFO), $0) }
+        }
+        if let proxy = self.configuration.proxy {
+            _ = proxy.withCString { apus_curl_set_string(self.handle, number(CURLOPT_PROXY), $0) }
+            _ = apus_curl_set_string(self.handle, number(CURLOPT_NOPROXY), "")
+            return
         }
         if self.configuration.refusesPrivate {
             // What a proxy connects to cannot be seen here.

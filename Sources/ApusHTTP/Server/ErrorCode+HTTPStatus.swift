@@ -30,7 +30,7 @@ extension ErrorCode {
 
         .configurationInvalid: 500, .portInUse: 500, .addressNotAllowed: 500, .needsRoot: 500, .runtimeMissing: 503,
         .sandboxUnavailable: 503,
-        .noSlot: 503, .buildFailed: 422, .bundleInvalid: 422, .bundleTooLarge: 413, .projectionFailed: 500,
+        .noSlot: 503, .buildFailed: 422, .weightsUnavailable: 503, .bundleInvalid: 422, .bundleTooLarge: 413, .projectionFailed: 500,
 
         .internal: 500,
     ]

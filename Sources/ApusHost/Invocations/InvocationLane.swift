@@ -8,6 +8,8 @@ final class InvocationLane {
         var principal = ""
         var queued = Timestamp.zero
         var expires: Timestamp?
+        /// What its caller can be asked; nil where nobody can be.
+        var capabilities: String?
 
         /// - Parameter block: nil or not readable leaves what is not known empty.
         init(_ block: UnsafeRawBufferPointer?) {
@@ -18,6 +20,8 @@ final class InvocationLane {
                 let name = UnsafeRawBufferPointer(rebasing: block[name])
                 if name.elementsEqual(Self.principalName) {
                     self.principal = String(decoding: block[value], as: UTF8.self)
+                } else if name.elementsEqual(Self.capabilitiesName) {
+                    self.capabilities = String(decoding: block[value], as: UTF8.self)
                 } else if name.elementsEqual(Self.expiresName) {
                     self.expires = decimal(block[value]).map { Timestamp(microseconds: Int64($0)) }
                 }
@@ -26,6 +30,7 @@ final class InvocationLane {
         }
 
         private static let principalName = Array(InvocationHeader.principal.utf8)
+        private static let capabilitiesName = Array(InvocationHeader.capabilities.utf8)
         private static let expiresName = Array(InvocationHeader.expires.utf8)
     }
 
@@ -48,6 +53,8 @@ final class InvocationLane {
     private(set) var begun: [Offset: Begun] = [:]
     /// Offsets of those that are to be cancelled; each has its entry in the ledger.
     var cancels: Set<Offset> = []
+    /// What was asked of those that are open; each has its entries in the ledger.
+    var asked: [Offset: InvocationQuestions] = [:]
     var discardedBefore: Offset = 0
     var discardedAt = Timestamp.zero
 
@@ -55,12 +62,20 @@ final class InvocationLane {
     func forget() {
         self.begun = [:]
         self.cancels = []
+        self.asked = [:]
         self.discardedBefore = 0
     }
 
     /// Why an invocation shall not run now that its turn has come.
     func refusal(_ offset: Offset, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
         if self.cancels.contains(offset) { return Failure(.cancelled, "it was cancelled before it ran") }
+        if let asked = self.asked[offset] {
+            if asked.isOpen { return Failure(.expired, "nobody answered its questions in time") }
+            if asked.answersJSON.count > Limits.Invocations.answerBytes {
+                return Failure(
+                    .limitReached, "its answers have more than \(Limits.Invocations.answerBytes) bytes together")
+            }
+        }
         guard let expires = self.begun[offset]?.envelope.expires ?? Envelope(block).expires, expires <= now else {
             return nil
         }
@@ -97,6 +112,25 @@ final class InvocationLane {
     func progressed(_ offset: Offset, _ progress: ProgressPayload) {
         self.begun[offset]?.progress = progress
         self.begun[offset]?.isNews = true
+    }
+
+    /// A record says all that there is to say.
+    func noted(_ offset: Offset, now: Timestamp) {
+        self.begun[offset]?.isNews = false
+        self.begun[offset]?.notedAt = now
+    }
+
+    /// What a handler is given before its invocation; nil where it asked nothing.
+    func answers(of offset: Offset) -> [UInt8]? { self.asked[offset].map(\.answersJSON) }
+
+    /// Takes what a restart found in the ledger.
+    func restore(_ mark: InvocationMark, _ value: [UInt8]) {
+        switch mark {
+        case .cancel(let offset): self.cancels.insert(offset)
+        case .asked(let offset): self.asked[offset, default: InvocationQuestions()].restore(mark: value)
+        case .answer(let offset, let question):
+            self.asked[offset, default: InvocationQuestions()].restore(answer: .init(name: question, json: value))
+        }
     }
 
     /// The invocation has its terminal state.

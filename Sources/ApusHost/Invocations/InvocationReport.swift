@@ -65,6 +65,11 @@ public struct InvocationReport: Sendable {
         return self.append(result)
     }
 
+    /// The record with what its handler asks.
+    func append(questions: [UInt8]) -> LogBatch.Append {
+        self.append(Event(attributes: [Attribute("datacontenttype", "application/json")], data: questions))
+    }
+
     private func append(_ result: Event) -> LogBatch.Append {
         var record = result
         record.key = Array(self.id.description.utf8)
@@ -107,6 +112,14 @@ public struct InvocationReport: Sendable {
             add(InvocationHeader.progress, "\(progress.done)/\(progress.total)/\(message)")
         }
         return headers
+    }
+
+    /// Answers that another node takes to the questions of an invocation, and what takes them away once they were heard.
+    public static func answerRequest(_ id: InvocationID, _ answers: [UInt8]?) -> LogBatch.Append {
+        let event = Event(key: Array("\(id)/answer".utf8), data: answers)
+        return LogBatch.Append(
+            topic: .invocations, partition: id.partition(among: Limits.Invocations.partitions),
+            block: EventBlock.encode(event))
     }
 
     /// The request to cancel an invocation, and what takes it away once it is answered.

@@ -53,30 +53,24 @@ public struct InvocationTrigger: Sendable, Equatable {
         Array("\(function.namespace)/\(function.name)/\(Self.name)/".utf8)
     }
 
-    // MARK: cancellations
+    // MARK: marks
 
-    /// The entry of the ledger that says that an invocation is to be cancelled, until it has its terminal state: a restart finds
-    /// it there without reading `apus.invocations`.
-    public func cancelKey(_ offset: Offset) -> [UInt8] { Self.cancelKey(self.ledgerPrefix, offset) }
+    public func markEntry(_ mark: InvocationMark, _ value: [UInt8]?) -> LogBatch.LedgerWrite {
+        LogBatch.LedgerWrite(key: mark.key(prefix: self.ledgerPrefix), value: value, share: self.share)
+    }
 
+    /// The entry of the ledger that says that an invocation is to be cancelled.
     public func cancelEntry(_ offset: Offset, _ value: [UInt8]?) -> LogBatch.LedgerWrite {
-        LogBatch.LedgerWrite(key: self.cancelKey(offset), value: value, share: self.share)
+        self.markEntry(.cancel(offset), value)
     }
 
-    static func cancelKey(_ prefix: [UInt8], _ offset: Offset) -> [UInt8] {
-        prefix + Array("\(Self.cancelWord)\(offset)".utf8)
-    }
-
-    /// The offset that such a key names.
+    /// The offset of an invocation that is to be cancelled, where a key names one.
     public static func cancelledOffset(of key: [UInt8], prefix: [UInt8]) -> Offset? {
-        let start = prefix + Array(Self.cancelWord.utf8)
-        guard key.starts(with: start) else { return nil }
-        return key.withUnsafeBytes { decimal($0[start.count...]) }.map(Offset.init)
+        guard case .cancel(let offset) = InvocationMark(key: key, prefix: prefix) else { return nil }
+        return offset
     }
 
-    private static let cancelWord = "cancel/"
-
-    /// The key of the request for it on `apus.invocations`.
+    /// The key of the request to cancel an invocation on `apus.invocations`.
     public static func cancelRequest(_ id: InvocationID) -> [UInt8] { Array("\(id)/cancel".utf8) }
 }
 

@@ -36,7 +36,7 @@ extension Shard {
         report.finished = now
         self.commits[self.group(of: lost.delivery)].append(
             [report.append], now: now, owner: trigger.trigger.id, endsInvocation: true)
-        _ = lane.ended(lost.delivery.offset)
+        self.endInvocation(lost.delivery.offset, trigger, lane, now: now)
         if isCancelled { self.answerCancel(trigger, lane, lost.delivery.offset, now: now) }
         self.engine.written(lost.delivery)
     }
@@ -50,11 +50,11 @@ extension Shard {
             [InvocationReport.cancelRequest(id, principal: nil)], now: now, owner: trigger.trigger.id)
         self.commits[group].forget(
             LogBatch.LedgerWrite(
-                key: InvocationTrigger.cancelKey(trigger.ledgerPrefix, offset), value: nil,
+                key: InvocationMark.cancel(offset).key(prefix: trigger.ledgerPrefix), value: nil,
                 share: self.share(of: trigger, 0)), now: now)
     }
 
-    private func report(
+    func report(
         _ delivery: Delivery, _ trigger: TriggerState, _ state: InvocationState, attempts: Int,
         record: UnsafeRawBufferPointer?
     ) -> InvocationReport {
@@ -121,6 +121,7 @@ extension Shard {
 
     /// A restart may find requests for invocations that were over when it came.
     func answerSettledCancels(_ trigger: TriggerState, _ ledger: LedgerState?, now: Timestamp) {
+        self.forgetSettledQuestions(trigger, ledger, now: now)
         guard let lane = trigger.invocations, let ledger else { return }
         for offset in lane.cancels
         where offset < ledger.watermark || ledger.settled.contains(where: { $0.contains(offset) }) {
@@ -130,6 +131,7 @@ extension Shard {
 
     /// What was to be cancelled before it was read need not wait for its turn.
     func cancelFetched(_ trigger: TriggerID, _ records: [RecordSummary], now: Timestamp) {
+        self.resumeFetched(trigger, records, now: now)
         guard let lane = self.triggers[trigger]?.invocations, !lane.cancels.isEmpty else { return }
         for record in records where lane.cancels.contains(record.offset) {
             _ = self.engine.cancel(Delivery(trigger: trigger, partition: 0, offset: record.offset), now: now)

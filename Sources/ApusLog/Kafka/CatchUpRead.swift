@@ -16,8 +16,8 @@ final class CatchUpRead: @unchecked Sendable {
     private(set) var lastUsed = LogWriter.monotonicMilliseconds()
     /// Fetched and not asked for yet.
     private var waiting: Deque<UnsafeMutablePointer<rd_kafka_message_t>> = Deque()
-    /// Taken out of the queue since librdkafka was last woken.
-    private var takenBytes = 0
+    /// So much lay in the queue that librdkafka may have stopped fetching.
+    private var mayHaveStopped = false
 
     init(_ client: KafkaClient, _ partition: KafkaPartition, from start: Offset) throws(KafkaFailure) {
         self.client = client
@@ -118,22 +118,27 @@ final class CatchUpRead: @unchecked Sendable {
         withUnsafeTemporaryAllocation(
             of: UnsafeMutablePointer<rd_kafka_message_t>?.self, capacity: Limits.Kafka.messagesPerBatch
         ) { buffer in
-            let count = rd_kafka_consume_batch_queue(self.queue, 0, buffer.baseAddress, buffer.count)
-            for index in 0..<max(0, count) {
+            let lying = rd_kafka_queue_length(self.queue)
+            let count = max(0, rd_kafka_consume_batch_queue(self.queue, 0, buffer.baseAddress, buffer.count))
+            var bytes = 0
+            for index in 0..<count {
                 guard let message = buffer[index] else { continue }
-                self.takenBytes += message.pointee.len + message.pointee.key_len
+                bytes += message.pointee.len + message.pointee.key_len
                 self.waiting.append(message)
             }
+            if count > 0 { self.wakeFetching(lying: lying, taken: count, bytes: bytes) }
         }
-        self.wakeFetching()
         return !self.waiting.isEmpty
     }
 
     /// Where what was fetched ahead has met its bound, librdkafka 2.0.2 looks again only after a second, or when it has something else
-    /// to send: so it is given something, each time that half of the bound was taken out.
-    private func wakeFetching() {
-        guard self.takenBytes >= Limits.Kafka.fetchAheadKibibytes << 9 else { return }
-        self.takenBytes = 0
+    /// to send: so it is given something once there is room again. That waits for an answer, behind what is being fetched, so it is
+    /// not done while the bound is far away.
+    private func wakeFetching(lying: Int, taken: Int, bytes: Int) {
+        let (bound, each) = (Limits.Kafka.fetchAheadKibibytes << 10, max(1, bytes / taken))
+        if lying * each >= bound / 2 { self.mayHaveStopped = true }
+        guard self.mayHaveStopped, (lying - taken) * each < bound / 4 else { return }
+        self.mayHaveStopped = false
         var (start, end) = (Offset(0), Offset(0))
         _ = rd_kafka_query_watermark_offsets(
             self.client.pointer, self.partition.onKafka, Int32(self.partition.number), &start, &end,

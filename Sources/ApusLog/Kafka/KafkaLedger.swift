@@ -14,6 +14,8 @@ final class KafkaLedger: Sendable {
         static let topicPrefix: [UInt8] = [0] + Array("topic/".utf8)
         /// The number of the last transaction under an id: how a lost answer to a commit is found out.
         static func transaction(_ id: String) -> [UInt8] { [0] + Array("transaction/\(id)".utf8) }
+        /// Says nothing: it shows that a share is its writer's still.
+        static func proof(_ share: Share) -> [UInt8] { [0] + Array("proof/\(share)".utf8) }
         static func topic(_ name: TopicName) -> [UInt8] { self.topicPrefix + Array(name.onLog.utf8) }
     }
 
@@ -24,9 +26,23 @@ final class KafkaLedger: Sendable {
         var offset: Offset
     }
 
+    /// What a share that is worked here has settled and not written yet.
+    private struct Expected {
+        var term: UInt64
+        var values: [[UInt8]: [UInt8]?] = [:]
+    }
+
     private struct Content {
         var entries: [[UInt8]: Entry] = [:]
         var lastStamp = Timestamp.zero
+        var expected: [Share: Expected] = [:]
+
+        func value(_ key: [UInt8]) -> [UInt8]? {
+            for expected in self.expected.values {
+                if let value = expected.values[key] { return value }
+            }
+            return self.entries[key]?.value
+        }
     }
 
     private let content = Mutex(Content())
@@ -41,23 +57,50 @@ final class KafkaLedger: Sendable {
         return write.key.withUnsafeBytes { Murmur2.partition(of: $0, among: Share.count) }
     }
 
-    subscript(_ key: [UInt8]) -> [UInt8]? { self.content.withLock { $0.entries[key]?.value } }
+    subscript(_ key: [UInt8]) -> [UInt8]? { self.content.withLock { $0.value(key) } }
 
     /// The time of the newest record that was read: what is appended now is no older.
     var lastStamp: Timestamp { self.content.withLock { $0.lastStamp } }
 
     func entries(prefix: [UInt8]) -> [(key: [UInt8], value: [UInt8])] {
         self.content.withLock { content in
-            content.entries.filter { $0.key.first != 0 && $0.key.starts(with: prefix) }
-                .sorted { $0.key.lexicographicallyPrecedes($1.key) }
-                .compactMap { key, entry in entry.value.map { (key: key, value: $0) } }
+            var found: [[UInt8]: [UInt8]?] = [:]
+            for (key, entry) in content.entries where key.first != 0 && key.starts(with: prefix) {
+                found[key] = .some(entry.value)
+            }
+            for expected in content.expected.values {
+                for (key, value) in expected.values where key.starts(with: prefix) { found[key] = .some(value) }
+            }
+            return found.sorted { $0.key.lexicographicallyPrecedes($1.key) }
+                .compactMap { key, value in value.map { (key: key, value: $0) } }
         }
     }
 
-    /// - Parameter offset: where each of them lies on the log.
-    func apply(_ writes: [LogBatch.LedgerWrite], offset: (Int) -> Offset) {
+    // MARK: what a share settles before its ledger says so
+
+    /// The share is worked here from now on.
+    func opens(_ term: ShareTerm) {
+        self.content.withLock { $0.expected[term.share] = Expected(term: term.term) }
+    }
+
+    /// It is not: what was not written is nobody's.
+    func closes(_ share: Share) { self.content.withLock { $0.expected[share] = nil } }
+
+    /// These are written soon; who asks here sees them already. Of a term that is over nothing changes.
+    func expect(_ writes: [LogBatch.LedgerWrite], of term: ShareTerm) {
+        self.content.withLock { content in
+            guard content.expected[term.share]?.term == term.term else { return }
+            for write in writes { content.expected[term.share]?.values[write.key] = .some(write.value) }
+        }
+    }
+
+    /// - Parameters:
+    ///   - share: who wrote them; nothing newer of them waits there.
+    ///   - offset: where each of them lies on the log.
+    func apply(_ writes: [LogBatch.LedgerWrite], of share: Share? = nil, offset: (Int) -> Offset) {
         self.content.withLock { content in
             for (index, write) in writes.enumerated() {
+                if let share { content.expected[share]?.values[write.key] = nil }
                 content.entries[write.key] = Entry(
                     value: write.value, partition: Self.partition(of: write), offset: offset(index))
             }

@@ -139,7 +139,7 @@ extension KafkaLog {
 
     /// Those who must know a topic before it is used.
     private var clients: [KafkaClient] {
-        [self.admin.client] + self.writer.clients + (self.kafkaSharing?.producers ?? [])
+        [self.admin.client] + self.writer.clients + (self.writer.outputs.client.map { [$0] } ?? []) + (self.kafkaSharing?.producers ?? [])
             + (self.commands.withLock { $0 }?.producers ?? []) + ((try? self.catchUp.client()).map { [$0] } ?? [])
     }
 

@@ -119,6 +119,7 @@ public final class KafkaLog: EventLog {
         keeper?.close()
         self.commands.withLock { $0 }?.stop()
         self.kafkaSharing?.close()
+        self.writer.outputs.close()
         self.writer.close()
         self.reader.close()
         self.catchUp.close()

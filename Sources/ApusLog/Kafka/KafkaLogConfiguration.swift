@@ -47,6 +47,10 @@ public struct KafkaLogConfiguration: Sendable {
         /// How long the group's thread may take to ask for news, which no handler holds up.
         public var pollMilliseconds = Limits.Kafka.groupPollMilliseconds
 
+        /// How long after a commit was asked for outputs outside of transactions may be handed over, and how long those wait for their
+        /// broker: another node may have the share a session after the last sign of this one.
+        var proof: TimeSpan { .milliseconds(Int64(self.sessionMilliseconds / 2)) }
+
         public init(
             node: String, classes: [WorkClass] = [.cpu], sessionMilliseconds: Int = Limits.Kafka.sessionMilliseconds
         ) {

@@ -3,7 +3,7 @@ internal import CKafkaShims
 internal import CRDKafka
 
 /// A producer with what became of the records it was given. The writer's thread alone uses it.
-final class KafkaProducer {
+final class KafkaProducer: RecordFates {
     let client: KafkaClient
     private let deliveries = Deliveries()
 

@@ -11,7 +11,8 @@ struct KafkaProperties {
         /// - Parameter aheadKibibytes: what it fetches ahead for each of its queues.
         case consumer(waitMilliseconds: Int, aheadKibibytes: Int)
         /// Idempotent; with an id, transactional.
-        case producer(transactionalID: String?)
+        /// - Parameter lingerMilliseconds: how long a record waits for others; nothing where whoever produces says when it is over.
+        case producer(transactionalID: String?, lingerMilliseconds: Int? = nil)
         /// Takes part in a group and reads nothing.
         case member(group: String, node: String, sessionMilliseconds: Int)
 
@@ -56,11 +57,12 @@ struct KafkaProperties {
                 ("queued.max.messages.kbytes", String(ahead)), ("queued.min.messages", "10000000"),
             ]
         case .member: break
-        case .producer(let id):
+        case .producer(let id, let linger):
             self.entries += [
                 ("enable.idempotence", "true"), ("acks", "all"), ("partitioner", "murmur2_random"),
                 ("message.timeout.ms", String(configuration.deliveryMilliseconds)),
             ]
+            if let linger { self.entries.append(("linger.ms", String(linger))) }
             if let id {
                 self.entries += [
                     ("transactional.id", id), ("transaction.timeout.ms", String(Limits.Kafka.transactionMilliseconds)),

@@ -69,8 +69,13 @@ extension KafkaRecord {
         let headers = rd_kafka_headers_new(12)
         Self.add(headers, Self.specversionHeader, Self.specversion.bytes)
         // Always, so that what Apus wrote is known.
-        var digits = String(time.microseconds % 1_000)
-        digits.withUTF8 { Self.add(headers, Self.microsecondsHeader, UnsafeRawBufferPointer($0)) }
+        withUnsafeTemporaryAllocation(byteCount: 3, alignment: 1) { digits in
+            let rest = Int(time.microseconds % 1_000)
+            for (index, digit) in [rest / 100, rest / 10 % 10, rest % 10].enumerated() {
+                digits[index] = UInt8(ascii: "0") + UInt8(digit)
+            }
+            Self.add(headers, Self.microsecondsHeader, UnsafeRawBufferPointer(digits))
+        }
         var kinds: [UInt8] = []
         var name: [UInt8] = []
         block.withUnsafeBytes { bytes in

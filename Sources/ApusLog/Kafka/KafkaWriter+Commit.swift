@@ -41,12 +41,14 @@ extension KafkaWriter {
     // MARK: records alone
 
     private func commitRecords(_ batches: [KafkaBatch]) {
+        var batches = batches
         let time = self.stamp()
         self.takeOff(batches)
-        self.producer.begin(batches.reduce(0) { $0 + $1.records.count })
-        self.send(batches, by: self.producer, time)
+        self.producer.begin(batches.count(.all))
+        self.send(batches, .all, by: self.producer, time)
         self.producer.finish()
-        self.answer(batches, by: self.producer, time)
+        batches.note(.all, self.producer)
+        self.answer(batches, time)
         guard let fatal = self.producer.client.fatal else { return }
         // One that lost the order of its records says so and does nothing more: the next one begins a new order.
         self.configuration.observer.log(3, self.producer.client.context.name, "made anew: \(fatal)")
@@ -78,55 +80,53 @@ extension KafkaWriter {
 
     /// - Returns: the batches that are to be tried again, without those that could not be written.
     private func tryTransaction(_ batches: [KafkaBatch]) throws(KafkaTransactions.Trouble) -> [KafkaBatch] {
+        var batches = batches
         let time = self.stamp()
         let producer = try self.transactions.begin()
-        let appends = batches.reduce(0) { $0 + $1.records.count }
+        let appends = batches.count(.all)
         let entries = batches.flatMap { $0.submission.batch.ledger } + [self.transactions.entry]
         self.takeOff(batches)
         producer.begin(appends + entries.count + Self.onceCount(batches))
-        self.send(batches, by: producer, time)
+        self.send(batches, .all, by: producer, time)
         for (index, entry) in entries.enumerated() { self.send(entry, appends + index, by: producer, time) }
         producer.finish()
+        batches.note(.all, producer)
         var failure = (0..<appends + entries.count).lazy.compactMap({ producer.failure($0) }).first
         let keys = failure == nil ? self.sendKeys(batches, appends + entries.count, of: nil, by: producer, time) : nil
         failure = failure ?? keys?.failure
         if let failure {
             let trouble = self.transactions.abort(because: failure)
-            self.land(batches, by: nil, time)
+            self.drop(batches)
             guard case .aborted = trouble, failure.code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE else { throw trouble }
-            return self.refuseBad(batches, by: producer)
+            return self.refuseBad(batches)
         }
         switch self.transactions.commit() {
         case .committed: break
         case .aborted(let trouble):
-            self.land(batches, by: nil, time)
+            self.drop(batches)
             throw trouble
         case .unknown(let failure):
             self.configuration.observer.log(
                 3, producer.client.context.name, "the outcome of a commit is unknown: \(failure)")
             guard try self.resolve() else {
-                self.land(batches, by: nil, time)
+                self.drop(batches)
                 return batches
             }
         }
         self.ledger.apply(entries) { producer.offset(appends + $0) }
         self.remember(keys, of: nil, by: producer)
-        self.answer(batches, by: producer, time)
+        self.answer(batches, time)
         return []
     }
 
     /// A batch with a record that its topic does not take fails alone; the others are tried again.
-    func refuseBad(_ batches: [KafkaBatch], by producer: KafkaProducer) -> [KafkaBatch] {
+    func refuseBad(_ batches: [KafkaBatch]) -> [KafkaBatch] {
         var left: [KafkaBatch] = []
-        var index = 0
-        for batch in batches {
-            let indices = index..<index + batch.records.count
-            index = indices.upperBound
-            let bad = indices.first { producer.failure($0)?.code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE }
-            if let bad, let failure = producer.failure(bad) {
-                let topic = batch.records[bad - indices.lowerBound].topic.name
-                batch.submission.completion(.failure(failure.apusError("cannot append to '\(topic)'")))
+        for var batch in batches {
+            if batch.isTooLarge, let failure = batch.failure {
+                batch.submission.completion(.failure(failure.why.apusError("cannot append to '\(failure.topic)'")))
             } else {
+                batch.undone()
                 left.append(batch)
             }
         }
@@ -172,22 +172,19 @@ extension KafkaWriter {
 
     // MARK: sending
 
-    func send(_ batches: [KafkaBatch], by producer: KafkaProducer, _ time: Timestamp) {
-        var index = 0
-        for batch in batches {
-            for (record, append) in zip(batch.records, batch.submission.batch.appends) {
-                producer.produce(index) {
-                    guard let topic = try? producer.client.topic(record.topic.onKafka) else {
-                        return RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
-                    }
-                    return KafkaRecord.produce(
-                        append.block, record.layout, by: producer.client.pointer, topic: topic,
-                        partition: record.partition.number,
-                        time: self.configuration.keepsTimes ? record.layout.timestamp : time, opaque: index)
-                }
-                index += 1
-            }
+    func send(_ batches: [KafkaBatch], _ choice: RecordChoice, by producer: KafkaProducer, _ time: Timestamp) {
+        batches.forEach(choice) { number, record, append in
+            producer.produce(number) { self.send(record, append, by: producer.client, time, opaque: number) }
         }
+    }
+
+    func send(
+        _ record: KafkaBatch.Record, _ append: LogBatch.Append, by client: KafkaClient, _ time: Timestamp, opaque: Int
+    ) -> rd_kafka_resp_err_t {
+        guard let topic = try? client.topic(record.topic.onKafka) else { return RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC }
+        return KafkaRecord.produce(
+            append.block, record.layout, by: client.pointer, topic: topic, partition: record.partition.number,
+            time: self.configuration.keepsTimes ? record.layout.timestamp : time, opaque: opaque)
     }
 
     func send(_ entry: LogBatch.LedgerWrite, _ index: Int, by producer: KafkaProducer, _ time: Timestamp) {
@@ -199,12 +196,12 @@ extension KafkaWriter {
     // MARK: what partitions and callers hear
 
     func takeOff(_ batches: [KafkaBatch]) {
-        for touch in self.touches(batches, by: nil, .zero) { touch.partition.takesOff(touch.records) }
+        for touch in self.touches(batches, .zero) { touch.partition.takesOff(touch.records) }
     }
 
-    /// - Parameter producer: nil when nothing of it is on the log.
-    func land(_ batches: [KafkaBatch], by producer: KafkaProducer?, _ time: Timestamp) {
-        for touch in self.touches(batches, by: producer, time) {
+    /// What became of each record is noted.
+    func land(_ batches: [KafkaBatch], _ time: Timestamp) {
+        for touch in self.touches(batches, time) {
             if touch.end != nil {
                 touch.partition.appendedRecords.add(Int64(touch.records), ordering: .relaxed)
                 touch.partition.appendedBytes.add(touch.bytes, ordering: .relaxed)
@@ -213,10 +210,16 @@ extension KafkaWriter {
         }
     }
 
-    private func touches(_ batches: [KafkaBatch], by producer: KafkaProducer?, _ time: Timestamp) -> [Touch] {
+    /// Nothing of it is on the log, or nobody need hear of what is.
+    func drop(_ batches: [KafkaBatch]) {
+        for touch in self.touches(batches, .zero) where touch.partition.landed(touch.records, end: nil) {
+            self.reader.tell(touch.partition)
+        }
+    }
+
+    private func touches(_ batches: [KafkaBatch], _ time: Timestamp) -> [Touch] {
         var touches: [Touch] = []
         var places: [ObjectIdentifier: Int] = [:]
-        var index = 0
         for batch in batches {
             for (record, append) in zip(batch.records, batch.submission.batch.appends) {
                 let place = places[ObjectIdentifier(record.partition)] ?? touches.count
@@ -225,38 +228,30 @@ extension KafkaWriter {
                     touches.append(Touch(partition: record.partition))
                 }
                 touches[place].records += 1
-                if let producer, producer.failure(index) == nil {
-                    let next = producer.offset(index) + 1
-                    touches[place].end = max(touches[place].end ?? 0, next)
-                    touches[place].bytes += Int64(append.block.count)
-                    if record.topic.configuration.retentionBytes != nil {
-                        record.partition.noteSize(next: next, bytes: append.block.count, time: time)
-                    }
+                guard record.offset >= 0 else { continue }
+                let next = record.offset + 1
+                touches[place].end = max(touches[place].end ?? 0, next)
+                touches[place].bytes += Int64(append.block.count)
+                if time != .zero, record.topic.configuration.retentionBytes != nil {
+                    record.partition.noteSize(next: next, bytes: append.block.count, time: time)
                 }
-                index += 1
             }
         }
         return touches
     }
 
-    func answer(_ batches: [KafkaBatch], by producer: KafkaProducer, _ time: Timestamp) {
-        self.land(batches, by: producer, time)
-        var index = 0
+    func answer(_ batches: [KafkaBatch], _ time: Timestamp) {
+        self.land(batches, time)
         for batch in batches {
-            var places: [LogReceipt.Place] = []
-            var failure: ApusError?
-            for record in batch.records {
-                if let why = producer.failure(index) {
-                    failure = failure ?? why.apusError("cannot append to '\(record.topic.name)'")
-                }
-                places.append(LogReceipt.Place(partition: record.partition.number, offset: producer.offset(index)))
-                index += 1
-            }
-            if let failure {
+            if let failure = batch.failure {
+                let error = failure.why.apusError("cannot append to '\(failure.topic)'")
                 // A record that its topic does not take says nothing of the log.
-                if failure.code == .logFailed { self.failed(failure) }
-                batch.submission.completion(.failure(failure))
+                if error.code == .logFailed { self.failed(error) }
+                batch.submission.completion(.failure(error))
             } else {
+                let places = batch.records.map {
+                    LogReceipt.Place(partition: $0.partition.number, offset: $0.offset)
+                }
                 self.committed(records: places.count)
                 if !batch.submission.batch.keys.isEmpty { self.keys?.remember(batch.submission.batch.keys) }
                 batch.submission.completion(.success(LogReceipt(places: places, timestamp: time)))

@@ -13,6 +13,7 @@ final class KafkaWriter: @unchecked Sendable {
     let ledger: KafkaLedger
     let reader: KafkaReader
     let keys: KafkaKeys?
+    let outputs: KafkaOutputs
     private let clock: @Sendable () -> Timestamp
     private let inbox: Monitor<WriterInbox>
     private let shared = Mutex(LogStatus(roomBytes: .max, capacityBytes: .max))
@@ -38,6 +39,7 @@ final class KafkaWriter: @unchecked Sendable {
         self.transactions = transactions
         self.reload = reload
         self.keys = keys
+        self.outputs = KafkaOutputs(configuration)
         self.clock = clock
         self.lastStamp = Mutex(ledger.lastStamp)
         self.inbox = Monitor(WriterInbox(bytesMax: configuration.queueBytes, batchesMax: configuration.queueBatches))

@@ -82,6 +82,14 @@ extension Limits {
         public static let parkedMembers = 8
         /// A member that failed for good begins again after so long.
         public static let rejoinMilliseconds: Int64 = 5_000
+        /// How long an output that goes before its ledger waits for others on their way to the same broker.
+        public static let outputLingerMilliseconds = 1
+        /// How long a share's entries that follow their outputs wait for others; with the commit, what a kill may repeat is of the last 250 ms.
+        public static let ledgerMilliseconds: Int64 = 150
+        /// How long after one of their writes failed the next is tried.
+        public static let ledgerRestMilliseconds: Int64 = 500
+        /// How long the end of a log waits until the shares' ledgers are written.
+        public static let flushMilliseconds = 5_000
         /// How often the thread of an owned partition looks for work that nobody told it of.
         public static let ownerTickMilliseconds = 1_000
         /// How long Kafka's cleaner leaves records of `apus.control` alone.

@@ -51,12 +51,9 @@ extension DocumentChecker {
         let input = self.schema(field["input"], isInput: true) ?? .text(Array(ToolSchema.nothing.utf8))
         let output = self.schema(field["output"], isInput: false)
         guard let name = field["name"]?.text else { return nil }
-        let approval = field["approval"]
         return ToolManifest(
             name: name, title: field["title"]?.text, input: input, output: output, annotations: annotations,
-            approval: ToolManifest.Approval(
-                when: approval?["when"]?.text.flatMap { .init(rawValue: $0) } ?? .never,
-                by: approval?["by"]?.text.flatMap { .init(rawValue: $0) } ?? .caller),
+            approval: Self.approval(field["approval"]),
             asynchrony: field["async"]?.text.flatMap { .init(rawValue: $0) } ?? .never,
             scopes: field["scopes"]?.list.compactMap(\.text) ?? [], cache: cache,
             maxResult: field["maxResult"]?.integer ?? 0, version: Int(field["version"]?.integer ?? 1),

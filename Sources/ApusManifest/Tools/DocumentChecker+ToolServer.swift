@@ -17,7 +17,15 @@ extension DocumentChecker {
                 callsPerSecond: bounds?["callsPerSecond"]?.integer.map(Int.init),
                 callsPerDay: bounds?["callsPerDay"]?.integer.map(Int.init),
                 concurrency: bounds?["concurrency"]?.integer.map(Int.init)),
+            approval: Self.approval(spec["approval"]),
             locations: self.checker.locations)
+    }
+
+    /// What `approval` says, of a tool or of a tool server.
+    static func approval(_ field: Checked?) -> ToolManifest.Approval {
+        ToolManifest.Approval(
+            when: field?["when"]?.text.flatMap { .init(rawValue: $0) } ?? .never,
+            by: field?["by"]?.text.flatMap { .init(rawValue: $0) } ?? .caller)
     }
 
     private func selector(_ field: Checked?) -> ToolServerManifest.Selector {

@@ -16,16 +16,7 @@ extension Shape {
             "output", .scalarOr(.text(.schema), .json),
             "The JSON Schema of its structured result, or a path to it; default: any result."),
         Field("annotations", .object(Self.annotations), "Hints for agents.", standard: [:]),
-        Field(
-            "approval",
-            .object(
-                ObjectShape([
-                    Field(
-                        "when", .choice([Choice("never"), Choice("always"), Choice("destructive")]),
-                        "When a person is asked; destructive: unless its annotations say that it only reads, or destroys nothing.",
-                        standard: "never"),
-                    Field("by", .choice([Choice("caller"), Choice("approver")]), "Who is asked.", standard: "caller"),
-                ])), "Whether a person is asked before a call begins.", standard: [:]),
+        Field("approval", Self.approval, "Whether a person is asked before a call begins.", standard: [:]),
         Field(
             "async", .choice([Choice("never"), Choice("auto"), Choice("required")]),
             "Whether a call becomes a task: for clients that can (auto), or always.", standard: "never"),
@@ -117,6 +108,15 @@ extension Shape {
                     ], exactlyOneOf: [["labels", "names"]])))
     }
 
+    private static let approval = Shape.object(
+        ObjectShape([
+            Field(
+                "when", .choice([Choice("never"), Choice("always"), Choice("destructive")]),
+                "When a person is asked; destructive: unless a tool's annotations say that it only reads, or destroys nothing.",
+                standard: "never"),
+            Field("by", .choice([Choice("caller"), Choice("approver")]), "Who is asked.", standard: "caller"),
+        ]))
+
     static let toolServer = ObjectShape([
         Field("title", .text(.any), "Its name for people."),
         Field(
@@ -135,6 +135,9 @@ extension Shape {
                     Field("callsPerDay", .integer(1...1_000_000_000), "Calls of one day, in UTC."),
                     Field("concurrency", .integer(1...100_000), "Calls in progress."),
                 ])), "Bounds of each principal.", standard: [:]),
+        Field(
+            "approval", Self.approval, "When a person is asked beside what the tools say themselves: the stricter counts.",
+            standard: [:]),
         Field(
             "auth", .choice([Choice("required"), Choice("none")]),
             "Whether callers need a token; none only counts for callers on this machine.", standard: "required"),

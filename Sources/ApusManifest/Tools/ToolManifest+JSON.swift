@@ -16,7 +16,7 @@ extension ToolManifest {
             if let hint { annotations[name] = .boolean(hint) }
         }
         tool["annotations"] = annotations
-        tool["approval"] = ["when": .string(self.approval.when.rawValue), "by": .string(self.approval.by.rawValue)]
+        tool["approval"] = self.approval.json
         tool["async"] = .string(self.asynchrony.rawValue)
         tool["scopes"] = .array(self.scopes.map { .string($0) })
         if let cache = self.cache {
@@ -85,6 +85,10 @@ extension ResourceManifest {
     }
 }
 
+extension ToolManifest.Approval {
+    fileprivate var json: JSONValue { ["when": .string(self.when.rawValue), "by": .string(self.by.rawValue)] }
+}
+
 extension ToolServerManifest {
     var json: JSONValue {
         var spec: JSONValue = [:]
@@ -102,6 +106,7 @@ extension ToolServerManifest {
             if let bound { limits[name] = .number(bound) }
         }
         spec["limits"] = limits
+        spec["approval"] = self.approval.json
         spec["auth"] = .string(self.authentication.rawValue)
         spec["keep"] = .string(self.keep.description)
         return Manifest.document(Manifest.toolServer(self).identity, self.labels, spec)

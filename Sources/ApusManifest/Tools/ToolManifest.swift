@@ -41,9 +41,18 @@ public struct ToolManifest: Sendable, Equatable {
         public var when: When
         public var by: Approver
 
-        public init(when: When, by: Approver) {
+        public init(when: When = .never, by: Approver = .caller) {
             self.when = when
             self.by = by
+        }
+
+        /// Whether a call of a tool with these hints is asked about.
+        public func concerns(_ annotations: Annotations) -> Bool {
+            switch self.when {
+            case .never: false
+            case .always: true
+            case .destructive: annotations.mayDestroy
+            }
         }
     }
 
@@ -87,11 +96,5 @@ public struct ToolManifest: Sendable, Equatable {
     public var schemaFiles: [String] { [self.input.file, self.output?.file].compactMap { $0 } }
 
     /// Whether a person is asked before every call.
-    public var needsApproval: Bool {
-        switch self.approval.when {
-        case .never: false
-        case .always: true
-        case .destructive: self.annotations.mayDestroy
-        }
-    }
+    public var needsApproval: Bool { self.approval.concerns(self.annotations) }
 }

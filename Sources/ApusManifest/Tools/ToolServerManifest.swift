@@ -44,6 +44,8 @@ public struct ToolServerManifest: Sendable, Equatable {
     /// How long a client may keep a list.
     public var keep: TimeSpan
     public var bounds: Bounds
+    /// What callers of this server need beside what the manifests of the tools say.
+    public var approval: ToolManifest.Approval
     /// Where the fields stand in the file; no part of equality and of the JSON form.
     public var locations: SourceLocations
 

@@ -11,9 +11,9 @@ final class RememberedAdmission {
     private let version: Int
 
     /// - Parameter version: of the principals by which it was decided.
-    /// - Returns: nil for what is to be decided each time: requests without a token, and those whose head says what they need.
+    /// - Returns: nil for what is to be decided each time: requests without a token, and those whose head or the deploys since say what they need.
     init?(_ admission: Admission, of exchange: HTTPExchange, _ version: Int) {
-        guard admission.credential?.isToken == true, let route = admission.route?.0, route.requiring == nil,
+        guard admission.credential?.isToken == true, let route = admission.route?.0, route.isSettledByPath,
             let authorization = exchange.header("Authorization")
         else { return nil }
         self.admission = admission

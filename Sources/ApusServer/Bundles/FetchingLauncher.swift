@@ -32,7 +32,9 @@ final class FetchingLauncher: WorkerLauncher, @unchecked Sendable {
     func kill(_ ticket: LaunchTicket) { self.inner.kill(ticket) }
 
     func launch(_ order: LaunchOrder, _ completion: @escaping (Result<LaunchedWorker, ApusError>) -> Void) {
-        guard !order.bundle.isEmpty, !self.files.areThere(bundle: order.bundle, layer: order.layer) else {
+        guard !order.bundle.isEmpty,
+            !self.files.areThere(bundle: order.bundle, layer: order.layer, weights: order.weights)
+        else {
             return self.inner.launch(order, completion)
         }
         let waiting = Waiting(order: order, completion: completion)
@@ -44,7 +46,7 @@ final class FetchingLauncher: WorkerLauncher, @unchecked Sendable {
         self.last += 1
         let number = self.last
         self.waiting[number] = waiting
-        self.files.bring(bundle: order.bundle, layer: order.layer) { error in
+        self.files.bring(bundle: order.bundle, layer: order.layer, weights: order.weights) { error in
             self.loop.post { self.brought(number, error) }
         }
     }

@@ -18,6 +18,7 @@ final class FunctionFiles: Sendable {
     private struct Need: Hashable {
         var bundle: String
         var layer: String
+        var weights: String
     }
 
     private struct Layers: Sendable {
@@ -30,20 +31,33 @@ final class FunctionFiles: Sendable {
     private let topic: BundleTopic?
     private let waiting = Mutex<[Need: [Completion]]>([:])
     private let layers = Mutex<Layers?>(nil)
+    private let weights: WeightStore?
+    /// What a set of weights is made of.
+    private let sets = Mutex<(@Sendable (String) -> WeightSet?)?>(nil)
 
-    init(dataDirectory: String, topic: BundleTopic?) {
+    init(dataDirectory: String, topic: BundleTopic?, weights: WeightStore? = nil) {
         self.dataDirectory = dataDirectory
+        self.weights = weights
         self.topic = topic
     }
 
     /// How layers are made; before any worker starts.
-    /// - Parameter source: what a layer of what is deployed is built of.
-    func bind(source: @escaping @Sendable (String) -> LayerSource?, build: @escaping Build) {
+    /// - Parameters:
+    ///   - source: what a layer of what is deployed is built of.
+    ///   - sets: what a set of weights of what is deployed is made of.
+    func bind(
+        source: @escaping @Sendable (String) -> LayerSource?,
+        sets: @escaping @Sendable (String) -> WeightSet? = { _ in nil },
+        build: @escaping Build
+    ) {
+        self.sets.withLock { $0 = sets }
         self.layers.withLock { $0 = Layers(source: source, build: build) }
     }
 
-    /// Two questions to the file system that it answers from memory.
-    func areThere(bundle: String, layer: String) -> Bool { self.hasBundle(bundle) && self.hasLayer(layer) }
+    /// Three questions at most to the file system, that it answers from memory.
+    func areThere(bundle: String, layer: String, weights: String = "") -> Bool {
+        self.hasBundle(bundle) && self.hasLayer(layer) && (weights.isEmpty || self.weights?.folder.isThere(set: weights) ?? false)
+    }
 
     private func hasBundle(_ bundle: String) -> Bool { access("\(self.dataDirectory)/bundles/\(bundle)", F_OK) == 0 }
     private func hasLayer(_ layer: String) -> Bool {
@@ -52,8 +66,8 @@ final class FunctionFiles: Sendable {
 
     /// Brings what is missing. From any thread; never blocks.
     /// - Parameter completion: called once, on whichever thread knows the end.
-    func bring(bundle: String, layer: String, _ completion: @escaping Completion) {
-        let need = Need(bundle: bundle, layer: layer)
+    func bring(bundle: String, layer: String, weights: String = "", _ completion: @escaping Completion) {
+        let need = Need(bundle: bundle, layer: layer, weights: weights)
         enum Place { case first, later, none }
         let place = self.waiting.withLock { waiting -> Place in
             guard let others = waiting[need] else {
@@ -98,7 +112,7 @@ final class FunctionFiles: Sendable {
     }
 
     private func bringLayer(_ need: Need) {
-        if self.hasLayer(need.layer) { return self.finish(need, nil) }
+        if self.hasLayer(need.layer) { return self.bringWeights(need) }
         let layers = self.layers.withLock { $0 }
         guard let layers, let source = layers.source(need.layer) else {
             return self.finish(
@@ -108,7 +122,18 @@ final class FunctionFiles: Sendable {
                     "the dependencies \(need.layer) are no longer in the data directory: deploy the function's source again"
                 ))
         }
-        layers.build(source, need.layer) { self.finish(need, $0) }
+        layers.build(source, need.layer) { error in
+            if let error { self.finish(need, error) } else { self.bringWeights(need) }
+        }
+    }
+
+    private func bringWeights(_ need: Need) {
+        guard !need.weights.isEmpty else { return self.finish(need, nil) }
+        guard let store = self.weights, let set = self.sets.withLock({ $0 })?(need.weights) else {
+            return self.finish(
+                need, ApusError(.weightsUnavailable, "no function that is deployed names the weights \(need.weights)"))
+        }
+        store.bring(set) { self.finish(need, $0) }
     }
 
     private func finish(_ need: Need, _ error: ApusError?) {

@@ -120,12 +120,17 @@ final class Deployer: Sendable {
         try self.checkRunning()
         let request = order.request
         // From before they are looked for until a record names them: no sweep takes them in between.
-        let named = request.documents.compactMap(\.bundle)
+        let empty = try Self.empty().hash
+        let named = request.documents.compactMap(\.bundle) + [empty]
         self.usage.deploymentBegins(bundles: named)
         defer { self.usage.deploymentEnds(bundles: named) }
         report(.progress(stage: "checking", message: "\(request.documents.count) documents"))
         var documents: [DeployDocument] = []
         for document in request.documents {
+            if case .upstream(let upstream) = document.manifest, upstream.ownFunction != nil {
+                documents.append(DeployDocument(manifest: document.manifest, bundle: try self.emptyBundle()))
+                continue
+            }
             guard case .function(let function) = document.manifest else {
                 documents.append(DeployDocument(manifest: document.manifest))
                 continue
@@ -180,6 +185,18 @@ final class Deployer: Sendable {
                     "\(function.name): the server has no bundle \(hash): upload it to /v1/bundles first")
             }
         }
+        return hash
+    }
+
+    /// What a function of the runtime's own code comes with.
+    private static func empty() throws(ApusError) -> (archive: [UInt8], hash: String) {
+        let archive = try Archive.encode([])
+        return (archive, BundleHash.of(archive))
+    }
+
+    private func emptyBundle() throws(ApusError) -> String {
+        let (archive, hash) = try Self.empty()
+        _ = try self.bundles.store(archive, hash: hash)
         return hash
     }
 

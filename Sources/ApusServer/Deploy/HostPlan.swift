@@ -33,19 +33,35 @@ extension Catalogue.Function {
         if self.manifest.runtime == .http {
             environment["APUS_HTTP_OPERATION"] = "\(Place.function)/\(self.manifest.handler)"
         }
+        let command = self.manifest.runtime == .mcp && self.address == nil
+        // What it was installed with; a manifest that says otherwise knows why.
+        if command, self.layer != nil, environment["PYTHONPATH"] == nil { environment["PYTHONPATH"] = Place.layer }
+        if let address = self.address { environment["APUS_UPSTREAM_URL"] = address.url }
         var order = LaunchOrder(
             runtime: self.runtime, isolation: self.manifest.isolation, bundle: self.bundle, layer: self.layer ?? "",
-            arguments: self.manifest.runtime == .native ? self.manifest.command : [],
+            arguments: self.manifest.runtime == .native ? self.manifest.command : command ? ["mcp"] : [],
             environment: environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
             bounds: SandboxBounds(
                 memoryBytes: UInt64(resources.memoryBytes), cpuMillis: UInt32(resources.cpuMillis),
                 processes: UInt32(resources.processes), scratchBytes: UInt64(resources.scratchBytes)
             ),
-            isClone: self.manifest.reuse == .never && self.manifest.runtime == .python3
+            isClone: self.manifest.reuse == .never && self.manifest.runtime == .python3 && self.manifest.weights.isEmpty
         )
+        order.weights = self.weights?.key ?? ""
         order.hasProxy = self.manifest.network != nil
         if self.manifest.calls == .process { order.fork = self.fork }
         return order
+    }
+
+    /// Of the MCP server that others run; nil for every other function.
+    private var address: ServerAddress? {
+        self.manifest.runtime == .mcp ? ServerAddress(self.manifest.handler) : nil
+    }
+
+    /// What INIT names.
+    private var handler: String {
+        if self.manifest.runtime == .http { return "apus._operation:call" }
+        return self.address == nil ? self.manifest.handler : "apus._upstream:call"
     }
 
     /// How its zygote is made: the INIT of a worker, and what makes it fork instead of serving.
@@ -72,6 +88,7 @@ extension Catalogue.Function {
         case .python3, .http: .python
         case .native: .native
         case .exec: .exec
+        case .mcp: self.address == nil ? .exec : .python
         case .node: .node
         }
     }
@@ -88,7 +105,7 @@ extension Catalogue.Function {
             "function": .string(self.name.name),
             "namespace": .string(self.name.namespace.name),
             "revision": .string(self.revision),
-            "handler": .string(self.manifest.runtime == .http ? "apus._operation:call" : self.manifest.handler),
+            "handler": .string(self.handler),
             "concurrency": .number(self.manifest.concurrency),
             "batch": self.manifest.batch.map { ["maxSize": .number($0.maxSize)] } ?? .null,
             "timeoutMicroseconds": .number(self.manifest.timeout.microseconds),
@@ -105,6 +122,11 @@ extension Catalogue.Function {
             "layer": self.layer == nil ? .null : .string(Place.layer),
             "weights": .null,
         ]
+        if !self.manifest.weights.isEmpty {
+            var weights: JSONValue = [:]
+            for file in self.manifest.weights { weights[file.name] = .string("\(WeightSet.place)/\(file.name)") }
+            json["weights"] = weights
+        }
         // Their names alone: the values come in sealed memory.
         if !self.manifest.secrets.isEmpty { json["secrets"] = .array(self.manifest.secrets.map { .string($0) }) }
         return json

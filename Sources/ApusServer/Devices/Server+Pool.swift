@@ -1,16 +1,27 @@
 internal import ApusCore
 internal import ApusEngine
+internal import ApusLoop
 internal import ApusTelemetry
 internal import Synchronization
 
 extension Server {
-    static func makePool(_ configuration: ServerConfiguration, _ shards: PoolShards, _ journal: Log) throws(ApusError)
-        -> PoolHost
-    {
+    /// Removes weights that no deployed revision names until so many bytes have room, as far as there are such.
+    func makeRoom(forWeights bytes: Int64) {
+        do throws(ApusError) {
+            let steps = SweepSteps(server: self)
+            while try steps.weights(false, self.clock.now, room: bytes).hasMore {}
+        } catch {
+            self.journal.warning("no room can be made for weights: \(error.message)", ["code": error.code.rawValue])
+        }
+    }
+
+    static func makePool(
+        _ configuration: ServerConfiguration, _ shards: PoolShards, _ weights: WeightStore, _ journal: Log
+    ) throws(ApusError) -> PoolHost {
         let bytes = configuration.pool.recordBytes
         let path = "\(configuration.dataDirectory)/pool.record"
         return try PoolHost(
-            hostMemory: configuration.pool.hostMemory, shards: shards,
+            hostMemory: configuration.pool.hostMemory, shards: shards, weights: weights,
             record: bytes == 0
                 ? nil
                 : { head throws(ApusError) in

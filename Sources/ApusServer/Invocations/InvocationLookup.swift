@@ -30,36 +30,42 @@ struct InvocationLookup: Sendable {
     }
 
     /// Shows each state from now on, until the last, until nobody wants more, or until the time is over.
-    /// - Parameter onState: called on the store thread, or before this method returns, one call after the other; says whether more is
-    ///   wanted. After a failure nothing follows: `invocation_not_found`, `overloaded`, `shutting_down`, and `deadline_exceeded` for
-    ///   one that is not over in time.
-    func follow(_ onState: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Bool) {
+    /// - Parameters:
+    ///   - watch: ends it, a little later.
+    ///   - onState: called on the store thread, or before this method returns, one call after the other. After a
+    ///     failure nothing follows: `invocation_not_found`, `overloaded`, `shutting_down`, and `deadline_exceeded` for
+    ///     one that is not over in time.
+    func follow(_ watch: InvocationWatch, _ onState: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Void) {
         guard let place = self.server.invocations.place(of: self.id) else {
-            let isQueued = self.server.store.run { self.show(onState) }
+            let isQueued = self.server.store.run { self.show(watch, onState) }
             if !isQueued {
-                _ = onState(.failure(ApusError(.overloaded, "too many queries wait: try again in a moment")))
+                onState(.failure(ApusError(.overloaded, "too many queries wait: try again in a moment")))
             }
             return
         }
         self.server.projection.whenPassed(place) { error in
             if let error {
-                _ = onState(.failure(error.code == .offsetOutOfRange ? self.unknown : error))
+                onState(.failure(error.code == .offsetOutOfRange ? self.unknown : error))
             } else {
-                self.show(onState)
+                self.show(watch, onState)
             }
         }
     }
 
-    private func show(_ onState: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Bool) {
+    private func show(_ watch: InvocationWatch, _ onState: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Void) {
         do throws(ApusError) {
             let row = try self.row()
-            guard onState(.success(row)), !row.state.isTerminal else { return }
+            guard !watch.isOver else { return }
+            onState(.success(row))
+            guard !row.state.isTerminal else { return }
             guard let until = self.until, until > self.server.clock.now else {
                 throw ApusError(.deadlineExceeded, "the invocation \(self.id) is not over in time; it goes on")
             }
             guard !self.server.projection.waits.isEnding else { throw Self.stopping }
-            try self.server.projection.waits.wait(self.id, until: until, wantsNews: true) { self.show(onState) }
-        } catch { _ = onState(.failure(error)) }
+            try self.server.projection.waits.wait(self.id, until: until, wantsNews: true, watch: watch) {
+                self.show(watch, onState)
+            }
+        } catch { onState(.failure(error)) }
     }
 
     private static let stopping = ApusError(

@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusStore
+internal import ApusTools
 
 extension InvocationRow {
     /// What the function returned, as its worker would have said it. Reads the log: on the store thread.
@@ -13,6 +14,12 @@ extension InvocationRow {
         result.attributes.removeAll { $0.kind == .header }
         if self.result?.bytes == nil { result.data = nil }
         return EventBlock.encode(result)
+    }
+
+    /// What its handler asks its caller; nil when that is not kept any more.
+    func questions(_ log: any EventLog) throws(ApusError) -> Questions? {
+        guard self.state == .waiting, let json = try self.record(log)?.data else { return nil }
+        return try Questions(parsing: json)
     }
 
     /// Why it did not succeed.

@@ -11,7 +11,11 @@ final class InvocationWaits: Sendable {
         var deadline: Timestamp
         /// Whether it looks again at each state, not at the last alone.
         var wantsNews: Bool
+        /// Says when it does not wait any more.
+        var watch: InvocationWatch?
         var completion: Completion
+
+        func isDue(_ now: Timestamp) -> Bool { self.deadline <= now || self.watch?.isOver == true }
     }
 
     private let thread: WorkThread
@@ -36,7 +40,8 @@ final class InvocationWaits: Sendable {
 
     /// - Throws: `overloaded` when ``Limits/Invocations/waiters`` wait already.
     func wait(
-        _ id: InvocationID, until deadline: Timestamp, wantsNews: Bool = false, _ completion: @escaping Completion
+        _ id: InvocationID, until deadline: Timestamp, wantsNews: Bool = false, watch: InvocationWatch? = nil,
+        _ completion: @escaping Completion
     ) throws(ApusError) {
         guard !self.isStopped else { return completion() }
         guard self.count < Limits.Invocations.waiters else {
@@ -44,7 +49,7 @@ final class InvocationWaits: Sendable {
         }
         if self.count == 0 { self.loop.post { self.startTimer() } }
         self.waiters[id.description, default: []].append(
-            Waiter(deadline: deadline, wantsNews: wantsNews, completion: completion))
+            Waiter(deadline: deadline, wantsNews: wantsNews, watch: watch, completion: completion))
         self.count += 1
     }
 
@@ -74,11 +79,11 @@ final class InvocationWaits: Sendable {
 
     private func expire() {
         let now = self.clock.now
-        for (id, waiting) in self.waiters where waiting.contains(where: { $0.deadline <= now }) {
-            let left = waiting.filter { $0.deadline > now }
+        for (id, waiting) in self.waiters where waiting.contains(where: { $0.isDue(now) }) {
+            let left = waiting.filter { !$0.isDue(now) }
             self.waiters[id] = left.isEmpty ? nil : left
             self.count -= waiting.count - left.count
-            for waiter in waiting where waiter.deadline <= now { waiter.completion() }
+            for waiter in waiting where waiter.isDue(now) { waiter.completion() }
         }
         self.stopTimerIfIdle()
     }

@@ -20,6 +20,12 @@ final class RelayedSink: ResponseSink {
 
     func onQuestions(_ questions: UnsafeRawBufferPointer) { self.relay(questions) { $0.onQuestions($1) } }
 
+    func onCall(_ call: FunctionCall) {
+        // SAFETY: used on `loop` only, inside `post`.
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onCall(call) }
+    }
+
     func onProgress(_ progress: ProgressPayload) {
         // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target

@@ -19,6 +19,10 @@ extension Routes {
                 function: try self.function(parameters), id: self.runtime.invocationIDs.next(), way: .direct)
             // First, so that a wrong name is told before a wrong event.
             let entry = try self.entry(call.function)
+            if entry.isForApproval, self.principal(of: exchange).agent != nil {
+                throw ApusError(
+                    .forbidden, "a person is asked before '\(call.function)' begins: agents call it as the tool it is")
+            }
             if let plain = PlainInvocation(exchange), let block = plain.block(call.identity, body: exchange.body) {
                 return try self.call(call, block, isTraced: plain.isTraced, entry, exchange)
             }
@@ -91,8 +95,9 @@ extension Routes {
     ) {
         let runtime = self.runtime
         let answer = InvocationAnswer(exchange, call, runtime.callers, now: runtime.shard.now)
-        let invocation = ShardInvocation(
+        var invocation = ShardInvocation(
             shards: self.server.shards, runtime: runtime, entry: entry, id: call.id, deadline: deadline)
+        invocation.owner = ShardInvocation.owner(of: self.principal(of: exchange).name, in: call.function.namespace)
         answer.follow(now: { runtime.shard.now }, invocation.begin(block, sink: answer))
     }
 }

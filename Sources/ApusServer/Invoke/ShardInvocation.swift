@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusCrypto
 internal import ApusEngine
 internal import ApusHost
 internal import ApusLoop
@@ -11,6 +12,13 @@ struct ShardInvocation {
     let id: InvocationID
     let deadline: Timestamp
     var answers: [UInt8] = []
+    /// Who asks: see ``owner(of:in:)``. 0 is nobody.
+    var owner: UInt64 = 0
+
+    /// The number that stands for a principal where each has workers of its own.
+    static func owner(of principal: String, in namespace: Namespace) -> UInt64 {
+        SHA256.hash(Array("\(namespace.name)/\(principal)".utf8)).prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
 
     /// - Returns: what gives it up. Harmless once it is answered.
     func begin(_ block: [UInt8], sink: any ResponseSink) -> () -> Void {
@@ -19,17 +27,18 @@ struct ShardInvocation {
             let shard = self.runtime.shard
             let request = shard.invoke(
                 self.entry.id, block: block, invocation: self.id, deadline: self.deadline, answers: self.answers,
-                sink: sink)
+                owner: self.owner, sink: sink)
             return { shard.abandon(request) }
         }
         let relay = RelayedSink(to: sink, on: self.runtime.loop)
         let remote = RemoteRequest()
-        let (entry, id, deadline, answers) = (self.entry, self.id, self.deadline, self.answers)
+        let (entry, id, deadline, answers, owner) = (self.entry, self.id, self.deadline, self.answers, self.owner)
         // SAFETY: both are used on the target's loop only from here on.
         nonisolated(unsafe) let (sent, handle) = (relay, remote)
         target.loop.post {
             handle.request = target.shard.invoke(
-                entry.id, block: block, invocation: id, deadline: deadline, answers: answers, sink: sent)
+                entry.id, block: block, invocation: id, deadline: deadline, answers: answers, owner: owner,
+                sink: sent)
         }
         return {
             nonisolated(unsafe) let handle = remote

@@ -253,6 +253,13 @@ enum ServerMetric {
     static let lastSweep = MetricDescription(
         "apus_retention_last_sweep_seconds", "When it was last swept, Unix time.", .gauge, labels: ["kind"])
 
+    // Approvals.
+    static let approvals = MetricDescription(
+        "apus_approvals_total", "Approvals of calls that were `requested`, `accepted`, `declined`, `consumed` or that `expired`, here.",
+        .counter, labels: ["event"])
+    static let approvalsWaiting = MetricDescription(
+        "apus_approvals_waiting", "Calls that wait for somebody to let them begin, on the whole log.", .gauge)
+
     // Devices.
     private static let device = ["device", "kind", "simulated"]
     static let devices = MetricDescription(
@@ -286,7 +293,7 @@ enum ServerMetric {
         kafkaTransactional,
         schedules, commandsDecided, commandsUnanswered, controlIgnored, controlRepaired,
         scheduleFired, scheduleSkipped, scheduleRefused, swept, sweptBytes, sweepsFailed, kept, keptBytes, lastSweep,
-        spans,
+        approvals, approvalsWaiting, spans,
         tracesDropped, devices, deviceMemory, deviceSeconds, usageDropped, cpu, resident, virtual, descriptors,
         descriptorsMax, threads, startTime, build, functions,
         shares, shareTerms,

@@ -98,7 +98,7 @@ extension OperationDescription {
     static let groups: [(name: String, descriptions: [String: OperationDescription])] = [
         ("Functions", functions), ("Asynchronous invocations", invocations), ("HTTP triggers", triggers),
         ("Topics and events", topics), ("Tool servers", toolServers),
-        ("Tools for agents", tools),
+        ("Upstreams", upstreams), ("Tools for agents", tools), ("Approvals", approvals),
         ("Dead letters", deadLetters), ("Subscriptions and replays", subscriptions), ("Deployments", deployments),
         ("Operating", operate),
         ("Devices and cost", usage), ("Backup and retention", retention),

@@ -8,7 +8,7 @@ extension Schema {
     static let components: [(name: String, schema: JSONValue)] = [
         ("Problem", problem), ("Manifest", manifest), ("Outcome", outcome), ("Function", function),
         ("FunctionDetails", functionDetails), ("Position", position), ("Instance", instance), ("Revision", revision),
-        ("LogLine", logLine), ("Topic", topic), ("ToolServer", toolServer), ("Tool", tool), ("CloudEvent", cloudEvent),
+        ("LogLine", logLine), ("Topic", topic), ("ToolServer", toolServer), ("Upstream", upstream), ("UpstreamTool", upstreamTool), ("Tool", tool), ("CloudEvent", cloudEvent),
         ("Receipt", receipt),
         ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails),
         ("Token", token), ("Secret", secret),
@@ -16,6 +16,7 @@ extension Schema {
         ("Readiness", readiness),
         ("Subscription", subscription), ("Replay", replay), ("Filter", filter),
         ("Schedule", schedule), ("Delivery", delivery), ("Timing", timing), ("Stats", stats),
+        ("Approval", approval),
     ]
 
     private static let problem = object(
@@ -70,8 +71,20 @@ extension Schema {
         members["positions"] = list(named("Position"))
         members["instances"] = list(named("Instance"))
         return object(
-            members, optional: ["lastStart": said(Self.start, "Of a function whose instances the pool starts")])
+            members,
+            optional: [
+                "lastStart": said(Self.start, "Of a function whose instances the pool starts"),
+                "weights": said(list(Self.weights), "The files that lie at `/weights` for its workers"),
+            ])
     }()
+
+    private static let weights = object(
+        [
+            "name": label, "sha256": hash, "path": said(text, "Where workers see it"),
+            "tier": said(text, "`disk` when it is on this server whole, else `remote`"),
+            "fetched": said(count, "Bytes of it that are on this server"),
+            "bytes": said(orNull(count), "All of it, where that is known"),
+        ], optional: ["error": said(text, "Why it could not be fetched when it was last tried")])
 
     private static let start = object([
         "at": time, "from": said(text, "`disk` is a cold start, `host` a wake"), "cause": text,
@@ -111,6 +124,21 @@ extension Schema {
         "path": said(text, "Where agents find it on this server"),
         "manifest": said(["type": "object"], "As it was deployed"), "updated": time,
     ])
+
+    private static let upstreamTool = object([
+        "name": said(text, "As agents know it"), "tool": said(text, "As its server calls it"), "upstream": label,
+        "state": oneOf(["offered", "quarantined", "refused", "disabled", "gone"]), "reason": orNull(text),
+        "accepted": orNull(["type": "object"]), "acceptedSHA256": orNull(text), "waiting": orNull(["type": "object"]),
+        "waitingSHA256": orNull(text),
+    ])
+
+    private static let upstream = object(
+        [
+            "name": label, "namespace": label, "generation": count, "function": label, "prefix": text,
+            "available": said(boolean, "Whether it answered when it was asked last"), "problem": orNull(text),
+            "asked": orNull(time), "counts": said(["type": "object"], "Tools by state"),
+            "manifest": said(["type": "object"], "As it was deployed"), "updated": time,
+        ], optional: ["tools": list(named("UpstreamTool"))])
 
     private static let topic = object([
         "name": text, "namespace": label, "generation": count, "compact": boolean,

@@ -12,6 +12,8 @@ struct PoolDeployment: Sendable {
     /// The kind of device it asks for; nil takes any.
     var kind: String?
     var shard: Int
+    /// What has to lie on this machine's disk before it starts.
+    var weights: WeightSet?
 
     /// - Returns: nil for a function whose shard scales it.
     /// - Parameter links: of the slowest device that it may come to.
@@ -36,6 +38,7 @@ struct PoolDeployment: Sendable {
         self.labels = manifest.labels
         self.kind = gpu?.kind
         self.shard = shard
+        self.weights = function.weights
     }
 
     /// - Parameter base: what it takes beside its bytes.

@@ -58,13 +58,15 @@ final class PoolHost: Sendable {
     private let shards: PoolShards
     private let clock = SystemClock()
     private let recorder: PoolRecorder?
+    private let weights: WeightStore
 
     /// - Parameter record: opens the file of a recording that begins with those lines; nil writes none.
     init(
         hostMemory: Int64, prices: KeepAlivePrices = KeepAlivePrices(), shards: PoolShards,
-        record: ((_ head: String) throws(ApusError) -> PoolRecorder)? = nil
+        weights: WeightStore, record: ((_ head: String) throws(ApusError) -> PoolRecorder)? = nil
     ) throws(ApusError) {
         self.shards = shards
+        self.weights = weights
         let configuration = PoolConfiguration(hostMemory: hostMemory)
         self.recorder = try record?(PoolRecording.head(configuration, prices))
         self.state = Mutex(State(pool: Pool(configuration, policy: .rentOrBuy(RentOrBuy(prices: prices)))))
@@ -77,11 +79,14 @@ final class PoolHost: Sendable {
         self.change { state, now in
             var deployment = deployment
             deployment.plan.kind = deployment.kind.map { Self.number(of: $0, &state) }
+            deployment.plan.fetch = deployment.weights.flatMap { self.weights.estimate($0) }
             let id = deployment.plan.function
             state.functions[id, default: Entry(deployment: deployment)].deployment = deployment
             self.tell(.message(.deploy(deployment.plan)), &state, now)
         }
     }
+
+    func knows(_ function: FunctionID) -> Bool { self.state.withLock { $0.functions[function] != nil } }
 
     /// A function that is gone, or that its shard scales itself now.
     func remove(_ function: FunctionID) {
@@ -247,10 +252,32 @@ final class PoolHost: Sendable {
         guard let known = state.instances[instance] else { return }
         let devices = state.pool.devices(of: instance).map { state.devices[$0.index] }
         let order = Order(shard: known.deployment.shard, action: action, devices: devices)
+        if case .start(_, _, _, from: .remote) = action { return self.fetch(instance, known.deployment, order) }
         let delay = Self.transfer(action, known.deployment.plan, devices)
         guard delay > .zero else { return self.post(order) }
         state.number += 1
         state.delayed.insert(Delayed(due: now + delay, number: state.number, order: order))
+    }
+
+    /// Brings what its function lacks on this disk, then has it started. Asked under the lock, goes on without it.
+    private func fetch(_ instance: InstanceID, _ deployment: PoolDeployment, _ order: Order) {
+        let function = deployment.plan.function
+        let ended: @Sendable (ApusError?) -> Void = { error in
+            if let error {
+                let failure = Failure(error.code, error.message)
+                self.shards.post(to: order.shard) { $0.refuseStart(of: function, failure) }
+                return self.receive(.ended(instance))
+            }
+            self.receive(.fetches(function, nil))
+            self.change { state, now in
+                // It may have been told to stop meanwhile.
+                guard state.pool.state(of: instance) == .starting(.fetching) else { return }
+                self.tell(.message(.report(instance, .fetched)), &state, now)
+                self.post(order)
+            }
+        }
+        // Never here: the lock is held.
+        self.weights.bring(deployment.weights) { error in self.shards.post(to: order.shard) { _ in ended(error) } }
     }
 
     private func post(_ order: Order) {

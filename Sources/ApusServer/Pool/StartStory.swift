@@ -46,6 +46,7 @@ struct StartStory: Sendable, Equatable {
     }
 
     private func why(_ transition: InstanceTransition, others: Int) -> String {
+        if transition.tier == .remote { return "cold, and fetched first: its weights are not all on this machine's disk" }
         if transition.tier == .host { return "warm in the host's memory: its instance slept there and was woken" }
         if others > 0 { return "cold: \(others) instances were there already, and more work came than they take" }
         switch transition.cause {

@@ -4,6 +4,8 @@ enum SweepKind: String, Sendable, Hashable, CaseIterable {
     case bundles
     /// Dependency layers that no revision names.
     case layers
+    /// Files of weights that no deployed revision names.
+    case weights
     /// Bundles that no revision names, on a log that servers share.
     case logBundles = "log-bundles"
     /// What interrupted uploads and removals left.
@@ -18,6 +20,8 @@ enum SweepKind: String, Sendable, Hashable, CaseIterable {
     case invocations
     /// What queries know of use and cost long ago.
     case usage
+    /// Approvals whose time is over.
+    case approvals
     /// What agents did, and is older than that is kept.
     case audit
 }

@@ -18,12 +18,14 @@ final class SweepSteps: SweepPerforming {
         case .bundles: try self.bundles(isDryRun, now)
         case .logBundles: try self.logBundles(isDryRun, now)
         case .layers: try self.layers(isDryRun, now)
+        case .weights: try self.weights(isDryRun, now)
         case .uploads: try self.uploads(isDryRun, now)
         case .deadLetters: try self.deadLetters(isDryRun)
         case .fates: try self.fates(isDryRun)
         case .logs: try self.logs(isDryRun, now)
         case .invocations: try self.invocations(isDryRun, now)
         case .usage: try self.usage(isDryRun, now)
+        case .approvals: try self.server.approvals.sweep(isDryRun: isDryRun)
         case .audit:
             try AuditSweep(server: self.server).step(
                 before: now + TimeSpan(microseconds: -self.retention.audit.microseconds), isDryRun: isDryRun, now: now)
@@ -50,6 +52,24 @@ final class SweepSteps: SweepPerforming {
         return try topic.sweep(
             self.server.control, before: now + TimeSpan(microseconds: -grace.microseconds), isDryRun: isDryRun
         ) { usage.needsBundle($0) }
+    }
+
+    /// - Parameter room: bytes that are to have room under the quota.
+    func weights(_ isDryRun: Bool, _ now: Timestamp, room: Int64 = 0) throws(ApusError) -> SweepStep {
+        let (folder, usage) = (self.server.weights.folder, self.server.usage)
+        var sizes: [String: Int64] = [:]
+        for name in try folder.kept.names() { sizes[name] = folder.fetched(name) }
+        var sweep = FolderSweep(folder.kept, grace: self.retention.weightsUnused, isDryRun: isDryRun, now: now)
+        sweep.sizes = sizes
+        sweep.quota = self.retention.weightsBytes - room
+        let retired = try self.server.control.exclusively { [sweep] (catalogue) throws(ApusError) in
+            let (used, sets) = (catalogue.weightsInUse, catalogue.weightSetsInUse)
+            let retired = try sweep.retire { used.contains($0) || usage.mayNeedLayers }
+            // A set that lost a file is no more, and one that nobody names would keep its files from the disk.
+            if !isDryRun, !retired.names.isEmpty { try folder.removeSets { sets.contains($0) } }
+            return retired
+        }
+        return try sweep.remove(retired)
     }
 
     private func layers(_ isDryRun: Bool, _ now: Timestamp) throws(ApusError) -> SweepStep {
@@ -80,6 +100,7 @@ final class SweepSteps: SweepPerforming {
         var step = SweepStep()
         for folder in [
             self.server.bundles.kept, KeptFolders(folder: "\(self.server.configuration.dataDirectory)/layers"),
+            self.server.weights.folder.kept,
         ] {
             for name in try folder.leftovers(before: now + .seconds(-Limits.Server.leftoverSeconds)) {
                 guard step.removed < Limits.Server.sweepFolders else {

@@ -35,11 +35,14 @@ final class Route {
 
     let operation: Operation
     let requiring: Requiring?
+    /// What a request with a token needs follows from its path, and stays so: who was let in once need not be looked at again.
+    let isSettledByPath: Bool
     let handler: HTTPHandler
 
-    init(operation: Operation, requiring: Requiring?, handler: @escaping HTTPHandler) {
+    init(operation: Operation, requiring: Requiring?, isSettledByPath: Bool, handler: @escaping HTTPHandler) {
         self.operation = operation
         self.requiring = requiring
+        self.isSettledByPath = isSettledByPath
         self.handler = handler
     }
 
@@ -54,15 +57,20 @@ struct RouteTable {
     private(set) var operations: [Operation] = []
     private(set) var router = Router<Route>()
 
-    /// - Parameter requiring: for ``Access/decidedByRequest``: says what each request needs.
+    /// - Parameters:
+    ///   - requiring: for ``Access/decidedByRequest``: says what each request needs.
+    ///   - isSettledByPath: see ``Route/isSettledByPath``.
     mutating func add(
-        _ operation: Operation, requiring: Route.Requiring? = nil, _ handler: @escaping HTTPHandler
+        _ operation: Operation, requiring: Route.Requiring? = nil, isSettledByPath: Bool? = nil,
+        _ handler: @escaping HTTPHandler
     ) {
         precondition(
             (requiring != nil) == (operation.access == .decidedByRequest), "\(operation.id): who says who may?")
         let place = self.operations.count
         self.operations.append(operation)
-        let route = Route(operation: operation, requiring: requiring) { exchange, parameters in
+        let route = Route(
+            operation: operation, requiring: requiring, isSettledByPath: isSettledByPath ?? (requiring == nil)
+        ) { exchange, parameters in
             exchange.operation = place
             handler(exchange, parameters)
         }

@@ -76,6 +76,7 @@ extension Routes {
                         {
                             json["lastStart"] = start.json
                         }
+                        if let set = catalogue.functions[name]?.weights { json["weights"] = server.weights.json(set) }
                         return StoreAnswer(json, headers: [("ETag", "\"\(row.generation)\"")])
                     }
                 }

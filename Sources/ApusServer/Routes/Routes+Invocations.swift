@@ -258,7 +258,7 @@ extension Routes {
     private static func ending(_ state: InvocationState) -> String {
         switch state {
         case .cancelled: "was cancelled"
-        case .queued, .running: "is \(state.rawValue)"
+        case .queued, .running, .waiting: "is \(state.rawValue)"
         case .succeeded, .failed, .expired: state.rawValue
         }
     }

@@ -25,6 +25,7 @@ extension Routes {
                         ages: RecordAges(log: server.log, now: server.clock.now, readsMemoryOnly: true))
                     var metrics = scrape.metrics
                     Self.retention(server.sweeper.status, into: &metrics)
+                    server.approvals.add(to: &metrics)
                     Self.devices(server.devices.devices, totals, into: &metrics)
                     metrics.add(metrics.series(ServerMetric.usageDropped, []), Double(dropped))
                     let body = PrometheusText.write(metrics)

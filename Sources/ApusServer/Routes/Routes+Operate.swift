@@ -99,15 +99,19 @@ extension Routes {
             let clock = self.server.clock
             let start = clock.now
             let reply = exchange.reply()
-            target.loop.post {
-                target.warm(name) { error in
-                    if let error { return reply.respond(Problem(error)) }
-                    let json: JSONValue = [
-                        "name": .string(name.name), "namespace": .string(name.namespace.name), "state": "ready",
-                        "milliseconds": .integer((clock.now - start).milliseconds),
-                    ]
-                    reply.respond(
-                        status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
+            // As long as it takes: its start alone has a bound.
+            self.server.weights.bring(self.server.control.catalogue.functions[name]?.weights) { error in
+                if let error { return reply.respond(Problem(error)) }
+                target.loop.post {
+                    target.warm(name) { error in
+                        if let error { return reply.respond(Problem(error)) }
+                        let json: JSONValue = [
+                            "name": .string(name.name), "namespace": .string(name.namespace.name), "state": "ready",
+                            "milliseconds": .integer((clock.now - start).milliseconds),
+                        ]
+                        reply.respond(
+                            status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
+                    }
                 }
             }
         }

@@ -12,13 +12,13 @@ extension Routes {
                 Operation(
                     "callTools\(suffix)", "POST", path, "Takes one message of an agent.", .decidedByRequest,
                     isNamespaced: false),
-                requiring: self.toolRequirement
+                requiring: self.toolRequirement, isSettledByPath: true
             ) { self.postMessage($0, $1) }
             table.add(
                 Operation(
                     "callToolServer\(suffix)", "POST", "\(path)/{server}", "Takes one message of an agent.",
                     .decidedByRequest, isNamespaced: false),
-                requiring: self.toolRequirement
+                requiring: self.toolRequirement, isSettledByPath: true
             ) { self.postMessage($0, $1) }
             for (method, id, summary) in [
                 ("GET", "followTools", "Follows what changes, or reads on in a stream that broke."),
@@ -26,14 +26,14 @@ extension Routes {
             ] {
                 table.add(
                     Operation("\(id)\(suffix)", method, path, summary, .decidedByRequest, isNamespaced: false),
-                    requiring: self.toolRequirement
+                    requiring: self.toolRequirement, isSettledByPath: true
                 ) { self.useSession($0, $1) }
                 table.add(
                     Operation(
                         "\(id)Of\(suffix.isEmpty ? "Server" : "ServerInNamespace")", method, "\(path)/{server}",
                         summary,
                         .decidedByRequest, isNamespaced: false),
-                    requiring: self.toolRequirement
+                    requiring: self.toolRequirement, isSettledByPath: true
                 ) { self.useSession($0, $1) }
             }
         }
@@ -44,7 +44,7 @@ extension Routes {
             || (path.hasPrefix("/v1/namespaces/") && (path.hasSuffix("/mcp") || path.contains("/mcp/")))
     }
 
-    /// A tool server may say that anybody on this machine may use it.
+    /// A tool server may say that anybody on this machine may use it. No deploy asks for more than the token that any other needs.
     private var toolRequirement: Route.Requiring {
         { (_, parameters) throws(ApusError) in
             let namespace = try Self.namespace(parameters)

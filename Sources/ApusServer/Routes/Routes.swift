@@ -86,6 +86,7 @@ struct Routes {
         self.addRedrives(to: &table)
         self.addSubscriptions(to: &table)
         self.addReplays(to: &table)
+        self.addApprovals(to: &table)
         self.addRetention(to: &table)
         self.addInvocations(to: &table)
         self.addObserve(to: &table)
@@ -101,6 +102,7 @@ struct Routes {
         self.addSecrets(to: &table)
         self.addTools(to: &table)
         self.addToolServers(to: &table)
+        self.addUpstreams(to: &table)
         self.addToolList(to: &table)
         return table
     }

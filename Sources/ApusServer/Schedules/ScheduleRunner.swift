@@ -118,7 +118,9 @@ final class ScheduleRunner: Sendable {
             case .functionRemoved(let function):
                 let plans = Plans(function: function.name)
                 self.loop.post { self.applyLater(plans) }
-            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .none: break
+            case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged,
+                .approvalChanged, .upstreamChanged, .none:
+                break
             }
         }
     }

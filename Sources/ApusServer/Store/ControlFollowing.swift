@@ -72,9 +72,10 @@ extension Control {
 }
 
 extension ControlRecord {
-    /// Fates and revisions have no generations of their own.
+    /// Fates and revisions have no generations of their own, and tombstones say none.
     fileprivate func isOutdated(by known: UInt64) -> Bool {
-        self.kind != .fate && self.kind != .revision && self.generation < known
+        if self.kind == .fate || self.kind == .revision || (self.kind == .approval && self.isDeleted) { return false }
+        return self.generation < known
     }
 }
 

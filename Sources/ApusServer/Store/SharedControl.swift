@@ -242,7 +242,9 @@ extension Catalogue.Change {
     fileprivate var concernsTopics: Bool {
         switch self {
         case .topicApplied, .topicRemoved, .functionApplied: true
-        case .functionRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .none: false
+        case .functionRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .approvalChanged,
+            .upstreamChanged, .none:
+            false
         }
     }
 }

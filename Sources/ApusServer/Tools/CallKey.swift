@@ -11,7 +11,7 @@ struct CallKey {
 
     /// - Throws: for a key that is no text, and for two that differ.
     init(_ request: ToolRequest, _ reply: ToolReply) throws(RPCError) {
-        var text = reply.exchange.header(IdempotencyKey.header)
+        var text = reply.exchange?.header(IdempotencyKey.header)
         if let value = request.envelope.parameters.idempotencyKey, value.kind != .null {
             guard let said = request.envelope.text(value) else {
                 throw .invalidParams("`apus.dev/idempotencyKey` must be a string")
@@ -24,6 +24,8 @@ struct CallKey {
         self.text = text
         self.caller = "\(request.place.namespace)#\(request.caller.name)"
     }
+
+    var isGiven: Bool { self.text != nil }
 
     /// Which of several versions is called: of one key the same.
     var draw: UInt64 {

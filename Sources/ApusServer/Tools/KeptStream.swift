@@ -16,11 +16,14 @@ final class KeptStream: Sendable {
 
     /// Of its session; 0 is what the client opened without asking anything.
     let number: Int
+    /// Of the session here: with it the ids of events are nobody else's.
+    private let tag: String
     private let budget: ReplayBudget
     private let state = Mutex(State())
 
-    init(number: Int, budget: ReplayBudget) {
+    init(number: Int, of tag: String, budget: ReplayBudget) {
         self.number = number
+        self.tag = tag
         self.budget = budget
     }
 
@@ -30,14 +33,14 @@ final class KeptStream: Sendable {
             $0.reader = reader
             $0.detachedAt = nil
         }
-        return Array("id: \(self.number)-0\nretry: 500\ndata: \n\n".utf8)
+        return Array("id: \(self.tag)-\(self.number)-0\nretry: 500\ndata: \n\n".utf8)
     }
 
     func write(_ message: [UInt8]) {
         self.state.withLock { state in
             guard !state.isDone else { return }
             let number = state.first + state.events.count
-            let event = ServerSentEvent.encode(data: message, id: "\(self.number)-\(number)")
+            let event = ServerSentEvent.encode(data: message, id: "\(self.tag)-\(self.number)-\(number)")
             state.events.append(event)
             self.budget.add(event.count)
             // What is pushed out can no longer be read again; who reads now has it.

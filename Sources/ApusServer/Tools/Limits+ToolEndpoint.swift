@@ -6,8 +6,18 @@ extension Limits {
         /// A stream says so often that it is still there, and a call that takes longer becomes one.
         static let keepAliveMilliseconds: Int64 = 10_000
         static let sweepMilliseconds: UInt64 = 1_000
+        /// Pages of an upstream's list, and their bytes together.
+        static let upstreamPages = 64
+        static let upstreamListBytes = 512 * 1_024
         /// Streams that listen for changes, of one shard.
         static let listeners = 10_000
+        /// How long answers to a task's questions may take to show.
+        static let answerSeconds: Int64 = 5
+        /// Calls that wait before a task, as far as they are counted.
+        static let callsAhead = 1_000
+        /// Tasks that one stream follows, and for how long it does.
+        static let taskSubscriptions = 64
+        static let taskFollowSeconds: Int64 = 86_400
         /// Resources that one stream follows.
         static let resourceSubscriptions = 256
         /// What a function is given: an event with room for its attributes.
@@ -38,6 +48,8 @@ extension Limits {
         static let sessionCalls = 256
         /// How long the client of a session may take to answer a question.
         static let questionSeconds: Int64 = 600
+        /// How much longer than a state may come back it is known that it was used: clocks of servers differ.
+        static let stateGraceSeconds: Int64 = 3_600
         /// Large results that are kept for reading, and their bytes.
         static let results = 1_024
         static let resultsBytes = 256 << 20

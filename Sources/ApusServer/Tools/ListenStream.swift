@@ -14,6 +14,7 @@ final class ListenStream: EndableStream {
     private let resources: Set<String>
     private var lastWrite: Timestamp
     private var isOpen = true
+    private var tasks: TaskNews?
 
     static func begin(_ endpoint: ToolEndpoint, _ request: ToolRequest, _ exchange: HTTPExchange) throws(RPCError) {
         let envelope = request.envelope
@@ -43,8 +44,9 @@ final class ListenStream: EndableStream {
         let catalog = endpoint.catalog(request.place.namespace)
         uris = uris.filter { catalog.resource(at: $0, on: request.place.server, for: request.caller) != nil }
         let resources = Set(uris.prefix(Limits.ToolEndpoint.resourceSubscriptions))
+        let tasks = try TaskNews.wanted(endpoint, request, wanted)
         let stream = ListenStream(exchange, endpoint, request, lists, resources)
-        stream.start()
+        stream.start(tasks, endpoint)
     }
 
     private init(
@@ -60,7 +62,8 @@ final class ListenStream: EndableStream {
         self.lastWrite = endpoint.runtime.now
     }
 
-    private func start() {
+    private func start(_ tasks: TaskNews, _ endpoint: ToolEndpoint) {
+        self.tasks = tasks
         self.exchange.onGone = { self.close() }
         self.exchange.stream(status: 200, headers: ServerSentEvent.headers)
         self.runtime.tools.listeners[ObjectIdentifier(self)] = self
@@ -79,10 +82,21 @@ final class ListenStream: EndableStream {
             }
             json.append(UInt8(ascii: "]"))
         }
+        if !tasks.names.isEmpty {
+            if !json.isEmpty { json.append(UInt8(ascii: ",")) }
+            json.append(contentsOf: #""taskIds":["#.utf8)
+            // Ids of ours, which need no escapes.
+            json.append(contentsOf: tasks.names.map { "\"\($0)\"" }.joined(separator: ",").utf8)
+            json.append(UInt8(ascii: "]"))
+        }
         self.tell(
             "notifications/subscriptions/acknowledged", Array(#","notifications":{"#.utf8) + json + Array("}".utf8))
         // Last: on the way down it ends at once.
         self.runtime.opened(self)
+        tasks.follow(endpoint, self.request) { [weak self] report in
+            guard let self, self.isOpen else { return }
+            self.tell("notifications/tasks", [UInt8(ascii: ",")] + report.detailedMembers)
+        }
     }
 
     /// `"io.modelcontextprotocol/subscriptionId": …`
@@ -135,6 +149,7 @@ final class ListenStream: EndableStream {
         guard self.isOpen else { return }
         self.isOpen = false
         self.exchange.onGone = nil
+        self.tasks?.end()
         self.runtime.tools.listeners[ObjectIdentifier(self)] = nil
         self.runtime.closed(self)
     }

@@ -40,7 +40,9 @@ extension ToolCall {
         let open = OpenQuestions(session)
         self.openQuestions = open
         open.limit(self.runtime.loop) { [weak self] in
-            self?.failed(Failure(.deadlineExceeded, "the client did not answer a question in time"))
+            guard let self else { return }
+            guard self.gate.isOpen else { return self.approvalIsLate() }
+            self.failed(Failure(.deadlineExceeded, "the client did not answer a question in time"))
         }
         let loop = self.runtime.loop
         // Between its rounds nothing else holds the call.
@@ -67,6 +69,7 @@ extension ToolCall {
         guard self.answers.json.count <= Limits.Tools.answersBytes else {
             return self.failed(Failure(.limitReached, "the answers of the client are too large"))
         }
+        guard self.gate.isOpen else { return self.approvalAnswered() }
         self.run()
     }
 }

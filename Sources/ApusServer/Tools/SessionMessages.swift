@@ -71,7 +71,7 @@ struct SessionMessages {
         let session = self.registry.sessions.make(self.place, self.caller, revision, capabilities, now: self.now)
         var members = Array(#""protocolVersion":"\#(revision.rawValue)","#.utf8)
         members.append(contentsOf: ToolEndpoint.capabilities.utf8)
-        members.append(contentsOf: #","serverInfo":"#.utf8)
+        members.append(contentsOf: #"},"serverInfo":"#.utf8)
         members.append(contentsOf: self.registry.serverInfo)
         members.append(contentsOf: self.endpoint.instructions(self.place))
         exchange.respond(
@@ -101,8 +101,9 @@ struct SessionMessages {
         var (stream, last) = (session.common, 0)
         var isResumed = false
         if let event = exchange.header("Last-Event-ID") {
-            let parts = event.split(separator: "-").map { Int($0) }
-            guard parts.count == 2, let number = parts[0], let place = parts[1], let known = session.stream(number)
+            let parts = event.split(separator: "-")
+            guard parts.count == 3, let number = Int(parts[1]), let place = Int(parts[2]), parts[0] == session.tag,
+                let known = session.stream(number)
             else {
                 return exchange.respond(
                     status: 404,

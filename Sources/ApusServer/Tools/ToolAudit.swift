@@ -28,6 +28,9 @@ struct ToolAudit {
         self.entry.invocation = invocation
     }
 
+    /// The approval that the call waits for, or begins because of.
+    mutating func concerns(approval: String) { self.entry.approval = approval }
+
     /// It was answered by what an earlier call came to.
     mutating func answered(by invocation: String?, _ origin: Origin?) {
         if let invocation { self.entry.invocation = invocation }

@@ -7,7 +7,12 @@ internal import ApusTools
 extension ToolCall {
     func answer(_ type: String?, _ data: [UInt8]?) {
         switch self.target {
-        case .tool(let tool): self.answer(tool, type, data)
+        case .tool(let tool):
+            if let remote = tool.remote {
+                self.answerUpstream(tool, remote, data ?? [])
+            } else {
+                self.answer(tool, type, data)
+            }
         case .prompt(let prompt): self.answer(prompt, type, data)
         case .resource(_, let uri, let known): self.answer(uri, known, type, data)
         case .completion: self.answerCompletion(data)
@@ -18,13 +23,19 @@ extension ToolCall {
 
     // MARK: tools
 
-    private func answer(_ tool: Tool, _ type: String?, _ data: [UInt8]?) {
-        self.reply.finish(self.form(tool).members(type, data), meta: self.meta)
+    func answer(_ tool: Tool, _ type: String?, _ data: [UInt8]?) {
+        let members = self.form(tool).members(type, data)
+        self.keepInCache(members, of: tool)
+        self.reply.finish(members, meta: self.meta)
     }
 
     private func form(_ tool: Tool) -> ToolResultForm {
         let (endpoint, request, keptID) = (self.endpoint, self.request, self.keptID)
-        return ToolResultForm(endpoint: endpoint, tool: tool, era: request.era, invocation: self.invocation) {
+        return ToolResultForm(
+            endpoint: endpoint, tool: tool, era: request.era, invocation: self.invocation,
+            isForFunction: self.reply.isInner
+        ) {
+            self.isLinked = true
             // One that lasts is read where it lies.
             if let keptID { return KeptResult.address(of: keptID) }
             let owner = "\(request.place.namespace.name)/\(request.caller.name)"
@@ -32,7 +43,10 @@ extension ToolCall {
         }
     }
 
-    func tellFailure(_ text: String) { self.reply.finish(Self.refusal(text), meta: self.meta) }
+    /// - Parameter more: further members of `_meta`.
+    func tellFailure(_ text: String, _ more: String = "") {
+        self.reply.finish(Self.refusal(text), meta: self.meta + Array(more.utf8))
+    }
 
     // MARK: prompts, resources, completions
 
@@ -114,6 +128,9 @@ extension ToolCall {
 
     /// What goes wrong in a tool is a result: the model reads it and may do something about it.
     func answer(_ failure: Failure) {
+        if case .tool(let tool) = self.target, let remote = tool.remote {
+            return self.answerUpstream(tool, remote, failure)
+        }
         let text = ToolResultForm.text(of: failure)
         guard case .tool = self.target else {
             let isGone = failure.code == .functionRejected

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusCrypto
 internal import ApusJSON
 internal import ApusManifest
 internal import ApusSchema
@@ -47,12 +48,11 @@ extension ToolCall {
         if let meta = MetaTool(name, on: request.place.server.flatMap { catalog.server(named: $0) }) {
             return try self.begin(meta, endpoint, request, reply, data)
         }
-        guard
-            let tool = catalog.tool(
-                named: name, on: request.place.server, for: request.caller, draw: try CallKey(request, reply).draw)
-        else { throw .invalidParams("Unknown tool: \(name.prefix(128))") }
-        if request.era == .modern, !tool.headers.isEmpty {
-            try tool.headers.check(RoutingHead(reply.exchange), request.envelope)
+        guard let tool = try self.tool(named: name, catalog, request, reply, data) else {
+            throw .invalidParams("Unknown tool: \(name.prefix(128))")
+        }
+        if request.era == .modern, !tool.headers.isEmpty, let exchange = reply.exchange {
+            try tool.headers.check(RoutingHead(exchange), request.envelope)
         }
         try self.begin(tool, named: name, endpoint, request, reply, data)
     }
@@ -75,12 +75,35 @@ extension ToolCall {
         case .refused(let reason): reply.finish(self.refusal(reason))
         case .result(let json): reply.finish(self.structured(json))
         case .call(let name, let arguments):
-            guard
-                let tool = catalog.tool(
-                    named: name, on: request.place.server, for: request.caller, draw: try CallKey(request, reply).draw)
-            else { throw .invalidParams("Unknown tool: \(name.prefix(128))") }
+            guard let tool = try self.tool(named: name, catalog, request, reply, arguments[...]) else {
+                throw .invalidParams("Unknown tool: \(name.prefix(128))")
+            }
             try self.begin(tool, named: name, endpoint, request, reply, arguments[...])
         }
+    }
+
+    /// Of several versions one that is drawn; of those that need an approval the same one for the same call, so that the call
+    /// which is made again is the one that was approved.
+    private static func tool(
+        named name: String, _ catalog: ToolCatalog, _ request: ToolRequest, _ reply: ToolReply,
+        _ data: ArraySlice<UInt8>
+    ) throws(RPCError) -> Tool? {
+        let (place, caller) = (request.place.server, request.caller)
+        let key = try CallKey(request, reply)
+        // Calls with one key go to one version anyway.
+        guard let drawn = catalog.tool(named: name, on: place, for: caller, draw: key.draw) else { return nil }
+        guard !key.isGiven else { return drawn }
+        let server = place.flatMap { catalog.server(named: $0) }
+        let isAnswer = request.envelope.parameters.requestState.map { $0.kind != .null } ?? false
+        guard isAnswer || ApprovalRule(drawn, on: server) != nil else { return drawn }
+        let call = SHA256.hash(
+            Array("\(caller.name)\n\(name)\n".utf8) + (CanonicalJSON.encode(data) ?? Array(data)))
+        let fixed = catalog.tool(
+            named: name, on: place, for: caller, draw: call.span.bytes.littleEndian(at: 0, as: UInt64.self))
+        guard let fixed, ApprovalRule(fixed, on: server) == nil, ApprovalRule(drawn, on: server) == nil else {
+            return fixed
+        }
+        return drawn
     }
 
     private static func structured(_ json: [UInt8]) -> [UInt8] {
@@ -101,6 +124,7 @@ extension ToolCall {
         _ tool: Tool, named name: String, _ endpoint: ToolEndpoint, _ request: ToolRequest, _ reply: ToolReply,
         _ data: ArraySlice<UInt8>
     ) throws(RPCError) {
+        try self.checkTasks(tool, request)
         guard data.count <= Limits.ToolEndpoint.argumentsBytes else {
             return reply.finish(self.refusal("the arguments have \(data.count) bytes, which is too much for a call"))
         }

@@ -4,7 +4,6 @@ internal import ApusHost
 internal import ApusLoop
 internal import ApusStore
 internal import ApusTools
-internal import Synchronization
 
 /// Calls that last: asynchronous invocations, which are waited for.
 ///
@@ -12,6 +11,7 @@ internal import Synchronization
 extension ToolCall {
     /// - Parameter deadline: until when this caller waits.
     func runKept(_ key: IdempotencyKey?, until deadline: Timestamp) {
+        if let id = self.keptID { return self.follow(id, until: deadline) }
         let (server, loop) = (self.endpoint.server, self.runtime.loop)
         // SAFETY: used on its loop only, inside `post`.
         nonisolated(unsafe) let call = self
@@ -33,29 +33,49 @@ extension ToolCall {
         case .success(let accepted):
             self.keptID = accepted.id
             self.reply.audit?.answered(by: accepted.id.description, accepted.isRepeated ? .repeated : nil)
-            self.follow(accepted.id, until: deadline)
+            if self.isTask { self.answerTask(accepted.id) } else { self.follow(accepted.id, until: deadline) }
         }
     }
 
     private func follow(_ id: InvocationID, until deadline: Timestamp) {
         let (server, loop) = (self.endpoint.server, self.runtime.loop)
-        let watch = CallWatch()
+        let watch = InvocationWatch()
         self.watch = watch
         // SAFETY: used on its loop only, inside `post`.
         nonisolated(unsafe) let call = self
-        InvocationLookup(server: server, id: id, namespace: self.target.function.namespace, until: deadline).follow {
-            state in
-            guard !watch.isOver else { return false }
+        let answers = self.answers.all.map { InvocationQuestions.Item(name: $0.name, json: $0.json) }
+        let lookup = InvocationLookup(
+            server: server, id: id, namespace: self.target.function.namespace, until: deadline)
+        let given = InvocationWatch()
+        if answers.isEmpty { given.end() }
+        lookup.follow(watch) { state in
+            // Once: what is asked after that is another question.
+            if case .success(let row) = state, row.state == .waiting, !given.isOver {
+                given.end()
+                watch.end()
+                InvocationAnswering(server: server, lookup: lookup, answers: answers).run(state) { error in
+                    loop.post { call.answered(error, until: deadline) }
+                }
+                return
+            }
             let news = KeptNews(state, server.log)
             loop.post { call.heard(news) }
-            return true
         }
+    }
+
+    /// Its answers are where they belong, or lost.
+    private func answered(_ error: ApusError?, until deadline: Timestamp) {
+        guard !self.isOver, let id = self.keptID else { return }
+        if let error { return self.failed(Failure(error.code, error.message)) }
+        self.answers = Answers()
+        self.follow(id, until: deadline)
     }
 
     private func heard(_ news: KeptNews) {
         guard !self.isOver else { return }
         switch news {
         case .running(let progress): if let progress { self.onProgress(progress) }
+        case .asking(let questions): self.ask(questions)
         case .returned(let block): block.withUnsafeBytes { self.onResult($0) }
         case .failed(let failure): self.failed(failure)
         case .late:
@@ -66,6 +86,14 @@ extension ToolCall {
         }
     }
 
+    /// Asks its caller: in a session at once, else with the answer, and the call comes again.
+    private func ask(_ questions: Questions) {
+        self.watch?.end()
+        if let session = self.request.session { return self.ask(questions, in: session) }
+        self.over()
+        self.reply.finish(Array(#""inputRequests":"#.utf8) + questions.inputRequests, type: .inputRequired)
+    }
+
     /// Its client does not want it any more, and says so.
     func cancelKept() {
         guard let id = self.keptID, !self.isOver else { return }
@@ -74,17 +102,10 @@ extension ToolCall {
     }
 }
 
-/// Tells the store thread that nobody waits for an invocation any more.
-final class CallWatch: Sendable {
-    private let over = Atomic(false)
-
-    var isOver: Bool { self.over.load(ordering: .relaxed) }
-    func end() { self.over.store(true, ordering: .relaxed) }
-}
-
 /// What becomes of a call that lasts.
 private enum KeptNews: Sendable {
     case running(ProgressPayload?)
+    case asking(Questions)
     /// As its worker said it.
     case returned([UInt8])
     case failed(Failure)
@@ -95,7 +116,11 @@ private enum KeptNews: Sendable {
     init(_ state: Result<InvocationRow, ApusError>, _ log: any EventLog) {
         do throws(ApusError) {
             let row = try state.get()
-            self = row.state.isTerminal ? .returned(try row.returned(log)) : .running(row.lastProgress)
+            if let questions = try row.questions(log) {
+                self = .asking(questions)
+            } else {
+                self = row.state.isTerminal ? .returned(try row.returned(log)) : .running(row.lastProgress)
+            }
         } catch {
             self = .failed(Failure(error.code, error.message))
             if case .failure(let error) = state, error.code == .deadlineExceeded { self = .late }

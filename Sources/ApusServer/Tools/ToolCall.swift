@@ -25,6 +25,9 @@ final class ToolCall: ResponseSink {
             case .resource(let function, _, _), .completion(let function): function
             }
         }
+
+        /// Of a tool that another server has.
+        var remote: Tool.Remote? { if case .tool(let tool) = self { tool.remote } else { nil } }
     }
 
     let endpoint: ToolEndpoint
@@ -35,9 +38,15 @@ final class ToolCall: ResponseSink {
     let data: ArraySlice<UInt8>
     /// Set before ``start()`` for a call that is run once, however often it is asked for.
     var key: IdempotencyKey?
+    var isTask = false
+    /// Its result is too large to be sent, and was kept elsewhere.
+    var isLinked = false
     /// Of a call that lasts: its invocation.
     var keptID: InvocationID?
     var answers = Answers()
+    /// Nil when nobody is asked before it begins.
+    let rule: ApprovalRule?
+    var gate = ApprovalGate()
     private var pace = ProgressPace()
     private var progressTimer: LoopTimer?
     private var abandonRunning: (() -> Void)?
@@ -46,8 +55,10 @@ final class ToolCall: ResponseSink {
     private var partType: String?
     private(set) var isOver = false
     var openQuestions: OpenQuestions?
+    /// Made when the function first calls a tool.
+    private var innerCalls: InnerCalls?
     /// Of a call that lasts.
-    var watch: CallWatch?
+    var watch: InvocationWatch?
 
     init(
         _ endpoint: ToolEndpoint, _ request: ToolRequest, _ reply: ToolReply, _ target: Target, _ event: ToolEvent,
@@ -59,6 +70,10 @@ final class ToolCall: ResponseSink {
         self.target = target
         self.event = event
         self.data = data
+        self.rule =
+            if case .tool(let tool) = target {
+                ApprovalRule(tool, on: request.place.server.flatMap { endpoint.catalog(request.place.namespace).server(named: $0) })
+            } else { nil }
     }
 
     var runtime: ShardRuntime { self.endpoint.runtime }
@@ -81,40 +96,71 @@ final class ToolCall: ResponseSink {
         }
         if self.request.era == .modern { try self.answers.add(self.request.envelope) }
         self.reply.wait()
-        self.reply.onLeft = { [weak self] in self?.cancel() }
+        self.reply.onLeft = { [weak self] in
+            // One that a function made has nobody who would come again for it.
+            if self?.reply.isInner == true { self?.cancelKept() }
+            self?.cancel()
+        }
         if let session = self.request.session {
             session.begin(self.request.id, self.runtime.loop) { [weak self] in self?.cancelledByClient() }
         }
-        self.run()
+        self.seekApproval()
     }
 
     /// Who asks what: an answer to one question is none to another.
     private var bound: [String] {
         var digest = ""
-        if case .tool(let tool) = self.target { digest = tool.digest }
+        if case .tool(let tool) = self.target { digest = tool.digest + (self.rule == nil ? "" : " \(tool.revision)") }
         return [
             self.request.caller.name, self.request.place.text, self.request.method.rawValue, self.event.subject, digest,
             Hex.encode(SHA256.hash(Array(self.data))),
         ]
     }
 
-    func run() {
+    /// The function as it is now; nil when it cannot run, which the caller is told.
+    func runnable() -> FunctionDirectory.Entry? {
         let function = self.target.function
         guard let entry = self.runtime.directory[function] else {
-            return self.failed(Failure(.functionNotFound, "the function '\(function)' is not deployed any more"))
+            self.failed(Failure(.functionNotFound, "the function '\(function)' is not deployed any more"))
+            return nil
         }
-        if entry.isPaused {
-            return self.failed(Failure(.functionPaused, "the function '\(function)' is paused for now"))
+        guard !entry.isPaused else {
+            self.failed(Failure(.functionPaused, "the function '\(function)' is paused for now"))
+            return nil
+        }
+        return entry
+    }
+
+    /// The one place where a call begins, and begins again with answers. ``gate`` is open.
+    func run() {
+        guard let entry = self.runnable() else { return }
+        // Where it runs: in the function itself, or behind the one that speaks with another server.
+        var block: [UInt8]?
+        if let remote = self.target.remote {
+            guard self.key == nil else {
+                return self.failed(
+                    Failure(
+                        .invalidArgument,
+                        "the tool is another server's: no call of it can be promised to run once, leave the key out"))
+            }
+            if let refusal = self.refusal(by: remote) { return self.failed(refusal) }
+            block = self.block(for: remote, self.data)
         }
         let deadline = InvocationPreferences().deadline(now: self.runtime.now, timeout: entry.timeout)
-        switch self.course(entry) {
+        let course = block == nil ? self.course(entry) : .now
+        switch course {
         case .now:
-            self.abandonRunning = ShardInvocation(
+            if self.answerFromCache() { return }
+            var invocation = ShardInvocation(
                 shards: self.endpoint.server.shards, runtime: self.runtime, entry: entry,
                 id: self.runtime.invocationIDs.next(), deadline: deadline,
-                answers: self.answers.isEmpty ? [] : self.answers.json
-            ).begin(self.event.block(self.data), sink: self)
+                answers: self.answers.isEmpty ? [] : self.answers.json)
+            invocation.owner = ShardInvocation.owner(of: self.request.caller.name, in: self.request.place.namespace)
+            self.abandonRunning = invocation.begin(block ?? self.event.block(self.data), sink: self)
         case .kept(let key): self.runKept(key, until: deadline)
+        case .task(let key):
+            self.isTask = true
+            self.runKept(key, until: deadline)
         }
     }
 
@@ -124,6 +170,7 @@ final class ToolCall: ResponseSink {
     func cancel() {
         guard !self.isOver else { return }
         self.over()
+        if let remote = self.target.remote, self.abandonRunning != nil { self.note(remote, .left) }
         self.abandonRunning?()
         self.abandonRunning = nil
     }
@@ -141,6 +188,7 @@ final class ToolCall: ResponseSink {
         self.progressTimer = nil
         self.openQuestions?.close()
         self.openQuestions = nil
+        self.innerCalls?.close()
         self.watch?.end()
         self.request.session?.end(self.request.id)
     }
@@ -155,8 +203,10 @@ final class ToolCall: ResponseSink {
         try? layout.forEachAttribute(in: block.bytes) { name, _, value in
             if block[name].elementsEqual("datacontenttype".utf8) {
                 type = String(decoding: block[value], as: UTF8.self)
+            } else if block[name].elementsEqual("listchanged".utf8), let remote = self.target.remote {
+                self.endpoint.server.upstreams.changed(remote.upstream)
             }
-            return type == nil
+            return type == nil || self.target.remote != nil
         }
         self.succeeded(type, layout.isNull ? nil : Array(block[layout.data]))
     }
@@ -244,8 +294,17 @@ final class ToolCall: ResponseSink {
         self.reply.notify(MessageWriter.notification("notifications/message", JSONCleaner.clean(params)))
     }
 
+    func onCall(_ call: FunctionCall) {
+        guard !self.isOver else { return call.answer(.failure(InnerCalls.left)) }
+        let calls = self.innerCalls ?? InnerCalls(self.endpoint, self.request, isInner: self.reply.isInner)
+        self.innerCalls = calls
+        calls.begin(call)
+    }
+
     func onQuestions(_ json: UnsafeRawBufferPointer) {
         guard !self.isOver else { return }
+        // The attempt has ended, and with it what it called.
+        self.innerCalls?.abandon()
         let questions: Questions
         do throws(ApusError) { questions = try Questions(parsing: Array(json)) } catch {
             return self.failed(Failure(error.code, error.message))
@@ -263,6 +322,13 @@ final class ToolCall: ResponseSink {
         if let session = self.request.session { return self.ask(questions, in: session) }
         self.tellLastProgress()
         self.over()
+        // What follows is the same call, which began with its approval: each of its states counts once.
+        if self.rule != nil { self.answers.approve() }
+        self.demand(questions)
+    }
+
+    /// Sends the client's next request back with what it is asked, sealed: nothing of it is kept here.
+    func demand(_ questions: Questions) {
         let until = self.runtime.now + .seconds(Limits.Tools.questionSeconds)
         let state = self.answers.seal(self.endpoint.registry.sealer, boundTo: self.bound, until: until)
         var members = Array(#""inputRequests":"#.utf8) + questions.inputRequests

@@ -34,7 +34,11 @@ struct ToolEndpoint {
         case .getPrompt: try ToolCall.beginPrompt(self, request, reply)
         case .readResource: try ToolCall.beginResource(self, request, reply)
         case .complete: try self.complete(request, reply)
-        case .listen: try ListenStream.begin(self, request, reply.exchange)
+        case .listen:
+            if let exchange = reply.exchange { try ListenStream.begin(self, request, exchange) }
+        case .getTask: try self.getTask(request, reply)
+        case .updateTask: try self.updateTask(request, reply)
+        case .cancelTask: try self.cancelTask(request, reply)
         case .ping: reply.finish([])
         case .setLogLevel: try self.setLogLevel(request, reply)
         case .subscribe, .unsubscribe: try self.subscribe(request, reply)
@@ -44,9 +48,10 @@ struct ToolEndpoint {
 
     // MARK: what the server is
 
+    /// Without the brace that ends them.
     static let capabilities =
         #""capabilities":{"tools":{"listChanged":true},"prompts":{"listChanged":true},"#
-        + #""resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}}"#
+        + #""resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}"#
 
     /// `,"instructions": …`; empty where there are none.
     func instructions(_ place: ToolPlace) -> [UInt8] {
@@ -62,6 +67,7 @@ struct ToolEndpoint {
         var members = Array(#""supportedVersions":"#.utf8) + ProtocolRevision.supportedJSON
         members.append(UInt8(ascii: ","))
         members.append(contentsOf: Self.capabilities.utf8)
+        members.append(contentsOf: #","extensions":{"\#(ClientCapabilities.tasksName)":{}}}"#.utf8)
         members.append(contentsOf: self.instructions(request.place))
         reply.finish(
             members, cache: CacheHint(ttlMilliseconds: Limits.ToolEndpoint.discoverMilliseconds, isPublic: false))

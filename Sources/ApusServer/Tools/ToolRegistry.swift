@@ -8,6 +8,7 @@ internal import Synchronization
 /// What the shards share of tools: keys, sessions, large results, and the catalogs that each loop has a copy of.
 final class ToolRegistry: Sendable {
     let sealer: Sealer
+    let tasks: TaskNames
     let sessions: ToolSessions
     let results: LargeResults
     let modern: MessageWriter
@@ -16,10 +17,15 @@ final class ToolRegistry: Sendable {
     private let cursorKey: [UInt8]
     /// Who may call now; shared, since one caller's requests come to any loop.
     let limits = Mutex(CallLimits())
+    /// Which upstreams answer; shared, since their calls come to any loop.
+    let breakers = Mutex<[ResourceName: CircuitBreaker]>([:])
+    /// Results of tools that let theirs be kept; shared for the same reason.
+    let cache = Mutex(ResultCache())
     private let catalogs = Mutex<[Namespace: ToolCatalog]>([:])
 
     init(keys: MasterKeys, version: String) {
         self.sealer = Sealer(keys.derived(for: "apus tool requests 1"))
+        self.tasks = TaskNames(keys.derived(for: "apus tool tasks 1").map(\.bytes))
         self.cursorKey = keys.derived(for: "apus tool cursors 1").last?.bytes ?? []
         self.serverInfo = MessageWriter.serverInfo(name: "apus", title: "Apus", version: version)
         self.modern = MessageWriter(.modern, serverInfo: self.serverInfo)
@@ -46,14 +52,20 @@ final class ToolRegistry: Sendable {
             sources[function.name.namespace, default: []].append(
                 ToolCatalog.Source(manifest: function.manifest, revision: function.revision))
         }
+        var offers: [Namespace: [UpstreamOffer]] = [:]
+        for (name, upstream) in catalogue.upstreams {
+            let tools = catalogue.upstreamTools[name]?.entries.values.compactMap(\.offered) ?? []
+            offers[name.namespace, default: []].append(UpstreamOffer(upstream: upstream.manifest, tools: tools))
+        }
+        self.breakers.withLock { breakers in breakers = breakers.filter { catalogue.upstreams[$0.key] != nil } }
         let servers = Dictionary(grouping: catalogue.toolServers.values.map(\.manifest), by: \.namespace)
         return self.catalogs.withLock { catalogs in
             var update = ToolUpdate(catalogs: [:])
-            for namespace in Set(sources.keys).union(servers.keys).union(catalogs.keys) {
+            for namespace in Set(sources.keys).union(servers.keys).union(offers.keys).union(catalogs.keys) {
                 let previous = catalogs[namespace]
                 let catalog = ToolCatalog(
                     namespace: namespace, functions: sources[namespace] ?? [], servers: servers[namespace] ?? [],
-                    secret: self.cursorKey, previous: previous)
+                    upstreams: offers[namespace] ?? [], secret: self.cursorKey, previous: previous)
                 update.catalogs[namespace] = catalog
                 // Here, so that the first question holds up no loop.
                 if catalog.servers.contains(where: { $0.mode == .search }) { catalog.prepareSearch() }

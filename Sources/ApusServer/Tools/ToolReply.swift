@@ -14,7 +14,9 @@ final class ToolReply {
         case done
     }
 
-    let exchange: HTTPExchange
+    /// Nil where a function gets the answer, of a call that it made.
+    let exchange: HTTPExchange?
+    private let function: ((Result<[UInt8], RPCError>) -> Void)?
     let id: MessageID
     let writer: MessageWriter
     private let runtime: ShardRuntime
@@ -34,6 +36,7 @@ final class ToolReply {
         kept: KeptStream? = nil
     ) {
         self.exchange = exchange
+        self.function = nil
         self.id = id
         self.writer = writer
         self.runtime = runtime
@@ -41,12 +44,29 @@ final class ToolReply {
         self.lastWrite = runtime.now
     }
 
+    /// The answer to a function that calls a tool: the result as JSON, once, and nothing before it.
+    init(
+        _ id: MessageID, _ writer: MessageWriter, _ runtime: ShardRuntime,
+        toFunction function: @escaping (Result<[UInt8], RPCError>) -> Void
+    ) {
+        self.exchange = nil
+        self.function = function
+        self.id = id
+        self.writer = writer
+        self.runtime = runtime
+        self.kept = nil
+        self.lastWrite = runtime.now
+    }
+
+    /// Whether a function made the call.
+    var isInner: Bool { self.function != nil }
+
     var isDone: Bool { if case .done = self.state { true } else { false } }
 
     /// From here on the answer takes its time: the client's leaving is looked for, and the stream is kept alive.
     func wait() {
-        guard case .open = self.state else { return }
-        self.exchange.onGone = { [weak self] in self?.clientLeft() }
+        guard case .open = self.state, let exchange else { return }
+        exchange.onGone = { [weak self] in self?.clientLeft() }
         self.runtime.tools.waiting[ObjectIdentifier(self)] = self
         self.runtime.tools.watch(self.runtime)
     }
@@ -54,6 +74,7 @@ final class ToolReply {
     /// Says something before the answer.
     func notify(_ message: [UInt8]) {
         if case .done = self.state { return }
+        guard self.exchange != nil else { return }
         self.beginStream()
         self.write(message)
     }
@@ -62,25 +83,40 @@ final class ToolReply {
         _ members: some Collection<UInt8>, type: MessageWriter.ResultType = .complete, cache: CacheHint? = nil,
         meta: [UInt8] = []
     ) {
-        let message = self.writer.result(self.id, members, type: type, cache: cache, meta: meta)
-        guard type == .complete else { return self.end(message, status: 200) }
+        let message: [UInt8]
+        if self.isInner {
+            guard type == .complete else { return self.fail(RPCError(.invalidRequest, "a function cannot be asked")) }
+            message = InnerCallMessage.result(members, meta: meta)
+        } else {
+            message = self.writer.result(self.id, members, type: type, cache: cache, meta: meta)
+        }
+        guard type != .inputRequired else { return self.end(.success(message)) }
         let isError =
             members.count >= Self.errorMark.count && Array(members.suffix(Self.errorMark.count)) == Self.errorMark
-        self.end(message, status: 200, isError ? .failed : .allowed, code: nil, bytes: members.count)
+        self.end(.success(message), isError ? .failed : .allowed, code: nil, bytes: members.count)
     }
 
     /// How the members of a result end that says what went wrong.
-    private static let errorMark = Array(#""isError":true"#.utf8)
+    static let errorMark = Array(#""isError":true"#.utf8)
+
+    /// Says in a result, which models read, why nothing was begun.
+    func refuse(_ text: String, code: String, meta: [UInt8] = []) {
+        let members = ToolCall.refusal(text)
+        let message =
+            self.isInner
+            ? InnerCallMessage.result(members, meta: meta) : self.writer.result(self.id, members, meta: meta)
+        self.end(.success(message), .refused, code: code, bytes: 0)
+    }
 
     func fail(_ error: RPCError) {
-        self.end(MessageWriter.error(self.id, error), status: error.status, .refused, code: "\(error.code)", bytes: 0)
+        self.end(.failure(error), .refused, code: "\(error.code)", bytes: 0)
     }
 
     /// Says what was decided once that is kept.
     private func end(
-        _ message: [UInt8], status: UInt32, _ decision: AuditEntry.Decision, code: String?, bytes: Int
+        _ answer: Result<[UInt8], RPCError>, _ decision: AuditEntry.Decision, code: String?, bytes: Int
     ) {
-        guard let audit = self.audit else { return self.end(message, status: status) }
+        guard let audit = self.audit else { return self.end(answer) }
         self.audit = nil
         if case .done = self.state { return }
         let loop = self.runtime.loop
@@ -89,13 +125,26 @@ final class ToolReply {
         audit.note(decision, code: code, bytes: bytes, now: self.runtime.now) { result in
             loop.post {
                 switch result {
-                case .success: reply.end(message, status: status)
+                case .success: reply.end(answer)
                 case .failure(let error):
-                    let problem = RPCError(
-                        .internalError, "what was done cannot be kept, and so is not told: \(error.message)")
-                    reply.end(MessageWriter.error(reply.id, problem), status: problem.status)
+                    reply.end(
+                        .failure(
+                            RPCError(
+                                .internalError, "what was done cannot be kept, and so is not told: \(error.message)")))
                 }
             }
+        }
+    }
+
+    private func end(_ answer: Result<[UInt8], RPCError>) {
+        if case .done = self.state { return }
+        if let function {
+            self.close()
+            return function(answer)
+        }
+        switch answer {
+        case .success(let message): self.end(message, status: 200)
+        case .failure(let error): self.end(MessageWriter.error(self.id, error), status: error.status)
         }
     }
 
@@ -105,20 +154,20 @@ final class ToolReply {
         case .open:
             self.close()
             self.kept?.forget()
-            self.exchange.respond(status: status, json: message)
+            self.exchange?.respond(status: status, json: message)
         case .streaming:
             self.write(message)
             self.close()
             // What is kept is written in turn, and its end comes after it.
-            if let kept { kept.end() } else { self.exchange.end() }
+            if let kept { kept.end() } else { self.exchange?.end() }
         }
     }
 
     private func beginStream() {
-        guard case .open = self.state else { return }
+        guard case .open = self.state, let exchange else { return }
         self.state = .streaming
-        self.exchange.stream(status: 200, headers: ServerSentEvent.headers)
-        if let prime = self.kept?.prime(self.exchange.reply()) { _ = self.exchange.write(prime) }
+        exchange.stream(status: 200, headers: ServerSentEvent.headers)
+        if let prime = self.kept?.prime(exchange.reply()) { _ = exchange.write(prime) }
     }
 
     private func write(_ message: [UInt8]) {
@@ -127,7 +176,7 @@ final class ToolReply {
             // Whoever is attached now: this exchange, or one that came back for it.
             return kept.write(message)
         }
-        _ = self.exchange.write(ServerSentEvent.encode(data: message))
+        _ = self.exchange?.write(ServerSentEvent.encode(data: message))
     }
 
     /// Now and then.
@@ -136,12 +185,12 @@ final class ToolReply {
         if case .done = self.state { return }
         self.beginStream()
         self.lastWrite = now
-        if !self.exchange.isGone { _ = self.exchange.write(ServerSentEvent.keepAlive) }
+        if let exchange, !exchange.isGone { _ = exchange.write(ServerSentEvent.keepAlive) }
     }
 
     private func close() {
         self.state = .done
-        self.exchange.onGone = nil
+        self.exchange?.onGone = nil
         self.onLeft = nil
         self.onClose?()
         self.onClose = nil
@@ -161,7 +210,9 @@ final class ToolReply {
         self.giveUp()
     }
 
-    private func giveUp() {
+    /// Nobody waits for the answer any more.
+    func giveUp() {
+        if case .done = self.state { return }
         let onLeft = self.onLeft
         // Nobody waits for it; it is kept all the same.
         self.audit?.note(.failed, code: ErrorCode.cancelled.rawValue, bytes: 0, now: self.runtime.now) { _ in }

@@ -11,6 +11,8 @@ struct ToolResultForm {
     let tool: Tool?
     let era: Era
     let invocation: String
+    /// A function made the call: it takes what is too much for a model.
+    var isForFunction = false
     /// Keeps what is too large to be sent; says where its caller can read it.
     let keep: (_ data: [UInt8], _ type: String) -> String
 
@@ -25,7 +27,12 @@ struct ToolResultForm {
         }
         if !blocks.isError, let problem = self.problem(with: blocks) { return ToolCall.refusal(problem) }
         let size = blocks.content.count + (blocks.structured?.count ?? 0)
-        if size > Int(self.tool?.maxResult ?? Limits.ToolEndpoint.resultBytes) {
+        if self.isForFunction {
+            guard size <= Limits.Tools.innerResultBytes else {
+                return ToolCall.refusal(
+                    "The result has \(size) bytes; a function that calls is given at most \(Limits.Tools.innerResultBytes).")
+            }
+        } else if size > Int(self.tool?.maxResult ?? Limits.ToolEndpoint.resultBytes) {
             return self.large(blocks, type, data ?? [])
         }
         return self.members(blocks.content, blocks.structured, blocks.isError)

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusCrypto
 internal import ApusHTTP
 internal import ApusJSON
 internal import ApusLoop
@@ -31,6 +32,8 @@ final class ToolSession: Sendable {
     let caller: ToolCaller
     let revision: ProtocolRevision
     let capabilities: ClientCapabilities
+    /// Of this server's part in the session: where a client comes next, streams and questions have the same numbers and are others.
+    let tag = Hex.encode(Random.bytes(4))
     private let budget = ReplayBudget()
     private let state: Mutex<State>
 
@@ -69,7 +72,7 @@ final class ToolSession: Sendable {
     /// For the answer to one request. Old ones that are read go first.
     func makeStream() -> KeptStream {
         self.state.withLock { state in
-            let stream = KeptStream(number: state.nextStream, budget: self.budget)
+            let stream = KeptStream(number: state.nextStream, of: self.tag, budget: self.budget)
             state.nextStream += 1
             state.streams[stream.number] = stream
             while state.streams.count > Limits.ToolEndpoint.replayStreams,
@@ -87,7 +90,7 @@ final class ToolSession: Sendable {
     var common: KeptStream {
         self.state.withLock { state in
             if let stream = state.streams[0] { return stream }
-            let stream = KeptStream(number: 0, budget: self.budget)
+            let stream = KeptStream(number: 0, of: self.tag, budget: self.budget)
             state.streams[0] = stream
             return stream
         }
@@ -140,7 +143,7 @@ final class ToolSession: Sendable {
     /// - Parameter onAnswer: called from any thread, at most once.
     func ask(_ onAnswer: @escaping @Sendable (Envelope) -> Void) -> MessageID {
         self.state.withLock { state in
-            let id = MessageID(text: "apus-\(state.nextQuestion)")
+            let id = MessageID(text: "apus-\(self.tag)-\(state.nextQuestion)")
             state.nextQuestion += 1
             state.questions[id] = onAnswer
             return id

@@ -28,6 +28,23 @@ extension ControlCommand {
             object["do"] = "deleteToolServer"
             object.set(name)
             object["ifMatch"] = ifMatch.map { .number($0) } ?? .null
+        case .deleteUpstream(let name, let ifMatch):
+            object["do"] = "deleteUpstream"
+            object.set(name)
+            object["ifMatch"] = ifMatch.map { .number($0) } ?? .null
+        case .takeUpstreamList(let name, let list):
+            object["do"] = "takeUpstreamList"
+            object.set(name)
+            object["list"] = .array(list.map { .string(String(decoding: $0.canonical, as: UTF8.self)) })
+        case .switchUpstreamTool(let name, let tool, let change):
+            object["do"] = "switchUpstreamTool"
+            object.set(name)
+            object["tool"] = .string(tool)
+            switch change {
+            case .accept(let digest): object["accept"] = .string(digest)
+            case .disable: object["disabled"] = true
+            case .enable: object["disabled"] = false
+            }
         case .decideFate(let id, let namespace, let fate):
             object["do"] = "decideFate"
             object["namespace"] = .string(namespace.name)
@@ -90,6 +107,17 @@ extension ControlCommand {
         case .resealSecrets(let reseals):
             object["do"] = "resealSecrets"
             object["secrets"] = .array(reseals.map(\.json))
+        case .claimApproval(let id, let request):
+            object["do"] = "claimApproval"
+            object["namespace"] = .string(request.function.namespace.name)
+            object["id"] = .string(id.description)
+            request.write(into: &object)
+        case .decideApproval(let id, let namespace, let verdict):
+            object["do"] = "decideApproval"
+            object["namespace"] = .string(namespace.name)
+            object["id"] = .string(id.description)
+            verdict.write(into: &object)
+        case .sweepApprovals: object["do"] = "sweepApprovals"
         }
         return .object(object)
     }
@@ -113,6 +141,25 @@ extension ControlCommand {
             self = .deleteTopic(try json.namespace(), name, ifMatch: json["ifMatch"]?.unsigned)
         case "deleteToolServer":
             self = .deleteToolServer(try json.resource(), ifMatch: json["ifMatch"]?.unsigned)
+        case "deleteUpstream":
+            self = .deleteUpstream(try json.resource(), ifMatch: json["ifMatch"]?.unsigned)
+        case "takeUpstreamList":
+            var list: [UpstreamDefinition] = []
+            for element in json["list"]?.array ?? [] {
+                guard let text = element.string, list.count < Limits.Control.upstreamTools,
+                    let definition = UpstreamDefinition(try JSONValue.parse(text))
+                else { throw Self.wrong("list") }
+                list.append(definition)
+            }
+            self = .takeUpstreamList(try json.resource(), list)
+        case "switchUpstreamTool":
+            guard let tool = json["tool"]?.string else { throw Self.wrong("tool") }
+            if let digest = json["accept"]?.string {
+                self = .switchUpstreamTool(try json.resource(), tool: tool, .accept(digest: digest))
+            } else {
+                guard let isDisabled = json["disabled"]?.boolean else { throw Self.wrong("disabled") }
+                self = .switchUpstreamTool(try json.resource(), tool: tool, isDisabled ? .disable : .enable)
+            }
         case "decideFate":
             guard let fate = json["fate"]?.string.flatMap(ControlRecord.DeadLetterFate.init(rawValue:)) else {
                 throw Self.wrong("fate")
@@ -165,6 +212,12 @@ extension ControlCommand {
             var reseals: [SecretReseal] = []
             for reseal in json["secrets"]?.array ?? [] { reseals.append(try SecretReseal(json: reseal)) }
             self = .resealSecrets(reseals)
+        case "claimApproval":
+            self = .claimApproval(try ApprovalID(commandJSON: json), try ApprovalRequest(commandJSON: json))
+        case "decideApproval":
+            self = .decideApproval(
+                try ApprovalID(commandJSON: json), try json.namespace(), try ApprovalVerdict(commandJSON: json))
+        case "sweepApprovals": self = .sweepApprovals
         default: throw Self.wrong("do")
         }
     }

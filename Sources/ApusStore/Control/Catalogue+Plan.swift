@@ -18,9 +18,17 @@ extension Catalogue.Function {
             triggers: self.triggers.map {
                 $0.plan(emits: !self.manifest.emitTopics.isEmpty, isPaused: self.isPaused($0.name))
             } + self.replays.map { $0.plan(emits: !self.manifest.emitTopics.isEmpty) },
-            isPaused: self.isPaused, reuse: self.manifest.reuse == .never ? .never : .function,
+            isPaused: self.isPaused, reuse: self.reuse,
             memoryBytes: Int(self.manifest.resources.memoryBytes)
         )
+    }
+
+    private var reuse: FunctionPlan.Reuse {
+        switch self.manifest.reuse {
+        case .function: .function
+        case .principal: .principal
+        case .never: .never
+        }
     }
 }
 

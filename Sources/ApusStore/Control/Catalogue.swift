@@ -59,6 +59,12 @@ public struct Catalogue: Sendable {
         public var name: TopicName { self.manifest.topic }
     }
 
+    public struct Upstream: Sendable, Equatable {
+        public let generation: UInt64
+        public let manifest: UpstreamManifest
+        public let updated: Timestamp
+    }
+
     public struct ToolServer: Sendable, Equatable {
         public let generation: UInt64
         public let manifest: ToolServerManifest
@@ -82,6 +88,10 @@ public struct Catalogue: Sendable {
         case secretApplied(SecretName, restarting: [Function])
         /// A tool server was deployed or deleted.
         case toolServerChanged(ResourceName)
+        /// Somebody is to decide about a call, or has decided, or it began.
+        case approvalChanged(ApprovalID)
+        /// An upstream, or what is known of its tools.
+        case upstreamChanged(ResourceName)
         /// The record said nothing new: the deletion of what is not there, an older generation.
         case none
     }
@@ -95,6 +105,8 @@ public struct Catalogue: Sendable {
     public private(set) var functions: [ResourceName: Function] = [:]
     public private(set) var topics: [TopicName: Topic] = [:]
     public private(set) var toolServers: [ResourceName: ToolServer] = [:]
+    public private(set) var upstreams: [ResourceName: Upstream] = [:]
+    public private(set) var upstreamTools: [ResourceName: UpstreamTools] = [:]
     /// Earlier revisions; one may be the same as the function's newest, which was returned to.
     private(set) var kept: [ResourceName: [KeptRevision]] = [:]
     /// Those that go on, and those that ended a while ago.
@@ -105,6 +117,10 @@ public struct Catalogue: Sendable {
     /// Revoked and expired ones too.
     public private(set) var principals: [ResourceName: PrincipalDeployment] = [:]
     public private(set) var secrets: [SecretName: Secret] = [:]
+    /// Those that are over, too, for a while.
+    var approvals: [ApprovalID: Approval] = [:]
+    /// The approval that says what becomes of a call, by the call's binding.
+    var openApprovals: [String: ApprovalID] = [:]
     private var restarts: [ResourceName: UInt64] = [:]
     private var names: [FunctionID: ResourceName] = [:]
     /// By key of the record; kept through deletions.
@@ -119,7 +135,8 @@ public struct Catalogue: Sendable {
 
     /// The generation a name has reached, deletions counted; 0 for one that never was.
     public func generation(_ kind: ControlRecord.Kind, _ namespace: Namespace, _ name: String) -> UInt64 {
-        self.generations["\(kind.rawValue)/\(namespace)/\(name)"] ?? 0
+        if kind == .approval { return ApprovalID(name).flatMap { self.approvals[$0]?.generation } ?? 0 }
+        return self.generations["\(kind.rawValue)/\(namespace)/\(name)"] ?? 0
     }
 
     /// The functions that read or write a topic, sorted.
@@ -134,6 +151,7 @@ public struct Catalogue: Sendable {
         if record.kind == .fate { return Self.fate(record) }
         if record.kind == .revision { return try self.applyRevision(record) }
         if record.kind == .replay { return try self.applyReplay(record) }
+        if record.kind == .approval { return try self.applyApproval(record) }
         // Compaction keeps the order of the newest records, so that an older generation never follows; a copied log might.
         guard record.generation > self.generations[record.key] ?? 0 else { return .none }
         let change: Change
@@ -153,6 +171,7 @@ public struct Catalogue: Sendable {
         case (.toolServer, .deleted):
             guard let name = ResourceName(record.namespace, record.name) else { throw Self.mismatch(record) }
             change = self.toolServers.removeValue(forKey: name) == nil ? .none : .toolServerChanged(name)
+        case (.upstream, _), (.upstreamTools, _): change = try self.applyUpstream(record)
         case (.pause, .pause(let principal)):
             change = try self.apply(Pauses.Pause(principal: principal, since: record.time), record)
         case (.pause, .deleted): change = try self.apply(nil, record)
@@ -175,6 +194,22 @@ public struct Catalogue: Sendable {
         }
         self.generations[record.key] = record.generation
         return change
+    }
+
+    private mutating func applyUpstream(_ record: ControlRecord) throws(ApusError) -> Change {
+        guard let name = ResourceName(record.namespace, record.name) else { throw Self.mismatch(record) }
+        switch (record.kind, record.content) {
+        case (.upstream, .upstream(let manifest)):
+            guard case .upstream(let manifest) = try Self.manifest(manifest, record) else { throw Self.mismatch(record) }
+            self.upstreams[name] = Upstream(generation: record.generation, manifest: manifest, updated: record.time)
+        case (.upstream, .deleted): self.upstreams[name] = nil
+        case (.upstreamTools, .upstreamTools(let json)):
+            guard let tools = UpstreamTools(json) else { throw Self.mismatch(record) }
+            self.upstreamTools[name] = tools
+        case (.upstreamTools, .deleted): self.upstreamTools[name] = nil
+        default: throw Self.mismatch(record)
+        }
+        return .upstreamChanged(name)
     }
 
     private mutating func apply(_ deployment: FunctionDeployment, _ record: ControlRecord) throws(ApusError) -> Change {

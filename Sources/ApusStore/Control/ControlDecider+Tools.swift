@@ -71,6 +71,7 @@ extension Manifest.Kind {
         case .function: .function
         case .topic: .topic
         case .toolServer: .toolServer
+        case .upstream: .upstream
         }
     }
 }

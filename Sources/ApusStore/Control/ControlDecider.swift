@@ -18,6 +18,9 @@ struct ControlDecider {
         case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
         case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
         case .deleteToolServer(let name, let ifMatch): try self.deleteToolServer(name, ifMatch)
+        case .deleteUpstream(let name, let ifMatch): try self.deleteUpstream(name, ifMatch)
+        case .takeUpstreamList(let name, let list): try self.takeUpstreamList(name, list)
+        case .switchUpstreamTool(let name, let tool, let change): try self.switchUpstreamTool(name, tool, change)
         case .decideFate(let id, let namespace, let fate): self.decideFate(id, namespace, fate)
         case .decideFates(let ids, let namespace, let fate): self.decideFates(ids, namespace, fate)
         case .forgetFates(let fates): self.forgetFates(fates)
@@ -33,28 +36,33 @@ struct ControlDecider {
             try self.setSecret(name, sealed, ifGeneration: generation)
         case .deleteSecret(let name): try self.deleteSecret(name)
         case .resealSecrets(let reseals): self.resealSecrets(reseals)
+        case .claimApproval(let id, let request): try self.claimApproval(id, request)
+        case .decideApproval(let id, let namespace, let verdict): try self.decideApproval(id, namespace, verdict)
+        case .sweepApprovals: self.sweepApprovals()
         }
     }
 
     // MARK: deploy
 
-    private func deploy(_ documents: [DeployDocument], _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
-        guard (1...Limits.Control.documentsPerDeploy).contains(documents.count) else {
+    private func deploy(_ sent: [DeployDocument], _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+        guard (1...Limits.Control.documentsPerDeploy).contains(sent.count) else {
             throw ApusError(
                 .manifestInvalid,
-                "the deploy has \(documents.count) documents; 1 to \(Limits.Control.documentsPerDeploy) are expected"
+                "the deploy has \(sent.count) documents; 1 to \(Limits.Control.documentsPerDeploy) are expected"
             )
         }
+        let documents = Self.expanded(sent)
         do throws(ManifestErrors) { try Manifest.checkDistinct(documents.map(\.manifest)) } catch {
             throw error.asApusError
         }
         if let ifMatch {
-            guard documents.count == 1 else {
+            guard sent.count == 1 else {
                 throw ApusError(.invalidArgument, "If-Match needs a deploy of one document")
             }
-            let identity = documents[0].manifest.identity
+            let identity = sent[0].manifest.identity
             try self.check(ifMatch, identity.kind.record, identity.namespace, identity.name)
         }
+        try self.checkOwnership(sent)
         var decision = ControlDecision()
         var known = self.catalogue.topics.mapValues(\.manifest.configuration)
         var added: Set<TopicName> = []
@@ -75,6 +83,9 @@ struct ControlDecider {
         try self.checkHTTPTriggers(documents)
         try self.checkTools(
             documents.compactMap { if case .function(let function) = $0.manifest { function } else { nil } })
+        for case .upstream(let upstream) in sent.map(\.manifest) {
+            try self.deploy(upstream, with: sent, into: &decision)
+        }
         for document in documents {
             guard case .function(let function) = document.manifest else { continue }
             try self.deploy(function, document, known, added, into: &decision)
@@ -249,6 +260,11 @@ struct ControlDecider {
     // MARK: the others
 
     private func deleteFunction(_ name: ResourceName, _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+        try self.checkOwnership(name)
+        return try self.deleteOwnedFunction(name, ifMatch)
+    }
+
+    func deleteOwnedFunction(_ name: ResourceName, _ ifMatch: UInt64? = nil) throws(ApusError) -> ControlDecision {
         guard self.catalogue.functions[name] != nil else {
             throw ApusError(
                 .functionNotFound, "there is no function '\(name)'; 'apus get functions' lists those that are")
@@ -345,7 +361,8 @@ struct ControlDecider {
             case .function: ResourceName(namespace, name).map { self.catalogue.functions[$0] != nil } ?? false
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
             case .toolServer: ResourceName(namespace, name).map { self.catalogue.toolServers[$0] != nil } ?? false
-            case .fate, .revision, .pause, .principal, .secret, .replay: false
+            case .upstream: ResourceName(namespace, name).map { self.catalogue.upstreams[$0] != nil } ?? false
+            case .fate, .revision, .pause, .principal, .secret, .replay, .approval, .upstreamTools: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
         guard current == ifMatch else {

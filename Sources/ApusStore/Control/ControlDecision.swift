@@ -26,6 +26,11 @@ public enum ControlCommand: Sendable, Equatable {
     /// By its namespace and its name there.
     case deleteTopic(Namespace, String, ifMatch: UInt64?)
     case deleteToolServer(ResourceName, ifMatch: UInt64?)
+    case deleteUpstream(ResourceName, ifMatch: UInt64?)
+    /// What an upstream lists now.
+    case takeUpstreamList(ResourceName, [UpstreamDefinition])
+    /// A tool, by the upstream's own name, is accepted, hidden or shown again.
+    case switchUpstreamTool(ResourceName, tool: String, UpstreamTools.Switch)
     /// What becomes of a dead letter, which the caller found and for which nothing was decided yet.
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
     /// What was decided about dead letters that are gone.
@@ -52,6 +57,12 @@ public enum ControlCommand: Sendable, Equatable {
     case decideFates([DeadLetterID], Namespace, ControlRecord.DeadLetterFate)
     /// The same values under another key.
     case resealSecrets([SecretReseal])
+    /// A call that needs an approval wants to begin.
+    /// - Parameter id: of the approval that is made where there is none for this call.
+    case claimApproval(ApprovalID, ApprovalRequest)
+    case decideApproval(ApprovalID, Namespace, ApprovalVerdict)
+    /// Approvals whose time is over are written down so, and forgotten a while later.
+    case sweepApprovals
 }
 
 /// A fate that nobody can ask for any more.
@@ -79,7 +90,8 @@ public struct ControlDecision: Sendable, Equatable {
     /// What became of one document or name.
     public struct Outcome: Sendable, Equatable {
         public enum Action: String, Sendable, Hashable, CaseIterable {
-            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed, revoked, finished, cancelled
+            case created, updated, unchanged, deleted, redriven, dropped, paused, resumed, revoked, finished, cancelled,
+                accepted, declined, consumed, expired
         }
 
         public var kind: ControlRecord.Kind

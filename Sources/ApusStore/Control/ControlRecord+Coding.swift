@@ -39,7 +39,8 @@ extension ControlRecord {
         ]
         switch self.content {
         case .deleted: object["deleted"] = true
-        case .topic(let manifest), .toolServer(let manifest): object["manifest"] = manifest
+        case .topic(let manifest), .toolServer(let manifest), .upstream(let manifest): object["manifest"] = manifest
+        case .upstreamTools(let tools): object["tools"] = tools
         case .fate(let fate): object["fate"] = .string(fate.rawValue)
         case .pause(let principal): object["principal"] = .string(principal)
         case .revision(let kept):
@@ -50,6 +51,7 @@ extension ControlRecord {
         case .principal(let principal): principal.write(into: &object)
         case .secret(let sealed): sealed.write(into: &object)
         case .replay(let replay): replay.write(into: &object)
+        case .approval(let approval): approval.write(into: &object)
         case .function(let function):
             if !function.schedules.isEmpty { object["schedules"] = .array(function.schedules.map(\.json)) }
             object["revision"] = .string(function.revision)
@@ -136,12 +138,19 @@ extension ControlRecord {
             guard SecretName(Namespace.default, json["name"]?.string ?? "") != nil else { throw .badMember("name") }
             return .secret(try SealedSecret(json))
         case .replay: return .replay(try ReplayDeployment(json))
+        case .approval: return .approval(try Approval(json))
         case .topic:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .topic(manifest: manifest)
         case .toolServer:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             return .toolServer(manifest: manifest)
+        case .upstream:
+            guard let manifest = json["manifest"] else { throw .badMember("manifest") }
+            return .upstream(manifest: manifest)
+        case .upstreamTools:
+            guard let tools = json["tools"] else { throw .badMember("tools") }
+            return .upstreamTools(tools)
         case .function:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             guard let revision = json["revision"]?.string else { throw .badMember("revision") }
@@ -170,7 +179,7 @@ extension ControlRecord {
 
 extension ControlRecord.Kind {
     /// Whether what is deleted leaves nothing, its generation neither.
-    var isForgotten: Bool { self == .fate || self == .revision || self == .replay }
+    var isForgotten: Bool { [.fate, .revision, .replay, .approval].contains(self) }
 }
 
 extension TriggerDeployment {

@@ -23,6 +23,12 @@ public struct ControlRecord: Sendable, Equatable {
         case replay = "Replay"
         /// A named set of tools at one URL.
         case toolServer = "ToolServer"
+        /// A call that somebody is to decide about; its name is an id. Let go by a tombstone.
+        case approval = "Approval"
+        /// Another MCP server whose tools are offered here.
+        case upstream = "Upstream"
+        /// What an upstream lists, and what of it was accepted.
+        case upstreamTools = "UpstreamTools"
     }
 
     public enum Content: Sendable, Equatable {
@@ -35,6 +41,9 @@ public struct ControlRecord: Sendable, Equatable {
         case secret(SealedSecret)
         case replay(ReplayDeployment)
         case toolServer(manifest: JSONValue)
+        case approval(Approval)
+        case upstream(manifest: JSONValue)
+        case upstreamTools(JSONValue)
         case deleted
     }
 

@@ -30,6 +30,8 @@ public struct InvocationRow: Sendable, Equatable {
     public var result: Result?
     /// Its newest record.
     public var place: RecordPlace
+    /// When the log took it.
+    public var updated: Timestamp
 }
 
 /// What to list of the invocations, newest first.

@@ -4,17 +4,17 @@ enum ProjectionInvocations {
     static let insert = """
         INSERT OR REPLACE INTO invocations (
             id, namespace, function, state, principal, queued, started, finished, attempts, revision, code, message, detail,
-            progress, timing, content_type, bytes, partition, "offset"
-        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            progress, timing, content_type, bytes, partition, "offset", updated
+        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     static let accept = """
         INSERT OR IGNORE INTO invocations (
-            id, namespace, function, state, principal, queued, attempts, revision, partition, "offset"
-        ) VALUES (?, ?, ?, 'queued', ?, ?, 0, '', 0, ?)
+            id, namespace, function, state, principal, queued, attempts, revision, partition, "offset", updated
+        ) VALUES (?1, ?2, ?3, 'queued', ?4, ?5, 0, '', 0, ?6, ?5)
         """
     static let select = """
         SELECT id, namespace, function, state, principal, queued, started, finished, attempts, revision, code, message, detail,
-            progress, timing, content_type, bytes, partition, "offset" FROM invocations
+            progress, timing, content_type, bytes, partition, "offset", updated FROM invocations
         """
 }
 
@@ -44,6 +44,21 @@ extension Projection {
         return try self.database.prepare(sql).all(values, Self.invocation).compactMap { $0 }
     }
 
+    /// How many of a function wait that were accepted before a moment; counted up to a bound.
+    public func invocationsAhead(
+        of time: Timestamp, _ namespace: String, _ function: String, limit: Int
+    ) throws(ApusError) -> Int {
+        let sql = """
+            SELECT COUNT(*) FROM (
+                SELECT 1 FROM invocations WHERE namespace = ?1 AND function = ?2 AND queued < ?3 AND state = 'queued'
+                ORDER BY queued DESC LIMIT ?4
+            )
+            """
+        return try self.database.prepare(sql).first(
+            [.text(namespace), .text(function), .integer(time.microseconds), .integer(Int64(limit))]
+        ) { Int($0.integer(0)) } ?? 0
+    }
+
     /// Invocations that ended before a moment, oldest first: what a sweep may forget.
     public func endedInvocations(before time: Timestamp, limit: Int) throws(ApusError) -> [InvocationID] {
         let sql = "SELECT id FROM invocations WHERE finished IS NOT NULL AND finished < ? ORDER BY finished LIMIT ?"
@@ -70,6 +85,12 @@ extension Projection {
         return self.cancelRequests
     }
 
+    /// Answers, JSON objects, that somebody gave to questions of invocations since the last call.
+    public func takeAnswerRequests() -> [(invocation: String, answers: [UInt8])] {
+        defer { self.answerRequests = [] }
+        return self.answerRequests
+    }
+
     // MARK: following
 
     /// An accepted invocation: `queued`, unless a later state is known already.
@@ -91,6 +112,8 @@ extension Projection {
         guard let id = InvocationID(key) else {
             if event.data != nil, key.hasSuffix(Self.cancelSuffix) {
                 self.cancelRequests.append(String(key.dropLast(Self.cancelSuffix.count)))
+            } else if let answers = event.data, key.hasSuffix(Self.answerSuffix) {
+                self.answerRequests.append((String(key.dropLast(Self.answerSuffix.count)), answers))
             }
             return
         }
@@ -116,6 +139,7 @@ extension Projection {
             .optional(event.header(InvocationHeader.progress)), .optional(event.header(InvocationHeader.timing)),
             .optional(isResult ? event["datacontenttype"] : nil),
             .optional(isResult && !isNull ? Int64(data.count) : nil), .integer(Int64(partition)), .integer(offset),
+            .integer(event.timestamp.microseconds),
         ])
         if state.isTerminal {
             self.endedInvocations.append(id.description)
@@ -124,6 +148,7 @@ extension Projection {
         }
     }
 
+    private static let answerSuffix = "/answer"
     private static let cancelSuffix = "/cancel"
 
     private static func invocation(_ row: Row) throws(ApusError) -> InvocationRow? {
@@ -138,7 +163,8 @@ extension Projection {
             revision: row.text(9), code: row.optionalText(10), message: row.optionalText(11),
             detail: row.optionalText(12), progress: row.optionalText(13), timing: row.optionalText(14),
             result: state == .succeeded ? result : nil,
-            place: RecordPlace(TopicPartition(.invocations, Int(row.integer(17))), row.integer(18)))
+            place: RecordPlace(TopicPartition(.invocations, Int(row.integer(17))), row.integer(18)),
+            updated: Timestamp(microseconds: row.integer(19)))
     }
 }
 

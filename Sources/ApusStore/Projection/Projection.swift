@@ -48,6 +48,8 @@ public final class Projection {
     var changedInvocations: [String] = []
     /// Ids of invocations that somebody asked to cancel since ``takeCancelRequests()``.
     var cancelRequests: [String] = []
+    /// Answers that somebody gave since ``takeAnswerRequests()``.
+    var answerRequests: [(invocation: String, answers: [UInt8])] = []
 
     /// Opens `state.db`, or makes it.
     /// - Parameter end: the next offset of a partition on the log, nil where there is none.

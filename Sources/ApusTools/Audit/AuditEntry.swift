@@ -35,12 +35,15 @@ public struct AuditEntry: Sendable, Equatable {
     public var milliseconds: Int64?
     public var resultBytes: Int64?
     public var invocation: String?
+    /// The approval that it is about, or that the call waited for.
+    public var approval: String?
     public var trace: String?
 
     public init(
         _ kind: Kind, _ decision: Decision, namespace: Namespace, principal: String, subject: String,
         digest: String? = nil, revision: String? = nil, arguments: String? = nil, code: String? = nil,
-        milliseconds: Int64? = nil, resultBytes: Int64? = nil, invocation: String? = nil, trace: String? = nil
+        milliseconds: Int64? = nil, resultBytes: Int64? = nil, invocation: String? = nil, approval: String? = nil,
+        trace: String? = nil
     ) {
         self.kind = kind
         self.decision = decision
@@ -54,6 +57,7 @@ public struct AuditEntry: Sendable, Equatable {
         self.milliseconds = milliseconds
         self.resultBytes = resultBytes
         self.invocation = invocation
+        self.approval = approval
         self.trace = trace
     }
 
@@ -79,6 +83,7 @@ public struct AuditEntry: Sendable, Equatable {
         number("milliseconds", self.milliseconds)
         number("bytes", self.resultBytes)
         text("invocation", self.invocation)
+        text("approval", self.approval)
         text("trace", self.trace)
     }
 }

@@ -1,4 +1,5 @@
 public import ApusCore
+internal import ApusCrypto
 internal import ApusJSON
 
 /// What a caller's client has answered so far, in the order it came, and how it comes back: sealed, since nothing of a question is kept.
@@ -15,6 +16,8 @@ public struct Answers: Sendable, Equatable {
     /// How often it was asked.
     public private(set) var rounds = 0
     private var isFirst = true
+    /// How far the call's approval is.
+    public private(set) var mark = ApprovalMark.none
 
     public init() {}
 
@@ -67,6 +70,27 @@ public struct Answers: Sendable, Equatable {
         self.isFirst = false
     }
 
+    // MARK: approval
+
+    /// Notes that the person at the client is asked whether the call may begin.
+    public mutating func askApproval() {
+        self.asked = [ApprovalQuestion.name]
+        self.rounds += 1
+        self.isFirst = false
+        self.mark = .asked(Random.bytes(ApprovalMark.bytes))
+    }
+
+    /// Notes that it may, whatever is asked from here on.
+    public mutating func approve() { self.mark = .granted(Random.bytes(ApprovalMark.bytes)) }
+
+    /// What was answered to that, which is nothing that the function asked. Said unasked it counts for nothing.
+    public mutating func takeApproval() -> ApprovalAnswer? {
+        let answer = self.all.first { $0.name == ApprovalQuestion.name }
+        self.all.removeAll { $0.name == ApprovalQuestion.name }
+        guard case .asked = self.mark else { return nil }
+        return answer.flatMap { ApprovalAnswer($0.json) }
+    }
+
     // MARK: sealed
 
     /// - Parameter bound: who asks what: principal, method, name, version, digest of the arguments.
@@ -75,6 +99,8 @@ public struct Answers: Sendable, Equatable {
         plain.appendLittleEndian(UInt64(bitPattern: until.microseconds))
         plain.appendLittleEndian(UInt32(self.rounds))
         plain.appendLittleEndian(UInt32(self.asked.count))
+        plain.append(self.mark.code)
+        Self.append(self.mark.name, to: &plain)
         for name in self.asked { Self.append(Array(name.utf8), to: &plain) }
         for answer in self.all {
             Self.append(Array(answer.name.utf8), to: &plain)
@@ -85,7 +111,7 @@ public struct Answers: Sendable, Equatable {
 
     /// - Throws: for a state that was changed, that belongs to another request or another caller, and one that is too old.
     public init(opening text: String, _ sealer: Sealer, boundTo bound: [String], now: Timestamp) throws(RPCError) {
-        guard let plain = sealer.open(text, boundTo: Self.label + bound), plain.count >= 16 else {
+        guard let plain = sealer.open(text, boundTo: Self.label + bound), plain.count >= Self.headBytes else {
             throw .invalidParams("`requestState` is not the one that was given for this request")
         }
         let until = Timestamp(microseconds: Int64(bitPattern: Self.number(plain, 0, 8)))
@@ -93,8 +119,14 @@ public struct Answers: Sendable, Equatable {
         self.rounds = Int(Self.number(plain, 8, 4))
         self.isFirst = false
         let count = Int(Self.number(plain, 12, 4))
+        let nameBytes = Int(Self.number(plain, 17, 4))
+        guard plain.count >= Self.headBytes + nameBytes,
+            let mark = ApprovalMark(
+                code: plain[16], name: Array(plain[Self.headBytes..<(Self.headBytes + nameBytes)]))
+        else { throw .invalidParams("`requestState` is not the one that was given for this request") }
+        self.mark = mark
         var texts: [[UInt8]] = []
-        var at = 16
+        var at = Self.headBytes + nameBytes
         while at + 4 <= plain.count {
             let length = Int(Self.number(plain, at, 4))
             texts.append(Array(plain[(at + 4)..<(at + 4 + length)]))
@@ -107,7 +139,9 @@ public struct Answers: Sendable, Equatable {
         }
     }
 
-    private static let label = ["apus request state 1"]
+    private static let label = ["apus request state 2"]
+    /// The time, the rounds, how many were asked, and the mark with its length.
+    private static let headBytes = 21
 
     private static func append(_ bytes: [UInt8], to plain: inout [UInt8]) {
         plain.appendLittleEndian(UInt32(bytes.count))

@@ -14,6 +14,11 @@ public struct Questions: Sendable, Equatable {
     /// What the client must have declared.
     public var needed: ClientCapabilities
 
+    public init(_ question: Question, needed: ClientCapabilities) {
+        self.all = [question]
+        self.needed = needed
+    }
+
     /// Reads `{"name": {"method": ..., "params": {...}}}`, as a worker sends it.
     /// - Throws: `protocol_error`.
     public init(parsing json: [UInt8]) throws(ApusError) {

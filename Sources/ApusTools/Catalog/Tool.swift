@@ -36,16 +36,10 @@ public final class Tool: Sendable {
     public let digest: String
     /// The item of `tools/list`, without the brackets of the list.
     public let encoded: [UInt8]
+    /// Where its calls go if another server has it; then ``function`` is the one that speaks with that server.
+    public let remote: Remote?
 
     public var namespace: Namespace { self.function.namespace }
-    /// Whether a person is asked before every call.
-    public var needsApproval: Bool {
-        switch self.approval.when {
-        case .never: false
-        case .always: true
-        case .destructive: self.annotations.mayDestroy
-        }
-    }
 
     /// - Returns: nil when the function offers no tool, or its schemas were not read from their files.
     public init?(_ function: FunctionManifest, revision: String) {
@@ -75,6 +69,36 @@ public final class Tool: Sendable {
             outputSchema: manifest.output?.text, annotations: manifest.annotations)
         self.digest = parts.digest
         self.encoded = parts.encoded(digest: self.digest)
+        self.remote = nil
+    }
+
+    /// A tool that an upstream has, as it was accepted.
+    init(_ definition: UpstreamDefinition, of upstream: UpstreamManifest) {
+        self.name = UpstreamOffer.name(of: definition.name, prefix: upstream.prefix)
+        self.function = upstream.function
+        self.revision = ""
+        self.version = 1
+        self.weight = 100
+        self.isExposed = false
+        self.title = definition.title
+        self.description = definition.about
+        self.inputSchema = definition.input
+        self.outputSchema = definition.output
+        self.annotations = definition.annotations
+        self.labels = upstream.labels
+        self.approval = ToolManifest.Approval(when: .never, by: .caller)
+        self.asynchronous = .never
+        self.scopes = upstream.scopes
+        self.cache = nil
+        self.maxResult = 256 << 10
+        self.timeout = upstream.timeout
+        self.headers = []
+        let parts = ToolItem(
+            name: self.name, title: definition.title, description: definition.about, inputSchema: definition.input,
+            outputSchema: definition.output, annotations: definition.annotations)
+        self.digest = parts.digest
+        self.encoded = parts.encoded(digest: self.digest)
+        self.remote = Remote(upstream: upstream.name, tool: definition.name)
     }
 
     /// The item of `tools/list` under another name: that of an exposed version.

@@ -32,13 +32,13 @@ public struct ToolCatalog: Sendable {
     ///   - secret: the key of cursors; the same on all nodes.
     ///   - previous: what did not change since is taken from it.
     public init(
-        namespace: Namespace, functions: [Source], servers: [ToolServerManifest], secret: [UInt8],
-        previous: ToolCatalog? = nil
+        namespace: Namespace, functions: [Source], servers: [ToolServerManifest], upstreams: [UpstreamOffer] = [],
+        secret: [UInt8], previous: ToolCatalog? = nil
     ) {
         self.namespace = namespace
         self.version = (previous?.version ?? 0) + 1
         self.secret = secret
-        let offers = ToolOffers(functions, previous: previous?.offers)
+        let offers = ToolOffers(functions, upstreams, previous: previous?.offers)
         self.offers = offers
         self.whole = ToolSelection(of: offers, by: nil)
         self.finder = ToolFinder(offers.tools, previous: previous?.finder)
@@ -72,6 +72,9 @@ public struct ToolCatalog: Sendable {
         else { return nil }
         return tool
     }
+
+    /// What a function offers as a tool, whoever may use it.
+    public func tool(of function: ResourceName) -> Tool? { self.offers.tools.first { $0.function == function } }
 
     public func prompt(named name: String, on server: String? = nil, for caller: ToolCaller) -> Prompt? {
         guard caller.namespace == self.namespace, let prompt = self.selection(server)?.prompts[name],

@@ -15,6 +15,7 @@ public struct ToolServer: Sendable, Equatable {
     /// How long a client may keep a list.
     public let keep: TimeSpan
     public let bounds: ToolServerManifest.Bounds
+    public let approval: ToolManifest.Approval
 
     public var namespace: Namespace { self.name.namespace }
 
@@ -29,6 +30,7 @@ public struct ToolServer: Sendable, Equatable {
         self.authentication = manifest.authentication
         self.keep = manifest.keep
         self.bounds = manifest.bounds
+        self.approval = manifest.approval
     }
 }
 

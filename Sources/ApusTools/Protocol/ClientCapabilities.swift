@@ -12,7 +12,7 @@ public struct ClientCapabilities: OptionSet, Sendable, Hashable {
     public static let roots = ClientCapabilities(rawValue: 16)
     public static let tasks = ClientCapabilities(rawValue: 32)
 
-    static let tasksName = "io.modelcontextprotocol/tasks"
+    public static let tasksName = "io.modelcontextprotocol/tasks"
 
     /// Reads the object that a client declares them in.
     init(_ object: JSONSlices.Value, in text: UnsafeRawBufferPointer) {
@@ -66,13 +66,18 @@ public struct ClientCapabilities: OptionSet, Sendable, Hashable {
         return Array(("{" + parts.joined(separator: ",") + "}").utf8)
     }
 
+    private static let known: [(ClientCapabilities, String)] = [
+        (.elicitationForm, "elicitation"), (.elicitationURL, "elicitation.url"), (.sampling, "sampling"),
+        (.samplingTools, "sampling.tools"), (.roots, "roots"), (.tasks, "tasks"),
+    ]
+
     /// As functions and people read them.
-    public var names: [String] {
-        let known: [(ClientCapabilities, String)] = [
-            (.elicitationForm, "elicitation"), (.elicitationURL, "elicitation.url"), (.sampling, "sampling"),
-            (.samplingTools, "sampling.tools"), (.roots, "roots"), (.tasks, "tasks"),
-        ]
-        return known.filter { self.contains($0.0) }.map(\.1)
+    public var names: [String] { Self.known.filter { self.contains($0.0) }.map(\.1) }
+
+    /// - Parameter names: separated by blanks; what is not known counts for nothing.
+    public init(names: String) {
+        let said = Set(names.split(separator: " ").map(String.init))
+        self = Self.known.reduce(into: []) { if said.contains($1.1) { $0.insert($1.0) } }
     }
 }
 

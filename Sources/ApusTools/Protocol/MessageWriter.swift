@@ -14,7 +14,7 @@ public struct CacheHint: Sendable, Equatable {
 
 /// Writes messages to clients. What an era demands of every result is added here and nowhere else, so that no handler forgets it.
 public struct MessageWriter: Sendable {
-    public enum ResultType: String, Sendable { case complete, inputRequired = "input_required" }
+    public enum ResultType: String, Sendable { case complete, inputRequired = "input_required", task }
 
     public let era: Era
     /// `{"name": …, "version": …}`.
@@ -68,8 +68,9 @@ public struct MessageWriter: Sendable {
             json.append(UInt8(ascii: "}"))
             return
         }
-        json.append(
-            contentsOf: (type == .complete ? #""resultType":"complete""# : #""resultType":"input_required""#).utf8)
+        json.append(contentsOf: #""resultType":""#.utf8)
+        json.append(contentsOf: type.rawValue.utf8)
+        json.append(UInt8(ascii: "\""))
         if !members.isEmpty { json.append(UInt8(ascii: ",")) }
         json.append(contentsOf: members)
         if let cache {

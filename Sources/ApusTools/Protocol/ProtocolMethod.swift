@@ -10,6 +10,10 @@ public enum ProtocolMethod: String, Sendable, CaseIterable {
     case readResource = "resources/read"
     case complete = "completion/complete"
     case listen = "subscriptions/listen"
+    // Of the extension for tasks.
+    case getTask = "tasks/get"
+    case updateTask = "tasks/update"
+    case cancelTask = "tasks/cancel"
     // In sessions only.
     case initialize
     case ping
@@ -22,7 +26,7 @@ public enum ProtocolMethod: String, Sendable, CaseIterable {
         switch self {
         case .listTools, .callTool, .listPrompts, .getPrompt, .listResources, .listTemplates, .readResource, .complete:
             true
-        case .discover, .listen: era == .modern
+        case .discover, .listen, .getTask, .updateTask, .cancelTask: era == .modern
         case .initialize, .ping, .setLogLevel, .subscribe, .unsubscribe: era == .legacy
         }
     }

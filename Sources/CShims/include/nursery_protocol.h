@@ -73,6 +73,8 @@ struct nursery_request {
     // 64 hexadecimal digits, or all zero for none.
     char bundle[NURSERY_HASH_BYTES];
     char layer[NURSERY_HASH_BYTES];
+    // LAUNCH: weights/sets/<this> becomes /weights.
+    char weights[NURSERY_HASH_BYTES];
 };
 
 enum nursery_kind {

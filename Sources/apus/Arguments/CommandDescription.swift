@@ -33,6 +33,8 @@ enum ArgumentValues: Sendable, Equatable {
     case topics
     case deadLetters
     case devices
+    /// Those that wait.
+    case approvals
     /// One of these and nothing else.
     case oneOf([String])
 }

@@ -12,6 +12,7 @@ enum CommandReference {
             """
         text += self.options(OptionDescription.common)
         for command in commands { text += self.section(command, path: "apus \(command.name)", level: "##") }
+        guard !notYetAvailable.isEmpty else { return text }
         return text + "\nNot yet available: \(notYetAvailable.map { "`\($0)`" }.joined(separator: ", ")).\n"
     }
 

@@ -48,9 +48,10 @@ enum HelpText {
               apus deploy functions/echo
               apus invoke echo --data '{"hello": "world"}'
 
-            Not yet available: \(notYetAvailable.joined(separator: ", "))
-
             """
+        if !notYetAvailable.isEmpty {
+            text += "\nNot yet available: \(notYetAvailable.joined(separator: ", "))\n"
+        }
         return text
     }
 

@@ -222,9 +222,9 @@ final class KafkaRestore {
         guard let maps = self.topics.first(where: { $0.name == topic })?.maps else { return }
         var writes: [LogBatch.LedgerWrite] = []
         for entry in self.entries where entry.key.starts(with: prefix) {
-            if let queue, let offset = InvocationTrigger.cancelledOffset(of: entry.key, prefix: prefix) {
-                guard let moved = maps.first?.place(of: offset) else { continue }
-                writes.append(queue.cancelEntry(moved, entry.value))
+            if let queue, let mark = InvocationMark(key: entry.key, prefix: prefix) {
+                guard let moved = maps.first?.place(of: mark.offset) else { continue }
+                writes.append(queue.markEntry(mark.moved(to: moved), entry.value))
             } else if let partition = LedgerKey.partition(of: entry.key, prefix: prefix),
                 maps.indices.contains(partition)
             {

@@ -16,7 +16,7 @@ struct BuildStep {
         switch self.function.runtime {
         case .python3, .node, .http: return nil
         case .native: return first
-        case .exec: return first.contains("/") && !first.hasPrefix("/") ? first : nil
+        case .exec, .mcp: return first.contains("/") && !first.hasPrefix("/") ? first : nil
         }
     }
 

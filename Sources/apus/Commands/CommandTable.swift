@@ -32,6 +32,7 @@ enum CommandTable {
         .tools,
         .token,
         .agent,
+        .approvals,
         .audit,
         .secret,
         .console,
@@ -41,7 +42,5 @@ enum CommandTable {
     ]
 
     /// Known names that a later version brings.
-    static let notYetAvailable = [
-        "approvals",
-    ]
+    static let notYetAvailable: [String] = []
 }

@@ -63,6 +63,9 @@ private enum CompletionNames {
             case .functions: return try self.names(client, "functions", "name")
             case .topics: return try self.names(client, "topics", "name")
             case .deadLetters: return try self.names(client, "dead-letters", "id")
+            case .approvals:
+                let waiting = APIRequest(.get, client.path("approvals"), query: [("state", "waiting")])
+                return (JSONLines.list(try client.call(waiting).json()) ?? []).compactMap { $0["id"]?.string }
             case .devices:
                 let answer = try client.call(APIRequest(.get, "/v1/devices")).json()
                 return (JSONLines.list(answer) ?? []).compactMap { $0["id"]?.string }

@@ -11,7 +11,7 @@ extension Command {
                 PositionalDescription(
                     name: "KIND",
                     summary:
-                        "functions, topics, tool-servers, subscriptions, instances, devices, schedules, revisions or invocations",
+                        "functions, topics, tool-servers, upstreams, subscriptions, instances, devices, schedules, revisions or invocations",
                     values: .anything
                 ),
                 PositionalDescription(
@@ -32,6 +32,7 @@ extension Command {
                 .init("apus get topics -n search", "The topics of another namespace"),
                 .init("apus get function embed-text --output yaml", "One function, whole"),
                 .init("apus get tool-servers", "Which sets of tools agents can connect to"),
+                .init("apus get upstreams", "Other MCP servers, and whether a tool of theirs waits to be accepted"),
                 .init("apus get instances", "The workers that exist now, and what they do"),
                 .init("apus get invocations --state failed", "Asynchronous invocations, the newest first"),
                 .init("apus get subscriptions", "How far is each trigger on a topic, and what holds it up?"),
@@ -77,7 +78,7 @@ extension Command {
             positionals: [
                 PositionalDescription(
                     name: "KIND",
-                    summary: "function, topic, tool-server, subscription or invocation; left out for a function"),
+                    summary: "function, topic, tool-server, upstream, subscription or invocation; left out for a function"),
                 PositionalDescription(
                     name: "NAME", summary: "its name; of a subscription FUNCTION/TRIGGER", isOptional: true,
                     values: .functions),
@@ -105,7 +106,7 @@ extension Command {
             details: "A topic that a function still uses is not deleted. The tools of a tool server stay.",
             positionals: [
                 PositionalDescription(
-                    name: "KIND", summary: "function, topic, tool-server or invocation; left out for a function"),
+                    name: "KIND", summary: "function, topic, tool-server, upstream or invocation; left out for a function"),
                 PositionalDescription(name: "NAME", summary: "its name", isOptional: true, values: .functions),
             ],
             options: [.value("--if-generation", "NUMBER", "only while it is at this generation")],
@@ -239,6 +240,19 @@ private enum GetCommand {
                     item["name"]?.string ?? "", item["path"]?.string ?? "", self.selector(spec?["tools"]),
                     spec?["mode"]?.string ?? "", spec?["auth"]?.string ?? "",
                     item["generation"]?.unsigned.map(String.init) ?? "", context.ago(item["updated"]),
+                ])
+            }
+            return table.render(width: context.terminal.width)
+        case .upstream:
+            var table = TextTable(["NAME", "FUNCTION", "PREFIX", "AVAILABLE", "OFFERED", "QUARANTINED", "ASKED", "PROBLEM"])
+            for item in items {
+                let counts = item["counts"]
+                table.add([
+                    item["name"]?.string ?? "", item["function"]?.string ?? "", item["prefix"]?.string ?? "",
+                    item["available"]?.boolean == true ? "yes" : "no",
+                    String(counts?["offered"]?.int ?? 0), String(counts?["quarantined"]?.int ?? 0),
+                    item["asked"]?.string == nil ? "-" : context.ago(item["asked"]),
+                    SafeText.of(item["problem"]?.string ?? "-"),
                 ])
             }
             return table.render(width: context.terminal.width)

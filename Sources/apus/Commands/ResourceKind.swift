@@ -6,6 +6,8 @@ enum ResourceKind: String, CaseIterable {
     case topic
     /// A named set of tools at one URL.
     case toolServer = "tool-server"
+    /// Another MCP server whose tools are offered.
+    case upstream
     /// A worker and its state; of the whole server, and only to be looked at.
     case instance
     /// Asynchronous; deleting one cancels it.
@@ -23,7 +25,7 @@ enum ResourceKind: String, CaseIterable {
     var plural: String { "\(self.rawValue)s" }
 
     /// Kinds of the design that a later version brings.
-    static let notYetAvailable = ["agents", "upstreams"]
+    static let notYetAvailable = ["agents"]
 
     /// - Parameter word: `function`, `functions`, `fn`, …
     /// - Throws: `not_yet_supported`, or usage with a guess.
@@ -32,6 +34,7 @@ enum ResourceKind: String, CaseIterable {
         case "function", "functions", "fn": self = .function
         case "topic", "topics": self = .topic
         case "tool-server", "tool-servers", "toolserver", "toolservers": self = .toolServer
+        case "upstream", "upstreams": self = .upstream
         case "instance", "instances": self = .instance
         case "invocation", "invocations": self = .invocation
         case "schedule", "schedules": self = .schedule
@@ -54,9 +57,9 @@ enum ResourceKind: String, CaseIterable {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard others.union([.function, .topic, .toolServer, .invocation]).contains(kind) else {
+        guard others.union([.function, .topic, .toolServer, .upstream, .invocation]).contains(kind) else {
             throw UsageError(
-                "expected a function, a topic, a tool server or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)"
+                "expected a function, a topic, a tool server, an upstream or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)"
             )
         }
         return (kind, name)

@@ -6,7 +6,7 @@ extension Command {
         CommandDescription(
             name: "sweep", summary: "remove now what retention lets go",
             details: """
-                The server does it by itself every ten minutes: bundles and dependency layers that no revision needs, what
+                The server does it by itself every ten minutes: bundles, dependency layers and weights that no revision needs, what
                 interrupted uploads left, and what queries know of things that are gone. Topics keep to their own retention.
                 """,
             options: [.flag("--dry-run", "tell what would go, and remove nothing")],

@@ -47,12 +47,37 @@ extension Command {
                         .init("apus tools call summarize --data @arguments.json --output json", "The whole result"),
                     ]
                 ),
+                CommandDescription(
+                    name: "accept", summary: "show how a tool of an upstream has changed, and accept it",
+                    details: "Until then agents neither see nor call it. What is accepted is what was shown.",
+                    positionals: [PositionalDescription(name: "NAME", summary: "the tool's name, as agents know it")],
+                    options: [
+                        .flag("--dry-run", "show the difference, accept nothing"),
+                        .value("--sha256", "HASH", "accept it only if it is this"),
+                    ],
+                    examples: [
+                        .init("apus tools accept issues_search --dry-run", "What is different?"),
+                        .init("apus tools accept issues_search", "Show it to agents again"),
+                    ]
+                ),
+                CommandDescription(
+                    name: "disable", summary: "hide a tool of an upstream from agents",
+                    positionals: [PositionalDescription(name: "NAME", summary: "the tool's name, as agents know it")],
+                    examples: [.init("apus tools disable issues_delete", "Nobody calls it from now on")]
+                ),
+                CommandDescription(
+                    name: "enable", summary: "show a tool that was hidden",
+                    positionals: [PositionalDescription(name: "NAME", summary: "the tool's name, as agents know it")],
+                    examples: [.init("apus tools enable issues_delete", "As before")]
+                ),
             ]
         )
     ) { context in
         switch context.subcommand {
         case "import": try ToolsImport(context: context).run()
         case "search": try ToolsCommand(context: context).search()
+        case "accept", "disable", "enable":
+            try ToolSwitch(context: context).run(context.subcommand ?? "")
         case "call": try ToolCallRun(context: context).run()
         default: try ToolsCommand(context: context).list()
         }

@@ -107,7 +107,7 @@ struct Completion {
         case .anything: .nothing
         case .files: .files
         case .oneOf(let words): Self.matching(words.map { Candidate(word: $0) }, current)
-        case .functions, .topics, .deadLetters, .devices: .named(values)
+        case .functions, .topics, .deadLetters, .devices, .approvals: .named(values)
         }
     }
 

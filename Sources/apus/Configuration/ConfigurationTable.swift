@@ -258,6 +258,15 @@ enum ConfigurationTable {
             "Age after which installed dependencies that no kept revision names go.", default: "7d"
         ) { $0.server.retention.layersUnused = $1.span },
         ConfigurationField(
+            "retention.weightsUnused", .span(kept),
+            "Age after which weights that no deployed revision names go.", default: "7d"
+        ) { $0.server.retention.weightsUnused = $1.span },
+        ConfigurationField(
+            "retention.weightsBytes", .bytes((1 << 20)...(1 << 50)),
+            "Bytes of the disk that weights may take: unused ones go early for others, and what has no room is not fetched.",
+            default: "100Gi"
+        ) { $0.server.retention.weightsBytes = $1.integer },
+        ConfigurationField(
             "retention.usage", .span(kept), "Age after which what was used and what it cost goes.", default: "90d"
         ) { $0.server.retention.usage = $1.span },
         ConfigurationField("retention.audit", .span(kept), "Age after which audit records go.", default: "365d") {

@@ -9,7 +9,8 @@ import Testing
     private static let plan = PoolFunction(
         function: FunctionID(rawValue: 9), generation: 4, deviceCount: 2, deviceBytes: 60 << 30, kind: 1,
         residueBytes: 5, hostBytes: 6, canSleep: false, concurrency: 7, min: 1, max: 8, weight: 0.1,
-        deviceIdle: .seconds(3), hostIdle: nil, wakePrior: .seconds(3), coldPrior: .seconds(47))
+        deviceIdle: .seconds(3), hostIdle: nil, wakePrior: .seconds(3), coldPrior: .seconds(47),
+        fetch: .seconds(600))
 
     private static let inputs: [PoolInput] =
         [
@@ -17,6 +18,7 @@ import Testing
             .message(.demand(plan.function, running: 2, queued: 3)),
             .message(.occupied(instance, running: 1, uses: 4)), .message(.sleeps(instance, true)),
             .message(.sleeps(instance, false)), .message(.stayed(instance, running: 0)), .message(.ended(instance)),
+            .message(.fetches(plan.function, nil)), .message(.fetches(plan.function, .seconds(90))),
             .device(capacity: 80 << 30, kind: 2), .observed(DeviceID(1), used: 5, attributed: 4),
             .quarantined(DeviceID(0), "memory of an instance that is gone"), .quarantined(DeviceID(0), ""),
             .lost(DeviceID(2)), .draining(DeviceID(1)), .cleared(DeviceID(1)), .used(instance, 2),

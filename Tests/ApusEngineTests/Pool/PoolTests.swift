@@ -155,6 +155,58 @@ struct PoolBed {
         #expect(bed.states(of: 1) == [.sleeping] && bed.states(of: 2) == [.ready])
     }
 
+    /// Its place is kept while its files come, however long that takes; from then on it starts from the disk.
+    @Test func whatIsNotHereIsFetchedFirst() {
+        var bed = PoolBed()
+        var plan = PoolBed.plan(1)
+        plan.fetch = .seconds(600)
+        bed.tell(.deploy(plan))
+        #expect(bed.pool.startEstimate(0, from: .remote) == .seconds(647))
+        #expect(bed.pool.startEstimate(0, from: .disk) == .seconds(47))
+        bed.demand(1, queued: 1)
+        guard case .start(let instance, _, _, from: .remote) = bed.take().first else {
+            Issue.record("it is not fetched")
+            return
+        }
+        bed.advance(.seconds(3_000))
+        #expect(bed.states(of: 1) == [.starting(.fetching)], "who fetches bounds that")
+        bed.tell(.fetches(FunctionID(rawValue: 1), nil))
+        bed.tell(.report(instance, .fetched))
+        bed.tell(.report(instance, .forked))
+        bed.settle()
+        #expect(bed.states(of: 1) == [.ready] && bed.pool.fault() == nil)
+        #expect(bed.transitions.last { $0.to == .ready }?.tier == .remote)
+        bed.tell(.ended(instance))
+        bed.tell(.report(instance, .returned))
+        let next = bed.take().contains { if case .start(_, _, _, from: .disk) = $0 { true } else { false } }
+        #expect(next)
+    }
+
+    /// What cannot be fetched is a start that failed: it is tried again, later each time, and its place is given back.
+    @Test func aFetchThatFailsIsTriedAgainLater() {
+        var bed = PoolBed()
+        var plan = PoolBed.plan(1)
+        plan.fetch = .seconds(600)
+        bed.tell(.deploy(plan))
+        bed.demand(1, queued: 1)
+        var gaps: [TimeSpan] = []
+        for _ in 0..<4 {
+            guard case .start(let instance, _, _, from: .remote) = bed.take().first else { break }
+            bed.tell(.ended(instance))
+            _ = bed.take()
+            bed.tell(.report(instance, .returned))
+            #expect(bed.pool.ledger(DeviceID(0)).promisedBytes == 0 && bed.pool.fault() == nil)
+            let failed = bed.now
+            while bed.actions.isEmpty, bed.now - failed < .seconds(600) {
+                bed.now = bed.now + .seconds(1)
+                bed.pool.tick(now: bed.now)
+                bed.tell(.sleeps(instance, true))
+            }
+            gaps.append(bed.now - failed)
+        }
+        #expect(gaps == [.seconds(1), .seconds(2), .seconds(4), .seconds(8)])
+    }
+
     @Test func demandThatGrowsReachesAnotherDevice() {
         var bed = PoolBed(devices: [100 << 30, 100 << 30])
         bed.tell(.deploy(PoolBed.plan(1)))

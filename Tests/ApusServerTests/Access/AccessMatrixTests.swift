@@ -38,6 +38,10 @@ import Testing
         "listTopics": .namespace([.reader, .deployer]), "getTopic": .namespace([.reader, .deployer]),
         "putTopic": .namespace([.deployer]), "deleteTopic": .namespace([.deployer]),
         "listTools": .namespace([.caller, .reader, .deployer]),
+        "listUpstreams": .namespace([.reader, .deployer]), "getUpstream": .namespace([.reader, .deployer]),
+        "putUpstream": .namespace([.deployer]), "deleteUpstream": .namespace([.deployer]),
+        "getUpstreamTool": .namespace([.reader, .deployer]), "acceptTool": .namespace([.deployer]),
+        "disableTool": .namespace([.deployer]), "enableTool": .namespace([.deployer]),
         "listToolServers": .namespace([.reader, .deployer]), "getToolServer": .namespace([.reader, .deployer]),
         "putToolServer": .namespace([.deployer]), "deleteToolServer": .namespace([.deployer]),
         "listFunctions": .namespace([.reader, .deployer]), "getFunction": .namespace([.reader, .deployer]),
@@ -59,6 +63,8 @@ import Testing
         "createReplay": .namespace([.deployer]), "cancelReplay": .namespace([.deployer]),
         "listReplays": .namespace([.reader, .deployer]), "listAllReplays": .namespace([.reader, .deployer]),
         "getReplay": .namespace([.reader, .deployer]),
+        "listApprovals": .namespace([.approver]), "getApproval": .namespace([.approver]),
+        "acceptApproval": .namespace([.approver]), "declineApproval": .namespace([.approver]),
         "redriveDeadLetter": .namespace([.deployer]), "dropDeadLetter": .namespace([.deployer]),
     ]
 

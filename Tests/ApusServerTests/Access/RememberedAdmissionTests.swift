@@ -17,6 +17,7 @@ import Testing
         let requests = [
             ("GET", "/v1/functions"), ("GET", "/v1/namespaces/team/functions"), ("GET", "/metrics"),
             ("GET", "/v1/tokens"), ("POST", "/v1/functions"), ("GET", "/v1/topics?x=1"), ("GET", "/nowhere"),
+            ("POST", "/mcp"), ("POST", "/v1/namespaces/team/mcp"),
         ]
         var expected: [String: UInt32] = [:]
         for token in tokens {

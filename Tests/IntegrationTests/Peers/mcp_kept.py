@@ -17,6 +17,47 @@ GIVEN = json.loads(sys.argv[6]) if len(sys.argv) > 6 else {}
 META = "io.modelcontextprotocol/"
 KEY = "apus.dev/idempotencyKey"
 held = []
+TASKS = {"extensions": {f"{META}tasks": {}}}
+ELICIT = {"elicitation": {}}
+
+# What the extension for tasks says of its messages, as a schema of ours.
+TASK = {"taskId": {"type": "string", "minLength": 20}, "status": {"type": "string"}, "statusMessage": {"type": "string"},
+        "createdAt": {"type": "string", "pattern": "^[0-9-]{10}T[0-9:.]+Z$"},
+        "lastUpdatedAt": {"type": "string", "pattern": "^[0-9-]{10}T[0-9:.]+Z$"},
+        "ttlMs": {"type": "integer", "minimum": 1, "maximum": 7 * 86_400_000},
+        "pollIntervalMs": {"type": "integer", "minimum": 1}, "_meta": {"type": "object"}}
+BASIC = ["taskId", "status", "createdAt", "lastUpdatedAt", "ttlMs", "pollIntervalMs"]
+
+
+def state(name, more=None):
+    return {"properties": {**TASK, "resultType": {"const": "complete"}, "status": {"const": name}, **(more or {})},
+            "required": BASIC + list(more or {}), "additionalProperties": False}
+
+
+CONTENT = {"type": "object", "required": ["resultType", "content", "isError"],
+           "properties": {"resultType": {"const": "complete"}, "content": {"type": "array"}, "isError": {"type": "boolean"}}}
+DETAILED = {"type": "object", "oneOf": [
+    state("working"), state("cancelled"), state("completed", {"result": CONTENT}),
+    state("failed", {"error": {"type": "object", "required": ["code", "message"], "additionalProperties": False,
+                               "properties": {"code": {"type": "integer"}, "message": {"type": "string"}}}}),
+    state("input_required", {"inputRequests": {"type": "object", "minProperties": 1, "additionalProperties": {
+        "type": "object", "required": ["method", "params"], "additionalProperties": False,
+        "properties": {"method": {"enum": ["elicitation/create", "sampling/createMessage", "roots/list"]},
+                       "params": {"type": "object"}}}}})]}
+DONE = {"type": "object", "properties": {"resultType": {"const": "complete"}, "_meta": {"type": "object"}},
+        "required": ["resultType"], "additionalProperties": False}
+CREATED = {"type": "object", "properties": {**TASK, "resultType": {"const": "task"}}, "required": BASIC + ["resultType"],
+           "additionalProperties": False}
+SCHEMAS = {"tasks/get": DETAILED, "tasks/update": DONE, "tasks/cancel": DONE, "tools/call": CREATED}
+
+
+def validate(message, method):
+    if method == "tools/call" and message.get("resultType") != "task":
+        return
+    import jsonschema
+
+    for error in jsonschema.Draft202012Validator(SCHEMAS[method]).iter_errors(message):
+        raise AssertionError(f"{method} does not fit the schema: {error.message[:300]}: {message}")
 
 
 def expect(good, what, detail=""):
@@ -38,16 +79,52 @@ class Agent:
             f"{META}protocolVersion": "2026-07-28", f"{META}clientCapabilities": capabilities or {}, **(meta or {})}}
         head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
                 "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **(headers or {})}
-        for name in ("name", "uri"):
+        for name in ("name", "uri", "taskId"):
             if name in params:
-                head["Mcp-Name"] = params[name]
+                head.setdefault("Mcp-Name", params[name])
         body = {"jsonrpc": "2.0", "id": self.next, "method": method, "params": params}
         response = await self.client.post(self.url, content=json.dumps(body), headers=head)
         if response.headers.get("content-type", "").startswith("text/event-stream"):
             messages = [json.loads(line[5:]) for line in response.text.splitlines() if line.startswith("data:")]
         else:
             messages = [response.json()]
+        self.status = response.status_code
+        if method in SCHEMAS and "result" in messages[-1]:
+            validate(messages[-1]["result"], method)
         return messages
+
+    async def listen(self, notifications, on_message, capabilities=None):
+        """Reads a stream until `on_message` says that it is enough."""
+        meta = {f"{META}protocolVersion": "2026-07-28", f"{META}clientCapabilities": capabilities or {}}
+        body = {"jsonrpc": "2.0", "id": "listen", "method": "subscriptions/listen",
+                "params": {"notifications": notifications, "_meta": meta}}
+        head = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+                "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+        async with self.client.stream("POST", self.url, content=json.dumps(body), headers=head) as response:
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                return json.loads(await response.aread())
+            async for line in response.aiter_lines():
+                if line.startswith("data:") and await on_message(json.loads(line[5:])):
+                    return None
+
+    async def task(self, name, arguments=None, **more):
+        """Begins a task."""
+        return result(await self.call(name, arguments, capabilities={**TASKS, **ELICIT}, **more))
+
+    async def get(self, id):
+        return result(await self.ask("tasks/get", {"taskId": id}, capabilities=TASKS))
+
+    async def until(self, id, *states):
+        """The task once it is in one of those states."""
+        for _ in range(600):
+            task = await self.get(id)
+            if task.get("status") in states:
+                return task
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"not {states}: {task}")
+
+    async def end(self, id):
+        return await self.until(id, "completed", "failed", "cancelled")
 
     async def call(self, name, arguments=None, key=None, **more):
         meta = {**more.pop("meta", {}), **({KEY: key} if key else {})}
@@ -122,6 +199,186 @@ async def resume():
     both = await asyncio.gather(*(agent.call("draw", {"seconds": 6}, key="cut") for _ in range(2)))
     expect(result(both[0])["isError"] is False and result(both[0]) == result(both[1]), "a call goes on", both)
     return {"invocation": result(both[0])["_meta"]["dev.apus/invocation"]}
+
+
+async def tasks():
+    """The life of a task, in the words of the public suite."""
+    agent, other = Agent(TOKEN), Agent(OTHER)
+    found = result(await agent.ask("server/discover"))
+    expect(f"{META}tasks" in found["capabilities"]["extensions"], "the extension is told", found)
+    # tasks-capability-negotiation
+    plain = result(await agent.call("slow_compute", {"seconds": 0}))
+    expect(plain["resultType"] == "complete" and plain["structuredContent"] == {"computed": True}, "no task unasked", plain)
+    one = await agent.call("greet", {"name": "Ada"}, capabilities=TASKS)
+    expect(result(one)["content"][0]["text"] == "Hello, Ada!", "a tool that becomes no task", one)
+    for method in ("tasks/get", "tasks/update", "tasks/cancel"):
+        answer = await agent.ask(method, {"taskId": "x"})
+        expect((agent.status, code(answer)) == (400, -32021) and answer[-1]["error"]["data"] == {
+            "requiredCapabilities": TASKS}, f"{method} needs the capability", answer)
+        expect(code(await agent.ask(method, {"taskId": "x"}, capabilities=TASKS)) == -32602, f"{method} of no task")
+        expect(code(await agent.ask(method, {}, capabilities=TASKS)) == -32602, f"{method} without an id")
+    # tasks-required-task-error
+    answer = await agent.call("failing_job")
+    expect((agent.status, code(answer)) == (400, -32021), "a tool that must be a task", answer)
+    # tasks-lifecycle, tasks-wire-fields
+    made = await agent.task("slow_compute", {"seconds": 1})
+    expect(made["resultType"] == "task" and made["status"] == "working", "a task", made)
+    expect((await agent.get(made["taskId"]))["taskId"] == made["taskId"], "is there at once")
+    ended = await agent.end(made["taskId"])
+    expect(ended["status"] == "completed" and ended["result"]["structuredContent"] == {"computed": True}, "ends", ended)
+    expect(ended["createdAt"] == made["createdAt"] and ended["lastUpdatedAt"] >= made["createdAt"], "its times", ended)
+    failed = await agent.end((await agent.task("failing_job"))["taskId"])
+    expect(failed["status"] == "completed" and failed["result"]["isError"], "an error of the tool is its result", failed)
+    failed = await agent.end((await agent.task("protocol_error_job"))["taskId"])
+    expect(failed["status"] == "failed", "an error of the server is none", failed)
+    # tasks-request-headers, tasks-dispatch-and-envelope
+    answer = await agent.ask("tasks/get", {"taskId": made["taskId"]}, capabilities=TASKS, headers={"Mcp-Name": "other"})
+    expect((agent.status, code(answer)) == (400, -32020), "the header must be the id", answer)
+    for method in ("tasks/list", "tasks/result"):
+        answer = await agent.ask(method, {"taskId": made["taskId"]}, capabilities=TASKS)
+        expect((agent.status, code(answer)) == (404, -32601), f"{method} is not known", answer)
+    # Whose it is.
+    expect(code(await other.ask("tasks/get", {"taskId": made["taskId"]}, capabilities=TASKS)) == -32602, "somebody else's")
+    expect(code(await other.ask("tasks/cancel", {"taskId": made["taskId"]}, capabilities=TASKS)) == -32602, "cancelled by nobody else")
+    changed = made["taskId"][:-1] + ("0" if made["taskId"][-1] != "0" else "1")
+    expect(code(await agent.ask("tasks/get", {"taskId": changed}, capabilities=TASKS)) == -32602, "an id that was changed")
+    # Cancelled: one that runs and heeds nothing, and one that is over.
+    stubborn = (await agent.task("stubborn"))["taskId"]
+    for _ in range(300):
+        if "seconds" in (await agent.get(stubborn)).get("statusMessage", "seconds"):
+            break
+    expect(result(await agent.ask("tasks/cancel", {"taskId": stubborn}, capabilities=TASKS))["resultType"] == "complete", "cancels")
+    expect((await agent.end(stubborn))["status"] == "cancelled", "is cancelled")
+    for id in (stubborn, made["taskId"]):
+        answer = result(await agent.ask("tasks/cancel", {"taskId": id}, capabilities=TASKS))
+        expect(answer["resultType"] == "complete", "cancelling what is over changes nothing", answer)
+    expect((await agent.get(made["taskId"]))["status"] == "completed", "still")
+    # A key makes one task.
+    both = [await agent.task("draw_later", {"seconds": 1}, key="task") for _ in range(2)]
+    expect(both[0]["taskId"] == both[1]["taskId"], "a key makes one task", both)
+    # tasks-status-notifications
+    listened = (await agent.task("slow_compute", {"seconds": 3}))["taskId"]
+    heard = []
+
+    async def hear(message):
+        heard.append(message)
+        return message.get("params", {}).get("status") == "completed"
+
+    await asyncio.wait_for(agent.listen({"taskIds": [listened, stubborn, "none"]}, hear, TASKS), 60)
+    expect(heard[0]["params"]["notifications"] == {"taskIds": [listened, stubborn]}, "what is listened to", heard[0])
+    for message in heard[1:]:
+        expect(message["method"] == "notifications/tasks" and message["params"]["_meta"][f"{META}subscriptionId"] == "listen",
+               "news of a task", message)
+        validate({**message["params"], "resultType": "complete"}, "tasks/get")
+    expect({m["params"]["status"] for m in heard[1:]} == {"working", "completed", "cancelled"}, "its states", heard)
+    answer = await agent.listen({"taskIds": [listened]}, hear)
+    expect(answer["error"]["code"] == -32021, "listening needs the capability", answer)
+    return {"done": made["taskId"], "result": ended}
+
+
+async def many():
+    """Tasks that the end of the server cuts off."""
+    agent = Agent(TOKEN)
+    made = await asyncio.gather(*(agent.task("draw_later", {"seconds": 2}) for _ in range(100)))
+    return {"tasks": [one["taskId"] for one in made]}
+
+
+async def ended():
+    agent = Agent(TOKEN)
+    expect(len(GIVEN["tasks"]) == 100, "a hundred tasks")
+    for id in GIVEN["tasks"]:
+        task = await agent.end(id)
+        expect(task["status"] == "completed" and task["result"]["structuredContent"]["number"], "a task ends", task)
+        expect(await agent.get(id) == task, "once", task)
+    return {}
+
+
+async def cache():
+    """Results that answer the same call again."""
+    agent, other = Agent(TOKEN), Agent(OTHER)
+
+    async def number(who, name, arguments=None, **more):
+        return result(await who.call(name, arguments, **more))["structuredContent"]["number"]
+
+    first = await number(agent, "look", {"name": "a", "seconds": 0})
+    expect(await number(agent, "look", {"seconds": 0, "name": "a"}) == first, "the same call is answered from the cache")
+    expect(await number(agent, "look", {"name": "b"}) != first, "another call is run")
+    expect(await number(other, "look", {"name": "a", "seconds": 0}) != first, "never across callers")
+    expect(await number(agent, "look", {"name": "a", "seconds": 0}, key="fresh") != first, "a key is another promise")
+    shared = await number(agent, "look_shared")
+    expect(await number(other, "look_shared") == shared, "unless the manifest says so")
+    return {}
+
+
+def accept(**content):
+    return {"action": "accept", "content": content}
+
+
+async def update(agent, id, **answers):
+    return result(await agent.ask("tasks/update", {"taskId": id, "inputResponses": answers}, capabilities=TASKS))
+
+
+async def asking():
+    """Questions of calls that last: tasks-mrtr-input, and calls with a key."""
+    agent, other = Agent(TOKEN), Agent(OTHER)
+    id = (await agent.task("confirm_delete", {"filename": "a.txt"}))["taskId"]
+    asked = await agent.until(id, "input_required")
+    expect(asked["inputRequests"]["confirm"]["method"] == "elicitation/create", "a task asks", asked)
+    expect(code(await other.ask("tasks/update", {"taskId": id, "inputResponses": {"confirm": accept(confirm=True)}},
+                                capabilities=TASKS)) == -32602, "nobody else answers")
+    expect((await update(agent, id, unknown=accept()))["resultType"] == "complete", "what is not asked is passed over")
+    expect((await agent.get(id))["status"] == "input_required", "and changes nothing")
+    await update(agent, id, confirm=accept(confirm=True))
+    ended = await agent.end(id)
+    expect(ended["result"]["content"][0]["text"] == "deleted a.txt", "goes on with the answer", ended)
+    await update(agent, id, confirm=accept(confirm=False))
+    expect(await agent.get(id) == ended, "an answer that comes late changes nothing")
+    id = (await agent.task("multi_input"))["taskId"]
+    asked = await agent.until(id, "input_required")
+    expect(set(asked["inputRequests"]) == {"first", "second"}, "two at once", asked)
+    await update(agent, id, first=accept(name="Ada"))
+    asked = await agent.get(id)
+    expect(asked["status"] == "input_required" and set(asked["inputRequests"]) == {"second"}, "answered ones vanish", asked)
+    await update(agent, id, second=accept(name="Bob"))
+    ended = await agent.end(id)
+    expect(ended["result"]["content"][0]["text"] == "Ada and Bob", "both answers", ended)
+    id = (await agent.task("confirm_delete", {"filename": "b.txt"}))["taskId"]
+    await agent.until(id, "input_required")
+    await agent.ask("tasks/cancel", {"taskId": id}, capabilities=TASKS)
+    expect((await agent.end(id))["status"] == "cancelled", "cancelled while it asks")
+    # A client that cannot be asked.
+    id = result(await agent.call("confirm_delete", {"filename": "c.txt"}, capabilities=TASKS))["taskId"]
+    ended = await agent.end(id)
+    expect(ended["result"]["isError"] and "elicitation" in ended["result"]["content"][0]["text"], "nobody to ask", ended)
+    # A call with a key asks as any other does, and is one call all the same.
+    first = result(await agent.call("two_rounds", key="ask", capabilities=ELICIT))
+    expect(first["resultType"] == "input_required" and set(first["inputRequests"]) == {"first"}, "a call with a key asks", first)
+    again = result(await agent.call("two_rounds", key="ask", capabilities=ELICIT))
+    expect(again["inputRequests"] == first["inputRequests"], "and asks again", again)
+
+    async def answer(**answers):
+        params = {"name": "two_rounds", "arguments": {}, "inputResponses": answers}
+        return result(await agent.ask("tools/call", params, capabilities=ELICIT, meta={KEY: "ask"}))
+
+    second = await answer(first=accept(name="Ada"))
+    expect(set(second["inputRequests"]) == {"second"}, "then the next", second)
+    ended = await answer(second=accept(name="Bob"))
+    expect(ended["content"][0]["text"].startswith("Ada and Bob"), "and ends", ended)
+    expect(result(await agent.call("two_rounds", key="ask")) == ended, "once")
+    id = (await agent.task("multi_input"))["taskId"]
+    await agent.until(id, "input_required")
+    return {"id": id}
+
+
+async def asked():
+    """A question that the end of the server came upon."""
+    agent = Agent(TOKEN)
+    task = await agent.get(GIVEN["id"])
+    expect(task["status"] == "input_required" and set(task["inputRequests"]) == {"first", "second"}, "still asks", task)
+    await update(agent, GIVEN["id"], first=accept(name="Ada"), second=accept(name="Bob"))
+    ended = await agent.end(GIVEN["id"])
+    expect(ended["result"]["content"][0]["text"] == "Ada and Bob", "goes on with the answers", ended)
+    return {}
 
 
 last = asyncio.run(globals()[PHASE]())

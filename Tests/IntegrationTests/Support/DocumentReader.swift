@@ -10,14 +10,23 @@ import Testing
 final class DocumentReader {
     private let server: TestServer
     private let folder: String
+    private let variables: [String: String]
     private var isServing = false
     private var background: [(line: Int, process: ChildProcess)] = []
 
-    init() throws {
+    /// - Parameters:
+    ///   - folders: of the repository, which the reader has a copy of.
+    ///   - variables: of the reader's environment.
+    init(folders: [String] = [], variables: [String: String] = [:]) throws {
+        self.variables = variables
         self.server = try TestServer()
         self.folder = "\(self.server.folder)/reader"
         mkdir(self.folder, 0o755)
         try writeFile("\(self.server.folder)/directory", Array(self.folder.utf8))
+        guard !folders.isEmpty else { return }
+        let copy = try ChildProcess(
+            "/bin/cp", ["-r", "--parents"] + folders + [self.folder], in: InstalledTree.packageRoot)
+        #expect(copy.wait(seconds: 30) == 0, "\(copy.errors)")
     }
 
     /// Does all of it; whatever is not as the page says becomes an issue.
@@ -109,6 +118,7 @@ final class DocumentReader {
         var environment = currentEnvironment()
         environment["PATH"] = "\(self.server.tree)/bin:\(environment["PATH"] ?? "/usr/bin:/bin")"
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        environment.merge(self.variables) { $1 }
         if self.isServing {
             environment["APUS_SERVER"] = self.server.url
             environment["APUS_DATA"] = self.server.data

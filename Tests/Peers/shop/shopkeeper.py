@@ -52,6 +52,14 @@ class Shopkeeper:
     def report(self):
         return self.send("POST", "/v1/functions/nightly-report/invoke", "{}", Prefer="respond-async")
 
+    def refund(self, order):
+        """A call of a tool by an agent whose client asks nobody: it waits for somebody to accept it."""
+        meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+        call = {"name": "refund_order", "arguments": {"order": order, "amount": 40}, "_meta": meta}
+        message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call})
+        head = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "refund_order"}
+        return self.send("POST", "/mcp", message, **head)[1]["result"]
+
     def trade(self, seconds, rate=30):
         """Orders in waves, and now and then one that fails once or for good; until `is_open` is false, too."""
         begun = time.monotonic()

@@ -126,6 +126,10 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         return 1;
     }
     if (header->type == CANCEL) return 1;
+    if (header->type == CALL_RESULT) {
+        if (!(header->flags & MORE)) answer(RESULT, header->stream, payload, header->length);
+        return 1;
+    }
     if (header->type == DRAIN && !strcmp(mode, "stay")) return 1;
     if (header->type == PING && !strcmp(mode, "deaf")) return 1;
     if (!is_bad(header, payload)) return 0;
@@ -239,9 +243,15 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         send_frame(DATA, 0, stream, 0, 0);
         return 1;
     }
-    if (!strcmp(mode, "call")) {
-        send_frame(CALL, 0, stream, "{}", 2);
-        return 0;
+    // Each of these calls a tool; the result of a good call is answered as the event's own data.
+    if (!strncmp(mode, "call", 4)) {
+        static const char call[] = "\1\0\0\0{\"name\":\"other\",\"arguments\":{}}";
+        if (!strcmp(mode, "call-late")) send_result_head(0, stream, 0);
+        if (!strcmp(mode, "call-within")) send_result_head(MORE, stream, 10);
+        uint64_t on = !strcmp(mode, "call-stranger") ? stream + 1000 : !strcmp(mode, "call-nowhere") ? 0 : stream;
+        send_frame(CALL, !strcmp(mode, "call-flagged") ? MORE : 0, on, call, !strcmp(mode, "call-short") ? 3 : sizeof call - 1);
+        if (!strcmp(mode, "call-again")) send_frame(CALL, 0, on, call, sizeof call - 1);
+        return 1;
     }
     if (!strcmp(mode, "ask")) {
         // The question ends the attempt: a result behind it would be one of a stream that is over.

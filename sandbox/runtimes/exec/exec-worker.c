@@ -23,6 +23,7 @@ static unsigned char incoming[2 * FRAME_BYTES];
 static size_t filled;
 static bool is_draining;
 bool has_secrets;
+const char runtime_name[] = "exec";
 
 void violation(const char *what) {
     fprintf(stderr, "apus: the server broke the worker protocol: %s\n", what);

@@ -9,6 +9,8 @@ extension PoolMessage {
         case .occupied(let instance, let running, let uses): "occupied \(instance.rawValue) \(running) \(uses)"
         case .sleeps(let instance, let canSleep): "sleeps \(instance.rawValue) \(canSleep ? "yes" : "no")"
         case .report(let instance, let report): "report \(instance.rawValue) \(report)"
+        case .fetches(let function, let span):
+            "fetches \(function.rawValue) \(span.map { "\($0.microseconds)" } ?? "-")"
         case .stayed(let instance, let running): "stayed \(instance.rawValue) \(running)"
         case .ended(let instance): "ended \(instance.rawValue)"
         }
@@ -18,6 +20,11 @@ extension PoolMessage {
         switch kind {
         case "deploy": return PoolFunction.read(&words).map { .deploy($0) }
         case "remove": return words.function().map { .remove($0) }
+        case "fetches":
+            guard let function = words.function(),
+                let span = words.optional({ Int64($0).map { TimeSpan(microseconds: $0) } })
+            else { return nil }
+            return .fetches(function, span)
         case "demand":
             guard let function = words.function(), let running = words.number(Int.self),
                 let queued = words.number(Int.self)
@@ -46,11 +53,11 @@ extension PoolMessage {
 extension PoolFunction {
     fileprivate var line: String {
         let kind = self.kind.map { "\($0)" } ?? "-"
-        let stays = [self.deviceIdle, self.hostIdle].map { $0.map { "\($0.microseconds)" } ?? "-" }
+        let stays = [self.deviceIdle, self.hostIdle, self.fetch].map { $0.map { "\($0.microseconds)" } ?? "-" }
         return "\(self.function.rawValue) \(self.generation) \(self.deviceCount) \(self.deviceBytes) \(kind) "
             + "\(self.residueBytes) \(self.hostBytes) \(self.canSleep ? "yes" : "no") \(self.concurrency) "
             + "\(self.min) \(self.max) \(self.weight) \(stays[0]) \(stays[1]) "
-            + "\(self.wakePrior.microseconds) \(self.coldPrior.microseconds)"
+            + "\(self.wakePrior.microseconds) \(self.coldPrior.microseconds) \(stays[2])"
     }
 
     fileprivate static func read(_ words: inout PoolWords) -> PoolFunction? {
@@ -61,11 +68,13 @@ extension PoolFunction {
             let min = words.number(Int.self), let max = words.number(Int.self), let weight = words.real(),
             let deviceIdle = words.optional({ Int64($0).map { TimeSpan(microseconds: $0) } }),
             let hostIdle = words.optional({ Int64($0).map { TimeSpan(microseconds: $0) } }),
-            let wake = words.span(), let cold = words.span()
+            let wake = words.span(), let cold = words.span(),
+            let fetch = words.optional({ Int64($0).map { TimeSpan(microseconds: $0) } })
         else { return nil }
         return PoolFunction(
             function: function, generation: generation, deviceCount: count, deviceBytes: bytes, kind: kind,
             residueBytes: residue, hostBytes: host, canSleep: canSleep, concurrency: concurrency, min: min, max: max,
-            weight: weight, deviceIdle: deviceIdle, hostIdle: hostIdle, wakePrior: wake, coldPrior: cold)
+            weight: weight, deviceIdle: deviceIdle, hostIdle: hostIdle, wakePrior: wake, coldPrior: cold,
+            fetch: fetch)
     }
 }

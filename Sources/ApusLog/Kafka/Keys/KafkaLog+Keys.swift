@@ -66,11 +66,9 @@ extension KafkaWriter {
         _ batches: [KafkaBatch], _ first: Int, of share: Share?, by producer: KafkaProducer, _ time: Timestamp
     ) -> SentKeys? {
         guard let keys = self.keys, batches.contains(where: { $0.submission.batch.once != nil }) else { return nil }
-        var index = 0
         let receipts = batches.map { batch in
-            let places = batch.records.map { record in
-                defer { index += 1 }
-                return LogReceipt.Place(partition: record.partition.number, offset: producer.offset(index))
+            let places = batch.records.map {
+                LogReceipt.Place(partition: $0.partition.number, offset: $0.offset)
             }
             return (once: batch.submission.batch.once, places: places)
         }

@@ -58,13 +58,35 @@ final class OwnedPartitions: @unchecked Sendable {
             defer { group = nil }
             return group
         }
+        self.flush()
         group?.close()
         // All at once: a producer takes a while to end.
         for thread in self.threads { thread.end() }
         for thread in self.threads { thread.join() }
     }
 
+    /// While they are this node's still, what waits to be written of them is.
+    private func flush() {
+        let owned = self.states.indices.filter { self.mayWork($0) }
+        let left = Monitor(owned.count)
+        for partition in owned {
+            self.flush(partition) {
+                left.withLock { $0 -= 1 }
+                left.signal()
+            }
+        }
+        _ = left.take(within: Limits.Kafka.flushMilliseconds) { $0 == 0 ? true : nil }
+    }
+
     // MARK: from every thread
+
+    /// Has what waits to be written of a partition written, if it can be; `completion` is called in any case.
+    func flush(_ partition: Int, _ completion: @escaping @Sendable () -> Void) {
+        do throws(ApusError) { try self.threads[partition].order(.flush(completion)) } catch {
+            self.observer.log(3, self.name, "partition \(partition): \(error)")
+            completion()
+        }
+    }
 
     /// There is something to do for an owned partition.
     func wake(_ partition: Int) { self.threads[partition].wake() }

@@ -9,6 +9,8 @@ final class OwnerThread: @unchecked Sendable {
         case initialise(term: UInt64)
         case read(term: UInt64)
         case release
+        /// Writes what waits, and says so, whether it could or not.
+        case flush(@Sendable () -> Void)
     }
 
     private struct Inbox {
@@ -78,7 +80,8 @@ final class OwnerThread: @unchecked Sendable {
 
     private func run() {
         while true {
-            let turn = self.inbox.take(within: Limits.Kafka.ownerTickMilliseconds) { inbox -> Turn? in
+            let wait = self.isPermitted ? self.owner.wait(self.partition) : Limits.Kafka.ownerTickMilliseconds
+            let turn = self.inbox.take(within: min(wait, Limits.Kafka.ownerTickMilliseconds)) { inbox -> Turn? in
                 if inbox.isClosing { return .end }
                 if let order = inbox.orders.popFirst() { return .order(order) }
                 guard inbox.hasWork else { return nil }
@@ -97,6 +100,13 @@ final class OwnerThread: @unchecked Sendable {
     private func perform(_ order: Order) {
         switch order {
         case .release: self.transactions.giveUp()
+        case .flush(let completion):
+            if self.isPermitted {
+                do throws(KafkaTransactions.Trouble) {
+                    try self.owner.flush(self.partition, self.transactions)
+                } catch { self.transactions.note("partition \(self.partition): \(error.failure)") }
+            }
+            completion()
         case .initialise(let term):
             do throws(KafkaTransactions.Trouble) {
                 try self.transactions.takeOver()

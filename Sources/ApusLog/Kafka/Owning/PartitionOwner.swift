@@ -11,6 +11,10 @@ protocol PartitionOwner: AnyObject, Sendable {
     /// ``Limits/Kafka/ownerTickMilliseconds``, while the partition is worked.
     /// - Throws: whatever makes what is known doubtful. The partition is begun anew: taken over, read, worked.
     func work(_ partition: Int, _ transactions: KafkaTransactions) throws(KafkaTransactions.Trouble)
+    /// In how many milliseconds it has work at the latest that nobody wakes it for.
+    func wait(_ partition: Int) -> Int
+    /// Writes what waits for company: the partition is let go, or the server ends.
+    func flush(_ partition: Int, _ transactions: KafkaTransactions) throws(KafkaTransactions.Trouble)
 
     /// - Parameter term: tells this beginning from earlier ones.
     func working(_ partition: Int, term: UInt64)
@@ -18,4 +22,10 @@ protocol PartitionOwner: AnyObject, Sendable {
     func draining(_ partition: Int, until: Timestamp)
     /// Nothing is decided for it here any more: what has not been committed by now never will be.
     func stopped(_ partition: Int)
+}
+
+/// Owners that write everything at once.
+extension PartitionOwner {
+    func wait(_ partition: Int) -> Int { Limits.Kafka.ownerTickMilliseconds }
+    func flush(_ partition: Int, _ transactions: KafkaTransactions) throws(KafkaTransactions.Trouble) {}
 }

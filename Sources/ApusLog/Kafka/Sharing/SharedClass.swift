@@ -12,6 +12,8 @@ final class SharedClass: PartitionOwner {
     private let inboxes: [LockedInbox]
     private let clients = Mutex<[Int: KafkaClient]>([:])
     private let ownedSlot = Mutex<OwnedPartitions?>(nil)
+    /// Each is its share's thread's alone.
+    private let pendings: [PendingBox]
 
     init(
         _ workClass: WorkClass, _ writer: KafkaWriter, _ board: ShareBoard, ledger: [KafkaPartition],
@@ -23,6 +25,8 @@ final class SharedClass: PartitionOwner {
         self.ledgerPartitions = ledger
         self.loadLedger = load
         let (bytes, batches) = (writer.configuration.queueBytes, writer.configuration.queueBatches)
+        let proof = writer.configuration.sharing?.proof ?? .zero
+        self.pendings = (0..<Share.count).map { _ in PendingBox(SharePending(proof: proof)) }
         self.inboxes = (0..<Share.count).map { _ in LockedInbox(ShareInbox(bytesMax: bytes, batchesMax: batches)) }
     }
 
@@ -50,7 +54,11 @@ final class SharedClass: PartitionOwner {
 
     func isWorked(_ number: Int) -> Bool { self.inboxes[number].content.withLock { $0.term != nil } }
 
-    func drained(_ number: Int) { self.owned?.drained(number) }
+    /// Nothing of it runs here any more: what waits for the ledger is written, then it is let go.
+    func drained(_ number: Int) {
+        guard let owned = self.owned else { return }
+        owned.flush(number) { [weak owned] in owned?.drained(number) }
+    }
 
     /// The producers of what is owned, for who asks the cluster in their name.
     var producers: [KafkaClient] { self.clients.withLock { Array($0.values) } }
@@ -77,20 +85,53 @@ final class SharedClass: PartitionOwner {
 
     func load(_ partition: Int, _ transactions: KafkaTransactions) throws(KafkaFailure) {
         try self.loadLedger(self.ledgerPartitions[partition])
+        self.pendings[partition].content.begin(now: KafkaWriter.now)
         if let client = transactions.producer?.client { self.clients.withLock { $0[partition] = client } }
     }
 
     func work(_ partition: Int, _ transactions: KafkaTransactions) throws(KafkaTransactions.Trouble) {
+        let share = Share(self.workClass, partition)
         while true {
-            let group = self.inboxes[partition].content.withLock { $0.takeGroup() }
+            let (term, group) = self.inboxes[partition].content.withLock { ($0.term, $0.takeGroup()) }
+            if let term, !group.isEmpty {
+                try self.writer.commit(
+                    group, of: ShareTerm(share, term: term), in: transactions, &self.pendings[partition].content)
+            }
+            // Also while there is always more to do.
+            if self.pendings[partition].content.isDue(now: KafkaWriter.now) {
+                try self.writePending(partition, transactions)
+            }
             if group.isEmpty { return }
-            try self.writer.commit(group, of: Share(self.workClass, partition), in: transactions)
+        }
+    }
+
+    func wait(_ partition: Int) -> Int {
+        guard let due = self.pendings[partition].content.due else { return Limits.Kafka.ownerTickMilliseconds }
+        return max(0, Int((due - KafkaWriter.now).milliseconds))
+    }
+
+    func flush(_ partition: Int, _ transactions: KafkaTransactions) throws(KafkaTransactions.Trouble) {
+        guard !self.pendings[partition].content.isEmpty else { return }
+        try self.writePending(partition, transactions)
+    }
+
+    private func writePending(
+        _ partition: Int, _ transactions: KafkaTransactions
+    ) throws(KafkaTransactions.Trouble) {
+        let share = Share(self.workClass, partition)
+        do throws(KafkaTransactions.Trouble) {
+            try self.writer.writeLedger(of: share, in: transactions, &self.pendings[partition].content)
+        } catch {
+            // What was undone is tried again; where nobody knows, the share begins anew.
+            if transactions.producer == nil { throw error }
+            self.writer.failed(error.failure.apusError("cannot write the ledger of the share \(share)"))
         }
     }
 
     // MARK: on the group's thread
 
     func working(_ partition: Int, term: UInt64) {
+        self.writer.ledger.opens(ShareTerm(Share(self.workClass, partition), term: term))
         self.inboxes[partition].content.withLock { $0.open(term) }
         self.board.working(ShareTerm(Share(self.workClass, partition), term: term))
     }
@@ -103,6 +144,7 @@ final class SharedClass: PartitionOwner {
         let left = self.inboxes[partition].content.withLock { $0.close() }
         self.clients.withLock { _ = $0.removeValue(forKey: partition) }
         let share = Share(self.workClass, partition)
+        self.writer.ledger.closes(share)
         self.board.stopped(share)
         for submission in left {
             submission.completion(
@@ -115,4 +157,11 @@ final class SharedClass: PartitionOwner {
 private final class LockedInbox: Sendable {
     let content: Mutex<ShareInbox>
     init(_ inbox: ShareInbox) { self.content = Mutex(inbox) }
+}
+
+/// What one share's thread keeps.
+private final class PendingBox: @unchecked Sendable {
+    // SAFETY: touched by the one thread of its share.
+    var content: SharePending
+    init(_ content: SharePending) { self.content = content }
 }

@@ -7,6 +7,12 @@ package enum ClusterFault: Sendable, CaseIterable {
     case skipsFence
     /// Gives a partition up while its work still runs.
     case forgetsDrain
+    /// Writes that something is settled before its output is on the log.
+    case settlesFirst
+    /// Hands over outputs without a proof that the share is its own still.
+    case skipsProof
+    /// Gives a partition up while entries that follow their outputs wait.
+    case forgetsPending
 }
 
 /// What a run of several nodes did, to show that the simulator reaches what it is meant to reach.

@@ -41,7 +41,6 @@ struct ClusterShare {
     var epoch: Int?
     /// Transactions of the share that this node knows of.
     var version = 0
-    var committedAt = Timestamp.zero
     var openedAt = Timestamp.zero
     /// What was read, until the machine says to work.
     var read: [Int: [UInt8]] = [:]
@@ -52,9 +51,15 @@ struct ClusterShare {
     var dropped: [(lane: Int, offset: Offset)] = []
     var write: ClusterWrite?
     var isTakeScheduled = false
+    /// What followed its outputs and is settled for the engine: the real machine of it, by lane.
+    var pending = PendingLedger<Int, LedgerEntry>(proof: ClusterTimes.proof)
+    /// Deliveries that were dropped and that `pending` settles.
+    var pendingDropped: [(lane: Int, offset: Offset)] = []
+    /// Those of the transaction under way.
+    var droppedUnderWay: [(lane: Int, offset: Offset)] = []
     /// A transaction is under way.
     var isBusy = false
-    /// It holds nothing, and is to show that the share is this node's still.
+    /// It holds nothing of the write under way: what is pending, or nothing, to show that the share is this node's still.
     var isProof = false
     /// It waits to be told that nothing runs any more.
     var isDraining = false
@@ -75,4 +80,6 @@ struct ClusterWrite {
     var entries: [LedgerEntry] = []
     var outputs: [ClusterOutput] = []
     var dropped: [(lane: Int, offset: Offset)] = []
+    /// Those of writes before that the ledger does not say yet.
+    var droppedBefore: [(lane: Int, offset: Offset)] = []
 }

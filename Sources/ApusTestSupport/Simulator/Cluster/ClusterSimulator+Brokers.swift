@@ -127,7 +127,7 @@ extension ClusterSimulator {
             self.lanes[output.lane][offset].outputs += 1
             if known.outputs == 0 {
                 self.lanes[output.lane][offset].landedAt = self.now
-                try self.checkOrder(output, with: company, dropped: write.dropped)
+                try self.checkOrder(output, with: company, dropped: write.dropped + write.droppedBefore)
             }
         }
     }

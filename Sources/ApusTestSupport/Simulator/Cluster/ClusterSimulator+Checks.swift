@@ -34,9 +34,10 @@ extension ClusterSimulator {
             self.lanes[self.lane($0.delivery.trigger, $0.delivery.partition)].share == share
                 && $0.term == known.machine.term
         }
-        guard running == 0, known.outputs.isEmpty, known.write == nil else {
+        guard running == 0, known.outputs.isEmpty, known.write == nil, known.pending.isEmpty else {
+            let left = "\(running) attempts, \(known.outputs.count) outputs and \(known.pending.entries.count) entries"
             throw self.failure(
-                "node \(node) lets share \(share) go with \(running) attempts and \(known.outputs.count) outputs, before its time is over"
+                "node \(node) lets share \(share) go with \(left), before its time is over"
             )
         }
     }
@@ -169,7 +170,7 @@ extension ClusterSimulator {
     var isSettled: Bool {
         guard
             self.nodes.allSatisfy({
-                $0.state == .running && $0.attempts.isEmpty && $0.shares.allSatisfy { $0.write == nil }
+                $0.state == .running && $0.attempts.isEmpty && $0.shares.allSatisfy { $0.write == nil && $0.pending.isEmpty }
             })
         else {
             return false

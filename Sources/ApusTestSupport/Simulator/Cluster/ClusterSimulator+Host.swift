@@ -68,6 +68,7 @@ extension ClusterSimulator {
         case .takeWrites(let share): self.takeWrites(node, share)
         case .tryWrite(let share): self.tryWrite(node, share)
         case .resend(let share): self.resend(node, share)
+        case .flush(let share): self.flush(node, share)
         }
     }
 

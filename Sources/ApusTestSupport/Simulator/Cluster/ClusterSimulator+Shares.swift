@@ -56,7 +56,7 @@ extension ClusterSimulator {
         self.report.takeOvers += 1
         self.nodes[node].shares[share].isOpen = true
         self.nodes[node].shares[share].isDraining = false
-        self.nodes[node].shares[share].committedAt = self.now
+        self.nodes[node].shares[share].pending.begin(now: self.now)
         self.nodes[node].shares[share].openedAt = self.now
         for lane in self.lanes(of: share) {
             var state = LedgerState(watermark: 0)
@@ -82,6 +82,9 @@ extension ClusterSimulator {
         self.nodes[node].shares[share].outputs = []
         self.nodes[node].shares[share].dropped = []
         self.nodes[node].shares[share].write = nil
+        self.nodes[node].shares[share].pending.begin(now: self.now)
+        self.nodes[node].shares[share].pendingDropped = []
+        self.nodes[node].shares[share].droppedUnderWay = []
         self.nodes[node].shares[share].isBusy = false
     }
 
@@ -92,6 +95,10 @@ extension ClusterSimulator {
             guard self.nodes[node].engine.isQuiet(LedgerGroup(rawValue: share)),
                 self.nodes[node].shares[share].write == nil, self.nodes[node].shares[share].outputs.isEmpty
             else { continue }
+            guard self.nodes[node].shares[share].pending.isEmpty || self.fault == .forgetsPending else {
+                self.send(node, share)
+                continue
+            }
             self.report.drained += 1
             try self.event(node, share, .drained)
         }
@@ -137,13 +144,12 @@ extension ClusterSimulator {
             self.nodes[node].shares[share].isBusy = false
             self.nodes[node].shares[share].version += 1
             // A node that was stopped may hear of it long after: what counts is when it asked.
-            self.nodes[node].shares[share].committedAt = request.sentAt
-            try self.committed(node, share)
+            try self.committed(node, share, askedAt: request.sentAt)
         case .aborted:
             guard known.isBusy, known.epoch == request.epoch else { return }
             self.nodes[node].shares[share].isBusy = false
             self.report.failedCommits += 1
-            self.schedule(node, .resend(share: share), after: self.random.span(milliseconds: 20...500))
+            self.aborted(node, share)
         case .fenced, .unknown:
             if case .fenced = answer { self.report.fenced += 1 } else { self.report.unknownOutcomes += 1 }
             try self.event(node, share, .failed(term: request.term))

@@ -38,6 +38,7 @@ package final class ClusterSimulator {
         case takeWrites(share: Int)
         case tryWrite(share: Int)
         case resend(share: Int)
+        case flush(share: Int)
     }
 
     struct Scheduled: Comparable {

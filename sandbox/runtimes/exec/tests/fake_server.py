@@ -28,9 +28,12 @@ def worker():
     if _built is None:
         folder = tempfile.TemporaryDirectory()
         compiler = shutil.which("gcc") or shutil.which("clang") or "cc"
-        sources = sorted(os.path.join(SOURCES, name) for name in os.listdir(SOURCES) if name.endswith(".c"))
+        common = os.path.join(SOURCES, "..", "common")
+        sources = sorted(os.path.join(place, name) for place in (common, SOURCES) for name in os.listdir(place)
+                         if name.endswith(".c"))
         subprocess.run([compiler, "-Wall", "-Wextra", "-Werror", "-O1", "-g", "-fsanitize=address,undefined",
-                        "-fno-sanitize-recover=all", "-o", os.path.join(folder.name, "worker"), *sources], check=True)
+                        "-fno-sanitize-recover=all", "-I", os.path.join(common, "include"),
+                        "-o", os.path.join(folder.name, "worker"), *sources], check=True)
         _built = folder
     return os.path.join(_built.name, "worker")
 

@@ -6,15 +6,16 @@ status and headers of the answer. With ``batch`` it gets a list and returns a li
 ``apus.Retry`` or ``apus.Reject``; any other exception is a failed attempt that may be tried again.
 
 For agents a tool may return ``apus.Text``, ``Image``, ``Audio``, ``Link``, ``Embedded``, a list of them, or an ``apus.Result``; a prompt
-a list of ``apus.Message``. ``context.ask`` asks the caller with ``apus.Form``, ``Url``, ``Sample`` and ``Roots``.
+a list of ``apus.Message``. ``context.call`` calls another tool, and raises ``apus.CallFailed``. ``context.ask`` asks the caller with ``apus.Form``, ``Url``, ``Sample`` and ``Roots``.
 """
 from apus._event import Event
 from apus._errors import InvalidData, NotAvailable, Reject, Retry
 
 _CONTENT = ("Text", "Image", "Audio", "Link", "Embedded", "Message", "Result")
+_CALLS = ("CallFailed",)
 _QUESTIONS = ("Form", "Url", "Sample", "Roots", "Answer", "Declined")
 
-__all__ = ["Event", "InvalidData", "NotAvailable", "Reject", "Response", "Retry", "serve", *_CONTENT, *_QUESTIONS]
+__all__ = ["Event", "InvalidData", "NotAvailable", "Reject", "Response", "Retry", "serve", *_CONTENT, *_QUESTIONS, *_CALLS]
 
 
 def __getattr__(name):
@@ -31,6 +32,10 @@ def __getattr__(name):
         from apus import _questions
 
         return getattr(_questions, name)
+    if name in _CALLS:
+        from apus import _calls
+
+        return getattr(_calls, name)
     raise AttributeError(f"module 'apus' has no attribute '{name}'")
 
 

@@ -6,7 +6,7 @@ from apus._errors import NotAvailable
 class Context:
     """One attempt. `invocation` is the same for every attempt of one delivery, `attempt` counts from 1."""
 
-    __slots__ = ("_session", "_stream", "_deadline", "_event", "_log", "_emitted", "_is_cancelled", "_asks", "_given")
+    __slots__ = ("_session", "_stream", "_deadline", "_event", "_log", "_emitted", "_is_cancelled", "_asks", "_given", "_calls")
 
     def __init__(self, session, stream, deadline, event):
         self._session = session
@@ -142,6 +142,16 @@ class Context:
         self._open_stream()
         return ask(self, question, message)
 
+    def call(self, tool, arguments=None, /, **named):
+        """Calls a tool with the rights of whoever called this one: `context.call("get_order", {"id": 7})` or `call("get_order", id=7)`.
+
+        Returns its structured content, else its text, else the list of its parts. Raises `apus.CallFailed` where the tool failed,
+        refused, or may not be called. In an `async def` handler: `await context.call(...)`.
+        """
+        from apus._calls import call
+
+        return call(self, tool, arguments, named)
+
     def _answers(self):
         given = getattr(self, "_given", None)
         if given is None:
@@ -180,6 +190,9 @@ class BatchContext(Context):
 
     def emit(self, *_, **__):
         raise NotAvailable("an emitted event belongs to one event of the batch: use context.items[n].emit(...)")
+
+    def call(self, *_, **__):
+        raise NotAvailable("a call belongs to one event of the batch: use context.items[n].call(...)")
 
 
 class Log:

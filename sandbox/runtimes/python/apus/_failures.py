@@ -14,6 +14,13 @@ def payload(kind, code, message, detail="", after=None):
     return wire.ERROR_HEAD.pack(kind, 0, len(code), len(message), len(detail), delay) + code + message + detail
 
 
+def read(raw):
+    """Code and message of such a payload."""
+    _, _, code, message, _, _ = wire.ERROR_HEAD.unpack_from(raw)
+    at = wire.ERROR_HEAD.size
+    return str(raw[at:at + code], "utf-8", "replace"), str(raw[at + code:at + code + message], "utf-8", "replace")
+
+
 def of_handler(error):
     """The payload for an exception that left a handler."""
     if isinstance(error, Reject):

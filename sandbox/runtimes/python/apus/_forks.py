@@ -14,7 +14,7 @@ from apus._errors import ProtocolError
 FOLDER_BYTES = 16
 # Entries of a folder that are removed before frames are looked at again.
 REMOVED_PER_TURN = 512
-READ_ONLY = ("/usr/", "/lib/", "/lib64/", "/layer/", "/function/", "/runtime/", "/etc/")
+READ_ONLY = ("/usr/", "/lib/", "/lib64/", "/layer/", "/function/", "/weights/", "/runtime/", "/etc/")
 CALL_FILTER = 6
 # Set while the function is loaded: one thread only can be forked.
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMEXPR_NUM_THREADS",

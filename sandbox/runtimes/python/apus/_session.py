@@ -87,9 +87,12 @@ class Session:
         self.arrivals = None        # Arrivals: data that comes in DATA frames or by descriptor
         self.hooks_due = []         # frames that run a hook, outside any turn
         self.inputs = {}            # answers to questions of an earlier attempt, by stream, until their handler asks
+        self.calls = {}             # calls of tools that wait for their result, by stream and number
         self.cancelled = set()      # streams of CANCEL frames that were seen ahead of their turn
         self._main = get_ident()
         self._lock = allocate_lock()
+        self._reading = allocate_lock()     # held by whoever reads ahead while a handler runs
+        self._shares_reading = False        # whether threads of a handler may have read
         self._out = []              # replies of this turn
         self._waiting = 0           # about how many bytes they have
         # Of wire.READ_BUFFER_BYTES.
@@ -154,6 +157,10 @@ class Session:
             chunk = self._chunk = bytes(self._buffer[:tail])
             self._at = self._scanned = 0
             used = self._handle(chunk, tail)
+            if self._shares_reading:
+                # A thread that a handler left behind stops reading once its stream is closed; one may be in the middle of it.
+                with self._reading:
+                    self._shares_reading = False
             rest = self._tail - used
             if rest and used:
                 self._buffer[:rest] = bytes(self._buffer[used:self._tail])
@@ -270,6 +277,8 @@ class Session:
             raise ProtocolError(f"a frame of type {kind} before INIT")
         elif kind == wire.INPUT:
             self._take_input(stream, chunk[at:end])
+        elif kind == wire.CALL_RESULT:
+            self.take_call_result(flags, stream, chunk[at:end])
         elif kind == wire.INVOKE or kind == wire.BATCH or kind == wire.DATA:
             if self.arrivals is None:
                 from apus._arrivals import Arrivals
@@ -588,15 +597,16 @@ class Session:
 
         watch = poll()
         watch.register(self.fd_in, POLLIN)
-        while self._tail < len(self._buffer) and watch.poll(0):
-            got = readv(self.fd_in, (self._buffer[self._tail:],))
-            if got == 0:
-                break  # The server has gone; the next turn finds it again.
-            self._tail += got
-            if self.loop is not None and self.is_async:
-                # Descriptor 3 will not be readable again for bytes that are already here.
-                self.loop.again()
-        self._scan()
+        with self._reading:
+            while self._tail < len(self._buffer) and watch.poll(0):
+                got = readv(self.fd_in, (self._buffer[self._tail:],))
+                if got == 0:
+                    break  # The server has gone; the next turn finds it again.
+                self._tail += got
+                if self.loop is not None and self.is_async:
+                    # Descriptor 3 will not be readable again for bytes that are already here.
+                    self.loop.again()
+            self._scan()
         context._note_cancelled(self.cancelled)
 
     def _scan(self):
@@ -607,8 +617,57 @@ class Session:
                 break
             if kind == wire.CANCEL:
                 self.cancelled.add(stream)
-            at += wire.HEAD_BYTES + length
+            size = wire.HEAD_BYTES + length
+            if kind == wire.CALL_RESULT and at >= len(self._chunk):
+                # It is for a handler that runs: the turn that would bring it comes after that handler's end.
+                raw = bytes(self._buffer[at:at + size])
+                rest = self._tail - at - size
+                self._buffer[at:at + rest] = bytes(self._buffer[at + size:self._tail])
+                self._tail -= size
+                self.take_call_result(raw[5], stream, raw[wire.HEAD_BYTES:])
+            else:
+                at += size
         self._scanned = at
+
+    # Calls of tools.
+
+    def take_call_result(self, flags, stream, raw):
+        """CALL_RESULT, or a part of one."""
+        if len(raw) < wire.COUNT.size:
+            raise ProtocolError("a CALL_RESULT without a number")
+        call = self.calls.get((stream, wire.COUNT.unpack_from(raw)[0]))
+        # One that nobody waits for is of a handler that went on without it.
+        if call is not None:
+            call.take(flags, raw[wire.COUNT.size:])
+
+    def wait_for_call(self, call, context):
+        """Reads until the result of a call is there: on the thread that runs the handler, which reads nothing else meanwhile, or on
+        one that the handler began."""
+        from select import POLLIN, poll
+
+        watch = poll()
+        watch.register(self.fd_in, POLLIN)
+        self._shares_reading = True
+        while not call.is_done and call.stream not in self.cancelled:
+            # Another thread may take the bytes that this one waits for, so none waits for ever.
+            watch.poll(wire.SHARED_WAIT_MILLISECONDS)
+            with self._reading:
+                if context._stream == 0:
+                    return
+                while not call.is_done and watch.poll(0):
+                    self._read_ahead()
+                    self._scan()
+
+    def _read_ahead(self):
+        if self._tail == len(self._buffer):
+            # What else came waits in the buffer until the handler ends, and the result is behind it.
+            larger = memoryview(bytearray(2 * len(self._buffer)))
+            larger[:self._tail] = self._buffer
+            self._buffer = larger
+        got = readv(self.fd_in, (self._buffer[self._tail:],))
+        if got == 0:
+            raise BrokenPipeError("the server has gone")
+        self._tail += got
 
     def secrets(self):
         if self.arrivals is None:

@@ -73,6 +73,9 @@ SECRETS_BYTES = 1 << 20
 EMITS = 1024                            # events emitted by one attempt
 EMIT_BYTES = 16 << 20                   # and their bytes
 CHUNK_BYTES = 64 * 1024                 # of large data, in one DATA frame
+CALL_BYTES = PAYLOAD_BYTES - 4           # name and arguments of a tool that is called
+SHARED_WAIT_MILLISECONDS = 20           # between two looks of threads of one handler that wait for calls
+CANCEL_LOOK_SECONDS = 0.1               # between two looks of a thread that waits for a call
 STREAMS_ARRIVING = 1024                 # events whose data is still coming
 
 

@@ -1,7 +1,7 @@
 // A reader of JSON that builds nothing: it walks, and copies the strings and numbers it is asked for.
 #include <string.h>
 
-#include "worker.h"
+#include "common.h"
 
 #define DEPTH_MAX 64
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "common.h"
 
 struct configuration configuration;
 static char reason[HANDLER_BYTES + 1024];
@@ -134,8 +134,8 @@ const char *load_configuration(const unsigned char *json, size_t length) {
         return reason;
     }
     if (configuration.concurrency == 0 || configuration.concurrency > CONCURRENCY_MAX) {
-        snprintf(reason, sizeof reason, "spec.concurrency is %u: with the runtime exec from 1 to %d are possible",
-                 configuration.concurrency, CONCURRENCY_MAX);
+        snprintf(reason, sizeof reason, "spec.concurrency is %u: with the runtime %s from 1 to %d are possible",
+                 configuration.concurrency, runtime_name, CONCURRENCY_MAX);
         return reason;
     }
     if (!split_handler()) {

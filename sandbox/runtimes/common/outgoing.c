@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "common.h"
 
 #define TO_SERVER 4
 

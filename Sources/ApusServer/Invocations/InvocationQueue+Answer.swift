@@ -1,0 +1,53 @@
+internal import ApusCore
+internal import ApusHost
+internal import ApusLoop
+
+extension InvocationQueue {
+    /// Keeps answers to what an invocation asks, then lets its shard hear of them.
+    /// - Parameters:
+    ///   - answers: by question; what is not asked is not kept.
+    ///   - completion: called once, from any thread: with `conflict` when the invocation's function is not deployed any more, or with what
+    ///     the log says.
+    func answer(
+        _ id: InvocationID, _ answers: [InvocationQuestions.Item],
+        completion: @escaping @Sendable (Result<Void, ApusError>) -> Void
+    ) {
+        guard let lane = self.lane(of: id) else {
+            return completion(
+                .failure(ApusError(.conflict, "the invocation \(id) is over: its function is not deployed any more")))
+        }
+        let offset = Offset(bitPattern: id.low)
+        let marks = answers.map { lane.trigger.markEntry(.answer(offset, question: $0.name), $0.json) }
+        let request = self.isShared ? [InvocationReport.answerRequest(id, Self.json(answers))] : []
+        let runtime = self.shard(lane.shard)
+        self.log.submit(LogBatch(urgency: .settlement, appends: request, ledger: marks)) { result in
+            completion(
+                result.map { _ in
+                    runtime.loop.post { runtime.shard.answerInvocation(lane.function, offset: offset, answers) }
+                })
+        }
+    }
+
+    private static func json(_ answers: [InvocationQuestions.Item]) -> [UInt8] {
+        var json: [UInt8] = [UInt8(ascii: "{")]
+        for (index, answer) in answers.enumerated() {
+            if index > 0 { json.append(UInt8(ascii: ",")) }
+            JSONText.append(answer.name, to: &json)
+            json.append(UInt8(ascii: ":"))
+            json.append(contentsOf: answer.json)
+        }
+        json.append(UInt8(ascii: "}"))
+        return json
+    }
+
+    /// Another node took answers, as its request on the log says. From any thread; harmless where the invocation does not run.
+    func answered(_ text: String, _ json: [UInt8]) {
+        guard let id = InvocationID(text), let lane = self.lane(of: id) else { return }
+        let runtime = self.shard(lane.shard)
+        let answers = InvocationQuestions.items(json)
+        runtime.loop.post {
+            runtime.shard.answerInvocation(lane.function, offset: Offset(bitPattern: id.low), answers)
+        }
+        self.log.submit(LogBatch(urgency: .settlement, appends: [InvocationReport.answerRequest(id, nil)])) { _ in }
+    }
+}

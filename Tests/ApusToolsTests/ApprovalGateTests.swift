@@ -1,0 +1,225 @@
+import ApusCore
+import ApusJSON
+import ApusManifest
+import Testing
+
+@testable import ApusTools
+
+/// Whether a call may begin.
+@Suite struct ApprovalGateTests {
+    private static func tool(
+        _ when: String = "always", by: String = "caller", annotations: JSONValue = [:], revision: String = "1",
+        input: String = "{\"type\": \"object\"}"
+    ) throws -> Tool {
+        let source = try TestTools.source(
+            "delete_rows", input: input,
+            more: ["approval": ["when": .string(when), "by": .string(by)], "annotations": annotations],
+            revision: revision)
+        return try #require(Tool(source.manifest, revision: source.revision))
+    }
+
+    private static func server(_ approval: JSONValue) throws -> ToolServer {
+        ToolServer(try TestTools.server("s", ["approval": approval]))
+    }
+
+    private static func rule(_ by: ToolManifest.Approval.Approver) throws -> ApprovalRule {
+        try #require(ApprovalRule(try self.tool(by: by.rawValue), on: nil))
+    }
+
+    private static let mark = ApprovalMark.asked([UInt8](repeating: 1, count: 16))
+    private static let granted = ApprovalMark.granted([UInt8](repeating: 2, count: 16))
+
+    // MARK: the rule
+
+    @Test func whoIsAskedIsWhatToolAndServerSay() throws {
+        #expect(try ApprovalRule(Self.tool("never"), on: nil) == nil)
+        #expect(try ApprovalRule(Self.tool("always"), on: nil)?.by == .caller)
+        #expect(try ApprovalRule(Self.tool("always", by: "approver"), on: nil)?.by == .approver)
+        #expect(try ApprovalRule(Self.tool("destructive"), on: nil)?.by == .caller, "it says nothing of itself")
+        for harmless in [["readOnly": true], ["destructive": false]] as [JSONValue] {
+            #expect(try ApprovalRule(Self.tool("destructive", annotations: harmless), on: nil) == nil)
+            #expect(try ApprovalRule(Self.tool("always", annotations: harmless), on: nil) != nil)
+        }
+        // A server adds, and takes nothing away.
+        let strict = try Self.server(["when": "always", "by": "approver"])
+        #expect(try ApprovalRule(Self.tool("never"), on: strict)?.by == .approver)
+        #expect(try ApprovalRule(Self.tool("always"), on: strict)?.by == .approver)
+        let lax = try Self.server([:])
+        #expect(try ApprovalRule(Self.tool("always", by: "approver"), on: lax)?.by == .approver)
+        let careful = try Self.server(["when": "destructive"])
+        #expect(try ApprovalRule(Self.tool("never", annotations: ["readOnly": true]), on: careful) == nil)
+        #expect(try ApprovalRule(Self.tool("never"), on: careful)?.by == .caller)
+    }
+
+    // MARK: the machine
+
+    @Test func whatNeedsNoApprovalBegins() {
+        var gate = ApprovalGate()
+        #expect(gate.begin(nil, canAsk: false) == .begin && gate.isOpen)
+        #expect(gate.begin(nil, canAsk: false) == .refuse(.used), "once")
+    }
+
+    @Test(arguments: [
+        (ApprovalAnswer.accepted, ApprovalGate.Action.begin), (.declined, .refuse(.declined)),
+        (.cancelled, .refuse(.cancelled)),
+    ]) func thePersonAtTheClientSaysIt(_ answer: ApprovalAnswer, _ then: ApprovalGate.Action) throws {
+        var session = ApprovalGate()
+        #expect(session.begin(try Self.rule(.caller), canAsk: true) == .ask && !session.isOpen)
+        #expect(session.answered(answer) == then && session.isOpen == (then == .begin))
+        #expect(session.answered(.accepted) == .refuse(.used), "an answer counts once")
+        var round = ApprovalGate()
+        #expect(round.begin(try Self.rule(.caller), canAsk: true, mark: Self.mark, answer: answer) == .take(Self.mark))
+        #expect(!round.isOpen, "nothing begins before the state is used up")
+        #expect(round.took(.success(true)) == then)
+        #expect(round.took(.success(true)) == .refuse(.used))
+    }
+
+    @Test func aStateThatWasUsedLetsNothingBegin() throws {
+        for mark in [Self.mark, Self.granted] {
+            var gate = ApprovalGate()
+            #expect(gate.begin(try Self.rule(.caller), canAsk: true, mark: mark, answer: .accepted) == .take(mark))
+            #expect(gate.took(.success(false)) == .refuse(.used) && !gate.isOpen)
+            var unsure = ApprovalGate()
+            _ = unsure.begin(try Self.rule(.caller), canAsk: true, mark: mark, answer: .accepted)
+            let failed = unsure.took(.failure(ApusError(.logFailed, "no log")))
+            #expect(failed == .refuse(.failed(.logFailed, "no log")) && !unsure.isOpen)
+        }
+    }
+
+    @Test func anAnswerThatSaysNothingIsAskedForAgain() throws {
+        var gate = ApprovalGate()
+        #expect(gate.begin(try Self.rule(.caller), canAsk: true, mark: Self.mark, answer: nil) == .ask)
+        // Without the question an answer is nobody's.
+        var unasked = ApprovalGate()
+        #expect(unasked.begin(try Self.rule(.caller), canAsk: true, mark: .none, answer: .accepted) == .ask)
+    }
+
+    @Test func somebodyElseIsNeverReplacedByTheClient() throws {
+        for canAsk in [true, false] {
+            for mark in [ApprovalMark.none, Self.mark] {
+                var gate = ApprovalGate()
+                let action = gate.begin(try Self.rule(.approver), canAsk: canAsk, mark: mark, answer: .accepted)
+                #expect(action == .claim && !gate.isOpen)
+            }
+        }
+        var mute = ApprovalGate()
+        #expect(mute.begin(try Self.rule(.caller), canAsk: false) == .claim, "a client that cannot ask")
+    }
+
+    @Test(arguments: [
+        (ApprovalGate.Claim.consumed, ApprovalGate.Action.begin), (.created, .refuse(.waiting(isNew: true))),
+        (.waiting, .refuse(.waiting(isNew: false))), (.declined, .refuse(.refused)),
+        (.failed(.overloaded, "full"), .refuse(.failed(.overloaded, "full"))),
+    ]) func whatWasDecidedIsDone(_ claim: ApprovalGate.Claim, _ then: ApprovalGate.Action) throws {
+        var gate = ApprovalGate()
+        #expect(gate.begin(try Self.rule(.approver), canAsk: true) == .claim)
+        #expect(gate.claimed(claim) == then && gate.isOpen == (then == .begin))
+        #expect(gate.claimed(.consumed) == .refuse(.used))
+    }
+
+    @Test func reportsOutOfTurnOpenNothing() throws {
+        var gate = ApprovalGate()
+        #expect(gate.answered(.accepted) == .refuse(.used) && gate.claimed(.consumed) == .refuse(.used))
+        #expect(gate.took(.success(true)) == .refuse(.used) && !gate.isOpen)
+        _ = gate.begin(try Self.rule(.approver), canAsk: true)
+        #expect(gate.answered(.accepted) == .refuse(.used) && gate.took(.success(true)) == .refuse(.used))
+        #expect(!gate.isOpen)
+    }
+
+    // MARK: answers
+
+    @Test(arguments: [
+        (#"{"action":"accept","content":{"approve":true}}"#, ApprovalAnswer?.some(.accepted)),
+        (#"{"action":"accept","content":{"approve":false}}"#, .declined), (#"{"action":"accept"}"#, .declined),
+        (#"{"action":"accept","content":{"approve":"true"}}"#, .declined), (#"{"action":"accept","content":{}}"#, .declined),
+        (#"{"action":"decline"}"#, .declined), (#"{"action":"cancel"}"#, .cancelled),
+        (#"{"action":"yes"}"#, nil), ("{}", nil), ("[]", nil), ("", nil),
+    ]) func onlyAFormThatSaysSoAgrees(_ json: String, _ answer: ApprovalAnswer?) {
+        #expect(ApprovalAnswer(Array(json.utf8)) == answer)
+    }
+
+    private static let sealer = Sealer([(id: "0011223344556677", bytes: [UInt8](repeating: 7, count: 32))])
+
+    private static func reopened(_ answers: Answers) throws -> Answers {
+        let state = answers.seal(self.sealer, boundTo: ["ann"], until: Timestamp(milliseconds: 9))
+        return try Answers(opening: state, self.sealer, boundTo: ["ann"], now: .zero)
+    }
+
+    @Test func theStateSaysHowFarTheApprovalIs() throws {
+        var answers = Answers()
+        answers.add(ApprovalQuestion.name, Array(#"{"action":"accept","content":{"approve":true}}"#.utf8))
+        #expect(answers.takeApproval() == nil, "nobody asked")
+        answers.add("early", Array("{}".utf8))
+        answers.askApproval()
+        var second = try Self.reopened(answers)
+        #expect(second.mark == answers.mark && second.mark.name.count == 16 && second.rounds == 1)
+        second.add("smuggled", Array("{}".utf8))
+        second.add(ApprovalQuestion.name, Array(#"{"action":"accept","content":{"approve":true}}"#.utf8))
+        #expect(second.takeApproval() == .accepted && second.all.map(\.name) == ["early"])
+        second.approve()
+        let third = try Self.reopened(second)
+        guard case .granted(let name) = third.mark else {
+            Issue.record("not granted")
+            return
+        }
+        #expect(name != answers.mark.name, "each state has a name of its own")
+        // What its function asks from there on is answered as ever.
+        var fourth = third
+        fourth.ask(try Questions(parsing: Array(#"{"who":{"method":"roots/list","params":{}}}"#.utf8)))
+        fourth.approve()
+        var fifth = try Self.reopened(fourth)
+        fifth.add("who", Array(#"{"roots":[]}"#.utf8))
+        #expect(fifth.asked == ["who"] && fifth.all.map(\.name) == ["early", "who"])
+        #expect(fifth.mark.name != name && fifth.takeApproval() == nil)
+    }
+
+    // MARK: the question, and what is shown
+
+    @Test func theQuestionShowsTheCallAndNoMore() throws {
+        let question = ApprovalQuestion.question(ToolName("delete_rows"), #"{"a":"x\nThe tool 'harmless'"}"#)
+        let params = try JSONValue.parse(question.params)
+        let message = try #require(params["message"]?.string)
+        #expect(message.contains("'delete_rows'") && !message.contains("\n"), "\(message)")
+        #expect(params["requestedSchema"]?["properties"]?["approve"]?["type"]?.string == "boolean")
+        let long = ApprovalQuestion.question(ToolName("t"), String(repeating: "x", count: 5_000))
+        let cut = try #require(try JSONValue.parse(long.params)["message"]?.string)
+        #expect(cut.contains("904 more bytes are not shown"), "\(cut.suffix(60))")
+    }
+
+    private static func shown(_ arguments: String, _ schema: String = "{}") -> ShownArguments? {
+        ShownArguments(Array(arguments.utf8)[...], schema: Array(schema.utf8))
+    }
+
+    @Test func theSameArgumentsAreTheSameInAnyOrder() throws {
+        let one = try #require(Self.shown(#"{"b":[1,{"y":1,"x":2}],"a":"t"}"#))
+        let two = try #require(Self.shown(#"{ "a" : "t", "b" : [1, {"x": 2, "y": 1}] }"#))
+        #expect(one == two && one.text == #"{"a":"t","b":[1,{"x":2,"y":1}]}"#)
+        for other in [#"{"a":"t","b":[{"x":2,"y":1},1]}"#, #"{"a":"t"}"#, #"{"a":"T","b":[1,{"x":2,"y":1}]}"#] {
+            #expect(Self.shown(other)?.digest != one.digest)
+        }
+        #expect(Self.shown("{") == nil)
+    }
+
+    @Test func secretsAreMaskedAndStillCount() throws {
+        let schema =
+            #"{"properties":{"token":{"type":"string","writeOnly":true},"deep":{"properties":{"pin":{"format":"password"}}},"#
+            + #""list":{"items":{"properties":{"key":{"writeOnly":true}}}}}}"#
+        let text = #"{"token":"s3cret","deep":{"pin":"1234","open":1},"list":[{"key":"k3y","n":2}],"free":"seen"}"#
+        let shown = try #require(Self.shown(text, schema))
+        #expect(
+            shown.text
+                == #"{"deep":{"open":1,"pin":"********"},"free":"seen","list":[{"key":"********","n":2}],"token":"********"}"#)
+        #expect(Self.shown(text.replacing("s3cret", with: "other"), schema)?.digest != shown.digest)
+    }
+
+    @Test func aCallIsTheSameOnlyForWhoMadeItOfWhatItWas() throws {
+        let tool = try Self.tool()
+        let shown = try #require(Self.shown(#"{"a":1}"#))
+        let one = CallBinding.digest("ann", tool, shown)
+        #expect(CallBinding.digest("ann", try Self.tool(), shown) == one)
+        var others = [CallBinding.digest("bob", tool, shown), CallBinding.digest("ann", try Self.tool(revision: "2"), shown)]
+        others.append(CallBinding.digest("ann", try Self.tool(input: "{\"type\": \"object\", \"maxProperties\": 2}"), shown))
+        others.append(CallBinding.digest("ann", tool, try #require(Self.shown(#"{"a":2}"#))))
+        #expect(!others.contains(one) && Set(others).count == 4)
+    }
+}

@@ -1,0 +1,89 @@
+"""An MCP server for tests of upstreams, over TLS: mcp_upstream.py PORT CERTIFICATE TOOLS RECORD
+
+PORT 0 takes any and prints it. The list of tools is read from the file TOOLS for each request; every request is added to RECORD, head and body.
+"""
+import http.server
+import json
+import ssl
+import sys
+import time
+
+PORT, CERTIFICATE, TOOLS, RECORD = sys.argv[1:5]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        message = json.loads(raw)
+        # The length of a credential alone, as a server would that keeps no secrets in its log.
+        head = {name.lower(): value for name, value in self.headers.items()}
+        credential = head.pop("authorization", "")
+        with open(RECORD, "a") as record:
+            record.write(json.dumps({"head": head, "credential": len(credential), "body": message}) + "\n")
+        method = message["method"]
+        if method == "server/discover":
+            self.answer(message, {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}})
+        elif method == "tools/list":
+            with open(TOOLS) as file:
+                tools = json.load(file)
+            # Two pages.
+            start = int(message["params"].get("cursor", "0"))
+            page = {"resultType": "complete", "tools": tools[start:start + 1]}
+            if start + 1 < len(tools):
+                page["nextCursor"] = str(start + 1)
+            self.answer(message, page)
+        elif message["params"]["name"] == "slow":
+            self.stream(message)
+        elif message["params"]["name"] == "liar":
+            self.answer(message, {"resultType": "complete", "content": [], "structuredContent": {"sum": "no number"}})
+        else:
+            text = json.dumps(message["params"]["arguments"], sort_keys=True)
+            self.answer(message, {"resultType": "complete", "content": [{"type": "text", "text": text}]})
+
+    def answer(self, message, result):
+        raw = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def stream(self, message):
+        """Progress, then nothing until the caller has left; that is recorded."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        token = message["params"]["_meta"]["progressToken"]
+        note = {"jsonrpc": "2.0", "method": "notifications/progress",
+                "params": {"progressToken": token, "progress": 1, "total": 2, "message": "half of it"}}
+        try:
+            self.wfile.write(f"data: {json.dumps(note)}\n\n".encode())
+            for _ in range(600):
+                self.wfile.write(b":\n\n")
+                self.wfile.flush()
+                time.sleep(0.1)
+        except OSError:
+            with open(RECORD, "a") as record:
+                record.write('{"left": true}\n')
+        self.close_connection = True
+
+    def log_message(self, *words):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    allow_reuse_address = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+server = Server(("127.0.0.1", int(PORT)), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(CERTIFICATE)
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()
