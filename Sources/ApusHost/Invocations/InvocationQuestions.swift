@@ -50,7 +50,8 @@ public struct InvocationQuestions: Sendable {
     var answersJSON: [UInt8] { Self.json(self.answers) }
     var openJSON: [UInt8] { Self.json(self.open) }
 
-    private static func json(_ items: [Item]) -> [UInt8] {
+    /// Items as the members of one object: what ``items(_:)`` reads.
+    public static func json(_ items: [Item]) -> [UInt8] {
         var json: [UInt8] = [UInt8(ascii: "{")]
         for (index, item) in items.enumerated() {
             if index > 0 { json.append(UInt8(ascii: ",")) }

@@ -18,7 +18,7 @@ extension InvocationQueue {
         }
         let offset = Offset(bitPattern: id.low)
         let marks = answers.map { lane.trigger.markEntry(.answer(offset, question: $0.name), $0.json) }
-        let request = self.isShared ? [InvocationReport.answerRequest(id, Self.json(answers))] : []
+        let request = self.isShared ? [InvocationReport.answerRequest(id, InvocationQuestions.json(answers))] : []
         let runtime = self.shard(lane.shard)
         self.log.submit(LogBatch(urgency: .settlement, appends: request, ledger: marks)) { result in
             completion(
@@ -26,18 +26,6 @@ extension InvocationQueue {
                     runtime.loop.post { runtime.shard.answerInvocation(lane.function, offset: offset, answers) }
                 })
         }
-    }
-
-    private static func json(_ answers: [InvocationQuestions.Item]) -> [UInt8] {
-        var json: [UInt8] = [UInt8(ascii: "{")]
-        for (index, answer) in answers.enumerated() {
-            if index > 0 { json.append(UInt8(ascii: ",")) }
-            JSONText.append(answer.name, to: &json)
-            json.append(UInt8(ascii: ":"))
-            json.append(contentsOf: answer.json)
-        }
-        json.append(UInt8(ascii: "}"))
-        return json
     }
 
     /// Another node took answers, as its request on the log says. From any thread; harmless where the invocation does not run.

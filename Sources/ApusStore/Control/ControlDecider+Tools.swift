@@ -5,26 +5,40 @@ internal import ApusManifest
 extension ControlDecider {
     func deploy(_ server: ToolServerManifest, into decision: inout ControlDecision) throws(ApusError) {
         let current = self.catalogue.toolServers[server.name]
-        let generation = self.catalogue.generation(.toolServer, server.namespace, server.name.name)
+        _ = try self.deploy(
+            .toolServer, server.name, isThere: current != nil, isSame: current?.manifest == server,
+            count: self.catalogue.toolServers.count, atMost: Limits.Control.toolServers, called: "tool servers",
+            into: &decision
+        ) { .toolServer(manifest: Manifest.toolServer(server).toJSON()) }
+    }
+
+    /// Makes or changes what is one record under its name, such as a tool server or an upstream.
+    /// - Parameters:
+    ///   - count: how many of the kind there are, of which there may be `atMost`.
+    ///   - kinds: what they are called in the plural.
+    /// - Returns: whether there is anything to write: not where it is as it was.
+    func deploy(
+        _ kind: ControlRecord.Kind, _ name: ResourceName, isThere: Bool, isSame: Bool, count: Int, atMost bound: Int,
+        called kinds: String, into decision: inout ControlDecision, _ content: () -> ControlRecord.Content
+    ) throws(ApusError) -> Bool {
+        let generation = self.catalogue.generation(kind, name.namespace, name.name)
         var outcome = ControlDecision.Outcome(
-            kind: .toolServer, namespace: server.namespace, name: server.name.name, action: .unchanged,
-            generation: generation)
-        if current?.manifest == server {
+            kind: kind, namespace: name.namespace, name: name.name, action: .unchanged, generation: generation)
+        guard !isSame else {
             decision.outcomes.append(outcome)
-            return
+            return false
         }
-        guard current != nil || self.catalogue.toolServers.count < Limits.Control.toolServers else {
-            throw ApusError(
-                .limitReached,
-                "\(Limits.Control.toolServers) tool servers are deployed, no more are possible: delete some first")
+        guard isThere || count < bound else {
+            throw ApusError(.limitReached, "\(bound) \(kinds) are deployed, no more are possible: delete some first")
         }
-        outcome.action = current == nil ? .created : .updated
+        outcome.action = isThere ? .updated : .created
         outcome.generation = generation + 1
         decision.outcomes.append(outcome)
         decision.records.append(
             ControlRecord(
-                kind: .toolServer, namespace: server.namespace, name: server.name.name, generation: generation + 1,
-                time: self.now, content: .toolServer(manifest: Manifest.toolServer(server).toJSON())))
+                kind: kind, namespace: name.namespace, name: name.name, generation: generation + 1, time: self.now,
+                content: content()))
+        return true
     }
 
     func deleteToolServer(_ name: ResourceName, _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {

@@ -8,27 +8,13 @@ extension ControlDecider {
         throws(ApusError)
     {
         let current = self.catalogue.upstreams[upstream.name]
-        let generation = self.catalogue.generation(.upstream, upstream.namespace, upstream.name.name)
-        var outcome = ControlDecision.Outcome(
-            kind: .upstream, namespace: upstream.namespace, name: upstream.name.name, action: .unchanged,
-            generation: generation)
         try self.check(upstream, with: documents)
-        if current?.manifest == upstream {
-            decision.outcomes.append(outcome)
-            return
-        }
-        guard current != nil || self.catalogue.upstreams.count < Limits.Control.upstreams else {
-            throw ApusError(
-                .limitReached,
-                "\(Limits.Control.upstreams) upstreams are deployed, no more are possible: delete some first")
-        }
-        outcome.action = current == nil ? .created : .updated
-        outcome.generation = generation + 1
-        decision.outcomes.append(outcome)
-        decision.records.append(
-            ControlRecord(
-                kind: .upstream, namespace: upstream.namespace, name: upstream.name.name, generation: generation + 1,
-                time: self.now, content: .upstream(manifest: Manifest.upstream(upstream).toJSON())))
+        let isNew = try self.deploy(
+            .upstream, upstream.name, isThere: current != nil, isSame: current?.manifest == upstream,
+            count: self.catalogue.upstreams.count, atMost: Limits.Control.upstreams, called: "upstreams",
+            into: &decision
+        ) { .upstream(manifest: Manifest.upstream(upstream).toJSON()) }
+        guard isNew else { return }
         // The function that spoke with an address is of no use to one that names a function.
         if let current, current.manifest.ownFunction != nil, upstream.ownFunction == nil {
             decision.records += try self.deleteOwnedFunction(upstream.name).records
