@@ -62,6 +62,9 @@ public protocol EventLog: AnyObject, Sendable {
     func follow(_ topic: TopicName, _ growth: @escaping @Sendable (_ partition: Int, _ end: Offset) -> Void)
         -> FollowToken
     func unfollow(_ token: FollowToken)
+    /// A follower needs to hear nothing of these partitions from now on; of all others, added ones too, it does. What no follower needs a log
+    /// need not read. Until it is said again.
+    func narrow(_ token: FollowToken, without partitions: Set<Int>)
 
     // MARK: ledger
 
@@ -70,6 +73,8 @@ public protocol EventLog: AnyObject, Sendable {
 
     /// How its work is spread over nodes; nil where one node does all of it.
     var sharing: (any WorkSharing)? { get }
+    /// Where tools of others see how far subscriptions are; nil where there are none.
+    var positions: (any GroupPositions)? { get }
 
     // MARK: keys
 
@@ -88,14 +93,21 @@ public protocol EventLog: AnyObject, Sendable {
     var status: LogStatus { get }
     /// What was appended to each topic since the log was opened; topics to which nothing was may be left out.
     func appended() -> [TopicAppended]
+    /// The end comes: from now on nothing waits for a cluster for longer than that, and what could not be written by then is not.
+    func end(within span: TimeSpan)
     /// Waits for what is queued, then closes. No call may follow.
     func close()
 }
 
 extension EventLog {
     public func lookForTopics() {}
+    /// For logs that read nothing for their followers.
+    public func narrow(_ token: FollowToken, without partitions: Set<Int>) {}
+    /// For logs that wait for no cluster.
+    public func end(within span: TimeSpan) {}
     public func appended() -> [TopicAppended] { [] }
     public var sharing: (any WorkSharing)? { nil }
+    public var positions: (any GroupPositions)? { nil }
     /// For logs that need no cluster.
     public func recordsAtHand(
         _ places: [RecordPlace], _ body: (Int, UnsafeRawBufferPointer?) -> Void
@@ -266,12 +278,18 @@ public struct LogBatch: Sendable {
         /// With `beforeLedger` it may become durable a moment after its batch was said to be written; a batch of such entries and such
         /// outputs alone needs no transaction.
         public var outputs: Outputs
+        /// What tools of others are to be shown once it is durable; logs without ``EventLog/positions`` do not look at it.
+        public var position: GroupPosition?
 
-        public init(key: [UInt8], value: [UInt8]?, share: Share? = nil, outputs: Outputs = .transaction) {
+        public init(
+            key: [UInt8], value: [UInt8]?, share: Share? = nil, outputs: Outputs = .transaction,
+            position: GroupPosition? = nil
+        ) {
             self.key = key
             self.value = value
             self.share = share
             self.outputs = outputs
+            self.position = position
         }
     }
 

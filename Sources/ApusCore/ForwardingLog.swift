@@ -8,6 +8,8 @@ extension ForwardingLog {
     public var identity: UInt64 { self.forwarded.identity }
     public var status: LogStatus { self.forwarded.status }
     public var sharing: (any WorkSharing)? { self.forwarded.sharing }
+    public var positions: (any GroupPositions)? { self.forwarded.positions }
+    public func end(within span: TimeSpan) { self.forwarded.end(within: span) }
     public func close() { self.forwarded.close() }
 
     // MARK: topics
@@ -65,6 +67,9 @@ extension ForwardingLog {
         -> FollowToken
     { self.forwarded.follow(topic, growth) }
     public func unfollow(_ token: FollowToken) { self.forwarded.unfollow(token) }
+    public func narrow(_ token: FollowToken, without partitions: Set<Int>) {
+        self.forwarded.narrow(token, without: partitions)
+    }
 
     // MARK: ledger and keys
 

@@ -13,6 +13,12 @@ public enum InvocationHeader {
     public static let capabilities = "apus-capabilities"
     /// On the queue: the first attempt that fails is the last. Only one that the end of a server cut off is followed by another.
     public static let once = "apus-once"
+    /// On the queue: it was approved for this revision of its function, and runs as no other.
+    public static let onlyRevision = "apus-only-revision"
+    /// On the queue: what must be answered before it is begun, as ``InvocationHold`` says it.
+    public static let hold = "apus-hold"
+    /// On the queue: who waits for it on the server that took it, and lends it the right to call tools.
+    public static let waiting = "apus-waiting"
 
     /// A name of ``InvocationState``.
     public static let state = "apus-state"

@@ -59,6 +59,8 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     /// Writes that some node asks for, and what became of them; only where several nodes share a log.
     public static let commands = TopicName(unchecked: "apus.commands")
     public static let answers = TopicName(unchecked: "apus.answers")
+    /// What nodes on one log tell each other of sessions.
+    public static let nodes = TopicName(unchecked: "apus.nodes")
     public static let dead = TopicName(unchecked: "apus.dead")
     public static let logs = TopicName(unchecked: "apus.logs")
     public static let schedule = TopicName(unchecked: "apus.schedule")
@@ -69,6 +71,8 @@ public struct TopicName: Sendable, Hashable, Comparable, CustomStringConvertible
     public static let blobs = TopicName(unchecked: "apus.blobs")
     /// What was used, by whom, of which device.
     public static let usage = TopicName(unchecked: "apus.usage")
+    /// How many calls of tools each caller made, for bounds that hold on all nodes and through restarts.
+    public static let calls = TopicName(unchecked: "apus.calls")
 
     private static let invokePrefix = "apus.invoke."
 

@@ -91,6 +91,9 @@ public protocol WorkSharing: AnyObject, Sendable {
     func take(_ term: ShareTerm, from former: WorkClass, _ entry: LogBatch.LedgerWrite) throws(ApusError)
     /// What this node holds, as it is now.
     var shares: [ShareStatus] { get }
+    /// What the nodes hold of this one's classes: its own as it is now, that of others as they said a few seconds ago. One that died
+    /// holds what it held until another takes it.
+    var nodes: [NodeShare] { get }
     /// How often shares of each class began to be worked here since the log was opened.
     var terms: [WorkClass: UInt64] { get }
 }
@@ -124,4 +127,20 @@ public struct ShareStatus: Sendable, Hashable {
         self.state = state
         self.since = since
     }
+}
+
+/// A share and who holds it.
+public struct NodeShare: Sendable, Hashable {
+    public var node: String
+    public var status: ShareStatus
+
+    public init(node: String, _ status: ShareStatus) {
+        self.node = node
+        self.status = status
+    }
+}
+
+extension WorkSharing {
+    /// Where nobody hears of others.
+    public var nodes: [NodeShare] { self.shares.map { NodeShare(node: self.node, $0) } }
 }

@@ -2,10 +2,17 @@
 public protocol WorkerLauncher: AnyObject {
     /// Asks for a process. `completion` is called once, on the loop.
     func launch(_ order: LaunchOrder, _ completion: @escaping (Result<LaunchedWorker, ApusError>) -> Void)
+    /// Whether what the process needs of files is on this machine. Where it is not, `launch` has it brought first, which may take as
+    /// long as its bytes do.
+    func hasFiles(for order: LaunchOrder) -> Bool
     /// Ends everything in the sandbox at once. Harmless when it has ended.
     func kill(_ ticket: LaunchTicket)
     /// Called on the loop once for each launched process, after its sandbox was verified empty.
     var onExit: ((LaunchTicket, WorkerExit) -> Void)? { get set }
+}
+
+extension WorkerLauncher {
+    public func hasFiles(for order: LaunchOrder) -> Bool { true }
 }
 
 /// Names one launch for the life of the server.

@@ -197,7 +197,16 @@ extension Engine {
 
     func isHeld(_ trigger: Int32) -> Bool {
         let state = self.triggers[Int(trigger)]
-        return self.isPaused(trigger) || (self.isLogShort && state.plan.hasOutputs)
+        return self.isPaused(trigger) || state.isRefused || (self.isLogShort && state.plan.hasOutputs)
+    }
+
+    /// No dispatch of a trigger while true: the log does not take what it puts out.
+    public mutating func setRefused(_ trigger: TriggerID, _ isRefused: Bool, now: Timestamp) {
+        guard let slot = self.slot(of: trigger), self.triggers[Int(slot)].isRefused != isRefused else { return }
+        self.triggers[Int(slot)].isRefused = isRefused
+        let function = self.triggers[Int(slot)].function
+        self.rebuild(function, now: now)
+        self.schedule(function, now: now)
     }
 
     func isPaused(_ trigger: Int32) -> Bool {

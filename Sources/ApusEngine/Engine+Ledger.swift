@@ -11,6 +11,15 @@ extension Engine {
         self.markDirty(lane)
     }
 
+    /// Its outputs are not in the pending write after all: it is finished, and written again later. While no write is under way.
+    /// - Returns: false when there is no such delivery any more.
+    public mutating func unwritten(_ delivery: Delivery) -> Bool {
+        guard let lane = self.lane(of: delivery.trigger, delivery.partition),
+            let slot = self.lanes[Int(lane)].ledger.find(delivery.offset)
+        else { return false }
+        return self.lanes[Int(lane)].ledger.unwrite(slot)
+    }
+
     /// What to write now of a group, in one transaction with the outputs gathered so far. At most one write is under way in each.
     /// - Returns: one entry for each partition that changed; nothing while a write is under way. When it returns
     ///   something, ``ledgerCommitted(of:now:)`` or ``ledgerFailed(of:now:)`` must follow.

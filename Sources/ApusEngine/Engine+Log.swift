@@ -133,7 +133,7 @@ extension Engine {
         guard
             let slot = self.lanes[Int(lane)].ledger.admit(
                 record.offset, orderKey: key, bytes: record.bytes, tableMark: mark, appended: record.appended,
-                expires: record.expires, isPoison: record.isPoison, isOnce: record.isOnce)
+                expires: record.expires, isPoison: record.isPoison, isOnce: record.isOnce, due: record.notBefore)
         else { return }
         if self.triggers[Int(self.lanes[Int(lane)].trigger)].plan.dedupWindow != nil {
             self.lanes[Int(lane)].seen.arrived(slot, record)

@@ -39,14 +39,33 @@ extension Engine {
         self.workers[Int(slot)] = worker
         self.functions[Int(function)].workers.append(slot)
         self.functions[Int(function)].pool.started()
-        // How long a start on devices may take is the pool's to say.
-        if !self.functions[Int(function)].plan.scale.isPooled {
-            let due = now + self.configuration.startTimeout
-            self.timers.insert(EngineTimer(due: due, kind: .startTimeout, index: slot, generation: worker.generation))
-        }
+        self.watchStart(slot, now: now)
         self.actions.append(
             .start(self.workerID(slot), self.functions[Int(function)].plan.function, generation: worker.revision))
         return slot
+    }
+
+    private mutating func watchStart(_ slot: Int32, now: Timestamp) {
+        // How long a start on devices may take is the pool's to say.
+        let worker = self.workers[Int(slot)]
+        guard !self.functions[Int(worker.function)].plan.scale.isPooled else { return }
+        let due = now + self.configuration.startTimeout
+        self.workers[Int(slot)].startDue = due
+        self.timers.insert(EngineTimer(due: due, kind: .startTimeout, index: slot, generation: worker.generation))
+    }
+
+    /// Its files come from elsewhere first: that has no bound here.
+    public mutating func startWaitsForFiles(_ worker: WorkerID) {
+        guard let slot = self.slot(of: worker), self.workers[Int(slot)].phase == .starting else { return }
+        self.workers[Int(slot)].isWaitingForFiles = true
+    }
+
+    /// Its files are there, and its process is made: from now on it has the time of any start, and that is what starts are known to take.
+    public mutating func startHasFiles(_ worker: WorkerID, now: Timestamp) {
+        guard let slot = self.slot(of: worker), self.workers[Int(slot)].isWaitingForFiles else { return }
+        self.workers[Int(slot)].isWaitingForFiles = false
+        self.workers[Int(slot)].idleSince = now
+        self.watchStart(slot, now: now)
     }
 
     /// READY came; CREDIT brings what it may take.
@@ -206,6 +225,8 @@ extension Engine {
     mutating func startTimedOut(_ slot: Int32, now: Timestamp) {
         let worker = self.workers[Int(slot)]
         guard worker.phase == .starting || (worker.phase == .ready && !worker.hasCredit) else { return }
+        // The timer of its order; another was or will be set when its files came.
+        guard !worker.isWaitingForFiles, now >= worker.startDue else { return }
         self.kill(slot, .startTimedOut, now: now)
         let limit = self.configuration.startTimeout
         self.startsFail(worker.function, Failure(.startFailed, "the worker was not ready within \(limit)"), now: now)

@@ -20,11 +20,13 @@ public struct RecordSummary: Sendable, Equatable {
     public var isPoison: Bool
     /// Its first attempt that fails is its last, whatever its trigger says, unless the handler itself asks for another.
     public var isOnce: Bool
+    /// It waits for something else than its turn, until then at most; ``Engine/resume(_:now:)`` lets it run. Zero for what may run at once.
+    public var notBefore: Timestamp
 
     public init(
         offset: Offset, keyHash: UInt64, bytes: Int, isMatch: Bool = true, appended: Timestamp = .zero,
         expires: Timestamp = .distantFuture, identity: EventIdentity? = nil, isDuplicate: Bool = false,
-        isPoison: Bool = false, isOnce: Bool = false
+        isPoison: Bool = false, isOnce: Bool = false, notBefore: Timestamp = .zero
     ) {
         self.offset = offset
         self.keyHash = keyHash
@@ -36,6 +38,7 @@ public struct RecordSummary: Sendable, Equatable {
         self.isDuplicate = isDuplicate
         self.isPoison = isPoison
         self.isOnce = isOnce
+        self.notBefore = notBefore
     }
 }
 

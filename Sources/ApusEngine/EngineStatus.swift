@@ -82,6 +82,8 @@ public enum DeliveryBlock: Sendable, Equatable {
     case full(Int)
     /// Outcomes are known, and what they come to cannot be written.
     case writesFail(String)
+    /// A topic that they go to is not there.
+    case outputRefused(String)
     /// Dead letters among them cannot be.
     case deadLetterRefused(String)
 }

@@ -56,6 +56,8 @@ struct FunctionState {
 struct PoolTold {
     var running = 0
     var queued = 0
+    /// How much more is expected to be at hand when a start that begins now is over.
+    var foreseen = 0
     var isDue = false
 }
 
@@ -133,6 +135,10 @@ struct Worker {
     var idleSince = Timestamp.zero
     /// READY and a first CREDIT came.
     var hasCredit = false
+    /// Its start waits for files that are not on this machine yet.
+    var isWaitingForFiles = false
+    /// When it must have given its first credit.
+    var startDue = Timestamp.distantFuture
     /// It finished something: the revision works.
     var isProven = false
     /// It serves one invocation.

@@ -155,7 +155,7 @@ struct Ledger {
     /// - Returns: its entry, or nil when it needs none: it was settled before a restart.
     mutating func admit(
         _ offset: Offset, orderKey: UInt64, bytes: Int, tableMark: UInt64, appended: Timestamp = .zero,
-        expires: Timestamp = .distantFuture, isPoison: Bool = false, isOnce: Bool = false
+        expires: Timestamp = .distantFuture, isPoison: Bool = false, isOnce: Bool = false, due: Timestamp = .zero
     ) -> Int32? {
         self.position = offset + 1
         let passed = self.restored.nextSettled
@@ -174,6 +174,7 @@ struct Ledger {
         entry.expires = expires
         entry.isPoison = isPoison
         entry.isOnce = isOnce
+        entry.due = due
         entry.state = .held
         self.counts[.held] += 1
         entry.before = self.last
@@ -317,6 +318,26 @@ struct Ledger {
         self.settledEdge = max(self.settledEdge, self.entries[Int(slot)].offset)
         if self.entries[Int(slot)].attempts > 0 { self.failed -= 1 }
         self.written.append(slot, &self.entries)
+        return true
+    }
+
+    /// The next write does not settle it after all. Walks what is written before it, so it is for rare events.
+    mutating func unwrite(_ slot: Int32) -> Bool {
+        guard self.entries[Int(slot)].state == .written else { return false }
+        var before = Self.none
+        var at = self.written.first
+        while at != slot {
+            // It is in the write under way.
+            guard at != Self.none else { return false }
+            before = at
+            at = self.entries[Int(at)].next
+        }
+        let after = self.entries[Int(slot)].next
+        if before == Self.none { self.written.first = after } else { self.entries[Int(before)].next = after }
+        if after == Self.none { self.written.last = before }
+        self.written.count -= 1
+        self.set(slot, .finished)
+        if self.entries[Int(slot)].attempts > 0 { self.failed += 1 }
         return true
     }
 

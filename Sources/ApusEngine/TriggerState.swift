@@ -9,6 +9,8 @@ struct TriggerState {
     /// The lanes by partition; -1 where none is open. For a table, the places in the function's ``TableFeed``.
     var lanes: [Int32] = []
     var counters = TriggerCounters()
+    /// What it puts out goes to a topic that is not there.
+    var isRefused = false
 
     var schedule: RetrySchedule { RetrySchedule(plan: self.plan.retry) }
 

@@ -19,10 +19,9 @@ public enum ComparisonPlot {
             self.text(self.width / 2, self.height - 15, "idle device hours (simulated)", "middle"),
             self.text(15, self.margin - 25, "mean wait for a start, seconds (simulated)", "start"),
         ]
-        for share in [0.25, 0.5, 0.75, 1.0] {
-            lines.append(self.text(x(widest / 1.1 * share), y(0) + 18, self.short(widest / 1.1 * share), "middle"))
-            lines.append(self.text(x(0) - 6, y(highest / 1.15 * share) + 4, self.short(highest / 1.15 * share), "end"))
-        }
+        for tick in self.ticks(upTo: widest / 1.1) { lines.append(self.text(x(tick), y(0) + 18, self.short(tick), "middle")) }
+        for tick in self.ticks(upTo: highest / 1.15) { lines.append(self.text(x(0) - 6, y(tick) + 4, self.short(tick), "end")) }
+        var labels = PlotLabels()
         for row in rows {
             let (left, top) = (x(row.idleHours), y(row.report.meanDelay))
             if let idle = row.idleInterval { lines.append(self.line(x(idle.lowerBound), top, x(idle.upperBound), top)) }
@@ -30,7 +29,8 @@ public enum ComparisonPlot {
                 lines.append(self.line(left, y(delay.lowerBound), left, y(delay.upperBound)))
             }
             lines.append(#"<circle cx="\#(self.short(left))" cy="\#(self.short(top))" r="5" fill="steelblue"/>"#)
-            lines.append(self.text(left + 8, top - 8, row.name, "start"))
+            let label = labels.place(row.name, at: left, top)
+            lines.append(self.text(label.x, label.y, row.name, label.anchor))
         }
         return (lines + ["</svg>"]).joined(separator: "\n") + "\n"
     }
@@ -41,6 +41,17 @@ public enum ComparisonPlot {
 
     private static func text(_ x: Double, _ y: Double, _ text: String, _ anchor: String) -> String {
         #"<text x="\#(self.short(x))" y="\#(self.short(y))" text-anchor="\#(anchor)">\#(text)</text>"#
+    }
+
+    /// Some round numbers above zero; none of what is too little to be written with one digit behind the point.
+    static func ticks(upTo most: Double) -> [Double] {
+        var step = 0.1
+        while most / step >= 10 { step *= 10 }
+        // Of few of these, halves or fifths are told, of many every second.
+        let count = most / step
+        if step > 0.1 { step *= count < 2 ? 0.2 : count < 4 ? 0.5 : count < 7 ? 1 : 2 }
+        let ticks = Int(most / step + 1e-9)
+        return ticks < 1 ? [] : (1...ticks).map { Double($0) * step }
     }
 
     /// One digit behind the point.

@@ -10,7 +10,7 @@ public struct FleetCalibration: Sendable {
         var step: Step
     }
 
-    /// Fewer of a function's own, and those of all functions count.
+    /// Fewer of a function's own, and what its bytes take of others' is reckoned with.
     public static let enough = 3
     private var spans: [Place: [Int64]] = [:]
     /// What was deployed last under each number.
@@ -29,22 +29,42 @@ public struct FleetCalibration: Sendable {
         self.spans.reduce(0) { $0 + ($1.key.step == step ? $1.value.count : 0) }
     }
 
-    /// The middle of what was seen.
-    /// - Returns: nil where a step was never seen.
+    /// The middle of what was seen of a function; where that is little, what functions of its size take by what others were seen to.
+    /// - Returns: nil where a step was never seen, or the function was never deployed.
     public func times(of function: FunctionID) -> StartTimes? {
-        guard let fork = self.middle(.fork, function), let load = self.middle(.load, function),
-            let wake = self.middle(.wake, function), let sleep = self.middle(.sleep, function),
-            let stop = self.middle(.stop, function)
+        guard let fork = self.span(.fork, function), let load = self.span(.load, function),
+            let wake = self.span(.wake, function), let sleep = self.span(.sleep, function),
+            let stop = self.span(.stop, function)
         else { return nil }
         return StartTimes(fork: fork, load: load, wake: wake, sleep: sleep, stop: stop)
     }
 
-    private func middle(_ step: Step, _ function: FunctionID) -> TimeSpan? {
-        var spans = self.spans[Place(function: function, step: step)] ?? []
-        if spans.count < Self.enough { spans = self.spans.filter { $0.key.step == step }.flatMap(\.value) }
-        guard !spans.isEmpty else { return nil }
-        spans.sort()
-        return TimeSpan(microseconds: (spans[spans.count / 2] + spans[(spans.count - 1) / 2]) / 2)
+    func span(_ step: Step, _ function: FunctionID) -> TimeSpan? {
+        let own = self.spans[Place(function: function, step: step)] ?? []
+        if own.count >= Self.enough { return TimeSpan(microseconds: Self.middle(own)) }
+        guard let plan = self.plans[function] else { return nil }
+        let seen = self.spans.filter { $0.key.step == step }
+        switch step {
+        // Nothing moves: all functions are alike.
+        case .fork, .stop:
+            let all = seen.flatMap(\.value)
+            return all.isEmpty ? nil : TimeSpan(microseconds: Self.middle(all))
+        case .load, .wake, .sleep:
+            let points = seen.compactMap { place, spans in
+                self.plans[place.function].map { SpanLine.Point(bytes: Self.bytes($0, step), span: Self.middle(spans)) }
+            }
+            return SpanLine(points).map { TimeSpan(microseconds: $0.span(of: Self.bytes(plan, step))) }
+        }
+    }
+
+    /// What the step moves.
+    private static func bytes(_ plan: PoolFunction, _ step: Step) -> Int64 {
+        step == .load ? plan.deviceBytes : max(0, plan.deviceBytes - plan.residueBytes)
+    }
+
+    private static func middle(_ spans: [Int64]) -> Int64 {
+        let sorted = spans.sorted()
+        return (sorted[sorted.count / 2] + sorted[(sorted.count - 1) / 2]) / 2
     }
 
     /// From the pool's orders to what the host reported of them.
@@ -65,6 +85,7 @@ public struct FleetCalibration: Sendable {
 
         private mutating func order(_ action: PoolAction, _ now: Timestamp) {
             switch action {
+            case .fetch: break
             case .start(let instance, let function, _, _):
                 self.functions[instance] = function
                 self.ordered[instance] = (.fork, now)

@@ -3,6 +3,14 @@ internal import ApusEngine
 
 /// Processes and devices: what a host does live, and what goes wrong there.
 extension FleetSimulation {
+    /// There is no process yet, and no device.
+    mutating func fetch(_ instance: InstanceID, _ function: Int) {
+        self.processes[instance.slot].function = function
+        self.processes[instance.slot].origin = .remote
+        self.processes[instance.slot].devices = []
+        self.begin(.fetched(instance), instance, after: self.models[function].times.fetch)
+    }
+
     mutating func start(_ instance: InstanceID, _ function: Int, from tier: Tier) {
         let slot = instance.slot
         self.processes[slot].function = function
@@ -12,9 +20,7 @@ extension FleetSimulation {
         self.processes[slot].isOpen = false
         self.processes[slot].isAlive = true
         self.processes[slot].held = 0
-        let times = self.models[function].times
-        if tier == .remote { return self.begin(.fetched(instance), instance, after: times.fetch) }
-        self.begin(.forked(instance), instance, after: times.fork)
+        self.begin(.forked(instance), instance, after: self.models[function].times.fork)
     }
 
     /// Schedules the end of a step, or what happens in its place.
@@ -47,7 +53,6 @@ extension FleetSimulation {
             // It stays on the disk, whatever becomes of this start.
             self.tell(.message(.fetches(function, nil)))
             self.tell(.message(.report(instance, .fetched)))
-            self.begin(.forked(instance), instance, after: self.model(instance).times.fork)
         case .forked(let instance): self.tell(.message(.report(instance, .forked)))
         case .loaded(let instance):
             self.tell(.message(.report(instance, .loaded)))

@@ -222,6 +222,7 @@ public struct FleetSimulation {
 
     private mutating func perform(_ action: PoolAction) {
         switch action {
+        case .fetch(let instance, let function): self.fetch(instance, Int(function.rawValue))
         case .start(let instance, let function, let devices, let tier):
             self.start(instance, Int(function.rawValue), from: tier)
             self.processes[instance.slot].devices = devices

@@ -10,14 +10,24 @@ struct CommitPipeline {
         var outputs: [LogBatch.Append]
     }
 
+    /// Whose an append is.
+    private struct Origin {
+        /// The trigger of accepted invocations that it belongs to; nil for all other outputs.
+        var owner: TriggerID?
+        /// What it is an output of; nil where nothing is settled with it.
+        var delivery: Delivery?
+    }
+
     private(set) var appends: [LogBatch.Append] = []
-    /// Beside each append the trigger of accepted invocations that it belongs to; nil for all other outputs.
-    private var owners: [TriggerID?] = []
+    /// Beside each append.
+    private var origins: [Origin] = []
     /// How many invocations end with what waits, by their trigger.
     private var ended: [TriggerID: Int] = [:]
     private(set) var forgotten: [LogBatch.LedgerWrite] = []
     private var inFlightForgotten: [LogBatch.LedgerWrite] = []
     private(set) var held: [Held] = []
+    /// Deliveries with outputs to topics that are not there: they wait for those, and nothing waits for them.
+    private(set) var refused: [Held] = []
     /// Bytes of the outputs that go with this write or the next; what is held is not among them, or it would hold
     /// itself.
     private(set) var bytes = 0
@@ -27,7 +37,7 @@ struct CommitPipeline {
     /// What the write under way holds.
     private(set) var inFlight: LogBatch?
     private var inFlightBytes = 0
-    private var inFlightOwners: [TriggerID?] = []
+    private var inFlightOrigins: [Origin] = []
     private var inFlightEnded: [TriggerID: Int] = [:]
     /// What is under way of these is not to be sent again.
     private var retired: Set<TriggerID> = []
@@ -36,14 +46,16 @@ struct CommitPipeline {
     private var notBefore: Timestamp?
 
     /// - Parameters:
+    ///   - delivery: what they settle.
     ///   - owner: the trigger of accepted invocations whose states these are.
     ///   - endsInvocation: one of them is terminal.
     mutating func append(
-        _ outputs: [LogBatch.Append], now: Timestamp, owner: TriggerID? = nil, endsInvocation: Bool = false
+        _ outputs: [LogBatch.Append], of delivery: Delivery? = nil, now: Timestamp, owner: TriggerID? = nil,
+        endsInvocation: Bool = false
     ) {
         for index in outputs.indices {
             self.appends.append(outputs[index])
-            self.owners.append(owner)
+            self.origins.append(Origin(owner: owner, delivery: delivery))
             self.bytes += outputs[index].block.count
         }
         if let owner, endsInvocation { self.ended[owner, default: 0] += 1 }
@@ -65,11 +77,53 @@ struct CommitPipeline {
         self.held.removeAll { $0.delivery.trigger == owner }
         self.ended[owner] = nil
         if self.inFlight != nil { self.retired.insert(owner) }
-        guard self.owners.contains(owner) else { return }
-        let kept = zip(self.appends, self.owners).filter { $0.1 != owner }
+        guard self.origins.contains(where: { $0.owner == owner }) else { return }
+        self.keep { $0.owner != owner }
+    }
+
+    private mutating func keep(_ isKept: (Origin) -> Bool) {
+        let kept = zip(self.appends, self.origins).filter { isKept($0.1) }
         self.bytes -= self.appends.reduce(0) { $0 + $1.block.count } - kept.reduce(0) { $0 + $1.0.block.count }
         self.appends = kept.map(\.0)
-        self.owners = kept.map(\.1)
+        self.origins = kept.map(\.1)
+    }
+
+    // MARK: topics that are not there
+
+    /// Takes the deliveries out whose outputs no write will ever hold, so that the others are written. While none is under way.
+    /// - Parameter isThere: whether a topic takes records.
+    mutating func refuse(unless isThere: (TopicName) -> Bool) -> [Held] {
+        var known: [TopicName: Bool] = [:]
+        var refused: [Delivery: Int] = [:]
+        var found: [Held] = []
+        for (append, origin) in zip(self.appends, self.origins) {
+            let answer = known[append.topic] ?? isThere(append.topic)
+            known[append.topic] = answer
+            guard !answer, let delivery = origin.delivery, refused[delivery] == nil else { continue }
+            refused[delivery] = found.count
+            found.append(Held(delivery: delivery, outputs: []))
+        }
+        guard !found.isEmpty else { return [] }
+        for (append, origin) in zip(self.appends, self.origins) {
+            if let delivery = origin.delivery, let index = refused[delivery] { found[index].outputs.append(append) }
+        }
+        self.keep { $0.delivery.map { refused[$0] == nil } ?? true }
+        return found
+    }
+
+    /// Its deliveries are unknown from here on.
+    mutating func drop(_ trigger: TriggerID) {
+        self.held.removeAll { $0.delivery.trigger == trigger }
+        self.refused.removeAll { $0.delivery.trigger == trigger }
+    }
+
+    mutating func holdRefused(_ held: Held) { self.refused.append(held) }
+
+    /// Gives those back that are meant: their topics are there by now, or their trigger is gone.
+    mutating func takeRefused(where isMeant: (Held) -> Bool) -> [Held] {
+        let taken = self.refused.filter(isMeant)
+        if !taken.isEmpty { self.refused.removeAll(where: isMeant) }
+        return taken
     }
 
     /// There is room again: what was held is given back, to be appended.
@@ -129,14 +183,14 @@ struct CommitPipeline {
         self.inFlightBytes = self.bytes
         self.inFlightSince = self.firstOutcomeAt ?? now
         self.firstOutcomeAt = nil
-        self.inFlightOwners = self.owners
+        self.inFlightOrigins = self.origins
         self.inFlightEnded = self.ended
         // About as many come while this is written.
         let expected = self.appends.count
         self.appends = []
         self.appends.reserveCapacity(expected)
-        self.owners = []
-        self.owners.reserveCapacity(expected)
+        self.origins = []
+        self.origins.reserveCapacity(expected)
         self.ended = [:]
         self.inFlightForgotten = self.forgotten
         self.forgotten = []
@@ -157,7 +211,7 @@ struct CommitPipeline {
     mutating func failed(now: Timestamp) {
         guard let batch = self.inFlight else { return }
         self.appends = batch.appends + self.appends
-        self.owners = self.inFlightOwners + self.owners
+        self.origins = self.inFlightOrigins + self.origins
         self.ended.merge(self.inFlightEnded, uniquingKeysWith: +)
         self.forgotten = self.inFlightForgotten + self.forgotten
         let retired = self.retired
@@ -170,7 +224,7 @@ struct CommitPipeline {
         self.inFlight = nil
         self.inFlightForgotten = []
         self.inFlightBytes = 0
-        self.inFlightOwners = []
+        self.inFlightOrigins = []
         self.inFlightEnded = [:]
         self.retired = []
         self.inFlightSince = nil

@@ -23,6 +23,7 @@ struct CommitPipelines {
     var groups: [LedgerGroup] { self.pipelines.indices.map { LedgerGroup(rawValue: $0) } }
     var isWaiting: Bool { self.pipelines.contains { $0.isWaiting } }
     var isWriting: Bool { self.pipelines.contains { $0.inFlight != nil } }
+    var hasRefused: Bool { self.pipelines.contains { !$0.refused.isEmpty } }
     var bytes: Int { self.pipelines.reduce(0) { $0 + $1.bytes } }
 
     /// When a write is to be made that may not be made yet; nil when there is none.

@@ -9,6 +9,9 @@ final class FunctionActivity {
     /// The time of its workers, and of what they did not do.
     var meter = WorkerMeter()
     var gaps = IdleGaps()
+    /// Of workers that this shard starts by itself.
+    var lastStart: WorkerStart?
+    var lastEnding: WorkerStart.Ending?
     private var taken = FunctionUsage.Totals()
     private var past: [ActivitySecond] = Array(repeating: ActivitySecond(), count: Limits.Host.activitySeconds)
     /// The second under way, and its end: the look at the clock that every event has had anyway tells them apart.

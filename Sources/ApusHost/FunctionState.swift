@@ -51,6 +51,8 @@ final class TriggerState {
     let ledgerPrefix: [UInt8]
     /// Itself, as a redriven event names the one that may take it: `namespace/function/trigger`.
     let path: [UInt8]
+    /// By which tools of others know its position; nil for what has none.
+    let group: String?
     /// The upper half of the ids of its invocations.
     let identity: UInt64
     /// Of the trigger that runs accepted invocations.
@@ -81,6 +83,16 @@ final class TriggerState {
             } ?? LedgerKey.prefix(function: function.name, trigger: trigger.name, generation: trigger.generation)
         self.identity = InvocationTrigger.identity(ledgerPrefix: self.ledgerPrefix, logIdentity: logIdentity)
         self.invocations = trigger.kind == .invocations ? InvocationLane() : nil
+        self.group =
+            trigger.kind == .topic && plan.kind == .topic
+            ? GroupPosition.group(of: function.name, trigger: trigger.name) : nil
+    }
+
+    /// What tools of others are to be shown.
+    func position(_ partition: Int, _ offset: Offset?) -> GroupPosition? {
+        self.group.map {
+            GroupPosition(group: $0, place: TopicPartition(self.trigger.topic, partition), offset: offset)
+        }
     }
 
     func update(_ trigger: HostTrigger, of function: HostFunction, plan: TriggerPlan, isCompacted: Bool) {

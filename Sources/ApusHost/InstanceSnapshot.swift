@@ -16,4 +16,6 @@ public struct InstanceSnapshot: Sendable, Equatable {
     /// What its runtime calls itself; empty before it said so.
     public var runtime: String
     public var isolation: WorkerIsolation
+    /// It starts, and its files come to this machine first.
+    public var isFetching = false
 }

@@ -23,6 +23,8 @@ extension Limits {
         /// all of them fit into the largest that a log takes.
         public static let commitBytes = 12 << 20
         public static let commitRecords = 8_192
+        /// Dead letters that join a write at one look: with what is there already they fit into the largest that a log takes.
+        public static let deadLettersPerTurn = 8
         /// What runs of a function that changes its class may end for so long.
         public static let classDrainMilliseconds: Int64 = 5_000
         /// How often nodes of the new class look whether it was let go, and for how long before they take it.

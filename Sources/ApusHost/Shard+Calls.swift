@@ -13,22 +13,34 @@ extension Shard {
         else { throw .unexpected(.call) }
         extras.lastCall = layout.number
         let stream = channel.attempts[index].stream
+        let json = Array(payload[layout.json])
         guard case .request(let request) = channel.attempts[index].work else {
+            let call = self.call(channel, stream, layout.number, json)
+            if let waiting = self.waiting(for: channel.attempts[index]), self.configuration.passCall(waiting, call) { return }
             return self.answerCall(channel, stream, layout.number, .failure(Self.noCaller))
         }
         guard let pending = self.requests[request] else {
             let left = Failure(.cancelled, "nobody waits for this function any more")
             return self.answerCall(channel, stream, layout.number, .failure(left))
         }
+        pending.sink.onCall(self.call(channel, stream, layout.number, json))
+    }
+
+    private func call(_ channel: WorkerChannel, _ stream: UInt64, _ number: UInt32, _ json: [UInt8]) -> FunctionCall {
         let place = LoopOnly(CallPlace(shard: self, channel: channel))
-        pending.sink.onCall(
-            FunctionCall(number: layout.number, json: Array(payload[layout.json])) { [loop = self.loop] result in
-                loop.post {
-                    guard let shard = place.value.shard, let channel = place.value.channel else { return }
-                    shard.answerCall(channel, stream, layout.number, result)
-                    shard.requestTurn()
-                }
-            })
+        return FunctionCall(number: number, json: json) { [loop = self.loop] result in
+            loop.post {
+                guard let shard = place.value.shard, let channel = place.value.channel else { return }
+                shard.answerCall(channel, stream, number, result)
+                shard.requestTurn()
+            }
+        }
+    }
+
+    /// Who waits for an accepted invocation.
+    private func waiting(for attempt: Attempt) -> String? {
+        guard case .delivery(let delivery) = attempt.work else { return nil }
+        return attempt.trigger?.invocations?.begun[delivery.offset]?.envelope.waiting
     }
 
     static let noCaller = Failure(

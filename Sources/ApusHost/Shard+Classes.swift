@@ -58,10 +58,18 @@ extension Shard {
                 LogBatch.LedgerWrite(
                     key: ClassMark.key(prefix: trigger.ledgerPrefix, partition: partition), value: mark.encoded,
                     share: share), now: now)
+            if let position = trigger.position(partition, nil) { self.log.positions?.leave([position]) }
         }
-        self.engine.close(trigger.trigger.id, now: now)
+        self.closeLanes(of: trigger, now: now)
         trigger.invocations?.forget()
         trigger.moved(to: change.workClass, change.move)
+        self.followsChanged = true
+    }
+
+    /// What waits of them is given up: whoever opens them next runs it.
+    func closeLanes(of trigger: TriggerState, now: Timestamp) {
+        self.engine.close(trigger.trigger.id, now: now)
+        for group in self.commits.groups { self.commits[group].drop(trigger.trigger.id) }
     }
 
     // MARK: lanes that another class has

@@ -19,7 +19,9 @@ extension Shard {
                 if self.log.rebuildsKeys, let dedup = trigger.dedup(partition: entry.partition) {
                     keys.append(dedup.mark(entry.state.watermark, now: now))
                 }
-                return LogBatch.LedgerWrite(key: key, value: entry.state.encode(), share: owner?.share, outputs: trigger.trigger.outputs)
+                return LogBatch.LedgerWrite(
+                    key: key, value: entry.state.encode(), share: owner?.share, outputs: trigger.trigger.outputs,
+                    position: trigger.position(entry.partition, entry.state.watermark))
             }
             guard let batch = self.commits[group].begin(entries, keys: keys, owner: owner, now: now) else {
                 // The engine's changes were of triggers that are gone.
@@ -72,6 +74,7 @@ extension Shard {
             self.writeFailure = error
             self.commits[group].failed(now: now)
             self.engine.ledgerFailed(of: group, now: now)
+            if error.code == .topicNotFound { self.refuseOutputs(of: group, now: now) }
         }
         self.tellWritten()
         self.watchRoom(now: now)

@@ -7,6 +7,8 @@ internal import Synchronization
 struct FollowedTopic {
     var token: FollowToken
     var triggers: [TriggerID]
+    /// Partitions that other nodes work: nothing of them is to be heard of.
+    var ignored: Set<Int> = []
 }
 
 /// Growth of topics on its way from the log's thread to the loop: the newest end of each partition, one wake-up for
@@ -40,6 +42,7 @@ extension Shard {
             function.triggers.map(\.id) == function.plan.triggers.map(\.trigger),
             "host and engine get the same triggers")
         self.noteClass(of: function, now: self.now)
+        self.noteResumed(function)
         var opened: [(TriggerState, [LedgerState], [OffsetBounds])] = []
         var states: [TriggerState] = []
         for (trigger, plan) in zip(function.triggers, function.plan.triggers) {
@@ -66,7 +69,7 @@ extension Shard {
         }
         self.functions[function.plan.function] = FunctionState(function, triggers: states)
         let now = self.now
-        self.engine.apply(function.plan, now: now)
+        self.engine.apply(self.plan(of: function), now: now)
         for (state, ledgers, bounds) in opened {
             self.triggers[state.trigger.id] = state
             if state.replay != nil { self.replays.insert(state.trigger.id) }
@@ -78,11 +81,12 @@ extension Shard {
             if state.replay == nil { self.follow(state) }
             for (partition, ledger) in ledgers.enumerated() {
                 guard let group = self.openGroup(of: state, partition) else { continue }
-                // Another class may have it still: who held it lets go first.
-                if self.mayBeAnothers(state), let share = self.share(of: state, partition),
-                    let term = self.held.term(of: share)
+                // Another class may have it still: who held it lets go first. Or somebody has moved its position.
+                if self.mayBeAnothers(state) || self.mayBeMoved(state),
+                    let share = self.share(of: state, partition), let term = self.held.term(of: share)
                 {
                     self.unopened[share] = term
+                    self.opensNow = true
                     continue
                 }
                 self.open(state, partition, ledger, bounds[partition], group, now: now)
@@ -113,6 +117,8 @@ extension Shard {
     private func forget(_ trigger: TriggerState, forgettingPosition: Bool) {
         let id = trigger.trigger.id
         self.triggers.removeValue(forKey: id)
+        self.resumptions[id] = nil
+        self.forgetRefused(of: id)
         self.replays.remove(id)
         self.replaysToldUntil[id] = nil
         self.unwrittenDeadLetters.remove(id)
@@ -123,6 +129,7 @@ extension Shard {
         if var topic = self.followed[trigger.trigger.topic] {
             topic.triggers.removeAll { $0 == id }
             self.followed[trigger.trigger.topic] = topic.triggers.isEmpty ? nil : topic
+            self.followsChanged = true
             if topic.triggers.isEmpty { self.log.unfollow(topic.token) }
         }
         if trigger.invocations != nil {
@@ -136,11 +143,13 @@ extension Shard {
             guard let group = self.openGroup(of: trigger, partition) else { continue }
             let share = self.share(of: trigger, partition)
             let mark = ClassMark.key(prefix: trigger.ledgerPrefix, partition: partition)
-            for key in [LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition)]
-                + (trigger.move == nil ? [] : [mark])
-            {
-                self.commits[group].forget(LogBatch.LedgerWrite(key: key, value: nil, share: share), now: self.now)
-            }
+            var entries = [
+                LogBatch.LedgerWrite(
+                    key: LedgerKey.key(prefix: trigger.ledgerPrefix, partition: partition), value: nil, share: share,
+                    position: trigger.position(partition, nil))
+            ]
+            if trigger.move != nil { entries.append(LogBatch.LedgerWrite(key: mark, value: nil, share: share)) }
+            for entry in entries { self.commits[group].forget(entry, now: self.now) }
         }
     }
 
@@ -163,6 +172,11 @@ extension Shard {
         }
         var bounds: [OffsetBounds] = []
         for partition in 0..<partitions {
+            // What is another's is asked for when it comes here.
+            guard self.openGroup(of: trigger, partition) != nil else {
+                bounds.append(OffsetBounds(start: 0, end: 0))
+                continue
+            }
             let whole = try self.log.bounds(of: TopicPartition(trigger.trigger.topic, partition))
             bounds.append(trigger.replay?.bounded(whole, partition) ?? whole)
         }
@@ -171,8 +185,30 @@ extension Shard {
 
     // MARK: growth
 
+    /// Tells the log of which partitions nothing is worked here. Called when shares or triggers changed.
+    func narrowFollows() {
+        self.followsChanged = false
+        guard self.held.isShared else { return }
+        for (name, topic) in self.followed {
+            let triggers = topic.triggers.compactMap { self.triggers[$0] }
+            let count = triggers.map(\.ends.count).max() ?? 0
+            let ignored = Set(
+                (0..<count).filter { partition in !triggers.contains { self.hears($0, partition) } })
+            guard ignored != topic.ignored else { continue }
+            self.followed[name]?.ignored = ignored
+            self.log.narrow(topic.token, without: ignored)
+        }
+    }
+
+    /// Whether something of a partition is, or is about to be, worked here.
+    private func hears(_ trigger: TriggerState, _ partition: Int) -> Bool {
+        guard !trigger.isTable, let share = self.share(of: trigger, partition) else { return true }
+        return self.held.term(of: share) != nil
+    }
+
     private func follow(_ trigger: TriggerState) {
         let topic = trigger.trigger.topic
+        self.followsChanged = true
         if self.followed[topic] != nil {
             self.followed[topic]?.triggers.append(trigger.trigger.id)
             return
@@ -184,7 +220,7 @@ extension Shard {
         }
         self.followed[topic] = FollowedTopic(token: token, triggers: [trigger.trigger.id])
         // What was appended between reading the bounds and following is found here.
-        for partition in trigger.ends.indices {
+        for partition in trigger.ends.indices where self.openGroup(of: trigger, partition) != nil {
             guard let bounds = try? self.log.bounds(of: TopicPartition(topic, partition)) else { continue }
             if bounds.end > trigger.ends[partition], inbox.put(TopicPartition(topic, partition), bounds.end) {
                 self.loop.post { [weak self] in self?.grew(inbox.take()) }

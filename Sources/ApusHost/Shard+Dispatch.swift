@@ -127,7 +127,8 @@ extension Shard {
     /// Why an event shall not run: it is none, or an invocation that was taken back.
     func refusal(of item: QueuedDispatch, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
         if EventBlock.isInvalid(block) { return InvalidEvent.failure(block) }
-        return item.trigger?.invocations?.refusal(item.offset, block, now: now)
+        return item.trigger?.invocations?.refusal(
+            item.offset, block, revision: item.channel.function.function.revision, now: now)
     }
 
     /// Items that were not written before the log failed are failed attempts.

@@ -54,6 +54,12 @@ extension Shard {
     }
 
     private func finishDrain() {
+        let unwritten = self.triggers.values.reduce(0) { $0 + (self.engine.status(of: $1.trigger.id)?.settling ?? 0) }
+        if unwritten > 0 {
+            self.configuration.note(
+                "the end comes before the log took the outcomes of \(unwritten) deliveries: these run again\(self.writeFailure.map { ": \($0.message)" } ?? "")"
+            )
+        }
         // A write that is still under way has its outputs and its ledger in one transaction: it counts or it does not.
         for topic in self.followed.values { self.log.unfollow(topic.token) }
         self.followed = [:]

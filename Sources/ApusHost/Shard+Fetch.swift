@@ -43,6 +43,7 @@ extension Shard {
         self.engine.fetched(
             trigger, partition: partition, from: from, records: result.records, next: result.next, lost: result.lost,
             now: now)
+        self.holdFetched(trigger, result.held, now: now)
         self.cancelFetched(trigger, result.records, now: now)
     }
 }
@@ -52,12 +53,21 @@ struct FetchReading: Sendable {
     struct Answer: Sendable {
         var records: [RecordSummary]
         var next: Offset
+        /// Those that wait for an answer before they begin.
+        var held: [HeldRecord] = []
         /// What retention took of the offsets that were asked for.
         var lost: Int64 = 0
         /// Records that the filter did not take.
         var filtered: UInt64 = 0
         /// Records for which an expression of the filter failed.
         var filterErrors: UInt64 = 0
+    }
+
+    /// An invocation that waits for an answer before it begins.
+    struct HeldRecord: Sendable {
+        var offset: Offset
+        /// Its event, whole.
+        var block: [UInt8]
     }
 
     let log: any EventLog
@@ -88,6 +98,7 @@ struct FetchReading: Sendable {
                 guard offset < self.end ?? .max else { return false }
                 let summary = self.summary(offset, block, &answer)
                 answer.records.append(summary)
+                if summary.notBefore > .zero { answer.held.append(HeldRecord(offset: offset, block: Array(block))) }
                 return true
             }
             answer.next = min(answer.next, self.end ?? .max)
@@ -152,8 +163,11 @@ struct FetchReading: Sendable {
             case Self.redriveName.count where isHeader && name.elementsEqual(Self.redriveName):
                 isRedriven = true
                 summary.isMatch = UnsafeRawBufferPointer(rebasing: block[value]).elementsEqual(self.path)
-            case Self.onceName.count where isHeader && name.elementsEqual(Self.onceName):
+            // What only Apus writes, where only Apus writes: to other topics anybody may write such headers.
+            case Self.onceName.count where isHeader && name.elementsEqual(Self.onceName) && self.isQueue:
                 summary.isOnce = true
+            case Self.holdName.count where isHeader && name.elementsEqual(Self.holdName) && self.isQueue:
+                summary.notBefore = summary.appended + .seconds(Limits.Invocations.questionSeconds)
             default: break
             }
             return true
@@ -163,9 +177,13 @@ struct FetchReading: Sendable {
         summary.identity = dedup.identity(identity, in: block)
     }
 
+    /// Whether accepted invocations lie there.
+    private var isQueue: Bool { self.place.topic.invokedFunction != nil }
+
     private static let idName = Array("id".utf8)
     private static let sourceName = Array("source".utf8)
     private static let expiryName = Array("expirytime".utf8)
     private static let redriveName = Array(InternalHeader.redrive.utf8)
     private static let onceName = Array(InvocationHeader.once.utf8)
+    private static let holdName = Array(InvocationHeader.hold.utf8)
 }

@@ -43,6 +43,7 @@ extension Shard {
             channel.hasBeenReady = true
             channel.readyAt = now
             channel.activity.started(in: now - channel.startedAt)
+            self.noteReady(channel, now: now)
             self.statistics.launching.record(channel.greetedAt - channel.startedAt)
             self.statistics.loading.record(now - channel.greetedAt)
             channel.becameIdle(now: now)

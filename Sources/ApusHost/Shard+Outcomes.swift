@@ -204,6 +204,8 @@ extension Shard {
     private func publish(_ delivery: Delivery, _ outputs: [LogBatch.Append], now: Timestamp) {
         if outputs.isEmpty {
             self.engine.written(delivery)
+        } else if !self.refusals.isEmpty, self.refuses(delivery, outputs, now: now) {
+            return
         } else if self.commits.isShort || self.commits[self.group(of: delivery)].isFull {
             self.commits[self.group(of: delivery)].hold(delivery, outputs)
             return
@@ -217,7 +219,7 @@ extension Shard {
     /// The outputs of a delivery join the next write. Of an accepted invocation they are its terminal state with what it emitted.
     func append(_ outputs: [LogBatch.Append], of delivery: Delivery, now: Timestamp) {
         guard let trigger = self.triggers[delivery.trigger], let lane = trigger.invocations else {
-            return self.commits[self.group(of: delivery)].append(outputs, now: now)
+            return self.commits[self.group(of: delivery)].append(outputs, of: delivery, now: now)
         }
         self.commits[self.group(of: delivery)].append(
             outputs, now: now, owner: delivery.trigger, endsInvocation: true)
@@ -231,6 +233,17 @@ extension Shard {
         guard !self.lostDeliveries.isEmpty else { return }
         var lost: [LostDelivery] = []
         swap(&lost, &self.lostDeliveries)
+        // What one write cannot hold waits for its end, with its event on the log.
+        let waiting = lost.filter { self.commits[self.group(of: $0.delivery)].isFull }
+        if !waiting.isEmpty {
+            lost.removeAll { self.commits[self.group(of: $0.delivery)].isFull }
+            self.lostDeliveries = waiting
+        }
+        if lost.count > Limits.Host.deadLettersPerTurn {
+            self.lostDeliveries += lost[Limits.Host.deadLettersPerTurn...]
+            lost.removeSubrange(Limits.Host.deadLettersPerTurn...)
+            self.requestTurn()
+        }
         let known = lost.filter { self.triggers[$0.delivery.trigger] != nil }
         for item in lost where self.triggers[item.delivery.trigger] == nil { self.engine.written(item.delivery) }
         let places = known.compactMap { item in
@@ -290,7 +303,7 @@ extension Shard {
         let record = DeadLetterRecord.build(block, reason: reason)
         // There once, and its event is settled with it.
         let letter = LogBatch.Append(topic: trigger.trigger.deadLetter, block: record)
-        self.commits[self.group(of: lost.delivery)].append([letter], now: now)
+        self.commits[self.group(of: lost.delivery)].append([letter], of: lost.delivery, now: now)
         self.statistics.deadLettered += 1
         self.unwrittenDeadLetters.insert(trigger.trigger.id)
         self.activities[trigger.function]?.deadLettered()

@@ -31,6 +31,8 @@ extension Shard {
     public func perform(_ action: PoolAction, devices: [DeviceDescription] = []) {
         let now = self.now
         switch action {
+        // The pool's host does that by itself.
+        case .fetch: return
         case .start(let instance, let function, _, _): self.start(instance, function, devices, now: now)
         case .load(let instance): self.load(instance)
         case .sleep(let instance): self.sleep(instance, now: now)

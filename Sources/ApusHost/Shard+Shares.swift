@@ -41,6 +41,7 @@ extension Shard {
 
     private func changed(_ change: ShareChange) {
         guard !self.isClosed else { return }
+        self.followsChanged = true
         switch change {
         case .working(let term):
             self.held.hold(term)
@@ -144,6 +145,7 @@ extension Shard {
     }
 
     func openWhatIsLeft() {
+        self.opensNow = false
         let left = self.unopened
         self.unopened = [:]
         for (share, term) in left where self.held.term(of: share) == term {
@@ -162,6 +164,10 @@ struct LaneReading: Sendable {
         let start: Offset
         let isQueue: Bool
         let move: ClassMove?
+        /// Of one that gives a stretch once more: where that ends.
+        let replay: HostReplay?
+        /// By which tools of others know its position, and may have moved it.
+        let group: String?
         /// Whoever had it before had time enough to let it go.
         var mayTake = false
 
@@ -173,6 +179,8 @@ struct LaneReading: Sendable {
             self.start = partition < state.trigger.starts.count ? state.trigger.starts[partition] : 0
             self.isQueue = state.invocations != nil
             self.move = state.move
+            self.replay = state.replay
+            self.group = state.group
         }
     }
 
@@ -194,10 +202,11 @@ struct LaneReading: Sendable {
     /// - Returns: nil when the log could not be read.
     func run() -> [Lane]? {
         do {
-            return try self.places.map { place in
+            var lanes = try self.places.map { place in
+                let bounds = try self.log.bounds(of: TopicPartition(place.topic, place.partition))
                 var lane = Lane(
                     trigger: place.trigger, partition: place.partition, state: LedgerState(watermark: place.start),
-                    bounds: try self.log.bounds(of: TopicPartition(place.topic, place.partition)), marks: [])
+                    bounds: place.replay?.bounded(bounds, place.partition) ?? bounds, marks: [])
                 guard let entries = try self.entries(of: place) else {
                     lane.isAnothers = true
                     return lane
@@ -211,6 +220,8 @@ struct LaneReading: Sendable {
                 }
                 return lane
             }
+            try self.follow(&lanes)
+            return lanes
         } catch {
             return nil
         }

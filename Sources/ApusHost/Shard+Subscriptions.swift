@@ -10,7 +10,7 @@ extension Shard {
             var snapshot = TriggerSnapshot(
                 function: trigger.functionName, trigger: trigger.trigger.name, replay: trigger.replay?.number,
                 topic: trigger.trigger.topic, status: status)
-            if status.unsettled > 0 { snapshot.blocked = self.writeFailure }
+            if status.unsettled > 0 { snapshot.blocked = self.refusalError(of: trigger) ?? self.writeFailure }
             guard status.lag > Int64(status.unsettled) else { return snapshot }
             snapshot.unread = self.engine.partitions(of: trigger.trigger.id).filter { $0.oldest == nil && $0.lag > 0 }
                 .map { trigger.place($0.partition, $0.position) }
@@ -26,7 +26,11 @@ extension Shard {
                 let status = self.engine.status(of: trigger.trigger.id)
             else { return nil }
             var partitions = self.engine.partitions(of: trigger.trigger.id)
-            if let failure = self.writeFailure {
+            if let refusal = self.refusal(of: trigger) {
+                for index in partitions.indices where partitions[index].settling > 0 {
+                    partitions[index].blocks.append(refusal)
+                }
+            } else if let failure = self.writeFailure {
                 let holdsDeadLetters = self.unwrittenDeadLetters.contains(trigger.trigger.id)
                 for index in partitions.indices where partitions[index].settling > 0 {
                     partitions[index].blocks.append(

@@ -30,6 +30,12 @@ extension Shard {
             self.launched(channel, .failure(error))
             return self.requestTurn()
         }
+        // Who brings files bounds that: the time of a start begins behind it.
+        if !self.launcher.hasFiles(for: order) {
+            channel.isWaitingForFiles = true
+            self.engine.startWaitsForFiles(worker)
+        }
+        self.noteStart(channel)
         self.launcher.launch(order) { [unowned self] result in
             self.launched(channel, result)
             self.requestTurn()
@@ -37,6 +43,7 @@ extension Shard {
     }
 
     private func launched(_ channel: WorkerChannel, _ result: Result<LaunchedWorker, ApusError>) {
+        channel.isWaitingForFiles = false
         switch result {
         case .failure(let error):
             self.forget(channel)
@@ -45,6 +52,7 @@ extension Shard {
         case .success(let launched):
             self.workers[launched.ticket] = channel
             channel.launchedAt = self.now
+            self.engine.startHasFiles(channel.worker, now: self.now)
             self.openWay(for: channel, launched)
             let isWatched = channel.adopt(launched, loop: self.loop)
             if !isWatched, channel.fatal == nil {
@@ -57,6 +65,7 @@ extension Shard {
     }
 
     private func forget(_ channel: WorkerChannel) {
+        self.noteEnd(channel, now: self.now)
         channel.left(now: self.now)
         self.channels.removeValue(forKey: channel.worker)
         self.unpool(channel)
@@ -81,6 +90,7 @@ extension Shard {
     /// DRAIN: it finishes what it has, says BYE and leaves. One that never took work is ended at once.
     func stop(_ worker: WorkerID, now: Timestamp) {
         guard let channel = self.channels[worker] else { return }
+        channel.isRetired = true
         if channel.machine.drain() {
             channel.stateSince = now
             channel.send(.drain)

@@ -43,6 +43,12 @@ public final class Shard: @unchecked Sendable {
     var shareWatch: ShareWatch?
     /// Held, but the log could not be asked where their lanes stand.
     var unopened: [Share: UInt64] = [:]
+    /// Which partitions are worked here is another than the log was told.
+    var followsChanged = false
+    /// Some of them are to be asked for without waiting for housekeeping.
+    var opensNow = false
+    /// Subscriptions that go on after a pause.
+    var resumptions: [TriggerID: Resumption] = [:]
     /// Functions that go to another class.
     var classChanges: [FunctionID: ClassChange] = [:]
     /// Lanes that another class has still, and the shares whose lanes are looked at again.
@@ -59,6 +65,8 @@ public final class Shard: @unchecked Sendable {
     var awaited: Set<StreamID> = []
     /// Why the last write failed; nil when it did not.
     var writeFailure: ApusError?
+    /// Triggers with outputs to a topic that is not there.
+    var refusals: [TriggerID: TopicName] = [:]
     /// Triggers with dead letters that are not known to be on the log.
     var unwrittenDeadLetters: Set<TriggerID> = []
     /// Triggers that are replays, and until when each of them that was told to have ended is not told of again.
@@ -155,6 +163,9 @@ public final class Shard: @unchecked Sendable {
         self.commit(now: now)
         self.advanceLeaving(now: now)
         if !self.classChanges.isEmpty { self.advanceClassChanges(now: now) }
+        if !self.resumptions.isEmpty { self.advanceResumptions(now: now) }
+        if self.opensNow { self.openWhatIsLeft() }
+        if self.followsChanged { self.narrowFollows() }
         self.armTimer(now: now)
         self.advanceDrain(now: now)
         self.pollBriefly()
@@ -246,7 +257,8 @@ public final class Shard: @unchecked Sendable {
         let isNeeded =
             !self.channels.isEmpty || self.commits.isWaiting || self.drain != nil || !self.unopened.isEmpty
             || !self.waitingReadings.isEmpty || !self.heldBack.isEmpty || !self.classChanges.isEmpty
-            || !self.replays.isEmpty
+            || !self.replays.isEmpty || !self.resumptions.isEmpty
+            || !self.refusals.isEmpty
         guard isNeeded != self.isHousekeeping else { return }
         self.isHousekeeping = isNeeded
         if isNeeded {
@@ -264,8 +276,9 @@ public final class Shard: @unchecked Sendable {
         self.openWhatIsLeft()
         self.openWhatWasHeldBack(now: now)
         self.readKeysThatAreLeft()
-        if !self.classChanges.isEmpty { self.requestTurn() }
+        if !self.classChanges.isEmpty || !self.resumptions.isEmpty { self.requestTurn() }
         self.endReplays()
+        if !self.refusals.isEmpty { self.lookForRefused(now: now) }
         self.watchRoom(now: now)
     }
 

@@ -33,6 +33,14 @@ public struct ShardConfiguration {
     public var refusalOfQuestions: ([UInt8], String) -> Failure? = { _, _ in
         Failure(.notYetSupported, "nobody can be asked here")
     }
+    /// Why an invocation that its caller's person was asked about may not begin: reads the answer, JSON. Nil where it may.
+    public var refusalOfApproval: ([UInt8]) -> Failure? = { _ in Failure(.notYetSupported, "nobody can be asked here") }
+    /// What became of an approval that an invocation waits for.
+    public var approval: (String) -> HeldApproval = { _ in .waiting }
+    /// Called when an invocation begins because of an approval: it is used up.
+    public var onApprovalUsed: (String) -> Void = { _ in }
+    /// Hands the call of a tool to whoever waits for the accepted invocation that makes it; false where nobody does.
+    public var passCall: (String, FunctionCall) -> Bool = { _, _ in false }
     /// Called when nothing is left to be done of a replay: its function, what the engine calls it, and its number.
     public var onReplayComplete: (ResourceName, UInt64) -> Void = { _, _ in }
     /// How long nodes of the class that a function had may take to let go of it.

@@ -20,6 +20,8 @@ final class WorkerChannel {
     var fatal: Failure?
     /// The engine or the server asked for its end.
     var isKilled = false
+    /// It was told to leave: not needed, or replaced.
+    var isRetired = false
     var ticket: LaunchTicket?
     private(set) var isolation: WorkerIsolation
     /// Where to look at what it is denied, and what that was at the last look.
@@ -27,6 +29,8 @@ final class WorkerChannel {
     var deniedTotal: UInt32 = 0
     var denied = DenialReport()
     var hasBeenReady = false
+    /// Its files are not on this machine yet, and its process is not made before they are.
+    var isWaitingForFiles = false
     let activity: FunctionActivity
     /// When its process was there, when it said HELLO, and when it was ready; zero before.
     var launchedAt = Timestamp.zero
@@ -324,7 +328,7 @@ final class WorkerChannel {
             worker: self.worker, function: self.function.function.name, revision: self.function.function.revision,
             state: self.instanceState, since: self.stateSince, inFlight: self.attempts.count,
             runtime: self.machine.runtime,
-            isolation: self.isolation)
+            isolation: self.isolation, isFetching: self.isWaitingForFiles)
     }
 
     private var instanceState: InstanceSnapshot.State {

@@ -15,6 +15,8 @@ extension Limits {
         /// Batches are gathered into one commit until it is this large; a larger batch is a commit of its own.
         public static let groupBytes = 16 << 20
         public static let groupRecords = 16_384
+        /// A log that writes less than this in a second is at rest; so much of its file may stay mapped then.
+        public static let restBytes: Int64 = 4 << 20
 
         /// LMDB's longest key. A longer one would fail the whole transaction, so it never gets there.
         public static let ledgerKeyBytes = 511

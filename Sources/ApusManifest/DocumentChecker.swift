@@ -23,9 +23,7 @@ struct DocumentChecker {
         case .topic: manifest = self.topic(checked).map { .topic($0) }
         case .toolServer: manifest = self.toolServer(checked).map { .toolServer($0) }
         case .upstream: manifest = self.upstream(checked).map { .upstream($0) }
-        case .agent:
-            self.checker.refuse(self.checker.locations["kind"], "the kind \(kind.rawValue)")
-            manifest = nil
+        case .agent: manifest = self.agent(checked).map { .agent($0) }
         }
         return self.errors.isEmpty ? manifest : nil
     }

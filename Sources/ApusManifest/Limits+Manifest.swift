@@ -63,6 +63,8 @@ extension Limits {
         public static let schemaBytes = 64 * 1024
         /// Scopes that one tool, prompt or resource needs.
         public static let scopes = 32
+        /// Tool servers, and scopes, of one agent.
+        public static let agentRights = 64
         public static let promptArguments = 64
         /// Values listed for one argument.
         public static let completionValues = 1_000

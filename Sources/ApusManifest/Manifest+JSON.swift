@@ -12,6 +12,7 @@ extension Manifest {
         case .topic(let topic): topic.json
         case .toolServer(let server): server.json
         case .upstream(let upstream): upstream.json
+        case .agent(let agent): agent.json
         }
     }
 

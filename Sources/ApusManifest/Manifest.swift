@@ -1,18 +1,20 @@
 public import ApusCore
 public import ApusJSON
 
-/// A document of a manifest file that has effect: a function, a topic, a tool server or an upstream.
+/// A document of a manifest file that has effect: a function, a topic, a tool server, an upstream or an agent.
 public enum Manifest: Sendable, Equatable {
     case function(FunctionManifest)
     case topic(TopicManifest)
     case toolServer(ToolServerManifest)
     case upstream(UpstreamManifest)
+    case agent(AgentManifest)
 
     public enum Kind: String, Sendable, Hashable, CaseIterable {
         case function = "Function"
         case topic = "Topic"
         case toolServer = "ToolServer"
         case upstream = "Upstream"
+        case agent = "Agent"
     }
 
     /// What names a resource: its kind, its namespace and its name there. `Function/default/embed-text` is its key on
@@ -39,6 +41,7 @@ public enum Manifest: Sendable, Equatable {
             Identity(kind: .toolServer, namespace: server.namespace, name: server.name.name)
         case .upstream(let upstream):
             Identity(kind: .upstream, namespace: upstream.namespace, name: upstream.name.name)
+        case .agent(let agent): Identity(kind: .agent, namespace: agent.namespace, name: agent.name.name)
         }
     }
 
@@ -53,6 +56,7 @@ public enum Manifest: Sendable, Equatable {
         case .topic(let topic): topic.locations
         case .toolServer(let server): server.locations
         case .upstream(let upstream): upstream.locations
+        case .agent(let agent): agent.locations
         }
     }
 
@@ -76,7 +80,8 @@ public enum Manifest: Sendable, Equatable {
         if documents.isEmpty, problems.isEmpty {
             errors.append(
                 ManifestError(
-                    .manifestInvalid, source.start, "there is no document, expected a Function, a Topic, a ToolServer or an Upstream"
+                    .manifestInvalid, source.start,
+                    "there is no document, expected a Function, a Topic, a ToolServer, an Upstream or an Agent"
                 ))
         }
         errors += Self.repetitions(manifests)

@@ -15,10 +15,6 @@ public enum ManifestReference {
             """
         for kind in DocumentKind.allCases {
             text += "\n## \(kind.rawValue)\n\n"
-            guard kind.support == .now else {
-                text += "*Later.*\n"
-                continue
-            }
             text += "| field | value | default | meaning |\n|---|---|---|---|\n"
             for field in kind.shape.fields where !["apiVersion", "kind"].contains(field.name) {
                 text += self.rows(field, prefix: "")

@@ -16,7 +16,6 @@ public enum ManifestSchema {
                 DocumentKind.allCases.map { kind in
                     var schema = self.object(kind.shape)
                     schema["title"] = .string(kind.rawValue)
-                    if kind.support != .now { schema["description"] = "Not yet supported." }
                     return schema
                 }),
         ]

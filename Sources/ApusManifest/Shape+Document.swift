@@ -1,20 +1,13 @@
 internal import ApusCore
 internal import ApusJSON
 
-/// The kinds of documents, those without effect yet included.
+/// The kinds of documents.
 enum DocumentKind: String, CaseIterable {
     case function = "Function"
     case topic = "Topic"
     case toolServer = "ToolServer"
     case upstream = "Upstream"
     case agent = "Agent"
-
-    var support: Support {
-        switch self {
-        case .function, .topic, .toolServer, .upstream: .now
-        case .agent: .later
-        }
-    }
 
     /// The whole document.
     var shape: ObjectShape {
@@ -100,10 +93,23 @@ extension Shape {
     ])
 
     static let agent = ObjectShape([
-        Field("servers", .list(.text(.label), max: 64), "The tool servers it may use."),
-        Field("scopes", .list(.text(.any), max: 64), "What it may do."),
-        Field("limits", .json, "Its bounds."),
+        Field(
+            "servers", .list(.text(.label), max: Limits.Manifest.agentRights),
+            "The tool servers that it reaches; none: all of its namespace.", standard: []),
+        Field(
+            "scopes", .list(.text(.scope), max: Limits.Manifest.agentRights), "The scopes of tools that it holds.",
+            standard: []),
+        Field(
+            "limits",
+            .object(
+                ObjectShape([
+                    Field("callsPerMinute", .integer(Self.callCounts), "Calls of one minute, evenly spaced."),
+                    Field("concurrent", .integer(Self.callCounts), "Calls in progress."),
+                    Field("callsPerDay", .integer(Self.callCounts), "Calls of one day, in UTC."),
+                ])), "How much it may call; what is left out has no bound.", standard: [:]),
     ])
+
+    private static let callCounts: ClosedRange<Int64> = 1...1_000_000_000
 
     static func days(_ count: Int64) -> TimeSpan { .seconds(count * 86_400) }
 }

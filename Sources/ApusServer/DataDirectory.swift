@@ -31,6 +31,11 @@ public enum DataDirectory {
             for file in Self.files { try Self.hand(file: file, of: top, in: path, from: previous, to: user, group) }
             // So that retention can remove them, also after a restore by root.
             try Self.handTree("bundles", of: top, in: path, from: owners, to: user, group, depth: 0)
+            // Weights have a second name in each set that they are in.
+            if faccessat(top, "weights", F_OK, AT_SYMLINK_NOFOLLOW) == 0 {
+                try Self.handTree(
+                    "weights", of: top, in: path, from: owners, to: user, group, depth: 0, isLinked: true)
+            }
         }
         guard fchown(top, user, group) == 0 else { throw Self.failure(path) }
     }
@@ -160,7 +165,7 @@ public enum DataDirectory {
     /// Hands on what lies in a folder: folders and regular files with one name, of the one before only.
     private static func handTree(
         _ name: String, of folder: CInt, in path: String, from owners: [uid_t], to user: uid_t, _ group: gid_t,
-        depth: Int
+        depth: Int, isLinked: Bool = false
     ) throws(ApusError) {
         let place = "\(path)/\(name)"
         guard depth <= Limits.Bundle.depth + 2 else {
@@ -173,30 +178,34 @@ public enum DataDirectory {
             throw Self.failure(place)
         }
         defer { closedir(directory) }
-        try Self.handOne(descriptor, place, owners, user, group)
+        try Self.handOne(descriptor, place, owners, user, group, isLinked: isLinked)
         while let entry = readdir(directory) {
             let child = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: Int(NAME_MAX) + 1) { String(cString: $0) }
             }
             if child == "." || child == ".." { continue }
             if entry.pointee.d_type == UInt8(DT_DIR) {
-                try Self.handTree(child, of: descriptor, in: place, from: owners, to: user, group, depth: depth + 1)
+                try Self.handTree(
+                    child, of: descriptor, in: place, from: owners, to: user, group, depth: depth + 1,
+                    isLinked: isLinked)
                 continue
             }
+            // A way out that a server which was killed left: nobody listens there.
+            if entry.pointee.d_type == UInt8(DT_SOCK) { continue }
             let file = openat(descriptor, child, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
             guard file >= 0 else { throw Self.failure("\(place)/\(child)") }
             defer { close(file) }
-            try Self.handOne(file, "\(place)/\(child)", owners, user, group)
+            try Self.handOne(file, "\(place)/\(child)", owners, user, group, isLinked: isLinked)
         }
     }
 
     private static func handOne(
-        _ descriptor: CInt, _ path: String, _ owners: [uid_t], _ user: uid_t, _ group: gid_t
+        _ descriptor: CInt, _ path: String, _ owners: [uid_t], _ user: uid_t, _ group: gid_t, isLinked: Bool
     ) throws(ApusError) {
         let status = try Self.status(descriptor, path)
         guard status.st_uid != user else { return }
         let isFolder = status.st_mode & S_IFMT == S_IFDIR
-        guard isFolder || (status.st_mode & S_IFMT == S_IFREG && status.st_nlink == 1),
+        guard isFolder || (status.st_mode & S_IFMT == S_IFREG && (isLinked || status.st_nlink == 1)),
             owners.contains(status.st_uid) || Self.blockUsers.contains(status.st_uid)
         else {
             throw ApusError(

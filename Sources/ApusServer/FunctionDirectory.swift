@@ -7,11 +7,15 @@ struct FunctionDirectory: Sendable {
         var id: FunctionID
         var shard: Int
         var timeout: TimeSpan
+        /// The generation that made it: another function of the same name has another.
+        var origin: UInt64 = 0
         var isPaused = false
         /// This server has not the class that it needs: others run it.
         var isElsewhere = false
         /// A person is asked before it begins as a tool: agents do not begin it otherwise.
         var isForApproval = false
+        /// The devices that it needs: how many, and of which kind where it says so.
+        var devices: (count: Int, kind: String?) = (0, nil)
         /// Those that bring nothing: all when the function is paused.
         var pausedTriggers: Set<String> = []
     }

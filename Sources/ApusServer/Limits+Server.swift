@@ -59,6 +59,8 @@ extension Limits {
         static let handOverStepMilliseconds: UInt64 = 5
         /// How long running work may take to finish before another server takes over.
         static let handOverDrainSeconds: Int64 = 5
+        /// How long after the drain the log may wait for its cluster.
+        static let logEndSeconds: Int64 = 5
         /// How long connections without a request are kept for their next one after that. As long as any idle connection is kept.
         static let lingerMilliseconds = UInt64(Limits.HTTP.idleSeconds) * 1_000
         /// How long log lines are gathered.

@@ -58,6 +58,7 @@ extension Server {
         self.invocations.stop()
         self.embedder.stop()
         let until = self.clock.now + .seconds(drainSeconds)
+        self.log.end(within: .seconds(drainSeconds + Limits.Server.logEndSeconds))
         // Commands first: what they wait for is answered, so that none applies anything to a shard that has ended.
         self.sweeper.stop()
         self.sharedQueues.stop()
@@ -76,6 +77,8 @@ extension Server {
         for slot in done { _ = slot.take() }
         self.devices.stop()
         self.accounts.stop()
+        self.tools.relay?.stop()
+        self.callCounts.stop()
         self.egress.stop()
         self.backups.stop()
         self.issuers.stop()

@@ -52,6 +52,7 @@ public final class Server: Sendable {
     let vault: SecretVault
     let tools: ToolRegistry
     let upstreams: UpstreamRunner
+    let callCounts: CallCounts
     let embedder: ToolEmbedder
     let bundles: BundleStore
     /// Where servers share a log: `bundles/` is a cache of it.
@@ -111,7 +112,9 @@ public final class Server: Sendable {
         let keys = try Self.keys(parts.keys, run: "\(data)/run")
         let vault = SecretVault(keys: keys)
         self.vault = vault
-        let tools = ToolRegistry(keys: vault.keys, version: configuration.version)
+        let talk = parts.ownership == nil ? nil : NodeTalk(log, parts.journal)
+        let tools = ToolRegistry(
+            keys: vault.keys, version: configuration.version, node: configuration.node, talk: talk)
         self.tools = tools
         let bundles = try BundleStore(folder: "\(data)/bundles")
         self.bundles = bundles
@@ -145,8 +148,10 @@ public final class Server: Sendable {
         let poolShards = PoolShards()
         let pool = try Self.makePool(configuration, poolShards, weights, parts.journal)
         self.pool = pool
+        let held = HeldApprovals()
         let shards = try Self.makeShards(
-            configuration, parts, self.reader, files, tracer, vault, egress, pool, onNurseryDeath, ended, replayEnds)
+            configuration, parts, self.reader, files, tracer, vault, egress, pool, onNurseryDeath, ended, replayEnds,
+            tools.waiting, held)
         runtimes.fill(shards)
         poolShards.fill(shards)
         self.shards = shards
@@ -171,6 +176,8 @@ public final class Server: Sendable {
         self.schedules = schedules
         let upstreams = UpstreamRunner(shards[0], tools, journal)
         self.upstreams = upstreams
+        self.callCounts = CallCounts(
+            log, tools, node: configuration.node, isShared: parts.ownership != nil, loop: shards[0].loop, journal)
         let adminToken = self.adminToken
         let deciding = Deciding(parts.ownership == nil)
         self.deciding = deciding
@@ -198,7 +205,9 @@ public final class Server: Sendable {
                 decides: { deciding.isSo.load(ordering: .acquiring) })
         }
         let control = self.control
-        self.approvals = Approvals(control: control, audit: self.audit, log: log)
+        let approvals = Approvals(control: control, audit: self.audit, log: log)
+        self.approvals = approvals
+        held.bind(approvals)
         let decided: InvocationQueue.DecidedWriter = { control.submitDecided($0, $1) }
         invocations.bind(projection: follower, decided: decided) { control.enqueue($0) }
         schedules.bind(decided: decided)
@@ -261,6 +270,7 @@ public final class Server: Sendable {
                 partitions: Limits.ControlCommands.partitions, retentionTime: Limits.ControlCommands.kept)
             try log.createTopic(.commands, kept)
             try log.createTopic(.answers, kept)
+            try log.createTopic(.nodes, TopicConfiguration(partitions: 1, retentionTime: Limits.Nodes.kept))
         }
         try log.createTopic(.control, TopicConfiguration(partitions: 1, isCompacted: true))
         try log.createTopic(
@@ -278,6 +288,7 @@ public final class Server: Sendable {
             log)
         try Self.ensure(
             .usage, TopicConfiguration(partitions: Limits.Server.usagePartitions, retentionTime: retention.usage), log)
+        try log.createTopic(.calls, TopicConfiguration(partitions: 1, isCompacted: true))
         // By age, as soon as an anchor says from where on it is whole.
         try Self.ensure(.audit, TopicConfiguration(partitions: Limits.Audit.partitions), log)
         try BlobStore.keepTopic(log)
@@ -312,7 +323,7 @@ public final class Server: Sendable {
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
         _ files: FunctionFiles, _ tracer: Tracer?,
         _ vault: SecretVault, _ egress: EgressHost, _ pool: PoolHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
-        _ ended: InvocationsEnded, _ replayEnds: ReplayEnds
+        _ ended: InvocationsEnded, _ replayEnds: ReplayEnds, _ waiting: WaitingCalls, _ held: HeldApprovals
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -327,6 +338,7 @@ public final class Server: Sendable {
                         onNurseryDeath: onNurseryDeath,
                         onInvocationsEnded: { ended.tell($0, $1) },
                         onReplayComplete: { replayEnds.ended($0, $1) },
+                        passCall: { waiting.pass($1, to: $0) }, approvals: held,
                         note: { journal.info($0) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)
@@ -377,6 +389,8 @@ public final class Server: Sendable {
         self.projection.follow(
             Self.deadLetterTopics(catalogue).union(queues).union([.control, .logs, .dead, .invocations, .usage]))
         if parts.ownership == nil { try self.schedules.start(catalogue) }
+        // Before anybody calls.
+        try self.callCounts.start()
         for (shard, socket) in zip(self.shards, parts.sockets) {
             let result = shard.loop.runAndWait { () -> Result<Void, ApusError> in
                 do throws(ApusError) {
@@ -438,7 +452,10 @@ public final class Server: Sendable {
         _ changes: [Catalogue.Change], _ catalogue: Catalogue, to shards: [ShardRuntime],
         _ invocations: InvocationQueue, _ journal: Log, decides: () -> Bool = { true }
     ) -> ApusError? {
-        // Approvals concern nobody who runs anything, and there may be many.
+        for case .approvalChanged(let id) in changes {
+            for runtime in shards { runtime.loop.post { runtime.shard.approvalChanged(id.description) } }
+        }
+        // Nothing else concerns them, and there may be many.
         if changes.allSatisfy({ if case .approvalChanged = $0 { true } else { $0 == .none } }) { return nil }
         var first: ApusError?
         for change in changes {
@@ -463,7 +480,7 @@ public final class Server: Sendable {
                     )
                 }
             case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .toolServerChanged, .approvalChanged,
-                .upstreamChanged, .none:
+                .upstreamChanged, .toolSwitched, .none:
                 break
             }
         }
@@ -471,9 +488,11 @@ public final class Server: Sendable {
         for function in catalogue.functions.values {
             directory[function.name] = FunctionDirectory.Entry(
                 id: function.id, shard: FunctionDirectory.shard(of: function.name, among: shards.count),
-                timeout: function.manifest.timeout, isPaused: function.isPaused,
+                timeout: function.manifest.timeout, origin: function.origin, isPaused: function.isPaused,
                 isElsewhere: invocations.isElsewhere(function),
-                isForApproval: function.manifest.tool?.needsApproval ?? false, pausedTriggers: function.pausedTriggers
+                isForApproval: function.manifest.tool?.needsApproval ?? false,
+                devices: (function.manifest.resources.gpu?.count ?? 0, function.manifest.resources.gpu?.kind),
+                pausedTriggers: function.pausedTriggers
             )
         }
         let triggers = HTTPTriggerTable(catalogue)
@@ -522,12 +541,12 @@ public final class Server: Sendable {
 
     /// From then on no loop admits a token that was revoked.
     private static func apply(_ directory: PrincipalDirectory, to shards: [ShardRuntime]) {
-        for runtime in shards { runtime.loop.runAndWait { runtime.principals = directory } }
+        for runtime in shards { runtime.loop.runAndWait { runtime.apply(directory) } }
     }
 
     private static func concernsTools(_ change: Catalogue.Change) -> Bool {
         switch change {
-        case .functionApplied, .functionRemoved, .toolServerChanged, .upstreamChanged: true
+        case .functionApplied, .functionRemoved, .toolServerChanged, .upstreamChanged, .toolSwitched: true
         default: false
         }
     }

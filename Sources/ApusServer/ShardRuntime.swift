@@ -60,6 +60,8 @@ final class ShardRuntime: @unchecked Sendable {
         onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
         onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in },
+        passCall: @escaping @Sendable (String, FunctionCall) -> Bool = { _, _ in false },
+        approvals: HeldApprovals = HeldApprovals(),
         note: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(ApusError) {
         self.index = index
@@ -86,6 +88,10 @@ final class ShardRuntime: @unchecked Sendable {
         configuration.engine.workers = workers
         self.pool = pool
         configuration.onReplayComplete = onReplayComplete
+        configuration.passCall = passCall
+        configuration.refusalOfApproval = Self.refusal(ofApproval:)
+        configuration.approval = { approvals.state($0) }
+        configuration.onApprovalUsed = { approvals.used($0) }
         configuration.blobs = BlobStore(log: log)
         configuration.note = note
         self.shard = Shard(loop: loop, log: log, launcher: self.launcher, configuration: configuration)
@@ -130,6 +136,8 @@ final class ShardRuntime: @unchecked Sendable {
     }
 
     func closed(_ stream: any EndableStream) { self.streams[ObjectIdentifier(stream)] = nil }
+
+    func rightsChanged() { for stream in Array(self.streams.values) { stream.rightsChanged() } }
 
     /// Calls `sweep` now and then, until the end.
     func watchStreams(_ sweep: @escaping () -> Void) {
@@ -249,6 +257,12 @@ private final class RuntimeStop {
 protocol EndableStream: AnyObject {
     /// Completes the answer; harmless when it is complete.
     func end()
+    /// Principals have other rights than before; on the loop.
+    func rightsChanged()
+}
+
+extension EndableStream {
+    func rightsChanged() {}
 }
 
 extension ApusStore.LogLine {

@@ -1,4 +1,5 @@
 public import ApusCore
+private import ApusManifest
 
 extension Limits {
     /// Bounds of what is deployed and of the writes that change it.
@@ -21,6 +22,8 @@ extension Limits {
         public static let upstreams = 200
         public static let upstreamTools = 512
         public static let upstreamToolsBytes = 768 * 1_024
+        /// Tools of functions that are hidden, on one log.
+        public static let disabledTools = 10_000
         /// Principals with a token, the revoked ones counted.
         public static let principals = 10_000
         /// Replays of one function that go on at once.
@@ -34,7 +37,7 @@ extension Limits {
         /// Roles of one principal.
         public static let rolesPerPrincipal = 256
         /// Tool servers, and scopes, of one agent.
-        public static let rightsPerAgent = 64
+        public static let rightsPerAgent = Limits.Manifest.agentRights
         /// One scope, as OAuth has it.
         public static let scopeBytes = 128
     }

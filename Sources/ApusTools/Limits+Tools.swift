@@ -51,10 +51,15 @@ extension Limits {
         /// Upstreams that are asked for their lists at once, and how long the first repetition waits.
         static let upstreamsAsked = 4
         static let upstreamRetry = TimeSpan.seconds(2)
+        /// What an upstream that asks wants back with the answers.
+        public static let upstreamStateBytes = 64 * 1_024
         /// What is passed on of an upstream's words about an error.
         static let upstreamErrorCharacters = 2_000
         /// Callers whose calls are counted.
         public static let limitedCallers = 65_536
+        /// How long it is believed that another server still runs a caller's calls, and how often that is said again.
+        static let countBelieved = TimeSpan.seconds(15)
+        static let countRepeated = TimeSpan.seconds(5)
         /// What the person at a client is shown of a call's arguments.
         static let approvalCharacters = 4_096
         /// Tools that the function of one call calls, those of them under way at once, and the bytes of their results.

@@ -30,6 +30,7 @@ struct load {
     const char *request;
     size_t request_bytes;
     int started, done, count;
+    useconds_t pause;
     uint64_t *times;
     char *problem;
     size_t problem_bytes;
@@ -57,6 +58,7 @@ static int send_rest(struct load *load, struct connection *connection) {
 }
 
 static int begin(struct load *load, struct connection *connection) {
+    if (load->pause > 0 && load->started > 0) usleep(load->pause);
     load->started++;
     connection->have = 0;
     connection->unsent = load->request_bytes;
@@ -124,10 +126,10 @@ static int run(struct load *load, struct connection *all, int connections, int p
     return 0;
 }
 
-double http_load(uint16_t port, const char *request, size_t request_bytes, int connections, int count, uint64_t *times,
-                 char *problem, size_t problem_bytes) {
-    struct load load = {.request = request, .request_bytes = request_bytes, .count = count, .times = times, .problem = problem,
-                        .problem_bytes = problem_bytes};
+double http_load(uint16_t port, const char *request, size_t request_bytes, int connections, int count, unsigned pause,
+                 uint64_t *times, char *problem, size_t problem_bytes) {
+    struct load load = {.request = request, .request_bytes = request_bytes, .count = count, .pause = pause, .times = times,
+                        .problem = problem, .problem_bytes = problem_bytes};
     if (connections < 1 || connections > CONNECTIONS_MAX) return fail(&load, "1 to 1024 connections are possible");
     struct connection *all = calloc((size_t)connections, sizeof *all);
     int poll = epoll_create1(EPOLL_CLOEXEC), opened = 0, result = all == NULL || poll < 0 ? fail(&load, "no memory") : 0;

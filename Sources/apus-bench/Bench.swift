@@ -1,33 +1,20 @@
 internal import Glibc
 
-/// Benchmarks, each beside the physical floor measured in the same run. `apus-bench NAME [--json] [--rounds N]
-/// [--directory PATH]`.
+/// Benchmarks, each beside the physical floor measured in the same run: `apus-bench --help`.
 @main
 struct Bench {
-    /// One line per benchmark.
-    static let benchmarks: [(name: String, run: @Sendable (BenchOptions) throws -> BenchReport)] = [
-        ("log", { try LogBench.run($0) }),
-        ("end-to-end", { try EndToEndBench.run($0) }),
-        ("dispatch", { try DispatchBench.run($0) }),
-        ("sandbox", { try SandboxBench.run($0) }),
-        ("http", { try HTTPBench.run($0) }),
-        ("filter", { try FilterBench.run($0) }),
-        ("tools", { try ToolsBench.run($0) }),
-        ("idle", { try IdleBench.run($0) }),
-        ("dev", { try DevBench.run($0) }),
-        ("simulate", { try SimulateBench.run($0) }),
-        ("pool", { try PoolBench.run($0) }),
-    ]
-
     static func main() {
         let arguments = Array(CommandLine.arguments.dropFirst())
         if arguments.first == "http-floor" { Bench.serveFloor(arguments) }
-        guard let name = arguments.first, let benchmark = Bench.benchmarks.first(where: { $0.name == name }) else {
-            let names = Bench.benchmarks.map(\.name).joined(separator: " | ")
-            Bench.fail("usage: apus-bench \(names) [--json] [--rounds N] [--directory PATH]", code: 2)
+        if ["--help", "-h", "help"].contains(arguments.first) { return print(Bench.usage) }
+        guard let name = arguments.first else { Bench.fail(Bench.usage, code: 2) }
+        guard let benchmark = Benchmark.all.first(where: { $0.name == name }) else {
+            Bench.fail("apus-bench: there is no benchmark '\(name)'\n\n\(Bench.usage)", code: 2)
         }
+        if arguments.contains("--help") || arguments.contains("-h") { return print(benchmark.help) }
         do {
             let options = try BenchOptions(Array(arguments.dropFirst()))
+            try benchmark.check(options)
             let report = try benchmark.run(options)
             print(options.isJSON ? report.json : report.table)
             let excess = report.figures.compactMap(\.excess)
@@ -36,6 +23,11 @@ struct Bench {
             Bench.fail("apus-bench: \(error)", code: 1)
         }
     }
+
+    private static let usage =
+        "usage: apus-bench NAME [OPTION VALUE]...   (apus-bench NAME --help)\n\n"
+        + Benchmark.all.map { "  \($0.name)" + String(repeating: " ", count: 12 - $0.name.count) + $0.summary }
+        .joined(separator: "\n")
 
     /// The other process of ``HTTPBench``.
     private static func serveFloor(_ arguments: [String]) -> Never {

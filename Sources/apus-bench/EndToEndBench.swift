@@ -13,8 +13,8 @@ internal import Glibc
 /// `burst_reaction` is from before the append of a burst, for a function without workers, until as many are being started as there may be.
 ///
 /// `start_p50` is from before an event's append until its handler starts, one event at a time. `--kafka host:port` does the same on
-/// Kafka, beside a loop of librdkafka that consumes and produces. `--records N` for each round, `--bytes N`, `--concurrency N` events
-/// in flight, `--only native | python`, `--starts N`, `--durability fsync | process`.
+/// Kafka, beside a loop of librdkafka that consumes and produces. A round is long enough for the disk to have its part in it: the first
+/// few hundred thousand events would lie in the system's cache when the clock stops.
 enum EndToEndBench {
     static let partitions = 4
     private static let keys = 1_000
@@ -29,6 +29,7 @@ enum EndToEndBench {
         var starts: Int
         var durability: EmbeddedLogConfiguration.Durability
         var kafka: String?
+        var properties: [String: String]
         var kinds: [DispatchBenchWorkers.Kind]
     }
 
@@ -39,12 +40,13 @@ enum EndToEndBench {
             throw BenchFailure("--durability is fsync or process")
         }
         let settings = Settings(
-            records: try options.number("records", default: 200_000),
+            records: try options.number("records", default: 1_000_000),
             bytes: try options.number("bytes", default: 1_024),
             concurrency: try options.number("concurrency", default: 256),
             batch: options.others["batch"].flatMap { Int($0) },
             unsettled: try options.number("unsettled", default: EngineConfiguration().unsettledPerPartition),
             starts: try options.number("starts", default: 500), durability: durability, kafka: kafka,
+            properties: try Self.properties(options.others["properties"] ?? ""),
             kinds: DispatchBenchWorkers.Kind.allCases.filter {
                 options.others["only"].map([$0.rawValue].contains) ?? true
             })
@@ -59,6 +61,13 @@ enum EndToEndBench {
         defer { site.close() }
         return BenchReport(
             kafka == nil ? "end-to-end" : "end-to-end-kafka", try self.measure(site, settings, options.rounds))
+    }
+
+    private static func properties(_ text: String) throws -> [String: String] {
+        try text.split(separator: ",").reduce(into: [:]) { properties, pair in
+            guard let equals = pair.firstIndex(of: "=") else { throw BenchFailure("--properties is NAME=VALUE,…") }
+            properties[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+        }
     }
 
     private static func measure(_ site: EndToEndSite, _ settings: Settings, _ rounds: Int) throws -> [Figure] {

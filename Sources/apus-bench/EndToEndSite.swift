@@ -57,6 +57,7 @@ final class EndToEndSite {
         var configuration = KafkaLogConfiguration(bootstrap: self.settings.kafka ?? "")
         configuration.cluster = "bench-\(getpid())"
         configuration.topicPrefix = self.prefix
+        configuration.properties = self.settings.properties
         // As every server has it.
         configuration.sharing = KafkaLogConfiguration.Sharing(node: "bench")
         let clock = SystemClock()

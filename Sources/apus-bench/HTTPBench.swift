@@ -138,14 +138,14 @@ struct HTTPBenchLoad {
         return body.count < count ? nil : Array(body.prefix(count))
     }
 
-    func run(connections: Int, count: Int) throws -> Result {
+    /// - Parameter pause: microseconds between an answer and the next request, where there is one connection.
+    func run(connections: Int, count: Int, pause: UInt32 = 0) throws -> Result {
         var times = [UInt64](repeating: 0, count: count)
         var problem = [CChar](repeating: 0, count: 512)
         let seconds = self.request.withUnsafeBytes { bytes in
             http_load(
                 self.port, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, CInt(connections),
-                CInt(count),
-                &times, &problem, problem.count)
+                CInt(count), pause, &times, &problem, problem.count)
         }
         guard seconds > 0 else {
             let text = String(decoding: problem.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -11,7 +11,7 @@ internal import Synchronization
 /// `ledger_rate` is what the engine settles with no log under it, `ledger_rate_gaps` the same where a thousand offsets lie between two
 /// records; `ledger_write_rate` is entries of the ledger made durable.
 ///
-/// `--kafka host:port` does the same on Kafka (``KafkaLogBench``). `--records N` for each round, `--bytes N` of data, `--window N` batches in flight, `--durability fsync | process`.
+/// `--kafka` does the same on Kafka (``KafkaLogBench``).
 enum LogBench {
     private static let partitions = 4
     private static let batch = 500

@@ -80,6 +80,7 @@ struct PoolDecisions {
             guard !self.actions.isEmpty else { return }
             for action in self.actions {
                 switch action {
+                case .fetch(let instance, _): self.report(instance, .fetched)
                 case .start(let instance, _, _, _): self.report(instance, .forked)
                 case .load(let instance):
                     self.report(instance, .loaded)

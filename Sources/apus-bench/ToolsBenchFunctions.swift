@@ -53,7 +53,7 @@ struct ToolsBenchFunctions: HTTPBenchDeployment {
           handler: echo-native
           reuse: function
           scale: {min: 1, max: 1}
-          tool: {name: warm, input: '\(input)'}
+          tool: {name: warm, async: auto, input: '\(input)'}
         ---
         apiVersion: apus.dev/v1
         kind: Function

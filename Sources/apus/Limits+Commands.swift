@@ -47,6 +47,8 @@ extension Limits {
         /// How often a tool may ask within one `apus tools call`, and the largest answer of it.
         static let toolRounds = 16
         static let toolResultBytes = 64 << 20
+        /// How long to wait at most before a task is asked about again.
+        static let taskLookMilliseconds: Int64 = 1_000
         /// A trace that `apus simulate` reads, and what one that it makes itself may be.
         static let traceBytes = 256 << 20
         static let simulatedDevices = 1_000

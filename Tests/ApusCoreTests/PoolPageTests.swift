@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    /// The complaints are numbered; those from 32 on are of the gateway.
+    /// The complaints are numbered; those from 32 on are of the gateway, and only some of them concern the pool.
     @Test func everyComplaintHasARow() throws {
         let text = try SourceTree.text("docs/pool.md")
         let table = text.split(separator: "<!-- complaints -->\n", omittingEmptySubsequences: false)[1]
@@ -41,7 +41,7 @@ import Testing
             let numbers = cell[cell.index(after: begin)..<end].split(separator: ",")
             found.formUnion(numbers.compactMap { Int($0.filter { $0 != " " }) })
         }
-        #expect(found == Set(1...31))
+        #expect(found.isSuperset(of: 1...31))
     }
 
     @Test func everyPictureIsThereWithTheCommandThatMakesIt() throws {

@@ -84,6 +84,31 @@ import Testing
         #expect(rig.commit().last?.state == LedgerState(watermark: 2))
     }
 
+    @Test func whatWaitsFromTheBeginningStartsNoWorkerBeforeItIsResumed() {
+        var rig = EngineRig(EngineRig.plan(order: .none, scale: ScalePlan(max: 4)))
+        let until = rig.now + .seconds(3_600)
+        var held = (0..<3).map { record(Offset($0), key: 0) }
+        for index in held.indices { held[index].notBefore = until }
+        rig.publish(held)
+        let deliveries = (0..<3).map { Delivery(trigger: EngineRig.trigger, partition: 0, offset: Offset($0)) }
+        #expect(deliveries.allSatisfy { rig.engine.isWaiting($0) })
+        rig.advance(.seconds(60))
+        #expect(rig.startWorkers().isEmpty, "nothing runs, and nothing is made ready")
+        rig.engine.giveUp(deliveries[0], Failure(.functionRejected, "declined"), now: rig.now)
+        let letters = rig.take().compactMap { action -> (Delivery, Int, Failure)? in
+            guard case .deadLetter(let delivery, let attempts, let failure) = action else { return nil }
+            return (delivery, attempts, failure)
+        }
+        #expect(letters.map(\.0) == [deliveries[0]] && letters.map(\.1) == [0] && letters.map(\.2.message) == ["declined"])
+        rig.engine.resume(deliveries[1], now: rig.now)
+        #expect(rig.startWorkers().count == 1)
+        #expect(rig.dispatches().map(\.work) == [.delivery(deliveries[1])])
+        // What runs is not given up in this way, and what is over waits for nothing.
+        rig.engine.giveUp(deliveries[1], Failure(.functionRejected, "late"), now: rig.now)
+        #expect(!rig.engine.isWaiting(deliveries[0]) && !rig.engine.isWaiting(deliveries[1]))
+        #expect(rig.take().isEmpty)
+    }
+
     @Test func theDelayStaysInItsBoundsForEveryAttempt() {
         let schedule = RetrySchedule(plan: RetryPlan(attempts: 0, initial: .milliseconds(100), max: .seconds(5)))
         var generator = SeededGenerator(seed: 11)

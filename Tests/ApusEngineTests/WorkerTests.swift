@@ -170,6 +170,40 @@ import Testing
         #expect(Self.starts(rig.take()) == 1)
     }
 
+    @Test func aWorkerThatIsReadyAndTakesNothingIsKilled() {
+        var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
+        let limit = rig.engine.configuration.startTimeout
+        rig.publish([record(0, key: 1)])
+        guard case .start(let worker, _, _)? = rig.take().last else {
+            Issue.record("nothing starts")
+            return
+        }
+        rig.advance(.seconds(1))
+        rig.engine.workerReady(worker, now: rig.now)
+        #expect(rig.take() == [])
+        rig.advance(TimeSpan(microseconds: limit.microseconds - 1_000_000))
+        #expect(rig.take() == [.kill(worker, reason: .startTimedOut)], "by the time since its order")
+    }
+
+    /// Files that come from elsewhere take what their bytes take; after that a start has its time, and no more.
+    @Test func theTimeOfAStartBeginsWhenItsFilesAreThere() {
+        var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
+        let limit = rig.engine.configuration.startTimeout
+        rig.publish([record(0, key: 1)])
+        guard case .start(let worker, _, _)? = rig.take().last else {
+            Issue.record("nothing starts")
+            return
+        }
+        rig.engine.startWaitsForFiles(worker)
+        for _ in 0..<20 { rig.advance(limit) }
+        #expect(rig.take() == [])
+        rig.engine.startHasFiles(worker, now: rig.now)
+        rig.advance(TimeSpan(microseconds: limit.microseconds - 1))
+        #expect(rig.take() == [])
+        rig.advance(.microseconds(1))
+        #expect(rig.take() == [.kill(worker, reason: .startTimedOut)])
+    }
+
     @Test func aNewRevisionTakesOverWhileTheOldFinishes() {
         var rig = EngineRig(EngineRig.plan(order: .none, scale: ScalePlan(max: 1)))
         rig.publish([record(0), record(1)])

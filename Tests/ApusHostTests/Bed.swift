@@ -21,7 +21,7 @@ final class Bed: @unchecked Sendable {
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
         readAhead: ((@escaping @Sendable () -> Void) -> Bool)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
-        blobs: (any BlobKeeping)? = nil, classWait: TimeSpan = .milliseconds(Limits.Host.classWaitMilliseconds),
+        blobs: (any BlobKeeping)? = nil, approvals: KnownApprovals? = nil, classWait: TimeSpan = .milliseconds(Limits.Host.classWaitMilliseconds),
         command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
         // As the server does: a worker may end while it is written to.
@@ -41,6 +41,11 @@ final class Bed: @unchecked Sendable {
             configuration.onReplayComplete = { [unowned self] _, number in self.replaysEnded.append(number) }
             configuration.blobs = blobs
             configuration.classWait = classWait
+            if let approvals {
+                configuration.refusalOfApproval = { approvals.refusal(of: $0) }
+                configuration.approval = { approvals.state($0) }
+                configuration.onApprovalUsed = { approvals.used($0) }
+            }
             self.shard = Shard(loop: self.loop, log: self.log, launcher: launcher, configuration: configuration)
         }
     }

@@ -2,6 +2,7 @@ import ApusCore
 import ApusEngine
 import ApusLoop
 import ApusTestSupport
+import Glibc
 import Testing
 
 @testable import ApusHost
@@ -92,6 +93,62 @@ import Testing
         try await site.deploy(0, generation: 2, .gpu, move)
         try await site.publish(12..<18, all: 18)
         #expect(await !site.isOpen(0))
+        await site.close()
+    }
+
+    /// What runs of a function that moves may end for a bounded while; then it is let go, and runs again where it went.
+    @Test func whatRunsTooLongWhenItsFunctionMovesIsLetGoAndRunsAgain() async throws {
+        let gate = "/tmp/apus-class-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        defer { unlink(gate) }
+        let site = try await Site()
+        func deploy(_ node: Int, _ generation: UInt64, _ mode: [String], _ workClass: WorkClass, _ move: ClassMove?)
+            async throws
+        {
+            var function = function(
+                1, mode, generation: generation, triggers: [trigger(1, on: site.input, replyTo: site.output)])
+            function.workClass = workClass
+            function.move = move
+            try await site.beds[node].deploy(function)
+        }
+        for node in 0..<2 { try await deploy(node, 1, ["gate", gate], .cpu, nil) }
+        try await site.beds[0].publish(site.input, [event("slow", key: "slow")])
+        try await site.beds[0].until("it runs") { site.beds[0].shard.attemptsInFlight == 1 }
+        let move = ClassMove(first: .cpu, since: 2)
+        try await deploy(0, 2, [], .gpu, move)
+        let until = try #require(
+            await site.beds[0].run { site.beds[0].shard.classChanges[FunctionID(rawValue: 1)]?.until })
+        func look(at time: Timestamp) async { await site.beds[0].run { site.beds[0].shard.advanceClassChanges(now: time) } }
+        await look(at: Timestamp(microseconds: until.microseconds - 1))
+        #expect(await site.isOpen(0), "it may end still")
+        await look(at: until)
+        #expect(await !site.isOpen(0))
+        try await deploy(1, 2, [], .gpu, move)
+        try await site.beds[1].until("the other runs it") { site.beds[1].events(of: site.output).count == 1 }
+        try writeFile(gate, "")
+        try await site.beds[0].until("what ran ends in vain") { site.beds[0].shard.attemptsInFlight == 0 }
+        #expect(site.beds[1].events(of: site.output).map(\.text) == ["slow"])
+        await site.close()
+    }
+
+    /// A lane that another class has is looked at again after the bound, not before.
+    @Test func aLaneThatIsAnothersIsLookedAtAgainAfterAWhile() async throws {
+        let site = try await Site()
+        try await site.deploy(1, generation: 2, .gpu, ClassMove(first: .cpu, since: 2))
+        try await site.beds[1].until("its lanes are held back") { !site.beds[1].shard.heldBack.isEmpty }
+        let bed = site.beds[1]
+        await bed.run {
+            let now = bed.shard.now
+            let lane = Shard.LaneID(trigger: TriggerID(rawValue: 1), partition: 0)
+            let share = Share.of(site.input, partition: 0, .gpu)
+            bed.shard.holdBack(lane, ShareTerm(share, term: 7), now: now)
+            let due = bed.shard.heldBack[share]?.due ?? .zero
+            #expect(due == now + .milliseconds(Limits.Host.classLookMilliseconds))
+            bed.shard.openWhatWasHeldBack(now: Timestamp(microseconds: due.microseconds - 1))
+            #expect(bed.shard.heldBack[share]?.due == due)
+            // Of another term than it holds: nothing is opened, and nothing is looked at any more.
+            bed.shard.openWhatWasHeldBack(now: due)
+            #expect(bed.shard.heldBack[share]?.due != due)
+        }
         await site.close()
     }
 

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusEngine
+import ApusJSON
 import Testing
 
 @testable import ApusHost
@@ -24,7 +25,7 @@ import Testing
     @Test func whatWasAskedComesBackFromItsMarks() {
         let asked = Array(#"{"a":{"method":"roots/list","params":{}},"b":{"method":"roots/list","params":{}}}"#.utf8)
         var questions = InvocationQuestions()
-        questions.ask(InvocationQuestions.items(asked), until: Timestamp(milliseconds: 5))
+        questions.ask(JSONMember.all(in: asked), until: Timestamp(milliseconds: 5))
         #expect(questions.openJSON == asked && questions.isOpen)
         var restored = InvocationQuestions()
         restored.restore(answer: .init(name: "a", json: Array("{}".utf8)))

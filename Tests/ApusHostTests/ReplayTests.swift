@@ -1,6 +1,7 @@
 import ApusCore
 import ApusEngine
 import ApusHost
+import ApusLoop
 import ApusTestSupport
 import Testing
 
@@ -139,6 +140,23 @@ import Testing
         try await bed.deploy(function(1, triggers: [live, self.replay(1, of: live, from: [0], to: [0])]))
         try await bed.until("its end, and once more") { bed.replaysEnded.count >= 2 }
         #expect(Set(bed.replaysEnded) == [1])
+        await bed.close()
+    }
+
+    /// A node that takes a replay over long after it began, when the topic has grown past its end: it ends where it should.
+    @Test func whoeverTakesOverAReplayKnowsItsEnd() async throws {
+        let cluster = ShareCluster()
+        let memory = MemoryLog { Bed.clock.now }
+        let bed = try await Bed(log: SharedLog(memory, cluster, node: 0))
+        let (input, output) = (try bed.topic("in"), try bed.topic("out"))
+        try await bed.publish(input, (0..<10).map { event("\($0)") })
+        var live = trigger(1, on: input, replyTo: output)
+        live.0.starts = [10]
+        try await bed.deploy(function(1, triggers: [live, self.replay(7, of: live, from: [2], to: [5])]))
+        cluster.give(to: 0)
+        cluster.start(0)
+        try await bed.until("its end") { bed.replaysEnded.first == 7 }
+        #expect(bed.events(of: output).map(\.text) == ["2", "3", "4"])
         await bed.close()
     }
 }

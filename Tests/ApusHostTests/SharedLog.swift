@@ -79,9 +79,15 @@ final class SharedLog: ForwardingLog {
     private let node: Int
     private let cluster: ShareCluster
     private let view: View
+    private let narrowed = Mutex<[FollowToken: Set<Int>]>([:])
+    let positions: (any GroupPositions)?
 
-    init(_ inner: MemoryLog, _ cluster: ShareCluster, node: Int, classes: [WorkClass] = [.cpu]) {
+    init(
+        _ inner: MemoryLog, _ cluster: ShareCluster, node: Int, classes: [WorkClass] = [.cpu],
+        positions: (any GroupPositions)? = nil
+    ) {
         self.forwarded = inner
+        self.positions = positions
         self.cluster = cluster
         self.node = node
         self.view = View(cluster, node, inner, classes)
@@ -120,6 +126,13 @@ final class SharedLog: ForwardingLog {
     }
 
     var sharing: (any WorkSharing)? { self.view }
+
+    func narrow(_ token: FollowToken, without partitions: Set<Int>) {
+        self.narrowed.withLock { $0[token] = partitions }
+    }
+
+    /// What the node's followers need nothing of, of all topics.
+    var ignored: [Set<Int>] { self.narrowed.withLock { Array($0.values) } }
 
     func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) {
         if let owner = batch.owner, !self.cluster.mayWrite(self.node, owner) {

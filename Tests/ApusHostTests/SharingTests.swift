@@ -97,4 +97,23 @@ import Testing
         #expect(try Set(site.replies).count == 8)
         await site.close()
     }
+
+    /// Of partitions that other nodes work nothing is followed; of those of a new share it is before anything of it runs.
+    @Test func onlyWhatIsWorkedHereIsFollowed() async throws {
+        let site = try await Site()
+        let log = try #require(site.beds[0].log as? SharedLog)
+        let topic = try site.beds[0].topic("in")
+        try await site.beds[0].until("nothing is followed") { log.ignored == [Set(0..<4)] }
+        site.cluster.give(to: 0)
+        let mine = Share.of(topic, partition: 2, .cpu)
+        site.cluster.tell(0) { $0 == mine ? .working(ShareTerm($0, term: UInt64($0.number) + 1)) : .stopped($0) }
+        try await site.beds[0].until("one is followed") { log.ignored == [[0, 1, 3]] }
+        site.cluster.start(0)
+        try await site.beds[0].until("all are followed") { log.ignored == [[]] }
+        try await site.publish(0..<20)
+        try await site.beds[0].until("20 replies") { (try? site.replies.count) == 20 }
+        site.cluster.tell(0) { .stopped($0) }
+        try await site.beds[0].until("nothing is followed any more") { log.ignored == [Set(0..<4)] }
+        await site.close()
+    }
 }

@@ -47,6 +47,71 @@ struct KafkaOutageTests {
         _ = try LogFixture.write(log, LogBatch(urgency: .producer, appends: [LogFixture.append(name, bytes: 1)]))
         #expect(log.status.failure == nil)
     }
+
+    /// A server that ends while its brokers are away waits for them for a bounded while, answers everybody, and says what was not committed.
+    @Test func theEndOfALogWaitsForItsBrokersNoLongerThanItSays() throws {
+        let broker = try OwnBroker()
+        defer { broker.stop() }
+        var configuration = KafkaLogConfiguration(bootstrap: broker.bootstrap)
+        configuration.sharing = KafkaLogConfiguration.Sharing(node: "node", sessionMilliseconds: 30_000)
+        let said = Lines()
+        configuration.observer = KafkaObserver(log: { level, client, text in
+            if level <= 3 { said.add("\(client): \(text)") }
+        })
+        let log = try KafkaLog(configuration) { Timestamp(milliseconds: LogWriter.monotonicMilliseconds()) }
+        let name = try LogFixture.topic("a")
+        try log.createTopic(name, TopicConfiguration())
+        let share = Share(.cpu, 3)
+        let term = Mutex<UInt64>(0)
+        let watch = try #require(log.sharing).watch { change in
+            if case .working(let working) = change, working.share == share { term.withLock { $0 = working.term } }
+        }
+        defer { log.sharing?.unwatch(watch) }
+        try LogFixture.eventually("the share is worked", seconds: 60) { term.withLock { $0 } > 0 }
+        @Sendable func batch(_ value: UInt8, _ outputs: LogBatch.Outputs) -> LogBatch {
+            var append = LogFixture.append(name, bytes: 100)
+            append.outputs = outputs
+            return LogBatch(
+                urgency: .settlement, appends: [append],
+                ledger: [LogBatch.LedgerWrite(key: [9, value], value: [1], share: share, outputs: outputs)],
+                owner: ShareTerm(share, term: term.withLock { $0 }))
+        }
+        // Until the brokers are gone: outputs of the last moment are on the log, and their positions wait for others.
+        _ = try LogFixture.write(log, batch(0, .beforeLedger))
+        let isPaused = Mutex(false)
+        let writer = try LogThread {
+            while !isPaused.withLock({ $0 }), (try? LogFixture.write(log, batch(200, .beforeLedger))) != nil {}
+        }
+        try broker.run("pause", "1")
+        isPaused.withLock { $0 = true }
+        let answers = Mutex(0)
+        let total = 6
+        for index in 1...UInt8(total) {
+            log.submit(batch(index, index % 2 == 0 ? .transaction : .beforeLedger)) { _ in answers.withLock { $0 += 1 } }
+        }
+        log.submit(LogBatch(urgency: .producer, appends: [LogFixture.append(name, bytes: 1)])) { _ in
+            answers.withLock { $0 += 1 }
+        }
+        let isClosed = Mutex(false)
+        let thread = try LogThread {
+            log.end(within: .seconds(3))
+            log.close()
+            isClosed.withLock { $0 = true }
+        }
+        // Waits of its own go on for up to 90 s.
+        try LogFixture.eventually("the end", seconds: 45) { isClosed.withLock { $0 } }
+        thread.join()
+        writer.join()
+        #expect(answers.withLock { $0 } == total + 1)
+        #expect(said.all.contains { $0.contains("the share cpu/3 ends with") }, "\(said.all)")
+        try broker.run("resume", "1")
+    }
+
+    private final class Lines: Sendable {
+        private let lines = Mutex<[String]>([])
+        func add(_ line: String) { self.lines.withLock { $0.append(line) } }
+        var all: [String] { self.lines.withLock { $0 } }
+    }
 }
 
 /// A broker that a test may stop.

@@ -58,6 +58,25 @@ import Testing
         try Self.borrow(catchUp, three[...]) { () throws(KafkaFailure) in #expect(catchUp.counts == (3, 3, 0)) }
     }
 
+    /// Readers of one partition that stand at different places do not move each other about, up to a bound of those that are kept.
+    @Test func readersOfOnePartitionKeepTheirPlaces() throws {
+        let cluster = try KafkaMockCluster()
+        let catchUp = CatchUp(cluster.configuration)
+        defer { catchUp.close() }
+        let partition = try Self.partitions("a", 0..<1)[0]
+        func read(_ start: Offset) throws -> ObjectIdentifier {
+            try catchUp.with(partition, from: start) { (read) throws(KafkaFailure) in ObjectIdentifier(read) }
+        }
+        let bound = Limits.Kafka.catchUpReadsOfPartition
+        let first = try (0..<bound).map { try read(Offset($0 * 1_000)) }
+        #expect(Set(first).count == bound && catchUp.counts == (bound, 0, bound))
+        for _ in 0..<3 { #expect(try (0..<bound).map { try read(Offset($0 * 1_000)) } == first) }
+        // One more takes the place of the one that nobody went on with for longest.
+        #expect(try read(77) == first[0])
+        #expect(catchUp.counts == (bound, 0, bound))
+        #expect(try read(1_000) == first[1])
+    }
+
     @Test func aReadThatNobodyGoesOnWithIsGivenUp() throws {
         let cluster = try KafkaMockCluster()
         let catchUp = CatchUp(cluster.configuration)

@@ -317,12 +317,6 @@ func function(_ lines: String) -> String {
         #expect(errors(function("reuse: never\nsandbox: {calls: thread}")).count == 1)
     }
 
-    @Test(arguments: ["Agent"])
-    func kindsToComeAreRefused(kind: String) {
-        let text = "apiVersion: apus.dev/v1\nkind: \(kind)\nmetadata: {name: x}\nspec: {}\n"
-        #expect(errors(text) == ["f.yaml:2:7: the kind \(kind) is not yet supported"])
-    }
-
     @Test func fieldsWithoutEffectAreCheckedAllTheSame() {
         #expect(
             errors(function("tool: {nam: x, input: {type: object}}")) == [

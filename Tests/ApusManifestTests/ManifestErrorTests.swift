@@ -165,7 +165,7 @@ import Testing
             }
         }
         func later(_ more: String) -> String {
-            "apiVersion: apus.dev/v1\nkind: Agent\nmetadata: {name: a}\nspec: {}\n---\n" + function(more)
+            function("sandbox: {profile: native}") + "\n---\n" + function(more)
         }
         #expect(code(later("timeout: 3s")) == .notYetSupported)
         #expect(code(function("emits: [apus.x]")) == .reservedName)

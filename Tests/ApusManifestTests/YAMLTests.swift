@@ -108,7 +108,7 @@ import Testing
 
     @Test(arguments: ["", "# nothing", "---\n---\n", "~"])
     func aFileWithoutADocumentIsRefused(text: String) {
-        #expect(errors(text) == ["f.yaml:1:1: there is no document, expected a Function, a Topic, a ToolServer or an Upstream"])
+        #expect(errors(text) == ["f.yaml:1:1: there is no document, expected a Function, a Topic, a ToolServer, an Upstream or an Agent"])
     }
 
     @Test func amountsAreReadAndWritten() {

@@ -55,9 +55,16 @@ import Testing
         let begun = try self.claim(3)
         #expect(begun.action == .consumed && begun.name == Self.id(1).description)
         #expect(self.state(1) == .consumed)
+        #expect(self.catalogue.usedApproval("b", now: self.control.now)?.id == Self.id(1))
+        #expect(self.catalogue.usedApproval("c", now: self.control.now) == nil)
+        #expect(self.catalogue.usedApproval("b", now: self.control.now + Limits.Approvals.time) == nil, "not after its time")
+        // What a task uses up is its own: used up before, nothing comes of it, and nobody is asked anew.
+        #expect(try self.claim(1).action == .unchanged && self.catalogue.approvals.count == 1)
         // Whoever comes second, from whichever server, waits anew: nothing begins twice.
         #expect(try self.claim(4).action == .created)
         #expect(self.state(4) == .waiting)
+        try self.decide(4)
+        #expect(try self.claim(4).action == .consumed)
     }
 
     @Test mutating func anotherCallIsNotTheOneThatWasAccepted() throws {

@@ -61,7 +61,7 @@ import Testing
             case .topicApplied(let topic, let previous): "\(previous == nil ? "new" : "changed") topic \(topic.name)"
             case .topicRemoved(let topic): "removed topic \(topic.name)"
             case .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .approvalChanged, .upstreamChanged,
-                .none:
+                .toolSwitched, .none:
                 "none"
             }
         }

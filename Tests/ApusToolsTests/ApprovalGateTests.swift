@@ -26,8 +26,26 @@ import Testing
         try #require(ApprovalRule(try self.tool(by: by.rawValue), on: nil))
     }
 
-    private static let mark = ApprovalMark.asked([UInt8](repeating: 1, count: 16))
-    private static let granted = ApprovalMark.granted([UInt8](repeating: 2, count: 16))
+    private static let name = [UInt8](repeating: 1, count: 16)
+    private static let mark = CallMark.asked(name)
+    private static let begun = CallMark.begun(InvocationID(high: 1, low: 2))
+
+    @Test func whatWasLetThroughGoesOnOnce() throws {
+        let mark = CallMark.letThrough(Self.name)
+        for by in [ToolManifest.Approval.Approver.caller, .approver] {
+            var gate = ApprovalGate()
+            #expect(gate.begin(try Self.rule(by), canAsk: true, mark: mark) == .take(Self.name, .accepted), "nobody is asked again")
+            #expect(gate.took(.success(.first)) == .begin && gate.isOpen)
+            var again = ApprovalGate()
+            _ = again.begin(try Self.rule(by), canAsk: true, mark: mark)
+            #expect(again.took(.success(.other)) == .refuse(.used))
+        }
+        var answers = Answers()
+        answers.letThrough()
+        let text = answers.seal(Self.sealer, boundTo: ["call"], until: Timestamp(milliseconds: 10))
+        let opened = try Answers(opening: text, Self.sealer, boundTo: ["call"], now: .zero)
+        #expect(opened.mark == answers.mark && opened.mark.name.count == 16)
+    }
 
     // MARK: the rule
 
@@ -68,22 +86,74 @@ import Testing
         #expect(session.answered(answer) == then && session.isOpen == (then == .begin))
         #expect(session.answered(.accepted) == .refuse(.used), "an answer counts once")
         var round = ApprovalGate()
-        #expect(round.begin(try Self.rule(.caller), canAsk: true, mark: Self.mark, answer: answer) == .take(Self.mark))
+        #expect(round.begin(try Self.rule(.caller), canAsk: true, mark: Self.mark, answer: answer) == .take(Self.name, answer))
         #expect(!round.isOpen, "nothing begins before the state is used up")
-        #expect(round.took(.success(true)) == then)
-        #expect(round.took(.success(true)) == .refuse(.used))
+        #expect(round.took(.success(.first)) == then)
+        #expect(round.took(.success(.first)) == .refuse(.used))
     }
 
-    @Test func aStateThatWasUsedLetsNothingBegin() throws {
-        for mark in [Self.mark, Self.granted] {
-            var gate = ApprovalGate()
-            #expect(gate.begin(try Self.rule(.caller), canAsk: true, mark: mark, answer: .accepted) == .take(mark))
-            #expect(gate.took(.success(false)) == .refuse(.used) && !gate.isOpen)
-            var unsure = ApprovalGate()
-            _ = unsure.begin(try Self.rule(.caller), canAsk: true, mark: mark, answer: .accepted)
-            let failed = unsure.took(.failure(ApusError(.logFailed, "no log")))
-            #expect(failed == .refuse(.failed(.logFailed, "no log")) && !unsure.isOpen)
+    @Test func aStateThatWasAnsweredOtherwiseLetsNothingBegin() throws {
+        var gate = ApprovalGate()
+        let asked = ApprovalGate.Action.take(Self.name, .accepted)
+        #expect(gate.begin(try Self.rule(.caller), canAsk: true, mark: Self.mark, answer: .accepted) == asked)
+        #expect(gate.took(.success(.other)) == .refuse(.used) && !gate.isOpen)
+        var unsure = ApprovalGate()
+        _ = unsure.begin(try Self.rule(.caller), canAsk: true, mark: Self.mark, answer: .accepted)
+        let failed = unsure.took(.failure(ApusError(.logFailed, "no log")))
+        #expect(failed == .refuse(.failed(.logFailed, "no log")) && !unsure.isOpen)
+    }
+
+    @Test(arguments: [
+        (ApprovalAnswer.accepted, ApprovalGate.Action.begin), (.declined, .refuse(.declined)),
+    ]) func theSameAnswerAgainIsTheSame(_ answer: ApprovalAnswer, _ then: ApprovalGate.Action) throws {
+        var gate = ApprovalGate()
+        _ = gate.begin(try Self.rule(.caller), canAsk: true, mark: Self.mark, answer: answer)
+        #expect(gate.took(.success(.again)) == then)
+        guard then == .begin else { return }
+        // A call that began because of it is not begun again.
+        #expect(gate.hadBegun() == .refuse(.used) && !gate.isOpen)
+        #expect(gate.hadBegun() == .refuse(.used))
+    }
+
+    @Test func aTaskWaitsByItself() throws {
+        var asked = ApprovalGate()
+        #expect(asked.begin(try Self.rule(.caller), canAsk: true, asTask: true) == .hold && asked.isHeld && !asked.isOpen)
+        #expect(asked.answered(.accepted) == .refuse(.used) && asked.hadBegun() == .refuse(.used) && asked.isHeld)
+        for (rule, canAsk) in [(ToolManifest.Approval.Approver.approver, true), (.caller, false)] {
+            for claim in [ApprovalGate.Claim.created, .waiting] {
+                var other = ApprovalGate()
+                #expect(other.begin(try Self.rule(rule), canAsk: canAsk, asTask: true) == .claim)
+                #expect(other.claimed(claim) == .hold && other.isHeld)
+            }
         }
+        // What was decided before needs no waiting.
+        var accepted = ApprovalGate()
+        _ = accepted.begin(try Self.rule(.approver), canAsk: true, asTask: true)
+        #expect(accepted.claimed(.consumed) == .begin && !accepted.isHeld)
+        var declined = ApprovalGate()
+        _ = declined.begin(try Self.rule(.approver), canAsk: true, asTask: true)
+        #expect(declined.claimed(.declined) == .refuse(.refused))
+    }
+
+    @Test func whatHasBegunNeedsNoMore() throws {
+        var gate = ApprovalGate()
+        #expect(gate.begin(try Self.rule(.approver), canAsk: true, mark: Self.begun, answer: nil) == .begin && gate.isOpen)
+    }
+
+    @Test func anApprovalThatAnotherCallUsedIsAskedForAnewAFewTimes() throws {
+        var gate = ApprovalGate()
+        #expect(gate.begin(try Self.rule(.approver), canAsk: true) == .claim)
+        for _ in 1..<ApprovalGate.claimsMax {
+            #expect(gate.hadBegun() == .refuse(.used), "it is not let through yet")
+            #expect(gate.claimed(.consumed) == .begin && gate.isOpen)
+            #expect(gate.hadBegun() == .claim && !gate.isOpen)
+        }
+        #expect(gate.claimed(.consumed) == .begin)
+        guard case .refuse(.failed(.overloaded, _)) = gate.hadBegun() else {
+            Issue.record("it goes on for ever")
+            return
+        }
+        #expect(!gate.isOpen)
     }
 
     @Test func anAnswerThatSaysNothingIsAskedForAgain() throws {
@@ -96,7 +166,7 @@ import Testing
 
     @Test func somebodyElseIsNeverReplacedByTheClient() throws {
         for canAsk in [true, false] {
-            for mark in [ApprovalMark.none, Self.mark] {
+            for mark in [CallMark.none, Self.mark] {
                 var gate = ApprovalGate()
                 let action = gate.begin(try Self.rule(.approver), canAsk: canAsk, mark: mark, answer: .accepted)
                 #expect(action == .claim && !gate.isOpen)
@@ -120,9 +190,9 @@ import Testing
     @Test func reportsOutOfTurnOpenNothing() throws {
         var gate = ApprovalGate()
         #expect(gate.answered(.accepted) == .refuse(.used) && gate.claimed(.consumed) == .refuse(.used))
-        #expect(gate.took(.success(true)) == .refuse(.used) && !gate.isOpen)
+        #expect(gate.took(.success(.first)) == .refuse(.used) && !gate.isOpen)
         _ = gate.begin(try Self.rule(.approver), canAsk: true)
-        #expect(gate.answered(.accepted) == .refuse(.used) && gate.took(.success(true)) == .refuse(.used))
+        #expect(gate.answered(.accepted) == .refuse(.used) && gate.took(.success(.first)) == .refuse(.used))
         #expect(!gate.isOpen)
     }
 
@@ -156,21 +226,17 @@ import Testing
         second.add("smuggled", Array("{}".utf8))
         second.add(ApprovalQuestion.name, Array(#"{"action":"accept","content":{"approve":true}}"#.utf8))
         #expect(second.takeApproval() == .accepted && second.all.map(\.name) == ["early"])
-        second.approve()
-        let third = try Self.reopened(second)
-        guard case .granted(let name) = third.mark else {
-            Issue.record("not granted")
-            return
-        }
-        #expect(name != answers.mark.name, "each state has a name of its own")
-        // What its function asks from there on is answered as ever.
-        var fourth = third
-        fourth.ask(try Questions(parsing: Array(#"{"who":{"method":"roots/list","params":{}}}"#.utf8)))
-        fourth.approve()
-        var fifth = try Self.reopened(fourth)
-        fifth.add("who", Array(#"{"roots":[]}"#.utf8))
-        #expect(fifth.asked == ["who"] && fifth.all.map(\.name) == ["early", "who"])
-        #expect(fifth.mark.name != name && fifth.takeApproval() == nil)
+        var another = Answers()
+        another.askApproval()
+        #expect(another.mark != answers.mark, "each state has a name of its own")
+        // What an invocation asks that has begun is answered by name, and by nothing else.
+        let id = InvocationID(high: 0x0123_4567_89AB_CDEF, low: 7)
+        let asked = try Questions(parsing: Array(#"{"who":{"method":"roots/list","params":{}}}"#.utf8))
+        var last = try Self.reopened(Answers(to: id, asked))
+        last.add("who", Array(#"{"roots":[]}"#.utf8))
+        last.add("smuggled", Array("{}".utf8))
+        #expect(last.mark == .begun(id) && last.asked == ["who"] && last.all.map(\.name) == ["who"])
+        #expect(last.takeApproval() == nil)
     }
 
     // MARK: the question, and what is shown

@@ -1,4 +1,5 @@
 import ApusCore
+import ApusJSON
 import ApusTestSupport
 import ApusTools
 import Testing
@@ -81,6 +82,18 @@ import Testing
         #expect(Self.check(records).isEmpty, "what an anchor lets go may still be there")
         #expect(Self.check(Array(records[3...])).isEmpty && Self.check(Array(records[4...])).isEmpty)
         #expect(Self.check(Array(records[5...])).map(\.record) == [nil])
+    }
+
+    @Test func noMemberOfARecordComesTwice() throws {
+        var entry = AuditEntry(
+            .change, .allowed, namespace: .default, principal: "ann", subject: "search", digest: "1", digestBefore: "2", revision: "r",
+            arguments: "3", code: "accepted", milliseconds: 4, resultBytes: 5, invocation: "i", approval: "p", trace: "t")
+        var chain = AuditChain(Self.keys, server: "one", chain: "a", after: nil)
+        _ = chain.start(now: Self.now)
+        let record = try JSONValue.parse(chain.append(entry, now: Self.now))
+        #expect(record["sha256"] == "1" && record["sha256Before"] == "2" && record["previous"]?.string?.isEmpty == false)
+        entry.kind = .call
+        #expect(try JSONValue.parse(chain.append(entry, now: Self.now))["kind"] == "call")
     }
 
     @Test func serversDoNotMix() {

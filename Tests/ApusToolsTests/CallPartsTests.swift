@@ -4,6 +4,21 @@ import Testing
 
 /// What a call is made of, apart from running it.
 @Suite struct CallPartsTests {
+    @Test func answersOfOneCallAreBoundedTogether() throws {
+        func envelope(_ bytes: Int) throws -> Envelope {
+            let text = String(repeating: "x", count: bytes)
+            let body =
+                #"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","inputResponses":{"a":{"v":"\#(text)"}}}}"#
+            return try Envelope(parsing: Array(body.utf8))
+        }
+        let around = #"{"a":{"v":""}}"#.utf8.count
+        var most = Answers()
+        try most.add(envelope(Limits.Tools.answersBytes - around))
+        #expect(most.json.count == Limits.Tools.answersBytes)
+        var more = Answers()
+        #expect(throws: RPCError.self) { try more.add(envelope(Limits.Tools.answersBytes - around + 1)) }
+    }
+
     private static let sealer = Sealer([(id: "0011223344556677", bytes: [UInt8](repeating: 7, count: 32))])
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

@@ -70,7 +70,9 @@ enum TestTools {
     }
 
     static func names(_ page: ToolPage) throws -> [String] {
-        let list = try JSONValue.parse([UInt8(ascii: "[")] + page.items + [UInt8(ascii: "]")])
+        var json = [UInt8(ascii: "[")]
+        page.appendItems(to: &json)
+        let list = try JSONValue.parse(json + [UInt8(ascii: "]")])
         return (list.array ?? []).compactMap { $0["name"]?.string }
     }
 }

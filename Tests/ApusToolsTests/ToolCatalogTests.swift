@@ -31,6 +31,33 @@ import Testing
         #expect(tool.inputSchema == Array(schema.utf8))
     }
 
+    @Test func hiddenToolsAreNeitherListedNorCalledAndKeepTheirNames() throws {
+        let sources = [
+            try TestTools.source("search"), try TestTools.source("other"),
+            try TestTools.source("search", function: "search-two", more: ["version": 2, "exposed": true]),
+            try TestTools.source("x_search"),
+        ]
+        func catalog(_ disabled: Set<String>, previous: ToolCatalog? = nil) throws -> ToolCatalog {
+            ToolCatalog(
+                namespace: .default, functions: sources, servers: [], disabled: disabled, secret: TestTools.secret,
+                previous: previous)
+        }
+        let caller = TestTools.caller()
+        let all = try catalog([])
+        #expect(try TestTools.walk(all, for: caller) == ["other", "search", "search__v2", "x_search"])
+        let hidden = try catalog(["search"], previous: all)
+        #expect(try TestTools.walk(hidden, for: caller) == ["other", "x_search"])
+        for name in ["search", "search__v2"] { #expect(hidden.tool(named: name, for: caller) == nil) }
+        #expect(hidden.change(from: all).concerns(caller, .tools, on: nil))
+        // Whoever switches it finds it, and what ran before is still known.
+        #expect(hidden.ownTool(named: "search") != nil)
+        #expect(hidden.tool(of: try #require(ResourceName(.default, "search"))) != nil)
+        let version = try catalog(["search__v2"], previous: hidden)
+        #expect(try TestTools.walk(version, for: caller) == ["other", "search", "x_search"])
+        for draw in 0..<200 { #expect(version.tool(named: "search", for: caller, draw: UInt64(draw))?.version == 1) }
+        #expect(try TestTools.walk(try catalog([], previous: version), for: caller) == ["other", "search", "search__v2", "x_search"])
+    }
+
     @Test func aWalkOfFiveThousandMeetsEachToolOnceInTheSameOrder() throws {
         let names = (0..<5_000).map { "tool_\($0)" }
         let sources = try names.map { try TestTools.source($0) }
@@ -71,9 +98,9 @@ import Testing
         let catalog = self.catalog(sources, servers)
         let alice = TestTools.caller()
         let first = try catalog.page(of: .tools, on: "one", cursor: "", for: alice)
-        #expect(first.count == Limits.Tools.pageItems)
+        #expect(first.items.count == Limits.Tools.pageItems)
         let cursor = try #require(first.nextCursor)
-        #expect(try catalog.page(of: .tools, on: "one", cursor: cursor, for: alice).count == 50)
+        #expect(try catalog.page(of: .tools, on: "one", cursor: cursor, for: alice).items.count == 50)
         func isRefused(_ cursor: String, _ list: ToolList, _ server: String?, _ caller: ToolCaller) -> Bool {
             do throws(ToolCatalogError) {
                 _ = try catalog.page(of: list, on: server, cursor: cursor, for: caller)
@@ -177,6 +204,10 @@ import Testing
         #expect(try TestTools.walk(catalog, for: caller) == ["get", "get__v2", "get__v3"])
         #expect(catalog.tool(named: "get__v3", for: caller)?.version == 3)
         #expect(catalog.tool(named: "get__v1", for: caller) == nil, "not exposed")
+        // What has begun goes on where it began.
+        #expect((1...3).allSatisfy { catalog.tool(named: "get", version: $0, for: caller)?.version == $0 })
+        #expect(catalog.tool(named: "get", version: 4, for: caller) == nil)
+        #expect(catalog.tool(named: "get__v3", version: 2, for: caller) == nil)
         let item = try #require(catalog.item(named: "get", for: caller))
         #expect(try JSONValue.parse(item)["description"] == "Version 1.")
         let back = self.catalog([try version(1, 0), try version(2, 100)])

@@ -1,4 +1,5 @@
 import ApusCore
+import ApusManifest
 import ApusTools
 import Testing
 
@@ -124,27 +125,124 @@ struct UpstreamMachineTests {
         #expect(second == [names[4]])
     }
 
+    private func sent(_ params: [UInt8], client: ClientCapabilities = [], answers: Answers = Answers(), progress: String? = nil) -> String {
+        String(
+            decoding: UpstreamMessage.request("tools/call", params, client: client, answers: answers, progress: progress),
+            as: UTF8.self)
+    }
+
     @Test func whatIsSentNamesTheToolAndItsArgumentsAndNobody() {
-        let call = UpstreamMessage.call("se\"arch", arguments: Array(#"{"n":12345678901234567890}"#.utf8)[...], progress: nil)
+        let call = UpstreamMessage.call("se\"arch", arguments: Array(#"{"n":12345678901234567890}"#.utf8)[...])
         #expect(
-            String(decoding: call, as: UTF8.self)
-                == #"{"method":"tools/call","params":{"name":"se\"arch","arguments":{"n":12345678901234567890}}}"#)
-        let told = UpstreamMessage.call("a", arguments: Array("{}".utf8)[...], progress: "t")
-        #expect(String(decoding: told, as: UTF8.self).hasSuffix(#""_meta":{"progressToken":"t"}}}"#))
+            self.sent(call)
+                == #"{"capabilities":{},"method":"tools/call","params":{"name":"se\"arch","arguments":{"n":12345678901234567890}}}"#)
+        #expect(self.sent(call, progress: "t").hasSuffix(#","_meta":{"progressToken":"t"}}}"#))
+        // What the client can be asked is told; tasks are ours.
+        #expect(self.sent(call, client: [.elicitationForm, .tasks]).hasPrefix(#"{"capabilities":{"elicitation":{}},"method""#))
         #expect(
-            String(decoding: UpstreamMessage.list(cursor: "c"), as: UTF8.self)
+            String(decoding: UpstreamMessage.list(.tool, cursor: "c"), as: UTF8.self)
                 == #"{"method":"tools/list","params":{"cursor":"c"}}"#)
         #expect(
-            String(decoding: UpstreamMessage.list(cursor: nil), as: UTF8.self)
-                == #"{"method":"tools/list","params":{}}"#)
+            String(decoding: UpstreamMessage.list(.template, cursor: nil), as: UTF8.self)
+                == #"{"method":"resources/templates/list","params":{}}"#)
     }
 
     @Test func answersAreResultsErrorsOrNothing() {
         let read = { (text: String) in UpstreamMessage.answer(Array(text.utf8)) }
         #expect(read(#"{"id":1,"result":{"content":[]}}"#) == .result(Array(#"{"content":[]}"#.utf8)))
         #expect(read(#"{"error":{"code":-32602,"message":"no"}}"#) == .error(code: -32602, message: "no"))
-        #expect(read(#"{"result":{"resultType":"input_required"}}"#) == .question)
+        #expect(read(#"{"result":{"resultType":"task"}}"#) == .other("task"))
         #expect(read(#"{"result":{"resultType":"complete","content":[]}}"#) != nil)
         for text in ["", "[]", "{", "{}", #"{"result":[]}"#, #"{"error":"x"}"#, "null"] { #expect(read(text) == nil, "\(text)") }
+    }
+
+    @Test func resultsOfPromptsAndResourcesTakeTheFormOfFunctions() {
+        func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+        let message = #"{"role":"user","content":{"type":"text","text":"a"}}"#
+        #expect(text(UpstreamMessage.messages(of: Array(#"{"messages":[\#(message)],"description":"d"}"#.utf8))) == #"{"content":[\#(message)]}"#)
+        #expect(text(UpstreamMessage.messages(of: Array("{}".utf8))) == #"{"content":null}"#)
+        let one = #"{"uri":"a:1","text":"x"}"#
+        #expect(
+            text(UpstreamMessage.contents(of: Array(#"{"contents":[\#(one),\#(one)]}"#.utf8)))
+                == #"{"content":[{"type":"resource","resource":\#(one)},{"type":"resource","resource":\#(one)}]}"#)
+        #expect(text(UpstreamMessage.contents(of: Array("{}".utf8))) == "{}")
+        #expect(text(UpstreamMessage.values(of: Array(#"{"completion":{"values":["a","b"],"total":2}}"#.utf8))) == #"["a","b"]"#)
+        #expect(UpstreamMessage.values(of: Array("{}".utf8)).isEmpty)
+        #expect(
+            text(UpstreamMessage.complete("p", isPrompt: true, argument: Array("{}".utf8)[...], context: nil))
+                == #""ref":{"type":"ref/prompt","name":"p"},"argument":{}"#)
+    }
+
+    @Test func whoDecidesNamesEachInOneSegmentOfAPath() {
+        func handle(_ key: String) -> String { UpstreamOffer.handle(of: key, prefix: "x") }
+        #expect(handle("search") == "x_search" && handle("prompts/greet") == "prompt:x_greet")
+        for handle in [handle("resources/file:///a/b"), handle("templates/file:///{a}/b")] {
+            #expect(!handle.contains("/") && handle.utf8.count < 80, "\(handle)")
+        }
+        #expect(handle("resources/file:///a/b") != handle("resources/file:///a_b"))
+    }
+
+    // MARK: questions
+
+    private static let sealer = Sealer([(id: "0011223344556677", bytes: [UInt8](repeating: 7, count: 32))])
+
+    private func question(_ json: String) throws -> UpstreamMessage.Question {
+        guard case .question(let question)? = UpstreamMessage.answer(Array(json.utf8)) else {
+            throw ApusError(.internal, "no question: \(json)")
+        }
+        return question
+    }
+
+    /// As the client's next request brings them back.
+    private func back(_ answers: Answers, adding name: String, _ json: String) throws -> Answers {
+        let state = answers.seal(Self.sealer, boundTo: ["ann"], until: Timestamp(milliseconds: 9))
+        var back = try Answers(opening: state, Self.sealer, boundTo: ["ann"], now: .zero)
+        back.add(name, Array(json.utf8))
+        return back
+    }
+
+    @Test func aQuestionGoesBackWithWhatItsServerWantsBack() throws {
+        let asked = try self.question(
+            #"{"result":{"resultType":"input_required","inputRequests":{"who":{"method":"elicitation/create","params":{"message":"Who?"}}},"requestState":"st\"1"}}"#)
+        #expect(asked.round == UpstreamRound(state: "st\"1", isAgain: false))
+        let questions = try Questions(parsing: asked.requests)
+        #expect(questions.all.map(\.name) == ["who"] && questions.needed == .elicitationForm)
+        var answers = Answers()
+        answers.ask(questions, round: asked.round)
+        answers = try self.back(answers, adding: "who", #"{"action":"accept"}"#)
+        #expect(
+            self.sent(Array(#""name":"a""#.utf8), answers: answers).hasSuffix(
+                #""params":{"name":"a","inputResponses":{"who":{"action":"accept"}},"requestState":"st\"1"}}"#))
+        // The next round's answers go alone, as a client of the server itself sends them.
+        let next = try self.question(
+            #"{"result":{"resultType":"input_required","inputRequests":{"sure":{"method":"elicitation/create","params":{}}}}}"#)
+        answers.ask(try Questions(parsing: next.requests), round: next.round)
+        answers = try self.back(answers, adding: "sure", "{}")
+        #expect(self.sent([], answers: answers).hasSuffix(#""params":{"inputResponses":{"sure":{}}}}"#))
+    }
+
+    @Test func aServerThatWaitedIsGivenAllAnswersAgain() throws {
+        var answers = Answers()
+        for name in ["one-1", "two-1"] {
+            let asked = try self.question(
+                #"{"result":{"resultType":"input_required","inputRequests":{"\#(name)":{"method":"elicitation/create","params":{}}}},"again":true}"#)
+            #expect(asked.round == UpstreamRound(state: nil, isAgain: true))
+            answers.ask(try Questions(parsing: asked.requests), round: asked.round)
+            answers = try self.back(answers, adding: name, "{}")
+        }
+        #expect(
+            self.sent(Array(#""name":"a""#.utf8), answers: answers)
+                == #"{"capabilities":{},"answers":{"one-1":{},"two-1":{}},"method":"tools/call","params":{"name":"a"}}"#)
+    }
+
+    @Test func theStateIsSealedAndOfOneCaller() throws {
+        var answers = Answers()
+        let asked = try self.question(
+            #"{"result":{"resultType":"input_required","inputRequests":{"a":{"method":"roots/list","params":{}}},"requestState":"secret-of-the-server"}}"#)
+        answers.ask(try Questions(parsing: asked.requests), round: asked.round)
+        let state = answers.seal(Self.sealer, boundTo: ["ann"], until: Timestamp(milliseconds: 9))
+        #expect(!state.contains("secret"))
+        #expect(throws: RPCError.self) { try Answers(opening: state, Self.sealer, boundTo: ["eve"], now: .zero) }
+        #expect(try Answers(opening: state, Self.sealer, boundTo: ["ann"], now: .zero).round == asked.round)
     }
 }

@@ -72,6 +72,45 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("swap-limit") && $0.contains("limited") && $0.hasSuffix("swap is on") })
     }
 
+    @Test func doctorSaysWhichServerWorksWhichShare() {
+        self.fixture.server.answer = { _ throws(ApusError) in
+            FakeServer.json(
+                #"{"items":[],"shares":[{"class":"cpu","share":3,"owner":"a","state":"working","since":"2026-01-02T00:00:00Z"},{"class":"cpu","share":1,"owner":"a","state":"working","since":"2026-01-01T00:00:00Z"},{"class":"cpu","share":2,"owner":"b","state":"working","since":"2026-01-03T00:00:00Z"},{"class":"cpu","share":4,"owner":"b","state":"draining","since":"2026-01-04T00:00:00Z"}]}"#
+            )
+        }
+        _ = self.fixture.run("doctor")
+        let text = self.fixture.terminal.text
+        #expect(text.contains("a holds 1 3 (working), the oldest since 2026-01-01T00:00:00Z"), "\(text)")
+        #expect(text.contains("b holds 2 (working)") && text.contains("b holds 4 (draining)"), "\(text)")
+    }
+
+    /// What a command wrote it sees in what it reads afterwards, whichever server answers; `APUS_POSITION` carries that to the next command.
+    @Test func readsNameThePositionOfTheWriteBeforeThem() {
+        self.fixture.server.answer = { request throws(ApusError) in
+            var response = FakeServer.json(#"{"items":[]}"#)
+            if request.method != .get { response.headers.append(("Apus-Position", "apus.control/0/41")) }
+            return response
+        }
+        func named(_ request: APIRequest) -> String? { request.headers.first { $0.0 == "Apus-Position" }?.1 }
+        #expect(self.fixture.run("get", "functions") == 0)
+        #expect(self.fixture.server.requests.allSatisfy { named($0) == nil })
+        self.fixture.environment["APUS_POSITION"] = "apus.control/0/7"
+        self.fixture.server.requests = []
+        #expect(self.fixture.run("get", "functions") == 0)
+        #expect(self.fixture.server.requests.map(named) == ["apus.control/0/7"])
+        self.fixture.environment["APUS_POSITION"] = ""
+        self.fixture.server.requests = []
+        #expect(self.fixture.run("get", "functions") == 0)
+        #expect(self.fixture.server.requests.map(named) == [nil])
+
+        let client = APIClient(
+            transport: self.fixture.server, namespace: .default, server: "http://a", token: "t", tokenHint: "")
+        self.fixture.server.requests = []
+        _ = try? client.call(APIRequest(.post, "/v1/functions/f/pause"))
+        _ = try? client.call(APIRequest(.get, "/v1/functions/f"))
+        #expect(self.fixture.server.requests.map(named) == [nil, "apus.control/0/41"])
+    }
+
     @Test func anAnswerThatIsNoneOfOursSaysSo() {
         self.fixture.server.answer = { _ throws(ApusError) in
             APIResponse(status: 502, headers: [("Content-Type", "text/html")], body: Array("<html>".utf8))
@@ -155,7 +194,6 @@ import Testing
     @Test func kindsAreGuessedAndLaterOnesNamed() {
         #expect(self.fixture.run("get", "functoins") == 2)
         #expect(self.fixture.terminal.errors.contains("did you mean 'functions'?"))
-        #expect(self.fixture.run("get", "agents") == 1)
         #expect(self.fixture.run("delete", "topic", "documents") == 0)
         #expect(self.fixture.run("delete", "embed", "--if-generation", "3") == 0)
         #expect(

@@ -37,6 +37,22 @@ import Testing
         #expect(try self.options([], ["APUS_ROOTLESS": "true", "HOME": "/home/u"]).isRootless)
     }
 
+    @Test func aMisspeltVariableIsToldWithWhatWasMeant() throws {
+        let environment = [
+            "APUS_MAP_SIZ": "1Gi", "APUS_LOG_FORMAT": "json", "APUS_CONFG": "x", "APUS_TOKEN": "t", "APUS_ZEBRA_CROSSING": "1",
+            "PATH": "/bin",
+        ]
+        #expect(
+            try self.options([], environment).warnings == [
+                "the variable `APUS_CONFG` is no setting and is ignored, did you mean `APUS_CONFIG`?",
+                "the variable `APUS_MAP_SIZ` is no setting and is ignored, did you mean `APUS_MAP_SIZE`?",
+                "the variable `APUS_ZEBRA_CROSSING` is no setting and is ignored",
+            ])
+        let known = Dictionary(
+            uniqueKeysWithValues: (ConfigurationTable.fields.map(\.variable) + Configuration.otherVariables).map { ($0, "") })
+        #expect(Configuration.strangers(in: known).isEmpty)
+    }
+
     @Test func theTablesDefaultsAreThoseOfTheTypes() throws {
         let options = try self.options(["--config", self.fixture.write("apus.yaml", "")])
         var expected = ServerConfiguration(dataDirectory: "/var/lib/apus")

@@ -63,6 +63,7 @@ import Testing
         var report = Self.crowd(count)
         report.devices = (0..<count).map { TopReport.Device(id: "device-\($0)", health: "working") }
         report.costPerHour = 1_234_567
+        report.fetches = (0..<count).map { TopReport.Fetch(function: "function-\($0)", fetched: 7, bytes: 9) }
         var help = TopView()
         _ = help.press(.help) { _ in (0, 0) }
         for view in [TopView(), help] {
@@ -125,6 +126,13 @@ import Testing
         #expect(lines[2] == "device simulated-h100-0 working (simulated)   16.0 GiB of 80.0 GiB   generate busy")
         #expect(lines[3] == "device simulated-h100-1 quarantined (simulated)   0 of 80.0 GiB   nothing")
         #expect(layout.lines.count <= 24)
+        json["fetches"] = [
+            ["function": "generate", "fetched": 3_221_225_472, "bytes": 17_179_869_184], ["function": "embed", "fetched": 512, "bytes": nil],
+        ]
+        let fetching = TopLayout(report: TopReport(json), place: "here", status: "live", width: 160, height: 24)
+        let line = Self.text(fetching).split(separator: "\n", omittingEmptySubsequences: false)[4]
+        #expect(line == "fetching generate 3.0 GiB of 16.0 GiB, 18 %;  embed 512 B")
+        #expect(fetching.lines.count <= 24)
         let small = TopLayout(report: TopReport(json), place: "here", status: "live", width: 160, height: 12)
         #expect(Self.text(small).contains("and 1 more"))
     }

@@ -28,13 +28,15 @@ struct ApprovalTests {
           emits: [ran]
           tool:
             name: \(name)
-            input: {type: object, properties: {what: {type: string}, token: {type: string, writeOnly: true}}}
+            input: {type: object, properties: {what: {type: string}, token: {type: string, writeOnly: true}, seconds: {type: number}}}
             approval: \(approval)
 
         """
     }
 
     private static let code = """
+        import time
+
         import apus
 
         def wipe(event, context):
@@ -50,6 +52,14 @@ struct ApprovalTests {
             context.emit("ran", {"tool": "greet", "what": answer["name"]})
             return "hello " + answer["name"]
 
+        def slow(event, context):
+            time.sleep(event.data.get("seconds", 0))
+            context.emit("ran", {"tool": "slow", "what": event.data.get("what")})
+            return "slept"
+
+        def outer(event, context):
+            return context.call("free", {"what": "inner"})
+
         def free(event, context):
             context.emit("ran", {"tool": "free", "what": event.data.get("what")})
             return "free"
@@ -63,7 +73,8 @@ struct ApprovalTests {
         spec: {partitions: 1}
 
         """ + self.tool("wipe", "{when: always}", note: note) + self.tool("pay", "{when: destructive, by: approver}")
-            + self.tool("greet", "{when: always}") + self.tool("free", "{when: never}") + """
+            + self.tool("greet", "{when: always}") + self.tool("slow", "{when: always}")
+            + self.tool("outer", "{when: always}") + self.tool("free", "{when: never}") + """
                 ---
                 apiVersion: apus.dev/v1
                 kind: ToolServer
@@ -81,8 +92,8 @@ struct ApprovalTests {
         let eve: String
         let bob: String
 
-        init() throws {
-            self.server = try TestServer()
+        init(_ variables: [String: String] = [:]) throws {
+            self.server = try TestServer(variables: variables)
             try self.server.start()
             self.client = try HTTPClient()
             let server = self.server
@@ -118,23 +129,36 @@ struct ApprovalTests {
 
         func call(
             _ tool: String, _ arguments: String = "{}", _ token: String, at path: String = "/mcp",
-            capabilities: String = #"{"elicitation":{}}"#, more: String = ""
+            capabilities: String = #"{"elicitation":{}}"#, key: String? = nil, more: String = ""
         ) throws -> JSONValue {
             try AgentCall(url: self.server.url, token: token).call(
-                tool, arguments, at: path, capabilities: capabilities, more: more)
+                tool, arguments, at: path, capabilities: capabilities, key: key, more: more)
+        }
+
+        /// What a caller reads at an address.
+        func read(_ uri: String, _ token: String) throws -> JSONValue {
+            try AgentCall(url: self.server.url, token: token).ask(
+                "resources/read", uri, #""uri":"\#(uri)""#, capabilities: "{}")
+        }
+
+        func invocations(of function: String) throws -> [JSONValue] {
+            let listed = try Caller(self.server).send("GET", "/v1/invocations?function=\(function)")
+            return try JSONValue.parse(Array(listed.text.utf8))["items"]?.array ?? []
         }
 
         func answered(_ state: String, _ approve: Bool = true) -> String { AgentCall.approved(state, approve) }
 
-        func state(_ tool: String, _ arguments: String, _ token: String) throws -> String {
-            let asked = try self.call(tool, arguments, token)
+        func state(_ tool: String, _ arguments: String, _ token: String, key: String? = nil) throws -> String {
+            let asked = try self.call(tool, arguments, token, key: key)
             #expect(asked["result"]?["inputRequests"]?["apus-approval"] != nil, "\(asked)")
             return try #require(asked["result"]?["requestState"]?.string, "\(asked)")
         }
 
         /// The id that a call waits under.
-        func waiting(_ tool: String, _ arguments: String = "{}", token: String, at path: String = "/mcp") throws -> String {
-            let told = try self.call(tool, arguments, token, at: path, capabilities: "{}")
+        func waiting(
+            _ tool: String, _ arguments: String = "{}", token: String, at path: String = "/mcp", key: String? = nil
+        ) throws -> String {
+            let told = try self.call(tool, arguments, token, at: path, capabilities: "{}", key: key)
             #expect(told["result"]?["isError"]?.boolean == true, "\(told)")
             return try #require(told["result"]?["_meta"]?["dev.apus/approval"]?["id"]?.string, "\(told)")
         }
@@ -237,8 +261,12 @@ struct ApprovalTests {
         #expect(try bed.call("wipe", disk, bed.ann, more: forged)["result"]?["requestState"] != nil)
         #expect(try bed.call("wipe", disk, bed.ann, more: #","requestState":"\#(state)""#)["result"]?["requestState"] != nil)
         #expect(bed.ran.isEmpty)
-        #expect(Self.text(try bed.call("wipe", disk, bed.ann, more: bed.answered(state))) == "wiped disk")
-        #expect(Self.code(try bed.call("wipe", disk, bed.ann, more: bed.answered(state))) == -32_602, "used")
+        let wiped = try bed.call("wipe", disk, bed.ann, more: bed.answered(state))
+        #expect(Self.text(wiped) == "wiped disk")
+        let used = try bed.call("wipe", disk, bed.ann, more: bed.answered(state))
+        #expect(Self.code(used) == -32_602, "used")
+        #expect(used["error"]?["data"]?["invocation"] == wiped["result"]?["_meta"]?["dev.apus/invocation"], "\(used)")
+        #expect(Self.code(try bed.call("wipe", disk, bed.ann, more: bed.answered(state, false))) == -32_602, "decided")
         // What was declined stays so.
         let no = try bed.state("wipe", disk, bed.ann)
         #expect(Self.text(try bed.call("wipe", disk, bed.ann, more: bed.answered(no, false))).contains("declined"))
@@ -317,6 +345,136 @@ struct ApprovalTests {
         #expect(events == ["requested", "declined", "requested", "requested", "accepted", "consumed"], "\(audit)")
         #expect(!audit.contains("s3cret"))
         #expect(bed.server.apus("audit", "verify").status == 0)
+    }
+
+    // MARK: calls that begin once
+
+    @Test func anAcceptedCallOutlivesItsServer() throws {
+        let bed = try Bed()
+        let slow = #"{"what":"disk","seconds":4}"#
+        let state = try bed.state("slow", slow, bed.ann)
+        // SAFETY: calls open a connection of their own and change nothing of the bed.
+        nonisolated(unsafe) let shared = bed
+        DispatchQueue.global().async {
+            // Its connection breaks with the server.
+            _ = try? shared.call("slow", slow, shared.ann, more: shared.answered(state))
+        }
+        let isRunning = try waitUntil(seconds: 30) { try bed.invocations(of: "slow").first?["state"]?.string == "running" }
+        #expect(isRunning, "\(bed.server.log.suffix(2_000))")
+        bed.server.kill9()
+        try bed.server.start()
+        // What it let begin goes on, and nothing else begins.
+        let again = try bed.call("slow", slow, bed.ann, more: bed.answered(state))
+        #expect(Self.code(again) == -32_602, "\(again)")
+        let id = try #require(again["error"]?["data"]?["invocation"]?.string, "\(again)")
+        let isOver = try waitUntil(seconds: 30) {
+            try bed.invocations(of: "slow").allSatisfy { $0["state"]?.string == "succeeded" }
+        }
+        #expect(isOver, "\(bed.server.log.suffix(2_000))")
+        #expect(try bed.invocations(of: "slow").map { $0["id"]?.string } == [id])
+        let result = try bed.read("apus://invocations/\(id)", bed.ann)
+        #expect(result["result"]?["contents"]?[0]?["text"]?.string == "slept", "\(result)")
+        #expect(Self.code(try bed.read("apus://invocations/\(id)", bed.eve)) == -32_602)
+        #expect(bed.ran == ["slow disk"])
+    }
+
+    /// The queue is full between the acceptance and the beginning, as it is where a server ends between them.
+    @Test func anAcceptanceThatLetNothingBeginIsNotLost() throws {
+        let bed = try Bed(["APUS_LIMITS_INVOCATIONS_PER_FUNCTION": "1"])
+        let caller = try Caller(bed.server)
+        func fill() throws {
+            let sent = try caller.send(
+                "POST", "/v1/functions/slow/invoke", ["Prefer": "respond-async", "Content-Type": "application/json"],
+                body: #"{"what":"filler","seconds":3}"#)
+            #expect(sent.status == 202, "\(sent.text)")
+        }
+        func drain() throws {
+            let isOver = try waitUntil(seconds: 30) {
+                try bed.invocations(of: "slow").allSatisfy { $0["state"]?.string == "succeeded" }
+            }
+            #expect(isOver)
+        }
+        let disk = #"{"what":"disk"}"#
+        let state = try bed.state("slow", disk, bed.ann)
+        try fill()
+        let full = try bed.call("slow", disk, bed.ann, more: bed.answered(state))
+        #expect(Self.text(full).contains("not available now"), "\(full)")
+        try drain()
+        #expect(Self.text(try bed.call("slow", disk, bed.ann, more: bed.answered(state))) == "slept")
+        #expect(Self.code(try bed.call("slow", disk, bed.ann, more: bed.answered(state))) == -32_602)
+        // The same where somebody else accepted.
+        let id = try bed.waiting("slow", disk, token: bed.ann)
+        #expect(try bed.decide(id, "accept", bed.bob).status == 200)
+        try fill()
+        let other = try bed.call("slow", disk, bed.ann, capabilities: "{}")
+        #expect(Self.text(other).contains("not available now"), "\(other)")
+        try drain()
+        #expect(Self.text(try bed.call("slow", disk, bed.ann, capabilities: "{}")) == "slept")
+        #expect(try bed.waiting("slow", disk, token: bed.ann) != id, "used up")
+        #expect(bed.ran.filter { $0 == "slow disk" }.count == 2)
+    }
+
+    @Test func aCallWithAKeyIsAskedAboutAndBeginsOnce() throws {
+        let bed = try Bed()
+        let (disk, other) = (#"{"what":"disk"}"#, #"{"what":"backup"}"#)
+        // Before anybody agreed each call asks, and nothing begins.
+        let first = try bed.state("wipe", disk, bed.ann, key: "k-1")
+        let second = try bed.state("wipe", disk, bed.ann, key: "k-1")
+        #expect(Self.code(try bed.call("wipe", disk, bed.ann, more: bed.answered(first))) == -32_602, "without its key")
+        #expect(Self.code(try bed.call("wipe", disk, bed.ann, key: "k-2", more: bed.answered(first))) == -32_602)
+        #expect(bed.ran.isEmpty)
+        let done = try bed.call("wipe", disk, bed.ann, key: "k-1", more: bed.answered(first))
+        #expect(Self.text(done) == "wiped disk")
+        // Afterwards it is that call, whichever of the answers comes.
+        for state in [first, second] {
+            let again = try bed.call("wipe", disk, bed.ann, key: "k-1", more: bed.answered(state))
+            #expect(again["result"] == done["result"], "\(again)")
+        }
+        // Other arguments are another call, which the key is not for.
+        let wrong = try bed.state("wipe", other, bed.ann, key: "k-1")
+        #expect(Self.code(try bed.call("wipe", other, bed.ann, key: "k-1", more: bed.answered(wrong))) == -32_602)
+        #expect(bed.ran == ["wipe disk"])
+        // The same where somebody else is asked: an approval is for the call with this key.
+        let id = try bed.waiting("pay", disk, token: bed.ann, key: "p-1")
+        #expect(try bed.waiting("pay", disk, token: bed.ann, key: "p-1") == id)
+        #expect(try bed.waiting("pay", disk, token: bed.ann, key: "p-2") != id)
+        #expect(try bed.waiting("pay", disk, token: bed.ann) != id)
+        #expect(try bed.decide(id, "accept", bed.bob).status == 200)
+        let paid = try bed.call("pay", disk, bed.ann, capabilities: "{}", key: "p-1")
+        #expect(Self.text(paid) == "paid")
+        let again = try bed.call("pay", disk, bed.ann, capabilities: "{}", key: "p-1")
+        #expect(again["result"] == paid["result"], "\(again)")
+        #expect(try bed.waiting("pay", other, token: bed.ann, key: "p-1") != id)
+        #expect(bed.ran == ["wipe disk", "pay disk"])
+    }
+
+    @Test func anAcceptedCallMayCallWhatItsCallerMay() throws {
+        let bed = try Bed()
+        let state = try bed.state("outer", "{}", bed.ann)
+        let done = try bed.call("outer", "{}", bed.ann, more: bed.answered(state))
+        #expect(Self.text(done) == "free", "\(done)")
+        #expect(bed.ran == ["free inner"])
+    }
+
+    @Test func whoLeavesAnAcceptedCallCancelsIt() throws {
+        let bed = try Bed()
+        let slow = #"{"what":"disk","seconds":30}"#
+        let state = try bed.state("slow", slow, bed.ann)
+        let peer = try ChildProcess(
+            "/usr/bin/python3",
+            [
+                "-B", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_leave.py", "\(bed.server.url)/mcp", bed.ann, "slow", slow,
+                state,
+            ], environment: currentEnvironment(), in: "/var/tmp")
+        let isRunning = try waitUntil(seconds: 30) { try bed.invocations(of: "slow").first?["state"]?.string == "running" }
+        #expect(isRunning, "\(peer.output)\(peer.errors)")
+        peer.signal(SIGKILL)
+        _ = peer.wait(seconds: 10)
+        let isCancelled = try waitUntil(seconds: 30) {
+            try bed.invocations(of: "slow").first?["state"]?.string == "cancelled"
+        }
+        #expect(isCancelled, "\(bed.server.log.suffix(2_000))")
+        #expect(bed.ran.isEmpty)
     }
 
     @Test func approvalsOutliveTheirServer() throws {

@@ -1,4 +1,5 @@
 import ApusHTTP
+import ApusJSON
 import ApusTestSupport
 import Glibc
 import Testing
@@ -97,6 +98,15 @@ struct DisconnectTests {
         client.signal(SIGKILL)
         #expect(self.hasLogged("closed"))
         #expect(try self.invoke("who").text == worker)
+        // What ran for it until it left is its own all the same.
+        let isCharged = try waitUntil(seconds: 20) {
+            let report = try JSONValue.parse(self.server.apus("cost", "--by", "principal", "--output", "json").output)
+            return report["items"]?.array?.contains {
+                $0["failed"]?.integer ?? 0 >= 1 && $0["runningSeconds"]?.double ?? 0 > 0
+                    && $0["name"]?.string?.hasPrefix("(") == false
+            } ?? false
+        }
+        #expect(isCharged, "\(self.server.apus("cost", "--by", "principal", "--output", "json").output)")
     }
 
     /// What waits for it is bounded by the size of a result.

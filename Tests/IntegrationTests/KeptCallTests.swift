@@ -17,8 +17,10 @@ struct KeptCallTests {
         init() throws {
             self.server = try TestServer()
             try self.server.start()
-            let deployed = self.server.apus("deploy", "\(KeptCallTests.root)/Tests/Fixtures/tasks", seconds: 120)
-            #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
+            for folder in ["tasks", "conformance/jobs"] {
+                let deployed = self.server.apus("deploy", "\(KeptCallTests.root)/Tests/Fixtures/\(folder)", seconds: 120)
+                #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
+            }
             let made = self.server.apus("token", "create", "--name", "other", "--role", "caller", "--output", "json")
             self.other = try #require(try JSONValue.parse(Array(made.output.utf8))["token"]?.string, "\(made.errors)")
         }
@@ -92,6 +94,41 @@ struct KeptCallTests {
         _ = try bed.run("asked", given)
     }
 
+    @Test func aCallThatAsksGoesOnWithTheVersionThatAsked() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        _ = try Bed().run("versions")
+    }
+
+    @Test func whatTakesTooLongIsKilledAndSaysSo() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        _ = try Bed().run("late")
+    }
+
+    @Test func whatTasksAskIsBounded() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        _ = try Bed().run("bounds")
+    }
+
+    @Test func tasksBeginOnceSomebodyAgrees() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        let made = bed.server.apus("token", "create", "--name", "judge", "--role", "approver", "--output", "json")
+        let judge = try #require(try JSONValue.parse(Array(made.output.utf8))["token"]?.string, "\(made.errors)")
+        let given = try bed.run("approving", #"{"judge":"\#(judge)"}"#)
+        bed.server.kill9()
+        try bed.server.start()
+        _ = try bed.run("approved", given)
+        let audit = bed.server.apus("audit", "search", "--limit", "500", "--output", "json").output
+        let records = try JSONValue.parse(audit)["items"]?.array ?? []
+        let events = records.filter { $0["kind"]?.string == "approval" }.compactMap { $0["code"]?.string }
+        let counts = Dictionary(grouping: events) { $0 }.mapValues(\.count)
+        // Asked at the client: five, the cancelled one, that with a key, that with a key twice, that which asks more, the kept one.
+        // Elsewhere: five.
+        #expect(counts["requested"] == 16, "\(counts)")
+        #expect(counts["declined"] == 5 && counts["accepted"] == 9, "\(counts)")
+        #expect(bed.server.apus("audit", "verify").status == 0)
+    }
+
     @Test func tasksOutliveTheServer() throws {
         if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
         let bed = try Bed()
@@ -101,6 +138,45 @@ struct KeptCallTests {
         _ = try bed.run("ended", given)
         let all = try bed.invocations(of: "draw-later")
         #expect(all.count == 100 && all.allSatisfy { $0["state"]?.string == "succeeded" })
+    }
+
+    /// The server is killed again and again between the beginnings of tasks and their ends: some wait then, some run.
+    @Test func tasksReachTheirEndsThroughManyKills() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        let kills = currentEnvironment()["APUS_SOAK"] == nil ? 5 : 100
+        var tasks: [(name: String, json: JSONValue)] = []
+        for round in 0..<kills {
+            let made = try JSONValue.parse(try bed.run("mix"))
+            tasks += made["tasks"]?.object?.members.map { ($0.name, $0.value) } ?? []
+            if round % 2 == 1 {
+                let isRunning = try waitUntil(seconds: 30) {
+                    try bed.invocations(of: "draw-later").contains { $0["state"]?.string != "queued" }
+                }
+                #expect(isRunning)
+            }
+            bed.server.kill9()
+            try bed.server.start()
+        }
+        #expect(tasks.count == 6 * kills)
+        var given = JSONObject()
+        for task in tasks { given[task.name] = task.json }
+        _ = try bed.run("mixed", String(decoding: JSONValue.object(["tasks": .object(given)]).encoded(), as: UTF8.self))
+        #expect(try bed.invocations(of: "draw-later").count == min(2 * kills, 100))
+    }
+
+    /// As its users write the extension, and without it.
+    @Test(arguments: ["auto", "legacy", "2026-07-28"]) func theOfficialClientWaitsForTasks(_ mode: String) throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let bed = try Bed()
+        let process = try ChildProcess(
+            "/usr/bin/python3",
+            [
+                "-B", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_tasks.py", MCPPeer.packages, mode,
+                "\(bed.server.url)/mcp", try Caller(bed.server).token,
+            ], environment: currentEnvironment(), in: "/var/tmp")
+        #expect(process.wait(seconds: 120) == 0, "\(process.output)\(process.errors.suffix(4_000))")
+        #expect(process.output.contains("expectations hold"), "\(process.output)")
     }
 
     @Test func aCallThatTheServersEndCutsOffGoesOn() throws {

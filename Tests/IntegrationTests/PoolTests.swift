@@ -89,6 +89,28 @@ struct PoolTests {
         #expect(start?["why"]?.string?.contains("idle") ?? false, "\(String(describing: start))")
     }
 
+    /// A function without a device says why its starts are cold, too.
+    @Test func aFunctionWithoutADeviceSaysWhyItStarted() throws {
+        let server = try Self.server()
+        let manifest = """
+            apiVersion: apus.dev/v1
+            kind: Function
+            metadata: {name: plain}
+            spec: {runtime: python3, handler: "main:handle", source: ., scale: {idle: 1s}}
+            """
+        let folder = try server.write("plain", manifest: manifest, files: ["main.py": Functions.echo])
+        #expect(server.apus("deploy", folder).status == 0)
+        #expect(try Self.describe(server, "plain")["lastStart"] == nil)
+        #expect(server.apus("invoke", "plain", "--data", #"{"text": "x"}"#).status == 0)
+        let first = try Self.describe(server, "plain")["lastStart"]
+        #expect(first?["from"]?.string == "disk" && first?["seconds"]?.double ?? 0 > 0, "\(String(describing: first))")
+        #expect(first?["why"]?.string?.contains("the first since") ?? false, "\(String(describing: first))")
+        #expect(try waitUntil(seconds: 30) { try Self.states(server, "plain").isEmpty })
+        #expect(server.apus("invoke", "plain", "--data", #"{"text": "x"}"#).status == 0)
+        let second = try Self.describe(server, "plain")["lastStart"]
+        #expect(second?["why"]?.string?.contains("scale.idle") ?? false, "\(String(describing: second))")
+    }
+
     /// Two models, one of which fits the device: the one that is asked has it, the other sleeps; no call is lost.
     @Test func twoModelsTakeTurnsOnADeviceThatHoldsOne() throws {
         let server = try Self.server()

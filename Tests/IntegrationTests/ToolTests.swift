@@ -16,8 +16,10 @@ struct ToolTests {
     private static func serving() throws -> (TestServer, ChildProcess) {
         let server = try TestServer()
         try server.start()
-        let deployed = server.apus("deploy", self.fixtures, seconds: 120)
-        #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
+        for folder in [self.fixtures, "\(self.fixtures)/jobs"] {
+            let deployed = server.apus("deploy", folder, seconds: 120)
+            #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
+        }
         let follower = try server.begin(
             program: "/usr/bin/python3", ["-B", "\(self.fixtures)/follow.py", "\(server.tree)/bin/apus"])
         return (server, follower)
@@ -46,7 +48,9 @@ struct ToolTests {
         let checked = try Self.run(
             "mcp_conformance",
             ["\(server.url)/mcp", caller.token] + (access(Self.schema, R_OK) == 0 ? [Self.schema] : []), seconds: 200)
-        #expect(checked.output.contains(" 0 failed"), "\(checked.output)")
+        #expect(checked.output.contains("of 40 scenarios, 0 failed"), "\(checked.output)")
+        let before = try Self.run("mcp_sessions", ["\(server.url)/mcp", caller.token], seconds: 200)
+        #expect(before.output.contains("of 61 scenarios, 0 failed"), "\(before.output)")
         for mode in ["auto", "legacy", "2026-07-28"] {
             let http = try Self.run("mcp_sdk", [mode, "\(server.url)/mcp", caller.token], seconds: 100)
             #expect(http.output.contains("expectations hold"), "\(http.output)")
@@ -81,5 +85,32 @@ struct ToolTests {
         #expect(try caller.send("POST", "/mcp/none", head, body: Self.ping).status == 404)
         #expect(try caller.send("DELETE", "/mcp", head).status == 204)
         #expect(try caller.send("POST", "/mcp", head, body: Self.ping).status == 404)
+    }
+
+    private static func residentBytes(_ server: TestServer) throws -> Int {
+        let pid = try #require(server.process?.pid)
+        let status = String(decoding: try readFile("/proc/\(pid)/status"), as: UTF8.self)
+        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") })
+        return try #require(Int(line.filter(\.isNumber))) * 1_024
+    }
+
+    @Test func tenThousandSessionsTakeLittleMemory() throws {
+        let server = try TestServer()
+        try server.start()
+        let caller = try Caller(server)
+        func begin() throws {
+            let answer = try caller.send(
+                "POST", "/mcp", Self.head,
+                body: #"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}"#)
+            #expect(answer.status == 200)
+        }
+        // What the first of anything takes is not theirs.
+        for _ in 0..<500 { try begin() }
+        let before = try Self.residentBytes(server)
+        let count = 9_500
+        for _ in 0..<count { try begin() }
+        let each = (try Self.residentBytes(server) - before) / count
+        print("a session takes \(each) bytes of memory")
+        #expect(each <= 5 * 1_024)
     }
 }

@@ -45,14 +45,16 @@ struct UpstreamTests {
             try self.server.start()
         }
 
-        func deploy(_ more: String = "", refresh: String = "10s") throws {
+        func deploy(
+            _ more: String = "", refresh: String = "10s", name: String = "issues", at place: String = "/mcp", timeout: String = "20s"
+        ) throws {
             let manifest = """
                 apiVersion: apus.dev/v1
                 kind: Upstream
-                metadata: {name: issues}
-                spec: {url: "https://localhost:\(self.port)/mcp", refresh: \(refresh), timeout: 20s\(more)}
+                metadata: {name: \(name)}
+                spec: {url: "https://localhost:\(self.port)\(place)", refresh: \(refresh), timeout: \(timeout)\(more)}
                 """
-            let path = "\(self.server.folder)/issues.yaml"
+            let path = "\(self.server.folder)/\(name).yaml"
             try writeFile(path, manifest)
             let deployed = self.server.apus("deploy", path, seconds: 60)
             #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
@@ -130,6 +132,15 @@ struct UpstreamTests {
         #expect(scene.server.apus("tools", "enable", "issues_slow").status == 0)
         #expect(scene.waitFor(Self.all))
         #expect(scene.server.apus("tools", "accept", "issues_search").status == 1)
+        // Who decided what, with the hashes of what was accepted before and what is now.
+        let audit = try JSONValue.parse(
+            scene.server.apus("audit", "search", "--subject", "issues_search", "--output", "json").output)["items"]?.array ?? []
+        let accepted = try #require(audit.first { $0["kind"] == "change" && $0["code"] == "accepted" }, "\(audit)")
+        let (new, old) = (accepted["sha256"]?.string ?? "", accepted["sha256Before"]?.string ?? "")
+        #expect(new.utf8.count == 64 && old.utf8.count == 64 && new != old && accepted["principal"] == "admin", "\(accepted)")
+        #expect(scene.server.apus("audit", "verify").status == 0)
+        let switched = scene.server.apus("audit", "search", "--subject", "issues_slow").output
+        #expect(switched.contains("disabled") && switched.contains("enabled"), "\(switched)")
     }
 
     @Test func toolsStayListedWhileTheirUpstreamIsDownAndComeBackWithIt() throws {
@@ -157,6 +168,44 @@ struct UpstreamTests {
         #expect(isBack)
     }
 
+    @Test func anUpstreamThatWithholdsItsListHoldsUpNobodyElses() throws {
+        let scene = try Scene()
+        defer { scene.peer.signal(SIGKILL) }
+        let hold = "\(scene.tools).hold"
+        try writeFile(hold, "")
+        try scene.deploy(name: "slow", at: "/slow", timeout: "10m")
+        #expect(waitUntil(seconds: 40) { scene.record.contains(#""path": "/slow""#) && scene.record.contains("tools/list") })
+        // It is asked and does not answer. Lists are given, and another's is asked for, taken and refreshed.
+        #expect(scene.names() == [])
+        try scene.deploy()
+        #expect(scene.waitFor(Self.all), "\(scene.names())")
+        let called = scene.server.apus("tools", "call", "issues_search", "--data", #"{"text": "x"}"#)
+        #expect(called.output.contains(#""text": "x""#), "\(called)")
+        try writeFile(scene.tools, Self.list(search: "Finds issues and more."))
+        #expect(scene.waitFor(["issues_liar", "issues_slow"]), "\(scene.names())")
+        #expect(!scene.server.apus("get", "upstreams").output.contains("gives no list"))
+        #expect(unlink(hold) == 0)
+        #expect(scene.waitFor(["issues_liar", "issues_slow", "slow_liar", "slow_search", "slow_slow"]), "\(scene.names())")
+    }
+
+    @Test func aListThatChangedDuringACallIsAskedForAtOnceAndListenersAreTold() throws {
+        let scene = try Scene()
+        defer { scene.peer.signal(SIGKILL) }
+        try scene.deploy(refresh: "1h")
+        #expect(scene.waitFor(Self.all))
+        let token = try Caller(scene.server).token
+        let listener = try ChildProcess(
+            "/usr/bin/python3",
+            ["-B", "-u", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_listen.py", "\(scene.server.url)/mcp", token], in: "/var/tmp")
+        defer { listener.signal(SIGKILL) }
+        #expect(waitUntil(seconds: 30) { listener.output.contains("acknowledged") }, "\(listener.output)\(listener.errors)")
+        try writeFile(scene.tools, Self.list(search: "Finds issues and more."))
+        let called = scene.server.apus("tools", "call", "issues_search", "--data", #"{"text": "announce"}"#)
+        #expect(called.status == 0, "\(called)")
+        #expect(scene.waitFor(["issues_liar", "issues_slow"]), "\(scene.names())")
+        #expect(waitUntil(seconds: 30) { listener.output.contains("notifications/tools/list_changed") }, "\(listener.output)")
+    }
+
     @Test func progressIsToldAndACallThatIsLeftIsCancelledThere() throws {
         let scene = try Scene()
         defer { scene.peer.signal(SIGKILL) }
@@ -168,14 +217,15 @@ struct UpstreamTests {
         #expect(waitUntil(seconds: 30) { scene.record.contains(#"{"left": true}"#) })
     }
 
-    @Test func aServerOfTheOfficialSDKIsAnUpstream() throws {
+    /// A server of the official SDK, and an upstream that is it; nil where the SDK is not installed.
+    private static func sums() throws -> (peer: ChildProcess, url: String, server: TestServer)? {
         guard access("\(Self.packages)/mcp", R_OK) == 0 else {
-            return print("skipped: the official SDK is not installed (the tests of tools install it)")
+            print("skipped: the official SDK is not installed (the tests of tools install it)")
+            return nil
         }
         let peer = try ChildProcess(
             "/usr/bin/python3",
             ["-B", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_sdk_server.py", Self.packages, "0"], in: "/var/tmp")
-        defer { peer.signal(SIGKILL) }
         try #require(waitUntil(seconds: 60) { peer.errors.contains("Uvicorn running") }, "\(peer.errors)")
         let said = peer.errors.split(separator: "http://127.0.0.1:").last?.prefix { $0.isNumber } ?? ""
         let port = try #require(Int(said), "\(peer.errors)")
@@ -189,10 +239,82 @@ struct UpstreamTests {
         #expect(deployed.status == 0, "\(deployed.errors)")
         let isListed = waitUntil(seconds: 40) { server.apus("tools", "list").output.contains("sums_add") }
         #expect(isListed, "\(server.apus("get", "upstreams").output)")
+        return (peer, "http://127.0.0.1:\(port)/mcp", server)
+    }
+
+    @Test func aServerOfTheOfficialSDKIsAnUpstream() throws {
+        guard let (peer, _, server) = try Self.sums() else { return }
+        defer { peer.signal(SIGKILL) }
         let sum = server.apus("tools", "call", "sums_add", "--data", #"{"a": 2, "b": 40}"#)
         #expect(sum.output.contains("42"), "\(sum)")
         let failed = server.apus("tools", "call", "sums_fail", "--data", #"{"why": "because"}"#)
         #expect(failed.status == 1 && (failed.output + failed.errors).contains("Error executing tool fail"), "\(failed)")
+    }
+
+    /// What a client of the official SDK asks, is asked and is told, at the server itself and through us.
+    private static func relayed(_ url: String, _ token: String, _ prefix: String, _ mode: String, _ answer: String) throws -> JSONValue {
+        let client = try ChildProcess(
+            "/usr/bin/python3",
+            [
+                "-B", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_relay.py", Self.packages, mode, url, token, prefix, answer,
+            ], in: "/var/tmp")
+        #expect(client.wait(seconds: 120) == 0, "\(client.output)\(client.errors.suffix(3_000))")
+        return try JSONValue.parse(client.output)
+    }
+
+    @Test func questionsAndProgressThroughUsAreThoseOfTheServerItself() throws {
+        guard let (peer, url, server) = try Self.sums() else { return }
+        defer { peer.signal(SIGKILL) }
+        let token = try Caller(server).token
+        for mode in ["2026-07-28", "auto", "legacy"] {
+            let direct = try Self.relayed(url, "", "", mode, "accept")
+            #expect(direct["calls"]?["order"]?["text"]?.string == "soup of size 7 for Ada", "\(direct)")
+            let ours = try Self.relayed("\(server.url)/mcp", token, "sums_", mode, "accept")
+            #expect(ours["calls"] == direct["calls"], "\(mode)")
+            #expect(ours["asked"] == direct["asked"], "\(mode)")
+            #expect(ours["told"] == direct["told"], "\(mode)")
+            #expect(direct["asked"]?.array?.count == 3 && direct["told"]?.array?.count == 3, "\(direct)")
+        }
+        let declined = try Self.relayed("\(server.url)/mcp", token, "sums_", "2026-07-28", "decline")
+        #expect(declined["calls"]?["order"]?["error"]?.boolean == true, "\(declined)")
+        // A client that cannot be asked is told so by the tool, and goes on.
+        for mode in ["2026-07-28", "legacy"] {
+            let mute = try Self.relayed("\(server.url)/mcp", token, "sums_", mode, "mute")
+            for tool in ["order", "muse"] {
+                #expect(mute["calls"]?[tool]?["error"]?.boolean == true, "\(mute)")
+            }
+            #expect(mute["calls"]?["steps"]?["text"] == "done", "\(mute)")
+        }
+    }
+
+    private static func offers(_ url: String, _ token: String, _ prefix: String, _ mode: String) throws -> JSONValue {
+        let client = try ChildProcess(
+            "/usr/bin/python3",
+            ["-B", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_offers.py", Self.packages, mode, url, token, prefix], in: "/var/tmp")
+        #expect(client.wait(seconds: 120) == 0, "\(client.output)\(client.errors.suffix(3_000))")
+        return try JSONValue.parse(client.output)
+    }
+
+    @Test func promptsResourcesAndCompletionThroughUsAreThoseOfTheServerItself() throws {
+        guard let (peer, url, server) = try Self.sums() else { return }
+        defer { peer.signal(SIGKILL) }
+        let token = try Caller(server).token
+        for mode in ["2026-07-28", "legacy"] {
+            let direct = try Self.offers(url, "", "", mode)
+            let ours = try Self.offers("\(server.url)/mcp", token, "sums_", mode)
+            #expect(direct["note://monday/morning"]?[0]?["text"]?.string == "morning of monday", "\(direct)")
+            for name in direct.object?.names ?? [] {
+                #expect(ours[name] == direct[name], "\(mode) \(name): \(ours[name] ?? .null) is not \(direct[name] ?? .null)")
+            }
+        }
+        // Each can be hidden and shown like a tool.
+        #expect(server.apus("describe", "upstream", "sums").output.contains("prompt:sums_welcome"))
+        #expect(server.apus("tools", "disable", "prompt:sums_welcome").status == 0)
+        let hidden = try AgentCall(url: server.url, token: token).list("prompts")
+        #expect(hidden["result"]?["prompts"]?.array?.isEmpty == true, "\(hidden)")
+        #expect(server.apus("tools", "enable", "prompt:sums_welcome").status == 0)
+        let shown = try AgentCall(url: server.url, token: token).list("prompts")
+        #expect(shown["result"]?["prompts"]?[0]?["name"]?.string == "sums_welcome", "\(shown)")
     }
 
     /// `examples/sandboxed-mcp-server`: a server from the package index, which needs that to be reached.

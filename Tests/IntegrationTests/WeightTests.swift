@@ -178,6 +178,8 @@ struct WeightTests {
         let seen = try site.weights("slow")
         #expect(isHalf, "\(seen)")
         #expect(try site.weights("slow").first?["bytes"]?.integer == 3_000_000)
+        let waiting = site.server.apus("get", "instances").output
+        #expect(waiting.contains("starting (fetching, 1.4 MiB of 2.9 MiB, 50 %)"), "\(waiting)")
         site.server.kill9()
         #expect(access("\(site.server.data)/weights/\(site.hash)", F_OK) != 0)
         try writeFile("\(site.scratch.path)/gate", "")
@@ -187,6 +189,9 @@ struct WeightTests {
         #expect(site.asked.count == 2 && site.asked.last == "/slow bytes=1500000-", "\(site.asked)")
         let result = try JSONValue.parse(site.server.apus("invoke", "slow", "--data", "{}").output)
         #expect(result == ["model": .string(site.hash)])
+        let start = try JSONValue.parse(site.server.apus("describe", "slow", "--output", "json").output)["lastStart"]
+        #expect(start?["from"]?.string == "remote" && start?["seconds"]?.double ?? 0 > 0, "\(start ?? .null)")
+        #expect(start?["why"]?.string?.hasPrefix("cold, and fetched first") ?? false, "\(start ?? .null)")
     }
 
     @Test func whatCannotBeFetchedIsSaid() throws {
@@ -239,6 +244,13 @@ struct WeightTests {
                     || described()["lastStart"]?["from"]?.string == "remote"
             })
         #expect(try described()["lastStart"]?["from"]?.string == "remote")
+        // Who asks how far that is sees it, and no device is held meanwhile.
+        let isShown = waitUntil(seconds: 30) { site.server.apus("get", "instances").output.contains("starting (fetching, 1.4 MiB of 2.9 MiB, 50 %)") }
+        #expect(isShown, "\(site.server.apus("get", "instances").output)")
+        let top = site.server.apus("top", "--once").output
+        #expect(top.contains("fetching far 1.4 MiB of 2.9 MiB, 50 %"), "\(top)")
+        let devices = try JSONValue.parse(site.server.apus("devices", "--output", "json").output)["items"]?.array ?? []
+        #expect(devices.count == 1 && devices[0]["instances"]?.array?.isEmpty ?? false, "\(devices)")
         try writeFile("\(site.scratch.path)/gate", "")
         let result = site.server.apus("invoke", "far", "--data", "{}", seconds: 90)
         #expect(result.output.contains(site.hash), "\(result.errors)")

@@ -18,7 +18,7 @@ import signal
 import tempfile
 import time
 
-SECONDS_MAX = 10.0
+SECONDS_MAX = 40.0
 """How long a command may take, and how long a condition is waited for."""
 
 # Windows' codes of keys that have no character of their own.

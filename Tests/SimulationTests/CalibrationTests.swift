@@ -1,7 +1,8 @@
 import ApusCore
 import ApusEngine
-import ApusFleet
 import Testing
+
+@testable import ApusFleet
 
 /// What a recorded run says of a machine, and a simulation that is made with it.
 @Suite struct CalibrationTests {
@@ -52,6 +53,40 @@ import Testing
         #expect(beginnings == foretold.beginnings && beginnings.allSatisfy { $0 != nil })
         #expect(Set(beginnings.compactMap { $0?.from }) == [.device, .host, .disk])
         #expect(real.recording == foretold.recording)
+    }
+
+    /// Of a function that was seen too seldom, what its bytes take is drawn through what others took, and one slow start of another
+    /// does not bend that.
+    @Test func whatWasSeenSeldomIsReckonedFromItsBytes() throws {
+        let sizes: [Int64] = [4, 7, 8, 16, 9]
+        var text = PoolRecording.head(PoolConfiguration(hostMemory: 1 << 40), KeepAlivePrices())
+        var pool = Pool(PoolConfiguration(hostMemory: 1 << 40), policy: .rentOrBuy(RentOrBuy()))
+        var now = Timestamp.zero
+        func tell(_ input: PoolInput) -> [PoolAction] {
+            pool.receive(input, now: now)
+            let actions = pool.takeActions()
+            text += PoolRecording.block(input, at: now, actions, pool.takeTransitions())
+            return actions
+        }
+        _ = tell(.device(capacity: 80 << 30, kind: 0))
+        for (place, size) in sizes.enumerated() {
+            let function = FunctionID(rawValue: UInt32(place))
+            let plan = PoolFunction(
+                function: function, deviceBytes: size << 30, hostBytes: 1, wakePrior: .seconds(1), coldPrior: .seconds(1))
+            _ = tell(.message(.deploy(plan)))
+            // The last was never started.
+            guard place < 4, case .start(let instance, _, _, _)? = tell(.message(.demand(function, running: 0, queued: 1))).first
+            else { continue }
+            _ = tell(.message(.report(instance, .forked)))
+            now = now + .milliseconds(200 + 500 * size + (place == 1 ? 40_000 : 0))
+            _ = tell(.message(.report(instance, .loaded)))
+            _ = tell(.message(.report(instance, .warmed)))
+        }
+        let measured = try FleetCalibration(text + PoolRecording.end)
+        #expect(measured.count(.load) == 4)
+        let found = try #require(measured.span(.load, FunctionID(rawValue: 4)))
+        #expect(abs(found.microseconds - 4_700_000) < 10_000, "\(found)")
+        #expect(measured.span(.wake, FunctionID(rawValue: 4)) == nil, "nobody woke")
     }
 
     /// A step that no run showed is not made up.

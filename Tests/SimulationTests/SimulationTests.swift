@@ -17,6 +17,7 @@ import Testing
         print("simulated: \(total)")
         guard SimulationSeeds.isWhole else { return }
         #expect(total.oneShots > 0, "functions that reuse no worker are among them")
+        #expect(total.refusedOutputs > 0, "topics of outputs are gone for a while")
     }
 }
 

@@ -7,10 +7,12 @@ It uses the official SDK for Python (`mcp`). It prints what it did, and ends wit
 import asyncio
 import os
 import sys
+from typing import Any, Literal
 
 import httpx2
 import mcp_types as types
 from mcp import Client
+from mcp.client.extension import ClientExtension, ResultClaim
 from mcp.client.streamable_http import streamable_http_client
 
 URL = os.environ.get("APUS_URL", os.environ.get("APUS_SERVER", "http://127.0.0.1:8787")) + "/mcp/shop"
@@ -44,6 +46,52 @@ async def answer(context, params):
     return types.ElicitResult(action="accept", content={name: True for name in names})
 
 
+class Task(types.Result):
+    """What a call comes to that is asked about later."""
+    result_type: Literal["task"]
+    task_id: str
+    poll_interval_ms: int
+
+
+class TaskState(types.Result):
+    result_type: Literal["complete"] = "complete"
+    status: str
+    status_message: str | None = None
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+class GetTask(types.Request[dict[str, Any], Literal["tasks/get"]]):
+    method: Literal["tasks/get"] = "tasks/get"
+    params: dict[str, Any]
+    name_param = "taskId"
+
+
+class Tasks(ClientExtension):
+    """The SDK knows no tasks of itself: this asks what became of one until it has ended."""
+    identifier = "io.modelcontextprotocol/tasks"
+
+    def __init__(self):
+        self.said = []
+
+    def claims(self):
+        return [ResultClaim(result_type="task", model=Task, resolve=self.resolve)]
+
+    async def resolve(self, task, context):
+        self.said.append(task.task_id)
+        while True:
+            state = await context.session.send_request(GetTask(params={"taskId": task.task_id}), TaskState)
+            if state.status_message not in self.said:
+                self.said.append(state.status_message)
+            if state.status == "completed":
+                return types.CallToolResult.model_validate(state.result)
+            check(state.status == "working", f"task: {state}")
+            await asyncio.sleep(task.poll_interval_ms / 1000)
+
+
+tasks = Tasks()
+
+
 async def find(client):
     """Thousands of tools do not fit into a model: it is shown three, and finds the others by what is to be done."""
     shown = [tool.name for tool in (await client.list_tools()).tools]
@@ -72,6 +120,15 @@ async def be_asked(client):
     print(f"asked: {asked[0]} {text(refund)}")
 
 
+async def be_approved(client):
+    """The tool does not ask: whoever deployed it wants a person to agree before it runs at all."""
+    before = len(asked)
+    deleted = await use(client, "delete_order", number=7)
+    check(not deleted.is_error and len(asked) == before + 1, f"deletion: {deleted} {asked}")
+    check("delete_order" in asked[-1] and "7" in asked[-1], f"the question: {asked[-1]}")
+    print(f"asked: {asked[-1]} {text(deleted)}")
+
+
 async def cancel(client):
     """An agent that leaves a call ends it: its sandbox is killed at once."""
     try:
@@ -91,6 +148,13 @@ async def wait_long(client):
     report = await use(client, "make_report", progress, year=2026, seconds=3)
     check(not report.is_error and months and months[-1] == "month 12", f"report: {report} {months}")
     print(f"report {text(report)}")
+
+
+async def run_task(client):
+    """A call that takes longer than anybody waits is a task: it goes on without its client, which asks now and then."""
+    counted = await use(client, "count_stock", seconds=3)
+    check(not counted.is_error and len(tasks.said) > 1, f"task: {counted} {tasks.said}")
+    print(f"a task ended: {text(counted)}")
 
 
 async def read_much(client):
@@ -118,8 +182,8 @@ lost = [order for order in (call("find_order", number=n) for n in range(1, data 
 async def main():
     headers = {"Authorization": f"Bearer {os.environ['AGENT_TOKEN']}"}
     http = httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(120))
-    async with Client(streamable_http_client(URL, http_client=http), elicitation_callback=answer) as client:
-        for step in (find, call, be_asked, cancel, wait_long, read_much, write_code):
+    async with Client(streamable_http_client(URL, http_client=http), elicitation_callback=answer, extensions=[tasks]) as client:
+        for step in (find, call, be_asked, be_approved, cancel, wait_long, run_task, read_much, write_code):
             try:
                 await step(client)
             except Failed as failed:

@@ -13,6 +13,8 @@ extension Limits {
         public static let memoryReturn: TimeSpan = .seconds(2)
         /// After how long the rate of a function's uses counts half.
         public static let rateHalfLife: TimeSpan = .seconds(7_200)
+        /// What leaves for a start is missed for so long: its worth in that time is weighed against the wait for a device's other starts.
+        public static let evictionHorizon: TimeSpan = .seconds(60)
         /// Devices whose instances are weighed against each other for one start, where all are full.
         public static let devicesWeighed = 64
         /// A start that fails is tried again after a second, then twice as late each time, to this at most.

@@ -57,19 +57,22 @@ extension Pool {
     /// Starts what is missing. Nothing is stopped here: what is too many becomes idle, and leaves when its policy says.
     mutating func balance(_ slot: Int32, now: Timestamp) {
         let place = Int(slot)
+        guard self.seatFetched(slot, now: now) else { return self.awaitRoom(slot, now: now) }
         var missing = self.wanted(slot) - self.capacity(slot)
         guard missing > 0, now >= self.functions[place].blockedUntil else { return }
         // After a failure one at a time, until one has shown that it works.
         if self.functions[place].failures > 0 { missing = Swift.min(missing, 1 - self.functions[place].starting) }
         while missing > 0 {
-            guard self.seek(slot, now: now) else {
-                self.makeWay(slot, now: now)
-                _ = self.waiting.insert(slot, time: self.functions[place].virtualTime)
-                return self.retryWaiting(now: now)
-            }
+            guard self.seek(slot, now: now) else { return self.awaitRoom(slot, now: now) }
             missing -= 1
         }
         self.waiting.remove(slot)
+    }
+
+    private mutating func awaitRoom(_ slot: Int32, now: Timestamp) {
+        self.makeWay(slot, now: now)
+        _ = self.waiting.insert(slot, time: self.functions[Int(slot)].virtualTime)
+        self.retryWaiting(now: now)
     }
 
     /// Room came free: whoever was served least is next. One that still finds none waits on, and so do those behind it, or

@@ -121,6 +121,8 @@ extension Pool {
         case .starting:
             // One that waits for its bytes is late for no fault of its own.
             guard instance.passage == .settled || instance.state == .starting(.forking) else { return }
+            // So is one whose weights come from elsewhere.
+            guard instance.state != .starting(.fetching) else { return }
             guard instance.startDeadline <= now else { return self.setTimer(slot, due: instance.startDeadline) }
             self.failed(slot, now: now)
         case .absent, .busy, .draining, .stopped, .quarantined: break

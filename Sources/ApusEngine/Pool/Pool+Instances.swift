@@ -18,8 +18,7 @@ extension Pool {
     public mutating func report(_ instance: InstanceID, _ report: Report, now: Timestamp) {
         guard let slot = self.slot(of: instance) else { return }
         switch report {
-        case .fetched:
-            if self.move(slot, .fetched, .progress, now: now) { self.watchStart(slot, now: now) }
+        case .fetched: self.fetched(slot, now: now)
         case .forked:
             guard self.move(slot, .forked, .progress, now: now) else { return }
             self.openGates(self.instances[Int(slot)].devices, now: now)
@@ -71,8 +70,9 @@ extension Pool {
         let place = Int(slot)
         let function = Int(self.instances[place].function)
         if event == .woken { self.hostBytes -= self.functions[function].plan.hostBytes }
-        self.estimator.observe(
-            now - self.instances[place].startedAt, function: function, from: self.instances[place].startTier)
+        // From where what was fetched for it lay then.
+        let tier = self.instances[place].startTier == .remote ? .disk : self.instances[place].startTier
+        self.estimator.observe(now - self.instances[place].startedAt, function: function, from: tier)
         for device in self.instances[place].devices { self.devices[device.index].ledger.ended(slot) }
         self.becameIdle(slot, now: now)
         self.openGates(self.instances[place].devices, now: now)

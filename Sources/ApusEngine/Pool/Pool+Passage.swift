@@ -2,7 +2,7 @@ internal import ApusCore
 
 /// How instances come onto their devices and leave them.
 extension Pool {
-    mutating func makeInstance(_ function: Int32, on devices: [DeviceID], now: Timestamp) -> Int32 {
+    mutating func makeInstance(_ function: Int32, on devices: [DeviceID]) -> Int32 {
         let slot = self.freeInstances.popLast() ?? Int32(self.instances.count)
         if Int(slot) == self.instances.count { self.instances.append(Instance()) }
         let place = Int(slot)
@@ -17,29 +17,49 @@ extension Pool {
         return slot
     }
 
+    /// What it starts from comes to this machine's disk first. It has no devices until then: they serve others.
+    mutating func fetch(_ function: Int32, now: Timestamp) {
+        let slot = self.makeInstance(function, on: [])
+        self.instances[Int(slot)].startTier = .remote
+        self.instances[Int(slot)].startedAt = now
+        // Who fetches bounds that, and says when it is over.
+        self.move(slot, .start(from: .remote), self.startCause(Int(function)), now: now)
+        self.actions.append(.fetch(self.id(slot), self.functions[Int(function)].plan.function))
+    }
+
+    /// Its weights have come: it is given devices, now or when there is room.
+    mutating func fetched(_ slot: Int32, now: Timestamp) {
+        let place = Int(slot)
+        guard self.instances[place].state == .starting(.fetching), self.instances[place].passage == .settled else { return }
+        self.instances[place].passage = .seeking
+        self.balance(self.instances[place].function, now: now)
+    }
+
     /// Its bytes are claimed; it gets them in its turn.
-    mutating func place(_ slot: Int32, waking: Bool, now: Timestamp) {
+    /// - Parameter tier: remote for one whose weights were fetched for this start.
+    mutating func place(_ slot: Int32, from tier: Tier, now: Timestamp) {
         let place = Int(slot)
         let function = Int(self.instances[place].function)
         let plan = self.functions[function].plan
         self.instances[place].passage = .claiming
-        self.instances[place].startTier = waking ? .host : plan.fetch == nil ? .disk : .remote
+        self.instances[place].startTier = tier
         self.instances[place].startedAt = now
         for device in self.instances[place].devices {
             self.devices[device.index].ledger.claim(self.claim(slot, on: device))
             self.devices[device.index].gate.append(slot)
         }
-        let service =
-            Double(self.startEstimate(Int32(function), from: self.instances[place].startTier).microseconds) * 1e-6
+        let expected = self.startEstimate(Int32(function), from: tier == .remote ? .disk : tier)
+        self.instances[place].expected = expected
+        let service = Double(expected.microseconds) * 1e-6
         self.functions[function].virtualTime = self.waiting.advance(
             self.functions[function].virtualTime, service: service, weight: plan.weight)
-        if waking {
+        if tier == .host {
             self.move(slot, .wake, self.startCause(function), now: now)
         } else {
-            let tier = self.instances[place].startTier
-            self.move(slot, .start(from: tier), self.startCause(function), now: now)
-            // Who fetches bounds that, and says when it is over.
-            if tier == .disk { self.watchStart(slot, now: now) }
+            let isFetched = tier == .remote
+            self.move(
+                slot, isFetched ? .fetched : .start(from: tier), isFetched ? .progress : self.startCause(function), now: now)
+            self.watchStart(slot, now: now)
             self.actions.append(.start(self.id(slot), plan.function, self.instances[place].devices, from: tier))
         }
         self.openGates(self.instances[place].devices, now: now)
@@ -106,6 +126,8 @@ extension Pool {
             self.devices[device.index].gate.removeAll { $0 == slot }
         }
         self.instances[place].passage = .settled
+        // What it waited for others here says nothing of how long its start takes.
+        self.instances[place].startedAt = self.instances[place].startedAt + (now - self.instances[place].since)
         self.watchStart(slot, now: now)
         self.actions.append(self.instances[place].startTier == .host ? .wake(self.id(slot)) : .load(self.id(slot)))
         return true

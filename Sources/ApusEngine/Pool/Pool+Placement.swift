@@ -14,15 +14,49 @@ extension Pool {
     /// - Returns: false when there is no room, even by evicting what is idle.
     mutating func seek(_ slot: Int32, now: Timestamp) -> Bool {
         // One that is on its way to sleep is woken when it has got there: its room here is as good as another's.
-        guard !self.isFallingAsleep(slot), let best = self.bestWake(slot, now: now) ?? self.bestStart(slot, now: now)
-        else { return false }
+        guard !self.isFallingAsleep(slot) else { return false }
+        if let best = self.bestWake(slot, now: now), let sleeper = best.sleeper {
+            for victim in best.victims { self.leave(victim, .eviction, now: now) }
+            self.place(sleeper, from: .host, now: now)
+            return true
+        }
+        if self.functions[Int(slot)].plan.fetch != nil, self.isPossible(slot) {
+            self.fetch(slot, now: now)
+            return true
+        }
+        guard let best = self.bestStart(slot, now: now) else { return false }
         for victim in best.victims { self.leave(victim, .eviction, now: now) }
-        if let sleeper = best.sleeper {
-            self.place(sleeper, waking: true, now: now)
-        } else {
-            self.place(self.makeInstance(slot, on: best.devices, now: now), waking: false, now: now)
+        self.place(self.makeInstance(slot, on: best.devices), from: .disk, now: now)
+        return true
+    }
+
+    /// Gives devices to those whose weights have come. Those for whom nobody waits any more end: their weights stay on the disk.
+    /// - Returns: false where there is no room for one.
+    mutating func seatFetched(_ slot: Int32, now: Timestamp) -> Bool {
+        guard self.functions[Int(slot)].starting > 0 else { return true }
+        for instance in self.functions[Int(slot)].instances where self.instances[Int(instance)].passage == .seeking {
+            guard self.wanted(slot) >= self.capacity(slot) else {
+                self.end(instance, .idle, now: now)
+                continue
+            }
+            guard let best = self.bestStart(slot, now: now) else { return false }
+            for victim in best.victims { self.leave(victim, .eviction, now: now) }
+            self.instances[Int(instance)].devices = best.devices
+            for device in best.devices { self.devices[device.index].instances.append(instance) }
+            self.place(instance, from: .remote, now: now)
         }
         return true
+    }
+
+    /// Whether its devices would have the memory that it asks for, were they empty: else nothing is fetched for it.
+    private func isPossible(_ slot: Int32) -> Bool {
+        let function = self.functions[Int(slot)]
+        guard function.rollout != .failed else { return false }
+        let fitting = self.devices.lazy.filter {
+            $0.ledger.health != .lost && $0.ledger.usable >= function.plan.deviceBytes
+                && (function.plan.kind == nil || function.plan.kind == $0.kind)
+        }
+        return fitting.prefix(function.plan.deviceCount).count == function.plan.deviceCount
     }
 
     /// A sleeping instance is bound to its devices: its process has their contexts.
@@ -35,8 +69,10 @@ extension Pool {
         {
             let devices = self.instances[Int(instance)].devices
             guard let found = self.room(for: slot, on: devices, besides: instance, now: now) else { continue }
-            if found.value < best?.cost ?? .infinity {
-                best = Candidate(cost: found.value, sleeper: instance, devices: devices, victims: found.victims)
+            let wait = devices.map { self.wait(at: $0.index, now: now) }.max() ?? .zero
+            let cost = Self.cost(of: found.value, wait)
+            if cost < best?.cost ?? .infinity {
+                best = Candidate(cost: cost, sleeper: instance, devices: devices, victims: found.victims)
             }
         }
         return best
@@ -54,7 +90,7 @@ extension Pool {
         guard self.functions[Int(slot)].rollout != .failed else { return nil }
         let plan = self.functions[Int(slot)].plan
         if plan.deviceCount == 0 { return Candidate(cost: 0, sleeper: nil, devices: [], victims: []) }
-        if plan.deviceCount == 1, let device = self.roomyDevice(plan) {
+        if plan.deviceCount == 1, let device = self.roomyDevice(plan, now: now) {
             return Candidate(cost: 0, sleeper: nil, devices: [device], victims: [])
         }
         var places: [Candidate] = []
@@ -70,7 +106,7 @@ extension Pool {
             else { continue }
             // An empty device is taken last of equals: a large model may want it whole.
             let spread = self.devices[index].ledger.instances == 0 ? 1e-9 : 0
-            let cost = found.value + spread
+            let cost = Self.cost(of: found.value, self.wait(at: index, now: now)) + spread
             if plan.deviceCount == 1, cost >= places.first?.cost ?? .infinity { continue }
             let candidate = Candidate(cost: cost, sleeper: nil, devices: [device], victims: found.victims)
             if plan.deviceCount == 1 { places = [candidate] } else { places.append(candidate) }
@@ -83,17 +119,44 @@ extension Pool {
             victims: Array(Set(chosen.flatMap(\.victims))))
     }
 
-    /// One where nobody has to leave. One that holds something already before one that is empty: a large model may want it whole.
-    private func roomyDevice(_ plan: PoolFunction) -> DeviceID? {
-        var empty: DeviceID?
+    /// One where nobody has to leave: where the least has to be waited for, and of equals one that holds something already, since a
+    /// large model may want an empty one whole.
+    private func roomyDevice(_ plan: PoolFunction, now: Timestamp) -> DeviceID? {
+        guard plan.deviceBytes > 0 else { return nil }
+        var best: (device: Int, wait: TimeSpan, isEmpty: Bool)?
+        var weighed = 0
         for index in self.devices.indices
         where self.devices[index].ledger.roomToClaim >= plan.deviceBytes
             && (plan.kind == nil || plan.kind == self.devices[index].kind)
         {
-            if self.devices[index].ledger.instances > 0 { return DeviceID(index) }
-            if empty == nil { empty = DeviceID(index) }
+            let wait = self.wait(at: index, now: now)
+            let isEmpty = self.devices[index].ledger.instances == 0
+            if wait == .zero, !isEmpty { return DeviceID(index) }
+            if best.map({ wait < $0.wait || wait == $0.wait && $0.isEmpty && !isEmpty }) ?? true {
+                best = (index, wait, isEmpty)
+            }
+            // Where starts queue everywhere, some devices are as good as all.
+            if wait > .zero { weighed += 1 }
+            if weighed >= Limits.Pool.devicesWeighed { break }
         }
-        return plan.deviceBytes > 0 ? empty : nil
+        return best.map { DeviceID($0.device) }
+    }
+
+    /// How long the starts that were placed on a device before take: they follow each other.
+    private func wait(at index: Int, now: Timestamp) -> TimeSpan {
+        // Nothing is copied: decisions ask of many devices.
+        var wait = TimeSpan.zero
+        if let starting = self.devices[index].ledger.starting {
+            let end = self.instances[Int(starting)].startedAt + self.instances[Int(starting)].expected
+            wait = end > now ? end - now : .zero
+        }
+        for slot in self.devices[index].gate { wait = wait + self.instances[Int(slot)].expected }
+        return wait
+    }
+
+    /// Seconds of waiting, for the start and for those who leave for it: how much these would have been used in a while.
+    private static func cost(of value: Double, _ wait: TimeSpan) -> Double {
+        Double(wait.microseconds) * 1e-6 + value * Double(Limits.Pool.evictionHorizon.microseconds) * 1e-6
     }
 
     /// What has to leave the devices for an instance, and what keeping it would be worth. Nil when even then there is no room.

@@ -41,9 +41,11 @@ public struct Pool: Sendable {
         var state = InstanceState.absent
         var since = Timestamp.zero
         var devices: [DeviceID] = []
-        /// What the start under way began from, and when.
+        /// What the start under way began from, and when; the time that it waited for its device is left out.
         var startTier = Tier.disk
         var startedAt = Timestamp.zero
+        /// How long the start under way was expected to take when it was placed.
+        var expected = TimeSpan.zero
         /// When a start that has what it needs is given up.
         var startDeadline = Timestamp.distantFuture
         /// Since when it has nothing to do; of one that sleeps, since before it slept.
@@ -68,6 +70,8 @@ public struct Pool: Sendable {
     /// What an instance waits for between two states.
     enum Passage: UInt8, Sendable {
         case settled
+        /// Its weights have come, and there is no room on devices for it yet.
+        case seeking
         /// Its start was placed; its bytes on the devices are claimed and not yet promised.
         case claiming
         /// Told to let go of its bytes; they are still promised to it.

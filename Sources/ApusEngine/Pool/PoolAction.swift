@@ -1,5 +1,7 @@
 /// What the host does for the pool.
 public enum PoolAction: Sendable, Equatable {
+    /// Brings what the function lacks on this machine's disk; the host reports `fetched`. Devices are chosen after that.
+    case fetch(InstanceID, FunctionID)
     /// Starts an instance's process; it reports when it is forked, and then waits for `load`.
     case start(InstanceID, FunctionID, [DeviceID], from: Tier)
     /// The memory on its devices is its own now: it brings its weights there.

@@ -17,7 +17,9 @@ extension Engine {
             self.functions[place].told.isDue = false
             let state = self.functions[place]
             let isAsked = !state.isRemoved && !state.plan.isPaused && !self.isDraining
-            let queued = isAsked ? max(state.ready, state.isWarming ? 1 : 0) : 0
+            // What will be at hand when a start is over asks for instances as what waits does; where there is nothing, nothing is foreseen.
+            let foreseen = state.ready + state.running > 0 ? state.told.foreseen : 0
+            let queued = isAsked ? max(state.ready, state.isWarming ? 1 : 0) + foreseen : 0
             for worker in state.workers { self.tellOccupied(worker) }
             guard state.running != state.told.running || queued != state.told.queued else { continue }
             self.functions[place].told.running = state.running

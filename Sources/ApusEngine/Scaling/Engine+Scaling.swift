@@ -5,7 +5,11 @@ extension Engine {
     /// Starts what the work asks for. What starts already counts as much as what is ready.
     mutating func scale(_ function: Int32, now: Timestamp) {
         let place = Int(function)
-        if self.functions[place].plan.scale.isPooled { return self.newsForPool(function) }
+        if self.functions[place].plan.scale.isPooled {
+            self.functions[place].told.foreseen = self.functions[place].times.growth(
+                running: self.functions[place].running, now: now)
+            return self.newsForPool(function)
+        }
         let asked = self.functions[place].window.current
         let depth = self.noteDemand(function, now: now)
         // The end of another worker's work may leave one idle that was needed until now.

@@ -31,6 +31,8 @@ public final class HTTPClient {
         public var isAborted: (@Sendable () -> Bool)?
         /// A proxy that every request goes through, loopback or not, as `http://127.0.0.1:3128`; nil takes the environment's.
         public var proxy: String?
+        /// The path of a Unix socket where a proxy listens that every request goes through; instead of ``proxy``.
+        public var proxySocket: String?
         /// Refuses servers that lie in somebody's own network, by the address that a name led to: for URLs that others chose.
         public var refusesPrivate = false
         public init() {}
@@ -38,6 +40,8 @@ public final class HTTPClient {
 
     private let configuration: Configuration
     private let handle: UnsafeMutableRawPointer
+    /// libcurl is given it for each transfer, and keeps no copy.
+    private let proxySocket: UnsafeMutablePointer<CChar>?
 
     /// - Throws: `internal` when libcurl cannot start.
     public init(configuration: Configuration = Configuration()) throws(ApusError) {
@@ -46,9 +50,13 @@ public final class HTTPClient {
         }
         self.configuration = configuration
         self.handle = handle
+        self.proxySocket = configuration.proxySocket.flatMap { strdup($0) }
     }
 
-    deinit { curl_easy_cleanup(self.handle) }
+    deinit {
+        curl_easy_cleanup(self.handle)
+        free(self.proxySocket)
+    }
 
     /// Initialised once for the process; the initialiser of a static is thread-safe.
     private static let isReady = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
@@ -132,6 +140,13 @@ public final class HTTPClient {
         }
         if let authorities = self.configuration.authorities {
             _ = authorities.withCString { apus_curl_set_string(self.handle, number(CURLOPT_CAINFO), $0) }
+        }
+        if let path = self.proxySocket {
+            // Its name is looked up nowhere: the connection is to the socket.
+            _ = apus_curl_set_string(self.handle, number(CURLOPT_PROXY), "http://127.0.0.1:1")
+            _ = apus_curl_set_string(self.handle, number(CURLOPT_NOPROXY), "")
+            _ = apus_curl_set_unix(self.handle, path)
+            return
         }
         if let proxy = self.configuration.proxy {
             _ = proxy.withCString { apus_curl_set_string(self.handle, number(CURLOPT_PROXY), $0) }

@@ -50,6 +50,8 @@ final class ForkingLauncher: WorkerLauncher {
 
     // MARK: launching
 
+    func hasFiles(for order: LaunchOrder) -> Bool { self.inner.hasFiles(for: order) }
+
     func launch(_ order: LaunchOrder, _ completion: @escaping (Result<LaunchedWorker, ApusError>) -> Void) {
         guard let fork = order.fork else { return self.inner.launch(order, completion) }
         let now = self.now

@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusEngine
+internal import ApusJSON
 
 /// The invocations of one function that have been begun and have no terminal state yet, as its shard knows them.
 final class InvocationLane {
@@ -10,6 +11,12 @@ final class InvocationLane {
         var expires: Timestamp?
         /// What its caller can be asked; nil where nobody can be.
         var capabilities: String?
+        /// The only revision that may run it; nil for any.
+        var revision: String?
+        /// Who waits for it and lends it the right to call tools.
+        var waiting: String?
+        /// What must be answered before it begins, JSON.
+        var hold: [UInt8]?
 
         /// - Parameter block: nil or not readable leaves what is not known empty.
         init(_ block: UnsafeRawBufferPointer?) {
@@ -22,6 +29,12 @@ final class InvocationLane {
                     self.principal = String(decoding: block[value], as: UTF8.self)
                 } else if name.elementsEqual(Self.capabilitiesName) {
                     self.capabilities = String(decoding: block[value], as: UTF8.self)
+                } else if name.elementsEqual(Self.revisionName) {
+                    self.revision = String(decoding: block[value], as: UTF8.self)
+                } else if name.elementsEqual(Self.waitingName) {
+                    self.waiting = String(decoding: block[value], as: UTF8.self)
+                } else if name.elementsEqual(Self.holdName) {
+                    self.hold = Array(block[value])
                 } else if name.elementsEqual(Self.expiresName) {
                     self.expires = decimal(block[value]).map { Timestamp(microseconds: Int64($0)) }
                 }
@@ -31,13 +44,16 @@ final class InvocationLane {
 
         private static let principalName = Array(InvocationHeader.principal.utf8)
         private static let capabilitiesName = Array(InvocationHeader.capabilities.utf8)
+        private static let revisionName = Array(InvocationHeader.onlyRevision.utf8)
+        private static let waitingName = Array(InvocationHeader.waiting.utf8)
+        private static let holdName = Array(InvocationHeader.hold.utf8)
         private static let expiresName = Array(InvocationHeader.expires.utf8)
     }
 
     struct Begun {
         var envelope: Envelope
         /// When its first attempt of this run of the server began.
-        var started: Timestamp
+        var started: Timestamp?
         var attempts: Int
         var isRunning = true
         var revision: String
@@ -67,7 +83,10 @@ final class InvocationLane {
     }
 
     /// Why an invocation shall not run now that its turn has come.
-    func refusal(_ offset: Offset, _ block: UnsafeRawBufferPointer, now: Timestamp) -> Failure? {
+    /// - Parameter revision: that would run it.
+    func refusal(
+        _ offset: Offset, _ block: UnsafeRawBufferPointer, revision: String, now: Timestamp
+    ) -> Failure? {
         if self.cancels.contains(offset) { return Failure(.cancelled, "it was cancelled before it ran") }
         if let asked = self.asked[offset] {
             if asked.isOpen { return Failure(.expired, "nobody answered its questions in time") }
@@ -76,15 +95,20 @@ final class InvocationLane {
                     .limitReached, "its answers have more than \(Limits.Invocations.answerBytes) bytes together")
             }
         }
-        guard let expires = self.begun[offset]?.envelope.expires ?? Envelope(block).expires, expires <= now else {
-            return nil
+        let envelope = self.begun[offset]?.envelope ?? Envelope(block)
+        if let only = envelope.revision, only != revision {
+            return Failure(
+                .functionRejected,
+                "the function was deployed anew since this call was approved, and it was not run: make the call again")
         }
+        guard let expires = envelope.expires, expires <= now else { return nil }
         return Failure(.expired, "its expiry time had passed before it could run")
     }
 
     /// An attempt starts.
     func began(_ offset: Offset, _ block: UnsafeRawBufferPointer, attempt: Int, revision: String, now: Timestamp) {
         guard self.begun[offset] == nil else {
+            if self.begun[offset]?.started == nil { self.begun[offset]?.started = now }
             self.begun[offset]?.attempts = attempt
             self.begun[offset]?.revision = revision
             self.begun[offset]?.isRunning = true
@@ -99,6 +123,13 @@ final class InvocationLane {
                 Int64(Limits.Host.housekeepingMilliseconds) - Limits.Invocations.progressInterval.milliseconds)
         self.begun[offset] = Begun(
             envelope: Envelope(block), started: now, attempts: attempt, revision: revision, notedAt: noted)
+    }
+
+    /// It waits for an answer before its first attempt.
+    func held(_ offset: Offset, _ block: UnsafeRawBufferPointer, revision: String, now: Timestamp) {
+        guard self.begun[offset] == nil else { return }
+        self.begun[offset] = Begun(
+            envelope: Envelope(block), attempts: 0, isRunning: false, revision: revision, isNews: false, notedAt: now)
     }
 
     /// An attempt is over; the invocation may have another.
@@ -121,7 +152,10 @@ final class InvocationLane {
     }
 
     /// What a handler is given before its invocation; nil where it asked nothing.
-    func answers(of offset: Offset) -> [UInt8]? { self.asked[offset].map(\.answersJSON) }
+    func answers(of offset: Offset) -> [UInt8]? {
+        guard let asked = self.asked[offset], asked.hold == nil else { return nil }
+        return asked.answersJSON
+    }
 
     /// Takes what a restart found in the ledger.
     func restore(_ mark: InvocationMark, _ value: [UInt8]) {

@@ -1,5 +1,6 @@
 public import ApusCore
 public import ApusEngine
+public import ApusJSON
 
 /// Accepted invocations whose handlers ask their caller: each waits as a delivery that is not due, and runs anew with the answers.
 extension Shard {
@@ -27,7 +28,7 @@ extension Shard {
         _ = self.concluded(attempt, on: channel, verdict, now: now)
         guard case .retry = verdict else { return self.perform(verdict, failure: nil) }
         var asked = lane.asked[delivery.offset] ?? InvocationQuestions()
-        asked.ask(InvocationQuestions.items(json), until: until)
+        asked.ask(JSONMember.all(in: json), until: until)
         lane.asked[delivery.offset] = asked
         self.mark(.asked(delivery.offset), asked.mark, trigger, now: now)
         self.note(asked, of: delivery, trigger, lane, now: now)
@@ -45,16 +46,12 @@ extension Shard {
         guard lane.asked[offset]?.rounds ?? 0 < Limits.Invocations.questionRounds else {
             return Failure(.functionFailed, "the function asked more than \(Limits.Invocations.questionRounds) times")
         }
-        guard lane.asked.count(where: { $0.value.isOpen }) < Limits.Invocations.waitingPerFunction else {
-            return Failure(
-                .queueFull,
-                "\(Limits.Invocations.waitingPerFunction) invocations of the function wait for answers already")
-        }
+        guard !lane.isFull else { return lane.fullFailure }
         return self.configuration.refusalOfQuestions(json, capabilities)
     }
 
     /// The state that says what is asked, or that it was answered.
-    private func note(
+    func note(
         _ asked: InvocationQuestions, of delivery: Delivery, _ trigger: TriggerState, _ lane: InvocationLane,
         now: Timestamp
     ) {
@@ -69,14 +66,14 @@ extension Shard {
         self.requestTurn()
     }
 
-    private func mark(_ mark: InvocationMark, _ value: [UInt8]?, _ trigger: TriggerState, now: Timestamp) {
+    func mark(_ mark: InvocationMark, _ value: [UInt8]?, _ trigger: TriggerState, now: Timestamp) {
         self.commits[self.group(of: trigger, 0)].forget(
             LogBatch.LedgerWrite(
                 key: mark.key(prefix: trigger.ledgerPrefix), value: value, share: self.share(of: trigger, 0)), now: now)
     }
 
     /// Somebody answered; the answers and their marks in the ledger are durable. Harmless when nothing is asked.
-    public func answerInvocation(_ function: FunctionID, offset: Offset, _ answers: [InvocationQuestions.Item]) {
+    public func answerInvocation(_ function: FunctionID, offset: Offset, _ answers: [JSONMember]) {
         guard let trigger = self.functions[function]?.triggers.first(where: { $0.invocations != nil }),
             let lane = trigger.invocations, self.openGroup(of: trigger, 0) != nil,
             var asked = lane.asked[offset], asked.isOpen
@@ -86,7 +83,11 @@ extension Shard {
         let delivery = Delivery(trigger: trigger.trigger.id, partition: 0, offset: offset)
         let now = self.now
         self.note(asked, of: delivery, trigger, lane, now: now)
-        if !asked.isOpen { self.engine.resume(delivery, now: now) }
+        if asked.hold != nil {
+            self.decideHold(delivery, trigger, lane, now: now)
+        } else if !asked.isOpen {
+            self.engine.resume(delivery, now: now)
+        }
         self.requestTurn()
     }
 
@@ -94,7 +95,7 @@ extension Shard {
     func resumeFetched(_ trigger: TriggerID, _ records: [RecordSummary], now: Timestamp) {
         guard let lane = self.triggers[trigger]?.invocations, !lane.asked.isEmpty else { return }
         for record in records {
-            guard let asked = lane.asked[record.offset], !asked.isOpen else { continue }
+            guard let asked = lane.asked[record.offset], !asked.isOpen, asked.hold == nil else { continue }
             self.engine.resume(Delivery(trigger: trigger, partition: 0, offset: record.offset), now: now)
         }
     }

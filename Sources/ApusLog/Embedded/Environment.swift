@@ -56,6 +56,35 @@ final class Environment: Sendable {
         return info.me_last_pgno + 1
     }
 
+    /// Lets go of what this process has looked at: the pages stay in the cache of the system, and whoever needs one again finds it there.
+    /// Readers may be at work.
+    func giveBackPages() {
+        // Failing costs memory and nothing else.
+        guard let map = self.map else { return }
+        _ = madvise(map.baseAddress, min(map.count, self.usedPages * self.pageBytes), MADV_DONTNEED)
+    }
+
+    /// Where the file is mapped. LMDB tells it for fixed addresses only, so it is looked for where the system lists what it mapped.
+    private var map: UnsafeMutableRawBufferPointer? {
+        guard let list = fopen("/proc/self/maps", "re") else { return nil }
+        defer { fclose(list) }
+        var line: UnsafeMutablePointer<CChar>?
+        var room = 0
+        defer { free(line) }
+        while getline(&line, &room, list) > 0 {
+            guard let line, let path = strchr(line, CInt(UInt8(ascii: "/"))) else { continue }
+            path[strcspn(path, "\n")] = 0
+            guard strcmp(path, self.path) == 0 else { continue }
+            var end: UnsafeMutablePointer<CChar>?
+            let first = strtoul(line, &end, 16)
+            guard let end else { return nil }
+            let last = strtoul(end + 1, nil, 16)
+            return UnsafeMutableRawBufferPointer(
+                start: UnsafeMutableRawPointer(bitPattern: first), count: Int(last - first))
+        }
+        return nil
+    }
+
     /// Brings everything committed to the disk, whatever the durability.
     func sync() throws(LMDBFailure) { try check(mdb_env_sync(self.handle, 1), "sync") }
 

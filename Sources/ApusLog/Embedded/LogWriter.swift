@@ -29,6 +29,7 @@ final class LogWriter: @unchecked Sendable {
     var hold: CopyHold?
     private var nextMeasurement: Int64 = 0
     private var nextTick: Int64 = 0
+    var rest = MapRest()
 
     init(
         environment: Environment, tables: LogTables, opened: OpenedTopics, configuration: EmbeddedLogConfiguration,
@@ -109,6 +110,7 @@ final class LogWriter: @unchecked Sendable {
                 self.nextTick =
                     Self.monotonicMilliseconds() + max(1, self.configuration.maintenanceInterval.milliseconds)
                 self.measureRoom()
+                if self.rest.look() { self.environment.giveBackPages() }
                 self.tick()
             }
             if self.hasMaintenance { self.maintainOnce() }
@@ -123,6 +125,7 @@ final class LogWriter: @unchecked Sendable {
         func flush() {
             if group.isEmpty { return }
             self.commit(group)
+            self.rest.wrote(Int64(bytes))
             self.inbox.withLock { $0.finished(group) }
             group.removeAll(keepingCapacity: true)
             bytes = 0

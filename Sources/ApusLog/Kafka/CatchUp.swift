@@ -129,21 +129,29 @@ final class CatchUp: Sendable {
         _ gone: inout CatchUpRead?
     ) -> Choice {
         let mine = content.idle.indices.filter { content.idle[$0].partition === partition }
-        if let index = mine.first(where: { content.idle[$0].next == start }) ?? mine.first {
+        func lend(_ index: Int) -> Choice {
             let read = content.idle.remove(at: index)
             content.busy[ObjectIdentifier(read)] = read
             return .read(read)
         }
+        if let index = mine.first(where: { content.idle[$0].next == start })
+            ?? mine.first(where: { content.idle[$0].isFetched(start) })
+        {
+            return lend(index)
+        }
+        // One that stands elsewhere is mostly another reader's, who comes back to it: it is moved only where there are many.
+        if let index = mine.first, mine.count >= Limits.Kafka.catchUpReadsOfPartition { return lend(index) }
         if content.idle.count + content.busy.count >= Limits.Kafka.catchUpReads {
             guard !content.idle.isEmpty else { return .none }
             gone = content.idle.removeFirst()
         }
         // A client reads a partition once.
-        let taken = content.busy.values.filter { $0.partition === partition }.map(\.client)
+        let taken = (content.busy.values + content.idle).filter { $0.partition === partition }.map(\.client)
         if let client = content.clients.first(where: { client in !taken.contains { $0 === client } }) {
             return .make(client)
         }
-        return content.clients.count < clientsMax ? .makeClient(content.clients.count) : .none
+        if content.clients.count < clientsMax { return .makeClient(content.clients.count) }
+        return content.idle.firstIndex { $0.partition === partition }.map(lend) ?? .none
     }
 
     /// Makes a consumer unless another thread has just made one.

@@ -43,6 +43,11 @@ final class CatchUpRead: @unchecked Sendable {
         }
     }
 
+    /// Whether it lies ahead and is here already.
+    func isFetched(_ offset: Offset) -> Bool {
+        offset >= self.next && self.waiting.last.map { $0.pointee.offset >= offset } ?? false
+    }
+
     /// Goes on elsewhere. The consumer is stopped and started, which no version of librdkafka gets wrong, instead of told to seek.
     func move(to start: Offset) throws(KafkaFailure) {
         if start >= self.next, let first = self.waiting.first, first.pointee.offset <= start {
@@ -60,7 +65,7 @@ final class CatchUpRead: @unchecked Sendable {
     /// - Returns: a chunk that begins where this read stood; after it, this read stands at its end.
     func chunk(upTo end: Offset, maxRecords: Int, maxBytes: Int) throws(KafkaFailure) -> RecordChunk {
         var chunk = ChunkBuilder(first: self.next, expected: min(maxRecords, self.waiting.count + 1))
-        let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.readMilliseconds
+        let deadline = self.client.ending.until(LogWriter.monotonicMilliseconds() + Limits.Kafka.readMilliseconds)
         while chunk.next < end, chunk.count < maxRecords, chunk.byteCount < maxBytes {
             if self.waiting.isEmpty {
                 // What is here can be used; the next call waits for more.

@@ -142,7 +142,7 @@ struct KafkaAdmin {
         let options = rd_kafka_AdminOptions_new(self.client.pointer, operation)
         defer { rd_kafka_AdminOptions_destroy(options) }
         var bytes = [CChar](repeating: 0, count: 256)
-        let timeout = Limits.Kafka.requestMilliseconds
+        let timeout = self.client.requestMilliseconds
         _ = rd_kafka_AdminOptions_set_request_timeout(options, timeout, &bytes, bytes.count)
         if [
             RD_KAFKA_ADMIN_OP_CREATETOPICS, RD_KAFKA_ADMIN_OP_DELETETOPICS, RD_KAFKA_ADMIN_OP_CREATEPARTITIONS,

@@ -10,7 +10,7 @@ extension KafkaClient {
         var high: Int64 = 0
         try self.asking("ask for the ends of \(topic)/\(partition)") { client in
             rd_kafka_query_watermark_offsets(
-                client, topic, Int32(partition), &low, &high, Limits.Kafka.requestMilliseconds)
+                client, topic, Int32(partition), &low, &high, self.requestMilliseconds)
         }
         return OffsetBounds(start: low, end: high)
     }
@@ -22,7 +22,7 @@ extension KafkaClient {
         guard let entry = rd_kafka_topic_partition_list_add(list, topic, Int32(partition)) else { return nil }
         try self.asking("ask for a time in \(topic)/\(partition)") { client in
             entry.pointee.offset = milliseconds
-            let code = rd_kafka_offsets_for_times(client, list, Limits.Kafka.requestMilliseconds)
+            let code = rd_kafka_offsets_for_times(client, list, self.requestMilliseconds)
             return code == RD_KAFKA_RESP_ERR_NO_ERROR ? entry.pointee.err : code
         }
         // Negative: behind the last record.
@@ -35,7 +35,7 @@ extension KafkaClient {
         let handle = if let topic { try self.topic(topic) } else { OpaquePointer?.none }
         var metadata: UnsafePointer<rd_kafka_metadata>?
         try verify(
-            rd_kafka_metadata(self.pointer, topic == nil ? 1 : 0, handle, &metadata, Limits.Kafka.requestMilliseconds),
+            rd_kafka_metadata(self.pointer, topic == nil ? 1 : 0, handle, &metadata, self.requestMilliseconds),
             "ask for topics")
         guard let metadata else { return [:] }
         defer { rd_kafka_metadata_destroy(metadata) }
@@ -52,7 +52,7 @@ extension KafkaClient {
 
     /// The name that the cluster gave itself when it was made.
     func clusterID() -> String? {
-        guard let name = rd_kafka_clusterid(self.pointer, Limits.Kafka.requestMilliseconds) else { return nil }
+        guard let name = rd_kafka_clusterid(self.pointer, self.requestMilliseconds) else { return nil }
         defer { rd_kafka_mem_free(self.pointer, name) }
         return String(cString: name)
     }
@@ -75,7 +75,7 @@ extension KafkaClient {
                 waits = Limits.Kafka.newTopicMilliseconds
             default: waits = 0
             }
-            guard LogWriter.monotonicMilliseconds() - start < waits else { throw KafkaFailure(code, stage) }
+            guard LogWriter.monotonicMilliseconds() - start < waits, !self.ending.isOver() else { throw KafkaFailure(code, stage) }
             usleep(Limits.Kafka.settleStepMilliseconds * 1_000)
         }
     }

@@ -62,6 +62,7 @@ final class KafkaClient: @unchecked Sendable {
     private let handle: KafkaHandle
     let context: KafkaContext
     let structured: StructuredEventReader?
+    let ending: KafkaEnding
     private struct Topics: @unchecked Sendable {
         // SAFETY: pointers of a thread-safe library, kept behind the mutex.
         var handles: [String: OpaquePointer] = [:]
@@ -71,6 +72,7 @@ final class KafkaClient: @unchecked Sendable {
     init(_ configuration: KafkaLogConfiguration, _ role: KafkaProperties.Role, name: String) throws(KafkaFailure) {
         let client = "\(configuration.cluster)-\(name)"
         self.structured = configuration.structured
+        self.ending = configuration.ending
         let context = KafkaContext(name: client, observer: configuration.observer)
         let type = if case .producer = role { RD_KAFKA_PRODUCER } else { RD_KAFKA_CONSUMER }
         self.handle = try KafkaHandle(type, KafkaProperties(configuration, role, client: client), context)
@@ -100,6 +102,17 @@ final class KafkaClient: @unchecked Sendable {
 
     /// Lets callbacks of this client run: statistics, errors, deliveries. Without waiting.
     func serve() { _ = rd_kafka_poll(self.pointer, 0) }
+
+    /// How long one question may take.
+    var requestMilliseconds: Int32 { self.ending.left(of: Limits.Kafka.requestMilliseconds) }
+
+    /// Gives up what waits or is on its way once the log's end was waited for: its reports come at once then.
+    /// - Returns: false when those have had their time too.
+    func purgeAtTheEnd() -> Bool {
+        guard self.ending.isOver() else { return true }
+        _ = rd_kafka_purge(self.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
+        return !self.ending.isOver(by: Limits.Kafka.purgeMilliseconds)
+    }
 
     /// Why nothing goes on with this client; nil while it works.
     var fatal: KafkaFailure? {

@@ -108,7 +108,7 @@ final class KafkaKeeper: @unchecked Sendable {
             self.admin.client.serve()
             self.catchUp.look()
             self.keys?.forget()
-            for topic in self.topics.all where topic.isOwn { self.retain(topic) }
+            for topic in self.topics.all where topic.isOwn && !self.inbox.withLock({ $0.isClosing }) { self.retain(topic) }
             if LogWriter.monotonicMilliseconds() >= self.nextRefresh {
                 self.nextRefresh = LogWriter.monotonicMilliseconds() + Limits.Kafka.maintenanceInterval.milliseconds
                 self.refresh()

@@ -46,6 +46,8 @@ final class KafkaLedger: Sendable {
     }
 
     private let content = Mutex(Content())
+    /// What tools of others are to be shown of it.
+    let board = PositionBoard()
 
     /// The partition of what is the log's own.
     static let ownPartition = Share.count
@@ -81,10 +83,14 @@ final class KafkaLedger: Sendable {
     /// The share is worked here from now on.
     func opens(_ term: ShareTerm) {
         self.content.withLock { $0.expected[term.share] = Expected(term: term.term) }
+        self.board.change { $0.opens(term.share) }
     }
 
     /// It is not: what was not written is nobody's.
-    func closes(_ share: Share) { self.content.withLock { $0.expected[share] = nil } }
+    func closes(_ share: Share) {
+        self.content.withLock { $0.expected[share] = nil }
+        self.board.change { $0.closes(share) }
+    }
 
     /// These are written soon; who asks here sees them already. Of a term that is over nothing changes.
     func expect(_ writes: [LogBatch.LedgerWrite], of term: ShareTerm) {
@@ -98,6 +104,7 @@ final class KafkaLedger: Sendable {
     ///   - share: who wrote them; nothing newer of them waits there.
     ///   - offset: where each of them lies on the log.
     func apply(_ writes: [LogBatch.LedgerWrite], of share: Share? = nil, offset: (Int) -> Offset) {
+        if let share { self.board.committed(writes, of: share) }
         self.content.withLock { content in
             for (index, write) in writes.enumerated() {
                 if let share { content.expected[share]?.values[write.key] = nil }

@@ -42,26 +42,32 @@ extension KafkaLog {
     private func create(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) {
         // Another node may have made it a moment ago.
         if self.topicsKnown[name] == nil { self.refresh() }
-        if let known = self.topicsKnown[name] {
-            guard known.configuration == configuration else {
-                throw ApusError(
-                    .alreadyExists,
-                    "the topic '\(name)' is there already with another configuration: alter it or choose another name")
-            }
-            return
-        }
+        if try self.isKnown(name, configuration) { return }
         let onKafka = self.configuration.topicPrefix + name.onLog
         guard onKafka.utf8.count <= Limits.topicNameBytes else {
             throw ApusError(.invalidArgument, "the topic '\(onKafka)' has a longer name than Kafka allows")
         }
         do throws(KafkaFailure) {
-            try self.createOnKafka(onKafka, configuration)
+            try self.createOnKafka(name, onKafka, configuration)
             try KafkaSettling.wait(for: onKafka, partitions: configuration.partitions, self.clients)
         } catch {
             throw error.apusError("cannot make the topic '\(name)'")
         }
+        // Another node was quicker.
+        if try self.isKnown(name, configuration) { return }
         try self.note(name, configuration)
         self.set(KafkaTopic(name, onKafka: onKafka, configuration, isOwn: true, keeping: []))
+    }
+
+    /// - Throws: `already_exists` for one that is there and is another.
+    private func isKnown(_ name: TopicName, _ configuration: TopicConfiguration) throws(ApusError) -> Bool {
+        guard let known = self.topicsKnown[name] else { return false }
+        guard known.configuration == configuration else {
+            throw ApusError(
+                .alreadyExists,
+                "the topic '\(name)' is there already with another configuration: alter it or choose another name")
+        }
+        return true
     }
 
     private func settings(of onKafka: String, _ configuration: TopicConfiguration) -> [(String, String)] {
@@ -70,8 +76,11 @@ extension KafkaLog {
             + KafkaSettings.keepingHistory(of: name)
     }
 
-    /// One of the same name that was deleted a moment ago may still be going.
-    private func createOnKafka(_ onKafka: String, _ configuration: TopicConfiguration) throws(KafkaFailure) {
+    /// One of the same name that was deleted a moment ago may still be going; one that another node made at the same time is known after
+    /// a look.
+    private func createOnKafka(
+        _ name: TopicName, _ onKafka: String, _ configuration: TopicConfiguration
+    ) throws(KafkaFailure) {
         let settings = self.settings(of: onKafka, configuration)
         let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.settleMilliseconds
         while true {
@@ -84,6 +93,9 @@ extension KafkaLog {
                     LogWriter.monotonicMilliseconds() < deadline
                 else { throw error }
                 usleep(Limits.Kafka.settleStepMilliseconds * 1_000)
+                guard self.kafkaSharing != nil else { continue }
+                self.refresh()
+                if self.topicsKnown[name] != nil { return }
             }
         }
     }
@@ -134,7 +146,9 @@ extension KafkaLog {
 
     private func set(_ topic: KafkaTopic) {
         self.topicsKnown.set(topic)
-        if self.isFollowed(topic.name) { self.reader.follow(topic) }
+        guard self.isFollowed(topic.name) else { return }
+        _ = self.want(topic)
+        self.reader.follow(topic)
     }
 
     /// Those who must know a topic before it is used.

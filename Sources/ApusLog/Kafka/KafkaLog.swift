@@ -19,6 +19,8 @@ public final class KafkaLog: EventLog {
     let followers = Followers()
     let ledger = KafkaLedger()
     let kafkaSharing: KafkaSharing?
+    /// Nil where nobody shares the work.
+    let kafkaPositions: KafkaPositions?
     /// Nil where no folder was given for them.
     let keys: KafkaKeys?
     let commands = Mutex<KafkaCommands?>(nil)
@@ -33,6 +35,12 @@ public final class KafkaLog: EventLog {
     private struct Follows {
         var topics: [FollowToken: TopicName] = [:]
         var counts: [TopicName: Int] = [:]
+        /// Partitions that a follower does not need.
+        var ignored: [FollowToken: Set<Int>] = [:]
+
+        func isWanted(_ topic: TopicName, _ partition: Int) -> Bool {
+            self.topics.contains { $0.value == topic && self.ignored[$0.key]?.contains(partition) != true }
+        }
     }
 
     /// Connects, takes over what a predecessor of the same name left open, and reads the ledger.
@@ -42,6 +50,8 @@ public final class KafkaLog: EventLog {
     ///   of this name takes over meanwhile.
     public init(_ configuration: KafkaLogConfiguration, clock: @escaping @Sendable () -> Timestamp) throws(ApusError) {
         try KafkaProperties.check(configuration)
+        var configuration = configuration
+        configuration.ending = KafkaEnding()
         self.lock = Mutex(try Self.take(configuration.lockedFolder))
         self.configuration = configuration
         let differences = KafkaDifferences(configuration.observer)
@@ -84,6 +94,7 @@ public final class KafkaLog: EventLog {
             self.kafkaSharing = Self.sharing(configuration, self.writer, partitions) {
                 (partition, reach) throws(KafkaFailure) in try ledger.load([partition], catchUp, client, reach)
             }
+            self.kafkaPositions = self.kafkaSharing.map { KafkaPositions(configuration, $0, ledger.board, clock: clock) }
         } catch {
             throw error.apusError("cannot open the event log on Kafka at \(configuration.bootstrap)")
         }
@@ -95,6 +106,7 @@ public final class KafkaLog: EventLog {
         value.appendLittleEndian(self.identity)
         try self.writeOwn([LogBatch.LedgerWrite(key: KafkaLedger.Own.identity, value: value)])
         try self.startSharing()
+        try self.kafkaPositions?.start()
         let keeper = KafkaKeeper(
             configuration, topics: self.topicsKnown, admin: self.admin, catchUp: catchUp, keys: keys?.store,
             clock: clock
@@ -112,6 +124,7 @@ public final class KafkaLog: EventLog {
 
     public func close() {
         guard !self.isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        self.configuration.ending.begin(within: Limits.Kafka.endMilliseconds)
         let keeper = self.keeperSlot.withLock { keeper in
             defer { keeper = nil }
             return keeper
@@ -119,6 +132,7 @@ public final class KafkaLog: EventLog {
         keeper?.close()
         self.commands.withLock { $0 }?.stop()
         self.kafkaSharing?.close()
+        self.kafkaPositions?.close()
         self.writer.outputs.close()
         self.writer.close()
         self.reader.close()
@@ -126,6 +140,8 @@ public final class KafkaLog: EventLog {
         self.keys?.store.close()
         self.lock.withLock { $0 = nil }
     }
+
+    public func end(within span: TimeSpan) { self.configuration.ending.begin(within: span.milliseconds) }
 
     var keeper: KafkaKeeper? { self.keeperSlot.withLock { $0 } }
 
@@ -147,6 +163,7 @@ public final class KafkaLog: EventLog {
     }
 
     public var sharing: (any WorkSharing)? { self.kafkaSharing }
+    public var positions: (any GroupPositions)? { self.kafkaPositions }
 
     /// Entries of the log's own, durable before it returns. Not from the writer's thread.
     func writeOwn(_ entries: [LogBatch.LedgerWrite]) throws(ApusError) {
@@ -173,20 +190,49 @@ public final class KafkaLog: EventLog {
             follows.counts[topic, default: 0] += 1
             return follows.counts[topic] == 1
         }
-        if isFirst, let known = self.topicsKnown[topic] { self.reader.follow(known) }
+        // One that needs all of it may come to others that do not.
+        if let known = self.topicsKnown[topic], self.want(known) || isFirst { self.reader.follow(known) }
         return token
+    }
+
+    public func narrow(_ token: FollowToken, without partitions: Set<Int>) {
+        let topic = self.follows.withLock { follows -> TopicName? in
+            guard let topic = follows.topics[token] else { return nil }
+            follows.ignored[token] = partitions.isEmpty ? nil : partitions
+            return topic
+        }
+        if let topic, let known = self.topicsKnown[topic], self.want(known) { self.reader.follow(known) }
+    }
+
+    /// Notes which partitions of a topic somebody needs.
+    /// - Returns: whether that changed anything.
+    func want(_ topic: KafkaTopic) -> Bool {
+        self.follows.withLock { follows in
+            var hasChanged = false
+            for partition in topic.partitions {
+                let isWanted = follows.isWanted(topic.name, partition.number)
+                hasChanged = partition.isWanted.exchange(isWanted, ordering: .relaxed) != isWanted || hasChanged
+            }
+            return hasChanged
+        }
     }
 
     public func unfollow(_ token: FollowToken) {
         self.followers.remove(token)
+        let topic = self.follows.withLock { $0.topics[token] }
         let last = self.follows.withLock { follows -> TopicName? in
             guard let topic = follows.topics.removeValue(forKey: token) else { return nil }
+            follows.ignored[token] = nil
             follows.counts[topic, default: 1] -= 1
             guard follows.counts[topic] == 0 else { return nil }
             follows.counts[topic] = nil
             return topic
         }
-        if let last, let known = self.topicsKnown[last] { self.reader.unfollow(known) }
+        if let last {
+            if let known = self.topicsKnown[last] { self.reader.unfollow(known) }
+        } else if let topic, let known = self.topicsKnown[topic], self.want(known) {
+            self.reader.follow(known)
+        }
     }
 
     func isFollowed(_ topic: TopicName) -> Bool { self.follows.withLock { $0.counts[topic] != nil } }

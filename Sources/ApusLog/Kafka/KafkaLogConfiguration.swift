@@ -30,9 +30,12 @@ public struct KafkaLogConfiguration: Sendable {
     public var deliveryMilliseconds = Limits.Kafka.deliveryMilliseconds
     public var tombstoneTime = Limits.Kafka.tombstoneTime
     public var maintenanceInterval = Limits.Kafka.maintenanceInterval
+    public var positionsInterval = Limits.Kafka.positionsInterval
     /// How the work is shared with other nodes; nil where this node does all of it.
     public var sharing: Sharing?
     public var observer: KafkaObserver
+    /// Of one log: each makes its own.
+    var ending = KafkaEnding()
     /// Reads records that are CloudEvents in structured mode; nil takes them as they are.
     public var structured: StructuredEventReader?
 

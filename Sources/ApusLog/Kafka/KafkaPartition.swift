@@ -8,6 +8,8 @@ final class KafkaPartition: Sendable {
     let number: Int
     /// On compacted topics: which record of a key is its newest.
     let compaction: CompactionIndex?
+    /// Somebody who follows its topic needs it; looked at when reading begins.
+    let isWanted = Atomic<Bool>(true)
     let appendedRecords = Atomic<Int64>(0)
     let appendedBytes = Atomic<Int64>(0)
     private let state = Mutex(State())

@@ -37,7 +37,7 @@ final class KafkaProducer: RecordFates {
     /// Queues one; a full queue is waited for.
     func produce(_ index: Int, _ send: () -> rd_kafka_resp_err_t) {
         var code = send()
-        while code == RD_KAFKA_RESP_ERR__QUEUE_FULL {
+        while code == RD_KAFKA_RESP_ERR__QUEUE_FULL, self.client.purgeAtTheEnd() {
             _ = rd_kafka_poll(self.client.pointer, 100)
             code = send()
         }
@@ -69,7 +69,7 @@ final class KafkaProducer: RecordFates {
 
     /// Waits until the fate of every record is known, which its time-out bounds.
     func finish() {
-        while self.deliveries.outstanding > 0, self.client.fatal == nil {
+        while self.deliveries.outstanding > 0, self.client.fatal == nil, self.client.purgeAtTheEnd() {
             _ = rd_kafka_flush(self.client.pointer, 1_000)
         }
     }

@@ -13,6 +13,9 @@ struct KafkaProperties {
         /// Idempotent; with an id, transactional.
         /// - Parameter lingerMilliseconds: how long a record waits for others; nothing where whoever produces says when it is over.
         case producer(transactionalID: String?, lingerMilliseconds: Int? = nil)
+        /// Asks for positions that groups committed, and sets them; takes part in none. librdkafka 2.0.2 ends the process when a client
+        /// without a group of its own asks while a coordinator moves.
+        case positions(group: String)
         /// Takes part in a group and reads nothing.
         case member(group: String, node: String, sessionMilliseconds: Int)
 
@@ -56,6 +59,7 @@ struct KafkaProperties {
                 // Bytes are the bound, however small the records.
                 ("queued.max.messages.kbytes", String(ahead)), ("queued.min.messages", "10000000"),
             ]
+        case .positions(let group): self.entries += [("group.id", group), ("enable.auto.commit", "false")]
         case .member: break
         case .producer(let id, let linger):
             self.entries += [

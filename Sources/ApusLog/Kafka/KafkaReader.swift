@@ -221,7 +221,12 @@ final class KafkaReader: @unchecked Sendable {
     // MARK: beginning and stopping
 
     private func begin(_ topic: KafkaTopic) {
-        for partition in topic.partitions where !partition.isFollowed {
+        for partition in topic.partitions where partition.isFollowed && !partition.isWanted.load(ordering: .relaxed) {
+            self.resting.removeAll { $0 === partition }
+            partition.endReading()
+            self.stop(partition)
+        }
+        for partition in topic.partitions where !partition.isFollowed && partition.isWanted.load(ordering: .relaxed) {
             do throws(KafkaFailure) {
                 let bounds = try self.catchUp.client().bounds(of: topic.onKafka, partition.number)
                 partition.begin(at: partition.heard(bounds))

@@ -54,7 +54,7 @@ final class KafkaTransactions {
         do throws(KafkaFailure) {
             let producer = try KafkaProducer(self.configuration, transactionalID: self.id)
             let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.startMilliseconds
-            try Self.untilDecided(deadline) { rd_kafka_init_transactions(producer.client.pointer, $0) }
+            try self.untilDecided(deadline) { rd_kafka_init_transactions(producer.client.pointer, $0) }
             self.producer = producer
         } catch {
             throw error.isFenced ? .fenced(error) : .aborted(error)
@@ -103,7 +103,7 @@ final class KafkaTransactions {
         }
         do throws(KafkaFailure) {
             let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.outcomeMilliseconds
-            try Self.untilDecided(deadline) { rd_kafka_abort_transaction(producer.client.pointer, $0) }
+            try self.untilDecided(deadline) { rd_kafka_abort_transaction(producer.client.pointer, $0) }
         } catch {
             // The next producer's start undoes it.
             self.producer = nil
@@ -123,7 +123,7 @@ final class KafkaTransactions {
         guard let producer = self.producer else { return .unknown(KafkaFailure(RD_KAFKA_RESP_ERR__STATE, "commit")) }
         do throws(KafkaFailure) {
             let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.outcomeMilliseconds
-            try Self.untilDecided(deadline) { rd_kafka_commit_transaction(producer.client.pointer, $0) }
+            try self.untilDecided(deadline) { rd_kafka_commit_transaction(producer.client.pointer, $0) }
             return .committed
         } catch {
             if error.needsAbort { return .aborted(self.abort(because: error)) }
@@ -135,11 +135,13 @@ final class KafkaTransactions {
     /// Whether the ledger, read after a take-over, holds what the transaction of unknown outcome wrote.
     func isCommitted(_ value: [UInt8]?) -> Bool { value == self.entry.value }
 
-    /// librdkafka asks to be called again where a request may still be answered.
-    private static func untilDecided(_ deadline: Int64, _ call: (Int32) -> OpaquePointer?) throws(KafkaFailure) {
+    /// librdkafka asks to be called again where a request may still be answered, and goes on where it was.
+    private func untilDecided(_ deadline: Int64, _ call: (Int32) -> OpaquePointer?) throws(KafkaFailure) {
         while true {
-            let left = Int32(clamping: max(1, deadline - LogWriter.monotonicMilliseconds()))
-            do throws(KafkaFailure) { return try verify(call(left), "decide a transaction") } catch {
+            let left = self.configuration.ending.until(deadline) - LogWriter.monotonicMilliseconds()
+            let step = Int32(clamping: max(1, min(left, Limits.Kafka.decisionStepMilliseconds)))
+            do throws(KafkaFailure) { return try verify(call(step), "decide a transaction") } catch {
+                let deadline = self.configuration.ending.until(deadline)
                 guard error.isRetriable, LogWriter.monotonicMilliseconds() < deadline else { throw error }
                 // Some refusals are immediate, such as a coordinator that is still loading.
                 usleep(Limits.Kafka.settleStepMilliseconds * 1_000)

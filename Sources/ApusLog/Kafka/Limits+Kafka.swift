@@ -11,6 +11,11 @@ extension Limits {
         public static let transactionMilliseconds = 30_000
         /// How long the outcome of a transaction is waited for before its producer is made anew.
         public static let outcomeMilliseconds: Int64 = 60_000
+        /// How long the end of a log waits for the cluster, and for reports of what was given up then.
+        public static let endMilliseconds: Int64 = 10_000
+        public static let purgeMilliseconds: Int64 = 2_000
+        /// How often a wait for a transaction looks whether the log ends.
+        public static let decisionStepMilliseconds: Int64 = 1_000
         /// A new producer after a failure: attempts, and the wait between them.
         public static let renewals = 5
         public static let renewalMilliseconds = 1_000
@@ -30,6 +35,8 @@ extension Limits {
         public static let catchUpConsumers = 16
         /// Partitions that they read at one time, all together.
         public static let catchUpReads = 32
+        /// Of one partition, kept for so many readers who each stand elsewhere; above it the one unused for longest is moved.
+        public static let catchUpReadsOfPartition = 4
         /// A read that nobody went on with for so long is given up.
         public static let idleReadMilliseconds: Int64 = 30_000
         /// How long a fetch waits for news: the reading consumer's keeps a partition that is followed newly waiting, one that catches up
@@ -58,6 +65,9 @@ extension Limits {
         public static let unreadRecords = 32_768
         /// Small chunks of the cache are joined up to this size.
         public static let chunkBytes = 64 << 10
+        /// What a large chunk lies in: what one step of catching up takes, and a record more. So many wait for the next chunks.
+        public static let chunkBlockBytes = catchUpBytes + catchUpBytes / 4
+        public static let chunkBlocks = 16
 
         /// What is said of a record that is no valid event.
         public static let reasonCharacters = 256
@@ -106,6 +116,12 @@ extension Limits {
         public static let maintenanceInterval = TimeSpan.seconds(10)
         /// Spans of what was appended that retention by size knows, for each partition; above it neighbours are joined.
         public static let sizeSpans = 4_096
+        /// How often positions that moved are shown to tools of others.
+        public static let positionsInterval = TimeSpan.seconds(5)
+        /// After how long one that did not move is written once more: brokers forget those of idle groups after 7 days.
+        public static let positionsAgain = TimeSpan.seconds(86_400)
+        /// Groups that are asked for at one time.
+        public static let groupsAtOnce = 64
         /// How often librdkafka's statistics come.
         public static let statisticsMilliseconds = 5_000
     }

@@ -37,7 +37,7 @@ extension Manifest {
 
     var textsForModels: [ModelText] {
         switch self {
-        case .topic, .upstream: []
+        case .topic, .upstream, .agent: []
         case .toolServer(let server):
             server.instructions.map { [ModelText(text: $0, path: "spec.instructions", owner: nil)] } ?? []
         case .function(let function): Self.texts(of: function)

@@ -27,7 +27,7 @@ public indirect enum SettingKind: Sendable {
         case .bytes(let range): .bytes(range)
         case .choice(let names): .choice(names.map { Choice($0) })
         case .texts(let max): .list(.text(.any), max: max)
-        case .pairs(let max): .map(key: .labelKey, value: .scalarText(.any), max: max)
+        case .pairs(let max): .map(key: .scope, value: .scalarText(.any), max: max)
         case .records(let settings, let required, let max):
             .list(
                 .object(

@@ -55,6 +55,7 @@ extension DocumentChecker {
             name: name, title: field["title"]?.text, input: input, output: output, annotations: annotations,
             approval: Self.approval(field["approval"]),
             asynchrony: field["async"]?.text.flatMap { .init(rawValue: $0) } ?? .never,
+            questions: field["questions"]?.text.flatMap { .init(rawValue: $0) } ?? .within,
             scopes: field["scopes"]?.list.compactMap(\.text) ?? [], cache: cache,
             maxResult: field["maxResult"]?.integer ?? 0, version: Int(field["version"]?.integer ?? 1),
             weight: Int(field["weight"]?.integer ?? 0), isExposed: field["exposed"]?.boolean ?? false)

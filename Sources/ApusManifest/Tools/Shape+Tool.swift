@@ -21,6 +21,9 @@ extension Shape {
             "async", .choice([Choice("never"), Choice("auto"), Choice("required")]),
             "Whether a call becomes a task: for clients that can (auto), or always.", standard: "never"),
         Field(
+            "questions", .choice([Choice("within"), Choice("before")]),
+            "Whether a task asks its caller as a task, or with the call, before it becomes one.", standard: "within"),
+        Field(
             "scopes", .list(.text(.scope), max: Limits.Manifest.scopes),
             "What a caller must be allowed, all of them; to others the tool is unknown.", standard: []),
         Field(

@@ -18,6 +18,7 @@ extension ToolManifest {
         tool["annotations"] = annotations
         tool["approval"] = self.approval.json
         tool["async"] = .string(self.asynchrony.rawValue)
+        tool["questions"] = .string(self.questions.rawValue)
         tool["scopes"] = .array(self.scopes.map { .string($0) })
         if let cache = self.cache {
             tool["cache"] = ["time": .string(cache.time.description), "for": .string(cache.scope.rawValue)]

@@ -59,6 +59,9 @@ public struct ToolManifest: Sendable, Equatable {
     /// Whether a call may or must become a task.
     public enum Asynchrony: String, Sendable, CaseIterable { case never, auto, required }
 
+    /// When the caller of a task is asked what its function asks: as a task, or before there is one.
+    public enum Questions: String, Sendable, CaseIterable { case within, before }
+
     /// How long a result answers the same call again.
     public struct Cache: Sendable, Equatable {
         public enum Scope: String, Sendable, CaseIterable { case principal, everyone }
@@ -80,6 +83,7 @@ public struct ToolManifest: Sendable, Equatable {
     public var annotations: Annotations
     public var approval: Approval
     public var asynchrony: Asynchrony
+    public var questions: Questions
     /// Each of these a caller must have.
     public var scopes: [String]
     public var cache: Cache?

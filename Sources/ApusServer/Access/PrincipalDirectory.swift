@@ -25,7 +25,9 @@ struct PrincipalDirectory: Sendable {
             let principal = Principal(
                 name: name.description, roles: deployment.roles, expires: deployment.expires,
                 scopes: Set(deployment.agent?.scopes ?? []), agent: deployment.agent, namespace: name.namespace)
-            self.entries[deployment.hash] = Entry(principal: principal, revoked: deployment.revoked)
+            // Without a key nobody can be it.
+            guard let hash = deployment.key?.hash else { continue }
+            self.entries[hash] = Entry(principal: principal, revoked: deployment.revoked)
         }
         self.entries[admin] = Entry(principal: .administrator)
     }

@@ -4,10 +4,10 @@ internal import ApusStore
 /// What one request needs of whoever makes it.
 struct Requirement: Sendable, Equatable {
     var access: Access
-    /// Where roles must hold.
-    var namespace: Namespace
+    /// Where roles must hold; nil where that is the namespace that whoever asks belongs to.
+    var namespace: Namespace?
 
-    init(_ access: Access, in namespace: Namespace = .default) {
+    init(_ access: Access, in namespace: Namespace? = .default) {
         self.access = access
         self.namespace = namespace
     }
@@ -18,8 +18,9 @@ struct Requirement: Sendable, Equatable {
         switch self.access {
         case .open, .authenticated, .decidedByRequest: return
         case .inNamespace(let roles):
-            if principal.roles.allow(roles, in: self.namespace) { return }
-            place = self.namespace.name
+            let namespace = self.namespace ?? principal.namespace
+            if principal.roles.allow(roles, in: namespace) { return }
+            place = namespace.name
         case .server(let roles):
             if principal.roles.allowServer(roles) { return }
             place = "*"

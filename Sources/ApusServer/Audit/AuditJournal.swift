@@ -11,8 +11,14 @@ final class AuditJournal: Sendable {
     private struct Order {
         var chain: AuditChain?
         /// Lists that were written already: once a minute for each caller and list.
-        var lists: Set<String> = []
+        var lists: Set<List> = []
         var minute: Int64 = 0
+    }
+
+    private struct List: Hashable {
+        let namespace: Namespace
+        let principal: String
+        let subject: String
     }
 
     /// What the log said; touched by its completions, which may come while ``Order`` is held.
@@ -48,18 +54,27 @@ final class AuditJournal: Sendable {
         _ entry: AuditEntry, now: Timestamp, _ completion: @escaping @Sendable (Result<Void, ApusError>) -> Void
     ) {
         self.order.withLock { order in
-            self.submit(&order, now: now, completion) { $0.append(entry, now: now) }
+            self.submit(&order, now: now, completion) { [$0.append(entry, now: now)] }
+        }
+    }
+
+    /// Writes several, all or none.
+    func note(
+        _ entries: [AuditEntry], now: Timestamp, _ completion: @escaping @Sendable (Result<Void, ApusError>) -> Void
+    ) {
+        self.order.withLock { order in
+            self.submit(&order, now: now, completion) { chain in entries.map { chain.append($0, now: now) } }
         }
     }
 
     /// Counts a list: only the first of a caller in a minute is written. Nobody waits for it.
     func noteList(_ entry: AuditEntry, now: Timestamp) {
-        let key = "\(entry.namespace)/\(entry.principal)/\(entry.subject)"
+        let key = List(namespace: entry.namespace, principal: entry.principal, subject: entry.subject)
         self.order.withLock { order in
             let minute = now.milliseconds / 60_000
             if order.minute != minute { (order.minute, order.lists) = (minute, []) }
             guard order.lists.count < Limits.Audit.listsPerMinute, order.lists.insert(key).inserted else { return }
-            self.submit(&order, now: now, { _ in }) { $0.append(entry, now: now) }
+            self.submit(&order, now: now, { _ in }) { [$0.append(entry, now: now)] }
         }
     }
 
@@ -68,18 +83,18 @@ final class AuditJournal: Sendable {
         _ anchors: [AuditPlace], now: Timestamp, _ completion: @escaping @Sendable (Result<Void, ApusError>) -> Void
     ) {
         self.order.withLock { order in
-            self.submit(&order, now: now, completion) { $0.anchor(anchors, now: now) }
+            self.submit(&order, now: now, completion) { [$0.anchor(anchors, now: now)] }
         }
     }
 
     private func submit(
         _ order: inout Order, now: Timestamp, _ completion: @escaping @Sendable (Result<Void, ApusError>) -> Void,
-        _ make: (inout AuditChain) -> [UInt8]
+        _ make: (inout AuditChain) -> [[UInt8]]
     ) {
         var records: [[UInt8]] = []
         var chain = self.chain(order)
         if chain.last.sequence < 0 { records.append(chain.start(now: now)) }
-        records.append(make(&chain))
+        records += make(&chain)
         order.chain = chain
         let link = chain.last
         let appends = records.map { record in

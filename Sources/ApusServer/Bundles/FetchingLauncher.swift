@@ -31,6 +31,12 @@ final class FetchingLauncher: WorkerLauncher, @unchecked Sendable {
 
     func kill(_ ticket: LaunchTicket) { self.inner.kill(ticket) }
 
+    /// A bundle alone comes from the log in a moment, and is not looked for twice.
+    func hasFiles(for order: LaunchOrder) -> Bool {
+        order.layer.isEmpty && order.weights.isEmpty
+            || self.files.areThere(bundle: order.bundle, layer: order.layer, weights: order.weights)
+    }
+
     func launch(_ order: LaunchOrder, _ completion: @escaping (Result<LaunchedWorker, ApusError>) -> Void) {
         guard !order.bundle.isEmpty,
             !self.files.areThere(bundle: order.bundle, layer: order.layer, weights: order.weights)

@@ -35,6 +35,8 @@ final class Deployer: Sendable {
     struct Order: Sendable {
         var request: DeployRequest
         var ifMatch: UInt64?
+        /// Who deploys.
+        var principal = "server"
     }
 
     private let thread = WorkThread(queueMax: Limits.Server.waitingDeployments)
@@ -143,7 +145,9 @@ final class Deployer: Sendable {
             documents.append(DeployDocument(manifest: document.manifest, bundle: bundle))
         }
         // Everything that needs no build is checked before minutes are spent on one. The layer is not known yet; it decides nothing.
-        let preview = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: true)).get()
+        let preview = try self.control.perform(
+            .deploy(documents, ifMatch: order.ifMatch, isDryRun: true, by: order.principal)
+        ).get()
         if request.isDryRun { return preview }
         for index in documents.indices {
             guard case .function(let function) = documents[index].manifest, let dependencies = function.dependencies,
@@ -155,7 +159,9 @@ final class Deployer: Sendable {
         }
         try self.checkRunning()
         try self.keepOnLog(documents)
-        let done = try self.control.perform(.deploy(documents, ifMatch: order.ifMatch, isDryRun: false)).get()
+        let done = try self.control.perform(
+            .deploy(documents, ifMatch: order.ifMatch, isDryRun: false, by: order.principal)
+        ).get()
         // A sweep of another server may have begun before it could know of the record.
         try self.keepOnLog(documents)
         self.waitUntilShown(done)

@@ -37,6 +37,7 @@ final class DeviceHost: @unchecked Sendable {
         var devices: [Int]
         var after: UInt64
         var until: Timestamp
+        var quarantines: Bool
         var completion: @Sendable (Bool) -> Void
     }
 
@@ -169,16 +170,22 @@ final class DeviceHost: @unchecked Sendable {
         }
     }
 
-    /// Tells whether devices have the memory of an instance back that ended now: by a reading that began after its end, within
-    /// ``Limits/Pool/memoryReturn``. A device without its memory is quarantined.
-    /// - Parameter completion: called once, on no particular thread: false for a leak.
-    func whenReturned(_ devices: [DeviceID], _ completion: @escaping @Sendable (Bool) -> Void) {
+    /// Tells whether devices have the memory of an instance back that ended now, or fell asleep: by a reading that began after that, within
+    /// ``Limits/Pool/memoryReturn``.
+    /// - Parameters:
+    ///   - quarantines: a device without its memory is set apart. One whose instance sleeps may still get it back, by that one's end.
+    ///   - completion: called once, on no particular thread: false for a leak.
+    func whenReturned(
+        _ devices: [DeviceID], quarantines: Bool = true, _ completion: @escaping @Sendable (Bool) -> Void
+    ) {
         let until = self.clock.now + Limits.Pool.memoryReturn
         self.state.withLock { state in
             // A reading under way may have looked before the end.
             let after = state.reads + (state.askedAt == nil ? 1 : 2)
             state.returns.append(
-                Return(devices: devices.map(\.index), after: after, until: until, completion: completion))
+                Return(
+                    devices: devices.map(\.index), after: after, until: until, quarantines: quarantines,
+                    completion: completion))
         }
         self.loop.post { self.tick() }
     }
@@ -220,7 +227,7 @@ final class DeviceHost: @unchecked Sendable {
             let leaks = seen.filter { wait in
                 wait.until <= now && !wait.devices.allSatisfy { Self.isBack($0, expected, state.register) }
             }
-            for place in Set(leaks.flatMap(\.devices)) where !Self.isBack(place, expected, state.register) {
+            for place in Set(leaks.filter(\.quarantines).flatMap(\.devices)) where !Self.isBack(place, expected, state.register) {
                 changes += state.register.leaked(place, now: now)
             }
             let reads = state.reads

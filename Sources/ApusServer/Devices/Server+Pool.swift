@@ -50,8 +50,9 @@ extension Server {
             }
         }
         pool.memoryCheck.withLock { hook in
-            hook = { _, names, completion in
-                devices.whenReturned(names.compactMap { ids.firstIndex(of: $0) }.map { DeviceID($0) }, completion)
+            hook = { names, hasEnded, completion in
+                let places = names.compactMap { ids.firstIndex(of: $0) }.map { DeviceID($0) }
+                devices.whenReturned(places, quarantines: hasEnded, completion)
             }
         }
         devices.bind { changes in

@@ -1,5 +1,5 @@
 internal import ApusCore
-internal import ApusHost
+internal import ApusJSON
 internal import ApusLoop
 internal import ApusStore
 internal import ApusTools
@@ -8,7 +8,7 @@ internal import ApusTools
 struct InvocationAnswering: Sendable {
     let server: Server
     let lookup: InvocationLookup
-    let answers: [InvocationQuestions.Item]
+    let answers: [JSONMember]
 
     /// - Parameters:
     ///   - found: the invocation as it is.

@@ -9,10 +9,28 @@ struct InvocationLookup: Sendable {
     let namespace: Namespace
     /// Until when to wait for the end; nil takes the state as it is.
     var until: Timestamp?
+    /// Some server of this cluster has given the id: it is looked for thoroughly before it is unknown.
+    var isGiven = false
 
     /// - Parameter completion: called once, on the store thread or before this method returns: with the state, terminal unless the
     ///   time is over; `invocation_not_found`, `overloaded`, `shutting_down`.
     func run(_ completion: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Void) {
+        guard self.isGiven, self.server.invocations.isShared, self.server.invocations.place(of: self.id) == nil else {
+            return self.find(completion)
+        }
+        // The queue may be one that another server made a moment ago.
+        let (server, lookup) = (self.server, self)
+        let isQueued = server.control.enqueue { catalogue in
+            if let catalogue {
+                server.log.lookForTopics()
+                server.invocations.takeUpShared(catalogue, server.journal)
+            }
+            lookup.find(completion)
+        }
+        if !isQueued { self.find(completion) }
+    }
+
+    private func find(_ completion: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Void) {
         guard let place = self.server.invocations.place(of: self.id) else {
             let isQueued = self.server.store.run { self.look(completion) }
             if !isQueued {

@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusHost
+internal import ApusJSON
 internal import ApusLoop
 
 extension InvocationQueue {
@@ -9,7 +10,7 @@ extension InvocationQueue {
     ///   - completion: called once, from any thread: with `conflict` when the invocation's function is not deployed any more, or with what
     ///     the log says.
     func answer(
-        _ id: InvocationID, _ answers: [InvocationQuestions.Item],
+        _ id: InvocationID, _ answers: [JSONMember],
         completion: @escaping @Sendable (Result<Void, ApusError>) -> Void
     ) {
         guard let lane = self.lane(of: id) else {
@@ -18,7 +19,7 @@ extension InvocationQueue {
         }
         let offset = Offset(bitPattern: id.low)
         let marks = answers.map { lane.trigger.markEntry(.answer(offset, question: $0.name), $0.json) }
-        let request = self.isShared ? [InvocationReport.answerRequest(id, InvocationQuestions.json(answers))] : []
+        let request = self.isShared ? [InvocationReport.answerRequest(id, JSONMember.object(answers))] : []
         let runtime = self.shard(lane.shard)
         self.log.submit(LogBatch(urgency: .settlement, appends: request, ledger: marks)) { result in
             completion(
@@ -32,7 +33,7 @@ extension InvocationQueue {
     func answered(_ text: String, _ json: [UInt8]) {
         guard let id = InvocationID(text), let lane = self.lane(of: id) else { return }
         let runtime = self.shard(lane.shard)
-        let answers = InvocationQuestions.items(json)
+        let answers = JSONMember.all(in: json)
         runtime.loop.post {
             runtime.shard.answerInvocation(lane.function, offset: Offset(bitPattern: id.low), answers)
         }

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusHost
 internal import ApusStore
 internal import ApusTools
 
@@ -16,10 +17,23 @@ extension InvocationRow {
         return EventBlock.encode(result)
     }
 
-    /// What its handler asks its caller; nil when that is not kept any more.
+    /// What its caller is asked; nil where it waits for somebody else, and when that is not kept any more.
     func questions(_ log: any EventLog) throws(ApusError) -> Questions? {
+        guard case .caller(let questions) = try self.waiting(log) else { return nil }
+        return questions
+    }
+
+    enum Waiting {
+        case caller(Questions)
+        /// For the approval of this name.
+        case approval(String)
+    }
+
+    /// What it waits for; nil where it does not, and when that is not kept any more.
+    func waiting(_ log: any EventLog) throws(ApusError) -> Waiting? {
         guard self.state == .waiting, let json = try self.record(log)?.data else { return nil }
-        return try Questions(parsing: json)
+        if case .approval(let name) = InvocationHold(questions: json) { return .approval(name) }
+        return .caller(try Questions(parsing: json))
     }
 
     /// Why it did not succeed.

@@ -28,6 +28,14 @@ extension OperationDescription {
                 Answer(200, "The agents of the namespace, by name.", [.json(Schema.items(Schema.named("Agent")))])
             ],
             codes: positionCodes),
+        "getAgent": OperationDescription(
+            parameters: [position], answers: [Answer(200, "The agent.", [.json(Schema.named("Agent"))])],
+            codes: positionCodes + [.notFound]),
+        "putAgent": OperationDescription(
+            "The body is the manifest, whose name is that of the path. A new agent has no token until it is rotated; one that is there keeps its.",
+            parameters: [ifMatch], body: [.json(Schema.named("Manifest"), example: agentExample)],
+            answers: [Answer(200, "What became of it.", [.json(Schema.named("Outcome"))], headers: positioned)],
+            codes: controlCodes + deployCodes + [.alreadyExists]),
         "createAgent": OperationDescription(
             "An agent is a caller of its namespace. Without `servers` it reaches all tool servers there.",
             body: [
@@ -44,11 +52,12 @@ extension OperationDescription {
             ],
             codes: controlCodes + [.invalidJSON, .alreadyExists]),
         "rotateAgent": OperationDescription(
-            "From the answer on the token of before is not admitted; rights and end stay.",
+            "From the answer on the token of before is not admitted; rights and end stay. An agent that was deployed gets its first token so.",
             answers: [Answer(201, "The new token, this once.", [.json(Schema.named("NewAgent"))], headers: positioned)],
             codes: controlCodes + [.notFound]),
         "revokeAgent": OperationDescription(
             "From the answer on no request with its token is admitted; its open streams end within 5 s.",
+            parameters: [ifMatch],
             answers: [Answer(200, "It has ended.", [.json(Schema.named("Outcome"))], headers: positioned)],
             codes: controlCodes + [.notFound]),
         "searchAudit": OperationDescription(
@@ -140,6 +149,11 @@ extension OperationDescription {
                 ])
         ],
         codes: [.notFound])
+
+    private static let agentExample: JSONValue = [
+        "apiVersion": "apus.dev/v1", "kind": "Agent", "metadata": ["name": "researcher"],
+        "spec": ["servers": ["search"], "scopes": ["files:read"], "limits": ["callsPerMinute": 60]],
+    ]
 
     private static let agentOrder = Schema.object(
         ["name": Schema.label],

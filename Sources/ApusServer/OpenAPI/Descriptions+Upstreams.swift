@@ -23,10 +23,10 @@ extension OperationDescription {
             "Its tools go with it, and what was accepted of them.", parameters: [ifMatch],
             answers: [Answer(200, "It is gone.", [.json(Schema.named("Outcome"))], headers: positioned)],
             codes: controlCodes + [.notFound]),
-        "getUpstreamTool": OperationDescription(
-            "By the name that agents know, whether they see it now or not: what was accepted, and what waits.",
+        "getTool": OperationDescription(
+            "By the name that agents know, whether they see it now or not: of an upstream's what was accepted, and what waits.",
             parameters: [position],
-            answers: [Answer(200, "The tool.", [.json(Schema.named("UpstreamTool"))])],
+            answers: [Answer(200, "The tool.", [.json(["oneOf": [Schema.named("UpstreamTool"), Schema.named("OwnTool")]])])],
             codes: positionCodes + [.notFound]),
         "acceptTool": OperationDescription(
             "Agents see it from then on. `sha256` names what was looked at: a tool that has changed since is not accepted.",
@@ -34,7 +34,7 @@ extension OperationDescription {
             answers: [Answer(200, "It is accepted.", [.json(Schema.named("Outcome"))], headers: positioned)],
             codes: controlCodes + [.notFound, .conflict, .invalidArgument, .invalidJSON]),
         "disableTool": OperationDescription(
-            "Agents neither see nor call it until it is enabled.",
+            "Agents neither see nor call it until it is enabled, whatever is deployed meanwhile.",
             answers: [Answer(200, "It is hidden.", [.json(Schema.named("Outcome"))], headers: positioned)],
             codes: controlCodes + [.notFound]),
         "enableTool": OperationDescription(

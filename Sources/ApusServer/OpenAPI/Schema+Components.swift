@@ -8,7 +8,8 @@ extension Schema {
     static let components: [(name: String, schema: JSONValue)] = [
         ("Problem", problem), ("Manifest", manifest), ("Outcome", outcome), ("Function", function),
         ("FunctionDetails", functionDetails), ("Position", position), ("Instance", instance), ("Revision", revision),
-        ("LogLine", logLine), ("Topic", topic), ("ToolServer", toolServer), ("Upstream", upstream), ("UpstreamTool", upstreamTool), ("Tool", tool), ("CloudEvent", cloudEvent),
+        ("LogLine", logLine), ("Topic", topic), ("ToolServer", toolServer), ("Upstream", upstream), ("UpstreamTool", upstreamTool),
+        ("OwnTool", ownTool), ("Tool", tool), ("CloudEvent", cloudEvent),
         ("Receipt", receipt),
         ("Invocation", invocation), ("DeadLetter", deadLetter), ("DeadLetterDetails", deadLetterDetails),
         ("Token", token), ("Secret", secret),
@@ -51,7 +52,7 @@ extension Schema {
 
     private static let outcome = object(
         [
-            "kind": oneOf(ControlRecord.Kind.allCases.map(\.rawValue)), "namespace": label, "name": text,
+            "kind": oneOf(ControlRecord.Kind.allCases.map(\.rawValue) + [Manifest.Kind.agent.rawValue]), "namespace": label, "name": text,
             "action": oneOf(ControlDecision.Outcome.Action.allCases.map(\.rawValue)),
             "generation": said(count, "Grows with each change of what has this name"),
         ],
@@ -73,7 +74,7 @@ extension Schema {
         return object(
             members,
             optional: [
-                "lastStart": said(Self.start, "Of a function whose instances the pool starts"),
+                "lastStart": said(Self.start, "How its last instance came to be there"),
                 "weights": said(list(Self.weights), "The files that lie at `/weights` for its workers"),
             ])
     }()
@@ -98,12 +99,15 @@ extension Schema {
     ])
 
     private static let instance = object([
-        "worker": count, "namespace": label, "function": label, "revision": text, "state": text, "since": time,
+        "worker": said(count, "0 before there is one: its weights come first"), "namespace": label, "function": label, "revision": text, "state": text, "since": time,
         "inFlight": count, "runtime": text,
         "isolation": oneOf(WorkerIsolation.Level.allCases.map(\.name)),
         "isolationMode": oneOf(WorkerIsolation.Mode.allCases.map(\.rawValue)),
         "calls": said(oneOf(WorkerIsolation.Calls.allCases.map(\.rawValue)), "What each invocation has to itself"),
         "missingLayers": said(list(text), "Isolation this host cannot enforce"),
+    ], optional: [
+        "weights": said(
+            object(["fetched": count, "bytes": orNull(count)]), "Of one that starts once they are on this server: how much of them is"),
     ])
 
     private static let revision = object(["revision": hash, "generation": count, "deployed": time])
@@ -126,11 +130,19 @@ extension Schema {
     ])
 
     private static let upstreamTool = object([
-        "name": said(text, "As agents know it"), "tool": said(text, "As its server calls it"), "upstream": label,
+        "name": said(text, "As agents know it; of others than tools with their kind, as prompt:NAME"),
+        "kind": oneOf(UpstreamDefinition.Kind.allCases.map(\.rawValue)), "tool": said(text, "As its server calls it"),
+        "upstream": label,
         "state": oneOf(["offered", "quarantined", "refused", "disabled", "gone"]), "reason": orNull(text),
         "accepted": orNull(["type": "object"]), "acceptedSHA256": orNull(text), "waiting": orNull(["type": "object"]),
         "waitingSHA256": orNull(text),
     ])
+
+    private static let ownTool = object(
+        [
+            "name": said(text, "As agents know it"), "function": label, "version": count,
+            "state": oneOf(["offered", "disabled"]), "sha256": hash,
+        ], optional: ["by": said(text, "Who hid it"), "since": time])
 
     private static let upstream = object(
         [
@@ -209,13 +221,20 @@ extension Schema {
             "How much it may ask for"),
     ]
     private static let agent: JSONValue = {
-        var members = tokenMembers
+        var (members, others) = (tokenMembers, tokenEnds)
         for name in agentMembers.names { members[name] = agentMembers[name] }
-        return object(members, optional: tokenEnds)
+        // One that was deployed has no token until it is given one.
+        others["id"] = members["id"]
+        members["id"] = nil
+        members["state"] = oneOf(PrincipalDeployment.State.allCases.map(\.rawValue))
+        members["manifest"] = said(["type": "object"], "The manifest that says the same")
+        others["generation"] = count
+        return object(members, optional: others)
     }()
     /// Of an agent that was there before, its name and token alone.
     private static let newAgent: JSONValue = {
         var others = tokenMembers
+        others["manifest"] = ["type": "object"]
         for name in agentMembers.names { others[name] = agentMembers[name] }
         for name in tokenEnds.names { others[name] = tokenEnds[name] }
         var members: JSONObject = ["token": said(text, "Shown this once and kept nowhere")]

@@ -91,6 +91,9 @@ extension Schema {
                         "id": text, "kind": text, "simulated": boolean, "health": text, "used": count,
                         "capacity": count, "instances": list(object(["function": label, "state": text])),
                     ])), "Of the whole server; none for who may not see them"),
+            "fetches": said(
+                list(object(["function": label, "fetched": count, "bytes": orNull(count)])),
+                "Functions whose starts wait for weights that come to this server, and how much of these is here"),
         ])
     }()
 }

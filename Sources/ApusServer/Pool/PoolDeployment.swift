@@ -12,6 +12,7 @@ struct PoolDeployment: Sendable {
     /// The kind of device it asks for; nil takes any.
     var kind: String?
     var shard: Int
+    var isolation: WorkerIsolation.Level
     /// What has to lie on this machine's disk before it starts.
     var weights: WeightSet?
 
@@ -38,6 +39,7 @@ struct PoolDeployment: Sendable {
         self.labels = manifest.labels
         self.kind = gpu?.kind
         self.shard = shard
+        self.isolation = manifest.isolation == .standard && gpu != nil ? .gpu : manifest.isolation
         self.weights = function.weights
     }
 

@@ -7,7 +7,8 @@ internal import Synchronization
 /// The one pool of this server, and what connects it with shards, devices and accounts. Values go in from any thread; what the pool
 /// decides is posted to the loops of the shards, in the order in which it was decided.
 ///
-/// Simulated devices move no bytes: what a device of theirs would take for it passes before the order goes out.
+/// Simulated devices move no bytes. What a device of theirs would take for it passes before the order to load or to wake goes out, and
+/// after the process said that it sleeps: an instance that was told to sleep takes no work from then on.
 final class PoolHost: Sendable {
     /// What the pool decided about instances on one shard.
     private struct Order: Sendable {
@@ -16,10 +17,16 @@ final class PoolHost: Sendable {
         var devices: [DeviceDescription]
     }
 
+    /// What waits until the bytes would have been moved: an order to a shard, or that an instance sleeps.
+    private enum Held: Sendable {
+        case order(Order)
+        case slept(InstanceID)
+    }
+
     private struct Delayed: Sendable, Comparable {
         var due: Timestamp
         var number: UInt64
-        var order: Order
+        var held: Held
         static func < (left: Delayed, right: Delayed) -> Bool {
             left.due != right.due ? left.due < right.due : left.number < right.number
         }
@@ -40,18 +47,23 @@ final class PoolHost: Sendable {
         var functions: [FunctionID: Entry] = [:]
         /// The names of revisions by generation, for instances that outlive theirs.
         var instances: [InstanceID: (function: FunctionID, deployment: PoolDeployment)] = [:]
+        /// Instances whose weights come, and since when.
+        var fetching: [InstanceID: Timestamp] = [:]
         var delayed = BinaryHeap<Delayed>()
         var number: UInt64 = 0
         var armedFor: Timestamp?
+        /// What the change under way decided; their room is used again.
+        var actions: [PoolAction] = []
+        var transitions: [InstanceTransition] = []
         var isClosed = false
     }
 
     /// Told of every transition, in order; before any instance starts. From any thread; must not block.
     let onChanges = Mutex<(@Sendable ([InstanceChange]) -> Void)?>(nil)
-    /// Asked whether the devices have their memory back after a process ended; without it they always have. Answers once, from any
-    /// thread.
+    /// Asked whether the devices have their memory back after a process ended or fell asleep; without it they always have. Answers once,
+    /// from any thread.
     let memoryCheck = Mutex<
-        (@Sendable (_ instance: InstanceID, _ devices: [String], @escaping @Sendable (_ isBack: Bool) -> Void) -> Void)?
+        (@Sendable (_ devices: [String], _ hasEnded: Bool, @escaping @Sendable (_ isBack: Bool) -> Void) -> Void)?
     >(nil)
 
     private let state: Mutex<State>
@@ -105,6 +117,7 @@ final class PoolHost: Sendable {
     // MARK: what shards say
 
     func receive(_ message: PoolMessage) {
+        if case .report(let instance, .slept) = message { return self.slept(instance) }
         self.change { state, now in
             self.tell(.message(message), &state, now)
             if case .demand(let function, _, let queued) = message, queued > 0 { self.refuse(function, &state) }
@@ -131,14 +144,38 @@ final class PoolHost: Sendable {
     }
 
     private func check(_ instance: InstanceID) {
+        self.check(instance, hasEnded: true) { self.receive(.report(instance, $0 ? .returned : .leaked)) }
+    }
+
+    private func check(_ instance: InstanceID, hasEnded: Bool, _ report: @escaping @Sendable (Bool) -> Void) {
         let devices = self.state.withLock { state in
             state.pool.devices(of: instance).map { state.devices[$0.index].id }
         }
-        let report: @Sendable (Bool) -> Void = { isBack in
-            self.receive(.report(instance, isBack ? .returned : .leaked))
-        }
         guard !devices.isEmpty, let check = self.memoryCheck.withLock({ $0 }) else { return report(true) }
-        check(instance, devices, report)
+        check(devices, hasEnded, report)
+    }
+
+    /// Its process says that it sleeps. Where the bytes would still be under way, that counts when they have come.
+    private func slept(_ instance: InstanceID) {
+        let isHeld = self.change { state, now in
+            let delay = Self.transfer(.sleep(instance), instance, state)
+            guard delay > .zero else { return false }
+            Self.hold(.slept(instance), until: now + delay, &state)
+            return true
+        }
+        if !isHeld { self.checkSleeper(instance) }
+    }
+
+    /// One that keeps more of its devices than it may ends: others are placed by what it was to leave. What is then still missing sets its
+    /// devices apart.
+    private func checkSleeper(_ instance: InstanceID) {
+        self.check(instance, hasEnded: false) { isBack in
+            self.change { state, now in
+                // It may have ended, or been told to, meanwhile.
+                guard state.pool.state(of: instance) == .sleeping else { return }
+                self.tell(.message(.report(instance, isBack ? .slept : .failed)), &state, now)
+            }
+        }
     }
 
     // MARK: devices
@@ -194,6 +231,19 @@ final class PoolHost: Sendable {
         }
     }
 
+    /// Instances that have no process yet: their weights come first.
+    var fetches: [PoolFetch] {
+        self.state.withLock { state in
+            state.fetching.compactMap { instance, since in
+                state.instances[instance].map {
+                    PoolFetch(
+                        function: $0.deployment.name, revision: $0.deployment.revision, since: since,
+                        isolation: $0.deployment.isolation)
+                }
+            }
+        }
+    }
+
     /// Why the function last started as it did; nil for one that the pool does not start, or that never started.
     func lastStart(of function: FunctionID) -> StartStory.Start? {
         self.state.withLock { $0.functions[function]?.story.last }
@@ -221,10 +271,14 @@ final class PoolHost: Sendable {
     /// Sends out what was decided, and sees to it that the pool is asked again in time. Under the lock, so that orders leave in the
     /// order of their making.
     private func settle(_ state: inout State, _ now: Timestamp) -> [InstanceChange] {
-        let (actions, transitions) = (state.pool.takeActions(), state.pool.takeTransitions())
-        if let told = state.told.take() { self.recorder?.note(told, at: now, actions, transitions) }
-        for action in actions { self.send(action, &state, now) }
-        let changes = transitions.compactMap { self.note($0, &state) }
+        state.pool.takeActions(into: &state.actions)
+        state.pool.takeTransitions(into: &state.transitions)
+        if let told = state.told.take() { self.recorder?.note(told, at: now, state.actions, state.transitions) }
+        for index in state.actions.indices { self.send(state.actions[index], &state, now) }
+        var changes: [InstanceChange] = []
+        for index in state.transitions.indices {
+            if let change = self.note(state.transitions[index], &state) { changes.append(change) }
+        }
         let due = [state.pool.nextTimer, state.delayed.first?.due].compactMap { $0 }.min()
         if let due, !state.isClosed, state.armedFor.map({ due < $0 || $0 <= now }) ?? true {
             state.armedFor = due
@@ -233,51 +287,62 @@ final class PoolHost: Sendable {
         return changes
     }
 
-    private func tick() {
-        self.change { state, now in
+    /// The time that the pool asked for has come, or that something was held until.
+    func tick() {
+        let sleepers = self.change { state, now in
+            var sleepers: [InstanceID] = []
             state.armedFor = nil
             while let next = state.delayed.first, next.due <= now {
                 state.delayed.popFirst()
-                self.post(next.order)
+                switch next.held {
+                case .order(let order): self.post(order)
+                case .slept(let instance): sleepers.append(instance)
+                }
             }
             self.tell(.tick, &state, now)
+            return sleepers
         }
+        for instance in sleepers { self.checkSleeper(instance) }
+    }
+
+    private static func hold(_ held: Held, until due: Timestamp, _ state: inout State) {
+        state.number += 1
+        state.delayed.insert(Delayed(due: due, number: state.number, held: held))
     }
 
     private func send(_ action: PoolAction, _ state: inout State, _ now: Timestamp) {
         let instance = action.instance
-        if case .start(_, let function, _, _) = action, let entry = state.functions[function] {
-            state.instances[instance] = (function, entry.deployment)
+        switch action {
+        case .fetch(_, let function), .start(_, let function, _, _):
+            if state.instances[instance] == nil, let entry = state.functions[function] {
+                state.instances[instance] = (function, entry.deployment)
+            }
+        case .load, .sleep, .wake, .drain, .stop: break
         }
         guard let known = state.instances[instance] else { return }
         let devices = state.pool.devices(of: instance).map { state.devices[$0.index] }
         let order = Order(shard: known.deployment.shard, action: action, devices: devices)
-        if case .start(_, _, _, from: .remote) = action { return self.fetch(instance, known.deployment, order) }
-        let delay = Self.transfer(action, known.deployment.plan, devices)
+        if case .fetch = action { return self.fetch(instance, known.deployment) }
+        if case .sleep = action { return self.post(order) }
+        let delay = Self.transfer(action, instance, state)
         guard delay > .zero else { return self.post(order) }
-        state.number += 1
-        state.delayed.insert(Delayed(due: now + delay, number: state.number, order: order))
+        Self.hold(.order(order), until: now + delay, &state)
     }
 
-    /// Brings what its function lacks on this disk, then has it started. Asked under the lock, goes on without it.
-    private func fetch(_ instance: InstanceID, _ deployment: PoolDeployment, _ order: Order) {
-        let function = deployment.plan.function
+    /// Brings what its function lacks on this disk. Asked under the lock, goes on without it.
+    private func fetch(_ instance: InstanceID, _ deployment: PoolDeployment) {
+        let (function, shard) = (deployment.plan.function, deployment.shard)
         let ended: @Sendable (ApusError?) -> Void = { error in
             if let error {
                 let failure = Failure(error.code, error.message)
-                self.shards.post(to: order.shard) { $0.refuseStart(of: function, failure) }
+                self.shards.post(to: shard) { $0.refuseStart(of: function, failure) }
                 return self.receive(.ended(instance))
             }
             self.receive(.fetches(function, nil))
-            self.change { state, now in
-                // It may have been told to stop meanwhile.
-                guard state.pool.state(of: instance) == .starting(.fetching) else { return }
-                self.tell(.message(.report(instance, .fetched)), &state, now)
-                self.post(order)
-            }
+            self.receive(.report(instance, .fetched))
         }
         // Never here: the lock is held.
-        self.weights.bring(deployment.weights) { error in self.shards.post(to: order.shard) { _ in ended(error) } }
+        self.weights.bring(deployment.weights) { error in self.shards.post(to: shard) { _ in ended(error) } }
     }
 
     private func post(_ order: Order) {
@@ -285,20 +350,22 @@ final class PoolHost: Sendable {
     }
 
     /// What moving the bytes would take on a simulated device.
-    private static func transfer(_ action: PoolAction, _ plan: PoolFunction, _ devices: [DeviceDescription]) -> TimeSpan
-    {
-        guard let device = devices.first, device.isSimulated else { return .zero }
+    private static func transfer(_ action: PoolAction, _ instance: InstanceID, _ state: State) -> TimeSpan {
+        guard let plan = state.instances[instance]?.deployment.plan,
+            let device = state.pool.devices(of: instance).first.map({ state.devices[$0.index] }), device.isSimulated
+        else { return .zero }
         return switch action {
         case .load: PoolDeployment.span(plan.deviceBytes, at: min(device.links.fromDisk, device.links.fromHost))
         case .wake: PoolDeployment.span(plan.deviceBytes - plan.residueBytes, at: device.links.fromHost)
         case .sleep: PoolDeployment.span(plan.deviceBytes - plan.residueBytes, at: device.links.toHost)
-        case .start, .drain, .stop: .zero
+        case .fetch, .start, .drain, .stop: .zero
         }
     }
 
     private func note(_ transition: InstanceTransition, _ state: inout State) -> InstanceChange? {
         guard let (function, deployment) = state.instances[transition.instance] else { return nil }
         if transition.to == .absent { state.instances[transition.instance] = nil }
+        state.fetching[transition.instance] = transition.to == .starting(.fetching) ? transition.at : nil
         if StartStory.isAbout(transition) {
             let others = state.instances.count {
                 $0.key != transition.instance && $0.value.function == function
@@ -325,7 +392,7 @@ final class PoolHost: Sendable {
 extension PoolAction {
     fileprivate var instance: InstanceID {
         switch self {
-        case .start(let instance, _, _, _), .load(let instance), .sleep(let instance), .wake(let instance),
+        case .fetch(let instance, _), .start(let instance, _, _, _), .load(let instance), .sleep(let instance), .wake(let instance),
             .drain(let instance), .stop(let instance):
             instance
         }

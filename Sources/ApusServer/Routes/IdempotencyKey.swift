@@ -8,6 +8,7 @@ struct IdempotencyKey: Sendable, Equatable {
 
     private let key: [UInt8]
     private let fingerprint: [UInt8]
+    private let kept: TimeSpan
 
     /// - Parameters:
     ///   - principal: whose key it is: others may use the same text.
@@ -18,6 +19,7 @@ struct IdempotencyKey: Sendable, Equatable {
         guard let text = exchange.header(Self.header) else { return nil }
         let value = try Self.value(text)
         self.key = Self.digest([principal, scope, value].map { Array($0.utf8) })
+        self.kept = Limits.Server.idempotencyWindow
         // The rest of the head says who connects how, which a repetition may do differently.
         let told = exchange.headers.filter {
             $0.name.lowercased().hasPrefix("ce-") || Self.told.contains($0.name.lowercased())
@@ -33,6 +35,17 @@ struct IdempotencyKey: Sendable, Equatable {
         let value = try Self.value(text)
         self.key = Self.digest([principal, scope, value].map { Array($0.utf8) })
         self.fingerprint = Self.digest(parts)
+        self.kept = Limits.Server.idempotencyWindow
+    }
+
+    /// The key of the one call that an acceptance lets begin.
+    /// - Parameters:
+    ///   - acceptance: what names it: a state that a client was given, an approval that is kept.
+    ///   - kept: as long as it could come again.
+    init(acceptance: [UInt8], principal: String, kept: TimeSpan) {
+        self.key = Self.digest([Array("apus acceptance 1".utf8), Array(principal.utf8), acceptance])
+        self.fingerprint = Self.digest([acceptance])
+        self.kept = kept
     }
 
     private static let told: Set<String> = ["content-type", "apus-key"]
@@ -61,7 +74,10 @@ struct IdempotencyKey: Sendable, Equatable {
         return SHA256.hash(bytes)
     }
 
+    /// What others are bound to it by.
+    var name: String { Hex.encode(self.key) }
+
     func once(now: Timestamp) -> LogBatch.Once {
-        LogBatch.Once(key: self.key, fingerprint: self.fingerprint, keptUntil: now + Limits.Server.idempotencyWindow)
+        LogBatch.Once(key: self.key, fingerprint: self.fingerprint, keptUntil: now + self.kept)
     }
 }

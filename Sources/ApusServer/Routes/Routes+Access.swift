@@ -38,7 +38,9 @@ extension Routes {
             let namespace = try self.namespace(parameters)
             let now = self.runtime.now
             self.answerFromStore(exchange) { server throws(ApusError) in
-                let principals = server.control.catalogue.principals.filter { $0.key.namespace == namespace }
+                let principals = server.control.catalogue.principals.filter {
+                    $0.key.namespace == namespace && $0.value.key != nil
+                }
                 let items = principals.sorted { $0.key < $1.key }.map { Self.tokenJSON($0.key, $0.value, now: now) }
                 return StoreAnswer(["items": .array(items)])
             }
@@ -47,11 +49,12 @@ extension Routes {
 
     static func tokenJSON(_ name: ResourceName, _ principal: PrincipalDeployment, now: Timestamp) -> JSONValue {
         var json: JSONValue = [
-            "name": .string(name.name), "namespace": .string(name.namespace.name), "id": .string(principal.id),
+            "name": .string(name.name), "namespace": .string(name.namespace.name),
             "roles": .array(principal.roles.texts.map { .string($0) }),
             "state": .string(principal.state(at: now).rawValue),
             "created": .string(RFC3339.format(principal.created)), "creator": .string(principal.creator),
         ]
+        if let key = principal.key { json["id"] = .string(key.id) }
         if let expires = principal.expires { json["expires"] = .string(RFC3339.format(expires)) }
         if let revoked = principal.revoked { json["revoked"] = .string(RFC3339.format(revoked)) }
         return json
@@ -68,7 +71,8 @@ extension Routes {
                 expires: try order.end(now: now, creator: creator))
             self.show(
                 token, of: Self.tokenJSON(order.name, principal, now: now), exchange,
-                .createPrincipal(order.name, principal))
+                .createPrincipal(order.name, principal),
+                noting: ChangeAudit("created", "token/\(order.name.name)", in: order.name.namespace, by: creator.name))
         }
     }
 
@@ -80,7 +84,9 @@ extension Routes {
                     .invalidArgument,
                     "'\(text.prefix(64))' is no token's name: 1 to 63 of a-z, 0-9 and hyphens are allowed")
             }
-            self.command(.revokePrincipal(name), exchange)
+            self.command(
+                .revokePrincipal(name), exchange,
+                noting: ChangeAudit("revoked", "token/\(name.name)", in: name.namespace, by: self.principal(of: exchange).name))
         }
     }
 

@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusHTTP
 internal import ApusJSON
+internal import ApusManifest
 internal import ApusStore
 
 /// Agents: principals that call tools, each with a token that is shown once.
@@ -9,6 +10,12 @@ extension Routes {
         table.add(Operation("listAgents", "GET", "/v1/agents", "The agents, without their tokens.", .administer)) {
             self.listAgents($0, $1)
         }
+        table.add(Operation("getAgent", "GET", "/v1/agents/{name}", "One agent, without its token.", .administer)) {
+            self.describeAgent($0, $1)
+        }
+        table.add(
+            Operation("putAgent", "PUT", "/v1/agents/{name}", "Deploys one agent.", .administer)
+        ) { self.put($0, $1, kind: .agent) }
         table.add(
             Operation("createAgent", "POST", "/v1/agents", "Makes an agent and shows its token once.", .administer)
         ) { self.createAgent($0, $1) }
@@ -35,9 +42,32 @@ extension Routes {
         }
     }
 
+    private func describeAgent(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
+        self.answer(exchange) { () throws(ApusError) in
+            let name = try self.agentName(parameters)
+            let now = self.runtime.now
+            self.answerFromStore(exchange) { server throws(ApusError) in
+                let catalogue = server.control.catalogue
+                guard let agent = catalogue.principals[name], agent.agent != nil else {
+                    throw ApusError(.notFound, "there is no agent '\(name)': see `apus get agents`")
+                }
+                let generation = catalogue.generation(.principal, name.namespace, name.name)
+                var json = Self.agentJSON(name, agent, now: now)
+                json["generation"] = .number(generation)
+                return StoreAnswer(json, headers: [("ETag", "\"\(generation)\"")])
+            }
+        }
+    }
+
     static func agentJSON(_ name: ResourceName, _ principal: PrincipalDeployment, now: Timestamp) -> JSONValue {
         var json = Self.tokenJSON(name, principal, now: now)
         for member in ["servers", "scopes", "limits"] { json[member] = principal.agent?.json[member] }
+        if let rights = principal.agent {
+            let manifest = AgentManifest(
+                name: name, labels: principal.labels, servers: rights.servers, scopes: rights.scopes,
+                limits: rights.limits)
+            json["manifest"] = Manifest.agent(manifest).toJSON()
+        }
         return json
     }
 
@@ -51,7 +81,8 @@ extension Routes {
                 id: token.id, hash: token.hash, roles: order.roles, created: now, creator: creator.name,
                 expires: try order.end(now: now, creator: creator), agent: order.rights)
             self.show(
-                token, of: Self.agentJSON(order.name, agent, now: now), exchange, .createPrincipal(order.name, agent))
+                token, of: Self.agentJSON(order.name, agent, now: now), exchange, .createPrincipal(order.name, agent),
+                noting: self.change("created", order.name, exchange))
         }
     }
 
@@ -62,14 +93,22 @@ extension Routes {
             self.show(
                 token,
                 of: ["name": .string(name.name), "namespace": .string(name.namespace.name), "id": .string(token.id)],
-                exchange, .rotatePrincipal(name, id: token.id, hash: token.hash))
+                exchange, .rotatePrincipal(name, id: token.id, hash: token.hash),
+                noting: self.change("rotated", name, exchange))
         }
     }
 
     private func revokeAgent(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
-            self.command(.revokePrincipal(try self.agentName(parameters)), exchange)
+            let name = try self.agentName(parameters)
+            self.command(
+                .revokePrincipal(name, ifMatch: try self.ifMatch(exchange)), exchange,
+                noting: self.change("revoked", name, exchange))
         }
+    }
+
+    private func change(_ code: String, _ name: ResourceName, _ exchange: HTTPExchange) -> ChangeAudit {
+        ChangeAudit(code, "agent/\(name.name)", in: name.namespace, by: self.principal(of: exchange).name)
     }
 
     private func agentName(_ parameters: RouteParameters) throws(ApusError) -> ResourceName {
@@ -83,12 +122,18 @@ extension Routes {
     }
 
     /// Performs a command that makes a token valid, then shows the token.
-    func show(_ token: AccessToken, of described: JSONValue, _ exchange: HTTPExchange, _ command: ControlCommand) {
+    func show(
+        _ token: AccessToken, of described: JSONValue, _ exchange: HTTPExchange, _ command: ControlCommand,
+        noting change: ChangeAudit
+    ) {
         let reply = exchange.reply()
-        self.server.control.perform(command) { answer in
-            switch answer {
-            case .failure(let error): reply.respond(Problem(error))
-            case .success(let done):
+        let server = self.server
+        server.control.perform(command) { answer in
+            let refusal = answer.refusal
+            server.note([change.entry(refusal)]) { error in
+                guard case .success(let done) = answer, error == nil else {
+                    return reply.respond(Problem(refusal ?? error ?? ApusError(.internal, "no token was made")))
+                }
                 var json = described
                 json["token"] = .string(token.text)
                 var headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]

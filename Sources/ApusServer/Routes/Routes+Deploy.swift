@@ -47,13 +47,14 @@ extension Routes {
             let request = try DeployRequest(
                 parsing: exchange.body, namespace: try self.namespace(parameters), isBound: parameters["ns"] != nil)
             for document in request.documents {
-                try self.require(.deploy, in: document.manifest.namespace, of: exchange)
+                try self.require(Self.access(to: document.manifest), in: document.manifest.namespace, of: exchange)
             }
-            let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
+            let order = Deployer.Order(
+                request: request, ifMatch: try self.ifMatch(exchange), principal: self.principal(of: exchange).name)
             exchange.stream(
                 status: 200, headers: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
             let reply = exchange.reply()
-            self.server.deployer.deploy(order) { report in
+            self.deploy(order) { report in
                 let (line, isLast) = Self.line(report)
                 reply.perform { exchange in
                     _ = exchange.write(line + [0x0A])
@@ -63,12 +64,29 @@ extension Routes {
         }
     }
 
+    /// Deploys, and keeps in the audit what agents are concerned with before it says so.
+    private func deploy(_ order: Deployer.Order, _ report: @escaping @Sendable (Deployer.Report) -> Void) {
+        let server = self.server
+        let manifests = order.request.documents.map(\.manifest)
+        server.deployer.deploy(order) { said in
+            guard case .done(let done) = said, !order.request.isDryRun else { return report(said) }
+            server.note(ChangeAudit.entries(done.outcomes, of: manifests, by: order.principal)) { error in
+                report(error.map { .failed($0) } ?? said)
+            }
+        }
+    }
+
+    /// Who may deploy it: what an agent may do is said by those who make agents.
+    private static func access(to manifest: Manifest) -> Access {
+        if case .agent = manifest { .administer } else { .deploy }
+    }
+
     private static func line(_ report: Deployer.Report) -> (line: [UInt8], isLast: Bool) {
         let json: JSONValue
         switch report {
         case .progress(let stage, let message): json = ["stage": .string(stage), "message": .string(message)]
         case .done(let done):
-            var result: JSONValue = ["result": .array(done.outcomes.map(\.json))]
+            var result: JSONValue = ["result": .array(done.outcomes.map { Self.deployed($0) })]
             if let position = done.position { result["position"] = .string(LogPosition(position).description) }
             json = result
         case .failed(let error):
@@ -101,36 +119,62 @@ extension Routes {
             let request = DeployRequest(documents: [
                 DeployRequest.Document(manifest: manifest, bundle: exchange.header("Apus-Bundle"))
             ])
-            let order = Deployer.Order(request: request, ifMatch: try self.ifMatch(exchange))
+            let order = Deployer.Order(
+                request: request, ifMatch: try self.ifMatch(exchange), principal: self.principal(of: exchange).name)
             let reply = exchange.reply()
-            self.server.deployer.deploy(order) { report in
+            self.deploy(order) { report in
                 switch report {
                 case .progress: break
                 case .failed(let error): reply.respond(Problem(error))
-                case .done(let done): Self.answer(done, reply)
+                case .done(let done): Self.answer(done, reply, Self.deployed)
                 }
             }
         }
     }
 
+    /// By the kind of its manifest: an agent's record is that of a principal.
+    private static func deployed(_ outcome: ControlDecision.Outcome) -> JSONValue {
+        var json = outcome.json
+        if outcome.kind == .principal { json["kind"] = .string(Manifest.Kind.agent.rawValue) }
+        return json
+    }
+
     /// Performs a control command off the loop and answers with its outcome.
-    func command(_ command: ControlCommand, appends: [LogBatch.Append] = [], _ exchange: HTTPExchange) {
+    /// - Parameter change: kept in the audit before the answer; nil for what is no matter of agents.
+    func command(
+        _ command: ControlCommand, appends: [LogBatch.Append] = [], _ exchange: HTTPExchange, noting change: ChangeAudit? = nil
+    ) {
         let reply = exchange.reply()
-        let projection = self.server.projection
+        let (server, projection) = (self.server, self.server.projection)
         let who = "\(self.principal(of: exchange).name)"
-        self.server.control.perform(command, appends: appends, by: who) { answer in
-            switch answer {
-            case .success(let done):
-                guard let position = done.position else { return Self.answer(done, reply) }
-                // It took effect whether queries show it in time or not.
-                projection.whenPassed(position) { _ in Self.answer(done, reply) }
-            case .failure(let error): reply.respond(Problem(error))
+        server.control.perform(command, appends: appends, by: who) { answer in
+            let refusal = answer.refusal
+            server.note(change.map { [$0.entry(refusal)] } ?? []) { error in
+                if let error { return reply.respond(Problem(refusal ?? error)) }
+                Self.answer(answer, reply, projection)
             }
         }
     }
 
-    private static func answer(_ done: Control.Done, _ reply: HTTPReply) {
-        let json = done.outcomes.first?.json ?? [:]
+    private static func answer(_ answer: Control.Answer, _ reply: HTTPReply, _ projection: ProjectionFollower) {
+        switch answer {
+        case .success(let done):
+            guard let position = done.position else { return Self.answer(done, reply) }
+            // It took effect whether queries show it in time or not.
+            projection.whenPassed(position) { _ in Self.answer(done, reply) }
+        case .failure(let error): reply.respond(Problem(error))
+        }
+    }
+
+    /// What the audit says of a deletion.
+    func deleted(_ subject: String, _ name: ResourceName, _ exchange: HTTPExchange) -> ChangeAudit {
+        ChangeAudit("deleted", subject, in: name.namespace, by: self.principal(of: exchange).name)
+    }
+
+    private static func answer(
+        _ done: Control.Done, _ reply: HTTPReply, _ shown: (ControlDecision.Outcome) -> JSONValue = \.json
+    ) {
+        let json = done.outcomes.first.map(shown) ?? [:]
         var headers = [("Content-Type", "application/json")]
         if let position = done.position { headers.append((LogPosition.header, LogPosition(position).description)) }
         reply.respond(status: 200, headers: headers, body: json.encoded())

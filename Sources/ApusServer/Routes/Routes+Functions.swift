@@ -55,8 +55,10 @@ extension Routes {
             let target = self.server.shards[FunctionDirectory.shard(of: name, among: self.server.shards.count)]
             let routes = self
             let reply = exchange.reply()
+            let id = self.server.control.catalogue.functions[name]?.id
             target.loop.post {
                 let instances = target.shard.instances().filter { $0.function == name }.map(Self.instanceJSON)
+                let workerStart = id.flatMap { target.shard.lastStart(of: $0) }
                 reply.perform { exchange in
                     routes.answerFromStore(exchange) { server throws(ApusError) in
                         let row = try server.projection.query { (projection) throws(ApusError) in
@@ -71,10 +73,11 @@ extension Routes {
                         json["triggers"] = (try? JSONValue.parse(row.triggers)) ?? .null
                         json["positions"] = try Self.positions(of: name, server)
                         json["pauses"] = Self.pausesJSON(catalogue.functions[name])
-                        json["instances"] = .array(instances)
-                        if let function = catalogue.functions[name], let start = server.pool.lastStart(of: function.id)
-                        {
-                            json["lastStart"] = start.json
+                        let fetches = server.pool.fetches.filter { $0.function == name }.map(\.json)
+                        json["instances"] = .array(fetches + instances)
+                        if let function = catalogue.functions[name] {
+                            let start = server.pool.lastStart(of: function.id)?.json ?? workerStart?.json
+                            if let start { json["lastStart"] = start }
                         }
                         if let set = catalogue.functions[name]?.weights { json["weights"] = server.weights.json(set) }
                         return StoreAnswer(json, headers: [("ETag", "\"\(row.generation)\"")])
@@ -174,7 +177,11 @@ extension Routes {
 
     func deleteFunction(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
-            self.command(.deleteFunction(try self.function(parameters), ifMatch: try self.ifMatch(exchange)), exchange)
+            let name = try self.function(parameters)
+            let offered = self.server.control.catalogue.functions[name].flatMap { ChangeAudit.subject($0.manifest) }
+            self.command(
+                .deleteFunction(name, ifMatch: try self.ifMatch(exchange)), exchange,
+                noting: offered.map { self.deleted($0, name, exchange) })
         }
     }
 

@@ -65,13 +65,13 @@ extension Routes {
         self.answerFromStore(exchange) { _ in StoreAnswer(json: OpenAPI.document) }
     }
 
-    /// What this server holds of the work that several share.
+    /// What servers hold of the work that they share, of the classes that this one has.
     private static func shares(_ sharing: any WorkSharing) -> [JSONValue] {
-        sharing.shares.map { share in
+        sharing.nodes.map { held in
             [
-                "class": .string(share.share.workClass.name), "share": .number(share.share.number),
-                "owner": .string(sharing.node), "state": .string(share.state.rawValue),
-                "since": .string(RFC3339.format(share.since)),
+                "class": .string(held.status.share.workClass.name), "share": .number(held.status.share.number),
+                "owner": .string(held.node), "state": .string(held.status.state.rawValue),
+                "since": .string(RFC3339.format(held.status.since)), "here": .boolean(held.node == sharing.node),
             ]
         }
     }
@@ -94,12 +94,25 @@ extension Routes {
         let reply = exchange.reply()
         let gather = Gathering(self.server.shards.count) { (parts: [[InstanceSnapshot]]) in
             let items = parts.joined().sorted { ($0.function, $0.worker.rawValue) < ($1.function, $1.worker.rawValue) }
-            let json: JSONValue = ["items": .array(items.map(Self.instanceJSON))]
+            let fetches = self.server.pool.fetches.sorted { ($0.function, $0.since) < ($1.function, $1.since) }
+            let json: JSONValue = [
+                "items": .array(
+                    fetches.map { self.withWeights($0.json, of: $0.function) }
+                        + items.map { $0.isFetching ? self.withWeights(Self.instanceJSON($0), of: $0.function) : Self.instanceJSON($0) })
+            ]
             reply.respond(status: 200, headers: [("Content-Type", "application/json")], body: json.encoded())
         }
         for runtime in self.server.shards {
             runtime.loop.post { gather.add(runtime.shard.instances()) }
         }
+    }
+
+    /// How far its weights are, of an instance that waits for them.
+    private func withWeights(_ json: JSONValue, of function: ResourceName) -> JSONValue {
+        guard let set = self.server.control.catalogue.functions[function]?.weights else { return json }
+        var json = json
+        json["weights"] = self.server.weights.json(ofSum: set)
+        return json
     }
 
     static func instanceJSON(_ instance: InstanceSnapshot) -> JSONValue {

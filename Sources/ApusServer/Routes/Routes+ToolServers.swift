@@ -44,7 +44,9 @@ extension Routes {
     private func deleteToolServer(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let name = try self.toolServer(parameters)
-            self.command(.deleteToolServer(name, ifMatch: try self.ifMatch(exchange)), exchange)
+            self.command(
+                .deleteToolServer(name, ifMatch: try self.ifMatch(exchange)), exchange,
+                noting: self.deleted("tool-server/\(name.name)", name, exchange))
         }
     }
 

@@ -4,7 +4,8 @@ internal import ApusManifest
 internal import ApusStore
 internal import ApusTools
 
-/// The endpoint for agents: `/mcp` for all tools of a namespace, `/mcp/{server}` for those of a tool server.
+/// The endpoint for agents: `/mcp` for all tools of a namespace, `/mcp/{server}` for those of a tool server. Where the path names no
+/// namespace it is the one that the caller's token belongs to.
 extension Routes {
     func addTools(to table: inout RouteTable) {
         for (path, suffix) in [("/mcp", ""), ("/v1/namespaces/{ns}/mcp", "InNamespace")] {
@@ -49,7 +50,7 @@ extension Routes {
         { (_, parameters) throws(ApusError) in
             let namespace = try Self.namespace(parameters)
             if let name = parameters["server"], self.isOpen(name, in: namespace) { return Requirement(.open) }
-            return Requirement(.call, in: namespace)
+            return Requirement(.call, in: parameters["ns"] == nil ? nil : namespace)
         }
     }
 
@@ -66,7 +67,8 @@ extension Routes {
     private func place(_ exchange: HTTPExchange, _ parameters: RouteParameters) throws(ApusError) -> (
         ToolPlace, ToolCaller
     ) {
-        let namespace = try self.namespace(parameters)
+        let principal = self.principal(of: exchange)
+        let namespace = parameters["ns"] == nil ? principal.namespace : try self.namespace(parameters)
         let place = ToolPlace(namespace: namespace, server: parameters["server"])
         if let name = place.server {
             guard let server = self.endpoint.catalog(namespace).server(named: name) else {
@@ -79,10 +81,16 @@ extension Routes {
             if exchange.isAnonymous, server.authentication != ToolServerManifest.Authentication.none {
                 throw ApusError(.unauthenticated, "a token is needed: send `Authorization: Bearer …`")
             }
+            // The one of that name in `default` may have been open, and the caller's own is not.
+            if parameters["ns"] == nil, namespace != .default,
+                server.authentication != ToolServerManifest.Authentication.none
+            {
+                try Requirement(.call, in: namespace).check(principal)
+            }
         }
-        let principal = self.principal(of: exchange)
         // What an agent may not reach is to it as if it were not there.
-        if let servers = principal.agent?.servers, !servers.isEmpty, !servers.contains(place.server ?? "") {
+        guard principal.reaches(place.server) else {
+            let servers = principal.agent?.servers ?? []
             throw ApusError(
                 .notFound,
                 "the agent '\(principal.name)' reaches \(servers.map { "/mcp/\($0)" }.joined(separator: ", ")) only: see `apus agent list`"

@@ -6,7 +6,7 @@ internal import ApusStore
 internal import ApusTools
 internal import Synchronization
 
-/// Upstreams, and what is decided about the tools that they list.
+/// Upstreams, and the tools that they list.
 extension Routes {
     func addUpstreams(to table: inout RouteTable) {
         table.add(Operation("listUpstreams", "GET", "/v1/upstreams", "The upstreams.", .read)) {
@@ -20,26 +20,6 @@ extension Routes {
         }
         table.add(Operation("deleteUpstream", "DELETE", "/v1/upstreams/{name}", "Deletes an upstream.", .deploy)) {
             self.deleteUpstream($0, $1)
-        }
-        table.add(
-            Operation("getUpstreamTool", "GET", "/v1/tools/{name}", "One tool of an upstream.", .read)
-        ) { self.describeUpstreamTool($0, $1) }
-        table.add(
-            Operation("acceptTool", "POST", "/v1/tools/{name}/accept", "Accepts what a tool says now.", .deploy)
-        ) { exchange, parameters in
-            self.switchTool(exchange, parameters) { (body) throws(ApusError) in
-                guard let digest = body["sha256"]?.string else {
-                    throw ApusError(
-                        .invalidArgument, "`sha256` is missing: the hash of what was looked at, as GET /v1/tools/NAME has it")
-                }
-                return .accept(digest: digest)
-            }
-        }
-        table.add(Operation("disableTool", "POST", "/v1/tools/{name}/disable", "Hides a tool.", .deploy)) {
-            self.switchTool($0, $1) { _ in .disable }
-        }
-        table.add(Operation("enableTool", "POST", "/v1/tools/{name}/enable", "Shows a hidden tool.", .deploy)) {
-            self.switchTool($0, $1) { _ in .enable }
         }
     }
 
@@ -76,47 +56,11 @@ extension Routes {
 
     private func deleteUpstream(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
-            self.command(.deleteUpstream(try self.upstream(parameters), ifMatch: try self.ifMatch(exchange)), exchange)
+            let name = try self.upstream(parameters)
+            self.command(
+                .deleteUpstream(name, ifMatch: try self.ifMatch(exchange)), exchange,
+                noting: self.deleted("upstream/\(name.name)", name, exchange))
         }
-    }
-
-    private func describeUpstreamTool(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
-        self.answer(exchange) { () throws(ApusError) in
-            let (namespace, name) = (try self.namespace(parameters), parameters["name"] ?? "")
-            self.answerFromStore(exchange) { (server) throws(ApusError) in
-                let (upstream, tool, entry) = try Self.find(name, in: namespace, server.control.catalogue)
-                return StoreAnswer(Self.json(entry, tool, upstream))
-            }
-        }
-    }
-
-    private func switchTool(
-        _ exchange: HTTPExchange, _ parameters: RouteParameters,
-        _ change: (JSONValue) throws(ApusError) -> UpstreamTools.Switch
-    ) {
-        self.answer(exchange) { () throws(ApusError) in
-            let (namespace, name) = (try self.namespace(parameters), parameters["name"] ?? "")
-            let body: JSONValue = try exchange.body.isEmpty ? .null : JSONValue.parse(exchange.body)
-            let (upstream, tool, _) = try Self.find(name, in: namespace, self.server.control.catalogue)
-            self.command(.switchUpstreamTool(upstream.name, tool: tool, try change(body)), exchange)
-        }
-    }
-
-    /// A tool by the name that agents see, whether they see it now or not.
-    private static func find(
-        _ name: String, in namespace: Namespace, _ catalogue: Catalogue
-    ) throws(ApusError) -> (UpstreamManifest, String, UpstreamTools.Entry) {
-        for upstream in catalogue.upstreams.values.map(\.manifest).sorted(by: { $0.name < $1.name })
-        where upstream.namespace == namespace {
-            for (tool, entry) in catalogue.upstreamTools[upstream.name]?.entries ?? [:]
-            where UpstreamOffer.name(of: tool, prefix: upstream.prefix).text == name {
-                return (upstream, tool, entry)
-            }
-        }
-        throw ApusError(
-            .notFound,
-            "no upstream lists a tool '\(name.prefix(128))': see `apus get upstreams`; the tools of functions are changed with their manifests"
-        )
     }
 
     private func upstream(_ parameters: RouteParameters) throws(ApusError) -> ResourceName {
@@ -155,7 +99,7 @@ extension Routes {
         ]
     }
 
-    private static func json(_ entry: UpstreamTools.Entry, _ tool: String, _ upstream: UpstreamManifest) -> JSONValue {
+    static func json(_ entry: UpstreamTools.Entry, _ tool: String, _ upstream: UpstreamManifest) -> JSONValue {
         let definition = { (one: UpstreamDefinition?) -> JSONValue in
             one.flatMap { try? JSONValue.parse($0.canonical) } ?? .null
         }
@@ -163,7 +107,8 @@ extension Routes {
             one.map { .string(UpstreamTools.digest($0)) } ?? .null
         }
         return [
-            "name": .string(UpstreamOffer.name(of: tool, prefix: upstream.prefix).text), "tool": .string(tool),
+            "name": .string(UpstreamOffer.handle(of: tool, prefix: upstream.prefix)),
+            "kind": .string(UpstreamDefinition.kind(of: tool).rawValue), "tool": .string(tool),
             "upstream": .string(upstream.name.name), "state": .string(entry.state),
             "reason": entry.reason.map { .string($0) } ?? .null,
             "accepted": definition(entry.accepted), "acceptedSHA256": digest(entry.accepted),

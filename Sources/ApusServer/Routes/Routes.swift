@@ -103,6 +103,7 @@ struct Routes {
         self.addTools(to: &table)
         self.addToolServers(to: &table)
         self.addUpstreams(to: &table)
+        self.addToolSwitches(to: &table)
         self.addToolList(to: &table)
         return table
     }

@@ -119,7 +119,7 @@ final class ScheduleRunner: Sendable {
                 let plans = Plans(function: function.name)
                 self.loop.post { self.applyLater(plans) }
             case .topicApplied, .topicRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged,
-                .approvalChanged, .upstreamChanged, .none:
+                .approvalChanged, .upstreamChanged, .toolSwitched, .none:
                 break
             }
         }

@@ -266,7 +266,7 @@ final class Control: Sendable {
         switch answer {
         case .failed(let code, let message): return .failure(ApusError(code, message))
         case .done(let outcomes):
-            if case .deploy(_, _, isDryRun: true) = command { return .success(Done(outcomes: outcomes)) }
+            if case .deploy(_, _, isDryRun: true, _) = command { return .success(Done(outcomes: outcomes)) }
             let control = TopicPartition(.control, 0)
             do throws(ApusError) {
                 let last = try self.log.bounds(of: control).end - 1

@@ -81,6 +81,6 @@ extension ControlRecord {
 
 extension ControlCommand {
     var isDryRun: Bool {
-        if case .deploy(_, _, isDryRun: true) = self { true } else { false }
+        if case .deploy(_, _, isDryRun: true, _) = self { true } else { false }
     }
 }

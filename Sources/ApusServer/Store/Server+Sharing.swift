@@ -40,9 +40,13 @@ extension Server {
 
     /// Takes part in deciding, and looks at what waits, from now on.
     func share() throws(ApusError) {
-        let (runtime, control) = (self.shards[0], self.control)
+        let (runtime, control, relay) = (self.shards[0], self.control, self.tools.relay)
+        try relay?.start()
         runtime.loop.runAndWait {
-            let timer = LoopTimer(runtime.loop) { control.tick() }
+            let timer = LoopTimer(runtime.loop) {
+                control.tick()
+                relay?.look()
+            }
             let step = Limits.ControlCommands.stepMilliseconds
             timer.start(milliseconds: step, repeating: step)
             runtime.shareTimer = timer

@@ -243,7 +243,7 @@ extension Catalogue.Change {
         switch self {
         case .topicApplied, .topicRemoved, .functionApplied: true
         case .functionRemoved, .fateDecided, .principalApplied, .secretApplied, .toolServerChanged, .approvalChanged,
-            .upstreamChanged, .none:
+            .upstreamChanged, .toolSwitched, .none:
             false
         }
     }

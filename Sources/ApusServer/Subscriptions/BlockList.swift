@@ -24,10 +24,20 @@ struct BlockList {
     }
 
     /// Something but a pause, and but what passes by itself, is in the way.
-    var isBlocked: Bool { self.blocks.contains { !["paused", "behind_retry"].contains($0.code) } }
+    var isBlocked: Bool { self.blocks.contains { !["paused", "behind_retry", "position_moved"].contains($0.code) } }
 
     mutating func addNotRunning() {
         self.blocks.append(Block(code: "not_running", message: "this server does not run it: its journal says why"))
+    }
+
+    /// Somebody set the position with tools of the log's.
+    mutating func addMoved(_ partition: Int, to offset: Offset) {
+        self.blocks.append(
+            Block(
+                code: "position_moved",
+                message:
+                    "its position was set to \(offset) by another tool: pause and resume it to have that followed, or it is when a server takes it over",
+                partitions: [partition], offset: offset))
     }
 
     mutating func add(_ partition: PartitionStatus) {
@@ -75,6 +85,7 @@ struct BlockList {
             Block(
                 code: "full", message: "\(count) deliveries are unsettled, as many as may be, and none of them can run")
         case .writesFail(let message): Block(code: "write_failed", message: "outcomes cannot be written: \(message)")
+        case .outputRefused(let message): Block(code: "output_refused", message: "outcomes cannot be written: \(message)")
         case .deadLetterRefused(let message):
             Block(code: "dead_letter_refused", message: "dead letters cannot be written: \(message)")
         }

@@ -44,10 +44,11 @@ struct SubscriptionReport: Sendable {
         for part in parts { snapshots[SubscriptionKey(part.trigger)] = part }
         let rows = self.rows(catalogue)
         var ages = RecordAges(log: log, now: now)
+        let moved = Dictionary(grouping: log.positions?.waiting ?? [], by: \.group)
         let items = rows.prefix(Limits.Server.subscriptionsPerRead).map { row -> JSONValue in
             let key = SubscriptionKey(
                 function: row.function.name, trigger: row.trigger.name, replay: row.replay?.id.number)
-            return self.json(row, snapshots[key], &ages)
+            return self.json(row, snapshots[key], moved[row.trigger.group] ?? [], &ages)
         }
         let json: JSONValue = [
             "time": .string(RFC3339.format(now)), "items": .array(items), "more": .number(rows.count - items.count),
@@ -68,7 +69,9 @@ struct SubscriptionReport: Sendable {
         }
     }
 
-    private func json(_ row: Row, _ snapshot: SubscriptionSnapshot?, _ ages: inout RecordAges) -> JSONValue {
+    private func json(
+        _ row: Row, _ snapshot: SubscriptionSnapshot?, _ moved: [GroupPosition], _ ages: inout RecordAges
+    ) -> JSONValue {
         let (manifest, deployment) = (row.trigger.manifest, row.trigger.deployment)
         let isPaused = row.replay == nil ? row.function.isPaused(row.trigger.name) : row.function.isPaused
         let status = snapshot?.trigger.status
@@ -76,6 +79,9 @@ struct SubscriptionReport: Sendable {
         var blocks = BlockList(row.function, row.trigger.name, isReplay: row.replay != nil)
         if snapshot == nil { blocks.addNotRunning() }
         for partition in partitions { blocks.add(partition) }
+        for position in moved where row.replay == nil {
+            blocks.addMoved(position.place.partition, to: position.offset ?? 0)
+        }
         let oldest = partitions.compactMap { ages.oldest(of: $0, row.trigger.topic) }.min()
         var json: JSONValue = [
             "function": .string(row.function.name.name), "namespace": .string(row.function.name.namespace.name),

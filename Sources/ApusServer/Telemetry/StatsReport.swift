@@ -36,7 +36,9 @@ struct StatsReport: Sendable {
                 let cost = Self.json(rate, in: self.namespace, server.configuration.pool.prices)
                 let shown = self.showsDevices ? Self.json(devices, held) : .array([])
                 completion(
-                    self.json(parts, server.topicRates, server.clock.now, rate, cost: cost, devices: shown))
+                    self.json(
+                        parts, server.topicRates, server.clock.now, rate, cost: cost, devices: shown,
+                        fetches: self.fetches(parts, server)))
             }
             if !isQueued { completion(nil) }
         }
@@ -53,7 +55,7 @@ struct StatsReport: Sendable {
 
     func json(
         _ parts: [Part], _ rates: TopicRates, _ now: Timestamp, _ cost: CostRate, cost total: JSONValue,
-        devices: JSONValue
+        devices: JSONValue, fetches: JSONValue
     ) -> [UInt8] {
         // The second that is not over would look like a drop.
         let newest = now + .seconds(-1)
@@ -71,9 +73,22 @@ struct StatsReport: Sendable {
             "triggers": .array(self.triggers(parts)),
             "instances": Self.states(instances),
             "coldStarts": Self.distribution(starts, buckets: true),
-            "waiting": .number(self.waiting(parts)), "cost": total, "devices": devices,
+            "waiting": .number(self.waiting(parts)), "cost": total, "devices": devices, "fetches": fetches,
         ]
         return json.encoded()
+    }
+
+    /// Functions of the namespace whose starts wait for their weights, and how far these are.
+    private func fetches(_ parts: [Part], _ server: Server) -> JSONValue {
+        let waiting = parts.flatMap(\.instances).filter(\.isFetching).map(\.function) + server.pool.fetches.map(\.function)
+        let catalogue = server.control.catalogue
+        return .array(
+            Set(waiting).filter { $0.namespace == self.namespace }.sorted().prefix(self.limit).compactMap { name in
+                guard let set = catalogue.functions[name]?.weights else { return nil }
+                var json = server.weights.json(ofSum: set)
+                json["function"] = .string(name.name)
+                return json
+            })
     }
 
     private func functions(

@@ -17,6 +17,12 @@ enum ApprovalText {
         }
     }
 
+    /// What people read of a task that waits.
+    static func held(_ name: String, _ approval: Approval?) -> String {
+        let who = approval?.request.by == .approver ? "somebody else" : "somebody"
+        return "waits for the approval \(name): \(who) with the role approver accepts it with `apus approvals accept \(name)`"
+    }
+
     private static func waiting(_ approval: Approval?) -> String {
         guard let approval else { return "This call waits for an approval. Nothing was run." }
         let who =

@@ -1,5 +1,7 @@
 internal import ApusCore
 internal import ApusCrypto
+internal import ApusEngine
+internal import ApusHost
 internal import ApusLoop
 internal import ApusStore
 internal import ApusTelemetry
@@ -40,8 +42,11 @@ final class Approvals: Sendable {
 
     /// A call that is to be approved elsewhere wants to begin. `completion` is called once, from any thread; with the approval where
     /// there is one.
+    /// - Parameter mayBeLost: an approval that was used up is given once more: whether its call ever began, the log knows under the key
+    ///   that it begins with.
     func claim(
-        _ request: ApprovalRequest, _ completion: @escaping @Sendable (ApprovalGate.Claim, Approval?) -> Void
+        _ request: ApprovalRequest, mayBeLost: Bool,
+        _ completion: @escaping @Sendable (ApprovalGate.Claim, Approval?) -> Void
     ) {
         // Agents ask again and again: as long as nothing was decided, nobody is asked.
         if let known = self.control.catalogue.openApproval(request.binding, now: self.clock.now) {
@@ -50,6 +55,8 @@ final class Approvals: Sendable {
             case .declined: return completion(.declined, known)
             case .accepted, .consumed, .expired: break
             }
+        } else if mayBeLost, let used = self.control.catalogue.usedApproval(request.binding, now: self.clock.now) {
+            return completion(.consumed, used)
         }
         self.control.perform(.claimApproval(.random(), request), by: request.principal) { answer in
             do throws(ApusError) {
@@ -81,18 +88,20 @@ final class Approvals: Sendable {
         }
     }
 
-    /// Notes that a state counted. `completion` says whether it is the first time: of all requests with it, on all servers, one gets true.
-    func take(_ mark: ApprovalMark, _ completion: @escaping @Sendable (Result<Bool, ApusError>) -> Void) {
+    /// Notes what was answered to a state. Of all requests with it, on all servers, the first decides what was.
+    func take(
+        _ name: [UInt8], _ answer: ApprovalAnswer,
+        _ completion: @escaping @Sendable (Result<ApprovalGate.Taken, ApusError>) -> Void
+    ) {
         let now = self.clock.now
         let kept = TimeSpan.seconds(Limits.Tools.questionSeconds + Limits.ToolEndpoint.stateGraceSeconds)
-        // A repetition by the log itself has the same fingerprint; another request has another.
+        let said: UInt8 = answer == .accepted ? 1 : 0
         let once = LogBatch.Once(
-            key: SHA256.hash(Array("apus approval state 1".utf8) + mark.name), fingerprint: Random.bytes(16),
-            keptUntil: now + kept)
+            key: SHA256.hash(Array("apus approval state 2".utf8) + name), fingerprint: [said], keptUntil: now + kept)
         self.log.submit(LogBatch(urgency: .settlement, once: once)) { result in
             switch result {
-            case .success: completion(.success(true))
-            case .failure(let error): completion(error.code == .conflict ? .success(false) : .failure(error))
+            case .success(let receipt): completion(.success(receipt.isRepeated ? .again : .first))
+            case .failure(let error): completion(error.code == .conflict ? .success(.other) : .failure(error))
             }
         }
     }
@@ -107,6 +116,35 @@ final class Approvals: Sendable {
         entry.code = event.rawValue
         entry.decision = event == .accepted || event == .consumed ? .allowed : .refused
         self.audit.note(entry, now: self.clock.now, completion)
+    }
+
+    // MARK: tasks
+
+    func approval(_ name: String) -> Approval? {
+        ApprovalID(name).flatMap { self.control.catalogue.approval($0) }
+    }
+
+    /// What became of the approval that a task waits for. One that is used up lets it begin as well: there is one task for each.
+    func held(_ name: String) -> HeldApproval {
+        guard let approval = self.approval(name) else {
+            return .refused(Failure(.expired, "its approval is not kept any more, and it was not run"))
+        }
+        switch approval.name(now: self.clock.now) {
+        case .waiting: return .waiting
+        case .accepted, .consumed: return .accepted
+        case .declined: return .refused(Failure(.functionRejected, ApprovalText.refusal(.refused, approval)))
+        case .expired: return .refused(Failure(.expired, "nobody decided about its approval in time, and it was not run"))
+        }
+    }
+
+    /// A task begins because of it. Where this is lost the same call finds the approval, and with it that very task.
+    func use(_ name: String) {
+        guard let approval = self.approval(name) else { return }
+        let principal = approval.request.principal
+        self.control.perform(.claimApproval(approval.id, approval.request), by: principal) { answer in
+            guard case .success(let done) = answer, done.outcomes.last?.action == .consumed else { return }
+            self.note(.consumed, AuditEntry(approval, by: principal)) { _ in }
+        }
     }
 
     // MARK: deciding

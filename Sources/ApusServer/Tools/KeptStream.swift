@@ -8,7 +8,7 @@ final class KeptStream: Sendable {
         /// The events that can be read again, with the number of the first.
         var events: [[UInt8]] = []
         var first = 1
-        var reader: HTTPReply?
+        var reader: (any KeptReader)?
         var isDone = false
         /// Since when nobody reads.
         var detachedAt: Timestamp?
@@ -28,19 +28,21 @@ final class KeptStream: Sendable {
     }
 
     /// What a stream begins with: an event without data, so that its reader knows where it is, and how soon it may come back.
-    func prime(_ reader: HTTPReply) -> [UInt8] {
+    func prime(_ reader: any KeptReader) -> [UInt8] {
         self.state.withLock {
             $0.reader = reader
             $0.detachedAt = nil
         }
-        return Array("id: \(self.tag)-\(self.number)-0\nretry: 500\ndata: \n\n".utf8)
+        return Array("id: \(self.place(of: 0))\nretry: 500\ndata: \n\n".utf8)
     }
+
+    private func place(of event: Int) -> String { StreamPlace(tag: self.tag, stream: self.number, event: event).text }
 
     func write(_ message: [UInt8]) {
         self.state.withLock { state in
             guard !state.isDone else { return }
             let number = state.first + state.events.count
-            let event = ServerSentEvent.encode(data: message, id: "\(self.tag)-\(self.number)-\(number)")
+            let event = ServerSentEvent.encode(data: message, id: self.place(of: number))
             state.events.append(event)
             self.budget.add(event.count)
             // What is pushed out can no longer be read again; who reads now has it.
@@ -48,7 +50,7 @@ final class KeptStream: Sendable {
                 self.budget.add(-state.events.removeFirst().count)
                 state.first += 1
             }
-            state.reader?.perform { _ = $0.write(event) }
+            state.reader?.write(event, number: number)
         }
     }
 
@@ -56,7 +58,7 @@ final class KeptStream: Sendable {
     func end() {
         self.state.withLock { state in
             state.isDone = true
-            state.reader?.perform { $0.end() }
+            state.reader?.end()
             state.reader = nil
         }
     }
@@ -70,10 +72,13 @@ final class KeptStream: Sendable {
         }
     }
 
-    func detach(now: Timestamp) {
-        self.state.withLock {
-            $0.reader = nil
-            $0.detachedAt = now
+    /// A reader is gone.
+    /// - Parameter reader: nil for the client that asked and was told nothing yet. One that another has taken the place of leaves nothing.
+    func detach(_ reader: (any KeptReader)?, now: Timestamp) {
+        self.state.withLock { state in
+            guard state.reader === reader else { return }
+            state.reader = nil
+            state.detachedAt = now
         }
     }
 
@@ -87,17 +92,19 @@ final class KeptStream: Sendable {
     var isAttached: Bool { self.state.withLock { $0.reader != nil } }
     var isDone: Bool { self.state.withLock { $0.isDone } }
 
-    /// A client comes back and has read up to an event. On the loop of its exchange.
-    func attach(_ exchange: HTTPExchange, after last: Int) {
-        let reader = exchange.reply()
-        let (missed, isDone) = self.state.withLock { state -> ([[UInt8]], Bool) in
-            state.reader?.perform { $0.end() }
+    /// A client comes back and has read up to an event. Whoever read before is told that there is no more for it.
+    func attach(_ reader: any KeptReader, after last: Int) {
+        // Inside, so that what is written meanwhile comes after what was missed.
+        self.state.withLock { state in
+            if state.reader !== reader { state.reader?.end() }
             state.reader = state.isDone ? nil : reader
             state.detachedAt = nil
-            return (Array(state.events.dropFirst(max(0, last + 1 - state.first))), state.isDone)
+            let from = max(0, last + 1 - state.first)
+            for (index, event) in state.events.enumerated().dropFirst(from) {
+                reader.write(event, number: state.first + index)
+            }
+            if state.isDone { reader.end() }
         }
-        for event in missed { reader.perform { _ = $0.write(event) } }
-        if isDone { reader.perform { $0.end() } }
     }
 }
 

@@ -28,8 +28,16 @@ final class LargeResults: Sendable {
     private static let prefix = "apus://results/"
     private let sealer: Sealer
     private let state = Mutex(State())
+    private let resultsMax: Int
+    private let bytesMax: Int
 
-    init(sealer: Sealer) { self.sealer = sealer }
+    init(
+        sealer: Sealer, resultsMax: Int = Limits.ToolEndpoint.results, bytesMax: Int = Limits.ToolEndpoint.resultsBytes
+    ) {
+        self.sealer = sealer
+        self.resultsMax = resultsMax
+        self.bytesMax = bytesMax
+    }
 
     static func isOne(_ uri: String) -> Bool { uri.hasPrefix(Self.prefix) }
 
@@ -42,8 +50,7 @@ final class LargeResults: Sendable {
                 state.remove(old)
             }
             while let oldest = state.order.first,
-                state.results.count >= Limits.ToolEndpoint.results
-                    || state.bytes + data.count > Limits.ToolEndpoint.resultsBytes
+                state.results.count >= self.resultsMax || state.bytes + data.count > self.bytesMax
             {
                 state.remove(oldest)
             }

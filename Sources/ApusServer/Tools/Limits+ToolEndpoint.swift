@@ -13,6 +13,8 @@ extension Limits {
         static let listeners = 10_000
         /// How long answers to a task's questions may take to show.
         static let answerSeconds: Int64 = 5
+        /// How long a call that is to ask before it becomes a task may take to ask.
+        static let firstQuestionSeconds: Int64 = 5
         /// Calls that wait before a task, as far as they are counted.
         static let callsAhead = 1_000
         /// Tasks that one stream follows, and for how long it does.

@@ -8,7 +8,9 @@ internal import ApusTools
 final class ListenStream: EndableStream {
     private let exchange: HTTPExchange
     private let runtime: ShardRuntime
-    private let request: ToolRequest
+    private var request: ToolRequest
+    /// Whose rights ``request`` has.
+    private var principal: Principal?
     private let writer: MessageWriter
     private let lists: Set<ToolList>
     private let resources: Set<String>
@@ -56,6 +58,7 @@ final class ListenStream: EndableStream {
         self.exchange = exchange
         self.runtime = endpoint.runtime
         self.request = request
+        self.principal = (exchange.admission as? Admission)?.principal
         self.writer = endpoint.registry.modern
         self.lists = lists
         self.resources = resources
@@ -126,6 +129,19 @@ final class ListenStream: EndableStream {
             JSONText.append(uri, to: &more)
             self.tell("notifications/resources/updated", more)
         }
+    }
+
+    /// Its principal sees other lists from now on, or must not listen here any more.
+    func rightsChanged() {
+        guard self.isOpen, let principal = self.runtime.changed(self.exchange.admission as? Admission),
+            principal != self.principal
+        else { return }
+        self.principal = principal
+        guard principal.reaches(self.request.place.server) else { return self.end() }
+        self.request.caller = ToolCaller(principal, in: self.request.place.namespace)
+        if self.lists.contains(.tools) { self.tell("notifications/tools/list_changed") }
+        if self.lists.contains(.prompts) { self.tell("notifications/prompts/list_changed") }
+        if self.lists.contains(.resources) { self.tell("notifications/resources/list_changed") }
     }
 
     func keepAlive(now: Timestamp) {

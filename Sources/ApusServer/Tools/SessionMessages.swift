@@ -20,7 +20,8 @@ struct SessionMessages {
             let session = try self.session(head.sessionID)
             try self.checkVersion(head)
             if envelope.isAnswer {
-                session.answered(envelope)
+                // Whoever asked may be another server.
+                if !session.answered(envelope) { self.registry.relay?.sent(envelope, in: session) }
                 return exchange.respond(status: 202)
             }
             guard let id = envelope.id else {
@@ -68,7 +69,8 @@ struct SessionMessages {
         if let declared = envelope.member("capabilities", of: all), declared.kind == .object {
             capabilities = envelope.capabilities(declared)
         }
-        let session = self.registry.sessions.make(self.place, self.caller, revision, capabilities, now: self.now)
+        let session = self.registry.sessions.make(
+            self.place, self.caller, revision, capabilities, shard: self.endpoint.runtime.index, now: self.now)
         var members = Array(#""protocolVersion":"\#(revision.rawValue)","#.utf8)
         members.append(contentsOf: ToolEndpoint.capabilities.utf8)
         members.append(contentsOf: #"},"serverInfo":"#.utf8)
@@ -83,7 +85,8 @@ struct SessionMessages {
         guard let session = self.registry.sessions.find(id, self.place, self.caller, now: self.now) else {
             return self.sessionIsOver(exchange)
         }
-        self.registry.sessions.end(session, now: self.now)
+        self.registry.sessions.end(session.id, now: self.now)
+        self.registry.relay?.ended(session)
         exchange.respond(status: 204)
     }
 
@@ -98,31 +101,37 @@ struct SessionMessages {
                 status: 406,
                 json: MessageWriter.error(nil, RPCError(.invalidRequest, "Accept must list text/event-stream")))
         }
-        var (stream, last) = (session.common, 0)
-        var isResumed = false
-        if let event = exchange.header("Last-Event-ID") {
-            let parts = event.split(separator: "-")
-            guard parts.count == 3, let number = Int(parts[1]), let place = Int(parts[2]), parts[0] == session.tag,
-                let known = session.stream(number)
-            else {
-                return exchange.respond(
-                    status: 404,
-                    json: MessageWriter.error(nil, RPCError(.invalidRequest, "that stream is not kept any more")))
-            }
-            (stream, last, isResumed) = (known, place, true)
+        guard let event = exchange.header("Last-Event-ID") else { return self.open(session, exchange) }
+        let place = StreamPlace(event)
+        if let place, place.tag == session.tag, let stream = session.stream(place.stream) {
+            return self.resume(stream, of: session, after: place.event, exchange)
         }
-        if !isResumed, stream.isAttached {
+        if let place, place.tag != session.tag, let relay = self.registry.relay {
+            return relay.follow(place, of: session, exchange, self.endpoint.runtime)
+        }
+        RelayedStream.refuse(exchange)
+    }
+
+    private func open(_ session: ToolSession, _ exchange: HTTPExchange) {
+        let stream = session.common
+        guard !stream.isAttached else {
             return exchange.respond(
                 status: 409,
                 json: MessageWriter.error(nil, RPCError(.invalidRequest, "the session has such a stream already")))
         }
         exchange.stream(status: 200, headers: ServerSentEvent.headers)
-        if isResumed {
-            stream.attach(exchange, after: last)
-        } else {
-            _ = exchange.write(stream.prime(exchange.reply()))
-        }
-        SessionStream(exchange, stream, self.endpoint.runtime).start()
+        let reader = ClientReader(exchange)
+        _ = exchange.write(stream.prime(reader))
+        SessionStream(exchange, stream, reader, of: session, self.endpoint.runtime).start()
+    }
+
+    private func resume(
+        _ stream: KeptStream, of session: ToolSession, after last: Int, _ exchange: HTTPExchange
+    ) {
+        exchange.stream(status: 200, headers: ServerSentEvent.headers)
+        let reader = ClientReader(exchange)
+        stream.attach(reader, after: last)
+        SessionStream(exchange, stream, reader, of: session, self.endpoint.runtime).start()
     }
 
     private func refuseMethod(_ exchange: HTTPExchange) {
@@ -141,7 +150,10 @@ struct SessionMessages {
         guard envelope.method == "notifications/cancelled",
             let value = envelope.member("requestId", of: envelope.parameters.all)
         else { return }
-        session.cancel(MessageID(token: Array(envelope.bytes(value))))
+        // Calls run where they came.
+        if !session.cancel(MessageID(token: Array(envelope.bytes(value)))) {
+            self.registry.relay?.sent(envelope, in: session)
+        }
     }
 
     private func perform(_ envelope: Envelope, _ id: MessageID, _ session: ToolSession, _ exchange: HTTPExchange)

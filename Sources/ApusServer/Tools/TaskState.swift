@@ -10,6 +10,8 @@ struct TaskState: Sendable {
     var returned: [UInt8]?
     /// What its client is asked.
     var questions: Questions?
+    /// Which approval it waits for, as people read it.
+    var approval: String?
     /// Why what it came to is not known any more.
     var lost: ApusError?
     /// How many calls of the function wait before it.
@@ -26,7 +28,12 @@ struct TaskState: Sendable {
                 try projection.invocationsAhead(
                     of: row.queued, row.namespace, row.function, limit: Limits.ToolEndpoint.callsAhead)
             }
-        case .waiting: self.questions = try row.questions(server.log)
+        case .waiting:
+            switch try row.waiting(server.log) {
+            case .caller(let questions): self.questions = questions
+            case .approval(let name): self.approval = ApprovalText.held(name, server.approvals.approval(name))
+            case nil: break
+            }
         case .running, .failed, .cancelled, .expired: break
         }
     }
@@ -43,15 +50,17 @@ extension ToolEndpoint {
         switch row.state {
         case .queued:
             if task.ahead > 0 { report.message = "\(task.ahead) calls wait before it" }
-        case .waiting: if let questions = task.questions { report.state = .inputRequired(questions.inputRequests) }
+        case .waiting:
+            report.message = task.approval
+            if let questions = task.questions { report.state = .inputRequired(questions.inputRequests) }
         case .running: report.message = row.lastProgress?.message
         case .succeeded: report.state = self.outcome(task, request)
         case .failed:
             let failure = Failure(row.failure.code, row.failure.message)
+            let text = ToolResultForm.text(of: failure, self.tool(row, request)?.annotations)
             report.state =
                 failure.isOfTool
-                ? .completed(self.result(ToolCall.refusal(ToolResultForm.text(of: failure)), row.id))
-                : .failed(RPCError(.internalError, ToolResultForm.text(of: failure)))
+                ? .completed(self.result(ToolCall.refusal(text), row.id)) : .failed(RPCError(.internalError, text))
         case .expired: report.state = .failed(RPCError(.internalError, row.failure.message))
         case .cancelled: report.state = .cancelled
         }
@@ -63,13 +72,16 @@ extension ToolEndpoint {
             return .failed(RPCError(.internalError, task.lost?.message ?? "the task's result cannot be read"))
         }
         let id = task.row.id
-        let tool = ResourceName(request.place.namespace, task.row.function).flatMap {
-            self.catalog(request.place.namespace).tool(of: $0)
-        }
-        let form = ToolResultForm(endpoint: self, tool: tool, era: .modern, invocation: id.description) { _, _ in
+        let form = ToolResultForm(endpoint: self, tool: self.tool(task.row, request), era: .modern, invocation: id.description) { _, _ in
             KeptResult.address(of: id)
         }
         return .completed(self.result(form.members(event["datacontenttype"], event.data), id))
+    }
+
+    private func tool(_ row: InvocationRow, _ request: ToolRequest) -> Tool? {
+        ResourceName(request.place.namespace, row.function).flatMap {
+            self.catalog(request.place.namespace).tool(of: $0)
+        }
     }
 
     /// The result of the call, as its answer would have been.
@@ -84,7 +96,7 @@ extension Failure {
     fileprivate var isOfTool: Bool {
         switch self.code {
         case .functionFailed, .functionRejected, .deadlineExceeded, .resultTooLarge, .emitRefused, .eventTooLarge,
-            .notYetSupported, .invalidEvent, .invalidJSON, .hopsExceeded:
+            .notYetSupported, .invalidEvent, .invalidJSON, .hopsExceeded, .limitReached:
             true
         default: false
         }

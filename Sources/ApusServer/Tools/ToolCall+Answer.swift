@@ -1,25 +1,21 @@
 internal import ApusCore
 internal import ApusEngine
 internal import ApusJSON
+internal import ApusManifest
 internal import ApusTools
 
 /// From what a function returned to what its caller is told.
 extension ToolCall {
     func answer(_ type: String?, _ data: [UInt8]?) {
         switch self.target {
-        case .tool(let tool):
-            if let remote = tool.remote {
-                self.answerUpstream(tool, remote, data ?? [])
-            } else {
-                self.answer(tool, type, data)
-            }
+        case .tool(let tool): self.answer(tool, type, data)
         case .prompt(let prompt): self.answer(prompt, type, data)
-        case .resource(_, let uri, let known): self.answer(uri, known, type, data)
+        case .resource(_, let uri, let known, _): self.answer(uri, known, type, data)
         case .completion: self.answerCompletion(data)
         }
     }
 
-    private var meta: [UInt8] { Array(#""dev.apus/invocation":"\#(self.invocation)""#.utf8) }
+    private var meta: [UInt8] { Array(#""dev.apus/invocation":"\#(self.invocation)""#.utf8) + self.costMeta }
 
     // MARK: tools
 
@@ -128,10 +124,10 @@ extension ToolCall {
 
     /// What goes wrong in a tool is a result: the model reads it and may do something about it.
     func answer(_ failure: Failure) {
-        if case .tool(let tool) = self.target, let remote = tool.remote {
-            return self.answerUpstream(tool, remote, failure)
-        }
-        let text = ToolResultForm.text(of: failure)
+        if let remote = self.target.remote { return self.answerUpstream(remote, failure) }
+        var annotations: ToolManifest.Annotations?
+        if case .tool(let tool) = self.target { annotations = tool.annotations }
+        let text = ToolResultForm.text(of: failure, annotations)
         guard case .tool = self.target else {
             let isGone = failure.code == .functionRejected
             return self.reply.fail(RPCError(isGone ? .invalidParams : .internalError, text))

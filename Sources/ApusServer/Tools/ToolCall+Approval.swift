@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusCrypto
 internal import ApusHTTP
+internal import ApusHost
 internal import ApusJSON
 internal import ApusLoop
 internal import ApusStore
@@ -10,30 +11,76 @@ internal import ApusTools
 extension ToolCall {
     /// Its arguments are right, and nothing has begun.
     func seekApproval() {
+        if case .begun(let id) = self.answers.mark { self.keptID = id }
         guard self.rule != nil else { return self.perform(self.gate.begin(nil, canAsk: false)) }
         // An acceptance is not to be used up by what cannot run anyway.
         guard self.runnable() != nil else { return }
         let answer = self.answers.takeApproval()
         self.perform(
             self.gate.begin(
-                self.rule, canAsk: self.request.capabilities.contains(.elicitationForm), mark: self.answers.mark,
-                answer: answer))
+                self.rule, canAsk: self.request.capabilities.contains(.elicitationForm), asTask: self.waitsAsTask,
+                mark: self.answers.mark, answer: answer))
     }
 
     private func perform(_ action: ApprovalGate.Action) {
         guard !self.isOver else { return }
         switch action {
         case .begin:
-            if self.rule != nil { self.answers.approve() }
+            // What an approval that is kept let begin is known since it was claimed.
+            if self.acceptance == nil, case .asked(let name) = self.answers.mark { self.acceptance = self.key(of: name) }
             self.run()
+        case .hold: self.runHeld()
         case .ask: self.askForApproval()
-        case .take(let mark): self.take(mark)
+        case .take(let name, let answer): self.take(name, answer)
         case .claim: self.claim()
         case .refuse(let refusal): self.refuse(refusal, nil)
         }
     }
 
+    private func key(of acceptance: [UInt8]) -> IdempotencyKey {
+        let kept = TimeSpan.seconds(Limits.Tools.questionSeconds + Limits.ToolEndpoint.stateGraceSeconds)
+        let caller = "\(self.request.place.namespace)#\(self.request.caller.name)"
+        return IdempotencyKey(acceptance: acceptance, principal: caller, kept: kept)
+    }
+
+    /// What let it begin had let another call begin: once is once.
+    func hadBegun(as id: InvocationID) {
+        let action = self.gate.hadBegun()
+        guard action == .refuse(.used) else { return self.perform(action) }
+        self.over()
+        self.reply.fail(
+            .invalidParams(
+                "`requestState` was used before: an acceptance lets one call begin. That one is the invocation \(id); "
+                    + "read \(KeptResult.address(of: id)) for its result, or begin anew",
+                data: Array(#"{"invocation":"\#(id)"}"#.utf8)))
+    }
+
     private var approvals: Approvals { self.endpoint.server.approvals }
+
+    // MARK: a task that waits
+
+    /// - Note: ``hold`` is there where somebody else is to decide.
+    private func runHeld() {
+        if self.hold == nil {
+            guard case .tool(let tool) = self.target, let shown = ShownArguments(self.data, schema: tool.inputSchema)
+            else { return self.refuse(.cancelled, nil) }
+            let question = ApprovalQuestion.question(tool.name, shown.text)
+            self.hold = Questions(question, needed: .elicitationForm).inputRequests
+        }
+        self.run()
+    }
+
+    /// Its caller's person is asked; what somebody else decides about has a record of its own.
+    func noteHold(_ id: InvocationID) {
+        guard case .tool(let tool) = self.target, self.acceptance == nil else { return }
+        self.approvals.note(
+            .requested,
+            AuditEntry(
+                .approval, .refused, namespace: self.request.place.namespace, principal: self.request.caller.name,
+                subject: tool.name.text, digest: tool.digest, revision: tool.revision,
+                arguments: Hex.encode(SHA256.hash(Array(self.data))), invocation: id.description,
+                approval: id.description)) { _ in }
+    }
 
     // MARK: the person at the client
 
@@ -60,12 +107,15 @@ extension ToolCall {
     /// Nobody answered for too long, and nothing has begun.
     func approvalIsLate() { self.perform(self.gate.answered(.cancelled)) }
 
-    private func take(_ mark: ApprovalMark) {
-        let isAnswer = if case .asked = mark { true } else { false }
+    private func take(_ name: [UInt8], _ answer: ApprovalAnswer) {
         let approvals = self.approvals
-        self.inLoop(of: { completion in approvals.take(mark) { completion($0) } }) { call, result in
-            let action = call.gate.took(result)
-            guard isAnswer, case .success(true) = result else { return call.perform(action) }
+        // Of a call of another server nobody would know whether it was sent already.
+        let lasts = self.target.remote == nil
+        self.inLoop(of: { completion in approvals.take(name, answer) { completion($0) } }) { call, result in
+            let taken = result.map { $0 == .again && !lasts ? .other : $0 }
+            let action = call.gate.took(taken)
+            // Said again it is not kept again, and where nobody was asked nothing is.
+            guard case .asked = call.answers.mark, case .success(.first) = taken else { return call.perform(action) }
             call.noteThen(action == .begin ? .accepted : .declined) { call.perform(action) }
         }
     }
@@ -106,13 +156,22 @@ extension ToolCall {
         let request = ApprovalRequest(
             principal: self.request.caller.name, function: tool.function, tool: tool.name.text,
             revision: tool.revision, version: tool.version, digest: tool.digest, by: rule.by,
-            binding: CallBinding.digest(self.request.caller.name, tool, shown),
+            binding: CallBinding.digest(self.request.caller.name, tool, shown, key: self.key?.name),
             argumentsDigest: Hex.encode(SHA256.hash(Array(self.data))), arguments: shown.text)
         let approvals = self.approvals
-        self.inLoop(of: { completion in approvals.claim(request) { completion(Claimed(claim: $0, approval: $1)) } }) {
-            call, claimed in
-            if let id = claimed.approval?.id { call.reply.audit?.concerns(approval: id.description) }
+        // At first: this may be the call that an acceptance was used up for, by a server that ended before it began.
+        let mayBeLost = self.acceptance == nil && self.target.remote == nil
+        self.inLoop(of: { completion in
+            approvals.claim(request, mayBeLost: mayBeLost) { completion(Claimed(claim: $0, approval: $1)) }
+        }) { call, claimed in
+            if let id = claimed.approval?.id {
+                call.reply.audit?.concerns(approval: id.description)
+                call.acceptance = call.key(of: Array(id.description.utf8))
+            }
             let action = call.gate.claimed(claimed.claim)
+            if action == .hold, let id = claimed.approval?.id {
+                call.hold = InvocationHold.json(approval: id.description)
+            }
             if case .refuse(let refusal) = action { return call.refuse(refusal, claimed.approval) }
             call.perform(action)
         }

@@ -83,19 +83,22 @@ extension ToolCall {
     }
 
     /// Of several versions one that is drawn; of those that need an approval the same one for the same call, so that the call
-    /// which is made again is the one that was approved.
+    /// which is made again is the one that was approved. What goes on with a state goes on with the version that gave it.
     private static func tool(
         named name: String, _ catalog: ToolCatalog, _ request: ToolRequest, _ reply: ToolReply,
         _ data: ArraySlice<UInt8>
     ) throws(RPCError) -> Tool? {
         let (place, caller) = (request.place.server, request.caller)
+        if let version = RequestState(request)?.version,
+            let begun = catalog.tool(named: name, version: version, on: place, for: caller)
+        {
+            return begun
+        }
         let key = try CallKey(request, reply)
         // Calls with one key go to one version anyway.
         guard let drawn = catalog.tool(named: name, on: place, for: caller, draw: key.draw) else { return nil }
         guard !key.isGiven else { return drawn }
         let server = place.flatMap { catalog.server(named: $0) }
-        let isAnswer = request.envelope.parameters.requestState.map { $0.kind != .null } ?? false
-        guard isAnswer || ApprovalRule(drawn, on: server) != nil else { return drawn }
         let call = SHA256.hash(
             Array("\(caller.name)\n\(name)\n".utf8) + (CanonicalJSON.encode(data) ?? Array(data)))
         let fixed = catalog.tool(
@@ -205,9 +208,9 @@ extension ToolCall {
         JSONText.append(uri, to: &data)
         let target: Target
         switch catalog.resource(at: uri, on: request.place.server, for: request.caller) {
-        case .resource(let resource): target = .resource(resource.function, uri: uri, type: resource.mimeType)
+        case .resource(let resource): target = .resource(resource.function, uri: uri, type: resource.mimeType, resource.remote)
         case .template(let template, let values):
-            target = .resource(template.function, uri: uri, type: template.mimeType)
+            target = .resource(template.function, uri: uri, type: template.mimeType, template.remote)
             data.append(contentsOf: #","params":{"#.utf8)
             for (index, value) in values.enumerated() {
                 if index > 0 { data.append(UInt8(ascii: ",")) }
@@ -224,11 +227,12 @@ extension ToolCall {
     }
 
     static func beginCompletion(
-        _ endpoint: ToolEndpoint, _ request: ToolRequest, _ reply: ToolReply, _ function: ResourceName, subject: String
+        _ endpoint: ToolEndpoint, _ request: ToolRequest, _ reply: ToolReply, _ function: ResourceName, subject: String,
+        remote: Tool.Remote? = nil
     ) throws(RPCError) {
         guard let params = request.envelope.parameters.all else { return }
         let event = self.event(.completion, endpoint, request, subject: subject)
         let data = request.envelope.bytes(params)
-        try ToolCall(endpoint, request, reply, .completion(function), event, data: data).start()
+        try ToolCall(endpoint, request, reply, .completion(function, remote), event, data: data).start()
     }
 }

@@ -11,29 +11,56 @@ internal import ApusTools
 extension ToolCall {
     /// - Parameter deadline: until when this caller waits.
     func runKept(_ key: IdempotencyKey?, until deadline: Timestamp) {
-        if let id = self.keptID { return self.follow(id, until: deadline) }
+        if let id = self.keptID {
+            self.reply.audit?.answered(by: id.description, nil)
+            return self.follow(id, until: deadline)
+        }
         let (server, loop) = (self.endpoint.server, self.runtime.loop)
         // SAFETY: used on its loop only, inside `post`.
         nonisolated(unsafe) let call = self
         server.invocations.accept(
             self.target.function, self.event.event(self.data), principal: self.request.caller.name,
-            told: self.event.told, along: [], once: key?.once(now: self.runtime.now)
+            told: self.event.told + self.accepting(), along: [], once: key?.once(now: self.runtime.now)
         ) { result in
             loop.post { call.accepted(result, until: deadline) }
         }
     }
 
+    /// What somebody agreed to is not to be done by another revision. While its caller waits here, and only then, it may call tools.
+    private func accepting() -> [Attribute] {
+        guard self.acceptance != nil || self.hold != nil, case .tool(let tool) = self.target else { return [] }
+        let revision = Attribute(InvocationHeader.onlyRevision, tool.revision, kind: .header)
+        if let hold = self.hold {
+            let text = String(decoding: hold, as: UTF8.self)
+            return [revision, Attribute(InvocationHeader.hold, text, kind: .header)]
+        }
+        guard self.isGivenUpByLeaving else { return [revision] }
+        self.endpoint.registry.waiting.add(self, as: self.event.identity)
+        return [revision, Attribute(InvocationHeader.waiting, self.event.identity, kind: .header)]
+    }
+
     private func accepted(_ result: Result<AcceptedInvocation, ApusError>, until deadline: Timestamp) {
-        guard !self.isOver else { return }
+        guard !self.isOver else {
+            // Who left before this was heard gives it up all the same.
+            if case .success(let accepted) = result, !accepted.isRepeated, self.isGivenUpByLeaving {
+                self.giveUp(accepted.id)
+            }
+            return
+        }
         switch result {
         case .failure(let error) where error.code == .conflict && self.key != nil:
             self.over()
             self.reply.fail(.invalidParams(error.message))
         case .failure(let error): self.failed(Failure(error.code, error.message))
         case .success(let accepted):
+            // An acceptance lets one call begin. With a key of its own this may well be that call, and a task that waits is the one.
+            if accepted.isRepeated, self.key == nil, self.hold == nil { return self.hadBegun(as: accepted.id) }
             self.keptID = accepted.id
+            if accepted.isRepeated, self.acceptance != nil { self.answers.grant() }
+            if !accepted.isRepeated, self.gate.isHeld { self.noteHold(accepted.id) }
             self.reply.audit?.answered(by: accepted.id.description, accepted.isRepeated ? .repeated : nil)
-            if self.isTask { self.answerTask(accepted.id) } else { self.follow(accepted.id, until: deadline) }
+            guard self.isTask, !self.asksFirst else { return self.follow(accepted.id, until: deadline) }
+            self.answerTask(accepted.id)
         }
     }
 
@@ -43,7 +70,7 @@ extension ToolCall {
         self.watch = watch
         // SAFETY: used on its loop only, inside `post`.
         nonisolated(unsafe) let call = self
-        let answers = self.answers.all.map { InvocationQuestions.Item(name: $0.name, json: $0.json) }
+        let answers = self.answers.all
         let lookup = InvocationLookup(
             server: server, id: id, namespace: self.target.function.namespace, until: deadline)
         let given = InvocationWatch()
@@ -73,6 +100,14 @@ extension ToolCall {
 
     private func heard(_ news: KeptNews) {
         guard !self.isOver else { return }
+        if self.isTask, let id = self.keptID {
+            switch news {
+            case .asking(let questions): return self.ask(questions)
+            // It says nothing of itself yet, and may still ask.
+            case .running(nil): return
+            case .running, .returned, .failed, .late: return self.answerTask(id)
+            }
+        }
         switch news {
         case .running(let progress): if let progress { self.onProgress(progress) }
         case .asking(let questions): self.ask(questions)
@@ -80,24 +115,32 @@ extension ToolCall {
         case .failed(let failure): self.failed(failure)
         case .late:
             self.over()
+            let address = self.keptID.map { "Read \(KeptResult.address(of: $0)) later for its result." } ?? ""
             self.tellFailure(
                 "The call is not over yet, and goes on. "
-                    + (self.key == nil ? "" : "Call again with the same key to learn what comes of it."))
+                    + (self.key == nil ? address : "Call again with the same key to learn what comes of it."))
         }
     }
 
     /// Asks its caller: in a session at once, else with the answer, and the call comes again.
     private func ask(_ questions: Questions) {
         self.watch?.end()
+        guard let id = self.keptID else { return }
+        // What comes back leads to the same invocation.
+        self.answers = Answers(to: id, questions)
         if let session = self.request.session { return self.ask(questions, in: session) }
         self.over()
-        self.reply.finish(Array(#""inputRequests":"#.utf8) + questions.inputRequests, type: .inputRequired)
+        self.demand(questions)
     }
 
     /// Its client does not want it any more, and says so.
     func cancelKept() {
         guard let id = self.keptID, !self.isOver else { return }
-        // What comes of it is in its state; nobody waits here any more.
+        self.giveUp(id)
+    }
+
+    /// What comes of it is in its state; nobody waits here any more.
+    private func giveUp(_ id: InvocationID) {
         self.endpoint.server.invocations.cancel(id, principal: self.request.caller.name) { _ in }
     }
 }
@@ -123,7 +166,10 @@ private enum KeptNews: Sendable {
             }
         } catch {
             self = .failed(Failure(error.code, error.message))
-            if case .failure(let error) = state, error.code == .deadlineExceeded { self = .late }
+            // A server that stops says so, and the invocation goes on when it is back.
+            if case .failure(let error) = state, error.code == .deadlineExceeded || error.code == .shuttingDown {
+                self = .late
+            }
         }
     }
 }

@@ -15,19 +15,25 @@ final class ToolCall: ResponseSink {
         case tool(Tool)
         case prompt(Prompt)
         /// With the media type where the manifest names one.
-        case resource(ResourceName, uri: String, type: String?)
-        case completion(ResourceName)
+        case resource(ResourceName, uri: String, type: String?, Tool.Remote?)
+        case completion(ResourceName, Tool.Remote?)
 
         var function: ResourceName {
             switch self {
             case .tool(let tool): tool.function
             case .prompt(let prompt): prompt.function
-            case .resource(let function, _, _), .completion(let function): function
+            case .resource(let function, _, _, _), .completion(let function, _): function
             }
         }
 
-        /// Of a tool that another server has.
-        var remote: Tool.Remote? { if case .tool(let tool) = self { tool.remote } else { nil } }
+        /// Of what another server has.
+        var remote: Tool.Remote? {
+            switch self {
+            case .tool(let tool): tool.remote
+            case .prompt(let prompt): prompt.remote
+            case .resource(_, _, _, let remote), .completion(_, let remote): remote
+            }
+        }
     }
 
     let endpoint: ToolEndpoint
@@ -38,6 +44,10 @@ final class ToolCall: ResponseSink {
     let data: ArraySlice<UInt8>
     /// Set before ``start()`` for a call that is run once, however often it is asked for.
     var key: IdempotencyKey?
+    /// What let it begin, as the key under which it begins once; nil where nobody was asked.
+    var acceptance: IdempotencyKey?
+    /// What its task waits for before it begins, as ``InvocationHold`` says it.
+    var hold: [UInt8]?
     var isTask = false
     /// Its result is too large to be sent, and was kept elsewhere.
     var isLinked = false
@@ -50,6 +60,10 @@ final class ToolCall: ResponseSink {
     private var pace = ProgressPace()
     private var progressTimer: LoopTimer?
     private var abandonRunning: (() -> Void)?
+    /// Since when an attempt of this call runs that is its caller's to pay for.
+    private var runningSince: Timestamp?
+    /// Where the time of the last attempt went.
+    private var timing: AttemptTiming?
     /// Parts of a streamed result, with the type that its head says.
     private var parts: [UInt8] = []
     private var partType: String?
@@ -92,17 +106,22 @@ final class ToolCall: ResponseSink {
                 throw .invalidParams("`requestState` is none that was given for this request")
             }
             self.answers = try Answers(
-                opening: text, self.endpoint.registry.sealer, boundTo: self.bound, now: self.runtime.now)
+                opening: RequestState(text).sealed, self.endpoint.registry.sealer, boundTo: self.bound, now: self.runtime.now)
         }
         if self.request.era == .modern { try self.answers.add(self.request.envelope) }
         self.reply.wait()
         self.reply.onLeft = { [weak self] in
-            // One that a function made has nobody who would come again for it.
-            if self?.reply.isInner == true { self?.cancelKept() }
+            if self?.isGivenUpByLeaving == true { self?.cancelKept() }
             self?.cancel()
         }
         if let session = self.request.session {
-            session.begin(self.request.id, self.runtime.loop) { [weak self] in self?.cancelledByClient() }
+            let isBegun = session.begin(self.request.id, self.runtime.loop) { [weak self] in self?.cancelledByClient() }
+            guard isBegun else {
+                self.isOver = true
+                throw RPCError(
+                    .unavailable,
+                    "\(Limits.ToolEndpoint.sessionCalls) requests of this session are in progress: wait for one of them")
+            }
         }
         self.seekApproval()
     }
@@ -110,10 +129,14 @@ final class ToolCall: ResponseSink {
     /// Who asks what: an answer to one question is none to another.
     private var bound: [String] {
         var digest = ""
-        if case .tool(let tool) = self.target { digest = tool.digest + (self.rule == nil ? "" : " \(tool.revision)") }
+        if case .tool(let tool) = self.target {
+            digest = tool.digest
+            // What was agreed to is this revision, of this function and not of a later one of its name.
+            if self.rule != nil { digest += " \(tool.revision) \(self.runtime.directory[tool.function]?.origin ?? 0)" }
+        }
         return [
             self.request.caller.name, self.request.place.text, self.request.method.rawValue, self.event.subject, digest,
-            Hex.encode(SHA256.hash(Array(self.data))),
+            Hex.encode(SHA256.hash(Array(self.data))), self.key?.name ?? "",
         ]
     }
 
@@ -144,7 +167,12 @@ final class ToolCall: ResponseSink {
                         "the tool is another server's: no call of it can be promised to run once, leave the key out"))
             }
             if let refusal = self.refusal(by: remote) { return self.failed(refusal) }
-            block = self.block(for: remote, self.data)
+            let event = self.block(for: remote, self.data)
+            guard event.count <= Limits.eventBytes else {
+                return self.failed(
+                    Failure(.invalidArgument, "the arguments and the answers are more than another server can be sent at once"))
+            }
+            block = event
         }
         let deadline = InvocationPreferences().deadline(now: self.runtime.now, timeout: entry.timeout)
         let course = block == nil ? self.course(entry) : .now
@@ -154,13 +182,16 @@ final class ToolCall: ResponseSink {
             var invocation = ShardInvocation(
                 shards: self.endpoint.server.shards, runtime: self.runtime, entry: entry,
                 id: self.runtime.invocationIDs.next(), deadline: deadline,
-                answers: self.answers.isEmpty ? [] : self.answers.json)
+                // Another server gets them in its own way.
+                answers: block != nil || self.answers.isEmpty ? [] : self.answers.json)
             invocation.owner = ShardInvocation.owner(of: self.request.caller.name, in: self.request.place.namespace)
+            self.runningSince = self.runtime.now
             self.abandonRunning = invocation.begin(block ?? self.event.block(self.data), sink: self)
         case .kept(let key): self.runKept(key, until: deadline)
         case .task(let key):
             self.isTask = true
-            self.runKept(key, until: deadline)
+            let first = self.runtime.now + .seconds(Limits.ToolEndpoint.firstQuestionSeconds)
+            self.runKept(key, until: first)
         }
     }
 
@@ -171,6 +202,7 @@ final class ToolCall: ResponseSink {
         guard !self.isOver else { return }
         self.over()
         if let remote = self.target.remote, self.abandonRunning != nil { self.note(remote, .left) }
+        self.charge(hasFailed: true)
         self.abandonRunning?()
         self.abandonRunning = nil
     }
@@ -182,6 +214,15 @@ final class ToolCall: ResponseSink {
         self.reply.fail(RPCError(.invalidRequest, "the request was cancelled"))
     }
 
+    /// What ran is counted to whoever called, once.
+    private func charge(hasFailed: Bool) {
+        guard let begun = self.runningSince else { return }
+        self.runningSince = nil
+        self.runtime.callers.count(
+            self.target.function, by: self.request.caller.name, running: self.timing?.running ?? self.runtime.now - begun,
+            hasFailed: hasFailed)
+    }
+
     func over() {
         self.isOver = true
         self.progressTimer?.close()
@@ -190,6 +231,7 @@ final class ToolCall: ResponseSink {
         self.openQuestions = nil
         self.innerCalls?.close()
         self.watch?.end()
+        if self.acceptance != nil { self.endpoint.registry.waiting.remove(self.event.identity) }
         self.request.session?.end(self.request.id)
     }
 
@@ -221,8 +263,14 @@ final class ToolCall: ResponseSink {
 
     private func succeeded(_ type: String?, _ data: [UInt8]?) {
         guard !self.isOver else { return }
+        self.charge(hasFailed: false)
+        let said = self.target.remote == nil ? nil : UpstreamMessage.answer(data ?? [])
+        if let remote = self.target.remote, case .question(let question)? = said {
+            return self.pass(question, of: remote)
+        }
         self.tellLastProgress()
         self.over()
+        if let remote = self.target.remote { return self.answerUpstream(remote, said) }
         self.answer(type, data)
     }
 
@@ -230,11 +278,41 @@ final class ToolCall: ResponseSink {
 
     func failed(_ failure: Failure) {
         guard !self.isOver else { return }
+        self.charge(hasFailed: true)
         self.over()
         self.answer(failure)
     }
 
     // MARK: on the way
+
+    func onTiming(_ timing: AttemptTiming) { self.timing = timing }
+
+    private var devices: (count: Int, kind: String?) { self.runtime.directory[self.target.function]?.devices ?? (0, nil) }
+
+    /// A model takes its time to come to a device: who asked for progress hears how long. Before anything that the function may say, and below it.
+    func onWaiting(_ span: TimeSpan) {
+        guard !self.isOver, self.devices.count > 0, self.request.envelope.parameters.progressToken != nil else { return }
+        let seconds = max(1, (span.microseconds + 999_999) / 1_000_000)
+        self.tell(done: "-1", total: nil, "\(self.target.function.name) is being started, about \(seconds) s")
+    }
+
+    /// What the call cost, of a function that needs a device: `,"dev.apus/cost": …`.
+    var costMeta: [UInt8] {
+        let devices = self.devices
+        guard devices.count > 0, let timing = self.timing else { return [] }
+        let prices = self.endpoint.server.configuration.pool.prices
+        let milliseconds = timing.running.milliseconds * Int64(devices.count)
+        var text = #","dev.apus/timing":{"queuedMs":\#(timing.queued.milliseconds),"start":"\#(timing.startTier.rawValue)","#
+            + #""startingMs":\#(timing.starting.milliseconds),"runningMs":\#(timing.running.milliseconds)}"#
+            + #","dev.apus/cost":{"gpuMs":\#(milliseconds)"#
+        // Which device it had is known where it asks for a kind, or where there is one kind.
+        let price = devices.kind.map { prices.devices[$0] } ?? (prices.devices.count == 1 ? prices.devices.values.first : nil)
+        if let price {
+            let amount = JSONValue.double(price * Double(milliseconds) / 3_600_000)
+            text += #","amount":\#(String(decoding: amount.encoded(), as: UTF8.self)),"currency":"\#(prices.currency)""#
+        }
+        return Array((text + "}").utf8)
+    }
 
     func onProgress(_ progress: ProgressPayload) {
         guard !self.isOver, self.request.envelope.parameters.progressToken != nil else { return }
@@ -259,18 +337,22 @@ final class ToolCall: ResponseSink {
         }
     }
 
-    private func tellLastProgress() { if let report = self.pace.end() { self.tell(report) } }
+    func tellLastProgress() { if let report = self.pace.end() { self.tell(report) } }
 
     private func tell(_ report: ProgressPace.Report) {
+        self.tell(done: "\(report.done)", total: report.total, report.message)
+    }
+
+    private func tell(done: String, total: UInt64?, _ message: String) {
         guard let token = self.request.envelope.parameters.progressToken,
             token.kind == .string || token.kind == .number
         else { return }
         var params = Array(#"{"progressToken":"#.utf8) + self.request.envelope.bytes(token)
-        params.append(contentsOf: #","progress":\#(report.done)"#.utf8)
-        if let total = report.total { params.append(contentsOf: #","total":\#(total)"#.utf8) }
-        if !report.message.isEmpty {
+        params.append(contentsOf: #","progress":\#(done)"#.utf8)
+        if let total { params.append(contentsOf: #","total":\#(total)"#.utf8) }
+        if !message.isEmpty {
             params.append(contentsOf: #","message":"#.utf8)
-            JSONText.append(report.message, to: &params)
+            JSONText.append(message, to: &params)
         }
         params.append(UInt8(ascii: "}"))
         self.reply.notify(MessageWriter.notification("notifications/progress", JSONCleaner.clean(params)))
@@ -303,11 +385,16 @@ final class ToolCall: ResponseSink {
 
     func onQuestions(_ json: UnsafeRawBufferPointer) {
         guard !self.isOver else { return }
+        self.charge(hasFailed: false)
         // The attempt has ended, and with it what it called.
         self.innerCalls?.abandon()
         let questions: Questions
         do throws(ApusError) { questions = try Questions(parsing: Array(json)) } catch {
             return self.failed(Failure(error.code, error.message))
+        }
+        guard !questions.all.contains(where: { $0.name == ApprovalQuestion.name }) else {
+            return self.failed(
+                Failure(.protocolError, "a function's question may not be called \(ApprovalQuestion.name)"))
         }
         let missing = questions.needed.subtracting(self.request.capabilities)
         guard missing.isEmpty else {
@@ -318,12 +405,15 @@ final class ToolCall: ResponseSink {
             return self.failed(
                 Failure(.functionFailed, "the function asked more than \(Limits.ToolEndpoint.rounds) times"))
         }
-        self.answers.ask(questions)
+        self.ask(questions)
+    }
+
+    /// Of an upstream what it wants back stands beside them.
+    func ask(_ questions: Questions, round: UpstreamRound? = nil) {
+        self.answers.ask(questions, round: round)
         if let session = self.request.session { return self.ask(questions, in: session) }
         self.tellLastProgress()
         self.over()
-        // What follows is the same call, which began with its approval: each of its states counts once.
-        if self.rule != nil { self.answers.approve() }
         self.demand(questions)
     }
 
@@ -332,7 +422,9 @@ final class ToolCall: ResponseSink {
         let until = self.runtime.now + .seconds(Limits.Tools.questionSeconds)
         let state = self.answers.seal(self.endpoint.registry.sealer, boundTo: self.bound, until: until)
         var members = Array(#""inputRequests":"#.utf8) + questions.inputRequests
-        members.append(contentsOf: #","requestState":"\#(state)""#.utf8)
+        var version: Int?
+        if case .tool(let tool) = self.target { version = tool.version }
+        members.append(contentsOf: #","requestState":"\#(RequestState(version: version, sealed: state).text)""#.utf8)
         self.reply.finish(members, type: .inputRequired)
     }
 }

@@ -16,6 +16,7 @@ extension ToolEndpoint {
         else { throw .invalidParams("`ref` and `argument` with `name` and `value` are needed") }
         let catalog = self.catalog(request.place.namespace)
         let (function, completion, subject): (ResourceName, PromptManifest.Completion?, String)
+        var remote: Tool.Remote?
         switch type {
         case "ref/prompt":
             let wanted = envelope.text(envelope.member("name", of: reference)) ?? ""
@@ -23,10 +24,12 @@ extension ToolEndpoint {
                 throw .invalidParams("Unknown prompt: \(wanted.prefix(128))")
             }
             (function, completion, subject) = (prompt.function, prompt.completion, wanted)
+            remote = prompt.remote
         case "ref/resource":
             let uri = envelope.text(envelope.member("uri", of: reference)) ?? ""
             if let template = catalog.template(uri, on: request.place.server, for: request.caller) {
                 (function, completion, subject) = (template.function, template.completion, uri)
+                remote = template.remote
             } else if case .resource(let resource) = catalog.resource(
                 at: uri, on: request.place.server, for: request.caller)
             {
@@ -41,7 +44,7 @@ extension ToolEndpoint {
         case .values(let values):
             reply.finish(Self.completion((values[name] ?? []).filter { $0.utf8.starts(with: value.utf8) }))
         case .function:
-            try ToolCall.beginCompletion(self, request, reply, function, subject: subject)
+            try ToolCall.beginCompletion(self, request, reply, function, subject: subject, remote: remote)
         }
     }
 

@@ -18,7 +18,8 @@ extension ToolEndpoint {
         guard
             let id = self.registry.tasks.invocation(name, of: request.caller.name, in: request.place.namespace)
         else { throw Self.unknownTask }
-        return InvocationLookup(server: self.server, id: id, namespace: request.place.namespace)
+        // Its code says so.
+        return InvocationLookup(server: self.server, id: id, namespace: request.place.namespace, isGiven: true)
     }
 
     static let unknownTask = RPCError.invalidParams("Unknown task")
@@ -63,14 +64,23 @@ extension ToolEndpoint {
         let lookup = try self.task(request)
         var answers = Answers()
         try answers.add(request.envelope)
-        let items = answers.all.map { InvocationQuestions.Item(name: $0.name, json: $0.json) }
+        let items = answers.all
+        let approval = TaskApproval(
+            server: self.server, namespace: request.place.namespace, principal: request.caller.name)
         let (server, loop) = (self.server, self.runtime.loop)
         reply.wait()
         // SAFETY: used on its loop only, inside `post`.
         nonisolated(unsafe) let answer = reply
+        let done = { @Sendable (error: ApusError?) in
+            loop.post { if let error { answer.fail(Self.error(error)) } else { answer.finish([]) } }
+        }
         lookup.run { found in
-            InvocationAnswering(server: server, lookup: lookup, answers: items).run(found) { error in
-                loop.post { if let error { answer.fail(Self.error(error)) } else { answer.finish([]) } }
+            approval.note(found, items) { noted in
+                switch noted {
+                case .failure(let error): done(error)
+                case .success(let answers):
+                    InvocationAnswering(server: server, lookup: lookup, answers: answers).run(found, done)
+                }
             }
         }
     }

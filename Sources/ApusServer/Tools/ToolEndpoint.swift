@@ -92,18 +92,18 @@ struct ToolEndpoint {
             AuditEntry(
                 .list, .allowed, namespace: request.place.namespace, principal: request.caller.name,
                 subject: "\(request.place.text)#\(name)"), now: self.runtime.now)
-        var members: [UInt8] = []
-        members.reserveCapacity(page.items.count + 160)
-        members.append(UInt8(ascii: "\""))
-        members.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        members.append(contentsOf: "\":[".utf8)
-        members.append(contentsOf: page.items)
-        members.append(UInt8(ascii: "]"))
-        if let next = page.nextCursor {
-            members.append(contentsOf: #","nextCursor":"#.utf8)
-            JSONText.append(next, to: &members)
+        let cache = self.keep(request.place, isPublic: page.isPublic)
+        reply.finish(byteCount: page.byteCount + 160, cache: cache) { members in
+            members.append(UInt8(ascii: "\""))
+            members.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+            members.append(contentsOf: "\":[".utf8)
+            page.appendItems(to: &members)
+            members.append(UInt8(ascii: "]"))
+            if let next = page.nextCursor {
+                members.append(contentsOf: #","nextCursor":"#.utf8)
+                JSONText.append(next, to: &members)
+            }
         }
-        reply.finish(members, cache: self.keep(request.place, isPublic: page.isPublic))
     }
 
     func keep(_ place: ToolPlace, isPublic: Bool) -> CacheHint {
@@ -119,7 +119,10 @@ struct ToolEndpoint {
         guard let level = request.envelope.text(value).flatMap(LogLevel.init) else {
             throw .invalidParams("`level` is no level: debug to emergency are")
         }
-        request.session?.setLogLevel(level)
+        if let session = request.session {
+            session.setLogLevel(level)
+            self.registry.relay?.changed(session)
+        }
         reply.finish([])
     }
 
@@ -128,7 +131,10 @@ struct ToolEndpoint {
             throw .invalidParams("`uri` is missing or no string")
         }
         guard request.method == .subscribe else {
-            request.session?.unsubscribe(uri)
+            if let session = request.session {
+                session.unsubscribe(uri)
+                self.registry.relay?.unfollowed(uri, in: session)
+            }
             return reply.finish([])
         }
         guard
@@ -138,6 +144,7 @@ struct ToolEndpoint {
         guard request.session?.subscribe(uri) ?? false else {
             throw .invalidParams("at most \(Limits.ToolEndpoint.resourceSubscriptions) resources can be followed")
         }
+        if let session = request.session { self.registry.relay?.changed(session) }
         reply.finish([])
     }
 

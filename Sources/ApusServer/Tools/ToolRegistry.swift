@@ -10,6 +10,8 @@ final class ToolRegistry: Sendable {
     let sealer: Sealer
     let tasks: TaskNames
     let sessions: ToolSessions
+    /// Nil where this server shares its log with nobody.
+    let relay: SessionRelay?
     let results: LargeResults
     let modern: MessageWriter
     let legacy: MessageWriter
@@ -21,16 +23,22 @@ final class ToolRegistry: Sendable {
     let breakers = Mutex<[ResourceName: CircuitBreaker]>([:])
     /// Results of tools that let theirs be kept; shared for the same reason.
     let cache = Mutex(ResultCache())
+    let waiting = WaitingCalls()
     private let catalogs = Mutex<[Namespace: ToolCatalog]>([:])
 
-    init(keys: MasterKeys, version: String) {
+    /// - Parameters:
+    ///   - node: what this server is called.
+    ///   - talk: with the servers that share its log.
+    init(keys: MasterKeys, version: String, node: String, talk: NodeTalk?) {
         self.sealer = Sealer(keys.derived(for: "apus tool requests 1"))
         self.tasks = TaskNames(keys.derived(for: "apus tool tasks 1").map(\.bytes))
         self.cursorKey = keys.derived(for: "apus tool cursors 1").last?.bytes ?? []
         self.serverInfo = MessageWriter.serverInfo(name: "apus", title: "Apus", version: version)
         self.modern = MessageWriter(.modern, serverInfo: self.serverInfo)
         self.legacy = MessageWriter(.legacy, serverInfo: self.serverInfo)
-        self.sessions = ToolSessions(sealer: self.sealer)
+        let sessions = ToolSessions(sealer: self.sealer, node: node)
+        self.sessions = sessions
+        self.relay = talk.map { SessionRelay(sessions, $0) }
         self.results = LargeResults(sealer: self.sealer)
     }
 
@@ -54,8 +62,8 @@ final class ToolRegistry: Sendable {
         }
         var offers: [Namespace: [UpstreamOffer]] = [:]
         for (name, upstream) in catalogue.upstreams {
-            let tools = catalogue.upstreamTools[name]?.entries.values.compactMap(\.offered) ?? []
-            offers[name.namespace, default: []].append(UpstreamOffer(upstream: upstream.manifest, tools: tools))
+            let offered = catalogue.upstreamTools[name]?.entries.values.compactMap(\.offered) ?? []
+            offers[name.namespace, default: []].append(UpstreamOffer(upstream: upstream.manifest, definitions: offered))
         }
         self.breakers.withLock { breakers in breakers = breakers.filter { catalogue.upstreams[$0.key] != nil } }
         let servers = Dictionary(grouping: catalogue.toolServers.values.map(\.manifest), by: \.namespace)
@@ -65,7 +73,8 @@ final class ToolRegistry: Sendable {
                 let previous = catalogs[namespace]
                 let catalog = ToolCatalog(
                     namespace: namespace, functions: sources[namespace] ?? [], servers: servers[namespace] ?? [],
-                    upstreams: offers[namespace] ?? [], secret: self.cursorKey, previous: previous)
+                    upstreams: offers[namespace] ?? [],
+                    disabled: Set(catalogue.disabledTools[namespace]?.keys.map { $0 } ?? []), secret: self.cursorKey, previous: previous)
                 update.catalogs[namespace] = catalog
                 // Here, so that the first question holds up no loop.
                 if catalog.servers.contains(where: { $0.mode == .search }) { catalog.prepareSearch() }

@@ -24,6 +24,8 @@ final class ToolReply {
     private var lastWrite: Timestamp
     /// Of a session: what is written here can be read again by a client that comes back.
     private let kept: KeptStream?
+    /// The client of this exchange, once it reads there.
+    private var reader: ClientReader?
     /// Called once when the client leaves before the answer is complete. Of a session: when it did not come back in time.
     var onLeft: (() -> Void)?
     /// Set while the answer is one that is kept: what it came to is on the log before anybody is told.
@@ -94,6 +96,13 @@ final class ToolReply {
         let isError =
             members.count >= Self.errorMark.count && Array(members.suffix(Self.errorMark.count)) == Self.errorMark
         self.end(.success(message), isError ? .failed : .allowed, code: nil, bytes: members.count)
+    }
+
+    /// Answers with members that are put together in the message itself. No function asks for those.
+    func finish(byteCount: Int, cache: CacheHint?, _ members: (inout [UInt8]) -> Void) {
+        self.end(
+            .success(self.writer.result(self.id, byteCount: byteCount, cache: cache, members)), .allowed, code: nil,
+            bytes: byteCount)
     }
 
     /// How the members of a result end that says what went wrong.
@@ -167,7 +176,10 @@ final class ToolReply {
         guard case .open = self.state, let exchange else { return }
         self.state = .streaming
         exchange.stream(status: 200, headers: ServerSentEvent.headers)
-        if let prime = self.kept?.prime(exchange.reply()) { _ = exchange.write(prime) }
+        guard let kept else { return }
+        let reader = ClientReader(exchange)
+        self.reader = reader
+        _ = exchange.write(kept.prime(reader))
     }
 
     private func write(_ message: [UInt8]) {
@@ -200,7 +212,7 @@ final class ToolReply {
     private func clientLeft() {
         guard let kept else { return self.giveUp() }
         // It may come back; what is said meanwhile is kept.
-        kept.detach(now: self.runtime.now)
+        kept.detach(self.reader, now: self.runtime.now)
         if case .open = self.state { self.state = .streaming }
     }
 

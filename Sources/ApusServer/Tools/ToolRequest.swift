@@ -11,7 +11,7 @@ struct ToolRequest {
     let capabilities: ClientCapabilities
     let logLevel: LogLevel?
     let place: ToolPlace
-    let caller: ToolCaller
+    var caller: ToolCaller
     /// Nil for those of the modern era.
     let session: ToolSession?
 }

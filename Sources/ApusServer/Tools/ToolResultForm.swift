@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusEngine
 internal import ApusJSON
+internal import ApusManifest
 internal import ApusSchema
 internal import ApusTools
 
@@ -122,10 +123,14 @@ struct ToolResultForm {
 
     // MARK: failures
 
-    static func text(of failure: Failure) -> String {
+    /// - Parameter annotations: of the tool, where it is known: whether it is safe to call again.
+    static func text(of failure: Failure, _ annotations: ToolManifest.Annotations? = nil) -> String {
         switch failure.code {
         case .functionRejected, .functionFailed: failure.message
-        case .deadlineExceeded: "The tool timed out: \(failure.message). It may have done part of its work."
+        case .deadlineExceeded:
+            "The tool timed out: \(failure.message). "
+                + (annotations?.readOnly == true || annotations?.idempotent == true
+                    ? "It can be called again." : "It may have done part of its work: look before you call it again.")
         case .functionPaused, .functionNotFound, .shuttingDown, .noSlot, .overloaded, .queueFull, .startFailed:
             "The tool is not available now: \(failure.message). Try again later."
         default: "The tool failed (\(failure.code)): \(failure.message)"

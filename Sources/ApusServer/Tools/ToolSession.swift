@@ -7,8 +7,15 @@ internal import ApusTools
 internal import Synchronization
 
 /// A session of a client that speaks an era with sessions. What must last of it lies in its id, sealed: a server that does not know it
-/// makes it anew. Calls in progress, streams and subscriptions are of the server that holds them. From any thread.
+/// makes it anew. Calls in progress and their streams are of the server that holds them; a ``SessionRelay`` lets the client reach them
+/// from the others. From any thread.
 final class ToolSession: Sendable {
+    /// Where a session began.
+    struct Origin: Sendable, Equatable {
+        var node: String
+        var shard: Int
+    }
+
     private struct State {
         var logLevel: LogLevel?
         var resources: Set<String> = []
@@ -20,6 +27,8 @@ final class ToolSession: Sendable {
         /// Who waits for an answer of the client.
         var questions: [MessageID: @Sendable (Envelope) -> Void] = [:]
         var usedAt: Timestamp
+        /// Whoever it belongs to, with the rights of the last request.
+        var caller: ToolCaller
     }
 
     private struct Call: Sendable {
@@ -29,9 +38,9 @@ final class ToolSession: Sendable {
 
     let id: String
     let place: ToolPlace
-    let caller: ToolCaller
     let revision: ProtocolRevision
     let capabilities: ClientCapabilities
+    let origin: Origin
     /// Of this server's part in the session: where a client comes next, streams and questions have the same numbers and are others.
     let tag = Hex.encode(Random.bytes(4))
     private let budget = ReplayBudget()
@@ -39,18 +48,25 @@ final class ToolSession: Sendable {
 
     init(
         id: String, place: ToolPlace, caller: ToolCaller, revision: ProtocolRevision,
-        capabilities: ClientCapabilities, now: Timestamp
+        capabilities: ClientCapabilities, origin: Origin, now: Timestamp
     ) {
+        self.origin = origin
         self.id = id
         self.place = place
-        self.caller = caller
         self.revision = revision
         self.capabilities = capabilities
-        self.state = Mutex(State(usedAt: now))
+        self.state = Mutex(State(usedAt: now, caller: caller))
     }
 
     var usedAt: Timestamp { self.state.withLock { $0.usedAt } }
+    var caller: ToolCaller { self.state.withLock { $0.caller } }
     func used(now: Timestamp) { self.state.withLock { $0.usedAt = now } }
+    func used(by caller: ToolCaller, now: Timestamp) {
+        self.state.withLock {
+            $0.usedAt = now
+            $0.caller = caller
+        }
+    }
 
     /// What the client said it wants to hear; by default what every server of these revisions sends.
     var logLevel: LogLevel? { self.state.withLock { $0.logLevel } ?? .info }
@@ -62,6 +78,14 @@ final class ToolSession: Sendable {
             guard state.resources.count < Limits.ToolEndpoint.resourceSubscriptions else { return false }
             state.resources.insert(uri)
             return true
+        }
+    }
+
+    /// What the client asked for since the session began; nil where that is nothing.
+    var changes: (level: LogLevel?, resources: [String])? {
+        self.state.withLock { state in
+            guard state.logLevel != nil || !state.resources.isEmpty else { return nil }
+            return (state.logLevel, state.resources.sorted())
         }
     }
 
@@ -103,7 +127,8 @@ final class ToolSession: Sendable {
         let stream = self.common
         guard stream.isAttached else { return }
         if let change = update.changes[self.place.namespace] {
-            let isChanged = { (list: ToolList) in change.concerns(self.caller, list, on: self.place.server) }
+            let caller = self.caller
+            let isChanged = { (list: ToolList) in change.concerns(caller, list, on: self.place.server) }
             if isChanged(.tools) { stream.write(MessageWriter.notification("notifications/tools/list_changed")) }
             if isChanged(.prompts) { stream.write(MessageWriter.notification("notifications/prompts/list_changed")) }
             if isChanged(.resources) || isChanged(.templates) {
@@ -119,23 +144,37 @@ final class ToolSession: Sendable {
         }
     }
 
+    /// Its principal sees other lists from now on.
+    func rightsChanged(_ caller: ToolCaller) {
+        self.state.withLock { $0.caller = caller }
+        let stream = self.common
+        guard stream.isAttached else { return }
+        for list in ["tools", "prompts", "resources"] {
+            stream.write(MessageWriter.notification("notifications/\(list)/list_changed"))
+        }
+    }
+
     // MARK: calls in progress
 
     /// - Parameter cancel: called on the loop, at most once.
-    func begin(_ id: MessageID, _ loop: EventLoop, _ cancel: @escaping () -> Void) {
+    /// - Returns: false when as many are in progress as may be.
+    func begin(_ id: MessageID, _ loop: EventLoop, _ cancel: @escaping () -> Void) -> Bool {
         // SAFETY: called on that loop only.
         nonisolated(unsafe) let cancel = cancel
-        self.state.withLock { state in
-            guard state.calls.count < Limits.ToolEndpoint.sessionCalls else { return }
+        return self.state.withLock { state in
+            guard state.calls.count < Limits.ToolEndpoint.sessionCalls else { return false }
             state.calls[id] = Call(loop: loop) { cancel() }
+            return true
         }
     }
 
     func end(_ id: MessageID) { self.state.withLock { _ = $0.calls.removeValue(forKey: id) } }
 
-    func cancel(_ id: MessageID) {
-        guard let call = self.state.withLock({ $0.calls.removeValue(forKey: id) }) else { return }
+    /// - Returns: false when no such call runs here.
+    func cancel(_ id: MessageID) -> Bool {
+        guard let call = self.state.withLock({ $0.calls.removeValue(forKey: id) }) else { return false }
         call.loop.post { call.cancel() }
+        return true
     }
 
     // MARK: questions to the client
@@ -152,9 +191,12 @@ final class ToolSession: Sendable {
 
     func withdraw(_ id: MessageID) { self.state.withLock { _ = $0.questions.removeValue(forKey: id) } }
 
-    func answered(_ envelope: Envelope) {
-        guard let id = envelope.id else { return }
-        self.state.withLock({ $0.questions.removeValue(forKey: id) })?(envelope)
+    /// - Returns: false when nobody here waits for it.
+    func answered(_ envelope: Envelope) -> Bool {
+        guard let id = envelope.id, let onAnswer = self.state.withLock({ $0.questions.removeValue(forKey: id) })
+        else { return false }
+        onAnswer(envelope)
+        return true
     }
 
     /// The client has ended it, or it is forgotten.

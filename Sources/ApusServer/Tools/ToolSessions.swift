@@ -12,29 +12,74 @@ final class ToolSessions: Sendable {
     }
 
     private let sealer: Sealer
+    /// What this server is called.
+    let node: String
+    /// Called with each session that began at another server, or in an earlier life of this one, and goes on here.
+    let onMet = Mutex<(@Sendable (ToolSession) -> Void)?>(nil)
     private let state = Mutex(State())
 
-    init(sealer: Sealer) { self.sealer = sealer }
+    init(sealer: Sealer, node: String) {
+        self.sealer = sealer
+        self.node = node
+    }
 
     var count: Int { self.state.withLock { $0.sessions.count } }
 
+    /// What its id holds.
+    private struct Plain {
+        var until: Timestamp
+        var capabilities: ClientCapabilities
+        var revision: ProtocolRevision
+        var origin: ToolSession.Origin
+
+        /// Sixteen bytes that nobody can guess, then the time, the capabilities, the revision and where it began.
+        var bytes: [UInt8] {
+            var bytes = Random.bytes(Self.secretBytes)
+            bytes.appendLittleEndian(self.until.microseconds)
+            bytes.appendLittleEndian(self.capabilities.rawValue)
+            bytes.append(self.revision == .r20251125 ? 1 : 0)
+            bytes.appendLittleEndian(UInt16(clamping: self.origin.shard))
+            return bytes + Array(self.origin.node.utf8)
+        }
+
+        static let secretBytes = 16
+        static let fixedBytes = secretBytes + 8 + 2 + 1 + 2
+
+        init(until: Timestamp, _ capabilities: ClientCapabilities, _ revision: ProtocolRevision, _ origin: ToolSession.Origin)
+        {
+            (self.until, self.capabilities, self.revision, self.origin) = (until, capabilities, revision, origin)
+        }
+
+        init?(_ bytes: [UInt8]) {
+            guard bytes.count >= Self.fixedBytes else { return nil }
+            func number(_ place: Int, _ count: Int) -> UInt64 {
+                (0..<count).reduce(UInt64(0)) { $0 | UInt64(bytes[Self.secretBytes + place + $1]) << UInt64(8 * $1) }
+            }
+            self.until = Timestamp(microseconds: Int64(bitPattern: number(0, 8)))
+            self.capabilities = ClientCapabilities(rawValue: UInt16(number(8, 2)))
+            self.revision = number(10, 1) == 1 ? .r20251125 : .r20250618
+            self.origin = ToolSession.Origin(
+                node: String(decoding: bytes[Self.fixedBytes...], as: UTF8.self), shard: Int(number(11, 2)))
+        }
+    }
+
+    /// - Parameter shard: that answers the client now.
     func make(
         _ place: ToolPlace, _ caller: ToolCaller, _ revision: ProtocolRevision, _ capabilities: ClientCapabilities,
-        now: Timestamp
+        shard: Int, now: Timestamp
     ) -> ToolSession {
-        var plain = Random.bytes(16)
-        plain.appendLittleEndian((now + .seconds(Limits.ToolEndpoint.sessionSeconds)).microseconds)
-        plain.appendLittleEndian(capabilities.rawValue)
-        plain.append(revision == .r20251125 ? 1 : 0)
-        let id = self.sealer.seal(plain, boundTo: Self.bound(place, caller))
+        let origin = ToolSession.Origin(node: self.node, shard: shard)
+        let plain = Plain(
+            until: now + .seconds(Limits.ToolEndpoint.sessionSeconds), capabilities, revision, origin)
         let session = ToolSession(
-            id: id, place: place, caller: caller, revision: revision, capabilities: capabilities, now: now)
+            id: self.sealer.seal(plain.bytes, boundTo: Self.bound(place, caller)), place: place, caller: caller,
+            revision: revision, capabilities: capabilities, origin: origin, now: now)
         self.add(session, now: now)
         return session
     }
 
     private static func bound(_ place: ToolPlace, _ caller: ToolCaller) -> [String] {
-        ["apus session 1", place.text, caller.name]
+        ["apus session 2", place.text, caller.name]
     }
 
     private func add(_ session: ToolSession, now: Timestamp) {
@@ -59,25 +104,31 @@ final class ToolSessions: Sendable {
         let known = self.state.withLock { $0.sessions[id] }
         if let known {
             guard known.caller.name == caller.name, known.place == place else { return nil }
-            known.used(now: now)
+            known.used(by: caller, now: now)
             return known
         }
         guard self.state.withLock({ $0.ended[id] }) == nil,
-            let plain = self.sealer.open(id, boundTo: Self.bound(place, caller)), plain.count == 27
+            let plain = self.sealer.open(id, boundTo: Self.bound(place, caller)).flatMap({ Plain($0) }),
+            now < plain.until
         else { return nil }
-        let until = (0..<8).reduce(UInt64(0)) { $0 | UInt64(plain[16 + $1]) << UInt64(8 * $1) }
-        guard now < Timestamp(microseconds: Int64(bitPattern: until)) else { return nil }
-        let capabilities = ClientCapabilities(rawValue: UInt16(plain[24]) | UInt16(plain[25]) << 8)
         let session = ToolSession(
-            id: id, place: place, caller: caller, revision: plain[26] == 1 ? .r20251125 : .r20250618,
-            capabilities: capabilities, now: now)
+            id: id, place: place, caller: caller, revision: plain.revision, capabilities: plain.capabilities,
+            origin: plain.origin, now: now)
         self.add(session, now: now)
+        self.onMet.withLock { $0 }?(session)
         return session
     }
 
-    func end(_ session: ToolSession, now: Timestamp) {
-        self.state.withLock { state in
-            state.sessions[session.id] = nil
+    /// The session of an id that another server of the same key speaks of; nil where it was never met here.
+    func known(_ id: String, now: Timestamp) -> ToolSession? {
+        let session = self.state.withLock { $0.sessions[id] }
+        session?.used(now: now)
+        return session
+    }
+
+    /// The client has ended it, here or elsewhere: its id opens no more.
+    func end(_ id: String, now: Timestamp) {
+        let session = self.state.withLock { state -> ToolSession? in
             if state.ended.count >= Limits.ToolEndpoint.endedSessions {
                 state.ended = state.ended.filter { now < $0.value }
                 if state.ended.count >= Limits.ToolEndpoint.endedSessions,
@@ -86,9 +137,10 @@ final class ToolSessions: Sendable {
                     state.ended[oldest.key] = nil
                 }
             }
-            state.ended[session.id] = now + .seconds(Limits.ToolEndpoint.sessionSeconds)
+            state.ended[id] = now + .seconds(Limits.ToolEndpoint.sessionSeconds)
+            return state.sessions.removeValue(forKey: id)
         }
-        session.close()
+        session?.close()
     }
 
     func changed(_ update: ToolUpdate) {

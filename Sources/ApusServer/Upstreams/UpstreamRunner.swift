@@ -108,28 +108,28 @@ final class UpstreamRunner: @unchecked Sendable {
         guard let known = self.known[name] else { return self.ended(name, "it is not deployed any more") }
         let list = UpstreamList { [weak self] outcome in self?.took(outcome, from: name) }
         self.lists[name] = list
-        list.onNext = { [weak self, weak list] cursor in
+        list.onNext = { [weak self, weak list] kind, cursor in
             guard let self, let list else { return }
-            let data = UpstreamMessage.list(cursor: cursor)
+            let data = UpstreamMessage.list(kind, cursor: cursor)
             if let error = self.ask?(self.runtime, known.upstream.manifest.function, data, list) {
                 list.onFailure(Failure(error.code, error.message))
             }
         }
-        list.next(nil)
+        list.begin()
     }
 
-    private func took(_ outcome: Result<[UpstreamDefinition], UpstreamList.Problem>, from name: ResourceName) {
+    private func took(_ outcome: Result<UpstreamList.Lists, UpstreamList.Problem>, from name: ResourceName) {
         self.lists[name] = nil
         guard let known = self.known[name] else { return self.ended(name, "it is not deployed any more") }
-        let definitions: [UpstreamDefinition]
+        let lists: UpstreamList.Lists
         switch outcome {
         case .failure(let problem): return self.ended(name, problem.text)
-        case .success(let list): definitions = list
+        case .success(let taken): lists = taken
         }
         var tools = known.tools
-        tools.take(definitions, pins: known.upstream.manifest.pins)
+        tools.take(lists.definitions, of: lists.kinds, pins: known.upstream.manifest.pins)
         guard tools != known.tools else { return self.ended(name, nil) }
-        self.perform?(.takeUpstreamList(name, definitions)) { [weak self] answer in
+        self.perform?(.takeUpstreamList(name, lists.definitions, of: lists.kinds)) { [weak self] answer in
             guard let self else { return }
             self.runtime.loop.post {
                 switch answer {
@@ -149,73 +149,4 @@ final class UpstreamRunner: @unchecked Sendable {
         self.watch.answered(name, isGood: problem == nil, now: now)
         self.turn()
     }
-}
-
-/// One walk through an upstream's list, page by page, within bounds. On the loop of its caller.
-final class UpstreamList: ResponseSink {
-    struct Problem: Error { let text: String }
-
-    var onNext: ((String?) -> Void)?
-    private var definitions: [UpstreamDefinition] = []
-    private var pages = 0
-    private var bytes = 0
-    private var isOver = false
-    private let completion: (Result<[UpstreamDefinition], Problem>) -> Void
-
-    init(_ completion: @escaping (Result<[UpstreamDefinition], Problem>) -> Void) { self.completion = completion }
-
-    func next(_ cursor: String?) {
-        self.pages += 1
-        guard self.pages <= Limits.ToolEndpoint.upstreamPages else {
-            return self.end(.failure(Problem(text: "its list has more than \(Limits.ToolEndpoint.upstreamPages) pages")))
-        }
-        self.onNext?(cursor)
-    }
-
-    private func end(_ outcome: Result<[UpstreamDefinition], Problem>) {
-        guard !self.isOver else { return }
-        self.isOver = true
-        self.onNext = nil
-        self.completion(outcome)
-    }
-
-    func onResult(_ block: UnsafeRawBufferPointer) {
-        guard let layout = try? EventLayout(parsing: block.bytes) else {
-            return self.end(.failure(Problem(text: "its answer cannot be read")))
-        }
-        self.take(Array(block[layout.data]))
-    }
-
-    private func take(_ data: [UInt8]) {
-        switch UpstreamMessage.answer(data) {
-        case nil, .question: self.end(.failure(Problem(text: "its answer is none of the protocol")))
-        case .error(let code, let message):
-            self.end(.failure(Problem(text: "it answered with the error \(code): \(message)")))
-        case .result(let result):
-            self.bytes += result.count
-            guard self.bytes <= Limits.ToolEndpoint.upstreamListBytes else {
-                return self.end(
-                    .failure(Problem(text: "its list has more than \(Limits.ToolEndpoint.upstreamListBytes) bytes")))
-            }
-            let page: JSONValue
-            do throws(ApusError) { page = try JSONValue.parse(result) } catch {
-                return self.end(.failure(Problem(text: "its list cannot be read: \(error.message)")))
-            }
-            guard let tools = page["tools"]?.array else {
-                return self.end(.failure(Problem(text: "its answer holds no list of tools")))
-            }
-            self.definitions += tools.compactMap { UpstreamDefinition($0) }
-            guard self.definitions.count <= Limits.Control.upstreamTools else {
-                return self.end(
-                    .failure(Problem(text: "it lists more than \(Limits.Control.upstreamTools) tools")))
-            }
-            guard let cursor = page["nextCursor"]?.string else { return self.end(.success(self.definitions)) }
-            self.next(cursor)
-        }
-    }
-
-    func onStart(_ block: UnsafeRawBufferPointer) {}
-    func onPart(_ bytes: UnsafeRawBufferPointer) {}
-    func onEnd() { self.end(.failure(Problem(text: "its answer came in parts"))) }
-    func onFailure(_ failure: Failure) { self.end(.failure(Problem(text: failure.message))) }
 }

@@ -93,46 +93,16 @@ struct CostReport: Sendable {
         }
     }
 
-    /// Each principal's part of what a function cost is its part of the time that the function ran; what nobody called directly
-    /// came from topics, schedules and queues.
     private func principals(_ rows: [UsageRow], _ projection: Projection, _ window: UsageWindow) throws(ApusError)
         -> [(name: String, item: UsageItem)]
     {
-        var left: [ResourceName: UsageItem] = [:]
-        for row in rows { left[row.function.name, default: UsageItem()] += UsageItem(row, self.prices) }
-        let whole = left
-        var items: [String: UsageItem] = [:]
-        for caller in try projection.callers(in: self.namespace, window) where self.isWanted(caller.name) {
-            var item = UsageItem()
-            item.calls = caller.calls
-            item.failed = caller.failed
-            item.running = caller.running
-            if let function = whole[caller.name], function.running > 0, var rest = left[caller.name] {
-                let part = min(1, Double(caller.running) / Double(function.running))
-                item.cost = function.cost * part
-                item.workers = function.workers.part(part)
-                item.share = function.share.part(part)
-                item.isSimulated = function.isSimulated
-                rest.cost += function.cost * -part
-                rest.workers -= item.workers
-                rest.share -= item.share
-                left[caller.name] = rest
-            }
-            left[caller.name]?.calls -= caller.calls
-            left[caller.name]?.failed -= caller.failed
-            left[caller.name]?.running -= caller.running
-            items[caller.principal, default: UsageItem()] += item
-        }
-        var rest = UsageItem()
-        for item in left.values { rest += item }
-        (rest.calls, rest.failed, rest.running) = (max(0, rest.calls), max(0, rest.failed), max(0, rest.running))
-        if rest.calls > 0 || rest.cost.total > 1e-9 { items[Self.uncalled] = rest }
-        return items.sorted { ($1.value.cost.total, $0.key) < ($0.value.cost.total, $1.key) }.map {
-            (name: $0.key, item: $0.value)
-        }
+        var functions: [ResourceName: UsageItem] = [:]
+        for row in rows { functions[row.function.name, default: UsageItem()] += UsageItem(row, self.prices) }
+        let callers = try projection.callers(in: self.namespace, window).filter { self.isWanted($0.name) }
+        return CallerParts.divide(functions, among: callers).sorted {
+            ($1.value.cost.total, $0.key) < ($0.value.cost.total, $1.key)
+        }.map { (name: $0.key, item: $0.value) }
     }
-
-    private static let uncalled = "(topics, schedules and queues)"
 
     // MARK: what keeping them otherwise would have cost
 

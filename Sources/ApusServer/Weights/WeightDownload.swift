@@ -51,10 +51,10 @@ struct WeightDownload {
     private static let stopping = ApusError(.shuttingDown, "the server is stopping")
 
     private func pass(_ url: String, _ descriptor: CInt) throws(ApusError) -> Passage {
-        let route = try EgressRoute(self.egress, to: try Self.rule(of: url))
+        let route = try EgressRoute(self.egress, to: try Self.rule(of: url), in: self.folder.folder)
         var configuration = HTTPClient.Configuration()
         configuration.stallSeconds = Limits.Weights.stallSeconds
-        configuration.proxy = route.url
+        configuration.proxySocket = route.path
         configuration.isAborted = self.isStopping
         let client = try HTTPClient(configuration: configuration)
         let sink = WeightSink(self, descriptor, begin: Self.size(descriptor))

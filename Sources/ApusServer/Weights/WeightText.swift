@@ -8,6 +8,19 @@ internal import Glibc
 func closeDescriptor(_ descriptor: CInt) { _ = Glibc.close(descriptor) }
 
 extension WeightStore {
+    /// How far a set is: bytes of it that are here, and all of them where that is known.
+    func json(ofSum set: WeightSet) -> JSONValue {
+        var fetched: Int64 = 0
+        var bytes: Int64? = 0
+        for file in set.files {
+            let here = self.folder.fetched(file.sha256)
+            fetched += here
+            let whole = self.folder.isThere(file.sha256) ? here : self.progress(of: file.sha256)?.total ?? file.bytes
+            bytes = bytes.flatMap { sum in whole.map { sum + $0 } }
+        }
+        return ["fetched": .integer(fetched), "bytes": bytes.map { .integer($0) } ?? .null]
+    }
+
     /// The files of a function, and where each is: what `apus describe` tells.
     func json(_ set: WeightSet) -> JSONValue {
         .array(

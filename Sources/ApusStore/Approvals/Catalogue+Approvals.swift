@@ -7,6 +7,8 @@ extension Catalogue {
             .sorted { ($1.created, $1.id) < ($0.created, $0.id) }
     }
 
+    public func approval(_ id: ApprovalID) -> Approval? { self.approvals[id] }
+
     /// - Throws: `not_found`.
     public func approval(_ id: ApprovalID, in namespace: Namespace) throws(ApusError) -> Approval {
         guard let approval = self.approvals[id], approval.namespace == namespace else {
@@ -18,6 +20,16 @@ extension Catalogue {
     /// What was decided, or is to be decided, about the very call with this binding.
     public func openApproval(_ binding: String, now: Timestamp) -> Approval? {
         self.openApprovals[binding].flatMap { self.approvals[$0] }.flatMap { $0.isOpen(now: now) ? $0 : nil }
+    }
+
+    /// The approval that the very call with this binding used up last, while it would have held.
+    public func usedApproval(_ binding: String, now: Timestamp) -> Approval? {
+        var last: (approval: Approval, time: Timestamp)?
+        for approval in self.approvals.values where approval.request.binding == binding && now < approval.expires {
+            guard case .consumed(_, let time) = approval.state, time > last?.time ?? .zero else { continue }
+            last = (approval, time)
+        }
+        return last?.approval
     }
 
     /// Those that are over counted.

@@ -6,8 +6,14 @@ extension ControlDecider {
     /// A call that needs an approval wants to begin.
     ///
     /// What comes of it is the outcome's action: `consumed` for the one call that may begin now, `created` for one that begins to wait,
-    /// `unchanged` and `declined` for one that was known.
+    /// `unchanged` and `declined` for one that was known. With the id of an approval that is kept already it is about that one alone.
     func claimApproval(_ id: ApprovalID, _ request: ApprovalRequest) throws(ApusError) -> ControlDecision {
+        if let own = self.catalogue.approvals[id], own.request.binding == request.binding {
+            guard case .accepted(let decision) = own.state, own.isOpen(now: self.now) else {
+                return ControlDecision(outcomes: [self.outcome(own, .unchanged)])
+            }
+            return self.change(own, to: .consumed(decision, at: self.now), .consumed)
+        }
         if let known = self.catalogue.openApproval(request.binding, now: self.now) {
             switch known.state {
             case .accepted(let decision):

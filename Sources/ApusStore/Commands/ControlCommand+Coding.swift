@@ -10,11 +10,12 @@ extension ControlCommand {
     public var json: JSONValue {
         var object: JSONObject = ["format": .integer(Self.format)]
         switch self {
-        case .deploy(let documents, let ifMatch, let isDryRun):
+        case .deploy(let documents, let ifMatch, let isDryRun, let creator):
             object["do"] = "deploy"
             object["documents"] = .array(documents.map(\.json))
             object["ifMatch"] = ifMatch.map { .number($0) } ?? .null
             object["dryRun"] = .boolean(isDryRun)
+            object["by"] = .string(creator)
         case .deleteFunction(let name, let ifMatch):
             object["do"] = "deleteFunction"
             object.set(name)
@@ -32,10 +33,13 @@ extension ControlCommand {
             object["do"] = "deleteUpstream"
             object.set(name)
             object["ifMatch"] = ifMatch.map { .number($0) } ?? .null
-        case .takeUpstreamList(let name, let list):
+        case .takeUpstreamList(let name, let list, let kinds):
             object["do"] = "takeUpstreamList"
             object.set(name)
-            object["list"] = .array(list.map { .string(String(decoding: $0.canonical, as: UTF8.self)) })
+            for kind in UpstreamDefinition.Kind.allCases where kinds.contains(kind) {
+                let texts = list.filter { $0.kind == kind }.map { String(decoding: $0.canonical, as: UTF8.self) }
+                object[kind.rawValue] = .array(texts.map { .string($0) })
+            }
         case .switchUpstreamTool(let name, let tool, let change):
             object["do"] = "switchUpstreamTool"
             object.set(name)
@@ -45,6 +49,12 @@ extension ControlCommand {
             case .disable: object["disabled"] = true
             case .enable: object["disabled"] = false
             }
+        case .switchTool(let namespace, let tool, let isDisabled, let principal):
+            object["do"] = "switchTool"
+            object["namespace"] = .string(namespace.name)
+            object["name"] = .string(tool)
+            object["disabled"] = .boolean(isDisabled)
+            object["principal"] = .string(principal)
         case .decideFate(let id, let namespace, let fate):
             object["do"] = "decideFate"
             object["namespace"] = .string(namespace.name)
@@ -72,9 +82,10 @@ extension ControlCommand {
             var value = JSONObject()
             principal.write(into: &value)
             object["principal"] = .object(value)
-        case .revokePrincipal(let name):
+        case .revokePrincipal(let name, let ifMatch):
             object["do"] = "revokePrincipal"
             object.set(name)
+            object["ifMatch"] = ifMatch.map { .number($0) } ?? .null
         case .rotatePrincipal(let name, let id, let hash):
             object["do"] = "rotatePrincipal"
             object.set(name)
@@ -133,7 +144,8 @@ extension ControlCommand {
             else { throw Self.wrong("documents") }
             var documents: [DeployDocument] = []
             for document in list { documents.append(try DeployDocument(json: document)) }
-            self = .deploy(documents, ifMatch: json["ifMatch"]?.unsigned, isDryRun: isDryRun)
+            self = .deploy(
+                documents, ifMatch: json["ifMatch"]?.unsigned, isDryRun: isDryRun, by: json["by"]?.string ?? "server")
         case "deleteFunction":
             self = .deleteFunction(try json.resource(), ifMatch: json["ifMatch"]?.unsigned)
         case "deleteTopic":
@@ -145,13 +157,18 @@ extension ControlCommand {
             self = .deleteUpstream(try json.resource(), ifMatch: json["ifMatch"]?.unsigned)
         case "takeUpstreamList":
             var list: [UpstreamDefinition] = []
-            for element in json["list"]?.array ?? [] {
-                guard let text = element.string, list.count < Limits.Control.upstreamTools,
-                    let definition = UpstreamDefinition(try JSONValue.parse(text))
-                else { throw Self.wrong("list") }
-                list.append(definition)
+            var kinds: Set<UpstreamDefinition.Kind> = []
+            for kind in UpstreamDefinition.Kind.allCases {
+                guard let texts = json[kind.rawValue]?.array else { continue }
+                kinds.insert(kind)
+                for element in texts {
+                    guard let text = element.string, list.count < Limits.Control.upstreamTools,
+                        let definition = UpstreamDefinition(try JSONValue.parse(text), kind: kind)
+                    else { throw Self.wrong(kind.rawValue) }
+                    list.append(definition)
+                }
             }
-            self = .takeUpstreamList(try json.resource(), list)
+            self = .takeUpstreamList(try json.resource(), list, of: kinds)
         case "switchUpstreamTool":
             guard let tool = json["tool"]?.string else { throw Self.wrong("tool") }
             if let digest = json["accept"]?.string {
@@ -160,6 +177,11 @@ extension ControlCommand {
                 guard let isDisabled = json["disabled"]?.boolean else { throw Self.wrong("disabled") }
                 self = .switchUpstreamTool(try json.resource(), tool: tool, isDisabled ? .disable : .enable)
             }
+        case "switchTool":
+            guard let tool = json["name"]?.string, let isDisabled = json["disabled"]?.boolean,
+                let principal = json["principal"]?.string
+            else { throw Self.wrong("disabled") }
+            self = .switchTool(try json.namespace(), tool, isDisabled: isDisabled, by: principal)
         case "decideFate":
             guard let fate = json["fate"]?.string.flatMap(ControlRecord.DeadLetterFate.init(rawValue:)) else {
                 throw Self.wrong("fate")
@@ -184,7 +206,8 @@ extension ControlCommand {
                 try Self.member("principal", json) { (json) throws(ControlRecordError) in
                     try PrincipalDeployment(json)
                 })
-        case "revokePrincipal": self = .revokePrincipal(try json.resource())
+        case "revokePrincipal":
+            self = .revokePrincipal(try json.resource(), ifMatch: json["ifMatch"]?.unsigned)
         case "rotatePrincipal":
             guard let id = json["id"]?.string, let hash = json["hash"]?.string.flatMap(TokenHash.init(hex:)) else {
                 throw Self.wrong("hash")

@@ -75,7 +75,7 @@ extension Catalogue.Trigger {
     }
 
     /// The group whose position tools see.
-    public var group: String { "apus.\(self.function.namespace).\(self.function.name).\(self.name)" }
+    public var group: String { GroupPosition.group(of: self.function, trigger: self.name) }
 
     /// What the keys of its ledger entries begin with. It holds the generation that made the trigger, so that one that is deleted
     /// and made again finds nothing.

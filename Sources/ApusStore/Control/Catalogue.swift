@@ -92,6 +92,8 @@ public struct Catalogue: Sendable {
         case approvalChanged(ApprovalID)
         /// An upstream, or what is known of its tools.
         case upstreamChanged(ResourceName)
+        /// A tool of a function was hidden, or is shown again.
+        case toolSwitched(Namespace)
         /// The record said nothing new: the deletion of what is not there, an older generation.
         case none
     }
@@ -107,6 +109,8 @@ public struct Catalogue: Sendable {
     public private(set) var toolServers: [ResourceName: ToolServer] = [:]
     public private(set) var upstreams: [ResourceName: Upstream] = [:]
     public private(set) var upstreamTools: [ResourceName: UpstreamTools] = [:]
+    /// By the name that agents know.
+    public private(set) var disabledTools: [Namespace: [String: DisabledTool]] = [:]
     /// Earlier revisions; one may be the same as the function's newest, which was returned to.
     private(set) var kept: [ResourceName: [KeptRevision]] = [:]
     /// Those that go on, and those that ended a while ago.
@@ -172,6 +176,13 @@ public struct Catalogue: Sendable {
             guard let name = ResourceName(record.namespace, record.name) else { throw Self.mismatch(record) }
             change = self.toolServers.removeValue(forKey: name) == nil ? .none : .toolServerChanged(name)
         case (.upstream, _), (.upstreamTools, _): change = try self.applyUpstream(record)
+        case (.toolSwitch, .toolDisabled(let principal)):
+            self.disabledTools[record.namespace, default: [:]][record.name] = DisabledTool(
+                principal: principal, since: record.time)
+            change = .toolSwitched(record.namespace)
+        case (.toolSwitch, .deleted):
+            self.disabledTools[record.namespace]?[record.name] = nil
+            change = .toolSwitched(record.namespace)
         case (.pause, .pause(let principal)):
             change = try self.apply(Pauses.Pause(principal: principal, since: record.time), record)
         case (.pause, .deleted): change = try self.apply(nil, record)

@@ -86,6 +86,7 @@ extension Manifest.Kind {
         case .topic: .topic
         case .toolServer: .toolServer
         case .upstream: .upstream
+        case .agent: .principal
         }
     }
 }

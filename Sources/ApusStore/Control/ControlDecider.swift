@@ -14,13 +14,15 @@ struct ControlDecider {
 
     func decide(_ command: ControlCommand) throws(ApusError) -> ControlDecision {
         switch command {
-        case .deploy(let documents, let ifMatch, _): try self.deploy(documents, ifMatch)
+        case .deploy(let documents, let ifMatch, _, let creator): try self.deploy(documents, ifMatch, by: creator)
         case .deleteFunction(let name, let ifMatch): try self.deleteFunction(name, ifMatch)
         case .deleteTopic(let namespace, let name, let ifMatch): try self.deleteTopic(namespace, name, ifMatch)
         case .deleteToolServer(let name, let ifMatch): try self.deleteToolServer(name, ifMatch)
         case .deleteUpstream(let name, let ifMatch): try self.deleteUpstream(name, ifMatch)
-        case .takeUpstreamList(let name, let list): try self.takeUpstreamList(name, list)
+        case .takeUpstreamList(let name, let list, let kinds): try self.takeUpstreamList(name, list, of: kinds)
         case .switchUpstreamTool(let name, let tool, let change): try self.switchUpstreamTool(name, tool, change)
+        case .switchTool(let namespace, let tool, let isDisabled, let principal):
+            try self.switchTool(namespace, tool, isDisabled: isDisabled, by: principal)
         case .decideFate(let id, let namespace, let fate): self.decideFate(id, namespace, fate)
         case .decideFates(let ids, let namespace, let fate): self.decideFates(ids, namespace, fate)
         case .forgetFates(let fates): self.forgetFates(fates)
@@ -30,7 +32,7 @@ struct ControlDecider {
         case .createReplay(let name, let order): try self.createReplay(name, order)
         case .endReplay(let name, let id, let outcome): try self.endReplay(name, id, outcome)
         case .createPrincipal(let name, let principal): try self.createPrincipal(name, principal)
-        case .revokePrincipal(let name): try self.revokePrincipal(name)
+        case .revokePrincipal(let name, let ifMatch): try self.revokePrincipal(name, ifMatch)
         case .rotatePrincipal(let name, let id, let hash): try self.rotatePrincipal(name, id, hash)
         case .setSecret(let name, let sealed, let generation):
             try self.setSecret(name, sealed, ifGeneration: generation)
@@ -44,7 +46,9 @@ struct ControlDecider {
 
     // MARK: deploy
 
-    private func deploy(_ sent: [DeployDocument], _ ifMatch: UInt64?) throws(ApusError) -> ControlDecision {
+    private func deploy(
+        _ sent: [DeployDocument], _ ifMatch: UInt64?, by creator: String
+    ) throws(ApusError) -> ControlDecision {
         guard (1...Limits.Control.documentsPerDeploy).contains(sent.count) else {
             throw ApusError(
                 .manifestInvalid,
@@ -91,6 +95,7 @@ struct ControlDecider {
             try self.deploy(function, document, known, added, into: &decision)
         }
         for case .toolServer(let server) in documents.map(\.manifest) { try self.deploy(server, into: &decision) }
+        for case .agent(let agent) in documents.map(\.manifest) { try self.deploy(agent, by: creator, into: &decision) }
         return decision
     }
 
@@ -362,7 +367,11 @@ struct ControlDecider {
             case .topic: TopicName(namespace, name).map { self.catalogue.topics[$0] != nil } ?? false
             case .toolServer: ResourceName(namespace, name).map { self.catalogue.toolServers[$0] != nil } ?? false
             case .upstream: ResourceName(namespace, name).map { self.catalogue.upstreams[$0] != nil } ?? false
-            case .fate, .revision, .pause, .principal, .secret, .replay, .approval, .upstreamTools: false
+            case .principal:
+                ResourceName(namespace, name).map {
+                    self.catalogue.principals[$0]?.state(at: self.now).holdsName ?? false
+                } ?? false
+            case .fate, .revision, .pause, .secret, .replay, .approval, .upstreamTools, .toolSwitch: false
             }
         let current = isThere ? self.catalogue.generation(kind, namespace, name) : 0
         guard current == ifMatch else {

@@ -21,16 +21,20 @@ public enum ControlCommand: Sendable, Equatable {
     /// All documents or none.
     /// - Parameter ifMatch: the generation that the only document must have reached; 0 for one that must not be there.
     /// - Parameter isDryRun: decides, and writes nothing.
-    case deploy([DeployDocument], ifMatch: UInt64?, isDryRun: Bool)
+    /// - Parameter by: the principal that agents of it are made by.
+    case deploy([DeployDocument], ifMatch: UInt64?, isDryRun: Bool, by: String = "server")
     case deleteFunction(ResourceName, ifMatch: UInt64?)
     /// By its namespace and its name there.
     case deleteTopic(Namespace, String, ifMatch: UInt64?)
     case deleteToolServer(ResourceName, ifMatch: UInt64?)
     case deleteUpstream(ResourceName, ifMatch: UInt64?)
     /// What an upstream lists now.
-    case takeUpstreamList(ResourceName, [UpstreamDefinition])
+    case takeUpstreamList(
+        ResourceName, [UpstreamDefinition], of: Set<UpstreamDefinition.Kind> = Set(UpstreamDefinition.Kind.allCases))
     /// A tool, by the upstream's own name, is accepted, hidden or shown again.
     case switchUpstreamTool(ResourceName, tool: String, UpstreamTools.Switch)
+    /// A tool of a function, by the name that agents know, is hidden or shown again.
+    case switchTool(Namespace, String, isDisabled: Bool, by: String)
     /// What becomes of a dead letter, which the caller found and for which nothing was decided yet.
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
     /// What was decided about dead letters that are gone.
@@ -43,7 +47,7 @@ public enum ControlCommand: Sendable, Equatable {
     case resume(PauseTarget)
     /// A principal that is new, or whose token of before is worth nothing any more.
     case createPrincipal(ResourceName, PrincipalDeployment)
-    case revokePrincipal(ResourceName)
+    case revokePrincipal(ResourceName, ifMatch: UInt64? = nil)
     /// Another token for an agent; the one before is worth nothing from then on.
     case rotatePrincipal(ResourceName, id: String, hash: TokenHash)
     /// A value that was sealed for the version behind this generation.
@@ -113,5 +117,11 @@ public struct ControlDecision: Sendable, Equatable {
         self.records = records
         self.topicChanges = topicChanges
         self.outcomes = outcomes
+    }
+
+    mutating func add(_ other: ControlDecision) {
+        self.records += other.records
+        self.topicChanges += other.topicChanges
+        self.outcomes += other.outcomes
     }
 }

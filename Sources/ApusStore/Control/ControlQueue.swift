@@ -106,7 +106,7 @@ public struct ControlQueue: Sendable {
         do throws(ApusError) { decision = try self.decide(next.command, now: now, resolve: resolve) } catch {
             return .answer(next.id, .failure(error))
         }
-        if case .deploy(_, _, isDryRun: true) = next.command { return .answer(next.id, .done(decision.outcomes)) }
+        if case .deploy(_, _, isDryRun: true, _) = next.command { return .answer(next.id, .done(decision.outcomes)) }
         if decision.records.isEmpty { return .answer(next.id, .done(decision.outcomes)) }
         self.state = .writing(next.id, decision)
         return .write(next.id, decision)

@@ -42,7 +42,7 @@ extension ControlRecord {
         case .topic(let manifest), .toolServer(let manifest), .upstream(let manifest): object["manifest"] = manifest
         case .upstreamTools(let tools): object["tools"] = tools
         case .fate(let fate): object["fate"] = .string(fate.rawValue)
-        case .pause(let principal): object["principal"] = .string(principal)
+        case .pause(let principal), .toolDisabled(let principal): object["principal"] = .string(principal)
         case .revision(let kept):
             object["revision"] = .string(kept.revision)
             object["bundle"] = .string(kept.bundle)
@@ -125,6 +125,9 @@ extension ControlRecord {
         case .pause:
             guard let principal = json["principal"]?.string else { throw .badMember("principal") }
             return .pause(principal: principal)
+        case .toolSwitch:
+            guard let principal = json["principal"]?.string else { throw .badMember("principal") }
+            return .toolDisabled(principal: principal)
         case .revision:
             guard let manifest = json["manifest"] else { throw .badMember("manifest") }
             guard let revision = json["revision"]?.string else { throw .badMember("revision") }

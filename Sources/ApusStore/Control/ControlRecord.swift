@@ -29,6 +29,8 @@ public struct ControlRecord: Sendable, Equatable {
         case upstream = "Upstream"
         /// What an upstream lists, and what of it was accepted.
         case upstreamTools = "UpstreamTools"
+        /// A tool of a function that is hidden from agents; its name is the tool's.
+        case toolSwitch = "ToolSwitch"
     }
 
     public enum Content: Sendable, Equatable {
@@ -44,6 +46,7 @@ public struct ControlRecord: Sendable, Equatable {
         case approval(Approval)
         case upstream(manifest: JSONValue)
         case upstreamTools(JSONValue)
+        case toolDisabled(principal: String)
         case deleted
     }
 

@@ -71,7 +71,7 @@ extension Projection {
         // The catalogue shows it.
         case .pause: break
         // Lists of them are made from the catalogue.
-        case .principal, .secret, .replay, .toolServer, .approval, .upstream, .upstreamTools: break
+        case .principal, .secret, .replay, .toolServer, .approval, .upstream, .upstreamTools, .toolDisabled: break
         case .deleted:
             switch record.kind {
             case .pause: break
@@ -84,7 +84,7 @@ extension Projection {
                 try self.delete("functions", record)
                 try self.delete("revisions", record)
             case .topic: try self.delete("topics", record)
-            case .principal, .secret, .replay, .toolServer, .approval, .upstream, .upstreamTools: break
+            case .principal, .secret, .replay, .toolServer, .approval, .upstream, .upstreamTools, .toolSwitch: break
             case .fate: try self.database.prepare("DELETE FROM fates WHERE id = ?").run([.text(record.name)])
             }
         }

@@ -34,6 +34,7 @@ public struct RecordSeal: Sendable {
     /// Whether records of a topic are sealed: all by which nodes tell each other what to do, and what they charge for.
     public static func covers(_ topic: TopicName) -> Bool {
         topic == .control || topic == .schedule || topic == .commands || topic == .answers || topic == .usage
+            || topic == .nodes || topic == .calls
     }
 
     /// The record with its seal; one that it had is replaced.

@@ -94,10 +94,12 @@ extension ControlDecider {
     }
 
     /// What an upstream lists now.
-    func takeUpstreamList(_ name: ResourceName, _ list: [UpstreamDefinition]) throws(ApusError) -> ControlDecision {
+    func takeUpstreamList(
+        _ name: ResourceName, _ list: [UpstreamDefinition], of kinds: Set<UpstreamDefinition.Kind>
+    ) throws(ApusError) -> ControlDecision {
         guard let upstream = self.catalogue.upstreams[name] else { throw name.isNoUpstream }
         var tools = self.catalogue.upstreamTools[name] ?? UpstreamTools()
-        tools.take(list, pins: upstream.manifest.pins)
+        tools.take(list, of: kinds, pins: upstream.manifest.pins)
         return try self.keep(tools, of: name)
     }
 

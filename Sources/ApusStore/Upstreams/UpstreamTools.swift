@@ -3,7 +3,7 @@ public import ApusCore
 public import ApusJSON
 public import ApusManifest
 
-/// What is known of an upstream's tools, and what of them may be offered: the state that `apus.control` keeps.
+/// What is known of an upstream's tools, prompts and resources, and what of them may be offered: the state that `apus.control` keeps.
 ///
 /// What was accepted stays what it was. A tool that says something else one day waits, and is neither listed nor callable, until somebody has
 /// looked at the difference.
@@ -40,7 +40,7 @@ public struct UpstreamTools: Sendable, Equatable {
         case enable
     }
 
-    /// By the upstream's own names.
+    /// By the upstream's own names; see ``UpstreamDefinition/key``.
     public private(set) var entries: [String: Entry] = [:]
 
     public init() {}
@@ -49,15 +49,20 @@ public struct UpstreamTools: Sendable, Equatable {
         Hex.encode(SHA256.hash(definition.canonical))
     }
 
-    /// Takes a list of the upstream, whole. What is said twice counts once.
-    public mutating func take(_ list: [UpstreamDefinition], pins: [String: String]?) {
+    /// Takes lists of the upstream, whole. What is said twice counts once.
+    /// - Parameter kinds: what was listed; nothing is known anew of others.
+    public mutating func take(
+        _ list: [UpstreamDefinition], of kinds: Set<UpstreamDefinition.Kind> = Set(UpstreamDefinition.Kind.allCases),
+        pins: [String: String]?
+    ) {
         var seen: Set<String> = []
-        for definition in list where seen.insert(definition.name).inserted {
-            let known = self.entries[definition.name]
+        for definition in list where kinds.contains(definition.kind) && seen.insert(definition.key).inserted {
+            let known = self.entries[definition.key]
             if known == nil, self.entries.count >= Limits.Control.upstreamTools { continue }
-            self.entries[definition.name] = Self.entry(definition, known ?? Entry(), isNew: known == nil, pins)
+            self.entries[definition.key] = Self.entry(definition, known ?? Entry(), isNew: known == nil, pins)
         }
-        for name in Array(self.entries.keys) where !seen.contains(name) {
+        for name in Array(self.entries.keys)
+        where !seen.contains(name) && kinds.contains(UpstreamDefinition.kind(of: name)) {
             // Of what was never accepted nothing needs to be remembered.
             if self.entries[name]?.accepted == nil, self.entries[name]?.isDisabled != true {
                 self.entries[name] = nil
@@ -79,11 +84,11 @@ public struct UpstreamTools: Sendable, Equatable {
         guard entry.reason == nil else { return entry }
         let digest = Self.digest(definition)
         if let pins {
-            if pins[definition.name] == digest {
+            if pins[definition.key] == digest {
                 entry.accepted = definition
-            } else if entry.accepted != definition || pins[definition.name] != nil {
+            } else if entry.accepted != definition || pins[definition.key] != nil {
                 entry.waiting = definition
-                entry.reason = pins[definition.name] == nil ? "it is not among `pins`" : "it is not what `pins` says"
+                entry.reason = pins[definition.key] == nil ? "it is not among `pins`" : "it is not what `pins` says"
             }
         } else if entry.accepted == definition {
             return entry
@@ -105,7 +110,7 @@ public struct UpstreamTools: Sendable, Equatable {
     /// - Throws: `not_found`, or `conflict` where there is nothing to accept, or something else than was shown.
     public mutating func apply(_ change: Switch, to name: String) throws(ApusError) {
         guard var entry = self.entries[name] else {
-            throw ApusError(.notFound, "the upstream lists no tool '\(name)': see `apus get upstreams`")
+            throw ApusError(.notFound, "the upstream lists no '\(name)': see `apus get upstreams`")
         }
         switch change {
         case .disable: entry.isDisabled = true
@@ -153,7 +158,8 @@ public struct UpstreamTools: Sendable, Equatable {
             for (name, path) in [("accepted", \Entry.accepted), ("waiting", \Entry.waiting)] {
                 guard let text = member.value[name] else { continue }
                 guard let text = text.string, let value = try? JSONValue.parse(text),
-                    let definition = UpstreamDefinition(value), definition.name == member.name
+                    let definition = UpstreamDefinition(value, kind: UpstreamDefinition.kind(of: member.name)),
+                    definition.key == member.name
                 else { return nil }
                 entry[keyPath: path] = definition
             }

@@ -39,8 +39,17 @@ public final class ChildProcess {
         envp.append(nil)
         defer { envp.forEach { free($0) } }
 
+        // Threads that run tests may block signals, which a child would go on doing.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+
         var pid = pid_t()
-        let code = posix_spawnp(&pid, executable, &actions, nil, argv, envp)
+        let code = posix_spawnp(&pid, executable, &actions, &attributes, argv, envp)
         unlink(inputPath)
         guard code == 0 else {
             throw ApusError(.internal, "cannot start \(executable): \(String(cString: strerror(code)))")

@@ -30,6 +30,8 @@ package struct SimulationReport: Sendable {
     package var unsent = 0
     /// Deliveries that were skipped because their event came before.
     package var duplicates = 0
+    /// Outputs that had to wait for a topic.
+    package var refusedOutputs = 0
 
     package init() {}
 
@@ -49,5 +51,6 @@ package struct SimulationReport: Sendable {
         left.splits += right.splits
         left.unsent += right.unsent
         left.duplicates += right.duplicates
+        left.refusedOutputs += right.refusedOutputs
     }
 }

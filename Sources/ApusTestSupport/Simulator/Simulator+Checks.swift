@@ -35,6 +35,9 @@ extension Simulator {
         guard !(self.isLogShort && trigger.plan.hasOutputs) else {
             throw self.failure("\(delivery) was dispatched while the log is short")
         }
+        guard self.refusedOutputs[self.lanes[lane].trigger]?.isEmpty ?? true else {
+            throw self.failure("\(delivery) was dispatched while outputs of its trigger wait for a topic")
+        }
         guard let record = self.log.topics[trigger.topic][delivery.partition].record(delivery.offset) else {
             throw self.failure("\(delivery) was dispatched and does not exist")
         }

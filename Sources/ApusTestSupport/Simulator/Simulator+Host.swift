@@ -119,13 +119,28 @@ extension Simulator {
     func commit() throws(SimulationFailure) {
         guard let write = self.write else { return }
         self.write = nil
-        if self.isOutage {
+        let isRefused = write.outputs.contains { self.withoutTopic.contains(self.trigger(of: $0)) }
+        if self.isOutage || isRefused {
             self.report.failedWrites += 1
             self.pendingOutputs = write.outputs + self.pendingOutputs
             self.engine.ledgerFailed(now: self.now)
+            if !self.isOutage { self.refuseOutputs() }
         } else {
             try self.makeDurable(write)
             self.engine.ledgerCommitted(now: self.now)
+        }
+    }
+
+    private func trigger(of delivery: Delivery) -> Int { Int(delivery.trigger.rawValue) - 100 }
+
+    /// As a host does whose log says that a topic is not there: what needs it is taken out, and all else is written.
+    private func refuseOutputs() {
+        let refused = self.pendingOutputs.filter { self.withoutTopic.contains(self.trigger(of: $0)) }
+        self.pendingOutputs.removeAll { self.withoutTopic.contains(self.trigger(of: $0)) }
+        for delivery in refused where self.engine.unwritten(delivery) {
+            self.report.refusedOutputs += 1
+            self.refusedOutputs[self.trigger(of: delivery), default: []].append(delivery)
+            self.engine.setRefused(delivery.trigger, true, now: self.now)
         }
     }
 

@@ -9,6 +9,7 @@ extension Simulator {
         case .retain: self.retain()
         case .outage(let isOn): self.isOutage = isOn && !self.isCalm
         case .logShort(let isOn): self.setLogShort(isOn && !self.isCalm)
+        case .topicGone(let trigger, let isGone): self.setTopic(of: trigger, isGone: isGone && !self.isCalm)
         case .pause(let function, let isOn): self.pause(function, isOn && !self.isCalm)
         case .redeploy(let function): self.redeploy(function)
         case .remove(let function): self.remove(function)
@@ -91,12 +92,23 @@ extension Simulator {
         self.engine.setLogShort(isShort, now: self.now)
     }
 
+    /// What waited for the topic goes into the pending write when it is there again.
+    private func setTopic(of trigger: Int, isGone: Bool) {
+        guard isGone else {
+            guard self.withoutTopic.remove(trigger) != nil else { return }
+            for delivery in self.refusedOutputs.removeValue(forKey: trigger) ?? [] { self.hostWrites(delivery) }
+            return self.engine.setRefused(self.setup.triggers[trigger].plan.trigger, false, now: self.now)
+        }
+        self.withoutTopic.insert(trigger)
+    }
+
     /// From here on nothing fails any more: everything must settle.
     private func calm() {
         self.isCalm = true
         self.rates = .none
         self.isOutage = false
         self.setLogShort(false)
+        for trigger in self.withoutTopic.sorted() { self.setTopic(of: trigger, isGone: false) }
         for function in self.setup.plans.indices where !self.removed.contains(function) {
             self.resume(function)
             self.engine.apply(self.setup.plans[function], now: self.now)
@@ -109,6 +121,7 @@ extension Simulator {
         if let write = self.write, self.random.chance(0.5), !self.isOutage { try self.makeDurable(write) }
         self.write = nil
         self.pendingOutputs = []
+        self.refusedOutputs = [:]
         self.isTakeScheduled = false
         self.workers = [:]
         self.attempts = [:]
@@ -119,7 +132,7 @@ extension Simulator {
         var world = BinaryHeap<Scheduled>()
         while let next = self.queue.popFirst() {
             switch next.event {
-            case .publish, .retain, .outage, .logShort, .pause, .redeploy, .remove, .invoke, .cancel, .restart, .calm:
+            case .publish, .retain, .outage, .logShort, .topicGone, .pause, .redeploy, .remove, .invoke, .cancel, .restart, .calm:
                 world.insert(next)
             default: break
             }

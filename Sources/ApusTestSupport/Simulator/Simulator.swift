@@ -11,6 +11,8 @@ package final class Simulator {
         case retain
         case outage(Bool)
         case logShort(Bool)
+        /// The topic that a trigger's outputs go to is gone.
+        case topicGone(trigger: Int, Bool)
         case pause(function: Int, Bool)
         case redeploy(function: Int)
         case remove(function: Int)
@@ -74,6 +76,9 @@ package final class Simulator {
     var isTakeScheduled = false
     var isOutage = false
     var isLogShort = false
+    /// Triggers whose outputs no write takes, and what waits for them.
+    var withoutTopic: Set<Int> = []
+    var refusedOutputs: [Int: [Delivery]] = [:]
     var isCalm = false
     var removed: Set<Int> = []
     /// The lanes of each function's tables.
@@ -153,6 +158,10 @@ package final class Simulator {
         }
         for _ in 0..<self.random.pick(0...2) { self.scheduleSpan({ .outage($0) }, within: length) }
         for _ in 0..<self.random.pick(0...1) { self.scheduleSpan({ .logShort($0) }, within: length) }
+        for _ in 0..<self.random.pick(0...2) {
+            let trigger = self.random.pick(0...self.setup.triggers.count - 1)
+            self.scheduleSpan({ .topicGone(trigger: trigger, $0) }, within: length)
+        }
         for _ in 0..<self.random.pick(0...2) {
             let function = self.random.pick(0...self.setup.plans.count - 1)
             self.scheduleSpan({ .pause(function: function, $0) }, within: length)

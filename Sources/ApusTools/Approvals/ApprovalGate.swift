@@ -10,10 +10,12 @@ public struct ApprovalGate: Sendable {
         case begin
         /// Ask the person at the caller's client; report with ``answered(_:)``, or by the next request.
         case ask
-        /// Note that the state of this request is used up, once for all servers; report with ``took(_:)``.
-        case take(ApprovalMark)
+        /// Note what was answered to the state of this name, once for all servers; report with ``took(_:)``.
+        case take([UInt8], ApprovalAnswer)
         /// Ask the one who decides about the approval that is kept for this very call; report with ``claimed(_:)``.
         case claim
+        /// It is accepted as a task that begins once the answer is there, and the gate is no more asked.
+        case hold
         /// Nothing begins.
         case refuse(Refusal)
     }
@@ -22,7 +24,7 @@ public struct ApprovalGate: Sendable {
         /// By the person at the client.
         case declined
         case cancelled
-        /// The state of this request counted before: the same acceptance does not let two calls begin.
+        /// What would let it begin counted before: the same acceptance does not let two calls begin.
         case used
         /// Until somebody has decided. `isNew` for the call that asked first.
         case waiting(isNew: Bool)
@@ -30,6 +32,15 @@ public struct ApprovalGate: Sendable {
         case refused
         /// It could not be decided now.
         case failed(ErrorCode, String)
+    }
+
+    /// What the log knows of the answer to a state.
+    public enum Taken: Sendable, Equatable {
+        case first
+        /// The same was answered before: whether anything began of it, the log knows under the name of that beginning.
+        case again
+        /// Something else was answered before.
+        case other
     }
 
     /// What became of the approval that is kept for a call.
@@ -47,15 +58,23 @@ public struct ApprovalGate: Sendable {
         case taking(ApprovalAnswer)
         /// To `open`, `closed`.
         case claiming
-        /// The call has begun. Last.
+        /// The call may begin. To `claiming`, `closed` where it turns out that another call began because of the same.
         case open
+        /// It will, once the answer is there: its task waits for it. Last.
+        case held
         /// It will not. Last.
         case closed
     }
 
     private var state = State.new
+    /// How often it was asked for an approval that is kept.
+    private var claims = 0
+    private var isTask = false
 
     public init() {}
+
+    /// Whether its task waits for the answer.
+    public var isHeld: Bool { self.state == .held }
 
     /// Whether the call has been let through: what its function asks from here on is no question of approval.
     public var isOpen: Bool { self.state == .open }
@@ -64,25 +83,30 @@ public struct ApprovalGate: Sendable {
     /// - Parameters:
     ///   - rule: nil when nobody is asked.
     ///   - canAsk: whether the client can ask its person.
-    ///   - mark: of the state that came with the request.
+    ///   - asTask: whether the call becomes a task, which may wait by itself.
+    ///   - mark: of the state that came with the request. A call that has begun needs nothing more.
     ///   - answer: that came with it.
     public mutating func begin(
-        _ rule: ApprovalRule?, canAsk: Bool, mark: ApprovalMark = .none, answer: ApprovalAnswer? = nil
+        _ rule: ApprovalRule?, canAsk: Bool, asTask: Bool = false, mark: CallMark = .none,
+        answer: ApprovalAnswer? = nil
     ) -> Action {
         guard case .new = self.state else { return .refuse(.used) }
+        self.isTask = asTask
         guard let rule else { return self.open() }
         switch (mark, answer) {
-        case (.granted, _):
+        case (.begun, _): return self.open()
+        case (.letThrough(let name), _):
             self.state = .taking(.accepted)
-            return .take(mark)
+            return .take(name, .accepted)
         // The rule may be another one than when it was asked.
-        case (.asked, let answer?) where rule.by == .caller:
+        case (.asked(let name), let answer?) where rule.by == .caller:
             self.state = .taking(answer)
-            return .take(mark)
+            return .take(name, answer)
         case (.asked, _), (.none, _):
-            let way: Action = rule.by == .caller && canAsk ? .ask : .claim
-            self.state = way == .ask ? .asking : .claiming
-            return way
+            guard rule.by == .caller, canAsk else { return self.claim() }
+            guard !asTask else { return self.hold() }
+            self.state = .asking
+            return .ask
         }
     }
 
@@ -92,12 +116,12 @@ public struct ApprovalGate: Sendable {
         return self.decided(answer)
     }
 
-    /// - Parameter result: whether this request was the first with that state.
-    public mutating func took(_ result: Result<Bool, ApusError>) -> Action {
+    public mutating func took(_ result: Result<Taken, ApusError>) -> Action {
         guard case .taking(let answer) = self.state else { return .refuse(.used) }
         switch result {
-        case .success(true): return self.decided(answer)
-        case .success(false): return self.close(.used)
+        // A server may have ended between an answer and what comes of it: the same answer again is no other one.
+        case .success(.first), .success(.again): return self.decided(answer)
+        case .success(.other): return self.close(.used)
         case .failure(let error): return self.close(.failed(error.code, error.message))
         }
     }
@@ -106,11 +130,35 @@ public struct ApprovalGate: Sendable {
         guard case .claiming = self.state else { return .refuse(.used) }
         switch claim {
         case .consumed: return self.open()
-        case .created: return self.close(.waiting(isNew: true))
-        case .waiting: return self.close(.waiting(isNew: false))
+        case .created: return self.isTask ? self.hold() : self.close(.waiting(isNew: true))
+        case .waiting: return self.isTask ? self.hold() : self.close(.waiting(isNew: false))
         case .declined: return self.close(.refused)
         case .failed(let code, let message): return self.close(.failed(code, message))
         }
+    }
+
+    /// What let this call begin had let another one begin. One that somebody else approved is asked about anew.
+    public mutating func hadBegun() -> Action {
+        guard case .open = self.state else { return .refuse(.used) }
+        guard self.claims > 0 else { return self.close(.used) }
+        guard self.claims < Self.claimsMax else {
+            return self.close(.failed(.overloaded, "the same call is made too often at once"))
+        }
+        return self.claim()
+    }
+
+    /// Each finds an approval that another call used up meanwhile.
+    static let claimsMax = 8
+
+    private mutating func hold() -> Action {
+        self.state = .held
+        return .hold
+    }
+
+    private mutating func claim() -> Action {
+        self.claims += 1
+        self.state = .claiming
+        return .claim
     }
 
     private mutating func decided(_ answer: ApprovalAnswer) -> Action {

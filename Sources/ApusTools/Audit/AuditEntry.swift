@@ -28,6 +28,8 @@ public struct AuditEntry: Sendable, Equatable {
     public var subject: String
     /// SHA-256 of the tool's definition, in hexadecimal digits.
     public var digest: String?
+    /// Of the definition that was accepted before, where another one was accepted.
+    public var digestBefore: String?
     public var revision: String?
     /// SHA-256 of the arguments, in hexadecimal digits: enough to tell whether two calls were the same, and nothing of what they hold.
     public var arguments: String?
@@ -41,7 +43,7 @@ public struct AuditEntry: Sendable, Equatable {
 
     public init(
         _ kind: Kind, _ decision: Decision, namespace: Namespace, principal: String, subject: String,
-        digest: String? = nil, revision: String? = nil, arguments: String? = nil, code: String? = nil,
+        digest: String? = nil, digestBefore: String? = nil, revision: String? = nil, arguments: String? = nil, code: String? = nil,
         milliseconds: Int64? = nil, resultBytes: Int64? = nil, invocation: String? = nil, approval: String? = nil,
         trace: String? = nil
     ) {
@@ -51,6 +53,7 @@ public struct AuditEntry: Sendable, Equatable {
         self.principal = principal
         self.subject = subject
         self.digest = digest
+        self.digestBefore = digestBefore
         self.revision = revision
         self.arguments = arguments
         self.code = code
@@ -77,6 +80,7 @@ public struct AuditEntry: Sendable, Equatable {
         text("principal", self.principal)
         text("subject", self.subject)
         text("sha256", self.digest)
+        text("sha256Before", self.digestBefore)
         text("revision", self.revision)
         text("arguments", self.arguments)
         text("code", self.code)

@@ -1,46 +1,37 @@
 public import ApusCore
 internal import ApusCrypto
-internal import ApusJSON
+public import ApusJSON
 
 /// What a caller's client has answered so far, in the order it came, and how it comes back: sealed, since nothing of a question is kept.
 public struct Answers: Sendable, Equatable {
-    public struct Answer: Sendable, Equatable {
-        public var name: String
-        /// JSON, an object.
-        public var json: [UInt8]
-    }
-
-    public private(set) var all: [Answer] = []
+    public private(set) var all: [JSONMember] = []
     /// Questions that were asked and are open. Others are not answered by whoever likes.
     public private(set) var asked: [String] = []
     /// How often it was asked.
     public private(set) var rounds = 0
     private var isFirst = true
-    /// How far the call's approval is.
-    public private(set) var mark = ApprovalMark.none
+    /// What another server that asked wants back.
+    public private(set) var round: UpstreamRound?
+    /// How far the call is.
+    public private(set) var mark = CallMark.none
 
     public init() {}
 
     public var isEmpty: Bool { self.all.isEmpty }
 
     /// What the handler is given: `{"name": {...}}`.
-    public var json: [UInt8] {
-        var json: [UInt8] = [UInt8(ascii: "{")]
-        for (index, answer) in self.all.enumerated() {
-            if index > 0 { json.append(UInt8(ascii: ",")) }
-            JSONText.append(answer.name, to: &json)
-            json.append(UInt8(ascii: ":"))
-            json.append(contentsOf: answer.json)
-        }
-        json.append(UInt8(ascii: "}"))
-        return json
+    public var json: [UInt8] { JSONMember.object(self.all) }
+
+    /// Those to what was asked last; without such a question, those that came by themselves.
+    public var ofRound: [UInt8] {
+        JSONMember.object(self.isFirst ? self.all : self.all.filter { self.asked.contains($0.name) })
     }
 
     /// Takes one answer. What was not asked for is ignored; a later answer counts.
     public mutating func add(_ name: String, _ json: [UInt8]) {
         guard self.isFirst || self.asked.contains(name) else { return }
         self.all.removeAll { $0.name == name }
-        self.all.append(Answer(name: name, json: json))
+        self.all.append(JSONMember(name: name, json: json))
     }
 
     /// Takes `inputResponses` of a request.
@@ -64,7 +55,9 @@ public struct Answers: Sendable, Equatable {
     }
 
     /// Notes what is asked now.
-    public mutating func ask(_ questions: Questions) {
+    /// - Parameter round: of another server that asks.
+    public mutating func ask(_ questions: Questions, round: UpstreamRound? = nil) {
+        self.round = round
         self.asked = questions.all.map(\.name)
         self.rounds += 1
         self.isFirst = false
@@ -77,11 +70,24 @@ public struct Answers: Sendable, Equatable {
         self.asked = [ApprovalQuestion.name]
         self.rounds += 1
         self.isFirst = false
-        self.mark = .asked(Random.bytes(ApprovalMark.bytes))
+        self.mark = .asked(Random.bytes(CallMark.bytes))
     }
 
-    /// Notes that it may, whatever is asked from here on.
-    public mutating func approve() { self.mark = .granted(Random.bytes(ApprovalMark.bytes)) }
+    /// What comes are answers to what an invocation asks that has begun.
+    public init(to id: InvocationID, _ questions: Questions) {
+        self.mark = .begun(id)
+        self.ask(questions)
+    }
+
+    /// Notes that what an invocation waits for was given before it was asked.
+    public mutating func grant() {
+        self.all.removeAll { $0.name == ApprovalQuestion.name }
+        self.all.append(
+            JSONMember(name: ApprovalQuestion.name, json: Array(#"{"action":"accept","content":{"approve":true}}"#.utf8)))
+    }
+
+    /// Notes that it may, whatever the other server that runs it asks from here on.
+    public mutating func letThrough() { self.mark = .letThrough(Random.bytes(CallMark.bytes)) }
 
     /// What was answered to that, which is nothing that the function asked. Said unasked it counts for nothing.
     public mutating func takeApproval() -> ApprovalAnswer? {
@@ -101,6 +107,7 @@ public struct Answers: Sendable, Equatable {
         plain.appendLittleEndian(UInt32(self.asked.count))
         plain.append(self.mark.code)
         Self.append(self.mark.name, to: &plain)
+        Self.append(self.round?.bytes ?? [], to: &plain)
         for name in self.asked { Self.append(Array(name.utf8), to: &plain) }
         for answer in self.all {
             Self.append(Array(answer.name.utf8), to: &plain)
@@ -121,7 +128,7 @@ public struct Answers: Sendable, Equatable {
         let count = Int(Self.number(plain, 12, 4))
         let nameBytes = Int(Self.number(plain, 17, 4))
         guard plain.count >= Self.headBytes + nameBytes,
-            let mark = ApprovalMark(
+            let mark = CallMark(
                 code: plain[16], name: Array(plain[Self.headBytes..<(Self.headBytes + nameBytes)]))
         else { throw .invalidParams("`requestState` is not the one that was given for this request") }
         self.mark = mark
@@ -132,14 +139,16 @@ public struct Answers: Sendable, Equatable {
             texts.append(Array(plain[(at + 4)..<(at + 4 + length)]))
             at += 4 + length
         }
+        self.round = texts.first.flatMap { UpstreamRound($0) }
+        texts = Array(texts.dropFirst())
         self.asked = texts.prefix(count).map { String(decoding: $0, as: UTF8.self) }
         let rest = Array(texts.dropFirst(count))
         for index in stride(from: 0, to: rest.count - 1, by: 2) {
-            self.all.append(Answer(name: String(decoding: rest[index], as: UTF8.self), json: rest[index + 1]))
+            self.all.append(JSONMember(name: String(decoding: rest[index], as: UTF8.self), json: rest[index + 1]))
         }
     }
 
-    private static let label = ["apus request state 2"]
+    private static let label = ["apus request state 3"]
     /// The time, the rounds, how many were asked, and the mark with its length.
     private static let headBytes = 21
 

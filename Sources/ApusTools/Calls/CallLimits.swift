@@ -5,6 +5,9 @@ public import ApusCore
 ///
 /// Calls in a minute are spaced, with a second's worth let in at once: a caller that keeps its bound is never refused, whatever it
 /// did in the minute before. Days are those of UTC.
+///
+/// What other servers let the same caller do counts as well, once they have said it: ``news(now:isShared:max:)`` is what this one says,
+/// ``heard(_:from:_:now:)`` what it hears.
 public struct CallLimits: Sendable {
     public enum Bound: String, Sendable, Equatable { case callsPerMinute, concurrent, callsPerDay }
 
@@ -33,9 +36,35 @@ public struct CallLimits: Sendable {
         var due = Timestamp.zero
         var day: Int64 = 0
         var today: Int64 = 0
+        /// As they were at its last call here.
+        var bounds = CallBounds()
+        /// What was said of it last, and when.
+        var told: CallCount?
+        var toldAt = Timestamp.zero
+        var others: [String: Other] = [:]
+
+        var count: CallCount { CallCount(day: self.day, today: self.today, running: self.running) }
+
+        var todayAnywhere: Int64 {
+            self.others.values.reduce(self.today) { $0 + ($1.count.day == self.day ? $1.count.today : 0) }
+        }
+
+        /// A server that says nothing any more is taken to run nothing.
+        func runningAnywhere(_ now: Timestamp) -> Int64 {
+            self.others.values.reduce(self.running) {
+                $0 + (now < $1.heardAt + Limits.Tools.countBelieved ? $1.count.running : 0)
+            }
+        }
+    }
+
+    private struct Other {
+        var count: CallCount
+        var heardAt: Timestamp
     }
 
     private var callers: [String: Caller] = [:]
+    /// Those of whom there may be something to say.
+    private var changed: Set<String> = []
     private let callersMax: Int
 
     public init(callersMax: Int = Limits.Tools.limitedCallers) { self.callersMax = callersMax }
@@ -46,11 +75,13 @@ public struct CallLimits: Sendable {
         var caller = self.callers[name] ?? Caller()
         let day = now.milliseconds / Self.dayMilliseconds
         if caller.day != day { (caller.day, caller.today) = (day, 0) }
+        caller.bounds = bounds
         if let refusal = Self.refusal(caller, bounds, now) { return .refused(refusal) }
         caller.running += 1
         caller.today += 1
         if let limit = bounds.callsPerMinute { caller.due = max(caller.due, now) + Self.spacing(limit) }
         self.callers[name] = caller
+        if bounds != CallBounds() { self.changed.insert(name) }
         return .admitted
     }
 
@@ -59,12 +90,88 @@ public struct CallLimits: Sendable {
         guard var caller = self.callers[name], caller.running > 0 else { return }
         caller.running -= 1
         self.callers[name] = caller
+        if caller.bounds != CallBounds() { self.changed.insert(name) }
+    }
+
+    // MARK: what other servers, and later lives of this one, must know
+
+    /// - Parameters:
+    ///   - isShared: other servers count the same callers. To oneself only what lasts a day is worth saying.
+    ///   - max: how many callers; the others come the next time.
+    /// - Returns: of whom there is something new to say.
+    public mutating func news(now: Timestamp, isShared: Bool, max: Int) -> [(name: String, count: CallCount)] {
+        var news: [(name: String, count: CallCount)] = []
+        for name in self.changed {
+            guard news.count < max else { break }
+            guard var caller = self.callers[name], isShared || caller.bounds.callsPerDay != nil else {
+                self.changed.remove(name)
+                continue
+            }
+            let count = caller.count
+            // Whoever still runs is said so again, before that is no longer believed.
+            let isDue = isShared && caller.running > 0 && now >= caller.toldAt + Limits.Tools.countRepeated
+            if caller.told != count || isDue {
+                (caller.told, caller.toldAt) = (count, now)
+                self.callers[name] = caller
+                news.append((name, count))
+            }
+            if caller.running == 0 || !isShared { self.changed.remove(name) }
+        }
+        return news
+    }
+
+    /// What was to be said of these could not be.
+    public mutating func untold(_ names: [String]) {
+        for name in names where self.callers[name] != nil {
+            self.callers[name]?.told = nil
+            self.changed.insert(name)
+        }
+    }
+
+    /// - Returns: callers of whom only what they did on earlier days was said: that can be forgotten.
+    public mutating func outdated(now: Timestamp) -> [String] {
+        let day = now.milliseconds / Self.dayMilliseconds
+        let names = self.callers.filter { $0.value.running == 0 && ($0.value.told.map { $0.day < day } ?? false) }
+        for name in names.keys { self.callers[name]?.told = nil }
+        return Array(names.keys)
+    }
+
+    /// Another server says what it let a caller do.
+    public mutating func heard(_ name: String, from node: String, _ count: CallCount, now: Timestamp) {
+        guard self.makeRoom(for: name, now) else { return }
+        var caller = self.callers[name] ?? Caller()
+        let before = caller.others[node]?.count
+        let more = count.today - (before?.day == count.day ? before?.today ?? 0 : 0)
+        if more > 0, let limit = caller.bounds.callsPerMinute {
+            caller.due = max(caller.due, now) + TimeSpan(microseconds: Self.spacing(limit).microseconds * more)
+        }
+        caller.others = caller.others.filter { $0.value.count.day == count.day || $0.value.count.running > 0 }
+        caller.others[node] = Other(count: count, heardAt: now)
+        self.callers[name] = caller
+    }
+
+    /// What was said before this server began: by another one, or by itself, whose calls have ended since.
+    /// - Parameter node: nil for this server.
+    public mutating func restore(_ name: String, of node: String?, _ count: CallCount, now: Timestamp) {
+        guard self.makeRoom(for: name, now) else { return }
+        var caller = self.callers[name] ?? Caller()
+        if let node {
+            caller.others[node] = Other(count: count, heardAt: now)
+        } else {
+            (caller.day, caller.today, caller.told) = (count.day, count.today, count)
+        }
+        self.callers[name] = caller
+    }
+
+    private mutating func makeRoom(for name: String, _ now: Timestamp) -> Bool {
+        if self.callers.count >= self.callersMax, self.callers[name] == nil { self.forget(now) }
+        return self.callers.count < self.callersMax || self.callers[name] != nil
     }
 
     private static let dayMilliseconds: Int64 = 86_400_000
 
     private static func refusal(_ caller: Caller, _ bounds: CallBounds, _ now: Timestamp) -> Refusal? {
-        if let limit = bounds.callsPerDay, caller.today >= limit {
+        if let limit = bounds.callsPerDay, caller.todayAnywhere >= limit {
             let left = Self.dayMilliseconds - now.milliseconds % Self.dayMilliseconds
             return Refusal(bound: .callsPerDay, limit: limit, retryAfter: .milliseconds(left))
         }
@@ -77,7 +184,7 @@ public struct CallLimits: Sendable {
                 return Refusal(bound: .callsPerMinute, limit: limit, retryAfter: earliest - now)
             }
         }
-        if let limit = bounds.concurrent, caller.running >= limit {
+        if let limit = bounds.concurrent, caller.runningAnywhere(now) >= limit {
             return Refusal(bound: .concurrent, limit: limit, retryAfter: .seconds(1))
         }
         return nil

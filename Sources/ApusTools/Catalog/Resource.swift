@@ -1,4 +1,5 @@
 public import ApusCore
+internal import ApusCrypto
 internal import ApusJSON
 public import ApusManifest
 
@@ -12,6 +13,8 @@ public final class Resource: Sendable {
     public let scopes: [String]
     /// The item of `resources/list`.
     public let encoded: [UInt8]
+    /// Who has it, if it is another server.
+    public let remote: Tool.Remote?
 
     /// - Returns: nil when the function offers no resource at one URI.
     public init?(_ function: FunctionManifest, revision: String) {
@@ -22,7 +25,21 @@ public final class Resource: Sendable {
         self.mimeType = manifest.mimeType
         self.labels = function.labels
         self.scopes = manifest.scopes
-        self.encoded = manifest.item("uri", uri, description: function.about)
+        self.encoded = ResourceItem(manifest, function.about).encoded("uri", uri)
+        self.remote = nil
+    }
+
+    /// A resource that an upstream has, as it was accepted; nil for what is none.
+    init?(_ definition: UpstreamDefinition, of upstream: UpstreamManifest) {
+        guard definition.kind == .resource else { return nil }
+        self.uri = definition.name
+        self.function = upstream.function
+        self.revision = definition.revision
+        self.mimeType = definition.mimeType
+        self.labels = upstream.labels
+        self.scopes = upstream.scopes
+        self.encoded = ResourceItem(definition).encoded("uri", definition.name)
+        self.remote = Tool.Remote(upstream: upstream.name, tool: definition.name)
     }
 }
 
@@ -37,6 +54,8 @@ public final class ResourceTemplate: Sendable {
     public let scopes: [String]
     /// The item of `resources/templates/list`.
     public let encoded: [UInt8]
+    /// Who has it, if it is another server.
+    public let remote: Tool.Remote?
 
     /// - Returns: nil when the function offers no template.
     public init?(_ function: FunctionManifest, revision: String) {
@@ -50,20 +69,55 @@ public final class ResourceTemplate: Sendable {
         self.completion = manifest.completion
         self.labels = function.labels
         self.scopes = manifest.scopes
-        self.encoded = manifest.item("uriTemplate", text, description: function.about)
+        self.encoded = ResourceItem(manifest, function.about).encoded("uriTemplate", text)
+        self.remote = nil
+    }
+
+    /// A template that an upstream has, as it was accepted; nil for what is none.
+    init?(_ definition: UpstreamDefinition, of upstream: UpstreamManifest) {
+        guard definition.kind == .template, let template = URITemplate(definition.name) else { return nil }
+        self.template = template
+        self.function = upstream.function
+        self.revision = definition.revision
+        self.mimeType = definition.mimeType
+        self.completion = .function
+        self.labels = upstream.labels
+        self.scopes = upstream.scopes
+        self.encoded = ResourceItem(definition).encoded("uriTemplate", definition.name)
+        self.remote = Tool.Remote(upstream: upstream.name, tool: definition.name)
     }
 }
 
-extension ResourceManifest {
-    fileprivate func item(_ key: String, _ address: String, description: String?) -> [UInt8] {
+/// What a list says of a resource or a template besides its address.
+private struct ResourceItem {
+    var name: String
+    var title: String?
+    var about: String?
+    var mimeType: String?
+
+    init(_ manifest: ResourceManifest, _ about: String?) {
+        (self.name, self.title, self.about, self.mimeType) = (manifest.name, manifest.title, about, manifest.mimeType)
+    }
+
+    init(_ definition: UpstreamDefinition) {
+        self.name = definition.label ?? definition.name
+        (self.title, self.about, self.mimeType) = (definition.title, definition.about, definition.mimeType)
+    }
+
+    func encoded(_ key: String, _ address: String) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.member(key, address)
         writer.member("name", self.name)
-        if let title = self.title { writer.member("title", title) }
-        if let description { writer.member("description", description) }
-        if let mimeType = self.mimeType { writer.member("mimeType", mimeType) }
+        if let title { writer.member("title", title) }
+        if let about { writer.member("description", about) }
+        if let mimeType { writer.member("mimeType", mimeType) }
         writer.endObject()
         return writer.bytes
     }
+}
+
+extension UpstreamDefinition {
+    /// What says another thing is another revision.
+    var revision: String { Hex.encode(SHA256.hash(self.canonical)) }
 }

@@ -23,6 +23,7 @@ public final class Tool: Sendable {
     public let labels: [String: String]
     public let approval: ToolManifest.Approval
     public let asynchronous: ToolManifest.Asynchrony
+    public let questions: ToolManifest.Questions
     /// Each of these a caller must have.
     public let scopes: [String]
     public let cache: ToolManifest.Cache?
@@ -59,6 +60,7 @@ public final class Tool: Sendable {
         self.labels = function.labels
         self.approval = manifest.approval
         self.asynchronous = manifest.asynchrony
+        self.questions = manifest.questions
         self.scopes = manifest.scopes
         self.cache = manifest.cache
         self.maxResult = manifest.maxResult
@@ -88,6 +90,7 @@ public final class Tool: Sendable {
         self.labels = upstream.labels
         self.approval = ToolManifest.Approval(when: .never, by: .caller)
         self.asynchronous = .never
+        self.questions = .within
         self.scopes = upstream.scopes
         self.cache = nil
         self.maxResult = 256 << 10

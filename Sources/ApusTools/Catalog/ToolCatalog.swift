@@ -29,16 +29,17 @@ public struct ToolCatalog: Sendable {
     private let secret: [UInt8]
 
     /// - Parameters:
+    ///   - disabled: names of tools of these functions, or of exposed versions, that nobody is to see.
     ///   - secret: the key of cursors; the same on all nodes.
     ///   - previous: what did not change since is taken from it.
     public init(
         namespace: Namespace, functions: [Source], servers: [ToolServerManifest], upstreams: [UpstreamOffer] = [],
-        secret: [UInt8], previous: ToolCatalog? = nil
+        disabled: Set<String> = [], secret: [UInt8], previous: ToolCatalog? = nil
     ) {
         self.namespace = namespace
         self.version = (previous?.version ?? 0) + 1
         self.secret = secret
-        let offers = ToolOffers(functions, upstreams, previous: previous?.offers)
+        let offers = ToolOffers(functions, upstreams, disabled: disabled, previous: previous?.offers)
         self.offers = offers
         self.whole = ToolSelection(of: offers, by: nil)
         self.finder = ToolFinder(offers.tools, previous: previous?.finder)
@@ -73,8 +74,19 @@ public struct ToolCatalog: Sendable {
         return tool
     }
 
-    /// What a function offers as a tool, whoever may use it.
-    public func tool(of function: ResourceName) -> Tool? { self.offers.tools.first { $0.function == function } }
+    /// The version that a call began with: it goes on there, however calls are shared out meanwhile.
+    public func tool(named name: String, version: Int, on server: String? = nil, for caller: ToolCaller) -> Tool? {
+        guard caller.namespace == self.namespace,
+            let tool = self.selection(server)?.tool(named: name, version: version), caller.mayUse(tool.scopes)
+        else { return nil }
+        return tool
+    }
+
+    /// What a function offers as a tool, whoever may use it, hidden or not.
+    public func tool(of function: ResourceName) -> Tool? { self.offers.tool(of: function) }
+
+    /// A tool of a function under the name that agents know it by when they see it: by its own, or by that of an exposed version.
+    public func ownTool(named name: String) -> Tool? { self.offers.own(name) }
 
     public func prompt(named name: String, on server: String? = nil, for caller: ToolCaller) -> Prompt? {
         guard caller.namespace == self.namespace, let prompt = self.selection(server)?.prompts[name],
@@ -118,7 +130,7 @@ public struct ToolCatalog: Sendable {
         of list: ToolList, on server: String? = nil, cursor: String? = nil, for caller: ToolCaller
     ) throws(ToolCatalogError) -> ToolPage {
         let selection = self.selection(server)
-        var page = ToolPage(items: [], count: 0, nextCursor: nil, isPublic: false)
+        var page = ToolPage(items: [], nextCursor: nil, isPublic: false)
         guard caller.namespace == self.namespace, let selection else { return page }
         if list == .tools, selection.server?.mode == .search { return try self.metaPage(selection, cursor) }
         let listing = selection.listing(list)
@@ -133,19 +145,18 @@ public struct ToolCatalog: Sendable {
             snapshot = cursor.snapshot
         }
         var last: String?
+        page.items.reserveCapacity(min(Limits.Tools.pageItems, listing.entries.count - at))
         while at < listing.entries.count {
             let entry = listing.entries[at]
             at += 1
             guard caller.mayUse(entry.scopes) else { continue }
-            if page.count == Limits.Tools.pageItems {
+            if page.items.count == Limits.Tools.pageItems {
                 page.nextCursor = last.map {
                     ToolCursor(snapshot: snapshot, key: $0).encoded(for: purpose, secret: self.secret)
                 }
                 break
             }
-            if page.count > 0 { page.items.append(UInt8(ascii: ",")) }
-            page.items.append(contentsOf: entry.encoded)
-            page.count += 1
+            page.items.append(entry.encoded)
             last = entry.key
         }
         return page
@@ -157,7 +168,7 @@ extension ToolCatalog {
     private func metaPage(_ selection: ToolSelection, _ cursor: String?) throws(ToolCatalogError) -> ToolPage {
         guard cursor?.isEmpty ?? true else { throw .invalidCursor }
         return ToolPage(
-            items: MetaTool.items, count: MetaTool.allCases.count, nextCursor: nil,
+            items: MetaTool.items, nextCursor: nil,
             isPublic: selection.server?.authentication == ToolServerManifest.Authentication.none)
     }
 }

@@ -75,6 +75,12 @@ struct ToolSelection: Sendable {
         }
     }
 
+    /// A version of that name, whatever its part of the calls is; nil where there is none, and for a name that means one alone.
+    func tool(named name: String, version: Int) -> Tool? {
+        guard case .family(let family) = self.targets[name] else { return nil }
+        return family.versions.first { $0.version == version }
+    }
+
     private static func tools(
         of offers: ToolOffers, by server: ToolServer?
     ) -> (targets: [String: Target], live: [Tool], entries: [ToolListing.Entry]) {

@@ -46,24 +46,37 @@ public struct MessageWriter: Sendable {
         _ id: MessageID, _ members: some Collection<UInt8>, type: ResultType = .complete, cache: CacheHint? = nil,
         meta: [UInt8] = []
     ) -> [UInt8] {
+        self.result(id, byteCount: members.count, type: type, cache: cache, meta: meta) {
+            $0.append(contentsOf: members)
+        }
+    }
+
+    /// The same for members that are put together here and nowhere before: a page of a list is large.
+    /// - Parameters:
+    ///   - byteCount: of the members, about; 0 for none.
+    ///   - members: appends them.
+    public func result(
+        _ id: MessageID, byteCount: Int, type: ResultType = .complete, cache: CacheHint? = nil, meta: [UInt8] = [],
+        _ members: (inout [UInt8]) -> Void
+    ) -> [UInt8] {
         var json: [UInt8] = []
-        json.reserveCapacity(members.count + id.token.count + self.serverInfo.count + meta.count + 192)
+        json.reserveCapacity(byteCount + id.token.count + self.serverInfo.count + meta.count + 192)
         json.append(contentsOf: Self.head.utf8)
         json.append(contentsOf: id.token)
         json.append(contentsOf: #","result":{"#.utf8)
-        self.appendResult(members, type, cache, meta, to: &json)
+        self.appendResult(byteCount == 0, members, type, cache, meta, to: &json)
         json.append(contentsOf: "}}".utf8)
         return json
     }
 
     private func appendResult(
-        _ members: some Collection<UInt8>, _ type: ResultType, _ cache: CacheHint?, _ meta: [UInt8],
+        _ isEmpty: Bool, _ members: (inout [UInt8]) -> Void, _ type: ResultType, _ cache: CacheHint?, _ meta: [UInt8],
         to json: inout [UInt8]
     ) {
         guard self.era == .modern else {
-            json.append(contentsOf: members)
+            members(&json)
             guard !meta.isEmpty else { return }
-            json.append(contentsOf: members.isEmpty ? #""_meta":{"#.utf8 : #","_meta":{"#.utf8)
+            json.append(contentsOf: isEmpty ? #""_meta":{"#.utf8 : #","_meta":{"#.utf8)
             json.append(contentsOf: meta)
             json.append(UInt8(ascii: "}"))
             return
@@ -71,8 +84,8 @@ public struct MessageWriter: Sendable {
         json.append(contentsOf: #""resultType":""#.utf8)
         json.append(contentsOf: type.rawValue.utf8)
         json.append(UInt8(ascii: "\""))
-        if !members.isEmpty { json.append(UInt8(ascii: ",")) }
-        json.append(contentsOf: members)
+        if !isEmpty { json.append(UInt8(ascii: ",")) }
+        members(&json)
         if let cache {
             json.append(contentsOf: #","ttlMs":\#(cache.ttlMilliseconds),"cacheScope":"#.utf8)
             json.append(contentsOf: (cache.isPublic ? #""public""# : #""private""#).utf8)

@@ -17,6 +17,8 @@ typedef int (*apus_curl_connected)(void *context, char *primary, char *local, in
 /// `CURLOPT_PREREQFUNCTION`.
 int apus_curl_set_connected(void *curl, int option, apus_curl_connected callback);
 /// `CURLOPT_POSTFIELDSIZE_LARGE`.
+// Every connection goes to the Unix socket at `path`, whatever the address; the path must stay until the transfer is over.
+int apus_curl_set_unix(void *curl, char *path);
 int apus_curl_set_offset(void *curl, int option, long long value);
 /// Asks `is_aborted` about once a second, and more often while bytes move; a transfer for which it is not 0 ends.
 int apus_curl_set_abort(void *curl, void *context, int (*is_aborted)(void *context));

@@ -8,6 +8,8 @@ extension Command {
             details: """
                 An agent is a principal that calls tools of its namespace, over MCP or HTTP, and may do nothing else. Its token is shown
                 once, when it is made or rotated, and kept nowhere. Bounds are seen by the model as an answer that says when to try again.
+                A manifest with `kind: Agent` says the same in a file: `apus deploy` makes the agent without a token, and `rotate` gives it
+                the first one.
                 """,
             subcommands: [
                 CommandDescription(
@@ -39,7 +41,7 @@ extension Command {
                 ),
                 CommandDescription(
                     name: "rotate", summary: "give an agent another token and print it, once",
-                    details: "The token of before is refused at once.",
+                    details: "The token of before is refused at once. An agent that was deployed gets its first one in this way.",
                     positionals: [PositionalDescription(name: "NAME", summary: "the agent's name")],
                     examples: [.init("apus agent rotate researcher > researcher.token", "Its token may have leaked")]
                 ),
@@ -117,27 +119,8 @@ private struct AgentCommand {
         try self.context.show(answer) {
             let items = JSONLines.list(answer) ?? []
             if items.isEmpty { return "no agents in the namespace \(client.namespace)\n" }
-            var table = TextTable(["NAME", "ID", "SERVERS", "SCOPES", "LIMITS", "STATE", "CREATED", "EXPIRES"])
-            for item in items {
-                func list(_ name: String, _ none: String) -> String {
-                    let texts = (item[name]?.array ?? []).compactMap(\.string)
-                    return texts.isEmpty ? none : texts.joined(separator: ",")
-                }
-                table.add([
-                    item["name"]?.string ?? "", item["id"]?.string ?? "", list("servers", "all"),
-                    list("scopes", "none"),
-                    Self.limits(item["limits"]), item["state"]?.string ?? "", self.context.ago(item["created"]),
-                    item["expires"].map { self.context.ago($0) } ?? "never",
-                ])
-            }
-            return table.render(width: self.context.terminal.width)
+            return AgentTable(context: self.context).text(items)
         }
-    }
-
-    private static func limits(_ json: JSONValue?) -> String {
-        let names = [("callsPerMinute", "/min"), ("callsPerDay", "/day"), ("concurrent", " at once")]
-        let texts = names.compactMap { name, unit in json?[name]?.integer.map { "\($0)\(unit)" } }
-        return texts.isEmpty ? "none" : texts.joined(separator: ", ")
     }
 
     func revoke() throws {

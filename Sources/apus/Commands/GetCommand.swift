@@ -6,12 +6,13 @@ extension Command {
         CommandDescription(
             name: "get",
             summary:
-                "list functions, topics, tool servers, subscriptions, instances, devices, schedules, revisions or invocations, or show one",
+                "list functions, topics, tool servers, upstreams, agents, subscriptions, instances, devices, schedules, revisions or "
+                + "invocations, or show one",
             positionals: [
                 PositionalDescription(
                     name: "KIND",
                     summary:
-                        "functions, topics, tool-servers, upstreams, subscriptions, instances, devices, schedules, revisions or invocations",
+                        "functions, topics, tool-servers, upstreams, agents, subscriptions, instances, devices, schedules, revisions or invocations",
                     values: .anything
                 ),
                 PositionalDescription(
@@ -33,6 +34,7 @@ extension Command {
                 .init("apus get function embed-text --output yaml", "One function, whole"),
                 .init("apus get tool-servers", "Which sets of tools agents can connect to"),
                 .init("apus get upstreams", "Other MCP servers, and whether a tool of theirs waits to be accepted"),
+                .init("apus get agents", "Which agents there are, and what they may call"),
                 .init("apus get instances", "The workers that exist now, and what they do"),
                 .init("apus get invocations --state failed", "Asynchronous invocations, the newest first"),
                 .init("apus get subscriptions", "How far is each trigger on a topic, and what holds it up?"),
@@ -74,11 +76,12 @@ extension Command {
     static let describe = Command(
         CommandDescription(
             name: "describe",
-            summary: "show everything about a function, topic, tool server, subscription or invocation",
+            summary: "show everything about a function, topic, tool server, upstream, agent, subscription or invocation",
             positionals: [
                 PositionalDescription(
                     name: "KIND",
-                    summary: "function, topic, tool-server, upstream, subscription or invocation; left out for a function"),
+                    summary:
+                        "function, topic, tool-server, upstream, agent, subscription or invocation; left out for a function"),
                 PositionalDescription(
                     name: "NAME", summary: "its name; of a subscription FUNCTION/TRIGGER", isOptional: true,
                     values: .functions),
@@ -102,11 +105,13 @@ extension Command {
     static let delete = Command(
         CommandDescription(
             name: "delete",
-            summary: "delete a function, a tool server, or a topic with its events; cancel an invocation",
-            details: "A topic that a function still uses is not deleted. The tools of a tool server stay.",
+            summary: "delete a function, a tool server, an upstream, or a topic with its events; revoke an agent; cancel an invocation",
+            details:
+                "A topic that a function still uses is not deleted. The tools of a tool server stay. The token of an agent is refused at "
+                + "once, as by 'apus agent revoke'.",
             positionals: [
                 PositionalDescription(
-                    name: "KIND", summary: "function, topic, tool-server, upstream or invocation; left out for a function"),
+                    name: "KIND", summary: "function, topic, tool-server, upstream, agent or invocation; left out for a function"),
                 PositionalDescription(name: "NAME", summary: "its name", isOptional: true, values: .functions),
             ],
             options: [.value("--if-generation", "NUMBER", "only while it is at this generation")],
@@ -256,6 +261,7 @@ private enum GetCommand {
                 ])
             }
             return table.render(width: context.terminal.width)
+        case .agent: return AgentTable(context: context).text(items)
         case .invocation:
             var table = TextTable(["ID", "FUNCTION", "STATE", "ATTEMPTS", "QUEUED", "FINISHED", "BY", "MESSAGE"])
             for item in items {
@@ -276,8 +282,8 @@ private enum GetCommand {
             var table = TextTable(["WORKER", "FUNCTION", "STATE", "IN FLIGHT", "SINCE", "RUNTIME", "REVISION"])
             for item in items {
                 table.add([
-                    item["worker"]?.unsigned.map(String.init) ?? "", item["function"]?.string ?? "",
-                    item["state"]?.string ?? "",
+                    item["worker"]?.unsigned.map { $0 == 0 ? "" : String($0) } ?? "", item["function"]?.string ?? "",
+                    (item["state"]?.string ?? "") + (item["weights"].map { " (fetching, \(FetchText.of($0)))" } ?? ""),
                     item["inFlight"]?.int.map(String.init) ?? "", context.ago(item["since"]),
                     item["runtime"]?.string ?? "",
                     String((item["revision"]?.string ?? "").prefix(12)),

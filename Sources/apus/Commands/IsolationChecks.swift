@@ -24,12 +24,12 @@ struct IsolationChecks {
         }
     }
 
-    /// A line for each class and state of what the server holds of the work that several share.
+    /// A line for each class, server and state of what servers hold of the work that they share.
     private static func shares(_ list: [JSONValue]) -> [HostCheck] {
         var groups: [[JSONValue]] = []
         for share in list {
             func isSame(_ group: [JSONValue]) -> Bool {
-                group[0]["class"] == share["class"] && group[0]["state"] == share["state"]
+                ["class", "owner", "state"].allSatisfy { group[0][$0] == share[$0] }
             }
             if let index = groups.firstIndex(where: isSame) {
                 groups[index].append(share)

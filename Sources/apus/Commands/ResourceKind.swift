@@ -1,6 +1,6 @@
 internal import ApusCore
 
-/// The kinds that `get` knows; `describe` and `delete` know functions, topics and tool servers.
+/// The kinds that `get` knows; `describe` and `delete` know those that are deployed.
 enum ResourceKind: String, CaseIterable {
     case function
     case topic
@@ -8,6 +8,8 @@ enum ResourceKind: String, CaseIterable {
     case toolServer = "tool-server"
     /// Another MCP server whose tools are offered.
     case upstream
+    /// A principal that calls tools.
+    case agent
     /// A worker and its state; of the whole server, and only to be looked at.
     case instance
     /// Asynchronous; deleting one cancels it.
@@ -24,25 +26,21 @@ enum ResourceKind: String, CaseIterable {
     /// As in paths of the API.
     var plural: String { "\(self.rawValue)s" }
 
-    /// Kinds of the design that a later version brings.
-    static let notYetAvailable = ["agents"]
-
     /// - Parameter word: `function`, `functions`, `fn`, …
-    /// - Throws: `not_yet_supported`, or usage with a guess.
+    /// - Throws: usage with a guess.
     init(_ word: String) throws {
         switch word.lowercased() {
         case "function", "functions", "fn": self = .function
         case "topic", "topics": self = .topic
         case "tool-server", "tool-servers", "toolserver", "toolservers": self = .toolServer
         case "upstream", "upstreams": self = .upstream
+        case "agent", "agents": self = .agent
         case "instance", "instances": self = .instance
         case "invocation", "invocations": self = .invocation
         case "schedule", "schedules": self = .schedule
         case "revision", "revisions": self = .revision
         case "subscription", "subscriptions", "sub", "subs": self = .subscription
         case "device", "devices": self = .device
-        case let other where Self.notYetAvailable.contains { $0 == other || $0 == other + "s" }:
-            throw ApusError(.notYetSupported, "'\(word)' is not yet available in this version; 'apus get functions' is")
         default:
             let known = Self.allCases.map(\.plural)
             throw UsageError(
@@ -57,9 +55,10 @@ enum ResourceKind: String, CaseIterable {
         let first = arguments["KIND"] ?? ""
         guard let name = arguments["NAME"] else { return (.function, first) }
         let kind = try ResourceKind(first)
-        guard others.union([.function, .topic, .toolServer, .upstream, .invocation]).contains(kind) else {
+        guard others.union([.function, .topic, .toolServer, .upstream, .agent, .invocation]).contains(kind) else {
             throw UsageError(
-                "expected a function, a topic, a tool server, an upstream or an invocation: 'apus get \(kind.plural)' shows the \(kind.plural)"
+                "expected a function, a topic, a tool server, an upstream, an agent or an invocation: 'apus get \(kind.plural)' shows "
+                    + "the \(kind.plural)"
             )
         }
         return (kind, name)

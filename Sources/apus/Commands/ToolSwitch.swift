@@ -1,7 +1,7 @@
 internal import ApusCore
 internal import ApusJSON
 
-/// `apus tools accept|disable|enable`: what is decided about a tool of an upstream.
+/// `apus tools accept|disable|enable`: what is decided about a tool beside its manifest.
 struct ToolSwitch {
     let context: CommandContext
 

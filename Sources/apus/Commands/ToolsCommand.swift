@@ -41,11 +41,30 @@ extension Command {
                     options: [
                         Self.toolServer,
                         .value("--data", "JSON|@FILE|-", "the arguments, an object; none by default", values: .files),
+                        .flag("--detach", "let the call become a task where the tool allows that, and print its id"),
                     ],
                     examples: [
                         .init("apus tools call get_weather --data '{\"city\": \"Bern\"}'", "One call"),
                         .init("apus tools call summarize --data @arguments.json --output json", "The whole result"),
                     ]
+                ),
+                CommandDescription(
+                    name: "task", summary: "wait for a task that a call became",
+                    details: "Says how it goes on standard error, answers what it asks at a terminal, and prints what it came to.",
+                    positionals: [PositionalDescription(name: "ID", summary: "the task's id, as the call gave it")],
+                    options: [Self.toolServer, .flag("--cancel", "end it instead")],
+                    examples: [
+                        .init("apus tools task ID", "What becomes of it?"),
+                        .init("apus tools task ID --cancel", "End it"),
+                    ]
+                ),
+                CommandDescription(
+                    name: "read", summary: "read a resource, or a large result that a call left a link to",
+                    positionals: [
+                        PositionalDescription(name: "URI", summary: "as the call gave it; of a large result `?lines=1-100` too")
+                    ],
+                    options: [Self.toolServer],
+                    examples: [.init("apus tools read 'apus://results/…?lines=1-20'", "The first lines")]
                 ),
                 CommandDescription(
                     name: "accept", summary: "show how a tool of an upstream has changed, and accept it",
@@ -61,7 +80,8 @@ extension Command {
                     ]
                 ),
                 CommandDescription(
-                    name: "disable", summary: "hide a tool of an upstream from agents",
+                    name: "disable", summary: "hide a tool from agents",
+                    details: "A tool of a function or of an upstream: nobody sees or calls it until it is enabled, whatever is deployed meanwhile.",
                     positionals: [PositionalDescription(name: "NAME", summary: "the tool's name, as agents know it")],
                     examples: [.init("apus tools disable issues_delete", "Nobody calls it from now on")]
                 ),
@@ -79,6 +99,8 @@ extension Command {
         case "accept", "disable", "enable":
             try ToolSwitch(context: context).run(context.subcommand ?? "")
         case "call": try ToolCallRun(context: context).run()
+        case "task": try ToolTaskRun(context: context).run()
+        case "read": try ToolReadRun(context: context).run()
         default: try ToolsCommand(context: context).list()
         }
     }

@@ -31,6 +31,11 @@ struct Configuration {
         let origin: Origin
     }
 
+    /// Read by commands, or given by what starts them: no fields of the file.
+    static let otherVariables = [
+        "APUS_CONFIG", "APUS_SERVER", "APUS_TOKEN", "APUS_CA", "APUS_NAMESPACE", "APUS_POSITION",
+    ]
+
     let fields: [Resolved]
     /// The file that was read; nil when there is none.
     let file: String?
@@ -47,6 +52,16 @@ struct Configuration {
         }
         guard problems.isEmpty else {
             throw ApusError(.configurationInvalid, problems.joined(separator: "\n"))
+        }
+    }
+
+    /// A variable `APUS_…` that nothing reads is most likely a misspelt one, whose setting then is not what was meant.
+    /// - Returns: a sentence for each.
+    static func strangers(in environment: [String: String]) -> [String] {
+        let known = ConfigurationTable.fields.map(\.variable) + self.otherVariables
+        return environment.keys.sorted().filter { $0.hasPrefix("APUS_") && !known.contains($0) }.map { name in
+            let hint = Suggestion.nearest(to: name, among: known).map { ", did you mean `\($0)`?" } ?? ""
+            return "the variable `\(name)` is no setting and is ignored\(hint)"
         }
     }
 

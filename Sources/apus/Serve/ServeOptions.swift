@@ -47,6 +47,8 @@ struct ServeOptions {
     /// Sandboxes in a user namespace of whoever starts the server.
     var isRootless = false
     var portFile: String?
+    /// What is worth a line at the start, and ends nothing.
+    var warnings: [String] = []
     /// Take over from the server that runs.
     var isUpgrade = false
     /// Return once the server serves.
@@ -57,6 +59,7 @@ struct ServeOptions {
     /// - Throws: `configuration_invalid` with all that is wrong.
     init(_ arguments: ParsedArguments, _ environment: [String: String]) throws {
         try Configuration(arguments, environment).apply(to: &self)
+        self.warnings = Configuration.strangers(in: environment)
         try self.checkTogether()
         try self.placeData(environment)
         self.server.buildEnvironment = Self.buildEnvironment(environment)

@@ -26,6 +26,7 @@ enum ServerProcess {
         let start = try PrivilegedStart(options)
         let journal = try Self.journal(options)
         Self.warn(of: start.report, options.journal, journal)
+        for warning in options.warnings { journal.warning(warning) }
         var configuration = options.server
         configuration.certificate = start.certificate
         configuration.egressAuthorities = start.egressAuthorities

@@ -7,26 +7,28 @@ internal import Glibc
 final class SystemScreen: LiveScreen {
     private let input: CInt
     private let signals: CInt
-    private var mask = sigset_t()
     private static let keyBytes = 256
     private static let fallback = (columns: 80, rows: 24)
 
     private static let ending = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+    private static let taken = ending + [SIGWINCH, SIGTSTP]
 
-    /// Call it before there are other threads, which would take the signals.
     /// - Throws: `internal` when the terminal does not allow it.
     init() throws(ApusError) {
         // Keys come from the terminal even where standard input is something else.
         let terminal = isatty(STDIN_FILENO) == 1 ? STDIN_FILENO : open("/dev/tty", O_RDONLY | O_CLOEXEC)
         self.input = terminal
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for signal in Self.ending + [SIGWINCH, SIGTSTP] { sigaddset(&signals, signal) }
-        pthread_sigmask(SIG_BLOCK, &signals, &self.mask)
-        self.signals = apus_signal_descriptor(&signals)
-        guard self.signals >= 0 else {
-            throw ApusError(.internal, "no descriptor for signals: \(String(cString: strerror(-self.signals)))")
+        // A handler and a pipe, since any thread may be given a signal, those of libraries too.
+        var ends: [CInt] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            throw ApusError(.internal, "no pipe for signals: \(String(cString: strerror(errno)))")
         }
+        for end in ends {
+            _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+            _ = fcntl(end, F_SETFL, O_NONBLOCK)
+        }
+        self.signals = ends[0]
+        signalPipe = ends[1]
         var mode = termios()
         if self.input >= 0, tcgetattr(self.input, &mode) == 0 {
             savedMode = SavedMode(descriptor: self.input, mode: mode)
@@ -41,7 +43,26 @@ final class SystemScreen: LiveScreen {
             action.sa_flags = CInt(bitPattern: UInt32(SA_RESETHAND))
             sigaction(signal, &action, nil)
         }
+        self.takeSignals()
         self.enter()
+    }
+
+    private func takeSignals() {
+        var all = sigset_t()
+        sigemptyset(&all)
+        for signal in Self.taken {
+            var action = sigaction()
+            action.__sigaction_handler.sa_handler = { number in
+                let saved = errno
+                var byte = UInt8(truncatingIfNeeded: number)
+                _ = write(signalPipe, &byte, 1)
+                errno = saved
+            }
+            action.sa_flags = SA_RESTART
+            sigaction(signal, &action, nil)
+            sigaddset(&all, signal)
+        }
+        pthread_sigmask(SIG_UNBLOCK, &all, nil)
     }
 
     var size: (columns: Int, rows: Int) {
@@ -60,7 +81,8 @@ final class SystemScreen: LiveScreen {
     func next(_ other: CInt, milliseconds: Int) -> LiveScreenInput {
         var descriptors = [self.signals, other, self.input].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         guard poll(&descriptors, nfds_t(descriptors.count), CInt(clamping: milliseconds)) > 0 else { return .nothing }
-        switch apus_next_signal(self.signals) {
+        var number: UInt8 = 0
+        switch read(self.signals, &number, 1) == 1 ? CInt(number) : 0 {
         case SIGWINCH: return .resized
         case SIGTSTP: return .suspended
         case let signal where Self.ending.contains(signal): return .ended(signal)
@@ -82,7 +104,7 @@ final class SystemScreen: LiveScreen {
 
     func leave() {
         restoreTerminal()
-        pthread_sigmask(SIG_SETMASK, &self.mask, nil)
+        for number in Self.taken { signal(number, SIG_DFL) }
     }
 
     /// Ends the process as a signal does that nobody takes, so that whoever sent it sees so; even where it was started with that signal
@@ -113,6 +135,8 @@ private struct SavedMode {
 
 // SAFETY: written once, by the one thread that makes the screen, before the handlers that read it are there.
 nonisolated(unsafe) private var savedMode: SavedMode?
+// SAFETY: as that of the mode.
+nonisolated(unsafe) private var signalPipe: CInt = -1
 /// Of static bytes: a handler of signals may not make a value.
 private let leaving: StaticString = "\u{1B}[0m\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
 

@@ -51,7 +51,7 @@ struct TopLayout {
         let fits = title.count + status.count + 2 <= self.width
         let narrow = TopLine([(status, style), ("  \(self.place)", .plain)])
         let line = fits ? first : narrow
-        return self.isSmall ? [line] : [line, self.workers] + self.devices + [TopLine()]
+        return self.isSmall ? [line] : [line, self.workers] + self.devices + self.fetches + [TopLine()]
     }
 
     private var workers: TopLine {
@@ -88,6 +88,17 @@ struct TopLayout {
         var lines = devices.prefix(room).map(self.line)
         if devices.count > room { lines[room - 1].add("   and \(devices.count - room) more", .dim) }
         return lines
+    }
+
+    /// One line for all: starts that wait for what comes.
+    private var fetches: [TopLine] {
+        guard !self.report.fetches.isEmpty, self.showsBoth else { return [] }
+        var line = TopLine([("fetching ", .dim)])
+        for (index, fetch) in self.report.fetches.enumerated() {
+            let far = FetchText.of(fetch.fetched, bytes: fetch.bytes)
+            line.add("\(index > 0 ? ";  " : "")\(SafeText.of(fetch.function)) \(far)", .warning)
+        }
+        return [line]
     }
 
     private func line(_ device: TopReport.Device) -> TopLine {
@@ -142,7 +153,7 @@ struct TopLayout {
             return (min(functions, room), min(topics, room))
         }
         // Two lines of the server, three empty ones, two of headings, one of keys.
-        let room = max(2, height - 8 - self.devices.count)
+        let room = max(2, height - 8 - self.devices.count - self.fetches.count)
         let forTopics = min(topics, max(room / 3, room - functions, 1))
         return (min(functions, room - forTopics), forTopics)
     }

@@ -39,6 +39,14 @@ struct TopReport: Equatable, Sendable {
         var instances: [String] = []
     }
 
+    /// A function whose start waits for its weights.
+    struct Fetch: Equatable, Sendable {
+        var function = ""
+        var fetched: Int64 = 0
+        /// All of them, where that is known.
+        var bytes: Int64?
+    }
+
     struct Topic: Equatable, Sendable {
         var name = ""
         var perSecond = 0.0
@@ -65,6 +73,7 @@ struct TopReport: Equatable, Sendable {
     var coldStarts = Latency()
     /// Of the whole server; none for who may not see them.
     var devices: [Device] = []
+    var fetches: [Fetch] = []
     /// Events that may run and wait for a worker.
     var waiting = 0
     /// Of the namespace as things are now; nil without prices.
@@ -85,6 +94,9 @@ struct TopReport: Equatable, Sendable {
         self.currency = json["cost"]?["currency"]?.string ?? ""
         self.isCostSimulated = json["cost"]?["simulated"]?.boolean ?? false
         self.devices = (json["devices"]?.array ?? []).map(Device.init)
+        self.fetches = (json["fetches"]?.array ?? []).map {
+            Fetch(function: $0["function"]?.string ?? "", fetched: $0["fetched"]?.integer ?? 0, bytes: $0["bytes"]?.integer)
+        }
         self.topics = (json["topics"]?.array ?? []).map(Topic.init)
         for trigger in json["triggers"]?.array ?? [] { self.add(trigger) }
     }

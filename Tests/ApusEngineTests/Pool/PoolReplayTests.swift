@@ -57,6 +57,7 @@ import Testing
                 let reports: [Pool.Report]
                 let id: InstanceID
                 switch actions.removeFirst() {
+                case .fetch(let instance, _): (id, reports) = (instance, [.fetched])
                 case .start(let instance, _, _, _): (id, reports) = (instance, [.forked])
                 case .load(let instance): (id, reports) = (instance, [.loaded, .warmed])
                 case .wake(let instance): (id, reports) = (instance, [.woken])

@@ -44,6 +44,9 @@ struct PoolBed {
     mutating func settle() {
         while !self.actions.isEmpty {
             switch self.actions.removeFirst() {
+            case .fetch(let instance, let function):
+                self.tell(.fetches(function, nil))
+                self.tell(.report(instance, .fetched))
             case .start(let instance, _, _, _): self.tell(.report(instance, .forked))
             case .load(let instance):
                 self.tell(.report(instance, .loaded))
@@ -155,7 +158,7 @@ struct PoolBed {
         #expect(bed.states(of: 1) == [.sleeping] && bed.states(of: 2) == [.ready])
     }
 
-    /// Its place is kept while its files come, however long that takes; from then on it starts from the disk.
+    /// However long its files take to come; from then on it starts from the disk.
     @Test func whatIsNotHereIsFetchedFirst() {
         var bed = PoolBed()
         var plan = PoolBed.plan(1)
@@ -164,7 +167,7 @@ struct PoolBed {
         #expect(bed.pool.startEstimate(0, from: .remote) == .seconds(647))
         #expect(bed.pool.startEstimate(0, from: .disk) == .seconds(47))
         bed.demand(1, queued: 1)
-        guard case .start(let instance, _, _, from: .remote) = bed.take().first else {
+        guard case .fetch(let instance, _) = bed.take().first else {
             Issue.record("it is not fetched")
             return
         }
@@ -172,7 +175,7 @@ struct PoolBed {
         #expect(bed.states(of: 1) == [.starting(.fetching)], "who fetches bounds that")
         bed.tell(.fetches(FunctionID(rawValue: 1), nil))
         bed.tell(.report(instance, .fetched))
-        bed.tell(.report(instance, .forked))
+        #expect(bed.actions == [.start(instance, FunctionID(rawValue: 1), [DeviceID(0)], from: .remote)])
         bed.settle()
         #expect(bed.states(of: 1) == [.ready] && bed.pool.fault() == nil)
         #expect(bed.transitions.last { $0.to == .ready }?.tier == .remote)
@@ -191,7 +194,7 @@ struct PoolBed {
         bed.demand(1, queued: 1)
         var gaps: [TimeSpan] = []
         for _ in 0..<4 {
-            guard case .start(let instance, _, _, from: .remote) = bed.take().first else { break }
+            guard case .fetch(let instance, _) = bed.take().first else { break }
             bed.tell(.ended(instance))
             _ = bed.take()
             bed.tell(.report(instance, .returned))
@@ -205,6 +208,101 @@ struct PoolBed {
             gaps.append(bed.now - failed)
         }
         #expect(gaps == [.seconds(1), .seconds(2), .seconds(4), .seconds(8)])
+    }
+
+    /// What is fetched takes minutes: who is on the device serves until it has come, and what came finds its room then.
+    @Test func aFetchHoldsNoDevice() {
+        var bed = PoolBed()
+        var plan = PoolBed.plan(1)
+        plan.fetch = .seconds(600)
+        bed.tell(.deploy(plan))
+        bed.tell(.deploy(PoolBed.plan(2)))
+        bed.demand(2, queued: 1)
+        bed.settle()
+        let other = bed.instances(of: 2)[0].id
+        bed.tell(.occupied(other, running: 1, uses: 1))
+        bed.demand(2, running: 1)
+        bed.demand(1, queued: 1)
+        guard case .fetch(let instance, _) = bed.take().first else {
+            Issue.record("it is not fetched")
+            return
+        }
+        bed.now = bed.now + .seconds(300)
+        #expect(bed.pool.ledger(DeviceID(0)).claimedBytes == 0 && bed.pool.devices(of: instance).isEmpty)
+        #expect(bed.states(of: 2) == [.busy(1)] && bed.actions.isEmpty)
+        // It has come while the device is busy: it waits for its room, and gets it.
+        bed.tell(.fetches(FunctionID(rawValue: 1), nil))
+        bed.tell(.report(instance, .fetched))
+        #expect(bed.states(of: 1) == [.starting(.fetching)] && bed.actions.isEmpty && bed.pool.fault() == nil)
+        bed.tell(.occupied(other, running: 0, uses: 0))
+        bed.demand(2)
+        // One that worked a moment ago is not evicted.
+        bed.advance(Limits.Pool.protection + .seconds(1))
+        #expect(bed.states(of: 1) == [.ready] && bed.states(of: 2) == [.sleeping])
+        #expect(bed.instances(of: 1)[0].id == instance && bed.pool.fault() == nil)
+    }
+
+    /// Nobody waits any more when it has come: it takes no room from others. Where no device could hold it, nothing is fetched.
+    @Test func whatNobodyWaitsForOrNothingHoldsTakesNoDevice() {
+        var bed = PoolBed()
+        var plan = PoolBed.plan(1)
+        plan.fetch = .seconds(600)
+        bed.tell(.deploy(plan))
+        bed.demand(1, queued: 1)
+        guard case .fetch(let instance, let function) = bed.take().first else {
+            Issue.record("it is not fetched")
+            return
+        }
+        bed.demand(1)
+        bed.tell(.fetches(function, nil))
+        bed.tell(.report(instance, .fetched))
+        #expect(bed.actions == [.stop(instance)])
+        bed.settle()
+        #expect(bed.states(of: 1).isEmpty && bed.pool.ledger(DeviceID(0)).promisedBytes == 0 && bed.pool.fault() == nil)
+        var large = PoolBed.plan(3, gigabytes: 200)
+        large.fetch = .seconds(600)
+        bed.tell(.deploy(large))
+        bed.demand(3, queued: 1)
+        #expect(bed.take().isEmpty && bed.states(of: 3).isEmpty)
+    }
+
+    /// Starts on a device follow each other: the next goes where none is under way, though that device is empty.
+    @Test func aStartGoesWhereItNeedNotWaitForOthers() {
+        var bed = PoolBed(devices: [100 << 30, 100 << 30])
+        for function in 1...3 as ClosedRange<UInt32> { bed.tell(.deploy(PoolBed.plan(function, gigabytes: 20))) }
+        for function in 1...3 as ClosedRange<UInt32> { bed.demand(function, queued: 1) }
+        let places = (1...3 as ClosedRange<UInt32>).map { bed.pool.devices(of: bed.instances(of: $0)[0].id) }
+        #expect(places[0] == [DeviceID(0)] && places[1] == [DeviceID(1)], "\(places)")
+        bed.settle()
+        #expect((1...3).allSatisfy { bed.states(of: $0) == [.ready] } && bed.pool.fault() == nil)
+        // With no start under way the device that holds something comes before an empty one.
+        var calm = PoolBed(devices: [100 << 30, 100 << 30])
+        for function in 1...2 as ClosedRange<UInt32> {
+            calm.tell(.deploy(PoolBed.plan(function, gigabytes: 20)))
+            calm.demand(function, queued: 1)
+            calm.settle()
+        }
+        #expect(calm.pool.devices(of: calm.instances(of: 2)[0].id) == [DeviceID(0)])
+    }
+
+    /// What a start waits for others on its device is no part of what its starts are known to take.
+    @Test func theWaitForOthersIsNotLearned() {
+        var bed = PoolBed()
+        for function in 1...2 as ClosedRange<UInt32> { bed.tell(.deploy(PoolBed.plan(function, gigabytes: 20))) }
+        for function in 1...2 as ClosedRange<UInt32> { bed.demand(function, queued: 1) }
+        for action in bed.take() {
+            if case .start(let instance, _, _, _) = action { bed.tell(.report(instance, .forked)) }
+        }
+        for _ in 0..<2 {
+            guard case .load(let instance) = bed.take().first else {
+            Issue.record("nothing loads")
+            return
+        }
+            bed.now = bed.now + .seconds(10)
+            bed.tell(.report(instance, .loaded))
+            bed.tell(.report(instance, .warmed))
+        }
+        #expect((0..<2).allSatisfy { bed.pool.startEstimate($0, from: .disk) == .seconds(10) })
     }
 
     @Test func demandThatGrowsReachesAnotherDevice() {

@@ -31,6 +31,30 @@ import Testing
         #expect(begun.flatMap(\.dispatches).count == 1)
     }
 
+    /// Work that comes faster than it is done, by what starts and runs were seen to take, is told before it is there.
+    @Test func thePoolIsToldOfWhatWillBeThereWhenAStartIsOver() throws {
+        var rig = Self.rig()
+        let started = rig.engine.startPooled(EngineRig.function, now: rig.now)
+        let worker = try #require(started)
+        rig.advance(.seconds(10))
+        rig.engine.workerReady(worker, now: rig.now)
+        rig.engine.credit(worker, 1, now: rig.now)
+        _ = rig.take()
+        var (there, most) = (0, 0)
+        for turn in 0..<20 as Range<Int64> {
+            rig.publish((0..<5).map { record(turn * 5 + $0) })
+            there += 5
+            let actions = rig.take()
+            for demand in Self.demands(actions) { most = max(most, demand[0] + demand[1] - there) }
+            for dispatch in actions.flatMap(\.dispatches) {
+                rig.advance(.milliseconds(400))
+                rig.succeed(dispatch)
+                there -= 1
+            }
+        }
+        #expect(most > 0, "five come while one is done")
+    }
+
     @Test func oneThatSleepsIsGivenNothingUntilItIsAwake() throws {
         var rig = Self.rig()
         let started = rig.engine.startPooled(EngineRig.function, now: rig.now)

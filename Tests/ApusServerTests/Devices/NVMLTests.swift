@@ -98,6 +98,10 @@ struct NVMLTests {
         let bed = try HostBed(stub)
         defer { bed.stop() }
         #expect(waitUntil(seconds: 10) { bed.host.devices[0].attributed > 0 })
+        let sleeper = ResultSlot<Bool>()
+        bed.host.whenReturned([DeviceID(0)], quarantines: false) { sleeper.fill($0) }
+        #expect(sleeper.take() == false, "it holds what nobody was promised")
+        #expect(bed.host.devices[0].health == .working, "its end may bring it back")
         let slots = [ResultSlot<Bool>(), ResultSlot<Bool>()]
         bed.host.whenReturned([DeviceID(1)]) { slots[1].fill($0) }
         bed.host.whenReturned([DeviceID(0)]) { slots[0].fill($0) }

@@ -6,6 +6,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,16 @@ def main():
     follower = subprocess.Popen(
         [apus, "consume", "conformance.changes", "--follow", "--from", "latest", "--output", "json"],
         stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        return follow(apus, known, folder, follower)
+    finally:
+        follower.kill()
+        follower.wait()
+        shutil.rmtree(folder)
+
+
+def follow(apus, known, folder, follower):
     print("following", flush=True)
     for number, line in enumerate(follower.stdout):
         which = json.loads(line)["data"]["list"]

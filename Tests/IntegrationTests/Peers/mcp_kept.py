@@ -293,6 +293,40 @@ async def ended():
     return {}
 
 
+async def mix():
+    """A task of each end, which the end of the server cuts off."""
+    agent = Agent(TOKEN)
+    made = {}
+    for name, arguments in (("draw_later", {"seconds": 1}), ("draw_later", {"seconds": 0}), ("failing_job", {}),
+                            ("protocol_error_job", {}), ("stubborn", {}), ("confirm_delete", {"filename": "a.txt"})):
+        task = await agent.task(name, arguments)
+        made[task["taskId"]] = name
+        if name == "stubborn":
+            done = result(await agent.ask("tasks/cancel", {"taskId": task["taskId"]}, capabilities=TASKS))
+            expect(done["resultType"] == "complete", "what is to be cancelled", done)
+    return {"tasks": made}
+
+
+async def mixed():
+    """Each task of whichever end reaches it, once, however often the server ended."""
+    agent = Agent(TOKEN)
+    numbers = []
+    for id, name in GIVEN["tasks"].items():
+        if name == "confirm_delete":
+            await agent.until(id, "input_required")
+            await update(agent, id, confirm=accept(confirm=True))
+        task = await agent.end(id)
+        wanted = {"protocol_error_job": "failed", "stubborn": "cancelled"}.get(name, "completed")
+        expect(task["status"] == wanted, f"{name} ends as {wanted}", task)
+        if wanted == "completed":
+            expect(task["result"]["isError"] == (name == "failing_job"), f"the result of {name}", task)
+        if name == "draw_later":
+            numbers.append(task["result"]["structuredContent"]["number"])
+        expect(await agent.get(id) == task, "once", task)
+    expect(len(set(numbers)) == len(numbers), "each has a result of its own", numbers)
+    return {}
+
+
 async def cache():
     """Results that answer the same call again."""
     agent, other = Agent(TOKEN), Agent(OTHER)
@@ -378,6 +412,236 @@ async def asked():
     await update(agent, GIVEN["id"], first=accept(name="Ada"), second=accept(name="Bob"))
     ended = await agent.end(GIVEN["id"])
     expect(ended["result"]["content"][0]["text"] == "Ada and Bob", "goes on with the answers", ended)
+    return {}
+
+
+async def versions():
+    """A call that asks goes on with the version that asked."""
+    agent = Agent(TOKEN)
+    seen = set()
+    for number in range(60):
+        if number >= 8 and len(seen) == 2:
+            break
+        first = result(await agent.call("which", capabilities=ELICIT))
+        version = next(iter(first["inputRequests"]))
+        params = {"name": "which", "arguments": {}, "requestState": first["requestState"],
+                  "inputResponses": {version: accept(name="Ada")}}
+        ended = await agent.ask("tools/call", params, capabilities=ELICIT)
+        expect(result(ended).get("structuredContent") == {"version": version, "name": "Ada"}, "it goes on where it began", ended)
+        seen.add(version)
+        other = "12"["21".index(version)]
+        state = first["requestState"].replace(f"{version}.", f"{other}.", 1)
+        expect(code(await agent.ask("tools/call", {**params, "requestState": state}, capabilities=ELICIT)) == -32602, "nowhere else")
+    expect(seen == {"1", "2"}, "both are called", seen)
+    return {}
+
+
+async def late():
+    """What takes longer than its manifest says is killed, and its caller told whether it may try again."""
+    agent = Agent(TOKEN)
+    for name, words in (("late", "look before you call it again"), ("late_reader", "can be called again")):
+        plain = result(await agent.call(name))
+        waited = await agent.end((await agent.task(name))["taskId"])
+        for answer in (plain, waited["result"]):
+            text = answer["content"][0]["text"]
+            expect(answer["isError"] and "timed out" in text and words in text, f"{name} timed out", answer)
+        expect(waited["status"] == "completed", "which is what the task came to", waited)
+        for _ in range(300):
+            busy = [one for one in (await http("GET", "/v1/instances"))["items"]
+                    if one["function"].endswith(name.replace("_", "-")) and one.get("inFlight")]
+            if not busy:
+                break
+            await asyncio.sleep(0.1)
+        expect(not busy, "its sandbox is killed, though it heeds nothing", busy)
+    return {}
+
+
+async def bounds():
+    """What a task may ask, and a stream may listen to, at the bound and above it."""
+    agent = Agent(TOKEN)
+    id = (await agent.task("endless"))["taskId"]
+    for number in range(32):
+        for _ in range(600):
+            task = await agent.until(id, "input_required", "completed", "failed")
+            if set(task.get("inputRequests", ())) != {f"q{number - 1}"}:
+                break
+            await asyncio.sleep(0.05)
+        expect(set(task.get("inputRequests", ())) == {f"q{number}"}, f"round {number}", task)
+        await update(agent, id, **{f"q{number}": accept(name="Ada")})
+    ended = await agent.end(id)
+    expect(ended["result"]["isError"] and "more than 32 times" in said(ended), "rounds are bounded", ended)
+    ended = await agent.end((await agent.task("wordy"))["taskId"])
+    expect(ended["status"] == "completed" and "at most 65536" in said(ended), "questions are bounded", ended)
+    id = (await agent.task("multi_input"))["taskId"]
+    await agent.until(id, "input_required")
+    for name in ("first", "second"):
+        await update(agent, id, **{name: accept(name="x" * (100 << 10))})
+    ended = await agent.end(id)
+    expect(ended["status"] == "completed" and "131072" in said(ended), "answers together are bounded", ended)
+    for before, honoured in ((63, True), (64, False)):
+        heard = []
+
+        async def hear(message):
+            heard.append(message)
+            return True
+
+        await asyncio.wait_for(agent.listen({"taskIds": ["none"] + [f"none-{n}" for n in range(1, before)] + [id]}, hear, TASKS), 60)
+        expect(("taskIds" in heard[0]["params"]["notifications"]) == honoured, "tasks of a stream are bounded", heard)
+    return {}
+
+
+APPROVAL = "apus-approval"
+
+
+async def http(method, path, token=TOKEN, body=None):
+    """The interface that people decide over, and that says what runs."""
+    async with httpx2.AsyncClient(timeout=60, headers={"Authorization": f"Bearer {token}"}) as client:
+        response = await client.request(method, URL.split("/mcp")[0] + path, content=json.dumps(body) if body else None,
+                                        headers={"Content-Type": "application/json"} if body else {})
+        return response.json()
+
+
+async def nothing_runs(function, id=None):
+    workers = [one for one in (await http("GET", "/v1/instances"))["items"] if one["function"].endswith(function)]
+    expect(not workers, f"no worker is started for {function}", workers)
+    if id:
+        row = await http("GET", f"/v1/invocations/{id[:32]}")
+        expect(row["state"] == "waiting" and row["attempts"] == 0, "nothing of it has begun", row)
+
+
+def said(task):
+    return "".join(part.get("text", "") for part in task.get("result", {}).get("content", ()))
+
+
+async def asked_about(agent, what):
+    """A task that its caller's person is asked about."""
+    made = await agent.task("wipe_later", {"what": what})
+    expect(made["resultType"] == "task", "a task at once", made)
+    task = await agent.until(made["taskId"], "input_required")
+    expect(set(task["inputRequests"]) == {APPROVAL}, "whether it may begin", task)
+    question = task["inputRequests"][APPROVAL]
+    expect(question["method"] == "elicitation/create" and "wipe_later" in question["params"]["message"]
+           and what in question["params"]["message"], "what it is about", question)
+    return made["taskId"]
+
+
+async def decided_elsewhere(agent, name, what, **more):
+    """A task that somebody else decides about."""
+    made = result(await agent.call(name, {"what": what}, **{"capabilities": {**TASKS, **ELICIT}, **more}))
+    expect(made.get("resultType") == "task", "a task at once", made)
+    task = await agent.get(made["taskId"])
+    for _ in range(300):
+        if "approval" in task.get("statusMessage", ""):
+            break
+        await asyncio.sleep(0.1)
+        task = await agent.get(made["taskId"])
+    expect(task["status"] == "working" and "apus approvals accept" in task["statusMessage"], "it says what it waits for", task)
+    waiting = [one for one in (await http("GET", "/v1/approvals?state=waiting"))["items"] if one["id"] in task["statusMessage"]]
+    expect(len(waiting) == 1 and waiting[0]["arguments"] == {"what": what}, "which is there", waiting)
+    return made["taskId"], waiting[0]["id"]
+
+
+async def approving():
+    """Tasks that begin once somebody agrees."""
+    agent, other, judge = Agent(TOKEN), Agent(OTHER), GIVEN["judge"]
+    for answer, end, words in ((accept(approve=True), False, "wiped"), (accept(approve=False), True, "declined"),
+                               (accept(), True, "declined"), ({"action": "decline"}, True, "declined"),
+                               ({"action": "cancel"}, True, "did not answer")):
+        id = await asked_about(agent, f"disk {words}")
+        if words == "wiped":
+            await nothing_runs("wipe-later", id)
+        expect(code(await other.ask("tasks/update", {"taskId": id, "inputResponses": {APPROVAL: accept(approve=True)}},
+                                    capabilities=TASKS)) == -32602, "nobody else answers")
+        await update(agent, id, **{APPROVAL: {"action": "perhaps"}})
+        expect((await agent.get(id))["status"] == "input_required", "what says neither is asked again")
+        expect((await update(agent, id, **{APPROVAL: answer}))["resultType"] == "complete", "it is answered")
+        task = await agent.end(id)
+        expect(task["status"] == "completed" and task["result"]["isError"] == end and words in said(task), "and ends so", task)
+        await update(agent, id, **{APPROVAL: accept(approve=True)})
+        expect(await agent.get(id) == task, "once")
+    id = await asked_about(agent, "cancelled")
+    await agent.ask("tasks/cancel", {"taskId": id}, capabilities=TASKS)
+    expect((await agent.end(id))["status"] == "cancelled", "cancelled while it waits")
+    # One key is one task, which is asked about once.
+    both = [await agent.task("wipe_later", {"what": "key"}, key="approve") for _ in range(2)]
+    expect(both[0]["taskId"] == both[1]["taskId"], "a key makes one task", both)
+    await agent.until(both[0]["taskId"], "input_required")
+    await update(agent, both[0]["taskId"], **{APPROVAL: accept(approve=True)})
+    ended = await agent.end(both[0]["taskId"])
+    again = await agent.task("wipe_later", {"what": "key"}, key="approve")
+    expect(again["taskId"] == both[0]["taskId"] and again["status"] == "completed", "after its end too", again)
+    # The same call of a client that waits for it lets the task begin, which is that call.
+    held = (await agent.task("wipe_later", {"what": "both"}, key="both"))["taskId"]
+    await agent.until(held, "input_required")
+    question = result(await agent.call("wipe_later", {"what": "both"}, key="both", capabilities=ELICIT))
+    expect(set(question["inputRequests"]) == {APPROVAL}, "whoever waits is asked with the call", question)
+    params = {"name": "wipe_later", "arguments": {"what": "both"}, "requestState": question["requestState"],
+              "inputResponses": {APPROVAL: accept(approve=True)}}
+    waited = result(await agent.ask("tools/call", params, capabilities=ELICIT, meta={KEY: "both"}))
+    expect(waited["content"][0]["text"].startswith("wiped both"), "and gets the result", waited)
+    expect(said(await agent.end(held)) == waited["content"][0]["text"], "which is that of the task")
+    # What its function asks is asked after that.
+    made = (await agent.task("careful_greet"))["taskId"]
+    expect(set((await agent.until(made, "input_required"))["inputRequests"]) == {APPROVAL}, "first whether it may begin")
+    await update(agent, made, **{APPROVAL: accept(approve=True)})
+    for name, value in (("first", "Ada"), ("second", "Bob")):
+        for _ in range(300):
+            task = await agent.until(made, "input_required")
+            if set(task["inputRequests"]) == {name}:
+                break
+            await asyncio.sleep(0.1)
+        expect(set(task["inputRequests"]) == {name}, f"then what it asks: {name}", task)
+        await update(agent, made, **{name: accept(name=value)})
+    ended = await agent.end(made)
+    expect(said(ended).startswith("Ada and Bob"), "with all answers", ended)
+    # Somebody else decides.
+    await nothing_runs("pay-later")
+    id, approval = await decided_elsewhere(agent, "pay_later", "rent")
+    await nothing_runs("pay-later", id)
+    await update(agent, id, **{APPROVAL: accept(approve=True)})
+    expect((await agent.get(id))["status"] == "working", "what its caller says counts for nothing")
+    await nothing_runs("pay-later", id)
+    again = await agent.task("pay_later", {"what": "rent"})
+    expect(again["taskId"] == id, "the same call is the same task", again)
+    expect((await http("POST", f"/v1/approvals/{approval}/accept", TOKEN)).get("code") == "forbidden", "never who asked")
+    await http("POST", f"/v1/approvals/{approval}/accept", judge)
+    ended = await agent.end(id)
+    expect(said(ended).startswith("wiped rent"), "it goes on once somebody accepted", ended)
+    for _ in range(300):
+        if (await http("GET", f"/v1/approvals/{approval}"))["state"] == "consumed":
+            break
+        await asyncio.sleep(0.1)
+    expect((await http("GET", f"/v1/approvals/{approval}"))["state"] == "consumed", "which is used up")
+    id, approval = await decided_elsewhere(agent, "pay_later", "rent")
+    expect(id != again["taskId"], "the next one waits anew")
+    await http("POST", f"/v1/approvals/{approval}/decline", judge, {"reason": "too much"})
+    ended = await agent.end(id)
+    expect(ended["status"] == "completed" and ended["result"]["isError"] and "declined by judge: too much" in said(ended),
+           "declined with its reason", ended)
+    answer = result(await agent.call("pay_later", {"what": "rent"}, capabilities=TASKS))
+    expect(answer.get("isError") and "declined" in answer["content"][0]["text"], "what was declined is no task", answer)
+    # A client that cannot be asked.
+    id, approval = await decided_elsewhere(agent, "wipe_later", "mute", capabilities=TASKS)
+    await http("POST", f"/v1/approvals/{approval}/accept", judge)
+    expect(said(await agent.end(id)).startswith("wiped mute"), "somebody else may let it begin")
+    # Through the end of the server.
+    first = await asked_about(agent, "kept")
+    second, approval = await decided_elsewhere(agent, "pay_later", "kept")
+    third, another = await decided_elsewhere(agent, "pay_later", "kept too")
+    await http("POST", f"/v1/approvals/{another}/accept", judge)
+    return {"judge": judge, "first": first, "second": second, "approval": approval, "third": third}
+
+
+async def approved():
+    agent, judge = Agent(TOKEN), GIVEN["judge"]
+    expect(said(await agent.end(GIVEN["third"])).startswith("wiped kept too"), "what was accepted goes on")
+    task = await agent.get(GIVEN["first"])
+    expect(task["status"] == "input_required" and set(task["inputRequests"]) == {APPROVAL}, "still asks", task)
+    await update(agent, GIVEN["first"], **{APPROVAL: accept(approve=True)})
+    expect(said(await agent.end(GIVEN["first"])).startswith("wiped kept"), "and begins")
+    expect((await agent.get(GIVEN["second"]))["status"] == "working", "still waits")
+    await http("POST", f"/v1/approvals/{GIVEN['approval']}/accept", judge)
+    expect(said(await agent.end(GIVEN["second"])).startswith("wiped kept"), "and begins")
     return {}
 
 

@@ -1,9 +1,11 @@
 """An MCP server for tests of upstreams, over TLS: mcp_upstream.py PORT CERTIFICATE TOOLS RECORD
 
 PORT 0 takes any and prints it. The list of tools is read from the file TOOLS for each request; every request is added to RECORD, head and body.
+At the path /slow no list is given as long as there is a file TOOLS.hold.
 """
 import http.server
 import json
+import os
 import ssl
 import sys
 import time
@@ -21,11 +23,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         head = {name.lower(): value for name, value in self.headers.items()}
         credential = head.pop("authorization", "")
         with open(RECORD, "a") as record:
-            record.write(json.dumps({"head": head, "credential": len(credential), "body": message}) + "\n")
+            record.write(json.dumps({"path": self.path, "head": head, "credential": len(credential), "body": message}) + "\n")
         method = message["method"]
         if method == "server/discover":
             self.answer(message, {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}})
         elif method == "tools/list":
+            while self.path.endswith("/slow") and os.path.exists(TOOLS + ".hold"):
+                time.sleep(0.05)
             with open(TOOLS) as file:
                 tools = json.load(file)
             # Two pages.
@@ -34,18 +38,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if start + 1 < len(tools):
                 page["nextCursor"] = str(start + 1)
             self.answer(message, page)
+        elif method != "tools/call":
+            self.answer(message, None, {"code": -32601, "message": "there is no such method"})
         elif message["params"]["name"] == "slow":
             self.stream(message)
+        elif message["params"]["arguments"].get("text") == "announce":
+            self.announce(message)
         elif message["params"]["name"] == "liar":
             self.answer(message, {"resultType": "complete", "content": [], "structuredContent": {"sum": "no number"}})
         else:
             text = json.dumps(message["params"]["arguments"], sort_keys=True)
             self.answer(message, {"resultType": "complete", "content": [{"type": "text", "text": text}]})
 
-    def answer(self, message, result):
-        raw = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
-        self.send_response(200)
+    def answer(self, message, result, error=None):
+        said = {"error": error} if error else {"result": result}
+        raw = json.dumps({"jsonrpc": "2.0", "id": message["id"], **said}).encode()
+        self.send_response(404 if error else 200)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def announce(self, message):
+        """Says that its list is another one, then answers."""
+        said = [{"jsonrpc": "2.0", "method": "notifications/tools/list_changed"},
+                {"jsonrpc": "2.0", "id": message["id"], "result": {"resultType": "complete", "content": []}}]
+        raw = "".join(f"data: {json.dumps(each)}\n\n" for each in said).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)

@@ -8,21 +8,53 @@ struct AgentCall {
 
     /// - Parameters:
     ///   - capabilities: JSON: what the client can be asked.
+    ///   - key: names the call.
     ///   - more: members of `params`, with a comma before each.
     func call(
-        _ tool: String, _ arguments: String = "{}", at path: String = "/mcp", capabilities: String, more: String = ""
+        _ tool: String, _ arguments: String = "{}", at path: String = "/mcp", capabilities: String, key: String? = nil,
+        more: String = ""
+    ) throws -> JSONValue {
+        try self.ask(
+            "tools/call", tool, #""name":"\#(tool)","arguments":\#(arguments)\#(more)"#, at: path,
+            capabilities: capabilities, key: key)
+    }
+
+    /// - Parameters:
+    ///   - name: what the head repeats of the parameters.
+    ///   - params: members of `params`.
+    func ask(
+        _ method: String, _ name: String, _ params: String, at path: String = "/mcp", capabilities: String,
+        key: String? = nil
     ) throws -> JSONValue {
         let meta = "io.modelcontextprotocol"
         let body =
-            #"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"\#(tool)","arguments":\#(arguments)\#(more),"#
+            #"{"jsonrpc":"2.0","id":7,"method":"\#(method)","params":{\#(params),"#
             + #""_meta":{"\#(meta)/protocolVersion":"2026-07-28","\#(meta)/clientCapabilities":\#(capabilities)}}}"#
+        var headers = [
+            HTTPHeader("Authorization", "Bearer \(self.token)"), HTTPHeader("Content-Type", "application/json"),
+            HTTPHeader("Accept", "application/json, text/event-stream"),
+            HTTPHeader("MCP-Protocol-Version", "2026-07-28"), HTTPHeader("Mcp-Method", method),
+            HTTPHeader("Mcp-Name", name),
+        ]
+        if let key { headers.append(HTTPHeader("Idempotency-Key", key)) }
+        let answer = try HTTPClient().request("POST", self.url + path, headers: headers, body: Array(body.utf8))
+        // Of a stream the last event is the answer.
+        let line = String(decoding: answer.body, as: UTF8.self).split(separator: "\n").last { $0.hasPrefix("data: ") }
+        return try JSONValue.parse(line.map { Array($0.dropFirst(6).utf8) } ?? answer.body)
+    }
+
+    /// One page of a list: `tools`, `prompts`, `resources`.
+    func list(_ what: String, at path: String = "/mcp") throws -> JSONValue {
+        let meta = "io.modelcontextprotocol"
+        let body =
+            #"{"jsonrpc":"2.0","id":7,"method":"\#(what)/list","params":{"_meta":{"\#(meta)/protocolVersion":"2026-07-28","#
+            + #""\#(meta)/clientCapabilities":{}}}}"#
         let answer = try HTTPClient().request(
             "POST", self.url + path,
             headers: [
                 HTTPHeader("Authorization", "Bearer \(self.token)"), HTTPHeader("Content-Type", "application/json"),
                 HTTPHeader("Accept", "application/json, text/event-stream"),
-                HTTPHeader("MCP-Protocol-Version", "2026-07-28"), HTTPHeader("Mcp-Method", "tools/call"),
-                HTTPHeader("Mcp-Name", tool),
+                HTTPHeader("MCP-Protocol-Version", "2026-07-28"), HTTPHeader("Mcp-Method", "\(what)/list"),
             ], body: Array(body.utf8))
         return try JSONValue.parse(answer.body)
     }

@@ -23,6 +23,21 @@ def refund_order(event, context):
     return f"Paid back {number * 10} euros for order {number}."
 
 
+def delete_order(event, context):
+    return f"Deleted order {event.data['number']}."
+
+
+def count_stock(event, context):
+    shelves = 97
+    pause = event.data.get("seconds", 600) / shelves
+    for shelf in range(1, shelves + 1):
+        if context.cancelled:
+            raise apus.Reject("The count was given up.")
+        time.sleep(pause)
+        context.progress(shelf, shelves, f"shelf {shelf}")
+    return f"{shelves} shelves, 40000 pieces."
+
+
 def make_report(event, context):
     pause = event.data.get("seconds", 12) / 12
     for month in range(1, 13):

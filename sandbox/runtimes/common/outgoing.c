@@ -6,8 +6,6 @@
 
 #include "common.h"
 
-#define TO_SERVER 4
-
 static unsigned char buffer[OUTGOING_BYTES];
 static size_t first, last;
 

@@ -32,8 +32,7 @@ struct message {
 bool is_sending(void) { return sending.stream != 0; }
 uint64_t sending_stream(void) { return sending.stream; }
 
-// One value, and where it stood.
-static struct span value_of(struct json *json) {
+struct span value_of(struct json *json) {
     while (json->at < json->end && strchr(" \t\r\n", *json->at) != NULL && *json->at != 0) json->at++;
     const char *start = json->at;
     json_skip(json);
@@ -87,19 +86,20 @@ static bool read_message(struct message *message, const char *line, size_t lengt
 // The handshake.
 
 #define CLIENT "{\"name\":\"apus\",\"version\":\"1\"}"
-#define META                                                                                                                  \
-    "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientInfo\":" CLIENT                  \
-    ",\"io.modelcontextprotocol/clientCapabilities\":{}"
+#define META "\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientInfo\":" CLIENT
+#define NOTHING ",\"io.modelcontextprotocol/clientCapabilities\":{}"
+// Those whose client cannot be asked are refused for, one by one.
+#define CAPABILITIES "{\"elicitation\":{\"form\":{},\"url\":{}},\"sampling\":{\"tools\":{}}}"
 
 void begin_handshake(void) {
     handshake = HANDSHAKE_INITIALIZING;
     tell_server("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\","
-                "\"capabilities\":{},\"clientInfo\":" CLIENT "}}\n");
+                "\"capabilities\":" CAPABILITIES ",\"clientInfo\":" CLIENT "}}\n");
 }
 
 static void discover(void) {
     handshake = HANDSHAKE_DISCOVERING;
-    tell_server("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"_meta\":{" META "}}}\n");
+    tell_server("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"server/discover\",\"params\":{\"_meta\":{" META NOTHING "}}}\n");
 }
 
 static void take_handshake(const struct message *message) {
@@ -142,12 +142,14 @@ static void take_progress(struct span params) {
     report_progress(token, count, whole, text);
 }
 
-// A request of the server: we answer that we are there, and offer nothing else.
-static void refuse(const struct message *message) {
+// A request of the server: we answer that we are there, and ask whoever calls what its client offers.
+static void take_request(const struct message *message) {
     if (message->id.bytes > RAW_ID_BYTES || message->id.bytes == 0) return;
+    // Without a handshake no server asks in this way.
+    if (handshake == HANDSHAKE_DONE && own_meta[0] == 0 && take_question(message->id, message->method, message->params)) return;
     bool is_ping = strcmp(message->method, "ping") == 0;
     tell_server("{\"jsonrpc\":\"2.0\",\"id\":%.*s,%s}\n", (int)message->id.bytes, message->id.at,
-                is_ping ? "\"result\":{}" : "\"error\":{\"code\":-32601,\"message\":\"this client offers nothing\"}");
+                is_ping ? "\"result\":{}" : "\"error\":{\"code\":-32601,\"message\":\"nobody can be asked for this\"}");
 }
 
 static void tell_of_junk(const char *line, size_t length) {
@@ -157,15 +159,20 @@ static void tell_of_junk(const char *line, size_t length) {
     fprintf(stderr, "apus: the MCP server printed a line that is no message: %.*s\n", length > 200 ? 200 : (int)length, line);
 }
 
+static bool is_change_of_a_list(const char *method) {
+    return strcmp(method, "notifications/tools/list_changed") == 0 || strcmp(method, "notifications/prompts/list_changed") == 0 ||
+           strcmp(method, "notifications/resources/list_changed") == 0;
+}
+
 void take_line(const char *line, size_t length) {
     struct message message;
     heard();
     while (length > 0 && (line[length - 1] == '\r' || line[length - 1] == ' ')) length--;
     if (!read_message(&message, line, length)) return tell_of_junk(line, length);
-    if (message.has_method && message.id.bytes > 0) return refuse(&message);
+    if (message.has_method && message.id.bytes > 0) return take_request(&message);
     if (message.has_method) {
         if (strcmp(message.method, "notifications/progress") == 0) take_progress(message.params);
-        if (strcmp(message.method, "notifications/tools/list_changed") == 0) has_list_changed = true;
+        if (is_change_of_a_list(message.method)) has_list_changed = true;
         return;
     }
     if (message.result.bytes == 0 && message.error.bytes == 0) return tell_of_junk(line, length);
@@ -173,9 +180,13 @@ void take_line(const char *line, size_t length) {
     struct call *of = message.has_number ? find_call(message.number) : NULL;
     // Late, twice, or made up.
     if (of == NULL) return;
+    answer_with(of, line, length);
+}
+
+void answer_with(struct call *of, const char *text, size_t bytes) {
     sending.stream = of->stream;
-    sending.text = line;
-    sending.length = (uint32_t)length;
+    sending.text = text;
+    sending.length = (uint32_t)bytes;
     sending.sent = 0;
     sending.has_begun = false;
     answered(of);

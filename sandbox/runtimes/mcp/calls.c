@@ -40,6 +40,16 @@ struct call *find_call(uint64_t id) {
     return NULL;
 }
 
+struct call *only_call(void) {
+    struct call *only = NULL;
+    for (uint32_t index = 0; index < call_count; index++) {
+        if (calls[index].state != CALL_WRITTEN) continue;
+        if (only != NULL) return NULL;
+        only = &calls[index];
+    }
+    return only;
+}
+
 bool is_idle(void) {
     for (uint32_t index = 0; index < call_count; index++) {
         if (calls[index].state != CALL_FREE && calls[index].state != CALL_LEFT) return false;
@@ -84,15 +94,18 @@ static struct place place_in(const struct json *object) {
 
 // Puts what our own requests say of themselves into the caller's. There is room: an event's data is smaller than its memory.
 static void add_meta(struct call *of) {
-    char text[1024];
+    char text[1024 + CAPABILITIES_BYTES], own[512 + CAPABILITIES_BYTES];
     int length;
     if (own_meta[0] == 0) return;
+    bool has_any = of->capabilities.bytes > 0;
+    snprintf(own, sizeof own, "%s,\"io.modelcontextprotocol/clientCapabilities\":%.*s", own_meta,
+             has_any ? (int)of->capabilities.bytes : 2, has_any ? of->capabilities.at : "{}");
     if (meta_place.at != NULL) {
-        length = snprintf(text, sizeof text, "%s%s", own_meta, meta_place.is_empty ? "" : ",");
+        length = snprintf(text, sizeof text, "%s%s", own, meta_place.is_empty ? "" : ",");
     } else if (params_place.at != NULL) {
-        length = snprintf(text, sizeof text, "\"_meta\":{%s}%s", own_meta, params_place.is_empty ? "" : ",");
+        length = snprintf(text, sizeof text, "\"_meta\":{%s}%s", own, params_place.is_empty ? "" : ",");
     } else {
-        length = snprintf(text, sizeof text, "\"params\":{\"_meta\":{%s}},", own_meta);
+        length = snprintf(text, sizeof text, "\"params\":{\"_meta\":{%s}},", own);
     }
     const char *start = (const char *)of->data + of->before;
     const char *at = meta_place.at != NULL ? meta_place.at : params_place.at != NULL ? params_place.at : start;
@@ -129,6 +142,18 @@ static void find_token(struct call *of, struct json params) {
     }
 }
 
+// What is ours of the data stands before the request: it is read, and the line goes on behind it.
+static bool take_own(struct call *of, struct json *json, struct span *into) {
+    *into = value_of(json);
+    while (json->at < json->end && strchr(" \t\r\n", *json->at) != NULL && *json->at != 0) json->at++;
+    if (json->is_wrong || into->bytes == 0 || into->at[0] != '{' || json->at == json->end || *json->at != ',') return false;
+    const char *start = (const char *)of->data + of->before;
+    uint32_t bytes = (uint32_t)(json->at + 1 - start);
+    of->before += bytes;
+    of->length -= bytes;
+    return true;
+}
+
 // An object with `method`, and neither `id` nor `jsonrpc`: these are ours. Returns why not, else NULL.
 static const char *check_request(struct call *of) {
     const char *text = (const char *)of->data + of->before;
@@ -141,7 +166,11 @@ static const char *check_request(struct call *of) {
     of->before += (uint32_t)(json.at - text);
     of->length -= (uint32_t)(json.at - text);
     while (json_next(&json, &is_first, '{', name, sizeof name)) {
-        if (strcmp(name, "method") == 0) {
+        struct span *own = strcmp(name, "capabilities") == 0 ? &of->capabilities : strcmp(name, "answers") == 0 ? &of->answers : NULL;
+        if (own != NULL) {
+            if (has_method || !take_own(of, &json, own) || of->capabilities.bytes > CAPABILITIES_BYTES)
+                return "`capabilities` and `answers` are objects and stand before the others";
+        } else if (strcmp(name, "method") == 0) {
             has_method = json_string(&json, method, sizeof method);
         } else if (strcmp(name, "params") == 0) {
             find_token(of, json);
@@ -160,11 +189,10 @@ static void begin(struct call *of) {
     if (wrong != NULL) return fail(of, PERMANENT, "function_rejected", wrong);
     add_meta(of);
     // The last byte of the data closes the object; behind it the line ends. No byte of it may end the line before.
-    unsigned char *text = of->data + of->before;
-    for (uint32_t index = 0; index < of->length; index++) {
-        if (text[index] == '\n' || text[index] == '\r') text[index] = ' ';
+    for (uint32_t index = 0; index < of->before + of->length; index++) {
+        if (of->data[index] == '\n' || of->data[index] == '\r') of->data[index] = ' ';
     }
-    text[of->length++] = '\n';
+    of->data[of->before + of->length++] = '\n';
     of->id = ++last_id;
     of->head_bytes = (uint32_t)snprintf(of->head, sizeof of->head, "{\"jsonrpc\":\"2.0\",\"id\":%llu,",
                                         (unsigned long long)of->id);

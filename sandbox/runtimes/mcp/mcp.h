@@ -17,6 +17,12 @@
 #define NAME_BYTES 64
 #define HEAD_BYTES 64
 #define TEXT_BYTES 4096
+// A question of the server, and an answer to one: larger ones are refused.
+#define QUESTION_BYTES (48u * 1024)
+// Questions of one call.
+#define QUESTIONS_MAX 64
+// What the caller's client can be asked, as text.
+#define CAPABILITIES_BYTES 512u
 // Calls that were given up in the middle of being written, besides those that are under way.
 #define SPARE_CALLS 4
 #define CALLS_MAX (CONCURRENCY_MAX + SPARE_CALLS)
@@ -56,6 +62,11 @@ struct call {
     // As the caller's progressToken stands in the text, quotes included.
     char token[TOKEN_BYTES];
     uint32_t token_bytes;
+    // What the caller's client can be asked, and what it has answered: objects, where they stand in the data.
+    struct span capabilities, answers;
+    // What the server asked, by hash.
+    uint64_t asked[QUESTIONS_MAX];
+    uint32_t asked_count;
 };
 void make_calls(uint32_t count);
 void invoke(uint64_t stream, int flags, const unsigned char *payload, uint32_t length);
@@ -86,10 +97,22 @@ bool is_sending(void);
 uint64_t sending_stream(void);
 void send_answer(void);
 struct call *find_call(uint64_t id);
+// The only one that the server has; NULL when it has several, or none.
+struct call *only_call(void);
 void answered(struct call *of);
+// Sends a text of ours as the answer to a call; it stays where it is until it is sent.
+void answer_with(struct call *of, const char *text, size_t bytes);
+
+// questions.c: what a server with a handshake asks in the middle of a call.
+// Returns false where nobody can be asked.
+bool take_question(struct span id, const char *method, struct span params);
+
 extern bool has_list_changed;
 // What each request says of itself in `params._meta`, a list of members, where the server knows no handshake; else empty.
 extern const char *own_meta;
+
+// One value, and where it stood.
+struct span value_of(struct json *json);
 
 // server.c: the child and its pipes.
 void start_server(void);

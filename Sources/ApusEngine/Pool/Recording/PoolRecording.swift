@@ -2,7 +2,7 @@ public import ApusCore
 
 /// A run of a pool as text: what it was made with, then each input with its time, and after it what the pool decided of it.
 ///
-///     pool 1 4294967296 1.0 0.02 68.0
+///     pool 1 4294967296 1.0 0.02 90.0
 ///     1767225600000000 device 85899345920 0
 ///     1767225600500000 demand 3 0 1
 ///     > start 4294967296 3 0 disk
@@ -43,6 +43,7 @@ public enum PoolRecording {
 extension PoolAction {
     fileprivate var line: String {
         switch self {
+        case .fetch(let instance, let function): "fetch \(instance.rawValue) \(function.rawValue)"
         case .start(let instance, let function, let devices, let tier):
             "start \(instance.rawValue) \(function.rawValue) \(devices.map { "\($0.index)" }.joined(separator: ",")) \(tier)"
         case .load(let instance): "load \(instance.rawValue)"

@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import CRDKafka
+internal import Synchronization
 
 /// How this log's work is spread over the nodes on one cluster: a group, its shares and their producers for each class.
 final class KafkaSharing: WorkSharing {
@@ -8,6 +9,7 @@ final class KafkaSharing: WorkSharing {
     private let board: ShareBoard
     let readLedger: @Sendable (Int) throws(KafkaFailure) -> Void
     private let taking: KafkaTaking
+    private let others = Mutex<[NodeShare]>([])
 
     /// - Parameter readLedger: reads a partition of the ledger as far as it is decided.
     init(
@@ -73,6 +75,18 @@ final class KafkaSharing: WorkSharing {
     var terms: [WorkClass: UInt64] { self.works.mapValues(\.terms) }
 
     var shares: [ShareStatus] { self.classes.flatMap { self.works[$0]?.shares ?? [] } }
+
+    var nodes: [NodeShare] {
+        let own = self.shares
+        let held = Set(own.map(\.share))
+        let others = self.others.withLock { $0 }.filter { !held.contains($0.status.share) }
+        return (own.map { NodeShare(node: self.node, $0) } + others).sorted {
+            ($0.status.share.workClass.name, $0.status.share.number) < ($1.status.share.workClass.name, $1.status.share.number)
+        }
+    }
+
+    /// What the other nodes say.
+    func heard(_ others: [NodeShare]) { self.others.withLock { $0 = others } }
 
     // MARK: on the cluster
 

@@ -38,7 +38,7 @@ final class OutputGroup: RecordFates, @unchecked Sendable {
     func produce(_ index: Int, _ send: (_ opaque: Int) -> rd_kafka_resp_err_t) {
         let opaque = Int(self.number) << 32 | index
         var code = send(opaque)
-        while code == RD_KAFKA_RESP_ERR__QUEUE_FULL, self.client.fatal == nil {
+        while code == RD_KAFKA_RESP_ERR__QUEUE_FULL, self.client.fatal == nil, self.client.purgeAtTheEnd() {
             self.line.waitForRoom()
             code = send(opaque)
         }
@@ -54,7 +54,9 @@ final class OutputGroup: RecordFates, @unchecked Sendable {
             return state.outstanding == 0
         }
         if !isDone {
-            while self.state.take(within: 1_000, { $0.outstanding == 0 ? true : nil }) == nil, self.client.fatal == nil {}
+            while self.state.take(within: 1_000, { $0.outstanding == 0 ? true : nil }) == nil, self.client.fatal == nil,
+                self.client.purgeAtTheEnd()
+            {}
         }
         self.line.forget(self)
         let (offsets, told) = self.state.withLock { ($0.offsets, $0.codes) }

@@ -38,7 +38,17 @@ final class SharedClass: PartitionOwner {
             defer { owned = nil }
             return owned
         }
+        // Those that could not be written lately wait to begin anew, and have what they could not write.
+        let own = (owned?.states ?? []).enumerated().filter { $0.element != .notOwned }.map(\.offset)
         owned?.close()
+        // Their threads have ended.
+        for number in own where !self.pendings[number].content.isEmpty {
+            let pending = self.pendings[number].content
+            self.writer.configuration.observer.log(
+                3, "\(self.workClass)",
+                "the share \(Share(self.workClass, number)) ends with \(pending.entries.count + (pending.underWay?.count ?? 0)) "
+                    + "positions that Kafka did not take: what was replied since they were written last runs again")
+        }
     }
 
     private var owned: OwnedPartitions? { self.ownedSlot.withLock { $0 } }

@@ -6,7 +6,6 @@ import time
 import apus
 
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-CONFIRM = {"type": "object", "properties": {"confirm": {"type": "boolean"}}, "required": ["confirm"]}
 
 
 def draw(event, context):
@@ -30,28 +29,6 @@ def steps(event, context):
     return {"number": random.getrandbits(48)}
 
 
-def greet(event, context):
-    return apus.Text(f"Hello, {event.data['name']}!")
-
-
-def slow_compute(event, context):
-    left = event.data.get("seconds", 0)
-    while left > 0 and not context.cancelled:
-        context.progress(1, 2, "computing")
-        time.sleep(min(left, 0.2))
-        left -= 0.2
-    return {"computed": True}
-
-
-def failing_job(event, context):
-    time.sleep(1)
-    raise apus.Reject("This job fails, as it is meant to.")
-
-
-def protocol_error_job(event, context):
-    os._exit(3)
-
-
 def stubborn(event, context):
     """Heeds nothing: only its end stops it."""
     until = time.monotonic() + 60
@@ -59,14 +36,23 @@ def stubborn(event, context):
         time.sleep(0.1)
 
 
-def confirm_delete(event, context):
-    answer = context.ask({"confirm": apus.Form(CONFIRM, f"Delete {event.data['filename']}?")})["confirm"]
-    return apus.Text(f"deleted {event.data['filename']}" if answer.action == "accept" else "kept")
+def wipe(event, context):
+    return apus.Text(f"wiped {event.data.get('what')} {random.getrandbits(48)}")
 
 
-def multi_input(event, context):
-    answers = context.ask({"first": apus.Form(NAME, "Who?"), "second": apus.Form(NAME, "And who else?")})
-    return apus.Text(f"{answers['first'].content['name']} and {answers['second'].content['name']}")
+def endless(event, context):
+    for number in range(100):
+        context.ask({f"q{number}": apus.Form(NAME, "And then?")})
+
+
+def wordy(event, context):
+    context.ask({"q": apus.Form(NAME, "x" * (64 << 10))})
+
+
+def which(event, context):
+    version = os.environ["VERSION"]
+    answer = context.ask({version: apus.Form(NAME, "Who?")})[version]
+    return {"version": version, "name": answer["name"]}
 
 
 def two_rounds(event, context):

@@ -33,10 +33,43 @@ enum error_class { RETRYABLE = 0, PERMANENT = 1, POISON = 2 };
 #define HANDLER_BYTES 4096
 #define TRIGGERS_MAX 64
 
-// Each program's own: its name in messages, and the end of all that it started.
+// A frame of the server, while it is handled.
+struct frame {
+    int type, flags;
+    uint64_t stream;
+    int64_t deadline;
+    const unsigned char *payload;
+    uint32_t length;
+};
+
+// Each program's own: its name, the end of all that it started, what it does once it knows its function (`wrong` says why it cannot, or is
+// NULL), and the frames that not every worker takes; false for one that it does not take.
 extern const char runtime_name[];
 void kill_everything(void);
+void initialize(const char *wrong);
+bool take_frame(const struct frame *frame);
 
+// incoming.c: frames from the server; the beginning and the end of a worker.
+#define FROM_SERVER 3
+#define TO_SERVER 4
+struct pollfd;
+// No more invocations come.
+extern bool is_draining;
+// Says HELLO. Returns the descriptor that tells of processes that ended.
+int begin_worker(void);
+void send_ready(void);
+// Whole frames, as long as there is room for what they are answered with.
+void handle_incoming(void);
+bool has_whole_frame(void);
+// Leaves when the server is gone.
+void read_incoming(void);
+// Adds a descriptor to those that are waited for, unless it is -1. Returns how many there are.
+int watch(struct pollfd *polled, int count, int descriptor, short events);
+// Adds the server's pipes, as far as there is room and need. Returns where frames are announced, or -1.
+int watch_server(struct pollfd *polled, int *count);
+void forget_signals(int signals);
+// Ends with all that was said.
+void leave(int code) __attribute__((noreturn));
 // What is wrong with what the server sent; ends the worker with 70.
 void violation(const char *what) __attribute__((noreturn));
 

@@ -82,6 +82,17 @@ def call(worker, *arguments, **more):
     return answer
 
 
+
+def asked(worker, answers=None, capabilities={"elicitation": {}}):
+    """The message that a call comes to with what its caller's client offers and has answered."""
+    data = {"capabilities": capabilities, **({"answers": answers} if answers is not None else {}),
+            "method": "tools/call", "params": {"name": "a"}}
+    stream = worker.invoke(json.dumps(data, indent=1).encode())
+    answered, answer = worker.answer()
+    assert answered == stream
+    return json.loads(answer.data)
+
+
 class Calls(unittest.TestCase):
     def test_says_hello_and_takes_its_concurrency(self):
         with start(concurrency=4) as worker:
@@ -165,15 +176,125 @@ serve(handle)
         text = """
 def handle(message):
     if "id" not in message: return
-    if message["params"] == {"change": True}:
-        say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+    if "change" in message["params"]:
+        say({"jsonrpc": "2.0", "method": "notifications/%s/list_changed" % message["params"]["change"]})
     answer(message, {})
 serve(handle)
 """
         with start(text) as worker:
             self.assertNotIn("listchanged", call(worker, params={}).attributes)
-            self.assertEqual(call(worker, params={"change": True}).attributes.get("listchanged"), "true")
+            for kind in ("tools", "prompts", "resources"):
+                self.assertEqual(call(worker, params={"change": kind}).attributes.get("listchanged"), "true")
             self.assertNotIn("listchanged", call(worker, params={}).attributes)
+
+    # A server that asks `questions` one after another in the middle of each call, and gives the answers as its result.
+    ASKING = """
+calls, left = [], []
+questions = %r
+def ask():
+    method, params = questions[len(calls[0][1])]
+    say({"jsonrpc": "2.0", "id": "q", "method": method, "params": params})
+def handle(message):
+    if "method" in message and "id" in message:
+        calls[:] = [(message, [])]
+        ask()
+    elif message.get("method") == "notifications/cancelled":
+        left.append(message["params"]["requestId"])
+        calls.clear()
+    elif message.get("id") == "q" and calls:
+        call, answers = calls[0]
+        answers.append(message.get("result", message.get("error")))
+        if len(answers) < len(questions): ask()
+        else: answer(call, {"said": answers, "params": call["params"], "left": len(left)})
+serve(handle)
+"""
+    FORM = ("elicitation/create", {"message": "Who?\nYou?", "requestedSchema": {"type": "object", "properties": {}}})
+
+    def test_a_question_ends_the_call_and_the_next_one_answers_it(self):
+        with start(self.ASKING % [self.FORM, self.FORM]) as worker:
+            first = asked(worker)
+            self.assertEqual((first["again"], first["result"]["resultType"]), (True, "input_required"))
+            (name, request), = first["result"]["inputRequests"].items()
+            self.assertEqual(request, {"method": self.FORM[0], "params": self.FORM[1]})
+            # The same question a second time is another one.
+            answers = {name: {"action": "accept", "content": {"text": "Ada\n"}}}
+            (other, _), = asked(worker, answers)["result"]["inputRequests"].items()
+            self.assertNotEqual(other, name)
+            answers[other] = {"action": "decline"}
+            last = asked(worker, answers)["result"]
+            self.assertEqual(last, {"said": [answers[name], answers[other]], "params": {"name": "a"}, "left": 2})
+
+    def test_an_answer_is_none_to_a_question_that_says_something_else(self):
+        with start(self.ASKING % [self.FORM]) as worker:
+            (name, _), = asked(worker)["result"]["inputRequests"].items()
+        other = (self.FORM[0], {**self.FORM[1], "message": "Delete everything?"})
+        with start(self.ASKING % [other]) as worker:
+            self.assertTrue(asked(worker, {name: {"action": "accept"}})["again"])
+
+    def test_a_client_that_cannot_be_asked_is_refused_for(self):
+        url = ("elicitation/create", {"mode": "url", "message": "Go", "url": "https://example.com/"})
+        sample = ("sampling/createMessage", {"messages": []})
+        for question, capabilities, wanted in (
+                (self.FORM, {}, False), (sample, {"elicitation": {}}, False), (url, {"elicitation": {}}, False),
+                (("roots/list", {}), {"roots": {}, "elicitation": {}}, False), (url, {"elicitation": {"url": {}}}, True),
+                (self.FORM, {"elicitation": {"url": {}}}, False), (sample, {"sampling": {}}, True),
+                ((sample[0], {"messages": [], "tools": []}), {"sampling": {}}, False),
+                ((sample[0], {"messages": [], "tools": []}), {"sampling": {"tools": {}}}, True)):
+            with start(self.ASKING % [question]) as worker:
+                message = asked(worker, capabilities=capabilities)
+                self.assertEqual(message.get("again", False), wanted, (question, capabilities))
+                if not wanted:
+                    self.assertEqual(message["result"]["said"][0]["code"], -32601)
+
+    def test_an_answer_that_was_none_is_an_error_for_the_server(self):
+        with start(self.ASKING % [self.FORM]) as worker:
+            (name, _), = asked(worker)["result"]["inputRequests"].items()
+            last = asked(worker, {name: {"action": "cancel", "error": True}})
+            self.assertEqual(last["result"]["said"][0]["code"], -32603)
+
+    def test_questions_and_answers_over_their_bound_are_refused(self):
+        large = (self.FORM[0], {"message": "x" * 50_000})
+        with start(self.ASKING % [large]) as worker:
+            self.assertEqual(asked(worker)["result"]["said"][0]["code"], -32601)
+        with start(self.ASKING % [self.FORM]) as worker:
+            (name, _), = asked(worker)["result"]["inputRequests"].items()
+            last = asked(worker, {name: {"action": "accept", "content": {"text": "x" * 50_000}}})
+            self.assertEqual(last["result"]["said"][0]["code"], -32603)
+        many = [(self.FORM[0], {"message": str(number)}) for number in range(65)]
+        with start(self.ASKING % many) as worker:
+            answers = {}
+            for _ in range(64):
+                (name, _), = asked(worker, answers)["result"]["inputRequests"].items()
+                answers[name] = {"action": "accept"}
+            self.assertEqual(asked(worker, answers)["result"]["said"][64]["code"], -32601)
+
+    def test_nobody_is_asked_while_it_is_unclear_whose_call_asks(self):
+        text = """
+waiting = []
+def handle(message):
+    if "method" in message and "id" in message:
+        waiting.append(message)
+        if len(waiting) == 2:
+            say({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {"message": "?"}})
+    elif message.get("id") == "q":
+        for each in waiting: answer(each, message["error"])
+serve(handle)
+"""
+        with start(text, concurrency=2) as worker:
+            data = json.dumps({"capabilities": {"elicitation": {}}, "method": "tools/call"}).encode()
+            for _ in range(2):
+                worker.invoke(data)
+            for _ in range(2):
+                self.assertEqual(json.loads(worker.answer()[1].data)["result"]["code"], -32601)
+
+    def test_what_is_ours_stands_before_the_request_and_is_bounded(self):
+        with start() as worker:
+            for data in (b'{"method": "a", "capabilities": {}}', b'{"capabilities": [], "method": "a"}',
+                         b'{"answers": 1, "method": "a"}', b'{"capabilities": {}}',
+                         json.dumps({"capabilities": {"x": "y" * 600}, "method": "a"}).encode()):
+                worker.invoke(data)
+                self.assertEqual(wire.Failure(worker.frame().payload).code, "function_rejected")
+            self.assertEqual(asked(worker, {})["result"], {"method": "tools/call", "params": {"name": "a"}})
 
     def test_questions_of_the_server_are_answered_that_we_offer_nothing(self):
         text = """
@@ -241,6 +362,10 @@ serve(handle, initialize=False)
                                    ({"_meta": {}, "b": 2}, {"b": 2, "_meta": own}),
                                    ({"_meta": {"progressToken": "t"}}, {"_meta": {**own, "progressToken": "t"}})):
                 self.assertEqual(json.loads(call(worker, params=params).data)["result"], wanted)
+            # Each request says what its caller's client can be asked.
+            can = {"elicitation": {"url": {}}}
+            own["io.modelcontextprotocol/clientCapabilities"] = can
+            self.assertEqual(asked(worker, capabilities=can)["result"], {"name": "a", "_meta": own})
 
     def fails(self, text, *words):
         with start(text, ready=False) as worker:

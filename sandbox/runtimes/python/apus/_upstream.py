@@ -1,11 +1,14 @@
 """An MCP server that others run, over HTTP, as a function: `runtime: mcp` with a URL.
 
-The data is `{"method": …, "params": …}`, the result the message that answers it. Requests go through the egress process, which checks the
+The data is `{"method": …, "params": …}`, the result the message that answers it. What the caller's client can be asked may stand before them as
+`capabilities`, and what it has answered already as `answers`. Requests go through the egress process, which checks the
 host, encrypts, and puts credentials in: neither they nor the token of whoever calls are ever here. It first speaks the revision 2026-07-28,
-and with a server that knows it not, those with a handshake.
+and with a server that knows it not, those with a handshake. Such a server asks while a call is under way and waits: the call is given up then, the
+question is the result, and the call is made again with the answer, which the server gets as soon as it asks the same again.
 """
 import asyncio
 import base64
+import hashlib
 import json
 import os
 
@@ -14,6 +17,7 @@ from apus._event import Event
 
 PROXY = ("127.0.0.1", 3128)
 MODERN = "2026-07-28"
+LIST_CHANGED = tuple(f"notifications/{kind}/list_changed" for kind in ("tools", "prompts", "resources"))
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 CLIENT = {"name": "apus", "version": "1"}
 META = "io.modelcontextprotocol/"
@@ -27,6 +31,43 @@ EXCERPT_CHARACTERS = 500
 
 class Unreachable(RuntimeError):
     """No answer that could be the upstream's: worth another try."""
+
+
+class _Asked(Exception):
+    """A server that waits for an answer which nobody has yet."""
+
+    def __init__(self, name, method, params):
+        super().__init__("the upstream asks")
+        self.name, self.method, self.params = name, method, params
+
+
+class Client:
+    """Whoever calls: what its client can be asked, and what it has answered."""
+
+    def __init__(self, capabilities, answers):
+        self.capabilities, self.answers = capabilities, answers
+        self.asked = {}
+
+    def can(self, method, params):
+        if method == "sampling/createMessage":
+            sampling = self.capabilities.get("sampling")
+            return isinstance(sampling, dict) and ("tools" not in params or "tools" in sampling)
+        elicitation = self.capabilities.get("elicitation")
+        if method != "elicitation/create" or not isinstance(elicitation, dict):
+            return False
+        if params.get("mode") == "url":
+            return "url" in elicitation
+        return "form" in elicitation or "url" not in elicitation
+
+    def answer(self, method, params):
+        """Raises what is to be asked where there is none. A question is known by what it says: no answer is one to another question."""
+        text = json.dumps([method, params], sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        self.asked[digest] = self.asked.get(digest, 0) + 1
+        name = f"{digest}-{self.asked[digest]}"
+        if name not in self.answers:
+            raise _Asked(name, method, params)
+        return self.answers[name]
 
 
 class _Refused(Exception):
@@ -182,7 +223,7 @@ class Upstream:
         lines = [f"POST {self.url} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         return "\r\n".join(lines).encode("latin-1") + body
 
-    async def send(self, message, version, context=None):
+    async def send(self, message, version, context=None, client=None):
         """Sends a message. Returns the bytes of the message that answers it, and the head; None for what none is due to."""
         try:
             reader, writer = await asyncio.open_connection(*PROXY, limit=LINE_BYTES_MAX)
@@ -192,18 +233,19 @@ class Upstream:
             writer.write(self._request(message, version))
             await writer.drain()
             head = await _head(reader)
-            return await self._answer(message, head, _parts(reader, head), context), head
+            return await self._answer(message, head, _parts(reader, head), context, client), head
         except OSError as error:
             raise Unreachable(f"the connection broke: {error}") from None
         finally:
             writer.close()
 
-    async def _answer(self, message, head, parts, context):
-        if "id" not in message:
+    async def _answer(self, message, head, parts, context, client):
+        # None is due to notices, nor to our own answers.
+        if "id" not in message or "method" not in message:
             return None
         if head.status < 300 and head.kind == "text/event-stream":
             async for raw in _events(parts):
-                if await self._take(raw, message, context):
+                if await self._take(raw, message, context, client):
                     return raw
             raise Unreachable("the upstream ended its stream without an answer")
         raw = b"".join([part async for part in parts])
@@ -224,7 +266,7 @@ class Upstream:
             raise _Refused(head.status, text)
         raise Unreachable(f"the upstream answered {head.status}: {text}")
 
-    async def _take(self, raw, message, context):
+    async def _take(self, raw, message, context, client):
         """One message of a stream. Returns whether it is the answer."""
         value = _object(raw)
         if value is None:
@@ -233,9 +275,11 @@ class Upstream:
         if method is None:
             return value.get("id") == message["id"] and ("result" in value or "error" in value)
         if "id" in value:
-            answer = {"result": {}} if method == "ping" else {"error": {"code": -32601, "message": "this client offers nothing"}}
-            await self.send({"jsonrpc": "2.0", "id": value["id"], **answer}, self.version)
-        elif method == "notifications/tools/list_changed":
+            # Without a handshake no server asks in this way, and no answer to it would be taken.
+            if self.version == MODERN:
+                return False
+            await self.send({"jsonrpc": "2.0", "id": value["id"], **_reply(value, client)}, self.version)
+        elif method in LIST_CHANGED:
             self.has_list_changed = True
         elif method == "notifications/progress" and context is not None:
             self._progress(value.get("params") or {}, message, context)
@@ -269,7 +313,8 @@ class Upstream:
 
     async def _initialize(self):
         self.session = None
-        params = {"protocolVersion": LEGACY[0], "capabilities": {}, "clientInfo": CLIENT}
+        # One session serves callers of all kinds: those whose client cannot be asked are refused for, one by one.
+        params = {"protocolVersion": LEGACY[0], "capabilities": {"elicitation": {}, "sampling": {}}, "clientInfo": CLIENT}
         try:
             raw, head = await self.send(self.message("initialize", params, None), None)
         except _Refused as error:
@@ -284,21 +329,27 @@ class Upstream:
         await self.send({"jsonrpc": "2.0", "method": "notifications/initialized"}, version)
         return version
 
-    def message(self, method, params, version):
+    def message(self, method, params, version, capabilities=None):
         self.next += 1
         if version == MODERN:
-            meta = {META + "protocolVersion": MODERN, META + "clientInfo": CLIENT, META + "clientCapabilities": {}}
+            meta = {META + "protocolVersion": MODERN, META + "clientInfo": CLIENT,
+                    META + "clientCapabilities": capabilities or {}}
             params = {**params, "_meta": {**meta, **(params.get("_meta") or {})}}
         return {"jsonrpc": "2.0", "id": self.next, "method": method, "params": params}
 
-    async def call(self, method, params, context):
+    async def call(self, method, params, context, client=None):
+        client = client or Client({}, {})
         for attempt in (1, 2):
             await self.begin()
             version = self.version
-            message = self.message(method, params, version)
+            message = self.message(method, params, version, client.capabilities)
+            client.asked = {}
             try:
-                raw, _ = await self.send(message, version, context)
+                raw, _ = await self.send(message, version, context, client)
                 return raw
+            except _Asked as asked:
+                await self._cancel(message, version)
+                return _question(asked)
             except _Refused as error:
                 # A session that the upstream knows no more; what it was asked for it has not done.
                 if attempt == 2 or error.status != 404 or self.session is None:
@@ -321,6 +372,27 @@ class Upstream:
             pass
 
 
+def _reply(request, client):
+    """What a server with a handshake is told that asks something."""
+    method, params = request["method"], request.get("params")
+    params = params if isinstance(params, dict) else {}
+    if method == "ping":
+        return {"result": {}}
+    if client is None or not client.can(method, params):
+        return {"error": {"code": -32601, "message": "the client of whoever calls cannot be asked for this"}}
+    answer = client.answer(method, params)
+    if answer.get("error"):
+        return {"error": {"code": -32603, "message": "the client of whoever calls could not answer"}}
+    return {"result": answer}
+
+
+def _question(asked):
+    """As a server without handshakes asks, but that the call is to be made again with all answers."""
+    requests = {asked.name: {"method": asked.method, "params": asked.params}}
+    message = {"result": {"resultType": "input_required", "inputRequests": requests}, "again": True}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def _is_count(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15
 
@@ -331,13 +403,18 @@ _upstream = None
 async def call(event, context):
     global _upstream
     request = event.data
-    if not isinstance(request, dict) or not isinstance(request.get("method"), str) or request.keys() - {"method", "params"}:
+    known = {"method", "params", "capabilities", "answers"}
+    if not isinstance(request, dict) or not isinstance(request.get("method"), str) or request.keys() - known:
         raise Reject("the data must be a JSON object with `method` and, where there are any, `params`")
+    capabilities, answers = request.get("capabilities", {}), request.get("answers", {})
+    if not isinstance(capabilities, dict) or not isinstance(answers, dict) or not all(
+            isinstance(answer, dict) for answer in answers.values()):
+        raise Reject("`capabilities` and `answers` must be objects")
     params = request.get("params", {})
     if not isinstance(params, dict):
         raise Reject("`params` must be an object")
     if _upstream is None:
         _upstream = Upstream(os.environ["APUS_UPSTREAM_URL"])
-    raw = await _upstream.call(request["method"], params, context)
+    raw = await _upstream.call(request["method"], params, context, Client(capabilities, answers))
     changed, _upstream.has_list_changed = _upstream.has_list_changed, False
     return Event(raw, datacontenttype="application/json", attributes={"listchanged": "true"} if changed else None)

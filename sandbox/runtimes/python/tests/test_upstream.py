@@ -88,10 +88,11 @@ def legacy(then, session="s-1"):
 
 
 class UpstreamTests(unittest.IsolatedAsyncioTestCase):
-    async def ask(self, answer, method="tools/call", params=None, context=None):
+    async def ask(self, answer, method="tools/call", params=None, context=None, capabilities=None, answers=None):
         async with Proxy(answer) as proxy:
             upstream = _upstream.Upstream("https://tools.example.com/mcp?x=1")
-            raw = await upstream.call(method, params or {"name": "a", "arguments": {}}, context or Context())
+            client = _upstream.Client(capabilities or {}, answers or {})
+            raw = await upstream.call(method, params or {"name": "a", "arguments": {}}, context or Context(), client)
             return proxy, upstream, json.loads(raw)
 
     async def test_the_newest_revision_is_spoken_first_with_its_headers(self):
@@ -143,6 +144,108 @@ class UpstreamTests(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(message["result"], "done")
         self.assertEqual(context.told, [(500, 1000, "half")])
         self.assertTrue(upstream.has_list_changed)
+
+    async def test_a_server_is_told_what_the_callers_client_can_be_asked(self):
+        proxy, _, _ = await self.ask(modern(lambda headers, body: answered(body, {})), capabilities={"elicitation": {}})
+        meta = proxy.requests[-1][2]["params"]["_meta"]
+        self.assertEqual(meta["io.modelcontextprotocol/clientCapabilities"], {"elicitation": {}})
+        self.assertEqual(proxy.requests[0][2]["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"], {})
+
+    async def test_what_a_server_without_handshakes_asks_is_the_result_as_it_came(self):
+        asked = {"resultType": "input_required", "inputRequests": {"who": {"method": "elicitation/create", "params": {}}},
+                 "requestState": "opaque"}
+        _, _, message = await self.ask(modern(lambda headers, body: answered(body, asked)), capabilities={"elicitation": {}})
+        self.assertEqual(message["result"], asked)
+        self.assertNotIn("again", message)
+
+    # A server with handshakes asks in the middle of a call and waits.
+
+    FORM = {"message": "Who?", "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}}}
+
+    def asking(self, told, *requests):
+        """Sends the requests one after another in the stream of each call, and the answers as its result."""
+        async def serve(reader, writer):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+            body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            told.append(body)
+            if body.get("method") == "tools/call":
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+                answers = []
+                for index, (method, params) in enumerate(requests):
+                    request = {"jsonrpc": "2.0", "id": f"q{index}", "method": method, "params": params}
+                    writer.write(f"data: {json.dumps(request)}\n\n".encode())
+                    await writer.drain()
+                    future = self.waiting[f"q{index}"] = asyncio.get_running_loop().create_future()
+                    answers.append(await future)
+                writer.write(f"data: {json.dumps({'jsonrpc': '2.0', 'id': body['id'], 'result': {'said': answers}})}\n\n".encode())
+            else:
+                if "method" not in body:
+                    self.waiting.pop(body["id"]).set_result(body.get("result", body.get("error")))
+                status, more, text = (
+                    legacy(None)(headers, body) if body.get("method") in ("server/discover", "initialize") else (202, {}, b""))
+                lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(text)}", *(f"{a}: {b}" for a, b in more.items())]
+                writer.write(("\r\n".join(lines) + "\r\n\r\n").encode() + text)
+            await writer.drain()
+            writer.close()
+        return serve
+
+    async def converse(self, told, requests, capabilities, answers=None):
+        self.waiting = {}
+        server = await asyncio.start_server(self.asking(told, *requests), "127.0.0.1", 0)
+        _upstream.PROXY = server.sockets[0].getsockname()
+        try:
+            upstream = _upstream.Upstream("https://tools.example.com/mcp")
+            client = _upstream.Client(capabilities, answers or {})
+            return json.loads(await upstream.call("tools/call", {"name": "a", "arguments": {}}, Context(), client))
+        finally:
+            server.close()
+            for future in self.waiting.values():
+                future.cancel()
+
+    async def test_a_question_ends_the_call_and_the_next_one_answers_it(self):
+        told, requests = [], [("elicitation/create", self.FORM), ("elicitation/create", self.FORM)]
+        first = await self.converse(told, requests, {"elicitation": {}})
+        self.assertEqual((first["again"], first["result"]["resultType"]), (True, "input_required"))
+        (name, request), = first["result"]["inputRequests"].items()
+        self.assertEqual(request, {"method": "elicitation/create", "params": self.FORM})
+        self.assertEqual(told[-1]["method"], "notifications/cancelled")
+        self.assertEqual(told[1]["params"]["capabilities"], {"elicitation": {}, "sampling": {}})
+        # The same question a second time is another one.
+        answers = {name: {"action": "accept", "content": {"name": "Ada"}}}
+        second = await self.converse(told, requests, {"elicitation": {}}, answers)
+        (other, _), = second["result"]["inputRequests"].items()
+        self.assertNotEqual(other, name)
+        answers[other] = {"action": "decline"}
+        last = await self.converse(told, requests, {"elicitation": {}}, answers)
+        self.assertEqual(last["result"]["said"], [answers[name], answers[other]])
+
+    async def test_an_answer_is_none_to_a_question_that_says_something_else(self):
+        told = []
+        first = await self.converse(told, [("elicitation/create", self.FORM)], {"elicitation": {}})
+        (name, _), = first["result"]["inputRequests"].items()
+        answers = {name: {"action": "accept", "content": {}}}
+        other = {**self.FORM, "message": "Delete everything?"}
+        second = await self.converse(told, [("elicitation/create", other)], {"elicitation": {}}, answers)
+        self.assertEqual(second["result"]["resultType"], "input_required")
+
+    async def test_a_client_that_cannot_be_asked_is_refused_for(self):
+        url = {"mode": "url", "message": "Go", "url": "https://example.com/", "elicitationId": "1"}
+        for capabilities, method, params in [
+                ({}, "elicitation/create", self.FORM), ({"elicitation": {}}, "sampling/createMessage", {"messages": []}),
+                ({"elicitation": {}}, "elicitation/create", url), ({"sampling": {}}, "sampling/createMessage", {"tools": []}),
+                ({"elicitation": {}, "roots": {}}, "roots/list", {})]:
+            message = await self.converse([], [(method, params)], capabilities)
+            self.assertEqual(message["result"]["said"][0]["code"], -32601, (capabilities, method))
+        message = await self.converse([], [("elicitation/create", url)], {"elicitation": {"url": {}}})
+        self.assertTrue(message["again"])
+
+    async def test_an_answer_that_was_none_is_an_error_for_the_server(self):
+        told, requests = [], [("sampling/createMessage", {"messages": []})]
+        first = await self.converse(told, requests, {"sampling": {}})
+        (name, _), = first["result"]["inputRequests"].items()
+        last = await self.converse(told, requests, {"sampling": {}}, {name: {"action": "cancel", "error": True}})
+        self.assertEqual(last["result"]["said"][0]["code"], -32603)
 
     async def test_an_error_of_the_protocol_is_the_answer(self):
         _, _, message = await self.ask(modern(lambda headers, body: refused(body, -32602)))

@@ -1,0 +1,28 @@
+internal import ApusJSON
+
+/// Agents, a line each: what `apus agent list` and `apus get agents` show.
+struct AgentTable {
+    let context: CommandContext
+
+    func text(_ items: [JSONValue]) -> String {
+        var table = TextTable(["NAME", "ID", "SERVERS", "SCOPES", "LIMITS", "STATE", "CREATED", "EXPIRES"])
+        for item in items {
+            func list(_ name: String, _ none: String) -> String {
+                let texts = (item[name]?.array ?? []).compactMap(\.string)
+                return texts.isEmpty ? none : texts.joined(separator: ",")
+            }
+            table.add([
+                item["name"]?.string ?? "", item["id"]?.string ?? "-", list("servers", "all"), list("scopes", "none"),
+                Self.limits(item["limits"]), item["state"]?.string ?? "", self.context.ago(item["created"]),
+                item["expires"].map { self.context.ago($0) } ?? "never",
+            ])
+        }
+        return table.render(width: self.context.terminal.width)
+    }
+
+    private static func limits(_ json: JSONValue?) -> String {
+        let names = [("callsPerMinute", "/min"), ("callsPerDay", "/day"), ("concurrent", " at once")]
+        let texts = names.compactMap { name, unit in json?[name]?.integer.map { "\($0)\(unit)" } }
+        return texts.isEmpty ? "none" : texts.joined(separator: ", ")
+    }
+}
