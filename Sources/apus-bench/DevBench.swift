@@ -4,8 +4,6 @@ internal import Glibc
 
 /// From the moment that a file is saved under `apus dev` to the first call that the new code answers: watching, packing, sending,
 /// deploying and starting a worker. There is no floor: a deploy by hand (`apus deploy --wait`) of a change stands beside it.
-///
-///     apus-bench dev [--rounds 20]
 enum DevBench {
     static func run(_ options: BenchOptions) throws -> BenchReport {
         let site = try IdleBenchSite(directory: options.directory)

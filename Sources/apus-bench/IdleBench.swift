@@ -4,8 +4,6 @@ internal import Glibc
 
 /// What a server with many functions costs while nothing happens: resident memory, processor time, and the time from its start to
 /// ready. There is no floor: an empty server, measured the same way, stands beside it.
-///
-///     apus-bench idle [--functions 1000] [--seconds 10] [--rounds 3]
 enum IdleBench {
     private static let functionsPerDeploy = 250
 

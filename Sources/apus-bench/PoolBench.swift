@@ -8,9 +8,6 @@ internal import Glibc
 ///
 /// The last needs root, an installed tree, and `functions/generate` of the working directory; it ends in failure where they are further
 /// apart than is promised.
-///
-///     apus-bench pool [--rounds 5] [--seeds 6] [--seconds 300] [--calibration 90] [--function PATH] [--pairs FILE]
-///                     [--only honesty | decisions]
 enum PoolBench {
     private static let registered = 100_000
 

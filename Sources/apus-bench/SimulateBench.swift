@@ -2,9 +2,6 @@ internal import ApusTestSupport
 
 /// The seeded simulator with many more seeds than the tests have time for: one engine with all it can do, and several nodes on one
 /// Kafka. Ends with the line that repeats the run that broke a promise.
-///
-///     apus-bench simulate [--seeds 10000] [--first 1] [--of engine|nodes]
-///     apus-bench simulate --of nodes --seed 24      one run, with all that happens
 enum SimulateBench {
     static func run(_ options: BenchOptions) throws -> BenchReport {
         let kinds = try options.others["of"].map { [try Self.kind($0)] } ?? Kind.allCases

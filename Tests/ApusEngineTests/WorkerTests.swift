@@ -158,10 +158,17 @@ import Testing
             "a delivery that never ran has not failed")
     }
 
-    @Test func aWorkerThatNeverBecomesReadyIsKilled() {
+    /// One worker, whose start was ordered and that has said nothing.
+    private static func ordered() throws -> (EngineRig, WorkerID) {
         var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
         rig.publish([record(0, key: 1)])
-        guard case .start(let worker, _, _)? = rig.take().last else { return }
+        guard case .start(let worker, _, _)? = rig.take().last else { throw ApusError(.internal, "nothing starts") }
+        return (rig, worker)
+    }
+
+    @Test func aWorkerThatNeverBecomesReadyIsKilled() throws {
+        let (made, worker) = try Self.ordered()
+        var rig = made
         rig.advance(rig.engine.configuration.startTimeout)
         #expect(rig.take() == [.kill(worker, reason: .startTimedOut)])
         rig.engine.workerExited(worker, Failure(.workerCrashed, "killed"), now: rig.now)
@@ -170,14 +177,10 @@ import Testing
         #expect(Self.starts(rig.take()) == 1)
     }
 
-    @Test func aWorkerThatIsReadyAndTakesNothingIsKilled() {
-        var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
+    @Test func aWorkerThatIsReadyAndTakesNothingIsKilled() throws {
+        let (made, worker) = try Self.ordered()
+        var rig = made
         let limit = rig.engine.configuration.startTimeout
-        rig.publish([record(0, key: 1)])
-        guard case .start(let worker, _, _)? = rig.take().last else {
-            Issue.record("nothing starts")
-            return
-        }
         rig.advance(.seconds(1))
         rig.engine.workerReady(worker, now: rig.now)
         #expect(rig.take() == [])
@@ -186,14 +189,10 @@ import Testing
     }
 
     /// Files that come from elsewhere take what their bytes take; after that a start has its time, and no more.
-    @Test func theTimeOfAStartBeginsWhenItsFilesAreThere() {
-        var rig = EngineRig(EngineRig.plan(scale: ScalePlan(max: 1)))
+    @Test func theTimeOfAStartBeginsWhenItsFilesAreThere() throws {
+        let (made, worker) = try Self.ordered()
+        var rig = made
         let limit = rig.engine.configuration.startTimeout
-        rig.publish([record(0, key: 1)])
-        guard case .start(let worker, _, _)? = rig.take().last else {
-            Issue.record("nothing starts")
-            return
-        }
         rig.engine.startWaitsForFiles(worker)
         for _ in 0..<20 { rig.advance(limit) }
         #expect(rig.take() == [])

@@ -12,7 +12,6 @@ import Testing
     .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct ApprovalTests {
     private static let root = InstalledTree.packageRoot
-    private static let packages = "\(root)/.build/peers/mcp"
 
     private static func tool(_ name: String, _ approval: String, note: String = "") -> String {
         """
@@ -174,25 +173,13 @@ struct ApprovalTests {
 
     // MARK: the official client
 
-    private static func missing() throws -> String? {
-        if access("\(self.packages)/mcp", R_OK) == 0 { return nil }
-        let pip = try ChildProcess(
-            "/usr/bin/python3",
-            [
-                "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--target",
-                self.packages, "mcp==2.3.0", "jsonschema==4.26.0",
-            ], in: "/var/tmp")
-        if pip.wait(seconds: 180) == 0 { return nil }
-        return "the package index gave no mcp==2.3.0: \(pip.errors.suffix(200))"
-    }
-
     private func client(
         _ bed: Bed, _ mode: String, _ answer: String, _ tool: String, _ arguments: String, token: String
     ) throws -> JSONValue {
         let process = try ChildProcess(
             "/usr/bin/python3",
             [
-                "-B", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_approvals.py", Self.packages, mode,
+                "-B", "\(Self.root)/Tests/IntegrationTests/Peers/mcp_approvals.py", MCPPeer.packages, mode,
                 "\(bed.server.url)/mcp", token, answer, tool, arguments,
             ], environment: currentEnvironment(), in: "/var/tmp")
         #expect(process.wait(seconds: 90) == 0, "\(process.output)\(process.errors.suffix(3_000))")
@@ -200,7 +187,7 @@ struct ApprovalTests {
     }
 
     @Test(arguments: ["auto", "legacy", "2026-07-28"]) func theOfficialClientAsksItsPerson(_ mode: String) throws {
-        if let reason = try Self.missing() { return print("skipped: \(reason)") }
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
         let bed = try Bed()
         let arguments = #"{"what":"disk"}"#
         for (answer, said) in [("decline", "declined"), ("cancel", "did not answer"), ("empty", "declined")] {
@@ -221,7 +208,7 @@ struct ApprovalTests {
     }
 
     @Test(arguments: ["auto", "legacy"]) func aClientThatCannotAskGetsAnId(_ mode: String) throws {
-        if let reason = try Self.missing() { return print("skipped: \(reason)") }
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
         let bed = try Bed()
         let call = { try self.client(bed, mode, "mute", "wipe", #"{"what":"disk"}"#, token: bed.ann) }
         let told = try call()

@@ -1,5 +1,4 @@
 internal import ApusCore
-internal import ApusJSON
 internal import ApusLoop
 internal import ApusStore
 internal import ApusTelemetry
@@ -77,14 +76,14 @@ final class CallCounts: @unchecked Sendable {
 
     private func write() {
         let now = self.clock.now
+        let isDue = now >= self.lookedAt + Limits.Nodes.countsOutdated
+        if isDue { self.lookedAt = now }
         let (news, outdated) = self.tools.limits.withLock { limits in
-            let isDue = now >= self.lookedAt + Limits.Nodes.countsOutdated
-            return (
+            (
                 limits.news(now: now, isShared: self.isShared, max: Limits.Nodes.countsPerWrite),
                 isDue ? limits.outdated(now: now) : []
             )
         }
-        if now >= self.lookedAt + Limits.Nodes.countsOutdated { self.lookedAt = now }
         let events =
             outdated.map { CallRecord.tombstone(self.node, $0) }
             + news.map { CallRecord(node: self.node, caller: $0.name, count: $0.count).event }
@@ -106,49 +105,5 @@ final class CallCounts: @unchecked Sendable {
             self.timer = nil
             self.write()
         }
-    }
-}
-
-/// One record of `apus.calls`.
-struct CallRecord: Sendable, Equatable {
-    var node: String
-    /// As ``CallLimits`` names it.
-    var caller: String
-    var count: CallCount
-
-    init(node: String, caller: String, count: CallCount) {
-        self.node = node
-        self.caller = caller
-        self.count = count
-    }
-
-    private static let type = "dev.apus.calls.v1"
-
-    /// Names of nodes have no line breaks.
-    private static func key(_ node: String, _ caller: String) -> [UInt8] { Array("\(node)\n\(caller)".utf8) }
-
-    var event: Event {
-        Event(
-            key: Self.key(self.node, self.caller), attributes: [Attribute("type", Self.type)],
-            data: JSONValue.object([
-                "day": .integer(self.count.day), "today": .integer(self.count.today),
-                "running": .integer(self.count.running),
-            ]).encoded())
-    }
-
-    static func tombstone(_ node: String, _ caller: String) -> Event {
-        Event(key: Self.key(node, caller), data: nil)
-    }
-
-    /// - Returns: nil for what is none, tombstones among it.
-    init?(_ event: Event) {
-        guard event["type"] == Self.type, let key = event.key, let end = key.firstIndex(of: UInt8(ascii: "\n")),
-            let data = event.data, let json = try? JSONValue.parse(data), let day = json["day"]?.integer,
-            let today = json["today"]?.integer, let running = json["running"]?.integer, today >= 0, running >= 0
-        else { return nil }
-        self.init(
-            node: String(decoding: key[..<end], as: UTF8.self),
-            caller: String(decoding: key[(end + 1)...], as: UTF8.self),
-            count: CallCount(day: day, today: today, running: running))
     }
 }

@@ -52,14 +52,14 @@ final class ToolSessions: Sendable {
 
         init?(_ bytes: [UInt8]) {
             guard bytes.count >= Self.fixedBytes else { return nil }
-            func number(_ place: Int, _ count: Int) -> UInt64 {
-                (0..<count).reduce(UInt64(0)) { $0 | UInt64(bytes[Self.secretBytes + place + $1]) << UInt64(8 * $1) }
-            }
-            self.until = Timestamp(microseconds: Int64(bitPattern: number(0, 8)))
-            self.capabilities = ClientCapabilities(rawValue: UInt16(number(8, 2)))
-            self.revision = number(10, 1) == 1 ? .r20251125 : .r20250618
+            let fields = bytes.span.bytes
+            let start = Self.secretBytes
+            self.until = Timestamp(microseconds: fields.littleEndian(at: start, as: Int64.self))
+            self.capabilities = ClientCapabilities(rawValue: fields.littleEndian(at: start + 8, as: UInt16.self))
+            self.revision = bytes[start + 10] == 1 ? .r20251125 : .r20250618
             self.origin = ToolSession.Origin(
-                node: String(decoding: bytes[Self.fixedBytes...], as: UTF8.self), shard: Int(number(11, 2)))
+                node: String(decoding: bytes[Self.fixedBytes...], as: UTF8.self),
+                shard: Int(fields.littleEndian(at: start + 11, as: UInt16.self)))
         }
     }
 

@@ -8,15 +8,31 @@ internal import Glibc
 func closeDescriptor(_ descriptor: CInt) { _ = Glibc.close(descriptor) }
 
 extension WeightStore {
+    /// How far one file is.
+    private struct Part {
+        var isThere: Bool
+        var here: Int64
+        /// Nil where it is not known.
+        var whole: Int64?
+        /// Why it is not here.
+        var error: ApusError?
+    }
+
+    private func part(_ file: FunctionManifest.Weights) -> Part {
+        let here = self.folder.fetched(file.sha256)
+        if self.folder.isThere(file.sha256) { return Part(isThere: true, here: here, whole: here) }
+        let progress = self.progress(of: file.sha256)
+        return Part(isThere: false, here: here, whole: progress?.total ?? file.bytes, error: progress?.error)
+    }
+
     /// How far a set is: bytes of it that are here, and all of them where that is known.
     func json(ofSum set: WeightSet) -> JSONValue {
         var fetched: Int64 = 0
         var bytes: Int64? = 0
         for file in set.files {
-            let here = self.folder.fetched(file.sha256)
-            fetched += here
-            let whole = self.folder.isThere(file.sha256) ? here : self.progress(of: file.sha256)?.total ?? file.bytes
-            bytes = bytes.flatMap { sum in whole.map { sum + $0 } }
+            let part = self.part(file)
+            fetched += part.here
+            bytes = bytes.flatMap { sum in part.whole.map { sum + $0 } }
         }
         return ["fetched": .integer(fetched), "bytes": bytes.map { .integer($0) } ?? .null]
     }
@@ -25,18 +41,14 @@ extension WeightStore {
     func json(_ set: WeightSet) -> JSONValue {
         .array(
             set.files.map { file in
-                let progress = self.progress(of: file.sha256)
-                let isThere = self.folder.isThere(file.sha256)
+                let part = self.part(file)
                 var json: JSONValue = [
                     "name": .string(file.name), "sha256": .string(file.sha256),
                     "path": .string("\(WeightSet.place)/\(file.name)"),
-                    "tier": .string(isThere ? "\(Tier.disk)" : "\(Tier.remote)"),
-                    "fetched": .number(self.folder.fetched(file.sha256)),
-                    "bytes": (isThere ? self.folder.fetched(file.sha256) : progress?.total ?? file.bytes).map {
-                        .number($0)
-                    } ?? .null,
+                    "tier": .string(part.isThere ? "\(Tier.disk)" : "\(Tier.remote)"),
+                    "fetched": .number(part.here), "bytes": part.whole.map { .number($0) } ?? .null,
                 ]
-                if let error = progress?.error, !isThere { json["error"] = .string(error.message) }
+                if let error = part.error { json["error"] = .string(error.message) }
                 return json
             })
     }

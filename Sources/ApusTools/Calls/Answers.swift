@@ -121,12 +121,12 @@ public struct Answers: Sendable, Equatable {
         guard let plain = sealer.open(text, boundTo: Self.label + bound), plain.count >= Self.headBytes else {
             throw .invalidParams("`requestState` is not the one that was given for this request")
         }
-        let until = Timestamp(microseconds: Int64(bitPattern: Self.number(plain, 0, 8)))
+        let until = Timestamp(microseconds: plain.span.bytes.littleEndian(at: 0, as: Int64.self))
         guard now < until else { throw .invalidParams("`requestState` is too old: begin anew") }
-        self.rounds = Int(Self.number(plain, 8, 4))
+        self.rounds = Int(plain.span.bytes.littleEndian(at: 8, as: UInt32.self))
         self.isFirst = false
-        let count = Int(Self.number(plain, 12, 4))
-        let nameBytes = Int(Self.number(plain, 17, 4))
+        let count = Int(plain.span.bytes.littleEndian(at: 12, as: UInt32.self))
+        let nameBytes = Int(plain.span.bytes.littleEndian(at: 17, as: UInt32.self))
         guard plain.count >= Self.headBytes + nameBytes,
             let mark = CallMark(
                 code: plain[16], name: Array(plain[Self.headBytes..<(Self.headBytes + nameBytes)]))
@@ -135,7 +135,7 @@ public struct Answers: Sendable, Equatable {
         var texts: [[UInt8]] = []
         var at = Self.headBytes + nameBytes
         while at + 4 <= plain.count {
-            let length = Int(Self.number(plain, at, 4))
+            let length = Int(plain.span.bytes.littleEndian(at: at, as: UInt32.self))
             texts.append(Array(plain[(at + 4)..<(at + 4 + length)]))
             at += 4 + length
         }
@@ -155,10 +155,5 @@ public struct Answers: Sendable, Equatable {
     private static func append(_ bytes: [UInt8], to plain: inout [UInt8]) {
         plain.appendLittleEndian(UInt32(bytes.count))
         plain.append(contentsOf: bytes)
-    }
-
-    /// Little-endian.
-    private static func number(_ bytes: [UInt8], _ at: Int, _ count: Int) -> UInt64 {
-        (0..<count).reduce(0) { $0 | UInt64(bytes[at + $1]) << UInt64(8 * $1) }
     }
 }
