@@ -94,6 +94,8 @@ extension Limits {
         public static let answerBytes = 128 << 10
         /// Invocations of one function that wait for answers at once.
         public static let waitingPerFunction = 256
+        /// Answers and cancellations of one function's invocations that are kept while its queue opens; the log has them all.
+        public static let heardMarks = 1_024
         /// Requests that wait for outcomes, on one server.
         public static let waiters = 4_096
         /// How often their deadlines are looked at.

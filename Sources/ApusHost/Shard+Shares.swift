@@ -132,6 +132,7 @@ extension Shard {
             }
             self.heldBackSince[id] = nil
             for (mark, value) in lane.marks { trigger.invocations?.restore(mark, value) }
+            trigger.invocations?.takeHeard()
             trigger.ends[lane.partition] = max(trigger.ends[lane.partition], lane.bounds.end)
             if trigger.invocations != nil {
                 self.log.discard(

@@ -64,8 +64,8 @@ struct WriterInbox: Sendable {
     /// One for each partition: the newest counts.
     private var discards: [TopicPartition: Offset] = [:]
     var isClosing = false
-    /// The writer sleeps: the next request wakes it.
-    var isWriterWaiting = false
+    /// The writer sleeps until so many requests wait; nil while it works.
+    private var wakesAt: Int?
 
     init(bytesMax: Int, batchesMax: Int) {
         self.bytesMax = bytesMax
@@ -128,7 +128,21 @@ struct WriterInbox: Sendable {
         self.discards[partition] = max(offset, self.discards[partition] ?? 0)
     }
 
-    var isEmpty: Bool { self.requests.isEmpty && self.discards.isEmpty }
+    private var waiting: Int { self.requests.count + (self.discards.isEmpty ? 0 : 1) }
+
+    /// Whether fewer than so many requests wait: the writer may sleep, and the last of them wakes it.
+    mutating func sleeps(until count: Int = 1) -> Bool {
+        let sleeps = self.waiting < count && !self.isClosing
+        self.wakesAt = sleeps ? count : nil
+        return sleeps
+    }
+
+    /// Whether the writer is to be woken; said once.
+    mutating func wakes() -> Bool {
+        guard let wakesAt, self.waiting >= wakesAt else { return false }
+        self.wakesAt = nil
+        return true
+    }
 
     /// Hands over everything that waits. Batches count until ``finished(_:)``.
     mutating func takeAll() -> [WriterRequest] {
@@ -159,8 +173,7 @@ extension Monitor where State == WriterInbox {
     func put<Answer>(_ body: (inout WriterInbox) -> Answer) -> Answer {
         let (answer, mustWake) = self.withLock { inbox in
             let answer = body(&inbox)
-            defer { inbox.isWriterWaiting = false }
-            return (answer, inbox.isWriterWaiting)
+            return (answer, inbox.wakes())
         }
         if mustWake { self.signal() }
         return answer

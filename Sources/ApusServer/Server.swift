@@ -417,7 +417,7 @@ public final class Server: Sendable {
         guard self.invocations.isShared else { return }
         let (invocations, control, journal) = (self.invocations, self.control, self.journal)
         self.projection.onCancelRequest.withLock { $0 = { invocations.cancelRequested($0) } }
-        self.projection.onAnswers.withLock { $0 = { invocations.answered($0, $1) } }
+        self.projection.onAnswers.withLock { $0 = { invocations.answered($0) } }
         self.sharedQueues.start {
             // One look that finds no place in the queue is made up for by the next.
             _ = control.enqueue { catalogue in

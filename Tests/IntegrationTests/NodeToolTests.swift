@@ -288,6 +288,22 @@ struct NodeToolTests {
         #expect(!agent.output.contains(" 0 sent again"), "no server was missed: \(agent.output)")
     }
 
+    /// Whoever is asked at one server answers at the other, which may not have heard of the question yet.
+    @Test func answersToTasksAreTakenByWhicheverServer() throws {
+        if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
+        let (site, turns) = try Self.serving()
+        let addresses = "\(site.nodes[0].folder)/addresses"
+        try writeFile(addresses, site.nodes.map { "\($0.url)/mcp\n" }.joined())
+        let agent = try ChildProcess(
+            "/usr/bin/python3",
+            [
+                "-B", "\(InstalledTree.packageRoot)/Tests/IntegrationTests/Peers/mcp_many.py", MCPPeer.packages,
+                turns.token, "120", addresses, "asking_tasks",
+            ], in: "/var/tmp")
+        #expect(agent.wait(seconds: 240) == 0, "\(agent.output)\(agent.errors.suffix(2_000))\(site.logs)")
+        #expect(agent.output.contains("120 calls") && agent.output.contains(" 0 errors"), "\(agent.output)")
+    }
+
     /// Bounds hold on all servers together, and a day's calls are counted on after a restart.
     @Test func anAgentsBoundsAreTheSameOnAllServersAndThroughRestarts() throws {
         let perDay = 12

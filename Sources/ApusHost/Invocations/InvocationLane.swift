@@ -71,6 +71,9 @@ final class InvocationLane {
     var cancels: Set<Offset> = []
     /// What was asked of those that are open; each has its entries in the ledger.
     var asked: [Offset: InvocationQuestions] = [:]
+    /// What was said of invocations while the queue is not open here: its ledger may have been read before that was written. The oldest
+    /// go first, above ``Limits/Invocations/heardMarks``.
+    private var heard: [(mark: InvocationMark, value: [UInt8])] = []
     var discardedBefore: Offset = 0
     var discardedAt = Timestamp.zero
 
@@ -155,6 +158,18 @@ final class InvocationLane {
     func answers(of offset: Offset) -> [UInt8]? {
         guard let asked = self.asked[offset], asked.hold == nil else { return nil }
         return asked.answersJSON
+    }
+
+    /// Something durable was said of one, and the queue is not open here, or not yet.
+    func hear(_ mark: InvocationMark, _ value: [UInt8]) {
+        if self.heard.count == Limits.Invocations.heardMarks { self.heard.removeFirst() }
+        self.heard.append((mark, value))
+    }
+
+    /// The queue opens here, and what its ledger said is restored.
+    func takeHeard() {
+        for (mark, value) in self.heard { self.restore(mark, value) }
+        self.heard = []
     }
 
     /// Takes what a restart found in the ledger.

@@ -35,8 +35,11 @@ struct InvocationQuestions: Sendable {
         for answer in answers where names.contains(answer.name) { self.answers.append(answer) }
     }
 
-    /// One that a restart found.
-    mutating func restore(answer: JSONMember) { self.answers.append(answer) }
+    /// One that a restart found, in the ledger or among what was said meanwhile.
+    mutating func restore(answer: JSONMember) {
+        guard !self.answers.contains(where: { $0.name == answer.name }) else { return }
+        self.answers.append(answer)
+    }
 
     // MARK: as JSON
 

@@ -114,9 +114,10 @@ public struct InvocationReport: Sendable {
         return headers
     }
 
-    /// Answers that another node takes to the questions of an invocation, and what takes them away once they were heard.
-    public static func answerRequest(_ id: InvocationID, _ answers: [UInt8]?) -> LogBatch.Append {
-        let event = Event(key: Array("\(id)/answer".utf8), data: answers)
+    /// The answer to one question of an invocation that another node may own, and what takes it away once the invocation is over. Until
+    /// then it stays: a node that is slow to follow the topic does not find what was taken away meanwhile.
+    public static func answerRequest(_ id: InvocationID, question: String, _ answer: [UInt8]?) -> LogBatch.Append {
+        let event = Event(key: Array("\(id)/answer/\(question)".utf8), data: answer)
         return LogBatch.Append(
             topic: .invocations, partition: id.partition(among: Limits.Invocations.partitions),
             block: EventBlock.encode(event))

@@ -109,9 +109,10 @@ extension Shard {
     /// An invocation is to be cancelled; the request and its mark in the ledger are durable. Harmless when it is over.
     public func cancelInvocation(_ function: FunctionID, offset: Offset) {
         guard let trigger = self.functions[function]?.triggers.first(where: { $0.invocations != nil }),
-            let lane = trigger.invocations, self.openGroup(of: trigger, 0) != nil,
-            lane.cancels.insert(offset).inserted
+            let lane = trigger.invocations
         else { return }
+        guard self.engine.isOpen(trigger.trigger.id, partition: 0) else { return lane.hear(.cancel(offset), [1]) }
+        guard lane.cancels.insert(offset).inserted else { return }
         let delivery = Delivery(trigger: trigger.trigger.id, partition: 0, offset: offset)
         if self.engine.cancel(delivery, now: self.now) == .tooLate {
             self.answerCancel(trigger, lane, offset, now: self.now)

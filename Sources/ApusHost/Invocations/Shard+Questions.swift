@@ -75,9 +75,18 @@ extension Shard {
     /// Somebody answered; the answers and their marks in the ledger are durable. Harmless when nothing is asked.
     public func answerInvocation(_ function: FunctionID, offset: Offset, _ answers: [JSONMember]) {
         guard let trigger = self.functions[function]?.triggers.first(where: { $0.invocations != nil }),
-            let lane = trigger.invocations, self.openGroup(of: trigger, 0) != nil,
-            var asked = lane.asked[offset], asked.isOpen
+            let lane = trigger.invocations
         else { return }
+        guard self.engine.isOpen(trigger.trigger.id, partition: 0) else {
+            for answer in answers { lane.hear(.answer(offset, question: answer.name), answer.json) }
+            return
+        }
+        guard var asked = lane.asked[offset] else {
+            // It was over when they came.
+            for answer in answers { self.mark(.answer(offset, question: answer.name), nil, trigger, now: self.now) }
+            return self.forgetRequests(answers, of: offset, trigger, now: self.now)
+        }
+        guard asked.isOpen else { return }
         asked.take(answers)
         lane.asked[offset] = asked
         let delivery = Delivery(trigger: trigger.trigger.id, partition: 0, offset: offset)
@@ -106,6 +115,18 @@ extension Shard {
         guard let asked = lane.asked.removeValue(forKey: offset) else { return }
         self.mark(.asked(offset), nil, trigger, now: now)
         for answer in asked.answers { self.mark(.answer(offset, question: answer.name), nil, trigger, now: now) }
+        self.forgetRequests(asked.answers, of: offset, trigger, now: now)
+    }
+
+    /// Where nodes share the queue, its answers came by the topic.
+    private func forgetRequests(
+        _ answers: [JSONMember], of offset: Offset, _ trigger: TriggerState, now: Timestamp
+    ) {
+        guard self.log.sharing != nil, !answers.isEmpty else { return }
+        let id = trigger.invocation(partition: 0, offset: offset)
+        self.commits[self.group(of: trigger, 0)].append(
+            answers.map { InvocationReport.answerRequest(id, question: $0.name, nil) }, now: now,
+            owner: trigger.trigger.id)
     }
 
     /// A restart may find marks of invocations that were over when they came.

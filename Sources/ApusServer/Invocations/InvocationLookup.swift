@@ -30,6 +30,25 @@ struct InvocationLookup: Sendable {
         if !isQueued { self.find(completion) }
     }
 
+    /// The state behind all that any server has said of it by now. One that another server runs may have asked a moment ago what this one
+    /// has not heard of, though its caller has.
+    /// - Parameter completion: as of ``run(_:)``; `unavailable` too where the log does not say how far it goes.
+    func runCaughtUp(_ completion: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Void) {
+        let (server, lookup) = (self.server, self)
+        guard let ownership = server.control.ownership else { return self.run(completion) }
+        let place = TopicPartition(.invocations, self.id.partition(among: Limits.Invocations.partitions))
+        let isQueued = server.control.enqueue { _ in
+            do throws(ApusError) {
+                let end = try ownership.end(of: place)
+                guard end > 0 else { return lookup.run(completion) }
+                server.projection.whenPassed(RecordPlace(place, end - 1)) { error in
+                    if let error { completion(.failure(error)) } else { lookup.run(completion) }
+                }
+            } catch { completion(.failure(error)) }
+        }
+        if !isQueued { completion(.failure(ApusError(.overloaded, "too much waits to be written: try again in a moment"))) }
+    }
+
     private func find(_ completion: @escaping @Sendable (Result<InvocationRow, ApusError>) -> Void) {
         guard let place = self.server.invocations.place(of: self.id) else {
             let isQueued = self.server.store.run { self.look(completion) }

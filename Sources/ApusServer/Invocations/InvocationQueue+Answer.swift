@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusHost
 internal import ApusJSON
 internal import ApusLoop
+internal import ApusStore
 
 extension InvocationQueue {
     /// Keeps answers to what an invocation asks, then lets its shard hear of them.
@@ -19,9 +20,9 @@ extension InvocationQueue {
         }
         let offset = Offset(bitPattern: id.low)
         let marks = answers.map { lane.trigger.markEntry(.answer(offset, question: $0.name), $0.json) }
-        let request = self.isShared ? [InvocationReport.answerRequest(id, JSONMember.object(answers))] : []
+        let requests = self.isShared ? answers.map { InvocationReport.answerRequest(id, question: $0.name, $0.json) } : []
         let runtime = self.shard(lane.shard)
-        self.log.submit(LogBatch(urgency: .settlement, appends: request, ledger: marks)) { result in
+        self.log.submit(LogBatch(urgency: .settlement, appends: requests, ledger: marks)) { result in
             completion(
                 result.map { _ in
                     runtime.loop.post { runtime.shard.answerInvocation(lane.function, offset: offset, answers) }
@@ -29,14 +30,14 @@ extension InvocationQueue {
         }
     }
 
-    /// Another node took answers, as its request on the log says. From any thread; harmless where the invocation does not run.
-    func answered(_ text: String, _ json: [UInt8]) {
-        guard let id = InvocationID(text), let lane = self.lane(of: id) else { return }
+    /// Some node took an answer, as the log says. From any thread; harmless where the invocation does not run. Its owner takes it from the
+    /// log when the invocation is over.
+    func answered(_ answer: QuestionAnswer) {
+        guard let id = InvocationID(answer.invocation), let lane = self.lane(of: id) else { return }
         let runtime = self.shard(lane.shard)
-        let answers = JSONMember.all(in: json)
         runtime.loop.post {
-            runtime.shard.answerInvocation(lane.function, offset: Offset(bitPattern: id.low), answers)
+            runtime.shard.answerInvocation(
+                lane.function, offset: Offset(bitPattern: id.low), [JSONMember(name: answer.question, json: answer.json)])
         }
-        self.log.submit(LogBatch(urgency: .settlement, appends: [InvocationReport.answerRequest(id, nil)])) { _ in }
     }
 }

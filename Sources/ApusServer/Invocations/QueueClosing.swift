@@ -51,6 +51,9 @@ struct QueueClosing {
         _ place: TopicPartition
     ) throws(ApusError) {
         let bounds = try self.log.bounds(of: place)
+        let answers = entries.compactMap { entry in InvocationMark(key: entry.key, prefix: trigger.ledgerPrefix) }
+            .compactMap { mark in if case .answer(let offset, let question) = mark { (offset, question) } else { nil } }
+        let answered = Dictionary(grouping: answers, by: \.0)
         let cancelled = Set(
             entries.compactMap { InvocationTrigger.cancelledOffset(of: $0.key, prefix: trigger.ledgerPrefix) })
         var next = max(state.watermark, bounds.start)
@@ -69,6 +72,9 @@ struct QueueClosing {
                         failure: Self.failure, now: now
                     ).append)
                 if cancelled.contains(offset) { appends.append(InvocationReport.cancelRequest(id, principal: nil)) }
+                for (_, question) in answered[offset] ?? [] where self.log.sharing != nil {
+                    appends.append(InvocationReport.answerRequest(id, question: question, nil))
+                }
                 return true
             }
             if let settled = state.settled.first(where: { $0.contains(next) }) { next = settled.upperBound }

@@ -35,7 +35,7 @@ final class ProjectionFollower: Sendable {
     /// Told of requests to cancel, on the store thread; nil where whoever writes one tells the shard itself.
     let onCancelRequest = Mutex<(@Sendable (String) -> Void)?>(nil)
     /// Told of answers to questions, likewise.
-    let onAnswers = Mutex<(@Sendable (String, [UInt8]) -> Void)?>(nil)
+    let onAnswers = Mutex<(@Sendable (QuestionAnswer) -> Void)?>(nil)
     // SAFETY: touched on the store thread only.
     nonisolated(unsafe) private var followed: [TopicName: FollowToken] = [:]
     /// Partitions with a catch-up already queued, so that a burst of commits queues one.
@@ -205,7 +205,7 @@ final class ProjectionFollower: Sendable {
                 let asked = self.projection.takeCancelRequests()
                 let answers = self.projection.takeAnswerRequests()
                 if !answers.isEmpty, let onAnswers = self.onAnswers.withLock({ $0 }) {
-                    for (invocation, json) in answers { onAnswers(invocation, json) }
+                    answers.forEach(onAnswers)
                 }
                 if !asked.isEmpty, let onCancel = self.onCancelRequest.withLock({ $0 }) { asked.forEach(onCancel) }
             }

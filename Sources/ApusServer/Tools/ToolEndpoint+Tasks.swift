@@ -74,7 +74,7 @@ extension ToolEndpoint {
         let done = { @Sendable (error: ApusError?) in
             loop.post { if let error { answer.fail(Self.error(error)) } else { answer.finish([]) } }
         }
-        lookup.run { found in
+        let take = { @Sendable (found: Result<InvocationRow, ApusError>) in
             approval.note(found, items) { noted in
                 switch noted {
                 case .failure(let error): done(error)
@@ -83,6 +83,23 @@ extension ToolEndpoint {
                 }
             }
         }
+        lookup.run { found in
+            // Its questions may be known to the server that asked and not here.
+            if Self.asks(found, items, server) { take(found) } else { lookup.runCaughtUp(take) }
+        }
+    }
+
+    /// Whether all that is answered is asked, as far as this server knows. What is over asks nothing more, and what cannot be read now is
+    /// read once more.
+    private static func asks(
+        _ found: Result<InvocationRow, ApusError>, _ answers: [JSONMember], _ server: Server
+    ) -> Bool {
+        guard case .success(let row) = found else { return true }
+        if row.state.isTerminal { return true }
+        guard let asked = try? row.record(server.log)?.data.map({ JSONMember.all(in: $0).map(\.name) }) else {
+            return false
+        }
+        return row.state == .waiting && answers.allSatisfy { asked.contains($0.name) }
     }
 
     func cancelTask(_ request: ToolRequest, _ reply: ToolReply) throws(RPCError) {

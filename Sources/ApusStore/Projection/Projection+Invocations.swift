@@ -85,8 +85,8 @@ extension Projection {
         return self.cancelRequests
     }
 
-    /// Answers, JSON objects, that somebody gave to questions of invocations since the last call.
-    public func takeAnswerRequests() -> [(invocation: String, answers: [UInt8])] {
+    /// Answers that somebody gave to questions of invocations since the last call.
+    public func takeAnswerRequests() -> [QuestionAnswer] {
         defer { self.answerRequests = [] }
         return self.answerRequests
     }
@@ -112,8 +112,10 @@ extension Projection {
         guard let id = InvocationID(key) else {
             if event.data != nil, key.hasSuffix(Self.cancelSuffix) {
                 self.cancelRequests.append(String(key.dropLast(Self.cancelSuffix.count)))
-            } else if let answers = event.data, key.hasSuffix(Self.answerSuffix) {
-                self.answerRequests.append((String(key.dropLast(Self.answerSuffix.count)), answers))
+            } else if let answer = event.data, let mark = key.firstRange(of: Self.answerMark) {
+                self.answerRequests.append(
+                    QuestionAnswer(
+                        invocation: String(key[..<mark.lowerBound]), question: String(key[mark.upperBound...]), json: answer))
             }
             return
         }
@@ -148,7 +150,7 @@ extension Projection {
         }
     }
 
-    private static let answerSuffix = "/answer"
+    private static let answerMark = "/answer/"
     private static let cancelSuffix = "/cancel"
 
     private static func invocation(_ row: Row) throws(ApusError) -> InvocationRow? {

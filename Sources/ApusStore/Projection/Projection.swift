@@ -49,7 +49,7 @@ public final class Projection {
     /// Ids of invocations that somebody asked to cancel since ``takeCancelRequests()``.
     var cancelRequests: [String] = []
     /// Answers that somebody gave since ``takeAnswerRequests()``.
-    var answerRequests: [(invocation: String, answers: [UInt8])] = []
+    var answerRequests: [QuestionAnswer] = []
 
     /// Opens `state.db`, or makes it.
     /// - Parameter end: the next offset of a partition on the log, nil where there is none.

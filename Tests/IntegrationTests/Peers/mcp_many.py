@@ -1,8 +1,8 @@
 """An agent of 2026-07-28 in front of several servers that take turns, and may be killed at any moment.
 
-    mcp_many.py PACKAGES TOKEN COUNT FILE
+    mcp_many.py PACKAGES TOKEN COUNT FILE [KIND]
 
-Makes COUNT calls of five kinds, several at once: lists, calls, calls that ask, tasks, tasks that ask. Each request goes to the next server; one
+Makes COUNT calls of five kinds, or of one of them, several at once: lists, calls, questions, tasks, asking_tasks. Each request goes to the next server; one
 whose connection breaks goes to the one after it. FILE holds their addresses, a line each, as somebody in front of them would know them: a server
 that comes back listens elsewhere. Prints `at N` now and then, a line for whatever else goes wrong, and at the end
 `N calls, R requests, S sent again, E errors`.
@@ -15,6 +15,7 @@ sys.path.insert(0, sys.argv[1])
 import httpx2  # noqa: E402
 
 TOKEN, COUNT, FILE = sys.argv[2], int(sys.argv[3]), sys.argv[4]
+KIND = sys.argv[5] if len(sys.argv) > 5 else None
 META = "io.modelcontextprotocol/"
 TASKS = {"extensions": {f"{META}tasks": {}}}
 AT_ONCE = 6
@@ -95,13 +96,13 @@ class Agent:
             "inputResponses": {key: {"action": "accept", "content": {"name": f"Ada {number}"}}}}, {"elicitation": {}})
         check(result["content"][0]["text"] == f"Hello, Ada {number}!", result)
 
-    async def until(self, id, *states):
-        for _ in range(PATIENCE_SECONDS * 5):
+    async def until(self, id, *states, pause=0.2):
+        for _ in range(int(PATIENCE_SECONDS / max(pause, 0.01))):
             task = await self.ask("tasks/get", {"taskId": id}, TASKS)
             check(task["taskId"] == id, task)
             if task["status"] in states:
                 return task
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(pause)
         raise Wrong(f"the task is not {states}: {task}")
 
     async def tasks(self, number):
@@ -114,7 +115,8 @@ class Agent:
         can = {**TASKS, "elicitation": {}}
         made = await self.ask("tools/call", {"name": "ask_later", "arguments": {}}, can)
         check(made["resultType"] == "task", made)
-        asked = await self.until(made["taskId"], "input_required", "completed", "failed", "cancelled")
+        # At once: the next server may not have heard of the question yet.
+        asked = await self.until(made["taskId"], "input_required", "completed", "failed", "cancelled", pause=0)
         check(asked["status"] == "input_required", asked)
         (key, _), = asked["inputRequests"].items()
         await self.ask("tasks/update", {
@@ -125,6 +127,8 @@ class Agent:
 
     async def work(self, numbers):
         kinds = (self.lists, self.calls, self.questions, self.tasks, self.calls, self.asking_tasks)
+        if KIND:
+            kinds = (getattr(self, KIND),)
         for number in numbers:
             kind = kinds[number % len(kinds)]
             try:
