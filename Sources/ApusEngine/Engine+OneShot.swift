@@ -27,6 +27,13 @@ extension Engine {
         return self.functions[place].pool.live > used + self.pooled(function, now: now)
     }
 
+    /// Whether a worker that starts serves no work that is there: it takes the place of one that was given work and is busy with it.
+    public func isAhead(_ worker: WorkerID) -> Bool {
+        guard let slot = self.slot(of: worker), self.workers[Int(slot)].isOneShot else { return false }
+        let state = self.functions[Int(self.workers[Int(slot)].function)]
+        return state.ready == 0 && state.queue.count == 0 && state.running > 0
+    }
+
     /// When a pool that is needed now may be needed no more.
     func poolMayShrink(_ function: Int32, now: Timestamp) -> Timestamp? {
         let state = self.functions[Int(function)]

@@ -17,6 +17,8 @@ extension Limits {
         public static let pingTimeout = TimeSpan.seconds(10)
         /// How long a worker may take to sleep, as `sleep()` of its function does. How long it may take to wake is the pool's to say.
         public static let hookTimeout = TimeSpan.seconds(120)
+        /// A sandbox that is made ahead of the next call waits so long for the call that runs.
+        public static let aheadStartMilliseconds: UInt64 = 2
         /// How often deadlines of channels are looked at.
         public static let housekeepingMilliseconds: UInt64 = 100
         /// What outputs wait for one write, above which they are held: with the outputs of one more delivery, and after a write that failed,

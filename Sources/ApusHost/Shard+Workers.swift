@@ -36,6 +36,11 @@ extension Shard {
             self.engine.startWaitsForFiles(worker)
         }
         self.noteStart(channel)
+        guard self.engine.isAhead(worker), let aheadStarts else { return self.launch(channel, order) }
+        aheadStarts.add { [unowned self] in self.launch(channel, order) }
+    }
+
+    private func launch(_ channel: WorkerChannel, _ order: LaunchOrder) {
         self.launcher.launch(order) { [unowned self] result in
             self.launched(channel, result)
             self.requestTurn()

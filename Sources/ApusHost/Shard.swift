@@ -87,6 +87,7 @@ public final class Shard: @unchecked Sendable {
 
     private var hook: TurnHook?
     private var nudge: LoopNudge?
+    private(set) var aheadStarts: AheadStarts?
     private var timer: LoopTimer?
     private var housekeeper: LoopTimer?
     private var isHousekeeping = false
@@ -118,6 +119,7 @@ public final class Shard: @unchecked Sendable {
         // SAFETY: the hook is closed in `closeHandles`; the shard's owner keeps the shard until then.
         self.hook = TurnHook(loop) { [unowned(unsafe) self] in self.turn() }
         self.nudge = LoopNudge(loop)
+        self.aheadStarts = AheadStarts(loop)
         self.timer = LoopTimer(loop) { [unowned self] in self.armedFor = nil }
         self.housekeeper = LoopTimer(loop) { [unowned self] in self.keepHouse() }
         self.watchShares()
@@ -291,8 +293,10 @@ public final class Shard: @unchecked Sendable {
         self.launcher.close()
         self.hook?.close()
         self.nudge?.close()
+        self.aheadStarts?.close()
         self.timer?.close()
         self.housekeeper?.close()
+        self.aheadStarts = nil
         self.hook = nil
         self.nudge = nil
         self.timer = nil

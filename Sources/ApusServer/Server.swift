@@ -7,6 +7,7 @@ internal import ApusManifest
 public import ApusSandbox
 public import ApusStore
 public import ApusTelemetry
+internal import CShims
 internal import Synchronization
 
 /// One server: shards with their loops, the control topics, the projection, deployments. Made after privileges were dropped.
@@ -428,9 +429,16 @@ public final class Server: Sendable {
 
     /// The first shard's loop looks once a second at what was appended.
     private func sampleRates() {
-        let (runtime, log, rates) = (self.shards[0], self.log, self.topicRates)
+        let (runtime, log, rates, store) = (self.shards[0], self.log, self.topicRates, self.store)
         runtime.loop.runAndWait {
-            let timer = LoopTimer(runtime.loop) { rates.sample(log.appended(), now: runtime.shard.now) }
+            var heap = HeapRest()
+            let timer = LoopTimer(runtime.loop) {
+                let totals = log.appended()
+                rates.sample(totals, now: runtime.shard.now)
+                let changes = totals.first { $0.topic == .control }?.records ?? 0
+                // It takes milliseconds, and a look that finds no place in the queue costs memory only.
+                if heap.look(changes: changes) { _ = store.run { apus_give_back_memory() } }
+            }
             timer.start(milliseconds: 0, repeating: Limits.Server.rateMilliseconds)
             runtime.rateTimer = timer
         }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ int apus_next_signal(int descriptor) {
     if (length == (ssize_t)sizeof info) return (int)info.ssi_signo;
     return length < 0 && errno != EAGAIN ? -errno : 0;
 }
+
+void apus_give_back_memory(void) { malloc_trim(0); }
 
 int apus_notify(const char *path, const char *text) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

@@ -31,6 +31,26 @@ struct OneShotTests {
         }
     }
 
+    /// What nobody waits for may be made a moment later; what somebody waits for may not.
+    @Test func onlyWhatTakesTheBusyOnesPlaceIsAhead() {
+        func started(_ actions: [EngineAction]) -> [WorkerID] {
+            actions.compactMap { if case .start(let worker, _, _) = $0 { worker } else { nil } }
+        }
+        var rig = EngineRig(Self.plan(scale: ScalePlan(min: 1, max: 8)))
+        let first = started(rig.take())
+        #expect(first.count == 1 && first.allSatisfy { !rig.engine.isAhead($0) }, "nothing runs yet")
+        for worker in first {
+            rig.engine.workerReady(worker, now: rig.now)
+            rig.engine.credit(worker, 1, now: rig.now)
+        }
+        rig.publish([record(0)])
+        let next = started(rig.take())
+        #expect(!next.isEmpty && next.allSatisfy { rig.engine.isAhead($0) })
+        rig.publish([record(1), record(2), record(3)])
+        let awaited = started(rig.take())
+        #expect(!awaited.isEmpty && awaited.allSatisfy { !rig.engine.isAhead($0) })
+    }
+
     @Test func workersThatEndBecauseTheirCallersLeftAreNoFailedStarts() throws {
         var rig = EngineRig(Self.plan())
         for _ in 0..<3 * Limits.Engine.startFailuresBeforeRefusal {

@@ -10,6 +10,9 @@ int apus_signal_descriptor(const sigset_t *signals);
 /// The next signal that waits on such a descriptor, 0 when none does, -errno.
 int apus_next_signal(int descriptor);
 
+/// Gives memory that was freed back to the system. Takes milliseconds for a large heap.
+void apus_give_back_memory(void);
+
 /// Sends one datagram to the supervisor at `path` (an abstract address begins with @). 0 or -errno.
 int apus_notify(const char *path, const char *text);
 
