@@ -175,8 +175,13 @@ extension Shard {
 
     /// An attempt of an accepted invocation is over, whatever follows.
     func paused(_ attempt: Attempt, on channel: WorkerChannel, now: Timestamp) {
-        guard let lane = attempt.trigger?.invocations, case .delivery(let delivery) = attempt.work else { return }
-        lane.paused(delivery.offset, self.timing(of: attempt, on: channel, now: now))
+        guard let trigger = attempt.trigger, let lane = trigger.invocations, case .delivery(let delivery) = attempt.work
+        else { return }
+        let timing = self.timing(of: attempt, on: channel, now: now)
+        if let begun = lane.begun[delivery.offset], begun.isRunning {
+            self.configuration.onInvocationAttempt(trigger.functionName, begun.envelope.principal, timing.running)
+        }
+        lane.paused(delivery.offset, timing)
     }
 
     /// Acts on a verdict that needs no result.

@@ -29,6 +29,8 @@ public struct ShardConfiguration {
     public var onStartFailed: (ResourceName, Failure) -> Void
     /// Called when terminal states of accepted invocations are durable: their function and how many.
     public var onInvocationsEnded: (ResourceName, Int) -> Void
+    /// Called when an attempt of an accepted invocation is over: its function, who asked for it, and how long it ran.
+    public var onInvocationAttempt: (ResourceName, String, TimeSpan) -> Void = { _, _, _ in }
     /// Why questions of an accepted invocation cannot be asked, JSON as a worker sends them; what its caller can be asked comes with them.
     public var refusalOfQuestions: ([UInt8], String) -> Failure? = { _, _ in
         Failure(.notYetSupported, "nobody can be asked here")

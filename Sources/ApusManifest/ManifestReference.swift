@@ -60,6 +60,7 @@ public enum ManifestReference {
         case .boolean: "`true` or `false`"
         case .integer(let range): "\(range.lowerBound) to \(range.upperBound)"
         case .fraction: "0 to 1"
+        case .money: "an amount: `2.5`"
         case .span(let range): "time, \(range.lowerBound) to \(range.upperBound)"
         case .bytes: "size"
         case .cpu: "CPUs: `0.5`, `2`"

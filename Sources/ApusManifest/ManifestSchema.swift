@@ -76,6 +76,7 @@ public enum ManifestSchema {
         case .integer(let range):
             ["type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound)]
         case .fraction: ["type": "number", "minimum": 0, "maximum": 1]
+        case .money: ["type": "number", "exclusiveMinimum": 0, "maximum": .double(Money.most.amount)]
         case .span: ["type": "string", "pattern": .string(Quantity.spanPattern)]
         case .bytes(let range):
             [

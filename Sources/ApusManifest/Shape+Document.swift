@@ -106,6 +106,7 @@ extension Shape {
                     Field("callsPerMinute", .integer(Self.callCounts), "Calls of one minute, evenly spaced."),
                     Field("concurrent", .integer(Self.callCounts), "Calls in progress."),
                     Field("callsPerDay", .integer(Self.callCounts), "Calls of one day, in UTC."),
+                    Field("budgetPerDay", .money, "What its calls of one day, in UTC, may cost, in the currency of `pool.prices`."),
                 ])), "How much it may call; what is left out has no bound.", standard: [:]),
     ])
 

@@ -10,6 +10,8 @@ indirect enum Shape: Sendable {
     case integer(ClosedRange<Int64>)
     /// A number from 0 to 1.
     case fraction
+    /// An amount of the currency of `pool.prices`, above 0.
+    case money
     case span(ClosedRange<TimeSpan>)
     case bytes(ClosedRange<Int64>)
     /// Thousandths of a CPU.

@@ -54,6 +54,11 @@ struct ShapeChecker {
                 return self.wrong(node, path, "a number from 0 to 1")
             }
             return .json(.double(value))
+        case .money:
+            guard let amount = node.json.double, Money(amount) ?? .zero > .zero else {
+                return self.wrong(node, path, "a number above 0, at most \(Money.most.text)")
+            }
+            return .json(node.json)
         case .span, .bytes, .cpu: return self.amount(node, shape, path)
         case .choice(let choices): return self.choice(node, choices, path)
         case .wordOr(let words, let shape):

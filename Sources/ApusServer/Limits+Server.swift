@@ -39,6 +39,8 @@ extension Limits {
         static let usageFlushes = 256
         /// Lengths of time that one report may ask about.
         static let usageSpans = 16
+        /// Methods, tools and ends of agents' requests of which the time is kept, for each shard.
+        static let measuredOperations = 2_000
         /// How long writing the last of it may take at the end.
         static let usageCloseMilliseconds: UInt64 = 2_000
         /// Log lines that wait for the log; above it they are dropped and counted.

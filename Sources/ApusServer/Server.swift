@@ -115,7 +115,8 @@ public final class Server: Sendable {
         self.vault = vault
         let talk = parts.ownership == nil ? nil : NodeTalk(log, parts.journal)
         let tools = ToolRegistry(
-            keys: vault.keys, version: configuration.version, node: configuration.node, talk: talk)
+            keys: vault.keys, version: configuration.version, node: configuration.node, prices: configuration.pool.prices,
+            talk: talk)
         self.tools = tools
         let bundles = try BundleStore(folder: "\(data)/bundles")
         self.bundles = bundles
@@ -152,7 +153,7 @@ public final class Server: Sendable {
         let held = HeldApprovals()
         let shards = try Self.makeShards(
             configuration, parts, self.reader, files, tracer, vault, egress, pool, onNurseryDeath, ended, replayEnds,
-            tools.waiting, held)
+            tools, held)
         runtimes.fill(shards)
         poolShards.fill(shards)
         self.shards = shards
@@ -324,7 +325,7 @@ public final class Server: Sendable {
         _ configuration: ServerConfiguration, _ parts: Parts, _ reader: WorkThread,
         _ files: FunctionFiles, _ tracer: Tracer?,
         _ vault: SecretVault, _ egress: EgressHost, _ pool: PoolHost, _ onNurseryDeath: @escaping @Sendable () -> Void,
-        _ ended: InvocationsEnded, _ replayEnds: ReplayEnds, _ waiting: WaitingCalls, _ held: HeldApprovals
+        _ ended: InvocationsEnded, _ replayEnds: ReplayEnds, _ tools: ToolRegistry, _ held: HeldApprovals
     ) throws(ApusError) -> [ShardRuntime] {
         var shards: [ShardRuntime] = []
         for index in 0..<configuration.shards {
@@ -339,7 +340,8 @@ public final class Server: Sendable {
                         onNurseryDeath: onNurseryDeath,
                         onInvocationsEnded: { ended.tell($0, $1) },
                         onReplayComplete: { replayEnds.ended($0, $1) },
-                        passCall: { waiting.pass($1, to: $0) }, approvals: held,
+                        onInvocationAttempt: { tools.charge($1, in: $0.namespace, for: $0, running: $2, now: SystemClock().now) },
+                        passCall: { tools.waiting.pass($1, to: $0) }, approvals: held,
                         note: { journal.info($0) })
                     if index == 0 { runtime.watchAuditor(journal) }
                     return .success(runtime)

@@ -60,6 +60,7 @@ final class ShardRuntime: @unchecked Sendable {
         onNurseryDeath: @escaping @Sendable () -> Void,
         onInvocationsEnded: @escaping @Sendable (ResourceName, Int) -> Void = { _, _ in },
         onReplayComplete: @escaping @Sendable (ResourceName, UInt64) -> Void = { _, _ in },
+        onInvocationAttempt: @escaping @Sendable (ResourceName, String, TimeSpan) -> Void = { _, _, _ in },
         passCall: @escaping @Sendable (String, FunctionCall) -> Bool = { _, _ in false },
         approvals: HeldApprovals = HeldApprovals(),
         note: @escaping @Sendable (String) -> Void = { _ in }
@@ -88,6 +89,7 @@ final class ShardRuntime: @unchecked Sendable {
         configuration.engine.workers = workers
         self.pool = pool
         configuration.onReplayComplete = onReplayComplete
+        configuration.onInvocationAttempt = onInvocationAttempt
         configuration.passCall = passCall
         configuration.refusalOfApproval = Self.refusal(ofApproval:)
         configuration.approval = { approvals.state($0) }

@@ -17,11 +17,11 @@ struct AgentManifestTests {
 
     @Test func whatAnAgentMayDoIsRead() throws {
         let agent = try self.agent(
-            "servers: [search, docs, search], scopes: [\"files:read\"], limits: {callsPerMinute: 60, concurrent: 4, callsPerDay: 1000}")
+            "servers: [search, docs, search], scopes: [\"files:read\"], limits: {callsPerMinute: 60, concurrent: 4, callsPerDay: 1000, budgetPerDay: 2.5}")
         #expect(agent.name.name == "helper" && agent.labels == ["team": "search"])
         #expect(agent.servers == ["search", "docs"], "saying it twice says it once")
         #expect(agent.scopes == ["files:read"])
-        #expect(agent.limits == CallBounds(callsPerMinute: 60, concurrent: 4, callsPerDay: 1_000))
+        #expect(agent.limits == CallBounds(callsPerMinute: 60, concurrent: 4, callsPerDay: 1_000, budgetPerDay: Money(2.5)))
         #expect(try Manifest(json: Manifest.agent(agent).toJSON()) == .agent(agent))
     }
 
@@ -34,6 +34,7 @@ struct AgentManifestTests {
     @Test(arguments: [
         ("servers: [No Server]", "expected 1 to 63 of a-z"), ("servers: all", "expected a list"),
         ("scopes: [\"a b\"]", "expected 1 to 128 of letters"), ("limits: {callsPerMinute: 0}", "a whole number from 1"),
+        ("limits: {budgetPerDay: 0}", "a number above 0"), ("limits: {budgetPerDay: much}", "a number above 0"),
         ("limits: {callsPerMinut: 5}", "did you mean `callsPerMinute`?"), ("roles: [admin]", "unknown field `roles`"),
         ("key: x", "unknown field `key`"),
     ])

@@ -59,7 +59,7 @@ import Testing
         }
         let shard = ShardScrape(
             shard: ShardStatistics(), listener: HTTPListener.Statistics(), connections: 0, refusals: RefusalJournal(),
-            durations: RequestDurations(),
+            durations: RequestDurations(), agents: OperationDurations(),
             operations: [], attemptsInFlight: 0, instances: [], activity: activity, triggers: [], logLinesDropped: 0)
         let server = ServerScrape(
             log: LogStatus(), appended: [], spans: nil, process: ProcessUsage(), startedAt: .zero, version: "1",
@@ -70,6 +70,17 @@ import Testing
         let counts = lint.samples.filter { $0.key.hasPrefix("apus_running_seconds_count") }
         #expect(counts.count == Limits.Telemetry.histogramsPerMetric + 1)
         #expect(counts[#"apus_running_seconds_count{namespace="other",function="other"}"#] == 50)
+    }
+
+    @Test func toolsAboveTheBoundAreCountedTogether() {
+        var durations = OperationDurations(most: 3)
+        func note(_ tool: String, _ status: OperationDurations.Status = .ok) {
+            durations.note(.init(method: .callTool, namespace: .default, tool: tool, status: status), .milliseconds(1))
+        }
+        for tool in ["a", "b", "c", "d", "e", "a"] { note(tool) }
+        note("a", .toolError)
+        let counts = durations.histograms.reduce(into: [String: UInt64]()) { $0["\($1.key.tool) \($1.key.status)"] = $1.value.count }
+        #expect(counts == ["a ok": 2, "b ok": 1, "c ok": 1, "other ok": 2, "other toolError": 1])
     }
 
     @Test func bucketsAreCountedWholeWhateverIsShown() {

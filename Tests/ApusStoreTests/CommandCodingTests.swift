@@ -84,7 +84,7 @@ import Testing
             expires: Timestamp(milliseconds: 5))
         var agent = principal
         agent.agent = AgentRights(
-            servers: ["search"], scopes: ["files:read"], limits: CallBounds(callsPerMinute: 60, callsPerDay: 9))
+            servers: ["search"], scopes: ["files:read"], limits: CallBounds(callsPerMinute: 60, callsPerDay: 9, budgetPerDay: Money(0.25)))
         let sealed = SealedSecret(
             version: 3, key: String(repeating: "a", count: 16), sealed: [UInt8](repeating: 1, count: 64), set: .zero,
             setBy: "ann")

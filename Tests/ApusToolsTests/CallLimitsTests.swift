@@ -72,6 +72,38 @@ import Testing
         #expect(next == .admitted)
     }
 
+    @Test func aBudgetIsUsedUpByWhatCallsCost() {
+        var limits = CallLimits()
+        let bounds = CallBounds(budgetPerDay: Money(2.5))
+        let midnight = Timestamp(milliseconds: 86_400_000 * 20_000)
+        let evening = midnight + .seconds(-60)
+        func begin(_ now: Timestamp) -> CallLimits.Verdict {
+            defer { limits.end("a") }
+            return limits.begin("a", bounds, now: now)
+        }
+        #expect(begin(evening) == .admitted)
+        limits.charge("a", Money(billionths: 2_499_999_999), now: evening)
+        #expect(begin(evening) == .admitted, "there is a billionth left")
+        limits.charge("b", Money(billionths: 9_000_000_000), now: evening)
+        #expect(begin(evening) == .admitted, "another one's calls")
+        // The last call may cost more than is left.
+        limits.charge("a", Money(billionths: 1_000_000_000), now: evening)
+        let refusal = CallLimits.Refusal(bound: .budgetPerDay, limit: 2_500_000_000, retryAfter: .seconds(10))
+        #expect(begin(midnight + .seconds(-10)) == .refused(refusal))
+        #expect(begin(midnight) == .admitted, "another day")
+        // What ran into the next day is of that day.
+        limits.charge("a", Money(billionths: 2_500_000_000), now: midnight)
+        #expect(begin(midnight) != .admitted)
+    }
+
+    @Test func moneyIsExactAndReadsAsItIsWritten() {
+        for (amount, text) in [(2.5, "2.5"), (0.000000001, "0.000000001"), (1_000_000_000, "1000000000"), (0, "0"), (10.05, "10.05")] {
+            #expect(Money(amount)?.text == text)
+        }
+        for amount in [-0.1, 1_000_000_001, .infinity, .nan] { #expect(Money(amount) == nil, "\(amount)") }
+        #expect(Money(billionths: .max) + Money(billionths: 1) == Money(billionths: .max))
+    }
+
     @Test func callersAreBoundedAndThoseThatRunAreKept() {
         var limits = CallLimits(callersMax: 4)
         let bounds = CallBounds(concurrent: 1)
@@ -90,5 +122,7 @@ import Testing
         let one = CallBounds(callsPerMinute: 60, concurrent: nil, callsPerDay: 5)
         let other = CallBounds(callsPerMinute: 30, concurrent: 2, callsPerDay: 9)
         #expect(one.with(other) == CallBounds(callsPerMinute: 30, concurrent: 2, callsPerDay: 5))
+        let (small, large) = (CallBounds(budgetPerDay: Money(1)), CallBounds(concurrent: 1, budgetPerDay: Money(2)))
+        #expect(large.with(small) == CallBounds(concurrent: 1, budgetPerDay: Money(1)))
     }
 }

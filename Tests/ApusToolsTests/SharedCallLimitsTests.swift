@@ -118,6 +118,36 @@ import Testing
         #expect(after.begin("a", bounds, now: tomorrow) == .admitted)
     }
 
+    @Test func aBudgetIsOneForAllServersAndOutlivesARestart() {
+        var servers = Servers(2)
+        let bounds = CallBounds(budgetPerDay: Money(1))
+        #expect(servers.limits[0].begin("a", bounds, now: Self.start) == .admitted)
+        servers.limits[0].end("a")
+        // A task of it may run where it never called.
+        servers.limits[1].charge("a", Money(billionths: 400_000_000), now: Self.start)
+        servers.limits[0].charge("a", Money(billionths: 600_000_000), now: Self.start)
+        #expect(servers.limits[0].begin("a", bounds, now: Self.start) == .admitted, "not heard yet")
+        servers.limits[0].end("a")
+        servers.tell(now: Self.start)
+        servers.deliver(now: Self.start + .seconds(1))
+        for server in 0..<2 {
+            guard case .refused(let refusal) = servers.limits[server].begin("a", bounds, now: Self.start + .seconds(1)) else {
+                return #expect(Bool(false), "server \(server)")
+            }
+            #expect(refusal.bound == .budgetPerDay)
+        }
+        // One that begins anew, of what it and the other said.
+        var alone = CallLimits()
+        #expect(alone.begin("a", bounds, now: Self.start) == .admitted)
+        alone.charge("a", Money(1) ?? .zero, now: Self.start)
+        alone.end("a")
+        var after = CallLimits()
+        for (name, count) in alone.news(now: Self.start, isShared: false, max: 10) {
+            after.restore(name, of: nil, count, now: Self.start)
+        }
+        #expect(after.begin("a", bounds, now: Self.start) != .admitted)
+    }
+
     @Test func onlyWhatIsNewIsSaidAndNotMoreThanIsAskedFor() {
         var limits = CallLimits()
         for index in 0..<10 {

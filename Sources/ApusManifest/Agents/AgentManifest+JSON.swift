@@ -10,6 +10,7 @@ extension AgentManifest {
         ] {
             if let value { limits[name] = .integer(value) }
         }
+        if let budget = self.limits.budgetPerDay { limits["budgetPerDay"] = .double(budget.amount) }
         let spec: JSONValue = [
             "servers": .array(self.servers.map { .string($0) }), "scopes": .array(self.scopes.map { .string($0) }),
             "limits": limits,

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusJSON
 
 extension DocumentChecker {
     mutating func agent(_ document: Checked) -> AgentManifest? {
@@ -11,7 +12,8 @@ extension DocumentChecker {
             scopes: Self.distinct(spec["scopes"]),
             limits: CallBounds(
                 callsPerMinute: limits?["callsPerMinute"]?.integer, concurrent: limits?["concurrent"]?.integer,
-                callsPerDay: limits?["callsPerDay"]?.integer))
+                callsPerDay: limits?["callsPerDay"]?.integer,
+                budgetPerDay: limits?["budgetPerDay"]?.plain.double.flatMap { Money($0) }))
         agent.locations = self.checker.locations
         return agent
     }

@@ -42,6 +42,6 @@ struct AgentOrder {
         ApusError(
             .invalidArgument,
             "\(what); expected {\"name\": …, \"servers\": […], \"scopes\": […], \"limits\": {\"callsPerMinute\": …, "
-                + "\"concurrent\": …, \"callsPerDay\": …}, \"expiresIn\": …}")
+                + "\"concurrent\": …, \"callsPerDay\": …, \"budgetPerDay\": …}, \"expiresIn\": …}")
     }
 }

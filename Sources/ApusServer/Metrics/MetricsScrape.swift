@@ -11,6 +11,7 @@ struct ShardScrape: Sendable {
     var connections: Int
     var refusals: RefusalJournal
     var durations: RequestDurations
+    var agents: OperationDurations
     /// Names of the operations, by their place.
     var operations: [String]
     var attemptsInFlight: Int
@@ -46,6 +47,8 @@ struct MetricsScrape {
             self.add(shard)
             self.addFunctions(shard, &ages)
             self.add(shard.durations, shard.operations)
+            for (key, histogram) in shard.agents.histograms { self.add(ServerMetric.operationSeconds, histogram, key.labels) }
+            for (reason, count) in shard.agents.refused { self.add(ServerMetric.operationsRefused, Double(count), [reason]) }
         }
         self.add(server)
     }

@@ -90,6 +90,18 @@ enum ServerMetric {
         "From the head of a request to that of its answer, by operation (as in `/openapi.json`) and class of status.",
         seconds, labels: ["operation", "status"])
 
+    // Requests of agents, by the names of OpenTelemetry's conventions for MCP.
+    static let operationSeconds = MetricDescription(
+        "mcp_server_operation_duration_seconds",
+        "What requests of agents took, by `method`, by `tool` where one was called, and by `status`: `ok`, `tool_error`, `error`, "
+            + "`input_required` or `cancelled`. Streams that listen are none of them.",
+        seconds, labels: ["method", "namespace", "tool", "status"], seriesMax: Limits.Telemetry.histogramsPerMetric)
+    static let operationsRefused = MetricDescription(
+        "apus_mcp_refused_total",
+        "Requests of agents that were refused, by `reason`: `arguments`, a bound of their caller as `callsPerMinute`, or the error that was "
+            + "answered as `invalidParams`.",
+        .counter, labels: ["reason"])
+
     // Workers.
     static let poolHits = MetricDescription(
         "apus_pool_hits_total", "Invocations with `reuse: never` that found a fresh worker ready.", .counter,
@@ -280,7 +292,7 @@ enum ServerMetric {
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         unsent, requests, replies, emitted, lag, oldest, filtered, filterErrors, recordsLost, unsettled, waiting,
         skipped, split, queued,
-        starting, startPhase, running, committing, httpSeconds,
+        starting, startPhase, running, committing, httpSeconds, operationSeconds, operationsRefused,
         poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
         auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,
         egressWorkers, httpRequests,

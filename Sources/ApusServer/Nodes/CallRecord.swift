@@ -25,7 +25,7 @@ struct CallRecord: Sendable, Equatable {
             key: Self.key(self.node, self.caller), attributes: [Attribute("type", Self.type)],
             data: JSONValue.object([
                 "day": .integer(self.count.day), "today": .integer(self.count.today),
-                "running": .integer(self.count.running),
+                "running": .integer(self.count.running), "spent": .integer(self.count.spent.billionths),
             ]).encoded())
     }
 
@@ -37,11 +37,13 @@ struct CallRecord: Sendable, Equatable {
     init?(_ event: Event) {
         guard event["type"] == Self.type, let key = event.key, let end = key.firstIndex(of: UInt8(ascii: "\n")),
             let data = event.data, let json = try? JSONValue.parse(data), let day = json["day"]?.integer,
-            let today = json["today"]?.integer, let running = json["running"]?.integer, today >= 0, running >= 0
+            let today = json["today"]?.integer, let running = json["running"]?.integer, today >= 0, running >= 0,
+            // A server of before says nothing of it.
+            let spent = (json["spent"] ?? 0).integer, spent >= 0
         else { return nil }
         self.init(
             node: String(decoding: key[..<end], as: UTF8.self),
             caller: String(decoding: key[(end + 1)...], as: UTF8.self),
-            count: CallCount(day: day, today: today, running: running))
+            count: CallCount(day: day, today: today, running: running, spent: Money(billionths: spent)))
     }
 }

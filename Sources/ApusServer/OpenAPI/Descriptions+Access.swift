@@ -164,6 +164,7 @@ extension OperationDescription {
                 [:],
                 optional: [
                     "callsPerMinute": Schema.count, "concurrent": Schema.count, "callsPerDay": Schema.count,
+                    "budgetPerDay": Schema.said(["type": "number", "exclusiveMinimum": 0], "In the currency of `pool.prices`"),
                 ]),
             "expiresIn": Schema.said(
                 Schema.text("30d", pattern: "^[1-9][0-9]{0,2}[hd]$"), "From 1s to 3650d; without it for ever"),

@@ -217,7 +217,7 @@ extension Schema {
         "servers": said(list(label), "Tool servers it reaches; none for all of its namespace"),
         "scopes": said(list(text), "Scopes of tools that it holds"),
         "limits": said(
-            object([:], optional: ["callsPerMinute": count, "concurrent": count, "callsPerDay": count]),
+            object([:], optional: ["callsPerMinute": count, "concurrent": count, "callsPerDay": count, "budgetPerDay": ["type": "number"]]),
             "How much it may ask for"),
     ]
     private static let agent: JSONValue = {

@@ -44,6 +44,7 @@ extension ShardRuntime {
         ShardScrape(
             shard: self.shard.statistics, listener: self.listener?.statistics ?? HTTPListener.Statistics(),
             connections: self.listener?.connectionCount ?? 0, refusals: self.refusals, durations: self.durations,
+            agents: self.tools.operations,
             operations: self.operations,
             attemptsInFlight: self.shard.attemptsInFlight, instances: self.shard.instances(),
             activity: self.shard.activity(), triggers: self.shard.triggerStatuses(),

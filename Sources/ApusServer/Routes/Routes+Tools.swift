@@ -117,6 +117,7 @@ extension Routes {
     }
 
     private func refuse(_ exchange: HTTPExchange, _ refusal: Refusal) {
+        self.runtime.tools.operations.refuse("\(refusal.error.code)")
         exchange.respond(
             status: refusal.error.status, json: MessageWriter.error(refusal.id, refusal.error))
     }

@@ -8,6 +8,8 @@ internal import ApusTools
 final class InnerCalls {
     private let endpoint: ToolEndpoint
     private let outer: ToolRequest
+    /// Where in a trace the outer call is.
+    private let trace: String?
     private var budget: InnerCallBudget
     /// By the number that the function gave it.
     private var open: [UInt32: ToolReply] = [:]
@@ -15,9 +17,10 @@ final class InnerCalls {
 
     static let left = Failure(.cancelled, "the call within which this one was made is over")
 
-    init(_ endpoint: ToolEndpoint, _ outer: ToolRequest, isInner: Bool) {
+    init(_ endpoint: ToolEndpoint, _ outer: ToolRequest, _ trace: ToolTrace, isInner: Bool) {
         self.endpoint = endpoint
         self.outer = outer
+        self.trace = trace.text ?? outer.envelope.text(outer.envelope.parameters.traceparent)
         self.budget = InnerCallBudget(isInner: isInner)
     }
 
@@ -28,8 +31,7 @@ final class InnerCalls {
         let envelope: Envelope
         do throws(ApusError) {
             envelope = try InnerCallMessage.envelope(
-                call.json, number: call.number,
-                traceparent: self.outer.envelope.text(self.outer.envelope.parameters.traceparent))
+                call.json, number: call.number, traceparent: self.trace)
         } catch { return call.answer(.failure(Failure(error.code, error.message))) }
         guard let id = envelope.id else { return call.answer(.failure(Self.left)) }
         if let refusal = self.budget.begin() {

@@ -30,6 +30,7 @@ struct SessionMessages {
             }
             try self.perform(envelope, id, session, exchange)
         } catch {
+            self.endpoint.runtime.tools.operations.refuse("\(error.code)")
             exchange.respond(status: error.status, json: MessageWriter.error(envelope.id, error))
         }
     }

@@ -10,14 +10,16 @@ struct ToolAudit {
     private var origin: Origin?
 
     /// - Parameter name: as the caller said it; there may be no such tool.
-    init(_ journal: AuditJournal, _ request: ToolRequest, name: String, _ arguments: ArraySlice<UInt8>, now: Timestamp)
-    {
+    init(
+        _ journal: AuditJournal, _ request: ToolRequest, _ trace: ToolTrace, name: String, _ arguments: ArraySlice<UInt8>,
+        now: Timestamp
+    ) {
         self.journal = journal
         self.begun = now
         self.entry = AuditEntry(
             .call, .refused, namespace: request.place.namespace, principal: request.caller.name, subject: name,
             arguments: Hex.encode(SHA256.hash(Array(arguments))),
-            trace: request.envelope.text(request.envelope.parameters.traceparent))
+            trace: trace.text ?? request.envelope.text(request.envelope.parameters.traceparent))
     }
 
     /// The tool that is meant. One that another tool calls is known by its own name.

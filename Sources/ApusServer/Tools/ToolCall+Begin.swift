@@ -15,12 +15,13 @@ extension ToolCall {
     }
 
     private static func event(
-        _ kind: ToolEvent.Kind, _ endpoint: ToolEndpoint, _ request: ToolRequest, subject: String
+        _ kind: ToolEvent.Kind, _ endpoint: ToolEndpoint, _ request: ToolRequest, _ reply: ToolReply, subject: String
     ) -> ToolEvent {
         ToolEvent(
             kind: kind, identity: endpoint.runtime.invocationIDs.next().description, subject: subject,
             capabilities: request.capabilities.names.joined(separator: " "), caller: request.caller.name,
-            traceparent: request.envelope.text(request.envelope.parameters.traceparent).flatMap(Self.trace))
+            traceparent: request.envelope.text(request.envelope.parameters.traceparent).flatMap(Self.trace),
+            trace: reply.trace)
     }
 
     /// What is no place in a trace is left out: functions and exporters take it for one.
@@ -44,7 +45,8 @@ extension ToolCall {
             guard arguments.kind == .object else { throw .invalidParams("`arguments` must be an object") }
             data = request.envelope.bytes(arguments)
         }
-        reply.audit = ToolAudit(endpoint.server.audit, request, name: name, data, now: endpoint.runtime.now)
+        reply.audit = ToolAudit(
+            endpoint.server.audit, request, reply.trace, name: name, data, now: endpoint.runtime.now)
         if let meta = MetaTool(name, on: request.place.server.flatMap { catalog.server(named: $0) }) {
             return try self.begin(meta, endpoint, request, reply, data)
         }
@@ -127,21 +129,22 @@ extension ToolCall {
         _ tool: Tool, named name: String, _ endpoint: ToolEndpoint, _ request: ToolRequest, _ reply: ToolReply,
         _ data: ArraySlice<UInt8>
     ) throws(RPCError) {
+        reply.tool = tool.name.text
         try self.checkTasks(tool, request)
         guard data.count <= Limits.ToolEndpoint.argumentsBytes else {
-            return reply.finish(self.refusal("the arguments have \(data.count) bytes, which is too much for a call"))
+            return reply.refuse("the arguments have \(data.count) bytes, which is too much for a call", code: "arguments")
         }
         let violations = try self.violations(of: data, tool, endpoint)
         guard violations.isEmpty else {
             let lines = violations.map { "\($0.pointer.isEmpty ? "(arguments)" : $0.pointer): \($0.message)" }
-            return reply.finish(
-                self.refusal("The arguments do not fit the tool's schema:\n" + lines.joined(separator: "\n")))
+            return reply.refuse(
+                "The arguments do not fit the tool's schema:\n" + lines.joined(separator: "\n"), code: "arguments")
         }
         let key = try CallKey(request, reply).idempotencyKey(of: tool, data, request)
-        let event = self.event(.tool, endpoint, request, subject: name)
+        let event = self.event(.tool, endpoint, request, reply, subject: name)
         reply.audit?.found(tool, invocation: event.identity)
         if let refusal = endpoint.admit(request, reply) {
-            return reply.finish(self.refusal(refusal.text), meta: refusal.meta)
+            return reply.refuse(refusal.text, code: refusal.bound.rawValue, meta: refusal.meta)
         }
         let call = ToolCall(endpoint, request, reply, .tool(tool), event, data: data)
         call.key = key
@@ -193,7 +196,8 @@ extension ToolCall {
         guard missing.isEmpty else {
             throw .invalidParams("the prompt '\(name)' needs: \(missing.joined(separator: ", "))")
         }
-        let event = self.event(.prompt, endpoint, request, subject: name)
+        let event = self.event(.prompt, endpoint, request, reply, subject: name)
+        try endpoint.admitOther(request, reply)
         try ToolCall(endpoint, request, reply, .prompt(prompt), event, data: data).start()
     }
 
@@ -222,7 +226,8 @@ extension ToolCall {
         case nil: throw ToolEndpoint.resourceNotFound(uri, era: request.era)
         }
         data.append(UInt8(ascii: "}"))
-        let event = self.event(.resource, endpoint, request, subject: uri)
+        let event = self.event(.resource, endpoint, request, reply, subject: uri)
+        try endpoint.admitOther(request, reply)
         try ToolCall(endpoint, request, reply, target, event, data: data[...]).start()
     }
 
@@ -231,8 +236,9 @@ extension ToolCall {
         remote: Tool.Remote? = nil
     ) throws(RPCError) {
         guard let params = request.envelope.parameters.all else { return }
-        let event = self.event(.completion, endpoint, request, subject: subject)
+        let event = self.event(.completion, endpoint, request, reply, subject: subject)
         let data = request.envelope.bytes(params)
+        try endpoint.admitOther(request, reply)
         try ToolCall(endpoint, request, reply, .completion(function, remote), event, data: data).start()
     }
 }

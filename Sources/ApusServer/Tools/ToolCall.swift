@@ -218,9 +218,10 @@ final class ToolCall: ResponseSink {
     private func charge(hasFailed: Bool) {
         guard let begun = self.runningSince else { return }
         self.runningSince = nil
-        self.runtime.callers.count(
-            self.target.function, by: self.request.caller.name, running: self.timing?.running ?? self.runtime.now - begun,
-            hasFailed: hasFailed)
+        let (caller, running) = (self.request.caller.name, self.timing?.running ?? self.runtime.now - begun)
+        self.runtime.callers.count(self.target.function, by: caller, running: running, hasFailed: hasFailed)
+        self.endpoint.registry.charge(
+            caller, in: self.request.place.namespace, for: self.target.function, running: running, now: self.runtime.now)
     }
 
     func over() {
@@ -378,7 +379,8 @@ final class ToolCall: ResponseSink {
 
     func onCall(_ call: FunctionCall) {
         guard !self.isOver else { return call.answer(.failure(InnerCalls.left)) }
-        let calls = self.innerCalls ?? InnerCalls(self.endpoint, self.request, isInner: self.reply.isInner)
+        let calls = self.innerCalls ?? InnerCalls(
+            self.endpoint, self.request, self.reply.trace, isInner: self.reply.isInner)
         self.innerCalls = calls
         calls.begin(call)
     }

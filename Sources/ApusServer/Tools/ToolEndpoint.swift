@@ -20,6 +20,7 @@ struct ToolEndpoint {
     }
 
     func perform(_ request: ToolRequest, _ reply: ToolReply) {
+        reply.measure(request, self.server.tracer)
         do throws(RPCError) { try self.answer(request, reply) } catch { reply.fail(error) }
     }
 

@@ -1,4 +1,5 @@
 internal import ApusCore
+internal import ApusTelemetry
 
 /// The event that a function gets for a request of an agent.
 struct ToolEvent {
@@ -19,7 +20,10 @@ struct ToolEvent {
     /// What the caller's client can be asked, separated by blanks.
     var capabilities: String
     var caller: String
+    /// As the caller says it.
     var traceparent: String?
+    /// Where what runs for it goes on from.
+    var trace = ToolTrace.none
 
     /// - Parameter data: JSON.
     func block(_ data: ArraySlice<UInt8>) -> [UInt8] {
@@ -37,7 +41,8 @@ struct ToolEvent {
         EventBlock.appendHead(key: nil, attributes: attributes.count, data: data.count, isNull: false, to: &block)
         block.append(contentsOf: attributes)
         block.append(contentsOf: data)
-        return block
+        guard let (context, state) = self.trace.decision.carried else { return block }
+        return block.withUnsafeBytes { EventTrace.rewritten($0, context, state: state, isMarked: true) }
     }
 
     /// The same for the log, where it lasts.
@@ -48,6 +53,10 @@ struct ToolEvent {
             Attribute("datacontenttype", "application/json"),
         ]
         if let traceparent { attributes.append(Attribute("traceparent", traceparent)) }
+        if let (context, state) = self.trace.decision.carried {
+            attributes.append(Attribute(TraceContext.header, context.description, kind: .header))
+            if let state { attributes.append(Attribute(TraceContext.stateHeader, state, kind: .header)) }
+        }
         return Event(attributes: attributes, data: Array(data))
     }
 

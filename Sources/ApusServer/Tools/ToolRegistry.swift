@@ -19,6 +19,8 @@ final class ToolRegistry: Sendable {
     private let cursorKey: [UInt8]
     /// Who may call now; shared, since one caller's requests come to any loop.
     let limits = Mutex(CallLimits())
+    /// What their calls cost.
+    let rates: CallRates
     /// Which upstreams answer; shared, since their calls come to any loop.
     let breakers = Mutex<[ResourceName: CircuitBreaker]>([:])
     /// Results of tools that let theirs be kept; shared for the same reason.
@@ -28,8 +30,10 @@ final class ToolRegistry: Sendable {
 
     /// - Parameters:
     ///   - node: what this server is called.
+    ///   - prices: of what its functions use.
     ///   - talk: with the servers that share its log.
-    init(keys: MasterKeys, version: String, node: String, talk: NodeTalk?) {
+    init(keys: MasterKeys, version: String, node: String, prices: Prices = Prices(), talk: NodeTalk?) {
+        self.rates = CallRates(prices)
         self.sealer = Sealer(keys.derived(for: "apus tool requests 1"))
         self.tasks = TaskNames(keys.derived(for: "apus tool tasks 1").map(\.bytes))
         self.cursorKey = keys.derived(for: "apus tool cursors 1").last?.bytes ?? []
@@ -54,6 +58,7 @@ final class ToolRegistry: Sendable {
 
     /// Makes the catalogs of what is deployed.
     func update(_ catalogue: Catalogue) -> ToolUpdate {
+        self.rates.update(catalogue)
         var sources: [Namespace: [ToolCatalog.Source]] = [:]
         for function in catalogue.functions.values
         where function.manifest.tool != nil || function.manifest.prompt != nil || function.manifest.resource != nil {

@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusHTTP
 internal import ApusLoop
+internal import ApusTelemetry
 internal import ApusTools
 
 /// The answer to one request of an agent: one message as JSON, or, once there is something to say before it or it takes long, a stream
@@ -22,6 +23,15 @@ final class ToolReply {
     private let runtime: ShardRuntime
     private var state = State.open
     private var lastWrite: Timestamp
+    private let begun: Timestamp
+    private var status = OperationDurations.Status.ok
+    private var error: RPCError.Code?
+    private var request: ToolRequest?
+    private var tracer: Tracer?
+    /// Where in a trace it is.
+    private(set) var trace = ToolTrace.none
+    /// The tool that was asked for, once it is known that there is one.
+    var tool: String?
     /// Of a session: what is written here can be read again by a client that comes back.
     private let kept: KeptStream?
     /// The client of this exchange, once it reads there.
@@ -44,6 +54,7 @@ final class ToolReply {
         self.runtime = runtime
         self.kept = kept
         self.lastWrite = runtime.now
+        self.begun = runtime.now
     }
 
     /// The answer to a function that calls a tool: the result as JSON, once, and nothing before it.
@@ -58,6 +69,28 @@ final class ToolReply {
         self.runtime = runtime
         self.kept = nil
         self.lastWrite = runtime.now
+        self.begun = runtime.now
+    }
+
+    /// What is asked, for the metrics and for traces.
+    func measure(_ request: ToolRequest, _ tracer: Tracer?) {
+        self.request = request
+        self.tracer = tracer
+        self.trace = ToolTrace(request, self.exchange, tracer)
+        guard case .record(let context, _, _) = self.trace.decision else { return }
+        self.exchange?.add(header: "traceresponse", context.description)
+    }
+
+    private func measured() {
+        guard let request else { return }
+        self.request = nil
+        let now = self.runtime.now
+        let key = OperationDurations.Key(
+            method: request.method, namespace: request.place.namespace, tool: self.tool ?? "", status: self.status)
+        self.runtime.tools.operations.note(key, now - self.begun)
+        let span = self.trace.span(
+            of: request, tool: self.tool, self.status, error: self.error, start: self.begun, end: now)
+        if let span { self.tracer?.record(span) }
     }
 
     /// Whether a function made the call.
@@ -92,9 +125,13 @@ final class ToolReply {
         } else {
             message = self.writer.result(self.id, members, type: type, cache: cache, meta: meta)
         }
-        guard type != .inputRequired else { return self.end(.success(message)) }
+        guard type != .inputRequired else {
+            self.status = .inputRequired
+            return self.end(.success(message))
+        }
         let isError =
             members.count >= Self.errorMark.count && Array(members.suffix(Self.errorMark.count)) == Self.errorMark
+        if isError { self.status = .toolError }
         self.end(.success(message), isError ? .failed : .allowed, code: nil, bytes: members.count)
     }
 
@@ -114,10 +151,13 @@ final class ToolReply {
         let message =
             self.isInner
             ? InnerCallMessage.result(members, meta: meta) : self.writer.result(self.id, members, meta: meta)
+        self.status = .toolError
+        self.runtime.tools.operations.refuse(code)
         self.end(.success(message), .refused, code: code, bytes: 0)
     }
 
     func fail(_ error: RPCError) {
+        if case .done = self.state {} else { self.runtime.tools.operations.refuse("\(error.code)") }
         self.end(.failure(error), .refused, code: "\(error.code)", bytes: 0)
     }
 
@@ -147,22 +187,25 @@ final class ToolReply {
 
     private func end(_ answer: Result<[UInt8], RPCError>) {
         if case .done = self.state { return }
+        if case .failure(let error) = answer { (self.status, self.error) = (.error, error.code) }
         if let function {
             self.close()
             return function(answer)
         }
         switch answer {
         case .success(let message): self.end(message, status: 200)
-        case .failure(let error): self.end(MessageWriter.error(self.id, error), status: error.status)
+        case .failure(let error):
+            self.end(MessageWriter.error(self.id, error), status: error.status, retryAfter: error.retryAfter)
         }
     }
 
-    private func end(_ message: [UInt8], status: UInt32) {
+    private func end(_ message: [UInt8], status: UInt32, retryAfter: TimeSpan? = nil) {
         switch self.state {
         case .done: return
         case .open:
             self.close()
             self.kept?.forget()
+            if let retryAfter { self.exchange?.add(header: "Retry-After", "\(max(1, (retryAfter.milliseconds + 999) / 1_000))") }
             self.exchange?.respond(status: status, json: message)
         case .streaming:
             self.write(message)
@@ -202,6 +245,7 @@ final class ToolReply {
 
     private func close() {
         self.state = .done
+        self.measured()
         self.exchange?.onGone = nil
         self.onLeft = nil
         self.onClose?()
@@ -229,6 +273,7 @@ final class ToolReply {
         // Nobody waits for it; it is kept all the same.
         self.audit?.note(.failed, code: ErrorCode.cancelled.rawValue, bytes: 0, now: self.runtime.now) { _ in }
         self.audit = nil
+        self.status = .cancelled
         self.close()
         self.kept?.end()
         onLeft?()

@@ -11,6 +11,8 @@ final class ToolTable {
     private var schemas: [String: ToolSchemas] = [:]
     var waiting: [ObjectIdentifier: ToolReply] = [:]
     var listeners: [ObjectIdentifier: ListenStream] = [:]
+    /// How requests ended, for the metrics.
+    var operations = OperationDurations()
     private var timer: LoopTimer?
 
     /// Takes what is deployed now and tells those who listen.

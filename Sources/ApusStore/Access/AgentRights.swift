@@ -20,6 +20,7 @@ extension AgentRights {
     public var json: JSONValue {
         var limits = JSONObject()
         for (name, value) in self.limits.members { limits[name] = value.map { .integer($0) } }
+        if let budget = self.limits.budgetPerDay { limits["budgetPerDay"] = .double(budget.amount) }
         return [
             "servers": .array(self.servers.map { .string($0) }), "scopes": .array(self.scopes.map { .string($0) }),
             "limits": .object(limits),
@@ -59,6 +60,7 @@ extension AgentRights {
 }
 
 extension CallBounds {
+    /// Those that are counts.
     var members: [(String, Int64?)] {
         [
             ("callsPerMinute", self.callsPerMinute), ("concurrent", self.concurrent), ("callsPerDay", self.callsPerDay),
@@ -68,7 +70,7 @@ extension CallBounds {
     init(json: JSONValue) throws(AgentRightsError) {
         guard let object = json.object else { throw AgentRightsError(member: "limits") }
         self.init()
-        for name in object.names {
+        for name in object.names where name != "budgetPerDay" {
             guard let value = object[name]?.integer, (1...1_000_000_000).contains(value) else {
                 throw AgentRightsError(member: "limits.\(name)")
             }
@@ -79,6 +81,11 @@ extension CallBounds {
             default: throw AgentRightsError(member: "limits.\(name)")
             }
         }
+        guard let budget = object["budgetPerDay"] else { return }
+        guard let amount = budget.double.flatMap({ Money($0) }), amount > .zero else {
+            throw AgentRightsError(member: "limits.budgetPerDay")
+        }
+        self.budgetPerDay = amount
     }
 }
 

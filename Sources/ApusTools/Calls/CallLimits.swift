@@ -1,18 +1,20 @@
 public import ApusCore
 
-/// Who may call now and who has to wait, by bounds that each caller brings along: how often, how many at once, how many a day.
-/// A machine.
+/// Who may call now and who has to wait, by bounds that each caller brings along: how often, how many at once, how many a day, and what the
+/// calls of a day may cost. A machine.
 ///
 /// Calls in a minute are spaced, with a second's worth let in at once: a caller that keeps its bound is never refused, whatever it
-/// did in the minute before. Days are those of UTC.
+/// did in the minute before. Days are those of UTC. What a call costs is known when it is over: a
+/// budget lets calls begin until it is used up, and the last of them may cost more than was left.
 ///
 /// What other servers let the same caller do counts as well, once they have said it: ``news(now:isShared:max:)`` is what this one says,
 /// ``heard(_:from:_:now:)`` what it hears.
 public struct CallLimits: Sendable {
-    public enum Bound: String, Sendable, Equatable { case callsPerMinute, concurrent, callsPerDay }
+    public enum Bound: String, Sendable, Equatable { case callsPerMinute, concurrent, callsPerDay, budgetPerDay }
 
     public struct Refusal: Sendable, Equatable {
         public var bound: Bound
+        /// Of a budget in billionths.
         public var limit: Int64
         /// When it is worth trying again.
         public var retryAfter: TimeSpan
@@ -36,17 +38,36 @@ public struct CallLimits: Sendable {
         var due = Timestamp.zero
         var day: Int64 = 0
         var today: Int64 = 0
-        /// As they were at its last call here.
-        var bounds = CallBounds()
+        /// What its calls of the day cost.
+        var spent = Money.zero
+        /// As they were at its last call here; nil where it did not call here.
+        var bounds: CallBounds?
         /// What was said of it last, and when.
         var told: CallCount?
         var toldAt = Timestamp.zero
         var others: [String: Other] = [:]
 
-        var count: CallCount { CallCount(day: self.day, today: self.today, running: self.running) }
+        var count: CallCount { CallCount(day: self.day, today: self.today, running: self.running, spent: self.spent) }
+
+        /// Others, or a later life of this server, must know what it does.
+        var isBounded: Bool { self.bounds != CallBounds() }
+
+        mutating func turn(to day: Int64) {
+            if self.day != day { (self.day, self.today, self.spent) = (day, 0, .zero) }
+        }
+
+        /// What it did counts until the day is over, also after a restart.
+        var isCountedByDay: Bool {
+            guard let bounds = self.bounds else { return true }
+            return bounds.callsPerDay != nil || bounds.budgetPerDay != nil
+        }
 
         var todayAnywhere: Int64 {
             self.others.values.reduce(self.today) { $0 + ($1.count.day == self.day ? $1.count.today : 0) }
+        }
+
+        var spentAnywhere: Money {
+            self.others.values.reduce(self.spent) { $1.count.day == self.day ? $0 + $1.count.spent : $0 }
         }
 
         /// A server that says nothing any more is taken to run nothing.
@@ -74,7 +95,7 @@ public struct CallLimits: Sendable {
         if self.callers.count >= self.callersMax, self.callers[name] == nil { self.forget(now) }
         var caller = self.callers[name] ?? Caller()
         let day = now.milliseconds / Self.dayMilliseconds
-        if caller.day != day { (caller.day, caller.today) = (day, 0) }
+        caller.turn(to: day)
         caller.bounds = bounds
         if let refusal = Self.refusal(caller, bounds, now) { return .refused(refusal) }
         caller.running += 1
@@ -90,7 +111,17 @@ public struct CallLimits: Sendable {
         guard var caller = self.callers[name], caller.running > 0 else { return }
         caller.running -= 1
         self.callers[name] = caller
-        if caller.bounds != CallBounds() { self.changed.insert(name) }
+        if caller.isBounded { self.changed.insert(name) }
+    }
+
+    /// A call of this caller cost so much; it may have been admitted by another server.
+    public mutating func charge(_ name: String, _ cost: Money, now: Timestamp) {
+        guard cost > .zero, self.makeRoom(for: name, now) else { return }
+        var caller = self.callers[name] ?? Caller()
+        caller.turn(to: now.milliseconds / Self.dayMilliseconds)
+        caller.spent = caller.spent + cost
+        self.callers[name] = caller
+        if caller.isBounded { self.changed.insert(name) }
     }
 
     // MARK: what other servers, and later lives of this one, must know
@@ -103,7 +134,7 @@ public struct CallLimits: Sendable {
         var news: [(name: String, count: CallCount)] = []
         for name in self.changed {
             guard news.count < max else { break }
-            guard var caller = self.callers[name], isShared || caller.bounds.callsPerDay != nil else {
+            guard var caller = self.callers[name], isShared || caller.isCountedByDay else {
                 self.changed.remove(name)
                 continue
             }
@@ -142,7 +173,7 @@ public struct CallLimits: Sendable {
         var caller = self.callers[name] ?? Caller()
         let before = caller.others[node]?.count
         let more = count.today - (before?.day == count.day ? before?.today ?? 0 : 0)
-        if more > 0, let limit = caller.bounds.callsPerMinute {
+        if more > 0, let limit = caller.bounds?.callsPerMinute {
             caller.due = max(caller.due, now) + TimeSpan(microseconds: Self.spacing(limit).microseconds * more)
         }
         caller.others = caller.others.filter { $0.value.count.day == count.day || $0.value.count.running > 0 }
@@ -158,7 +189,7 @@ public struct CallLimits: Sendable {
         if let node {
             caller.others[node] = Other(count: count, heardAt: now)
         } else {
-            (caller.day, caller.today, caller.told) = (count.day, count.today, count)
+            (caller.day, caller.today, caller.spent, caller.told) = (count.day, count.today, count.spent, count)
         }
         self.callers[name] = caller
     }
@@ -174,6 +205,10 @@ public struct CallLimits: Sendable {
         if let limit = bounds.callsPerDay, caller.todayAnywhere >= limit {
             let left = Self.dayMilliseconds - now.milliseconds % Self.dayMilliseconds
             return Refusal(bound: .callsPerDay, limit: limit, retryAfter: .milliseconds(left))
+        }
+        if let limit = bounds.budgetPerDay, caller.spentAnywhere >= limit {
+            let left = Self.dayMilliseconds - now.milliseconds % Self.dayMilliseconds
+            return Refusal(bound: .budgetPerDay, limit: limit.billionths, retryAfter: .milliseconds(left))
         }
         if let limit = bounds.callsPerMinute {
             let spacing = Self.spacing(limit)

@@ -1,4 +1,4 @@
-internal import ApusCore
+public import ApusCore
 
 /// An error as JSON-RPC answers it, with the status of HTTP that goes with it.
 public struct RPCError: Error, Sendable, Equatable {
@@ -25,12 +25,17 @@ public struct RPCError: Error, Sendable, Equatable {
     public var data: [UInt8]?
     /// Some clients take any 4xx for the end of the connection: only what the specification demands is one.
     public var status: UInt32
+    /// When it is worth asking again.
+    public var retryAfter: TimeSpan?
 
-    public init(_ code: Code, _ message: String, data: [UInt8]? = nil, status: UInt32 = 200) {
+    public init(
+        _ code: Code, _ message: String, data: [UInt8]? = nil, status: UInt32 = 200, retryAfter: TimeSpan? = nil
+    ) {
         self.code = code
         self.message = message
         self.data = data
         self.status = status
+        self.retryAfter = retryAfter
     }
 
     /// Parameters that are none, of a request that is otherwise sound.

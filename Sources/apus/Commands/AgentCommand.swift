@@ -26,6 +26,7 @@ extension Command {
                         .value("--per-minute", "N", "calls that it may make in a minute"),
                         .value("--concurrent", "N", "calls of it that may run at once"),
                         .value("--per-day", "N", "calls that it may make in a day"),
+                        .value("--budget", "AMOUNT", "what its calls of a day may cost, in the currency of `pool.prices`"),
                         .value("--expires", "TIME", "how long its token holds, as 12h or 30d; without it for ever"),
                     ],
                     examples: [
@@ -92,6 +93,12 @@ private struct AgentCommand {
                 throw UsageError("\(option) '\(text)' is no number above 0, as in '\(option) 60'")
             }
             limits[member] = .integer(number)
+        }
+        if let text = self.context.arguments["--budget"] {
+            guard let budget = Double(text).flatMap({ Money($0) }), budget > .zero else {
+                throw UsageError("--budget '\(text)' is no amount above 0, as in '--budget 2.5'")
+            }
+            limits["budgetPerDay"] = .double(budget.amount)
         }
         return limits
     }

@@ -1,3 +1,4 @@
+internal import ApusCore
 internal import ApusJSON
 
 /// Agents, a line each: what `apus agent list` and `apus get agents` show.
@@ -23,6 +24,7 @@ struct AgentTable {
     private static func limits(_ json: JSONValue?) -> String {
         let names = [("callsPerMinute", "/min"), ("callsPerDay", "/day"), ("concurrent", " at once")]
         let texts = names.compactMap { name, unit in json?[name]?.integer.map { "\($0)\(unit)" } }
-        return texts.isEmpty ? "none" : texts.joined(separator: ", ")
+        let budget = json?["budgetPerDay"]?.double.flatMap { Money($0) }.map { ["\($0.text) spent/day"] } ?? []
+        return texts.isEmpty && budget.isEmpty ? "none" : (texts + budget).joined(separator: ", ")
     }
 }
