@@ -4,6 +4,7 @@ import ApusHTTP
 import ApusHost
 import ApusTelemetry
 import ApusTestSupport
+import ApusTools
 import Testing
 
 @testable import ApusServer
