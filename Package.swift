@@ -181,7 +181,7 @@ let package = Package(
         tests(
             "ApusHostTests",
             ["ApusHost", "ApusEngine", "ApusLoop", "ApusLog", "ApusTelemetry", "CShims", "echo-native"]),
-        tests("ApusStoreTests", ["ApusStore", "ApusManifest", "ApusJSON"]),
+        tests("ApusStoreTests", ["ApusStore", "ApusCrypto", "ApusManifest", "ApusJSON"]),
         tests(
             "ApusServerTests",
             [

@@ -58,7 +58,11 @@ extension DocumentChecker {
             questions: field["questions"]?.text.flatMap { .init(rawValue: $0) } ?? .within,
             scopes: field["scopes"]?.list.compactMap(\.text) ?? [], cache: cache,
             maxResult: field["maxResult"]?.integer ?? 0, version: Int(field["version"]?.integer ?? 1),
-            weight: Int(field["weight"]?.integer ?? 0), isExposed: field["exposed"]?.boolean ?? false)
+            weight: Int(field["weight"]?.integer ?? 0), isExposed: field["exposed"]?.boolean ?? false,
+            signature: field["signature"].flatMap { signature in
+                guard let key = signature["key"]?.text, let value = signature["value"]?.text else { return nil }
+                return ToolManifest.Signature(key: key, value: value)
+            })
     }
 
     /// What a call may do again is done again: only a call that does nothing but read may be answered from memory.

@@ -50,6 +50,14 @@ extension Shape {
         Field(
             "exposed", .boolean, "Whether it can be called as NAME__vVERSION too, whatever its weight.", standard: false
         ),
+        Field(
+            "signature",
+            .object(
+                ObjectShape([
+                    Field("key", .text(.any), "The public key of Ed25519, as Base64URL.", required: true),
+                    Field("value", .text(.any), "The signature, as Base64URL.", required: true),
+                ])),
+            "Who stands for what it says, as `apus deploy --sign` writes it: then only what that key signs takes its place unseen."),
     ])
 
     private static let annotations = ObjectShape([

@@ -27,6 +27,9 @@ extension ToolManifest {
         tool["version"] = .number(self.version)
         tool["weight"] = .number(self.weight)
         tool["exposed"] = .boolean(self.isExposed)
+        if let signature = self.signature {
+            tool["signature"] = ["key": .string(signature.key), "value": .string(signature.value)]
+        }
         return tool
     }
 }

@@ -76,6 +76,17 @@ public struct ToolManifest: Sendable, Equatable {
         }
     }
 
+    /// Who stands for what a tool says, and that they do: both as Base64URL, of Ed25519.
+    public struct Signature: Sendable, Equatable {
+        public var key: String
+        public var value: String
+
+        public init(key: String, value: String) {
+            self.key = key
+            self.value = value
+        }
+    }
+
     public var name: String
     public var title: String?
     public var input: Schema
@@ -95,6 +106,8 @@ public struct ToolManifest: Sendable, Equatable {
     public var weight: Int
     /// Whether it can be called as `name__v3` too.
     public var isExposed: Bool
+    /// Of ``FunctionManifest/toolStatement``.
+    public var signature: Signature?
 
     /// The files that its schemas are still to be read from.
     public var schemaFiles: [String] { [self.input.file, self.output?.file].compactMap { $0 } }

@@ -55,6 +55,24 @@ struct ChangeAudit: Sendable {
         }
     }
 
+    /// Of a deploy: tools that agents do not see any more, since they say something else than what was signed.
+    static func quarantined(
+        _ outcomes: [ControlDecision.Outcome], in catalogue: Catalogue, by principal: String
+    ) -> [(tool: String, entry: AuditEntry)] {
+        outcomes.compactMap { outcome in
+            guard outcome.kind == .function, outcome.action != .unchanged,
+                let function = ResourceName(outcome.namespace, outcome.name).flatMap({ catalogue.functions[$0] }),
+                let trust = function.trust, trust.isHeld(function.manifest), let tool = function.manifest.tool
+            else { return nil }
+            let name = ToolName(tool.name).text
+            let change = ChangeAudit(
+                "quarantined", name, in: outcome.namespace, by: principal,
+                digest: function.manifest.toolStatement.map { ToolTrust.digest(of: $0) },
+                digestBefore: ToolTrust.digest(of: Array(trust.accepted.utf8)), revision: function.revision)
+            return (name, change.entry(nil))
+        }
+    }
+
     /// Nil for what is no matter of agents.
     private static func subject(_ manifest: Manifest) -> String? {
         switch manifest {

@@ -70,7 +70,16 @@ extension Routes {
         let manifests = order.request.documents.map(\.manifest)
         server.deployer.deploy(order) { said in
             guard case .done(let done) = said, !order.request.isDryRun else { return report(said) }
-            server.note(ChangeAudit.entries(done.outcomes, of: manifests, by: order.principal)) { error in
+            let held = ChangeAudit.quarantined(done.outcomes, in: server.control.catalogue, by: order.principal)
+            for (tool, _) in held {
+                report(
+                    .progress(
+                        stage: "tools",
+                        message: "agents do not see the tool '\(tool)' any more: it says something else than what was signed. `apus tools accept "
+                            + "\(tool)` shows the difference"))
+            }
+            let entries = ChangeAudit.entries(done.outcomes, of: manifests, by: order.principal)
+            server.note(entries + held.map(\.entry)) { error in
                 report(error.map { .failed($0) } ?? said)
             }
         }

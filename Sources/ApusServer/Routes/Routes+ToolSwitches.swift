@@ -25,12 +25,19 @@ extension Routes {
     /// A tool by the name that agents know it by when they see it.
     private enum FoundTool {
         case own(Tool, DisabledTool?)
+        /// It says something else than what was signed.
+        case held(Catalogue.Function, ToolTrust)
         case remote(UpstreamManifest, String, UpstreamTools.Entry)
     }
 
     /// Whether agents see it now or not. A function's keeps its name against an upstream's.
     private static func find(_ name: String, in namespace: Namespace, _ server: Server) throws(ApusError) -> FoundTool {
         let catalogue = server.control.catalogue
+        let held = catalogue.functions.values.sorted { $0.name < $1.name }.first {
+            $0.name.namespace == namespace && $0.manifest.tool.map { ToolName($0.name).text == name } ?? false
+                && $0.trust?.isHeld($0.manifest) ?? false
+        }
+        if let held, let trust = held.trust { return .held(held, trust) }
         if let tool = server.tools[namespace].ownTool(named: name) {
             return .own(tool, catalogue.disabledTools[namespace]?[name])
         }
@@ -51,6 +58,7 @@ extension Routes {
             self.answerFromStore(exchange) { (server) throws(ApusError) in
                 switch try Self.find(name, in: namespace, server) {
                 case .own(let tool, let disabled): StoreAnswer(Self.json(tool, named: name, disabled))
+                case .held(let function, let trust): StoreAnswer(Self.json(function, named: name, trust))
                 case .remote(let upstream, let tool, let entry): StoreAnswer(Self.json(entry, tool, upstream))
                 }
             }
@@ -69,6 +77,19 @@ extension Routes {
         return json
     }
 
+    private static func json(_ function: Catalogue.Function, named name: String, _ trust: ToolTrust) -> JSONValue {
+        // A deploy has parsed them; a damaged one is shown as none.
+        func parsed(_ text: [UInt8]) -> JSONValue { (try? JSONValue.parse(text)) ?? .null }
+        let statement = function.manifest.toolStatement ?? []
+        return [
+            "name": .string(name), "function": .string(function.name.name),
+            "version": .number(function.manifest.tool?.version ?? 1), "state": "quarantined",
+            "reason": .string("it says something else than what the key \(trust.key) signed, and is not signed by it"),
+            "accepted": parsed(Array(trust.accepted.utf8)), "waiting": parsed(statement),
+            "waitingSHA256": .string(ToolTrust.digest(of: statement)),
+        ]
+    }
+
     private func acceptTool(_ exchange: HTTPExchange, _ parameters: RouteParameters) {
         self.answer(exchange) { () throws(ApusError) in
             let (namespace, name) = (try self.namespace(parameters), parameters["name"] ?? "")
@@ -77,7 +98,14 @@ extension Routes {
                 throw ApusError(
                     .invalidArgument, "`sha256` is missing: the hash of what was looked at, as GET /v1/tools/NAME has it")
             }
-            guard case .remote(let upstream, let tool, let entry) = try Self.find(name, in: namespace, self.server) else {
+            let found = try Self.find(name, in: namespace, self.server)
+            if case .held(let function, let trust) = found {
+                let change = ChangeAudit(
+                    "accepted", name, in: namespace, by: self.principal(of: exchange).name, digest: digest,
+                    digestBefore: ToolTrust.digest(of: Array(trust.accepted.utf8)), revision: function.revision)
+                return self.command(.acceptSignedTool(function.name, digest: digest), exchange, noting: change)
+            }
+            guard case .remote(let upstream, let tool, let entry) = found else {
                 throw ApusError(
                     .conflict, "there is nothing to accept of '\(name.prefix(128))': what a function's tool says is deployed with it")
             }
@@ -92,8 +120,14 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let (namespace, name) = (try self.namespace(parameters), parameters["name"] ?? "")
             let who = self.principal(of: exchange).name
+            let found = try Self.find(name, in: namespace, self.server)
+            if case .held = found {
+                throw ApusError(
+                    .conflict, "'\(name.prefix(128))' is quarantined, agents do not see it: `apus tools accept` shows why")
+            }
             let (command, digest): (ControlCommand, String?) =
-                switch try Self.find(name, in: namespace, self.server) {
+                switch found {
+                case .held: (.switchTool(namespace, name, isDisabled: isDisabled, by: who), nil)
                 case .own(let tool, _): (.switchTool(namespace, name, isDisabled: isDisabled, by: who), tool.digest)
                 case .remote(let upstream, let tool, let entry):
                     (

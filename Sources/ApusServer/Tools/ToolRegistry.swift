@@ -62,6 +62,8 @@ final class ToolRegistry: Sendable {
         var sources: [Namespace: [ToolCatalog.Source]] = [:]
         for function in catalogue.functions.values
         where function.manifest.tool != nil || function.manifest.prompt != nil || function.manifest.resource != nil {
+            // Agents neither see nor call what was not signed by whom it has to be.
+            if let trust = function.trust, trust.isHeld(function.manifest) { continue }
             sources[function.name.namespace, default: []].append(
                 ToolCatalog.Source(manifest: function.manifest, revision: function.revision))
         }

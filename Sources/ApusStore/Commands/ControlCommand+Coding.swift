@@ -55,6 +55,10 @@ extension ControlCommand {
             object["name"] = .string(tool)
             object["disabled"] = .boolean(isDisabled)
             object["principal"] = .string(principal)
+        case .acceptSignedTool(let name, let digest):
+            object["do"] = "acceptSignedTool"
+            object.set(name)
+            object["digest"] = .string(digest)
         case .decideFate(let id, let namespace, let fate):
             object["do"] = "decideFate"
             object["namespace"] = .string(namespace.name)
@@ -182,6 +186,9 @@ extension ControlCommand {
                 let principal = json["principal"]?.string
             else { throw Self.wrong("disabled") }
             self = .switchTool(try json.namespace(), tool, isDisabled: isDisabled, by: principal)
+        case "acceptSignedTool":
+            guard let digest = json["digest"]?.string else { throw Self.wrong("digest") }
+            self = .acceptSignedTool(try json.resource(), digest: digest)
         case "decideFate":
             guard let fate = json["fate"]?.string.flatMap(ControlRecord.DeadLetterFate.init(rawValue:)) else {
                 throw Self.wrong("fate")

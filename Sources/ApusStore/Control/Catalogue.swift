@@ -24,6 +24,8 @@ public struct Catalogue: Sendable {
         public let origin: UInt64
         /// See ``FunctionDeployment/move``.
         public let move: ClassMove?
+        /// Of a tool that was signed.
+        public internal(set) var trust: ToolTrust?
         public let updated: Timestamp
         /// How often, in the life of this process, its workers had to make room for others that know a newer secret.
         public internal(set) var restarts: UInt64 = 0
@@ -246,6 +248,7 @@ public struct Catalogue: Sendable {
                 Schedule(manifest: $0, deployment: $1)
             },
             pauses: self.pauses[name] ?? Pauses(), origin: deployment.origin, move: deployment.move,
+            trust: deployment.trust,
             updated: record.time,
             restarts: self.restarts[name] ?? 0
         )

@@ -58,6 +58,7 @@ extension ControlDecider {
                 "the tool of '\(function.name)' names the file `\(file)` for a schema: `apus deploy` reads such files; send the schema itself"
             )
         }
+        try self.checkSignatures(deployed)
         let replaced = Set(deployed.map(\.name))
         var owners: [String: ResourceName] = [:]
         for function in self.catalogue.functions.values where !replaced.contains(function.name) {

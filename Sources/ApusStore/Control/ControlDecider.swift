@@ -23,6 +23,7 @@ struct ControlDecider {
         case .switchUpstreamTool(let name, let tool, let change): try self.switchUpstreamTool(name, tool, change)
         case .switchTool(let namespace, let tool, let isDisabled, let principal):
             try self.switchTool(namespace, tool, isDisabled: isDisabled, by: principal)
+        case .acceptSignedTool(let name, let digest): try self.acceptSignedTool(name, digest: digest)
         case .decideFate(let id, let namespace, let fate): self.decideFate(id, namespace, fate)
         case .decideFates(let ids, let namespace, let fate): self.decideFates(ids, namespace, fate)
         case .forgetFates(let fates): self.forgetFates(fates)
@@ -206,7 +207,8 @@ struct ControlDecider {
                         layer: made.layer, triggers: triggers,
                         schedules: function.scheduleTriggers.map { self.deploy($0, previous, generation + 1) },
                         origin: previous?.origin ?? generation + 1,
-                        move: Self.move(function, previous, generation + 1))
+                        move: Self.move(function, previous, generation + 1),
+                        trust: ToolTrust.after(function, previous?.trust))
                 )
             )
         )

@@ -35,6 +35,8 @@ public enum ControlCommand: Sendable, Equatable {
     case switchUpstreamTool(ResourceName, tool: String, UpstreamTools.Switch)
     /// A tool of a function, by the name that agents know, is hidden or shown again.
     case switchTool(Namespace, String, isDisabled: Bool, by: String)
+    /// What a quarantined tool of a function says now is taken; the digest is that of what was looked at.
+    case acceptSignedTool(ResourceName, digest: String)
     /// What becomes of a dead letter, which the caller found and for which nothing was decided yet.
     case decideFate(DeadLetterID, Namespace, ControlRecord.DeadLetterFate)
     /// What was decided about dead letters that are gone.

@@ -62,6 +62,7 @@ extension ControlRecord {
             if let move = function.move {
                 object["moved"] = ["from": .string(move.first.name), "generation": .number(move.since)]
             }
+            if let trust = function.trust { object["trust"] = trust.json }
             object["manifest"] = function.manifest
         }
         return .object(object)
@@ -173,7 +174,8 @@ extension ControlRecord {
             return .function(
                 FunctionDeployment(
                     manifest: manifest, revision: revision, bundle: bundle, layer: json["layer"]?.string,
-                    triggers: triggers, schedules: schedules, origin: json["origin"]?.unsigned ?? 0, move: move
+                    triggers: triggers, schedules: schedules, origin: json["origin"]?.unsigned ?? 0, move: move,
+                    trust: try json["trust"].map { (trust) throws(ControlRecordError) in try ToolTrust(trust) }
                 )
             )
         }

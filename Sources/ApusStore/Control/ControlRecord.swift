@@ -92,11 +92,14 @@ public struct FunctionDeployment: Sendable, Equatable {
     public var origin: UInt64
     /// Nil while it has the class that it was made with.
     public var move: ClassMove?
+    /// Of a tool that was signed.
+    public var trust: ToolTrust?
 
     public init(
         manifest: JSONValue, revision: String, bundle: String, layer: String?, triggers: [TriggerDeployment],
-        schedules: [ScheduleDeployment] = [], origin: UInt64, move: ClassMove? = nil
+        schedules: [ScheduleDeployment] = [], origin: UInt64, move: ClassMove? = nil, trust: ToolTrust? = nil
     ) {
+        self.trust = trust
         self.move = move
         self.manifest = manifest
         self.revision = revision

@@ -20,6 +20,10 @@ extension Command {
             options: [
                 .flag("--dry-run", "say what would change, and change nothing: nothing is built either"),
                 .flag("--no-build", "run no `build` command: deploy what is there"),
+                .value(
+                    "--sign", "KEY.pem",
+                    "sign what tools say with this private key of Ed25519: what changes it later needs the same, or `apus tools accept`",
+                    values: .files),
                 .flag("--wait", "until a worker of each function is ready, or could not start"),
             ],
             examples: [
@@ -27,6 +31,7 @@ extension Command {
                 .init(
                     "apus deploy topics.yaml functions/*/manifest.yaml --wait", "Several files at once, all or nothing"),
                 .init("apus deploy functions/echo --dry-run", "What would change?"),
+                .init("apus deploy functions/echo --sign release.pem", "Stand for what its tool tells agents"),
                 .init("apus deploy functions/echo-swift --no-build", "Deploy a program that was built elsewhere"),
             ]
         )
@@ -40,7 +45,7 @@ private struct DeployCommand {
         let isDryRun = self.context.arguments.has("--dry-run")
         let deployment = Deployment(
             context: self.context, isDryRun: isDryRun, waits: self.context.arguments.has("--wait"),
-            builds: !self.context.arguments.has("--no-build"))
+            builds: !self.context.arguments.has("--no-build"), signer: try ToolSigner(self.context.arguments["--sign"]))
         try self.show(try deployment.run(self.context.arguments.all("PATH")), isDryRun)
     }
 

@@ -11,6 +11,8 @@ struct Deployment {
     var waits = false
     /// Run the `build` of manifests; a dry run never does.
     var builds = true
+    /// Signs what tools say.
+    var signer: ToolSigner?
     /// Says nothing but errors.
     var isQuiet = false
 
@@ -33,7 +35,8 @@ struct Deployment {
                 "packed \(function.name): \(bundle.files) files, \(bundle.archive.count) bytes, \(bundle.hash.prefix(12))"
             )
             bundles.append(bundle)
-            documents.append(.init(manifest: item.manifest, bundle: bundle.hash))
+            let manifest = try self.signer.map { Manifest.function(try $0.signed(function)) } ?? item.manifest
+            documents.append(.init(manifest: manifest, bundle: bundle.hash))
         }
         let client = try self.context.client()
         var sent: Set<String> = []
