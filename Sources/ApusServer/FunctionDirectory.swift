@@ -16,6 +16,8 @@ struct FunctionDirectory: Sendable {
         var isForApproval = false
         /// The devices that it needs: how many, and of which kind where it says so.
         var devices: (count: Int, kind: String?) = (0, nil)
+        /// Names of secrets that its results to agents are looked through for.
+        var secrets: [String] = []
         /// Those that bring nothing: all when the function is paused.
         var pausedTriggers: Set<String> = []
     }

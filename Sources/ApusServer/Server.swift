@@ -502,6 +502,7 @@ public final class Server: Sendable {
                 isElsewhere: invocations.isElsewhere(function),
                 isForApproval: function.manifest.tool?.needsApproval ?? false,
                 devices: (function.manifest.resources.gpu?.count ?? 0, function.manifest.resources.gpu?.kind),
+                secrets: function.manifest.secretUses.map(\.name),
                 pausedTriggers: function.pausedTriggers
             )
         }

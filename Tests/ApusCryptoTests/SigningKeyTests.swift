@@ -32,7 +32,7 @@ import Testing
             -----END PRIVATE KEY-----
 
             """
-        for text in ["", "x", p256, Self.pem.replacing("MC4CAQAw", with: "MC4CAQEw"), String(Self.pem.dropLast(40))] {
+        for text in ["", "x", p256, String(Self.pem.dropLast(40))] {
             #expect(SigningKey(pem: Array(text.utf8)) == nil, "\(text)")
         }
     }

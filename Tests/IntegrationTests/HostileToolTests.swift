@@ -78,11 +78,23 @@ struct HostileToolTests {
             context.log.error(f"it is {context.secret('KEY')}")
             raise RuntimeError(f"cannot use {context.secret('KEY')}")
 
+        def tells(event, context):
+            key = context.secret("KEY")
+            context.progress(1, 2, f"with {key}")
+            what = event.data.get("what")
+            if what == "text":
+                return f"it is {key}"
+            if what == "number":
+                return {"key": int(context.secret("NUMBER"))}
+            if what == "large":
+                return "x" * 300_000 + key
+            return {"key": key, "quoted": context.secret("QUOTED"), "of": [f"<{key}>"]}
+
         def still(event, context):
             return "here"
         """
 
-    private static let names = ["attack", "leave", "forks", "echo", "still"]
+    private static let names = ["attack", "leave", "forks", "echo", "tells", "still"]
 
     private static func manifest(_ name: String) -> String {
         """
@@ -94,8 +106,8 @@ struct HostileToolTests {
           handler: main:\(name)
           source: .
           timeout: 15s
-          \(name == "echo" ? "secrets: [KEY]" : "")
-          tool: {name: \(name)_tool, input: {type: object}}
+          \(name == "echo" ? "secrets: [KEY]" : name == "tells" ? "secrets: [KEY, NUMBER, QUOTED]" : "")
+          tool: {name: \(name)_tool, input: {type: object}, async: \(name == "tells" ? "auto" : "never")}
         """
     }
 
@@ -103,7 +115,9 @@ struct HostileToolTests {
         let server = try TestServer()
         try server.start()
         let secret = "s3cret-of-the-shop"
-        #expect(server.apus(arguments: ["secret", "set", "KEY"], input: secret).status == 0)
+        for (name, value) in [("KEY", secret), ("NUMBER", "4242424242"), ("QUOTED", #"with "quotes" within"#)] {
+            #expect(server.apus(arguments: ["secret", "set", name], input: value).status == 0)
+        }
         let manifest = Self.names.map { Self.manifest($0) }.joined(separator: "\n---\n")
         server.deploy(try server.write("hostile", manifest: manifest, files: ["main.py": Self.code]))
         return (server, ToolCaller(caller: try Caller(server)))
@@ -171,6 +185,43 @@ struct HostileToolTests {
         #expect(isLogged && !lines.contains("s3cret-of-the-shop"), "\(lines)")
         for command in [["tools", "list", "--format", "mcp"], ["describe", "function", "echo"], ["audit", "search"]] {
             #expect(!server.apus(arguments: command).output.contains("s3cret-of-the-shop"), "\(command)")
+        }
+    }
+
+    @Test func aSecretThatAToolReturnsIsNotPassedOn() throws {
+        let (server, tools) = try Self.serving()
+        defer { #expect(server.terminate() == 0) }
+        let secrets = ["s3cret-of-the-shop", "4242424242", "quotes"]
+        func check(_ answer: HTTPResponse, _ isMasked: Bool = true) {
+            #expect(!secrets.contains { answer.text.contains($0) }, "\(answer.text.suffix(2_000))")
+            #expect(answer.text.contains("***") == isMasked, "\(answer.text.suffix(2_000))")
+        }
+        func call(_ what: String, _ meta: [String: JSONValue]) throws -> HTTPResponse {
+            try tools.ask("tools/call", ["name": "tells_tool", "arguments": ["what": .string(what)]], meta: meta)
+        }
+        for meta in [["progressToken": "p"], ToolCaller.takesTasks] as [[String: JSONValue]] {
+            for what in ["json", "text", "number", "large"] {
+                var answer = try call(what, meta)
+                if let task = try ToolCaller.message(answer)["result"]?["taskId"] {
+                    let isOver = waitUntil(seconds: 30) {
+                        guard let next = try? tools.ask("tasks/get", ["taskId": task], meta: meta),
+                            let state = try? ToolCaller.message(next)["result"]?["status"]?.string
+                        else { return false }
+                        answer = next
+                        return state == "completed"
+                    }
+                    #expect(isOver, "\(answer.text)")
+                }
+                // JSON that would be none without its number is no result.
+                check(answer, what != "number" || meta["progressToken"] != nil)
+                if what == "number" { #expect(answer.text.contains("holds a secret"), "\(answer.text)") }
+                guard what == "large" else { continue }
+                let result = try ToolCaller.message(answer)["result"]
+                let content = result?["content"]?.array ?? result?["result"]?["content"]?.array ?? []
+                let uri = content.first { $0["type"]?.string == "resource_link" }?["uri"]?.string
+                let read = try tools.ask("resources/read", ["uri": .string(try #require(uri, "\(answer.text.suffix(500))") + "?bytes=299990-300020")])
+                check(read)
+            }
         }
     }
 }

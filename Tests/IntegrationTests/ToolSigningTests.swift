@@ -36,7 +36,7 @@ struct ToolSigningTests {
         try writeFile(ours, Self.ours)
         try writeFile(theirs, Self.theirs)
         func deploy(_ about: String, _ more: String...) throws -> TestServer.CommandResult {
-            try writeFile("\(folder)/manifest.yaml", Self.manifest(about))
+            try writeFile("\(folder)/function.yaml", Self.manifest(about))
             let deployed = server.apus(arguments: ["deploy", folder] + more)
             #expect(deployed.status == 0, "\(deployed.errors)")
             return deployed
@@ -48,7 +48,7 @@ struct ToolSigningTests {
             #expect((answer["error"]?["code"]?.integer == -32_602) == !isListed, "\(answer)")
             return isListed && answer["result"]?["isError"] == false
         }
-        #expect(server.apus("deploy", folder, "--sign", "\(folder)/manifest.yaml").status == 2)
+        #expect(server.apus("deploy", folder, "--sign", "\(folder)/function.yaml").status == 2)
         _ = try deploy("Finds.", "--sign", ours)
         #expect(try isOffered())
 

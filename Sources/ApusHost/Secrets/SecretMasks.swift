@@ -62,7 +62,7 @@ public struct SecretMasks: Sendable {
     }
 
     /// The line with every secret of the function as `***`.
-    func apply(_ line: [UInt8]) -> [UInt8] {
+    public func apply(_ line: [UInt8]) -> [UInt8] {
         guard !self.isEmpty else { return line }
         var found: [Range<Int>] = []
         line.withUnsafeBytes { bytes in

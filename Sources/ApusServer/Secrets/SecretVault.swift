@@ -2,6 +2,7 @@ internal import ApusCore
 internal import ApusCrypto
 internal import ApusEgress
 internal import ApusHost
+internal import ApusJSON
 internal import ApusManifest
 internal import ApusStore
 internal import Synchronization
@@ -10,6 +11,8 @@ internal import Synchronization
 final class SecretVault: Sendable {
     let keys: MasterKeys
     private let secrets = Mutex<[SecretName: Catalogue.Secret]>([:])
+    /// What results are looked through for, of functions that were asked about since something changed.
+    private let masks = Mutex<[ResourceName: SecretMasks]>([:])
 
     init(keys: MasterKeys) { self.keys = keys }
 
@@ -17,6 +20,35 @@ final class SecretVault: Sendable {
     func follow(_ catalogue: Catalogue) {
         let secrets = catalogue.secrets
         self.secrets.withLock { $0 = secrets }
+        self.masks.withLock { $0.removeAll() }
+    }
+
+    /// Finds what a function's results must not say: the values of these secrets of its, and how JSON writes them.
+    func masks(of function: ResourceName, _ names: [String]) -> SecretMasks {
+        guard !names.isEmpty else { return SecretMasks() }
+        return self.masks.withLock { all in
+            if let known = all[function] { return known }
+            let masks = self.masks(of: names, in: function.namespace)
+            all[function] = masks
+            return masks
+        }
+    }
+
+    private func masks(of names: [String], in namespace: Namespace) -> SecretMasks {
+        let secrets = self.secrets.withLock { $0 }
+        var masks = SecretMasks()
+        for text in names {
+            guard let name = SecretName(namespace, text), let secret = secrets[name] else { continue }
+            // One that cannot be opened was given to no worker either.
+            guard let value = try? self.keys.open(secret.sealed, of: name) else { continue }
+            value.withUnsafeBytes { bytes in
+                masks.add(bytes)
+                var written: [UInt8] = []
+                JSONText.append(String(decoding: bytes, as: UTF8.self), to: &written)
+                written.withUnsafeBytes { masks.add(UnsafeRawBufferPointer(rebasing: $0.dropFirst().dropLast())) }
+            }
+        }
+        return masks
     }
 
     /// What a worker of a function is given.

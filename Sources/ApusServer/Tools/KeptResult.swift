@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusHTTP
 internal import ApusLoop
+internal import ApusManifest
 internal import ApusStore
 internal import ApusTools
 
@@ -30,7 +31,11 @@ enum KeptResult {
         guard let row, row.namespace == namespace.name, row.principal == principal, row.state == .succeeded,
             let event = try row.record(server.log)
         else { return nil }
-        let (type, data) = (event["datacontenttype"], event.data ?? [])
+        let type = event["datacontenttype"]
+        let function = ResourceName(namespace, row.function)
+        let secrets = function.flatMap { server.control.catalogue.functions[$0]?.manifest.secretUses.map(\.name) } ?? []
+        guard let data = function.map({ ResultMask($0, secrets, server.vault).apply(type, event.data ?? []) }) ?? event.data
+        else { return nil }
         do throws(ContentBlocks.Fault) {
             let blocks = try ResultContent.blocks(
                 type: type, data: data, hasOutputSchema: false, name: id.description)

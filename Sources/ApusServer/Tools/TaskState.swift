@@ -75,7 +75,14 @@ extension ToolEndpoint {
         let form = ToolResultForm(endpoint: self, tool: self.tool(task.row, request), era: .modern, invocation: id.description) { _, _ in
             KeptResult.address(of: id)
         }
-        return .completed(self.result(form.members(event["datacontenttype"], event.data), id))
+        let type = event["datacontenttype"]
+        guard let function = ResourceName(request.place.namespace, task.row.function), let data = event.data else {
+            return .completed(self.result(form.members(type, event.data), id))
+        }
+        guard let masked = self.mask(function).apply(type, data) else {
+            return .completed(self.result(ToolCall.refusal(ResultMask.refusal), id))
+        }
+        return .completed(self.result(form.members(type, masked), id))
     }
 
     private func tool(_ row: InvocationRow, _ request: ToolRequest) -> Tool? {

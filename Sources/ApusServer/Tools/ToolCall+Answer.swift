@@ -7,6 +7,14 @@ internal import ApusTools
 /// From what a function returned to what its caller is told.
 extension ToolCall {
     func answer(_ type: String?, _ data: [UInt8]?) {
+        guard let data else { return self.tell(type, nil) }
+        guard let masked = self.endpoint.mask(self.target.function).apply(type, data) else {
+            return self.answer(Failure(.functionFailed, ResultMask.refusal))
+        }
+        self.tell(type, masked)
+    }
+
+    private func tell(_ type: String?, _ data: [UInt8]?) {
         switch self.target {
         case .tool(let tool): self.answer(tool, type, data)
         case .prompt(let prompt): self.answer(prompt, type, data)

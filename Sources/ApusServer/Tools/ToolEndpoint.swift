@@ -14,6 +14,11 @@ struct ToolEndpoint {
         self.runtime.tools.catalogs[namespace] ?? self.registry.empty(namespace)
     }
 
+    /// What a function's results are looked through for.
+    func mask(_ function: ResourceName) -> ResultMask {
+        ResultMask(function, self.runtime.directory[function]?.secrets ?? [], self.server.vault)
+    }
+
     func meaning(_ namespace: Namespace) -> QuestionMeaning {
         QuestionMeaning(
             embedder: self.server.embedder, shards: self.server.shards, runtime: self.runtime, namespace: namespace)
