@@ -75,7 +75,9 @@ final class OutputCapture {
         }
     }
 
-    private func account(_ count: Int, now: Timestamp) -> Bool {
+    /// Counts what was read; above ``Limits/Host/captureBytesPerSecond`` nothing more is until a new second.
+    /// - Returns: whether more may be read now.
+    func account(_ count: Int, now: Timestamp) -> Bool {
         let second = now.microseconds / 1_000_000
         if second != self.second {
             self.second = second

@@ -22,7 +22,7 @@ extension Shard {
             trigger.isMoving = true
             self.engine.leave(trigger.trigger.id, now: now)
         }
-        let until = self.classChanges[id]?.until ?? now + .milliseconds(Limits.Host.classDrainMilliseconds)
+        let until = self.classChanges[id]?.until ?? now + self.configuration.classDrain
         self.classChanges[id] = ClassChange(workClass: function.workClass, move: function.move, until: until)
     }
 

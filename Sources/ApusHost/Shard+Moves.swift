@@ -95,7 +95,7 @@ extension Shard {
         case false?: self.goOn(trigger, now: self.now)
         case true?:
             let now = self.now
-            self.resumptions[id] = .leaving(until: now + .milliseconds(Limits.Host.classDrainMilliseconds))
+            self.resumptions[id] = .leaving(until: now + self.configuration.classDrain)
             self.engine.leave(id, now: now)
         }
         self.requestTurn()

@@ -47,6 +47,8 @@ public struct ShardConfiguration {
     public var onReplayComplete: (ResourceName, UInt64) -> Void = { _, _ in }
     /// How long nodes of the class that a function had may take to let go of it.
     public var classWait = TimeSpan.milliseconds(Limits.Host.classWaitMilliseconds)
+    /// How long what runs of a function that changes its class, or of a subscription that somebody moved, may take to end.
+    public var classDrain = TimeSpan.milliseconds(Limits.Host.classDrainMilliseconds)
     /// A line for the server's journal.
     public var note: (String) -> Void = { _ in }
     /// After a dispatch of the only attempt in flight, the CPU is given away and the worker's pipe looked at so often

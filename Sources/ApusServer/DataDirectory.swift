@@ -11,7 +11,7 @@ public enum DataDirectory {
     static let files = [
         "log.mdb", "log.mdb-lock", "log.mdb-boot", "kafka-keys.mdb", "kafka-keys.mdb-lock", "kafka-keys.mdb-boot",
         "state.db", "state.db-wal", "state.db-shm", "run/admin.token", "run/master.key",
-        "run/lock", "run/node",
+        "run/lock", "run/node", "devices", "devices.new", "pool.record",
     ]
     /// Where the nursery's blocks of uids lie: a server without an account has the first uid of one.
     static let blockUsers: Range<uid_t> = 2_000_000_000..<2_000_131_072

@@ -45,6 +45,20 @@ import Testing
         }
     }
 
+    /// One that is missing there would start a broker of its own beside everything else.
+    @Test func suitesOnARealKafkaRunWithItsBroker() throws {
+        let listed = try SourceTree.lines("scripts/test").filter { $0.contains("kafka_suites") }.joined()
+        for path in SourceTree.files("Tests", ending: ".swift") {
+            let lines = try SourceTree.lines(path)
+            guard let first = lines.firstIndex(where: { $0.hasPrefix("@Suite") || $0.hasPrefix("struct ") }),
+                let name = lines.firstIndex(where: { $0.hasPrefix("struct ") }).map({ lines[$0].split(separator: " ")[1] }),
+                lines[first...].prefix(4).contains(where: { $0.contains(".enabled(if: KafkaBroker.isThere") })
+            else { continue }
+            let suite = name.split(separator: ":")[0].split(separator: "<")[0]
+            #expect(listed.contains(suite), "\(path): \(suite)")
+        }
+    }
+
     @Test func filesStayShortAndNothingIsImportedWhole() throws {
         for path in SourceTree.files("Sources", ending: ".swift") + SourceTree.files("Tests", ending: ".swift") {
             let lines = try SourceTree.lines(path)

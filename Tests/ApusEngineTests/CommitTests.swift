@@ -15,6 +15,28 @@ import Testing
         #expect(rig.commit().isEmpty)
     }
 
+    /// Behaviour 22. One read asks for its bound at most, less where less may be unsettled, and no read begins for a few records of room.
+    @Test(arguments: [(100_000, Limits.Engine.fetchRecords), (Limits.Engine.fetchRecords, Limits.Engine.fetchRecords), (8, 8)])
+    func oneReadAsksForABoundedNumberOfRecords(unsettled: Int, asked: Int) {
+        var configuration = EngineConfiguration()
+        configuration.unsettledPerPartition = unsettled
+        var rig = EngineRig(
+            EngineRig.plan(order: .none, concurrency: 1, scale: ScalePlan(max: 1)), configuration: configuration,
+            bounds: OffsetBounds(start: 0, end: 1_000_000))
+        func fetches(_ rig: inout EngineRig) -> [(from: Offset, count: Int)] {
+            rig.take().compactMap {
+                if case .fetch(_, _, let from, let count) = $0 { (from, count) } else { nil }
+            }
+        }
+        let first = fetches(&rig)
+        #expect(first.map(\.count) == [asked] && first.first?.from == 0)
+        // As many as were asked for came: the next read asks for what still may come.
+        rig.engine.fetched(
+            EngineRig.trigger, partition: 0, records: (0..<Offset(asked)).map { record($0) }, next: Offset(asked),
+            now: rig.now)
+        #expect(fetches(&rig).map(\.count) == (unsettled >= 2 * asked ? [asked] : []))
+    }
+
     /// Behaviour 2.
     @Test func aBrokenSequenceCommitsOnlyUpToTheFirstUnfinishedOffset() {
         var rig = EngineRig(EngineRig.plan(order: .none, concurrency: 4, scale: ScalePlan(max: 1)))

@@ -1,6 +1,7 @@
 import ApusCore
-import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 /// `reuse: never`: one invocation for each worker, and others that wait ready.
 struct OneShotTests {
@@ -69,6 +70,21 @@ struct OneShotTests {
         #expect(rig.dispatches().count == 1)
         rig.engine.credit(workers[0], 9, now: rig.now)
         #expect(rig.dispatches().isEmpty)
+    }
+
+    @Test func asManyWaitReadyAsTheirBoundHoweverManyAreUsed() {
+        let now = Timestamp(milliseconds: 10_000)
+        func target(uses: Int, refill: TimeSpan) -> Int {
+            var demand = OneShotDemand()
+            demand.refilled(in: refill)
+            for _ in 0..<uses { demand.used(isHit: true, now: now) }
+            return demand.target(idle: .seconds(60), now: now)
+        }
+        // One, what is used up while one is made, and twice the root of that: 225 uses give 1 + 225 + 30.
+        #expect(target(uses: 224, refill: .seconds(1)) == 1 + 224 + 28)
+        #expect(target(uses: 225, refill: .seconds(1)) == Limits.Engine.pooledWorkers)
+        #expect(target(uses: 226, refill: .seconds(1)) == Limits.Engine.pooledWorkers)
+        #expect(target(uses: 10_000, refill: TimeSpan(microseconds: .max)) == Limits.Engine.pooledWorkers)
     }
 
     @Test func theFirstInvocationWaitsAndTheNextFindsAWorkerReady() throws {

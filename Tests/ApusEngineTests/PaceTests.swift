@@ -1,6 +1,7 @@
 import ApusCore
-import ApusEngine
 import Testing
+
+@testable import ApusEngine
 
 /// Triggers whose deliveries are bounded by time.
 @Suite struct PaceTests {
@@ -52,6 +53,21 @@ import Testing
         var rig = self.rig(perSecond)
         let served = self.run(&rig, for: .seconds(4)).count
         #expect((perSecond * 4 - 1...perSecond * 4 + 2).contains(served), "\(served)")
+    }
+
+    /// A wish above the bound counts as the bound, so that what the bucket holds cannot overflow.
+    @Test func aPaceIsBounded() {
+        for perSecond in [Limits.Engine.perSecondMax, Limits.Engine.perSecondMax + 1, .max] {
+            #expect(Pace(perSecond: perSecond).perSecond == Limits.Engine.perSecondMax)
+            var pace = Pace(perSecond: 1)
+            pace.perSecond = perSecond
+            #expect(pace.perSecond == Limits.Engine.perSecondMax)
+            pace.fill(now: Timestamp(milliseconds: 1))
+            pace.fill(now: Timestamp(milliseconds: 3_600_000))
+            #expect(pace.allowance == Limits.Engine.perSecondMax / Limits.Engine.paceParts)
+        }
+        #expect(Pace(perSecond: Limits.Engine.perSecondMax - 1).perSecond == Limits.Engine.perSecondMax - 1)
+        #expect(Pace(perSecond: 0).perSecond == 1 && Pace(perSecond: .min).perSecond == 1)
     }
 
     /// A part of a second's deliveries may come at once, and no more however long it was quiet.

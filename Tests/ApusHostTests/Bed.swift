@@ -21,7 +21,9 @@ final class Bed: @unchecked Sendable {
     init(
         log: (any EventLog)? = nil, engine: EngineConfiguration = EngineConfiguration(), seed: UInt64 = 7,
         readAhead: ((@escaping @Sendable () -> Void) -> Bool)? = nil, tracer: Tracer? = nil, denied: Denied? = nil,
-        blobs: (any BlobKeeping)? = nil, approvals: KnownApprovals? = nil, classWait: TimeSpan = .milliseconds(Limits.Host.classWaitMilliseconds),
+        blobs: (any BlobKeeping)? = nil, approvals: KnownApprovals? = nil,
+        classWait: TimeSpan = .milliseconds(Limits.Host.classWaitMilliseconds),
+        classDrain: TimeSpan = .milliseconds(Limits.Host.classDrainMilliseconds),
         command: @escaping DirectLauncher.Command = { (Bed.worker, $0.arguments) }
     ) async throws {
         // As the server does: a worker may end while it is written to.
@@ -41,6 +43,7 @@ final class Bed: @unchecked Sendable {
             configuration.onReplayComplete = { [unowned self] _, number in self.replaysEnded.append(number) }
             configuration.blobs = blobs
             configuration.classWait = classWait
+            configuration.classDrain = classDrain
             if let approvals {
                 configuration.refusalOfApproval = { approvals.refusal(of: $0) }
                 configuration.approval = { approvals.state($0) }

@@ -51,6 +51,49 @@ import Testing
         await bed.close()
     }
 
+    @Test func aWorkerThatDoesNotSayThatItSleepsIsEnded() async throws {
+        let bed = try await Bed()
+        try await bed.deploy(function(1))
+        #expect(await bed.invoke(1, "hello").text == "hello")
+        let since = try #require(
+            await bed.run { () -> Timestamp? in
+                guard let channel = self.channel(bed), channel.machine.sleep(inFlight: 0) else { return nil }
+                channel.hookSince = bed.shard.now
+                return channel.hookSince
+            })
+        await self.look(bed, at: since + Limits.Host.hookTimeout)
+        #expect(await bed.run { self.channel(bed)?.fatal == nil })
+        // Asked in the turn of the look: it may be gone in the next.
+        let code = await bed.run { () -> ErrorCode? in
+            guard let channel = self.channel(bed) else { return nil }
+            bed.shard.look(after: channel, now: since + Limits.Host.hookTimeout + .microseconds(1))
+            return channel.fatal?.code
+        }
+        #expect(code == .workerCrashed)
+        try await bed.until("its end") { bed.shard.statistics.workersExited == 1 }
+        await bed.close()
+    }
+
+    @Test func aWorkersOutputIsReadUpToItsBoundInASecond() async throws {
+        let bed = try await Bed()
+        try await bed.deploy(function(1))
+        #expect(await bed.invoke(1, "hello").text == "hello")
+        await bed.run {
+            guard let capture = self.channel(bed)?.captures.first else {
+                Issue.record("no capture")
+                return
+            }
+            let (now, most) = (Timestamp(milliseconds: 10_000), Limits.Host.captureBytesPerSecond)
+            #expect(capture.account(most, now: now) && !capture.isPaused)
+            #expect(!capture.account(1, now: now + .milliseconds(999)) && capture.isPaused)
+            capture.resume()
+            #expect(!capture.isPaused && capture.isWatching)
+            // The next second has a bound of its own.
+            #expect(capture.account(most, now: now + .seconds(1)) && !capture.isPaused)
+        }
+        await bed.close()
+    }
+
     @Test func aFrameThatStaysIncompleteEndsItsWorker() async throws {
         let bed = try await Bed()
         try await bed.deploy(function(1, ["drip"]))

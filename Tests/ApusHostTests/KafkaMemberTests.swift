@@ -81,4 +81,25 @@ struct KafkaMemberTests {
         #expect(site.terms == before)
         await site.close()
     }
+
+    /// Behaviour 30. Neither new functions nor new topics, nor that some go again, move a share: nobody subscribes to what they read.
+    @Test func deploysCauseNoRebalance() async throws {
+        let site = try await Site(partitions: 2)
+        let before = site.terms
+        for round in 1...20 as ClosedRange<UInt32> {
+            let topic = try site.bed.topic("more-\(round)")
+            try await site.bed.deploy(
+                function(round, triggers: [trigger(round, on: topic, replyTo: site.output)]))
+            if round > 10 {
+                // Another revision of an older one.
+                try await site.bed.deploy(
+                    function(round - 10, generation: 2, triggers: [trigger(round - 10, on: site.input)]))
+            }
+        }
+        try await site.bed.publish(try site.bed.topic("more-20"), [event("last")])
+        try await site.bed.until("the newest runs", seconds: 40) { ((try? site.replies()) ?? 0) > 0 }
+        #expect(site.terms == before)
+        #expect(site.log.sharing?.shares.count { $0.state == .working } == Share.count)
+        await site.close()
+    }
 }

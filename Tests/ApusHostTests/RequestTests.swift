@@ -68,12 +68,18 @@ import Testing
         await bed.close()
     }
 
-    @Test func oneAttemptEmitsABoundedNumberOfEvents() async throws {
+    @Test func oneAttemptEmitsABoundedNumberOfEventsAndOfBytes() async throws {
         let bed = try await Bed()
         let alerts = try bed.topic("alerts")
         try await bed.deploy(function(1, ["emit-much"], emits: ["alerts": alerts]))
-        #expect(await bed.invoke(1, "bad").code == .emitRefused)
-        #expect(bed.events(of: alerts).isEmpty)
+        let (events, block) = (Limits.Host.emitsPerAttempt, Limits.frameBytes / 2)
+        let blocks = Limits.Host.emitBytesPerAttempt / block
+        #expect(await bed.invoke(1, "bad \(events + 1) 100").code == .emitRefused)
+        #expect(await bed.invoke(1, "bad \(blocks + 1) \(block)").code == .emitRefused)
+        #expect(await bed.invoke(1, "bad \(blocks) \(block) ").text == "bad \(blocks) \(block) ", "at the bound it may")
+        #expect(bed.events(of: alerts).count == blocks)
+        #expect(await bed.invoke(1, "bad \(events) 100").text == "bad \(events) 100")
+        #expect(bed.events(of: alerts).count == blocks + events)
         #expect(await bed.invoke(1, "fine").text == "fine")
         await bed.close()
     }

@@ -66,6 +66,40 @@ import Testing
         await bed.close()
     }
 
+    @Test func deliveriesAboveTheBoundAreNotTracedAndCounted() async throws {
+        let tracer = Tracer(sample: 1)
+        let bed = try await Bed(tracer: tracer)
+        let (source, target) = (try bed.topic("in"), try bed.topic("out"))
+        let plan = trigger(1, on: source, replyTo: target)
+        try await bed.deploy(function(1, triggers: [plan]))
+        func fill(_ count: Int) async {
+            await bed.run {
+                guard let state = bed.shard.triggers[TriggerID(rawValue: 1)] else {
+                    Issue.record("no trigger")
+                    return
+                }
+                bed.shard.openTraces = [:]
+                for number in 0..<count {
+                    let delivery = Delivery(trigger: TriggerID(rawValue: 9), partition: 0, offset: Offset(number))
+                    bed.shard.openTraces[delivery] = DeliveryTrace(
+                        trigger: state, delivery: delivery, trace: Self.published.trace, parent: Self.published.span,
+                        span: Self.published.span, state: nil, arrivedAt: .zero, firstDispatchAt: .zero)
+                }
+            }
+        }
+        await fill(Limits.Host.openTraces)
+        try await bed.publish(source, [Self.traced("above")])
+        try await bed.until("the reply") { bed.events(of: target).count == 1 }
+        #expect(await bed.statistics().tracesDropped == 1)
+        #expect(await bed.run { bed.shard.openTraces.count } == Limits.Host.openTraces)
+
+        await fill(Limits.Host.openTraces - 1)
+        try await bed.publish(source, [Self.traced("at")])
+        try await bed.until("the reply") { bed.events(of: target).count == 2 }
+        #expect(await bed.statistics().tracesDropped == 1)
+        await bed.close()
+    }
+
     @Test func withoutAReceiverTracesPassThrough() async throws {
         let bed = try await Bed()
         let (source, target) = (try bed.topic("in"), try bed.topic("out"))

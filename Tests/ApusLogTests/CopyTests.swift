@@ -142,6 +142,23 @@ import Testing
         second.end()
     }
 
+    @Test func aCopyMayStandStillForItsBoundAndTakeItsTimeAndNoLonger() {
+        let stall = EmbeddedLogConfiguration().copyStall.milliseconds
+        #expect(stall == Limits.Log.copyStallMilliseconds)
+        let idle = CopyHold(ends: [1: 5], stallMilliseconds: stall, now: 100)
+        idle.check(now: 100 + stall, isShort: false)
+        #expect(!idle.isOver && idle.keeps(1, 4))
+        idle.check(now: 101 + stall, isShort: false)
+        #expect(idle.failure?.code == .deadlineExceeded && !idle.keeps(1, 4))
+
+        let long = CopyHold(ends: [1: 5], stallMilliseconds: stall, now: 100)
+        long.progressed(now: 100 + Limits.Log.copyMilliseconds)
+        long.check(now: 100 + Limits.Log.copyMilliseconds, isShort: false)
+        #expect(!long.isOver)
+        long.check(now: 101 + Limits.Log.copyMilliseconds, isShort: false)
+        #expect(long.failure?.code == .deadlineExceeded)
+    }
+
     @Test func aCopyThatStallsIsEndedAndSaysSo() throws {
         let scratch = ScratchDirectory("stall")
         var configuration = smallConfiguration()

@@ -30,6 +30,11 @@ final class KafkaMockCluster {
 
     deinit { rd_kafka_mock_cluster_destroy(self.cluster) }
 
+    /// The next answers to requests of one kind, by Kafka's number of it.
+    func fail(_ request: Int16, _ errors: [rd_kafka_resp_err_t]) {
+        rd_kafka_mock_push_request_errors_array(self.cluster, request, errors.count, errors)
+    }
+
     func failProduce(_ errors: [rd_kafka_resp_err_t]) {
         rd_kafka_mock_push_request_errors_array(self.cluster, 0, errors.count, errors)
     }

@@ -45,6 +45,38 @@ import Testing
         #expect(write(Limits.Log.ledgerValueBytes + 1) == .invalidArgument)
     }
 
+    @Test func aLedgerKeyIsBoundedAndFailsNobodyElse() throws {
+        let scratch = ScratchDirectory("keys")
+        let log = try LogFixture.open(scratch.path, smallConfiguration())
+        defer { log.close() }
+        func write(_ count: Int) -> ErrorCode? {
+            LogFixture.code {
+                let entry = LogBatch.LedgerWrite(key: Array(repeating: 1, count: count), value: [1])
+                _ = try LogFixture.write(log, LogBatch(urgency: .settlement, ledger: [entry]))
+            }
+        }
+        #expect(write(Limits.Log.ledgerKeyBytes) == nil)
+        #expect(write(Limits.Log.ledgerKeyBytes + 1) == .invalidArgument)
+        #expect(write(0) == .invalidArgument)
+        #expect(try log.ledger(prefix: []).map(\.key.count) == [Limits.Log.ledgerKeyBytes])
+    }
+
+    /// As it is where nobody configures another.
+    @Test func theQueueHoldsSoManyBytes() throws {
+        #expect(EmbeddedLogConfiguration().queueBytes == Limits.Log.queueBytes)
+        #expect(KafkaLogConfiguration(bootstrap: "127.0.0.1:1").queueBytes == Limits.Log.queueBytes)
+        var inbox = WriterInbox(bytesMax: Limits.Log.queueBytes, batchesMax: Limits.Log.queueBatches)
+        func isRefused(bytes: Int) -> Bool {
+            _ = inbox.add(
+                Submission(batch: LogBatch(urgency: .producer), bytes: bytes, completion: { _ in }), refusal: nil)
+            if case .refusal = inbox.requests.last { return true }
+            return false
+        }
+        #expect(!isRefused(bytes: Limits.Log.queueBytes - 1))
+        #expect(!isRefused(bytes: 1))
+        #expect(isRefused(bytes: 1))
+    }
+
     @Test func theQueueIsBoundedForProducersAndForSettling() throws {
         let topic = try LogFixture.topic("a")
         func submission(_ urgency: LogBatch.Urgency, bytes: Int) -> Submission {
@@ -134,6 +166,25 @@ import Testing
             #expect(LogFixture.code { try nest(3) } == nil)
             #expect(LogFixture.code { try nest(4) } == .limitReached)
         }
+    }
+
+    /// A read that hangs holds up the end for its bound and no longer; the environment stays for it.
+    @Test func closingWaitsForAReadOnlySoLong() throws {
+        let scratch = ScratchDirectory("hanging")
+        let topic = try LogFixture.topic("a")
+        let log = try LogFixture.open(scratch.path, smallConfiguration())
+        try log.createTopic(topic, TopicConfiguration())
+        _ = try LogFixture.write(log, LogBatch(urgency: .producer, appends: [LogFixture.append(topic, bytes: 1)]))
+        let start = LogWriter.monotonicMilliseconds()
+        var read: [UInt8] = []
+        _ = try log.read(TopicPartition(topic, 0), from: 0, maxRecords: 1, maxBytes: 1_000) { _, block in
+            // The read itself is what hangs: the end comes back all the same.
+            log.close()
+            read = Array(block)
+            return true
+        }
+        #expect(LogWriter.monotonicMilliseconds() - start >= Int64(Limits.Log.closeWaitMilliseconds))
+        #expect(!read.isEmpty, "its pages are still there")
     }
 
     @Test func tablesAreBounded() throws {

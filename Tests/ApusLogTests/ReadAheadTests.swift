@@ -41,9 +41,11 @@ import Testing
         try LogFixture.eventually("the answer") { code.withLock { $0 } == .topicNotFound }
     }
 
-    @Test func waitingReadsAreBoundedAndFinishedBeforeTheEnd() throws {
+    @Test(arguments: [3, Limits.Log.readAheadWaiting])
+    func waitingReadsAreBoundedAndFinishedBeforeTheEnd(_ most: Int) throws {
         let clock = ManualClock()
-        let reader = try ReadAhead(MemoryLog { clock.now }, waitingMax: 3)
+        let log = MemoryLog { clock.now }
+        let reader = try most == 3 ? ReadAhead(log, waitingMax: 3) : ReadAhead(log)
         let mayGoOn = Atomic<Bool>(false)
         let hasStarted = Atomic<Bool>(false)
         let done = Atomic<Int>(0)
@@ -52,12 +54,12 @@ import Testing
             _ = try? LogFixture.eventually("leave to go on") { mayGoOn.load(ordering: .sequentiallyConsistent) }
         }
         try LogFixture.eventually("the start") { hasStarted.load(ordering: .sequentiallyConsistent) }
-        for _ in 0..<3 { try reader.run { _ in done.add(1, ordering: .sequentiallyConsistent) } }
+        for _ in 0..<most { try reader.run { _ in done.add(1, ordering: .sequentiallyConsistent) } }
         #expect(
             LogFixture.code { try reader.run { _ in done.add(100, ordering: .sequentiallyConsistent) } } == .overloaded)
         mayGoOn.store(true, ordering: .sequentiallyConsistent)
         reader.close()
-        #expect(done.load(ordering: .sequentiallyConsistent) == 3)
+        #expect(done.load(ordering: .sequentiallyConsistent) == most)
         #expect(LogFixture.code { try reader.run { _ in } } == .shuttingDown)
     }
 }

@@ -92,6 +92,14 @@ struct ShareTests {
         for _ in 0..<3 { #expect(inbox.add(Self.submission(Limits.Log.groupBytes / 2), owner) == nil) }
         #expect(inbox.takeGroup().count == 2)
         #expect(inbox.takeGroup().count == 1)
+
+        let entry = LogBatch.LedgerWrite(key: [1], value: nil)
+        for entries in [Limits.Log.groupRecords - 1, 1, 1] {
+            let batch = LogBatch(urgency: .settlement, ledger: Array(repeating: entry, count: entries))
+            #expect(inbox.add(Submission(batch: batch, bytes: 1, completion: { _ in }), owner) == nil)
+        }
+        #expect(inbox.takeGroup().map(\.batch.ledger.count) == [Limits.Log.groupRecords - 1, 1])
+        #expect(inbox.takeGroup().count == 1)
     }
 
     // MARK: the member of a group

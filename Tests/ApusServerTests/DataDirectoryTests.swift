@@ -14,10 +14,8 @@ struct DataDirectoryTests {
         guard let made = mkdtemp(&template) else { throw ApusError(.internal, "no folder in /tmp: \(errno)") }
         let folder = String(cString: made)
         defer {
-            for name in [
-                "data/run/admin.token", "data/log.mdb", "data/bundles", "data/layers", "data/run", "data",
-                "victim/file", "victim",
-            ] {
+            let made = ["data/bundles", "data/layers", "data/run", "data", "victim/file", "victim"]
+            for name in DataDirectory.files.map({ "data/\($0)" }) + made {
                 if unlink("\(folder)/\(name)") != 0 { rmdir("\(folder)/\(name)") }
             }
             rmdir(folder)
@@ -70,10 +68,10 @@ struct DataDirectoryTests {
             let data = "\(folder)/data"
             try DataDirectory.prepareFolder(data)
             try DataDirectory.prepare(data, user: Self.server, group: Self.server)
-            for file in ["log.mdb", "run/admin.token"] { self.write("\(data)/\(file)", owner: Self.server) }
+            for file in DataDirectory.files { self.write("\(data)/\(file)", owner: Self.server) }
             try DataDirectory.prepare(data, user: Self.server + 2_048, group: Self.server + 2_048)
-            for file in ["log.mdb", "run/admin.token"] {
-                #expect(self.status("\(data)/\(file)")?.st_uid == Self.server + 2_048)
+            for file in DataDirectory.files {
+                #expect(self.status("\(data)/\(file)")?.st_uid == Self.server + 2_048, "\(file)")
             }
         }
     }

@@ -134,6 +134,17 @@ import Testing
         }
     }
 
+    @Test func anOwnerHasSoManyUnderWayAndReadsNoMore() {
+        let progress = Control.KeyedProgress()
+        #expect(progress.room == Limits.ControlCommands.keyedInFlight)
+        progress.inFlight.store(Limits.ControlCommands.keyedInFlight - 1, ordering: .relaxed)
+        #expect(progress.room == 1)
+        for count in [0, 1] {
+            progress.inFlight.store(Limits.ControlCommands.keyedInFlight + count, ordering: .relaxed)
+            #expect(progress.room == 0)
+        }
+    }
+
     @Test func commandsAreReadBackAndDamageIsNone() throws {
         let batch = try Self.batch(3, "a")
         let command = try KeyedCommand.command(

@@ -18,7 +18,7 @@ final class ForkingLauncher: WorkerLauncher {
 
     private let inner: any WorkerLauncher
     private let loop: EventLoop
-    private let clock = SystemClock()
+    private let clock: () -> Timestamp
     private let onLine: (ForkOrder, LogPayload.Level, [UInt8]) -> Void
     private var functions: [ResourceName: Function] = [:]
     /// By the tickets of their sandboxes; those that retire are here only.
@@ -35,18 +35,19 @@ final class ForkingLauncher: WorkerLauncher {
     private static let firstTicket: UInt64 = 1 << 63
 
     init(
-        _ inner: any WorkerLauncher, loop: EventLoop,
+        _ inner: any WorkerLauncher, loop: EventLoop, clock: @escaping () -> Timestamp = { SystemClock().now },
         onLine: @escaping (ForkOrder, LogPayload.Level, [UInt8]) -> Void
     ) {
         self.inner = inner
         self.loop = loop
+        self.clock = clock
         self.onLine = onLine
         self.timer = LoopTimer(loop) { [unowned self] in self.keepHouse() }
         // The last sandboxes may end after their server has closed all it has.
         inner.onExit = { [weak self] ticket, exit in self?.exited(ticket, exit) }
     }
 
-    var now: Timestamp { self.clock.now }
+    var now: Timestamp { self.clock() }
 
     // MARK: launching
 

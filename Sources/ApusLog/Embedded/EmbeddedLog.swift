@@ -126,7 +126,8 @@ public final class EmbeddedLog: EventLog {
         guard !self.isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
         self.writer.close()
         self.syncing?.close()
-        let areReadersGone = self.readers.close() && self.writer.readers.close()
+        let areOwnGone = self.readers.close()
+        let areReadersGone = self.writer.readers.close() && areOwnGone
         do throws(LMDBFailure) {
             try self.environment.sync()
             // Only now is the file as good as a clean close promises. A marker that cannot be removed costs a check, no

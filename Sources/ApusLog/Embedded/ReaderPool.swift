@@ -7,6 +7,8 @@ internal import Glibc
 final class Reader: @unchecked Sendable {
     // SAFETY: one thread at a time: the one that took it from the pool. MDB_NOTLS lets that be another each time.
     private let transaction: OpaquePointer
+    /// A transaction that ends after its environment was closed would write to memory that is not mapped any more.
+    private let environment: Environment
     private var cursors: [MDB_dbi: OpaquePointer] = [:]
     /// The cursors that were renewed for the present use.
     private var current: Set<MDB_dbi> = []
@@ -17,6 +19,7 @@ final class Reader: @unchecked Sendable {
         try check(mdb_txn_begin(environment.handle, nil, UInt32(MDB_RDONLY), &begun), "begin a read")
         guard let transaction = begun else { throw LMDBFailure(ENOMEM, "begin a read") }
         self.transaction = transaction
+        self.environment = environment
         mdb_txn_reset(transaction)
     }
 

@@ -24,16 +24,23 @@ final class KafkaTransactions {
 
     private let configuration: KafkaLogConfiguration
     private let id: String
+    private let outcomeMilliseconds: Int64
     /// Nil after a failure, until one could be made.
     private(set) var producer: KafkaProducer?
     private var number: UInt64 = 0
     /// Names this life of the server.
     private let owner = UInt64.random(in: 0...UInt64.max)
 
-    /// - Parameter id: who has it decides; two producers never do at once.
-    init(_ configuration: KafkaLogConfiguration, id: String) {
+    /// - Parameters:
+    ///   - id: who has it decides; two producers never do at once.
+    ///   - outcomeMilliseconds: how long the outcome of one is waited for.
+    init(
+        _ configuration: KafkaLogConfiguration, id: String,
+        outcomeMilliseconds: Int64 = Limits.Kafka.outcomeMilliseconds
+    ) {
         self.configuration = configuration
         self.id = id
+        self.outcomeMilliseconds = outcomeMilliseconds
     }
 
     func note(_ text: String) { self.configuration.observer.log(4, self.id, text) }
@@ -102,7 +109,7 @@ final class KafkaTransactions {
             return .fenced(failure)
         }
         do throws(KafkaFailure) {
-            let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.outcomeMilliseconds
+            let deadline = LogWriter.monotonicMilliseconds() + self.outcomeMilliseconds
             try self.untilDecided(deadline) { rd_kafka_abort_transaction(producer.client.pointer, $0) }
         } catch {
             // The next producer's start undoes it.
@@ -122,7 +129,7 @@ final class KafkaTransactions {
     func commit() -> Outcome {
         guard let producer = self.producer else { return .unknown(KafkaFailure(RD_KAFKA_RESP_ERR__STATE, "commit")) }
         do throws(KafkaFailure) {
-            let deadline = LogWriter.monotonicMilliseconds() + Limits.Kafka.outcomeMilliseconds
+            let deadline = LogWriter.monotonicMilliseconds() + self.outcomeMilliseconds
             try self.untilDecided(deadline) { rd_kafka_commit_transaction(producer.client.pointer, $0) }
             return .committed
         } catch {

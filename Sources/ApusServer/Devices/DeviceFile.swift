@@ -31,15 +31,24 @@ struct DeviceFile {
         guard count == text.count, isSynced, rename("\(self.path).new", self.path) == 0 else { throw self.failure() }
     }
 
-    /// Empty where nothing was said, or what was cannot be read.
-    func read() -> [(id: String, health: DeviceLedger.Health)] {
-        let descriptor = open(self.path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return [] }
+    /// Empty where nothing was said.
+    /// - Throws: `internal` where something was, and it cannot be read.
+    func read() throws(ApusError) -> [(id: String, health: DeviceLedger.Health)] {
+        let descriptor = open(self.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return [] }
+            throw ApusError(.internal, "\(self.path) cannot be read: \(String(cString: strerror(errno)))")
+        }
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: Self.bytesMax)
         let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-        guard count > 0, let json = try? JSONValue.parse(Array(bytes.prefix(count))) else { return [] }
-        return (json.array ?? []).compactMap { item in
+        guard count >= 0 else {
+            throw ApusError(.internal, "\(self.path) cannot be read: \(String(cString: strerror(errno)))")
+        }
+        let items: [JSONValue]?
+        do { items = try JSONValue.parse(Array(bytes.prefix(count))).array } catch { items = nil }
+        guard let items else { throw ApusError(.internal, "\(self.path) is no list of devices") }
+        return items.compactMap { item in
             guard let id = item["id"]?.string else { return nil }
             switch item["health"]?.string {
             case "draining": return (id, .draining)

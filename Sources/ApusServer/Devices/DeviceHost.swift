@@ -308,7 +308,11 @@ final class DeviceHost: @unchecked Sendable {
 
     private func restore() {
         let now = self.clock.now
-        for (id, health) in self.file.read() {
+        let kept: [(id: String, health: DeviceLedger.Health)]
+        do throws(ApusError) { kept = try self.file.read() } catch {
+            return self.journal.error("what was said of devices is not known, all are in use: \(error.message)")
+        }
+        for (id, health) in kept {
             self.state.withLock { state in
                 guard let place = state.register.place(of: id) else { return }
                 _ = state.register.restore(place, health, now: now)

@@ -15,6 +15,9 @@ extension Control {
         /// The first command that could not be written: it comes again.
         let failedAt = Mutex<Offset?>(nil)
 
+        /// How many more may be under way.
+        var room: Int { max(0, Limits.ControlCommands.keyedInFlight - self.inFlight.load(ordering: .relaxed)) }
+
         func failed(at offset: Offset) { self.failedAt.withLock { $0 = min($0 ?? .max, offset) } }
     }
 
@@ -87,7 +90,7 @@ extension Control {
             }) {
                 position = min(position, failed)
             }
-            let room = Limits.ControlCommands.keyedInFlight - progress.inFlight.load(ordering: .relaxed)
+            let room = progress.room
             let bounds = try self.log.bounds(of: place)
             position = max(position, bounds.start)
             self.nodes.owned[partition]?.keyedPosition = position

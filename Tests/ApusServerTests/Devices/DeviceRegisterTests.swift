@@ -1,6 +1,7 @@
 import ApusCore
 import ApusEngine
 import ApusTestSupport
+import Glibc
 import Testing
 
 @testable import ApusServer
@@ -81,11 +82,24 @@ struct DeviceRegisterTests {
         _ = register.drain(0, now: self.at(1))
         _ = register.happened(DeviceEvent(devices: [1], kind: .unavailable), now: self.at(2))
         try file.write(register.devices)
-        let kept = file.read()
+        let kept = try file.read()
         #expect(kept.map(\.id) == ["a", "b"] && kept[0].health == .draining)
         var next = self.register
         for (id, health) in kept { _ = next.restore(try #require(next.place(of: id)), health, now: self.at(3)) }
         #expect(next.devices.map(\.health) == register.devices.map(\.health))
+    }
+
+    @Test func whatWasSaidAndCannotBeReadIsNotTakenForNothing() throws {
+        let scratch = ScratchDirectory("devices")
+        let file = DeviceFile(path: "\(scratch.path)/devices")
+        #expect(try file.read().isEmpty, "nothing was said")
+        for text in ["", "{}", "[{"] {
+            try writeFile(file.path, text)
+            #expect(throws: ApusError.self, "\(text)") { try file.read() }
+        }
+        unlink(file.path)
+        symlink("/dev/null", file.path)
+        #expect(throws: ApusError.self) { try file.read() }
     }
 
     @Test(arguments: [

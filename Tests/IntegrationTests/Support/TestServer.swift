@@ -79,6 +79,12 @@ final class TestServer {
         }
     }
 
+    /// Makes everything in the data directory another user's, as a server that ran as that one would have left it.
+    func giveData(to user: uid_t) throws {
+        let process = try ChildProcess("/bin/chown", ["-R", "-h", "\(user):\(user)", self.data], in: "/var/tmp")
+        guard process.wait(seconds: 60) == 0 else { throw ApusError(.internal, "chown: \(process.errors)") }
+    }
+
     private func asUser(_ words: [String]) -> [String] {
         guard let user = self.user else { return words }
         return ["setpriv", "--reuid", "\(user)", "--regid", "\(user)", "--clear-groups"] + words

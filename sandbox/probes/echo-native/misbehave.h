@@ -20,6 +20,30 @@ static void emit(uint64_t stream, const char *topic, const char *data) {
     send_frame(EMIT, 0, stream, payload, 2 + size + head + (uint32_t)strlen(data));
 }
 
+// `bad COUNT BYTES`: so many events, whose blocks have so many bytes each.
+static void emit_much(const Header *header, const unsigned char *payload) {
+    static unsigned char data[FRAME_MAX / 2];
+    const unsigned char *words = memmem(payload, header->length, "bad ", 4);
+    if (!words) return;
+    char text[64] = {0};
+    size_t left = header->length - (size_t)(words - payload);
+    memcpy(text, words, left < sizeof text - 1 ? left : sizeof text - 1);
+    char *rest;
+    long count = strtol(text + 4, &rest, 10), bytes = strtol(rest, 0, 10);
+    for (long i = 0; i < count; i++) {
+        unsigned char head[8 + BLOCK_HEAD + sizeof attribute] = {6, 0, 'a', 'l', 'e', 'r', 't', 's'};
+        uint32_t present = (uint32_t)bytes - BLOCK_HEAD - attribute_size;
+        if (present > sizeof data) _exit(70);
+        uint32_t front = 8 + result_head(head + 8, present);
+        unsigned char *to = room(HEADER + front + present);
+        Header frame = {front + present, EMIT, 0, 1, header->stream, 0};
+        memcpy(to, &frame, HEADER);
+        memcpy(to + HEADER, head, front);
+        memcpy(to + HEADER + front, data, present);
+        gathered += HEADER + front + present;
+    }
+}
+
 static uint64_t dice;
 
 // splitmix64: the same seed gives the same frames everywhere.
@@ -214,7 +238,7 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         return 0;
     }
     if (!strcmp(mode, "emit-much")) {
-        for (int i = 0; i < 2000; i++) emit(stream, "alerts", "again");
+        emit_much(header, payload);
         return 0;
     }
     if (!strcmp(mode, "parts")) {
