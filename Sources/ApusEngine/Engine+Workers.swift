@@ -140,7 +140,7 @@ extension Engine {
     /// Gives it no more work, and tells it to stop as soon as nothing runs on it.
     mutating func retire(_ slot: Int32, now: Timestamp) {
         let phase = self.workers[Int(slot)].phase
-        guard phase == .starting || phase == .ready || phase == .asleep || phase == .waking else { return }
+        guard phase.isHere else { return }
         self.functions[Int(self.workers[Int(slot)].function)].pool.leaves(phase)
         self.unplace(slot)
         self.workers[Int(slot)].phase = .retiring
@@ -178,7 +178,7 @@ extension Engine {
         // One that was ended because its caller left says nothing of its function.
         let isCrash =
             failure.code != .cancelled
-            && (phase == .starting || phase == .ready || phase == .asleep || phase == .waking)
+            && phase.isHere
         if isCrash, !self.workers[Int(slot)].isProven { self.startsFail(function, failure, now: now) }
         // Nothing is dispatched to it while its attempts fail: it is out of every list.
         while self.workers[Int(slot)].attempts.first != InFlight.none {

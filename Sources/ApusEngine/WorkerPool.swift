@@ -63,7 +63,7 @@ struct WorkerPool {
     mutating func leaves(_ phase: WorkerPhase) {
         switch phase {
         case .starting: self.starting -= 1
-        case .ready: self.ready -= 1
+        case .ready, .resting: self.ready -= 1
         case .asleep, .waking: self.asleep -= 1
         case .retiring, .stopping, .killed, .absent: return
         }
@@ -73,7 +73,7 @@ struct WorkerPool {
     mutating func gone(_ phase: WorkerPhase) {
         switch phase {
         case .starting: self.starting -= 1
-        case .ready: self.ready -= 1
+        case .ready, .resting: self.ready -= 1
         case .asleep, .waking: self.asleep -= 1
         case .retiring, .stopping, .killed: self.leaving -= 1
         case .absent: break
@@ -110,8 +110,10 @@ enum WorkerPhase: UInt8 {
     case absent
     /// Launched. Next: `ready`, `stopping`, `killed`, `absent`.
     case starting
-    /// May be given work. Next: `asleep`, `retiring`, `stopping`, `killed`, `absent`.
+    /// May be given work. Next: `resting`, `asleep`, `retiring`, `stopping`, `killed`, `absent`.
     case ready
+    /// Gets no new work and is told to sleep when what it runs is over. Next: `asleep`, `ready`, `retiring`, `stopping`, `killed`, `absent`.
+    case resting
     /// Was told to sleep. Next: `waking`, `stopping`, `killed`, `absent`.
     case asleep
     /// Was told to wake. Next: `ready`, `stopping`, `killed`, `absent`.
@@ -122,4 +124,14 @@ enum WorkerPhase: UInt8 {
     case stopping
     /// Killed; its exit follows. Next: `absent`.
     case killed
+}
+
+extension WorkerPhase {
+    /// It serves, or will: nobody told it to go.
+    var isHere: Bool {
+        switch self {
+        case .starting, .ready, .resting, .asleep, .waking: true
+        case .absent, .retiring, .stopping, .killed: false
+        }
+    }
 }

@@ -85,7 +85,7 @@ public struct FleetCalibration: Sendable {
 
         private mutating func order(_ action: PoolAction, _ now: Timestamp) {
             switch action {
-            case .fetch: break
+            case .fetch, .rest: break
             case .start(let instance, let function, _, _):
                 self.functions[instance] = function
                 self.ordered[instance] = (.fork, now)

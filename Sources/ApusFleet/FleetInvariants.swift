@@ -39,7 +39,10 @@ struct FleetInvariants {
 
     /// - Parameter processes: as they were all that time.
     mutating func passed(_ span: TimeSpan, _ processes: [FleetSimulation.Process]) {
-        let holders = processes.count { $0.instance != nil && $0.state.holdsDevice }
+        var holders = 0
+        for slot in processes.indices where processes[slot].instance != nil && processes[slot].state.holdsDevice {
+            holders += 1
+        }
         // An account that forgets one in a hundred.
         let share: Int64 = self.fleet.broken == .costPartsSum ? 99 : 100
         self.held += Int64(holders) * max(0, span.microseconds) * share / 100

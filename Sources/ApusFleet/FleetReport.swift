@@ -20,6 +20,8 @@ public struct FleetReport: Sendable {
     public private(set) var asleep: Int64 = 0
     /// The same by day, for how sure the whole is.
     public private(set) var days: [Day] = []
+    /// Devices that disappeared, each time that one did.
+    public internal(set) var lostDevices = 0
     /// Events of the simulation.
     public internal(set) var events = 0
 

@@ -18,6 +18,7 @@ extension FleetSimulation {
         self.processes[slot].free = 0
         self.processes[slot].running = []
         self.processes[slot].isOpen = false
+        self.processes[slot].isResting = false
         self.processes[slot].isAlive = true
         self.processes[slot].held = 0
         self.begin(.forked(instance), instance, after: self.models[function].times.fork)
@@ -66,10 +67,13 @@ extension FleetSimulation {
                 self.processes[instance.slot].held = min(self.model(instance).plan.residueBytes, self.model(instance).plan.deviceBytes)
             }
             self.tell(.message(.report(instance, .slept)))
+            // Some do not live to be woken: those that are awake again by then die at work.
+            if self.chances(self.fleet.faults?.crash) { self.schedule(.crashed(instance), after: .seconds(60)) }
         case .gone(let instance, let isClean): self.gone(instance, isClean: isClean)
         case .done(let instance, let index): self.finish(instance, index)
         case .crashed(let instance): self.tell(.message(.report(instance, .failed)))
         case .deviceLost(let device):
+            self.report.lostDevices += 1
             self.tell(.lost(DeviceID(device)))
             self.schedule(.deviceCleared(device), after: .seconds(120))
         case .deviceCleared(let device):
@@ -87,6 +91,7 @@ extension FleetSimulation {
         // An instance that a newer revision replaces, or that was told to stop meanwhile, takes no work.
         guard self.pool.state(of: instance) == .ready else { return }
         self.processes[instance.slot].free = 0
+        self.processes[instance.slot].isResting = false
         self.open(instance, self.model(instance).plan.concurrency)
         self.serve(self.processes[instance.slot].function)
     }

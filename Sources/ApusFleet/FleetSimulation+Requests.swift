@@ -65,6 +65,10 @@ extension FleetSimulation {
         default: break
         }
         self.serve(function)
+        // A device that fell off the bus is noticed where something ends on it.
+        if self.chances(self.fleet.faults?.loss), let device = self.processes[slot].devices.first {
+            self.schedule(.deviceLost(device.index), after: .zero)
+        }
     }
 
     private mutating func foretell(_ function: Int) {
@@ -91,7 +95,7 @@ extension FleetSimulation {
     mutating func open(_ instance: InstanceID, _ free: Int) {
         let slot = instance.slot
         self.processes[slot].free += free
-        guard !self.processes[slot].isOpen, self.processes[slot].free > 0 else { return }
+        guard !self.processes[slot].isOpen, !self.processes[slot].isResting, self.processes[slot].free > 0 else { return }
         self.processes[slot].isOpen = true
         self.functions[self.processes[slot].function].open.append(instance)
     }

@@ -66,6 +66,8 @@ public struct FleetSimulation {
         /// The requests that it runs, by their place in the trace.
         var running: [Int32] = []
         var isOpen = false
+        /// It takes nothing new until it was put to sleep and woken.
+        var isResting = false
         var state = InstanceState.absent
         var since = Timestamp.zero
         /// Whether there is a process, and what it really holds on each of its devices.
@@ -233,6 +235,9 @@ public struct FleetSimulation {
             self.processes[instance.slot].origin = .host
             self.processes[instance.slot].held = self.model(instance).plan.deviceBytes
             self.begin(.woken(instance), instance, after: self.model(instance).times.wake)
+        case .rest(let instance):
+            self.processes[instance.slot].isResting = true
+            self.close(instance)
         case .sleep(let instance):
             if self.isChecked { self.look(at: instance) }
             self.close(instance)

@@ -35,6 +35,8 @@ extension Shard {
         case .fetch: return
         case .start(let instance, let function, _, _): self.start(instance, function, devices, now: now)
         case .load(let instance): self.load(instance)
+        case .rest(let instance):
+            if let worker = self.pooled[instance] { self.engine.rest(worker) }
         case .sleep(let instance): self.sleep(instance, now: now)
         case .wake(let instance): self.wake(instance, now: now)
         case .drain(let instance), .stop(let instance):
@@ -73,6 +75,7 @@ extension Shard {
         }
         guard channel.attempts.isEmpty, channel.machine.state == .ready, self.engine.sleep(worker, now: now) else {
             // It was given work before the order came, or leaves already.
+            self.engine.stays(worker, now: now)
             self.configuration.pool?(.stayed(instance, running: channel.attempts.count))
             return
         }

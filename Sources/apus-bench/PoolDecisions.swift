@@ -86,6 +86,8 @@ struct PoolDecisions {
                     self.report(instance, .loaded)
                     self.report(instance, .warmed)
                 case .wake(let instance): self.report(instance, .woken)
+                // Nothing runs when it decides.
+                case .rest: break
                 case .sleep(let instance): self.report(instance, .slept)
                 case .drain(let instance): self.measure { pool, now in pool.drained(instance, now: now) }
                 case .stop(let instance): self.report(instance, .returned)

@@ -5,9 +5,14 @@ import Testing
     private static func tests() throws -> Set<String> {
         var found: Set<String> = []
         for path in SourceTree.files("Tests", ending: ".swift") {
+            // What only helps tests is none; the attribute stands on the line of its function or some lines above it.
+            var isTest = false
             for line in try SourceTree.text(path).split(separator: "\n") {
+                if line.contains("@Test") { isTest = true }
                 guard let place = line.firstRange(of: "func ") else { continue }
-                found.insert(String(line[place.upperBound...].prefix { $0.isLetter || $0.isNumber || $0 == "_" }))
+                let name = line[place.upperBound...].prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+                if isTest { found.insert(String(name)) }
+                isTest = false
             }
         }
         return found
@@ -30,7 +35,7 @@ import Testing
         }
     }
 
-    /// The complaints are numbered; those from 32 on are of the gateway, and only some of them concern the pool.
+    /// The complaints are numbered.
     @Test func everyComplaintHasARow() throws {
         let text = try SourceTree.text("docs/pool.md")
         let table = text.split(separator: "<!-- complaints -->\n", omittingEmptySubsequences: false)[1]
@@ -41,7 +46,7 @@ import Testing
             let numbers = cell[cell.index(after: begin)..<end].split(separator: ",")
             found.formUnion(numbers.compactMap { Int($0.filter { $0 != " " }) })
         }
-        #expect(found.isSuperset(of: 1...31))
+        #expect(found.isSuperset(of: 1...33))
     }
 
     @Test func everyPictureIsThereWithTheCommandThatMakesIt() throws {

@@ -7,11 +7,19 @@ import Testing
     .serialized, .enabled(if: KafkaBroker.isThere, Comment(rawValue: KafkaBroker.skipReason)),
     .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct KafkaServingTests {
-    private static func server() throws -> TestServer {
+    private static func server(_ variables: [String: String] = [:]) throws -> TestServer {
         let name = "it\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         return try TestServer(
             arguments: ["--kafka", try KafkaBroker.bootstrap()],
-            variables: ["APUS_LOG_KAFKA_CLUSTER": name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(name)."])
+            variables: variables.merging(
+                ["APUS_LOG_KAFKA_CLUSTER": name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(name)."]) { $1 })
+    }
+
+    /// No partition is paused for it: it reads on its own what it missed.
+    @Test func aFunctionWithoutRoomHoldsUpNobodyOnItsPartitionOnKafka() throws {
+        let server = try Self.server(ColdAndHot.variables)
+        try server.start()
+        try ColdAndHot.check(server)
     }
 
     @Test func anEventOnATopicIsAnsweredOnTheReplyTopicAndIsThereAfterARestart() throws {

@@ -111,6 +111,30 @@ struct PoolTests {
         #expect(second?["why"]?.string?.contains("scale.idle") ?? false, "\(String(describing: second))")
     }
 
+    /// One has more work than it can do, without a pause, on the only device; the other is served all the same, and nobody is killed.
+    @Test func oneThatIsNeverIdleMakesRoomForAnother() throws {
+        let server = try Self.server()
+        let slow = Self.model.replacing("import os", with: "import os, time")
+            .replacing("    return {", with: "    time.sleep(0.3)\n    return {")
+        let scale = "max: 1, gpuIdle: 1h, hostIdle: 1h"
+        for name in ["steady", "seldom"] {
+            let manifest = Self.manifest(name, scale: scale).replacing(
+                "  runtime: python3", with: "  runtime: python3\n  timeout: 120s")
+            server.deploy(try server.write(name, manifest: manifest, files: ["main.py": slow]))
+        }
+        let first = try Self.call(server, "steady")
+        let enough = "\(server.folder)/enough"
+        let loop = "while [ ! -e \(enough) ]; do \(server.tree)/bin/apus invoke steady --data '{}' || exit 1; done"
+        let callers = try (0..<4).map { _ in try server.begin(program: "/bin/sh", ["-c", loop]) }
+        let isBusy = waitUntil(seconds: 30) { server.apus("get", "instances").output.contains("busy") }
+        #expect(isBusy)
+        _ = try Self.call(server, "seldom")
+        try writeFile(enough, "")
+        for caller in callers { #expect(caller.wait(seconds: 120) == 0, "\(caller.errors)") }
+        let last = try Self.call(server, "steady")
+        #expect(last.pid == first.pid && last.naps >= 1, "it slept and woke: \(last)")
+    }
+
     /// Two models, one of which fits the device: the one that is asked has it, the other sleeps; no call is lost.
     @Test func twoModelsTakeTurnsOnADeviceThatHoldsOne() throws {
         let server = try Self.server()
@@ -125,6 +149,13 @@ struct PoolTests {
         _ = try Self.call(server, "two")
         #expect(try Self.states(server, "one") == ["sleeping"])
         #expect(try Self.states(server, "two") == ["ready"] && first.naps == 0)
+    }
+
+    /// Its trigger falls behind, and catches up from the log; who shares the partition does not wait for it. On Kafka in `KafkaServingTests`.
+    @Test func aFunctionWithoutRoomHoldsUpNobodyOnItsPartition() throws {
+        let server = try TestServer(variables: ColdAndHot.variables)
+        try server.start()
+        try ColdAndHot.check(server)
     }
 
     @Test func whoAsksForADeviceThatIsNotThereHearsOfIt() throws {

@@ -134,6 +134,49 @@ struct ShippedFunctionTests {
             "\(streamed.output)\(streamed.errors)")
     }
 
+    /// What cannot be fetched here is no fault of what is tested.
+    private static func isUnreachable(_ text: String) -> Bool {
+        text.contains("Could not find a version") || text.contains("connection")
+    }
+
+    private static func deviceServer() throws -> TestServer {
+        let server = try TestServer(variables: [
+            "APUS_POOL_HOST_MEMORY": "1Gi",
+            "APUS_POOL_DEVICES_SIMULATE": "[{kind: small, memory: 4Gi, hostToDevice: 2Gi, deviceToHost: 2Gi, disk: 2Gi}]",
+        ])
+        try server.start()
+        return server
+    }
+
+    @Test func theExampleTakesAModelFromNothingToADeviceAndBackToNothing() throws {
+        let server = try Self.deviceServer()
+        let script = "\(InstalledTree.packageRoot)/examples/gpu-scale-to-zero/run.py"
+        let run = try server.begin(program: "/usr/bin/python3", [script, "--apus", "\(server.tree)/bin/apus"])
+        let status = run.wait(seconds: 400)
+        if Self.isUnreachable(run.errors) { return print("skipped: the package index cannot be reached") }
+        #expect(status == 0 && run.output.contains("all checks held"), "\(run.output)\(run.errors)")
+    }
+
+    /// Where a GPU is, the same command measures it.
+    @Test func aMeasurementOfADeclaredDeviceSaysThatItIsNone() throws {
+        let server = try Self.deviceServer()
+        let page = "\(server.folder)/page.md"
+        let run = try server.begin(
+            program: "/usr/bin/python3",
+            [
+                "\(InstalledTree.packageRoot)/scripts/measure-gpu", "--apus", "\(server.tree)/bin/apus", "--rounds", "1",
+                "--output", page,
+            ])
+        let status = run.wait(seconds: 400)
+        if Self.isUnreachable(run.errors) { return print("skipped: the package index cannot be reached") }
+        #expect(status == 0, "\(run.output)\(run.errors)")
+        let text = String(decoding: try readFile(page), as: UTF8.self)
+        for line in ["# simulated small (simulated)", "| simulated | true |", "| cold start | ", "| wake start | ", "| gone | 0 MB |"] {
+            #expect(text.contains(line), "\(text)")
+        }
+        #expect(server.apus("get", "functions").output.contains("measure-gpu") == false, "nothing is left of it")
+    }
+
     private static func cosine(_ left: [Double], _ right: [Double]) -> Double {
         guard left.count == right.count, !left.isEmpty else { return -1 }
         let dot = zip(left, right).reduce(0) { $0 + $1.0 * $1.1 }

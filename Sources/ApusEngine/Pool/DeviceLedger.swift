@@ -99,7 +99,8 @@ public struct DeviceLedger: Sendable {
 
     /// - Returns: what does not add up, for tests and the simulator.
     public func fault() -> String? {
-        let sum = self.promised.values.reduce(0, +)
+        var sum: Int64 = 0
+        for (_, bytes) in self.promised { sum += bytes }
         if sum != self.promisedBytes { return "promises of \(sum) bytes, counted as \(self.promisedBytes)" }
         if self.promisedBytes > self.usable { return "\(self.promisedBytes) bytes promised of \(self.usable)" }
         return nil

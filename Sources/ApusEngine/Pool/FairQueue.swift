@@ -46,6 +46,18 @@ struct FairQueue {
         return nil
     }
 
+    /// Who is next; it waits on.
+    mutating func first() -> Int32? {
+        while let entry = self.heap.first {
+            if self.waiting.contains(entry.function) { return entry.function }
+            self.heap.popFirst()
+        }
+        return nil
+    }
+
+    /// How far a function is ahead of another, in seconds of a device by its weight. One that was behind all has not saved that up.
+    func lead(of time: Double, before other: Double) -> Double { max(time, self.now) - max(other, self.now) }
+
     /// A function's time after it was given `service` seconds of a device.
     func advance(_ time: Double, service: Double, weight: Double) -> Double {
         max(time, self.now) + service / max(weight, 0.001)

@@ -11,6 +11,10 @@ extension Limits {
         public static let protection: TimeSpan = .seconds(10)
         /// How long a device may take to have its memory back after a process ended, before it is quarantined.
         public static let memoryReturn: TimeSpan = .seconds(2)
+        /// Who has work all the time has its devices for so long, by its weight, before they go to somebody who waits for them: the longer
+        /// of this and so many times what the change costs it.
+        public static let turn: TimeSpan = .seconds(10)
+        public static let turnStarts: Int64 = 3
         /// After how long the rate of a function's uses counts half.
         public static let rateHalfLife: TimeSpan = .seconds(7_200)
         /// What leaves for a start is missed for so long: its worth in that time is weighed against the wait for a device's other starts.
@@ -22,7 +26,5 @@ extension Limits {
         /// A phase of a start that takes longer than this many estimates has failed, but never before ``startPatience``.
         public static let startEstimates: Int64 = 3
         public static let startPatience: TimeSpan = .seconds(60)
-        /// Scaling down waits for the longest of this and twice a start.
-        public static let downWindow: TimeSpan = .seconds(60)
     }
 }

@@ -67,9 +67,11 @@ extension Pool {
             missing -= 1
         }
         self.waiting.remove(slot)
+        if self.waiting.isEmpty { self.contendedSince = nil }
     }
 
     private mutating func awaitRoom(_ slot: Int32, now: Timestamp) {
+        if self.contendedSince == nil { self.contendedSince = now }
         self.makeWay(slot, now: now)
         _ = self.waiting.insert(slot, time: self.functions[Int(slot)].virtualTime)
         self.retryWaiting(now: now)

@@ -22,6 +22,8 @@ extension Pool {
 
     /// A critical error, or memory that did not come back: nothing starts there until it is cleared. What is idle there leaves.
     public mutating func quarantine(_ device: DeviceID, _ reason: String, now: Timestamp) {
+        // One that is gone stays gone, whatever becomes known of its memory.
+        guard self.devices[device.index].ledger.health != .lost else { return }
         self.devices[device.index].ledger.becomes(.quarantined(reason))
         self.empty(device, now: now)
     }
@@ -34,6 +36,7 @@ extension Pool {
     }
 
     public mutating func drain(_ device: DeviceID, now: Timestamp) {
+        guard self.devices[device.index].ledger.health != .lost else { return }
         self.devices[device.index].ledger.becomes(.draining)
         self.empty(device, now: now)
     }
@@ -66,22 +69,30 @@ extension Pool {
         }
     }
 
+    /// Asked after every event of a simulation, in debug builds too: plain loops, and nothing is copied.
     /// - Returns: what does not add up, for tests and the simulator.
     public func fault() -> String? {
-        for (index, device) in self.devices.enumerated() {
-            if let fault = device.ledger.fault() { return "device \(index): \(fault)" }
-            let held = device.instances.reduce(Int64(0)) { $0 + device.ledger.promised(to: $1) }
-            if held != device.ledger.promisedBytes { return "device \(index): promises to instances that are not there" }
+        for index in self.devices.indices {
+            if let fault = self.devices[index].ledger.fault() { return "device \(index): \(fault)" }
+            var held: Int64 = 0
+            for slot in self.devices[index].instances { held += self.devices[index].ledger.promised(to: slot) }
+            if held != self.devices[index].ledger.promisedBytes {
+                return "device \(index): promises to instances that are not there"
+            }
         }
         var host: Int64 = 0
-        for instance in self.instances where instance.function >= 0 {
-            let plan = self.functions[Int(instance.function)].plan
-            if instance.state == .sleeping || instance.state == .starting(.waking) { host += plan.hostBytes }
+        for slot in self.instances.indices where self.instances[slot].function >= 0 {
+            let state = self.instances[slot].state
+            guard state == .sleeping || state == .starting(.waking) else { continue }
+            host += self.functions[Int(self.instances[slot].function)].plan.hostBytes
         }
         if host != self.hostBytes { return "\(self.hostBytes) bytes of sleepers counted, \(host) there" }
-        for (slot, function) in self.functions.enumerated() {
-            let states = function.instances.map { self.instances[Int($0)].state }
-            if states.count(where: \.isCapacity) != function.capacity { return "function \(slot): capacity miscounted" }
+        for slot in self.functions.indices {
+            var capacity = 0
+            for instance in self.functions[slot].instances where self.instances[Int(instance)].state.isCapacity {
+                capacity += 1
+            }
+            if capacity != self.functions[slot].capacity { return "function \(slot): capacity miscounted" }
         }
         return nil
     }

@@ -83,6 +83,7 @@ extension Pool {
             if timer.instance == Self.retryTimer {
                 self.retryAt = .distantFuture
                 self.serveWaiting(now: now)
+                self.endTurns(now: now)
             } else if timer.instance < 0 {
                 self.prewarm(-1 - timer.instance, now: now)
                 self.balance(-1 - timer.instance, now: now)

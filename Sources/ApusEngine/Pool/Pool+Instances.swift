@@ -54,7 +54,12 @@ extension Pool {
         guard let slot = self.slot(of: instance), self.move(slot, .released(count), .release, now: now) else { return }
         guard self.instances[Int(slot)].state == .ready else { return }
         self.becameIdle(slot, now: now)
-        if self.isRoomWanted(of: slot) { self.leave(slot, .eviction, now: now) }
+        if self.instances[Int(slot)].passage == .resting {
+            self.charge(self.instances[Int(slot)].function, now: now)
+            self.leave(slot, .eviction, now: now)
+        } else if self.isRoomWanted(of: slot) {
+            self.leave(slot, .eviction, now: now)
+        }
         // Others may wait for its room.
         if !self.waiting.isEmpty { self.serveWaiting(now: now) }
     }
@@ -74,6 +79,8 @@ extension Pool {
         let tier = self.instances[place].startTier == .remote ? .disk : self.instances[place].startTier
         self.estimator.observe(now - self.instances[place].startedAt, function: function, from: tier)
         for device in self.instances[place].devices { self.devices[device.index].ledger.ended(slot) }
+        self.instances[place].readyAt = now
+        self.instances[place].chargedAt = now
         self.becameIdle(slot, now: now)
         self.openGates(self.instances[place].devices, now: now)
         if self.functions[function].isRemoved { return self.end(slot, .removal, now: now) }

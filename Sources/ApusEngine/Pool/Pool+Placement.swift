@@ -78,7 +78,7 @@ extension Pool {
         return best
     }
 
-    private func isFallingAsleep(_ slot: Int32) -> Bool {
+    func isFallingAsleep(_ slot: Int32) -> Bool {
         self.functions[Int(slot)].sleeping > 0
             && self.functions[Int(slot)].instances.contains {
                 self.instances[Int($0)].state == .sleeping && self.instances[Int($0)].passage == .leaving
@@ -190,7 +190,7 @@ extension Pool {
         return (value, victims)
     }
 
-    private func isEvictable(_ instance: Int32, now: Timestamp) -> Bool {
+    func isEvictable(_ instance: Int32, now: Timestamp) -> Bool {
         let state = self.instances[Int(instance)]
         guard state.state == .ready, state.passage == .settled else { return false }
         let function = self.functions[Int(state.function)]
@@ -202,7 +202,7 @@ extension Pool {
     }
 
     /// What an instance leaves on its device when it goes: nothing when it stops.
-    private func residue(_ instance: Int32) -> Int64 {
+    func residue(_ instance: Int32) -> Int64 {
         self.canSleepNow(instance) ? self.functions[Int(self.instances[Int(instance)].function)].plan.residueBytes : 0
     }
 

@@ -48,6 +48,10 @@ public struct Pool: Sendable {
         var expected = TimeSpan.zero
         /// When a start that has what it needs is given up.
         var startDeadline = Timestamp.distantFuture
+        /// Since when it is ready for work, busy or not.
+        var readyAt = Timestamp.zero
+        /// Until when what it held of its devices was charged to its function.
+        var chargedAt = Timestamp.zero
         /// Since when it has nothing to do; of one that sleeps, since before it slept.
         var idleSince = Timestamp.zero
         var keep = KeepAlive.unbounded
@@ -74,6 +78,8 @@ public struct Pool: Sendable {
         case seeking
         /// Its start was placed; its bytes on the devices are claimed and not yet promised.
         case claiming
+        /// Told to take nothing new: others wait for its devices, and it leaves them when what runs in it is over.
+        case resting
         /// Told to let go of its bytes; they are still promised to it.
         case leaving
     }
@@ -108,6 +114,8 @@ public struct Pool: Sendable {
     var hostBytes: Int64 = 0
     var lastInstance: UInt32 = 0
     var retryAt = Timestamp.distantFuture
+    /// Since when somebody waits for room; nil while nobody does.
+    var contendedSince: Timestamp?
 
     public private(set) var transitions: [InstanceTransition] = []
     var actions: [PoolAction] = []

@@ -6,6 +6,8 @@ public enum PoolAction: Sendable, Equatable {
     case start(InstanceID, FunctionID, [DeviceID], from: Tier)
     /// The memory on its devices is its own now: it brings its weights there.
     case load(InstanceID)
+    /// Nothing new is given to it: others wait for its devices. When what runs is over, it is told to sleep or to stop.
+    case rest(InstanceID)
     /// It moves its weights to the host's memory and reports `slept`.
     case sleep(InstanceID)
     /// The memory on its devices is its own again.

@@ -45,11 +45,27 @@ extension Engine {
         return self.workerID(worker)
     }
 
+    /// Others wait for its devices: the worker gets nothing new, and the pool hears when what it runs is over, to put it to sleep.
+    public mutating func rest(_ worker: WorkerID) {
+        guard let slot = self.slot(of: worker), self.workers[Int(slot)].phase == .ready else { return }
+        self.workers[Int(slot)].phase = .resting
+        self.unplace(slot)
+        self.newsForPool(self.workers[Int(slot)].function)
+    }
+
+    /// It was told to sleep and does not: it takes work again.
+    public mutating func stays(_ worker: WorkerID, now: Timestamp) {
+        guard let slot = self.slot(of: worker), self.workers[Int(slot)].phase == .resting else { return }
+        self.workers[Int(slot)].phase = .ready
+        self.place(slot, now: now)
+        self.schedule(self.workers[Int(slot)].function, now: now)
+    }
+
     /// The worker gets no work until it was woken.
     /// - Returns: false where it runs something: the pool spoke before it heard of that.
     public mutating func sleep(_ worker: WorkerID, now: Timestamp) -> Bool {
-        guard let slot = self.slot(of: worker), self.workers[Int(slot)].phase == .ready,
-            self.workers[Int(slot)].running == 0
+        guard let slot = self.slot(of: worker), self.workers[Int(slot)].running == 0,
+            self.workers[Int(slot)].phase == .ready || self.workers[Int(slot)].phase == .resting
         else { return false }
         self.unplace(slot)
         self.workers[Int(slot)].phase = .asleep

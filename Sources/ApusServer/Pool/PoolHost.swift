@@ -317,7 +317,7 @@ final class PoolHost: Sendable {
             if state.instances[instance] == nil, let entry = state.functions[function] {
                 state.instances[instance] = (function, entry.deployment)
             }
-        case .load, .sleep, .wake, .drain, .stop: break
+        case .load, .rest, .sleep, .wake, .drain, .stop: break
         }
         guard let known = state.instances[instance] else { return }
         let devices = state.pool.devices(of: instance).map { state.devices[$0.index] }
@@ -358,7 +358,7 @@ final class PoolHost: Sendable {
         case .load: PoolDeployment.span(plan.deviceBytes, at: min(device.links.fromDisk, device.links.fromHost))
         case .wake: PoolDeployment.span(plan.deviceBytes - plan.residueBytes, at: device.links.fromHost)
         case .sleep: PoolDeployment.span(plan.deviceBytes - plan.residueBytes, at: device.links.toHost)
-        case .fetch, .start, .drain, .stop: .zero
+        case .fetch, .start, .rest, .drain, .stop: .zero
         }
     }
 
@@ -392,8 +392,8 @@ final class PoolHost: Sendable {
 extension PoolAction {
     fileprivate var instance: InstanceID {
         switch self {
-        case .fetch(let instance, _), .start(let instance, _, _, _), .load(let instance), .sleep(let instance), .wake(let instance),
-            .drain(let instance), .stop(let instance):
+        case .fetch(let instance, _), .start(let instance, _, _, _), .load(let instance), .rest(let instance), .sleep(let instance),
+            .wake(let instance), .drain(let instance), .stop(let instance):
             instance
         }
     }

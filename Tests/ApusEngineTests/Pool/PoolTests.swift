@@ -9,6 +9,8 @@ struct PoolBed {
     var now = Timestamp(microseconds: 100_000_000)
     var actions: [PoolAction] = []
     var transitions: [InstanceTransition] = []
+    /// Who was told to take nothing new.
+    var rested: [InstanceID] = []
 
     init(devices: [Int64] = [100 << 30], hostMemory: Int64 = 1 << 40, policy: KeepAliveChoice? = nil) {
         let fixed = KeepAliveChoice.fixed(FixedTTL(device: .seconds(60), host: .seconds(600)))
@@ -53,6 +55,7 @@ struct PoolBed {
                 self.tell(.report(instance, .warmed))
             case .wake(let instance): self.tell(.report(instance, .woken))
             case .sleep(let instance): self.tell(.report(instance, .slept))
+            case .rest(let instance): self.rested.append(instance)
             case .drain: break
             case .stop(let instance):
                 self.tell(.ended(instance))
@@ -342,6 +345,43 @@ struct PoolBed {
         bed.settle()
         #expect(bed.states(of: 1) == [.ready] && bed.states(of: 2) == [.ready])
         #expect(bed.pool.devices(of: bed.instances(of: 2)[0].id) == [DeviceID(1)])
+    }
+
+    /// The first has work all the time; the second is served when the first one's turn is over, and nobody who runs something is moved.
+    @Test func whoAlwaysHasWorkMakesRoomWhenItsTurnIsOver() {
+        var bed = PoolBed()
+        for function in 1...2 as ClosedRange<UInt32> { bed.tell(.deploy(PoolBed.plan(function))) }
+        bed.demand(1, queued: 2)
+        bed.settle()
+        let first = bed.instances(of: 1)[0].id
+        bed.tell(.occupied(first, running: 1, uses: 1))
+        bed.demand(1, running: 1, queued: 5)
+        bed.demand(2, queued: 1)
+        bed.settle()
+        bed.advance(.seconds(9))
+        #expect(bed.take().isEmpty && bed.states(of: 2).isEmpty, "its turn lasts")
+        // The bed settles what the pool asks for; to rest is nothing that is done at once.
+        bed.advance(.seconds(21))
+        #expect(bed.rested == [first] && bed.states(of: 1) == [.busy(1)])
+        bed.tell(.occupied(first, running: 0, uses: 0))
+        bed.settle()
+        #expect(bed.states(of: 1) == [.sleeping] && bed.states(of: 2) == [.ready])
+        #expect(bed.pool.fault() == nil)
+    }
+
+    /// Nobody waits, or who waits was given more already.
+    @Test func aTurnEndsOnlyForWhoWasServedLess() {
+        var bed = PoolBed()
+        for function in 1...2 as ClosedRange<UInt32> { bed.tell(.deploy(PoolBed.plan(function, min: function == 1 ? 1 : 0))) }
+        bed.settle()
+        let first = bed.instances(of: 1)[0].id
+        bed.tell(.occupied(first, running: 1, uses: 1))
+        bed.demand(1, running: 1, queued: 5)
+        bed.advance(.seconds(60))
+        #expect(bed.rested.isEmpty, "nobody waits")
+        bed.demand(2, queued: 1)
+        bed.advance(.seconds(60))
+        #expect(bed.rested.isEmpty, "what its manifest asks for stays")
     }
 
     @Test func oneThatCannotSleepIsStopped() {

@@ -75,4 +75,39 @@ import Testing
         let sleepsBusy = rig.engine.sleep(worker, now: rig.now)
         #expect(!sleepsBusy, "it runs something")
     }
+
+    /// Others wait for its devices: what runs goes on, and the pool hears when it is over.
+    @Test func oneThatRestsIsGivenNothingNewAndSleepsWhenItIsDone() throws {
+        var rig = Self.rig()
+        let started = rig.engine.startPooled(EngineRig.function, now: rig.now)
+        let worker = try #require(started)
+        rig.engine.workerReady(worker, now: rig.now)
+        rig.engine.credit(worker, 1, now: rig.now)
+        rig.publish([record(0), record(1)])
+        let first = try #require(rig.dispatches().first)
+        rig.engine.rest(worker)
+        let early = rig.engine.sleep(worker, now: rig.now)
+        #expect(!early, "it runs something")
+        rig.succeed(first)
+        let after = rig.take()
+        #expect(after.flatMap(\.dispatches).isEmpty && after.contains(.occupied(worker, running: 0, uses: 0)), "\(after)")
+        let sleeps = rig.engine.sleep(worker, now: rig.now)
+        #expect(sleeps)
+        rig.engine.wake(worker, now: rig.now)
+        rig.engine.woken(worker, now: rig.now)
+        #expect(rig.dispatches().map(\.worker) == [worker], "what waited is next")
+    }
+
+    @Test func oneThatStaysAwakeAfterAllTakesWorkAgain() throws {
+        var rig = Self.rig()
+        let started = rig.engine.startPooled(EngineRig.function, now: rig.now)
+        let worker = try #require(started)
+        rig.engine.workerReady(worker, now: rig.now)
+        rig.engine.credit(worker, 1, now: rig.now)
+        rig.engine.rest(worker)
+        rig.publish([record(0)])
+        #expect(rig.dispatches().isEmpty)
+        rig.engine.stays(worker, now: rig.now)
+        #expect(rig.dispatches().map(\.worker) == [worker])
+    }
 }

@@ -62,7 +62,7 @@ public struct KeepAlivePrices: Sendable, Hashable {
     /// A second that somebody waits for a start.
     public var waitingSecond: Double
 
-    public init(deviceSecond: Double = 1, hostSecond: Double = 0.02, waitingSecond: Double = 90) {
+    public init(deviceSecond: Double = 1, hostSecond: Double = 0.02, waitingSecond: Double = 94) {
         self.deviceSecond = deviceSecond
         self.hostSecond = hostSecond
         self.waitingSecond = waitingSecond

@@ -47,6 +47,7 @@ extension PoolAction {
         case .start(let instance, let function, let devices, let tier):
             "start \(instance.rawValue) \(function.rawValue) \(devices.map { "\($0.index)" }.joined(separator: ",")) \(tier)"
         case .load(let instance): "load \(instance.rawValue)"
+        case .rest(let instance): "rest \(instance.rawValue)"
         case .sleep(let instance): "sleep \(instance.rawValue)"
         case .wake(let instance): "wake \(instance.rawValue)"
         case .drain(let instance): "drain \(instance.rawValue)"
