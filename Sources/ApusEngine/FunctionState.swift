@@ -52,13 +52,15 @@ struct FunctionState {
     var perWorker: Int { max(1, self.plan.concurrency) * max(1, self.plan.batch?.maxSize ?? 1) }
 }
 
-/// What the pool was last told of a function, and whether that may be out of date.
+/// What the pool was last told of a function, whether that may be out of date, and what it said.
 struct PoolTold {
     var running = 0
     var queued = 0
     /// How much more is expected to be at hand when a start that begins now is over.
     var foreseen = 0
     var isDue = false
+    /// What the pool says of the next start.
+    var start = Limits.Engine.startPrior
 }
 
 /// The earliest timer that is set of each kind a function has one of.

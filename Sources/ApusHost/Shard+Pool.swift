@@ -1,4 +1,4 @@
-internal import ApusCore
+public import ApusCore
 public import ApusEngine
 
 /// Workers that the pool started, by what it calls them.
@@ -45,6 +45,9 @@ extension Shard {
         }
         self.requestTurn()
     }
+
+    /// How long the next start of a function may take, for those who wait for it.
+    public func startTakes(_ function: FunctionID, _ span: TimeSpan) { self.engine.startTakes(function, span) }
 
     /// No device can ever take an instance of the function: who waits is told.
     public func refuseStart(of function: FunctionID, _ failure: Failure) {

@@ -532,7 +532,7 @@ public final class Server: Sendable {
             } catch { return error }
         }
         if let deployment, isKnown { runtime.pool.deploy(deployment) }
-        if deployment == nil { runtime.pool.remove(function.id) }
+        if deployment == nil { runtime.pool.remove(function.id) } else { runtime.pool.isServed(function.id) }
         guard let failure else { return nil }
         let error = ApusError(failure.code, "\(function.name) is deployed but cannot run: \(failure.message)")
         journal.error(error.message, ["code": error.code.rawValue])

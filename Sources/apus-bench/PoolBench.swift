@@ -10,6 +10,8 @@ internal import Glibc
 /// apart than is promised.
 enum PoolBench {
     private static let registered = 100_000
+    /// What a function that is registered and not used may take.
+    private static let idleBytesMax = 4_096.0
 
     static func run(_ options: BenchOptions) throws -> BenchReport {
         switch options.others["only"] {
@@ -23,7 +25,7 @@ enum PoolBench {
     private static func decisions(_ options: BenchOptions) throws -> [Figure] {
         var decision = Figure("decision_p50", unit: "us")
         var late = Figure("decision_p99", unit: "us")
-        var memory = Figure("idle_function_bytes", unit: "bytes")
+        var memory = Figure("idle_function_bytes", unit: "bytes", bound: Self.idleBytesMax)
         var rate = Figure("simulate_rate", unit: "1/s")
         var fleetRate = Figure("fleet.simulate_rate", unit: "1/s")
         memory.add(Self.idleBytes())

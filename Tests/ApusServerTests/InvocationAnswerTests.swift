@@ -70,6 +70,38 @@ import Testing
         if case .success(let response) = result { Issue.record("whole: \(response)") }
     }
 
+    /// A comment of the stream, which says nothing to a client that only reads events; the result is an event behind it.
+    @Test func whoTakesEventsHearsHowLongTheStartMayTake() throws {
+        let block = EventBlock.encode(Event(attributes: [Self.json], data: Array("[1]".utf8)))
+        let response = try Self.answer("text/event-stream") { answer in
+            answer.onWaiting(.milliseconds(2_100))
+            answer.onWaiting(.seconds(9))
+            block.withUnsafeBytes { answer.onResult($0) }
+        }.get()
+        let text = String(decoding: response.body, as: UTF8.self)
+        #expect(response.status == 200 && text.hasPrefix(": starting worker, about 3 s\n\n"), "\(text)")
+        #expect(text.contains("data: [1]\n") && text.split(separator: "starting").count == 2, "\(text)")
+    }
+
+    /// Others wait without a word: their status is not known yet.
+    @Test(arguments: [nil, "application/json", "application/json, text/event-stream"]) func othersAreToldNothing(_ accept: String?) throws {
+        let block = EventBlock.encode(Event(attributes: [Self.json], data: Array("[1]".utf8)))
+        let response = try Self.answer(accept) { answer in
+            answer.onWaiting(.seconds(9))
+            block.withUnsafeBytes { answer.onResult($0) }
+        }.get()
+        #expect(response.body == Array("[1]".utf8))
+    }
+
+    @Test func aRefusalSaysWhenToTryAgainInWholeSeconds() throws {
+        for (span, seconds) in [(TimeSpan.milliseconds(1), "1"), (.milliseconds(4_200), "5")] {
+            let response = try Self.answer(nil) { answer in
+                answer.onFailure(Failure(.queueFull, "too many wait", retryAfter: span))
+            }.get()
+            #expect(response.status == 429 && response.header("Retry-After") == seconds, "\(response)")
+        }
+    }
+
     @Test func whatNoHeaderCanSayIsLeftOutAndTheResultArrives() throws {
         let event = Event(
             attributes: [

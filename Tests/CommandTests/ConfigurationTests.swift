@@ -53,6 +53,17 @@ import Testing
         #expect(Configuration.strangers(in: known).isEmpty)
     }
 
+    @Test func pairsInAVariableAreNamesWithValuesOrAsTheFileHasThem() throws {
+        for text in ["h100=2.50,hostGiB=0.004,currency=EUR", "{h100: 2.50, hostGiB: 0.004, currency: EUR}"] {
+            let prices = try self.options([], ["APUS_POOL_PRICES": text]).server.pool.prices
+            #expect(prices.devices == ["h100": 2.5] && prices.host == 0.004 && prices.currency == "EUR", "\(text)")
+        }
+        for text in ["h100", "h100=2.5,hostGiB", "{h100: 2.50", "{h100: dear}"] {
+            let problem = self.problem([], ["APUS_POOL_PRICES": text])
+            #expect(problem.contains("APUS_POOL_PRICES"), "\(text) gives '\(problem)'")
+        }
+    }
+
     @Test func theTablesDefaultsAreThoseOfTheTypes() throws {
         let options = try self.options(["--config", self.fixture.write("apus.yaml", "")])
         var expected = ServerConfiguration(dataDirectory: "/var/lib/apus")

@@ -142,7 +142,7 @@ struct ShippedFunctionTests {
     private static func deviceServer() throws -> TestServer {
         let server = try TestServer(variables: [
             "APUS_POOL_HOST_MEMORY": "1Gi",
-            "APUS_POOL_DEVICES_SIMULATE": "[{kind: small, memory: 4Gi, hostToDevice: 2Gi, deviceToHost: 2Gi, disk: 2Gi}]",
+            "APUS_POOL_DEVICES_SIMULATE": "[{kind: small, memory: 4Gi, hostToDevice: 2Gi, deviceToHost: 2Gi, disk: 512Mi}]",
         ])
         try server.start()
         return server

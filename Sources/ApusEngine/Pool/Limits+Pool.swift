@@ -13,7 +13,7 @@ extension Limits {
         public static let memoryReturn: TimeSpan = .seconds(2)
         /// Who has work all the time has its devices for so long, by its weight, before they go to somebody who waits for them: the longer
         /// of this and so many times what the change costs it.
-        public static let turn: TimeSpan = .seconds(10)
+        public static let turn: TimeSpan = .seconds(8)
         public static let turnStarts: Int64 = 3
         /// After how long the rate of a function's uses counts half.
         public static let rateHalfLife: TimeSpan = .seconds(7_200)

@@ -1,4 +1,4 @@
-internal import ApusCore
+public import ApusCore
 
 /// Where a start goes: the place with the least waiting, the value of what has to leave for it included.
 extension Pool {
@@ -212,6 +212,14 @@ extension Pool {
         return EvictionValue(
             rate: self.functions[slot].rate.rate(now: now), reload: reload, weight: self.functions[slot].plan.weight,
             bytes: self.functions[slot].plan.deviceBytes)
+    }
+
+    /// How long its next start takes from where it is now, once there is room for it.
+    /// - Returns: nil for a function that is not deployed.
+    public func nextStart(of function: FunctionID) -> TimeSpan? {
+        guard let slot = self.functionSlots[function] else { return nil }
+        let state = self.functions[Int(slot)]
+        return self.startEstimate(slot, from: state.sleeping > 0 ? .host : state.plan.fetch == nil ? .disk : .remote)
     }
 
     func startEstimate(_ slot: Int32, from tier: Tier) -> TimeSpan {

@@ -37,6 +37,12 @@ extension Engine {
         self.actions.append(.occupied(self.workerID(slot), running: worker.running, uses: worker.uses))
     }
 
+    /// How long the pool expects the next start of a function to take, while none of its workers is ready. Who comes then hears of it.
+    public mutating func startTakes(_ function: FunctionID, _ span: TimeSpan) {
+        guard let slot = self.slot(of: function) else { return }
+        self.functions[Int(slot)].told.start = span
+    }
+
     /// Starts a worker because the pool says so. ``EngineAction/start(_:_:generation:)`` follows.
     /// - Returns: nil where the function is not here any more, or nothing is started because the server stops.
     public mutating func startPooled(_ function: FunctionID, now: Timestamp) -> WorkerID? {

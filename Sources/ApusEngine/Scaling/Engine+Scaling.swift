@@ -116,8 +116,12 @@ extension Engine {
     /// How long the next invocation may wait for its turn, by what starts and work were seen to take.
     func waitEstimate(_ function: Int32, now: Timestamp) -> TimeSpan {
         let state = self.functions[Int(function)]
-        let start = state.times.start > .zero ? state.times.start : Limits.Engine.startPrior
-        let began = state.workers.filter { self.workers[Int($0)].phase == .starting }
+        let own = state.times.start > .zero ? state.times.start : Limits.Engine.startPrior
+        // The pool knows whether it wakes one or starts one, and what that takes.
+        let start = state.plan.scale.isPooled ? state.told.start : own
+        let began = state.workers.filter {
+            self.workers[Int($0)].phase == .starting || self.workers[Int($0)].phase == .waking
+        }
             .map { self.workers[Int($0)].idleSince }.min()
         var wait = TimeSpan.zero
         if state.pool.ready == 0 {

@@ -64,8 +64,8 @@ public struct SettingsFormat: Sendable {
         }
     }
 
-    /// Reads one value as an environment variable or an option gives it: lists with commas, pairs as `name=text`, a length of time
-    /// without unit in seconds, lists of things as the file has them.
+    /// Reads one value as an environment variable or an option gives it: lists with commas, pairs as `name=text` or as the file has
+    /// them, a length of time without unit in seconds, lists of things as the file has them.
     /// - Throws: what is wrong, without saying where it came from.
     public static func read(_ text: String, as setting: Setting) throws(ManifestErrors) -> SettingValue {
         var checker = ShapeChecker()
@@ -85,21 +85,27 @@ public struct SettingsFormat: Sendable {
         where !text.isEmpty && text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }):
             return string(text + "s")
         case .records:
-            // As the file would have it, on one line.
-            let (documents, problems) = YAMLReader.read(SourceText(file: "", bytes: Array(text.utf8)))
             if text.isEmpty { return YAMLNode(.sequence([]), location: nil) }
-            return problems.isEmpty ? documents.first ?? string(text) : string(text)
+            return Self.yaml(text) ?? string(text)
+        case .pairs where text.hasPrefix("{"): return Self.yaml(text) ?? string(text)
         case .texts: return YAMLNode(.sequence(text.split(separator: ",").map { string($0) }), location: nil)
         case .pairs:
-            let entries = text.split(separator: ",").map { part in
+            var entries: [YAMLNode.Entry] = []
+            for part in text.split(separator: ",") {
                 let halves = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                return YAMLNode.Entry(
-                    key: String(halves[0]), keyLocation: nil,
-                    value: halves.count == 2
-                        ? string(halves[1]) : YAMLNode(.null, text: "", location: nil))
+                // Not a name alone: nobody would notice that it says nothing.
+                guard halves.count == 2 else { return string(text) }
+                entries.append(YAMLNode.Entry(key: String(halves[0]), keyLocation: nil, value: string(halves[1])))
             }
             return YAMLNode(.mapping(entries), location: nil)
         default: return YAMLNode(YAMLScalar.resolve(text), text: text, location: nil)
         }
+    }
+
+    /// As the file would have it, on one line.
+    /// - Returns: nil for what is no YAML.
+    private static func yaml(_ text: String) -> YAMLNode? {
+        let (documents, problems) = YAMLReader.read(SourceText(file: "", bytes: Array(text.utf8)))
+        return problems.isEmpty ? documents.first : nil
     }
 }

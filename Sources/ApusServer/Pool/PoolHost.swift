@@ -98,6 +98,13 @@ final class PoolHost: Sendable {
         }
     }
 
+    /// Its shard knows the function: it is told how long a start takes, for those who wait for one.
+    func isServed(_ function: FunctionID) {
+        self.state.withLock { state in
+            if let deployment = state.functions[function]?.deployment { self.foretell(deployment, state) }
+        }
+    }
+
     func knows(_ function: FunctionID) -> Bool { self.state.withLock { $0.functions[function] != nil } }
 
     /// A function that is gone, or that its shard scales itself now.
@@ -277,6 +284,7 @@ final class PoolHost: Sendable {
         for index in state.actions.indices { self.send(state.actions[index], &state, now) }
         var changes: [InstanceChange] = []
         for index in state.transitions.indices {
+            self.foretell(state.transitions[index], state)
             if let change = self.note(state.transitions[index], &state) { changes.append(change) }
         }
         let due = [state.pool.nextTimer, state.delayed.first?.due].compactMap { $0 }.min()
@@ -360,6 +368,20 @@ final class PoolHost: Sendable {
         case .sleep: PoolDeployment.span(plan.deviceBytes - plan.residueBytes, at: device.links.toHost)
         case .fetch, .start, .rest, .drain, .stop: .zero
         }
+    }
+
+    /// One fell asleep, or is gone: whoever comes next hears how long the start takes from there.
+    private func foretell(_ transition: InstanceTransition, _ state: State) {
+        guard transition.to == .sleeping || transition.to == .absent,
+            let deployment = state.functions[transition.function]?.deployment
+        else { return }
+        self.foretell(deployment, state)
+    }
+
+    private func foretell(_ deployment: PoolDeployment, _ state: State) {
+        let function = deployment.plan.function
+        guard let span = state.pool.nextStart(of: function) else { return }
+        self.shards.post(to: deployment.shard) { $0.startTakes(function, span) }
     }
 
     private func note(_ transition: InstanceTransition, _ state: inout State) -> InstanceChange? {

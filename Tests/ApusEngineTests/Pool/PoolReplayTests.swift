@@ -63,7 +63,7 @@ import Testing
                 case .wake(let instance): (id, reports) = (instance, [.woken])
                 case .sleep(let instance): (id, reports) = (instance, [.slept])
                 case .stop(let instance): (id, reports) = (instance, [.returned])
-                case .drain: continue
+                case .drain, .rest: continue
                 }
                 for report in reports { actions += told(.message(.report(id, report))) }
             }

@@ -347,6 +347,19 @@ struct PoolBed {
         #expect(bed.pool.devices(of: bed.instances(of: 2)[0].id) == [DeviceID(1)])
     }
 
+    @Test func theNextStartTakesWhatItTakesFromWhereItIs() {
+        var bed = PoolBed()
+        bed.tell(.deploy(PoolBed.plan(1)))
+        #expect(bed.pool.nextStart(of: FunctionID(rawValue: 1)) == .seconds(47))
+        bed.demand(1, queued: 1)
+        bed.settle()
+        bed.demand(1)
+        bed.advance(.seconds(61))
+        #expect(bed.states(of: 1) == [.sleeping])
+        #expect(bed.pool.nextStart(of: FunctionID(rawValue: 1)) == .seconds(3))
+        #expect(bed.pool.nextStart(of: FunctionID(rawValue: 2)) == nil)
+    }
+
     /// The first has work all the time; the second is served when the first one's turn is over, and nobody who runs something is moved.
     @Test func whoAlwaysHasWorkMakesRoomWhenItsTurnIsOver() {
         var bed = PoolBed()

@@ -76,6 +76,26 @@ import Testing
         #expect(!sleepsBusy, "it runs something")
     }
 
+    @Test func aCallerHearsWhatThePoolSaysOfItsStart() throws {
+        var rig = Self.rig()
+        rig.engine.startTakes(EngineRig.function, .seconds(47))
+        let first = RequestID(rawValue: 1)
+        rig.engine.invoke(first, function: EngineRig.function, bytes: 1, deadline: nil, now: rig.now)
+        #expect(rig.take().contains(.waits(first, .seconds(47))))
+        let started = rig.engine.startPooled(EngineRig.function, now: rig.now)
+        let worker = try #require(started)
+        rig.advance(.seconds(40))
+        let second = RequestID(rawValue: 2)
+        rig.engine.invoke(second, function: EngineRig.function, bytes: 1, deadline: nil, now: rig.now)
+        #expect(rig.take().contains(.waits(second, .seconds(7))), "what is left of it")
+        rig.engine.workerReady(worker, now: rig.now)
+        rig.engine.credit(worker, 1, now: rig.now)
+        let third = RequestID(rawValue: 3)
+        rig.engine.invoke(third, function: EngineRig.function, bytes: 1, deadline: nil, now: rig.now)
+        let waits = rig.take().contains { if case .waits(third, _) = $0 { true } else { false } }
+        #expect(!waits, "one is ready")
+    }
+
     /// Others wait for its devices: what runs goes on, and the pool hears when it is over.
     @Test func oneThatRestsIsGivenNothingNewAndSleepsWhenItIsDone() throws {
         var rig = Self.rig()

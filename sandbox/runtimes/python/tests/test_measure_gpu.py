@@ -23,13 +23,13 @@ class MeasureGPU(unittest.TestCase):
             self.assertAlmostEqual(24 * size * size * measure.LAYERS / 1e9 / gigabytes, 1, delta=0.15)
 
     def test_a_real_device_gets_the_function_on_pytorch_and_room_for_it(self):
-        text = measure.manifest(DEVICE, 8)
+        text = measure.manifest(DEVICE, 8, "/tmp")
         self.assertIn("/functions/generate-torch\n", text)
         self.assertIn("kind: h100", text)
         size = measure.width(8)
         self.assertIn(f'WIDTH: "{size}"', text)
         self.assertGreater(int(text.split("gpu: {memory: ")[1].split("Mi")[0]) << 20, 24 * size * size * measure.LAYERS)
-        self.assertIn("/functions/generate\n", measure.manifest({**DEVICE, "simulated": True}, 8))
+        self.assertIn("/functions/generate\n", measure.manifest({**DEVICE, "simulated": True}, 8, "/tmp"))
 
     def test_the_page_tells_what_was_measured_beside_its_floor(self):
         spans = {"cold": [12.0, 14.0, 13.0], "wake": [0.5], "warm call": [0.02]}
