@@ -168,6 +168,7 @@ public final class Server: Sendable {
             configuration.pool, dataDirectory: data, loop: shards[0].loop, journal: parts.journal)
         self.accounts.add(self.devices.inventory)
         Self.connect(pool, self.devices, self.accounts)
+        Self.warnOfUnused(self.devices, isWorked: log.sharing?.classes.contains(.gpu) ?? true, parts.journal)
         let follower = ProjectionFollower(
             log: log, thread: self.store, projection: projection, loop: shards[0].loop, journal: parts.journal)
         self.projection = follower

@@ -69,7 +69,10 @@ struct Benchmark: Sendable {
         ) { try DispatchBench.run($0) },
         Benchmark(
             "sandbox", "How long a sandbox takes, beside a fork without any isolation. Needs root.",
-            [("launches N", "of each kind (40)"), ("creations N", "fresh sandboxes in a row (400)")]
+            [
+                ("launches N", "of each kind (40)"), ("creations N", "fresh sandboxes in a row (400)"),
+                ("numpy FOLDER", "of packages that hold numpy, as pip install --target makes one"),
+            ]
         ) { try SandboxBench.run($0) },
         Benchmark(
             "http", "Calls and published batches over HTTP, beside a bare route of the same listener. Needs root and an installed tree.",

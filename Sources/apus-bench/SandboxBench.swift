@@ -7,7 +7,8 @@ internal import Glibc
 /// zygote first. `cold`: the interpreter is executed first. `reuse`: the same worker again. How many fresh sandboxes are made,
 /// used and ended in a second, what one that waits takes of memory, and how long a kill takes until the sandbox is verified
 /// empty. `function_zygote`: a call is forked from its function's own zygote until it is ready; `_hit`: it waited, and is
-/// invoked. `node_hit`: a worker for JavaScript that has booted is invoked, for the first and only time. Beside it a fork of the same warm interpreter without any isolation. Needs root.
+/// invoked. `numpy_zygote`: the same of a function that imports numpy. `node_hit`: a worker for JavaScript that has booted is invoked, for
+/// the first and only time. Beside it a fork of the same warm interpreter without any isolation. Needs root.
 enum SandboxBench {
     /// Sandboxes that are being made at once while the rate is measured.
     static let inFlight = 8
@@ -37,9 +38,12 @@ enum SandboxBench {
         var fresh = Figure("create_rate", unit: "1/s")
         var forkReady = Figure("function_zygote_p50", unit: "us")
         var forkHit = Figure("function_zygote_hit_p50", unit: "us")
+        var numpy = Figure("numpy_zygote_p50", unit: "us")
         // What this machine may lack, and the figure is left out without.
         var bwrap = Figure("bwrap_p50", unit: "us")
         var node = Figure("node_hit_p50", unit: "us")
+        let packages = options.others["numpy"]
+        if let packages { try site.addNumpy(packages) }
         let hasBubblewrap = SandboxBenchBubblewrap.isInstalled
         let hasNode = access("/usr/bin/node", X_OK) == 0
         for _ in 0..<options.rounds {
@@ -82,6 +86,7 @@ enum SandboxBench {
             let forks = try site.forks(launches)
             forkReady.add(percentile(50, of: forks.ready), floor: base)
             forkHit.add(percentile(50, of: forks.hit), floor: base)
+            if packages != nil { numpy.add(percentile(50, of: try site.forks(launches, isNumpy: true).ready), floor: base) }
             native.add(percentile(50, of: try (0..<launches).map { _ in try site.runNative() }), floor: base)
             rate.add(try site.createRate(creations, inFlight: self.inFlight))
         }
@@ -89,6 +94,7 @@ enum SandboxBench {
         for (figure, isThere, program) in [(bwrap, hasBubblewrap, "bwrap"), (node, hasNode, "node")] {
             if isThere { figures.append(figure) } else { Self.leaveOut(figure.name, program) }
         }
+        if packages != nil { figures.append(numpy) } else { Self.leaveOut(numpy.name, "numpy, which --numpy names,") }
         return BenchReport("sandbox", figures)
     }
 

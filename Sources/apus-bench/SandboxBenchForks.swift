@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusSandbox
+internal import ApusTestSupport
 internal import CShims
 internal import Glibc
 
@@ -17,11 +18,14 @@ final class SandboxBenchForks {
     /// What came behind a frame, by descriptor.
     private var rest: [CInt: [UInt8]] = [:]
 
-    /// - Parameter zygote: just launched.
-    init(_ zygote: LaunchedWorker) throws {
+    /// - Parameters:
+    ///   - zygote: just launched.
+    ///   - hasLayer: it was launched with packages of its function's own.
+    init(_ zygote: LaunchedWorker, hasLayer: Bool) throws {
         self.zygote = zygote
         try self.expect(.hello, zygote.fromWorker)
-        let own = String(decoding: SandboxBenchCall.initialization, as: UTF8.self).dropLast()
+        let initialization = String(decoding: SandboxBenchCall.initialization, as: UTF8.self)
+        let own = (hasLayer ? initialization.replacing(#""layer":null"#, with: #""layer":"/layer""#) : initialization).dropLast()
         try self.send(
             zygote.toWorker, .initialize, Array("\(own),\"forks\":{\"children\":1,\"memory\":268435456}}".utf8))
         try self.expect(.ready, zygote.fromWorker)
@@ -96,14 +100,37 @@ final class SandboxBenchForks {
 }
 
 extension SandboxBenchSite {
-    /// Launches a zygote of the benchmark's function, has it fork calls, ends it.
-    func forks(_ count: Int) throws -> SandboxBenchForks.Times {
+    private static let numpyBundle = String(repeating: "c", count: 64)
+    private static let layer = String(repeating: "d", count: 64)
+
+    /// A second function, which imports numpy.
+    /// - Parameter packages: a folder that holds it, as `pip install --target` makes one.
+    func addNumpy(_ packages: String) throws {
+        guard access("\(packages)/numpy", F_OK) == 0 else { throw BenchFailure("\(packages) holds no numpy") }
+        let function = "\(self.folder)/bundles/\(Self.numpyBundle)"
+        for path in [function, "\(self.folder)/layers"] {
+            mkdir(path, 0o755)
+            chmod(path, 0o755)
+        }
+        try writeFile("\(function)/main.py", "import numpy\n\ndef echo(event, context):\n    return event\n")
+        let layer = "\(self.folder)/layers/\(Self.layer)"
+        for words in [["/bin/cp", "-r", "--", packages, layer], ["/bin/chmod", "-R", "a+rX", layer]] {
+            guard try BenchProcess.run(words, output: "/dev/null") == 0 else { throw BenchFailure("\(packages) cannot be copied") }
+        }
+    }
+
+    /// Launches a zygote of the benchmark's function, or of the one that imports numpy, has it fork calls, ends it.
+    func forks(_ count: Int, isNumpy: Bool = false) throws -> SandboxBenchForks.Times {
+        let order =
+            isNumpy
+            ? LaunchOrder(runtime: .forks, bundle: Self.numpyBundle, layer: Self.layer)
+            : LaunchOrder(runtime: .forks, bundle: Self.bundle)
         let worker: LaunchedWorker = try self.onLoop { done in
-            self.client?.launch(LaunchOrder(runtime: .forks, bundle: Self.bundle)) { result in
+            self.client?.launch(order) { result in
                 done(result.mapError { $0 as any Error })
             }
         }
-        let forks = try SandboxBenchForks(worker)
+        let forks = try SandboxBenchForks(worker, hasLayer: isNumpy)
         let result = Result { try forks.measure(count) }
         let _: Void = try self.onLoop { done in
             self.exits[worker.ticket.rawValue] = { done(.success(())) }

@@ -19,7 +19,7 @@ final class SandboxBenchSite: @unchecked Sendable {
     /// The folder of the module `apus`'s parent, and of the function.
     let runtime: String
     let function: String
-    private let folder: String
+    let folder: String
     private let nursery: Nursery
     let loop = EventLoop()
     var client: NurseryClient?
@@ -68,8 +68,7 @@ final class SandboxBenchSite: @unchecked Sendable {
         self.loop.stop()
         var status: CInt = 0
         waitpid(self.nursery.process, &status, 0)
-        for name in ["main.py", "main.js", "true"] { unlink("\(self.function)/\(name)") }
-        for path in [self.function, "\(self.folder)/bundles", self.folder] { rmdir(path) }
+        _ = try? BenchProcess.run(["/bin/rm", "-rf", "--", self.folder], output: "/dev/null")
     }
 
     // MARK: figures

@@ -15,9 +15,15 @@ struct KafkaServingTests {
                 ["APUS_LOG_KAFKA_CLUSTER": name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(name)."]) { $1 })
     }
 
+    @Test func aServerWithDevicesAndWithoutTheirClassSaysSo() throws {
+        let server = try Self.server(ColdAndHot.variables)
+        try server.start()
+        #expect(server.log.contains("add gpu to `log.kafka.classes`"), "\(server.log)")
+    }
+
     /// No partition is paused for it: it reads on its own what it missed.
     @Test func aFunctionWithoutRoomHoldsUpNobodyOnItsPartitionOnKafka() throws {
-        let server = try Self.server(ColdAndHot.variables)
+        let server = try Self.server(ColdAndHot.variables.merging(["APUS_LOG_KAFKA_CLASSES": "cpu,gpu"]) { $1 })
         try server.start()
         try ColdAndHot.check(server)
     }

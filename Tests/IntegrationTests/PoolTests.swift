@@ -89,6 +89,30 @@ struct PoolTests {
         #expect(start?["why"]?.string?.contains("idle") ?? false, "\(String(describing: start))")
     }
 
+    /// By the bytes and the links, before any start was seen; and a wake is not told as a cold start.
+    @Test func whoWaitsHearsHowLongTheStartTakesFromWhereTheWeightsAre() throws {
+        let server = try TestServer(variables: [
+            "APUS_POOL_DEVICES_SIMULATE": "[{kind: small, memory: 4Gi, hostToDevice: 2Gi, deviceToHost: 2Gi, disk: 256Mi}]"
+        ])
+        try server.start()
+        let manifest = Self.manifest("model", memory: "2Gi", scale: "max: 1, gpuIdle: 500ms, hostIdle: 1h")
+            .replacing("hostMemory: 64Mi", with: "hostMemory: 2Gi")
+        let folder = try server.write("model", manifest: manifest, files: ["main.py": Self.model])
+        #expect(server.apus("deploy", folder).status == 0)
+        let caller = try Caller(server)
+        func told() throws -> Int {
+            let answer = try caller.send(
+                "POST", "/v1/functions/model/invoke", ["Accept": "text/event-stream", "Content-Type": "application/json"], body: "{}")
+            let comment = answer.text.prefix { $0 != "\n" }
+            #expect(comment.hasPrefix(": starting model, about ") && answer.text.contains("data: {"), "\(answer.text)")
+            return Int(comment.filter(\.isNumber)) ?? -1
+        }
+        let cold = try told()
+        #expect(cold >= 8, "2 GiB come from a disk of 256 MiB a second")
+        #expect(try waitUntil(seconds: 20) { try Self.states(server, "model") == ["sleeping"] })
+        #expect((1..<cold).contains(try told()))
+    }
+
     /// A function without a device says why its starts are cold, too.
     @Test func aFunctionWithoutADeviceSaysWhyItStarted() throws {
         let server = try Self.server()
@@ -117,7 +141,7 @@ struct PoolTests {
         let slow = Self.model.replacing("import os", with: "import os, time")
             .replacing("    return {", with: "    time.sleep(0.3)\n    return {")
         let scale = "max: 1, gpuIdle: 1h, hostIdle: 1h"
-        for name in ["steady", "seldom"] {
+        for name in ["seldom", "steady"] {
             let manifest = Self.manifest(name, scale: scale).replacing(
                 "  runtime: python3", with: "  runtime: python3\n  timeout: 120s")
             server.deploy(try server.write(name, manifest: manifest, files: ["main.py": slow]))

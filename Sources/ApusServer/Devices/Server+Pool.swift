@@ -29,6 +29,13 @@ extension Server {
                 })
     }
 
+    /// One of several servers that has devices, and not their class, runs nothing on them, and nothing else would say so.
+    static func warnOfUnused(_ devices: DeviceHost, isWorked: Bool, _ journal: Log) {
+        guard !isWorked, !devices.inventory.isEmpty else { return }
+        journal.warning(
+            "this server has devices and not the class gpu: it runs no function on them; add gpu to `log.kafka.classes` in apus.yaml")
+    }
+
     /// Lets the pool place on the devices that there are, the devices tell it what changes, and the accounts hear of both. Once, before
     /// anything starts.
     static func connect(_ pool: PoolHost, _ devices: DeviceHost, _ accounts: UsageKeeper) {
