@@ -50,7 +50,7 @@ extension Routes {
         { (_, parameters) throws(ApusError) in
             let namespace = try Self.namespace(parameters)
             if let name = parameters["server"], self.isOpen(name, in: namespace) { return Requirement(.open) }
-            return Requirement(.call, in: parameters["ns"] == nil ? nil : namespace)
+            return Requirement(.call, in: parameters["ns"] == nil ? nil : namespace, isForAgents: true)
         }
     }
 
@@ -85,7 +85,7 @@ extension Routes {
             if parameters["ns"] == nil, namespace != .default,
                 server.authentication != ToolServerManifest.Authentication.none
             {
-                try Requirement(.call, in: namespace).check(principal)
+                try Requirement(.call, in: namespace, isForAgents: true).check(principal)
             }
         }
         // What an agent may not reach is to it as if it were not there.

@@ -38,6 +38,25 @@ import Testing
         #expect(try bed.ask("POST", "/v1/agents/nobody/rotate", token: admin).status == 404)
     }
 
+    /// Its servers, scopes and bounds hold for tools: no other way to functions leads around them.
+    @Test func anAgentHasNoWayToFunctionsBesideItsTools() throws {
+        let bed = try TokenBed()
+        let admin = try bed.token("boss", ["admin@default"])
+        let made = try Self.json(bed.ask("POST", "/v1/agents", token: admin, body: #"{"name":"helper","servers":["search"]}"#))
+        let agent = try #require(made["token"]?.string)
+        let caller = try bed.token("caller", ["caller@default"])
+        let id = String(repeating: "0", count: 32)
+        for (method, path, allowed) in [
+            ("POST", "/v1/functions/hello/invoke", 404), ("GET", "/v1/invocations/\(id)", 404),
+            ("DELETE", "/v1/invocations/\(id)", 404),
+        ] {
+            #expect(try bed.ask(method, path, token: caller, body: "{}").status == allowed, "\(method) \(path)")
+            let refused = try bed.ask(method, path, token: agent, body: "{}")
+            #expect(refused.status == 403 && refused.text.contains("/mcp"), "\(method) \(path): \(refused.text)")
+        }
+        #expect(try bed.ask("POST", "/mcp", token: agent, body: "{}").status == 400, "let in, and told that this is no message")
+    }
+
     @Test func aTokenIsNoAgent() throws {
         let bed = try TokenBed()
         let admin = try bed.token("boss", ["admin@default"])
