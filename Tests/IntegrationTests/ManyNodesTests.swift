@@ -22,7 +22,7 @@ struct ManyNodesTests {
         var nodes: [TestServer] = []
         private let manifest: String
         private let code: String
-        private let name = "it\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+        let name = "it\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
 
         /// The first deploys; the others find it on the log, and its bundle in their folders.
         /// - Parameters:

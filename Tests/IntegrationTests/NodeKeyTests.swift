@@ -1,7 +1,10 @@
+import ApusCore
 import ApusHTTP
 import ApusJSON
 import ApusTestSupport
 import Testing
+
+@testable import ApusLog
 
 /// Deduplication and idempotency keys of several servers on one Kafka, from outside.
 @Suite(
@@ -18,6 +21,8 @@ struct NodeKeyTests {
         try site.publish(0..<20, by: 0)
         try site.publish(0..<20, by: 1)
         #expect(site.waitForAnswers(to: 0..<20, by: 0, seconds: 40), "\(site.logs)")
+        // Answers come before the ledger: what is seen is what both have.
+        #expect(try site.waitForPosition(40, seconds: 40), "\(site.logs)")
         let bound = ManyNodesTests.sessionSeconds + ManyNodesTests.resumeSeconds
 
         site.nodes[0].kill9()
@@ -84,6 +89,20 @@ struct NodeKeyTests {
 }
 
 extension ManyNodesTests.Site {
+    /// Waits until the log knows of so many events of `passages` that the trigger is done with them.
+    func waitForPosition(_ count: Offset, seconds: Double) throws -> Bool {
+        let offsets = GroupOffsets(
+            client: try KafkaClient(
+                KafkaLogConfiguration(bootstrap: try KafkaBroker.bootstrap()),
+                .positions(group: "\(self.name).reader"), name: "reader"))
+        let places = (0..<4).map { GroupOffsets.Place(topic: "\(self.name).passages", partition: $0) }
+        let group = GroupOffsets.Group(name: "\(self.name).apus.default.worker.passages", places: places)
+        return waitUntil(seconds: seconds) {
+            guard case .success(let found)? = offsets.committed([group]).first else { return false }
+            return found.reduce(0) { $0 + max(0, $1.offset) } >= count
+        }
+    }
+
     /// Events that a node passed over because they came again.
     func skipped(by node: Int) -> Int {
         let text = (try? Caller(self.nodes[node]).send("GET", "/metrics").text) ?? ""
