@@ -15,9 +15,6 @@ extension Limits {
         /// Batches are gathered into one commit until it is this large; a larger batch is a commit of its own.
         public static let groupBytes = 16 << 20
         public static let groupRecords = 16_384
-        /// From so many on callers who each wait for their answer are waited for, and so long at most.
-        public static let gatheredFrom = 16
-        public static let gatherNanoseconds: Int64 = 2_000_000
         /// A log that writes less than this in a second is at rest; so much of its file may stay mapped then.
         public static let restBytes: Int64 = 4 << 20
 

@@ -44,23 +44,18 @@ final class Monitor<State>: @unchecked Sendable {
     /// Waits until `take` gives a value, and returns it; nil when that did not happen within `milliseconds` (nil: no
     /// bound, for waits that another thread of this module is sure to end).
     func take<Result>(within milliseconds: Int?, _ take: (inout State) -> Result?) -> Result? {
-        self.take(withinNanoseconds: milliseconds.map { Int64($0) * 1_000_000 }, take)
-    }
-
-    /// The same, for waits of less than a millisecond.
-    func take<Result>(withinNanoseconds nanoseconds: Int64?, _ take: (inout State) -> Result?) -> Result? {
         var deadline = timespec()
-        if let nanoseconds {
+        if let milliseconds {
             clock_gettime(CLOCK_MONOTONIC, &deadline)
-            let sum = Int64(deadline.tv_nsec) + nanoseconds % 1_000_000_000
-            deadline.tv_sec += Int(nanoseconds / 1_000_000_000 + sum / 1_000_000_000)
-            deadline.tv_nsec = Int(sum % 1_000_000_000)
+            let nanoseconds = deadline.tv_nsec + milliseconds % 1_000 * 1_000_000
+            deadline.tv_sec += milliseconds / 1_000 + nanoseconds / 1_000_000_000
+            deadline.tv_nsec = nanoseconds % 1_000_000_000
         }
         pthread_mutex_lock(self.mutex)
         defer { pthread_mutex_unlock(self.mutex) }
         while true {
             if let result = take(&self.state) { return result }
-            guard nanoseconds != nil else {
+            guard milliseconds != nil else {
                 pthread_cond_wait(self.condition, self.mutex)
                 continue
             }

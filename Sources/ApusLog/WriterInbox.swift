@@ -64,8 +64,8 @@ struct WriterInbox: Sendable {
     /// One for each partition: the newest counts.
     private var discards: [TopicPartition: Offset] = [:]
     var isClosing = false
-    /// The writer sleeps until so many requests wait; nil while it works.
-    private var wakesAt: Int?
+    /// The writer sleeps: the next request wakes it.
+    var isWriterWaiting = false
 
     init(bytesMax: Int, batchesMax: Int) {
         self.bytesMax = bytesMax
@@ -128,21 +128,7 @@ struct WriterInbox: Sendable {
         self.discards[partition] = max(offset, self.discards[partition] ?? 0)
     }
 
-    private var waiting: Int { self.requests.count + (self.discards.isEmpty ? 0 : 1) }
-
-    /// Whether fewer than so many requests wait: the writer may sleep, and the last of them wakes it.
-    mutating func sleeps(until count: Int = 1) -> Bool {
-        let sleeps = self.waiting < count && !self.isClosing
-        self.wakesAt = sleeps ? count : nil
-        return sleeps
-    }
-
-    /// Whether the writer is to be woken; said once.
-    mutating func wakes() -> Bool {
-        guard let wakesAt, self.waiting >= wakesAt else { return false }
-        self.wakesAt = nil
-        return true
-    }
+    var isEmpty: Bool { self.requests.isEmpty && self.discards.isEmpty }
 
     /// Hands over everything that waits. Batches count until ``finished(_:)``.
     mutating func takeAll() -> [WriterRequest] {
@@ -173,7 +159,8 @@ extension Monitor where State == WriterInbox {
     func put<Answer>(_ body: (inout WriterInbox) -> Answer) -> Answer {
         let (answer, mustWake) = self.withLock { inbox in
             let answer = body(&inbox)
-            return (answer, inbox.wakes())
+            defer { inbox.isWriterWaiting = false }
+            return (answer, inbox.isWriterWaiting)
         }
         if mustWake { self.signal() }
         return answer

@@ -30,7 +30,6 @@ final class LogWriter: @unchecked Sendable {
     private var nextMeasurement: Int64 = 0
     private var nextTick: Int64 = 0
     var rest = MapRest()
-    private var gathering = GroupGathering()
 
     init(
         environment: Environment, tables: LogTables, opened: OpenedTopics, configuration: EmbeddedLogConfiguration,
@@ -99,9 +98,11 @@ final class LogWriter: @unchecked Sendable {
     private func run() {
         while true {
             let wait = self.hasMaintenance ? 0 : max(0, self.nextTick - Self.monotonicMilliseconds())
-            if self.inbox.take(within: Int(clamping: wait), { $0.sleeps() ? nil : true }) != nil {
-                self.gather()
-                let requests = self.inbox.withLock { $0.takeAll() }
+            let requests = self.inbox.take(within: Int(clamping: wait)) { inbox -> [WriterRequest]? in
+                inbox.isWriterWaiting = inbox.isEmpty && !inbox.isClosing
+                return inbox.isWriterWaiting ? nil : inbox.takeAll()
+            }
+            if let requests {
                 if requests.isEmpty { return }
                 self.process(requests)
             }
@@ -116,12 +117,6 @@ final class LogWriter: @unchecked Sendable {
         }
     }
 
-    /// Waits a moment for more, where the commits before tell that more comes.
-    private func gather() {
-        guard let (count, nanoseconds) = self.gathering.wait else { return }
-        _ = self.inbox.take(withinNanoseconds: nanoseconds) { $0.sleeps(until: count) ? nil : true }
-    }
-
     /// Forms groups of neighbouring batches, commits each, and performs commands in their place.
     private func process(_ requests: [WriterRequest]) {
         var group: [Submission] = []
@@ -129,14 +124,9 @@ final class LogWriter: @unchecked Sendable {
         var records = 0
         func flush() {
             if group.isEmpty { return }
-            let begun = Self.monotonicNanoseconds()
             self.commit(group)
             self.rest.wrote(Int64(bytes))
-            let waiting = self.inbox.withLock { inbox in
-                inbox.finished(group)
-                return inbox.requests.count
-            }
-            self.gathering.committed(group.count, waiting: waiting, nanoseconds: Self.monotonicNanoseconds() - begun)
+            self.inbox.withLock { $0.finished(group) }
             group.removeAll(keepingCapacity: true)
             bytes = 0
             records = 0
@@ -237,11 +227,9 @@ final class LogWriter: @unchecked Sendable {
         }
     }
 
-    static func monotonicMilliseconds() -> Int64 { self.monotonicNanoseconds() / 1_000_000 }
-
-    private static func monotonicNanoseconds() -> Int64 {
+    static func monotonicMilliseconds() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+        return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
     }
 }

@@ -74,7 +74,8 @@ final class KafkaWriter: @unchecked Sendable {
     private func run() {
         while true {
             let requests = self.inbox.take(within: Limits.Kafka.statisticsMilliseconds) { inbox -> [WriterRequest]? in
-                inbox.sleeps() ? nil : inbox.takeAll()
+                inbox.isWriterWaiting = inbox.isEmpty && !inbox.isClosing
+                return inbox.isWriterWaiting ? nil : inbox.takeAll()
             }
             self.producer.client.serve()
             self.transactions.producer?.client.serve()
