@@ -34,6 +34,8 @@ public struct TimeSpan: Sendable, Hashable, Comparable, CustomStringConvertible 
     public static func milliseconds(_ count: Int64) -> TimeSpan { TimeSpan(microseconds: count * 1_000) }
     public static func seconds(_ count: Int64) -> TimeSpan { TimeSpan(microseconds: count * 1_000_000) }
 
+    /// Whole seconds that cover it, at least one: what the header `Retry-After` takes.
+    public var retrySeconds: Int64 { max(1, (self.microseconds + 999_999) / 1_000_000) }
     public var milliseconds: Int64 { self.microseconds / 1_000 }
 
     public static func < (left: TimeSpan, right: TimeSpan) -> Bool { left.microseconds < right.microseconds }

@@ -54,12 +54,9 @@ extension Pool {
         guard let slot = self.slot(of: instance), self.move(slot, .released(count), .release, now: now) else { return }
         guard self.instances[Int(slot)].state == .ready else { return }
         self.becameIdle(slot, now: now)
-        if self.instances[Int(slot)].passage == .resting {
-            self.charge(self.instances[Int(slot)].function, now: now)
-            self.leave(slot, .eviction, now: now)
-        } else if self.isRoomWanted(of: slot) {
-            self.leave(slot, .eviction, now: now)
-        }
+        let isResting = self.instances[Int(slot)].passage == .resting
+        if isResting { self.charge(self.instances[Int(slot)].function, now: now) }
+        if isResting || self.isRoomWanted(of: slot) { self.leave(slot, .eviction, now: now) }
         // Others may wait for its room.
         if !self.waiting.isEmpty { self.serveWaiting(now: now) }
     }

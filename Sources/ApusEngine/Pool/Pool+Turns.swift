@@ -25,11 +25,8 @@ extension Pool {
             !self.isFallingAsleep(waiter)
         else { return }
         self.charge(waiter, now: now)
-        var best: [Int32]?
-        for place in self.places(for: waiter, now: now) {
-            guard let found = place.resting, best.map({ found.count < $0.count }) ?? true else { continue }
-            best = found
-        }
+        // Of equally many the first found.
+        let best = self.resting(for: waiter, now: now).min { $0.count < $1.count }
         for slot in best ?? [] {
             if self.instances[Int(slot)].state == .ready {
                 self.leave(slot, .eviction, now: now)
@@ -40,30 +37,29 @@ extension Pool {
         }
     }
 
-    /// Where an instance could be, and who would have to rest for that; nil where that would not do either.
-    private mutating func places(for waiter: Int32, now: Timestamp) -> [(devices: [DeviceID], resting: [Int32]?)] {
+    /// Who would have to rest for an instance of it, for each place where that would do.
+    private mutating func resting(for waiter: Int32, now: Timestamp) -> [[Int32]] {
         let plan = self.functions[Int(waiter)].plan
         let sleepers = self.functions[Int(waiter)].instances.filter {
             self.instances[Int($0)].state == .sleeping && self.serves($0)
         }
         if !sleepers.isEmpty {
-            return sleepers.map { sleeper in
-                let devices = self.instances[Int(sleeper)].devices
-                return (devices, self.resting(on: devices, for: waiter, besides: sleeper, now: now))
+            return sleepers.compactMap { sleeper in
+                self.resting(on: self.instances[Int(sleeper)].devices, for: waiter, besides: sleeper, now: now)
             }
         }
-        var single: [(devices: [DeviceID], resting: [Int32]?)] = []
+        var single: [[Int32]] = []
         for step in 0..<Swift.min(self.devices.count, Limits.Pool.devicesWeighed) {
             // Of many devices others are looked at each time.
             let index = (step + Int(self.lastInstance)) % self.devices.count
             guard plan.kind == nil || plan.kind == self.devices[index].kind else { continue }
-            let found = self.resting(on: [DeviceID(index)], for: waiter, besides: nil, now: now)
-            if found != nil { single.append(([DeviceID(index)], found)) }
+            if let found = self.resting(on: [DeviceID(index)], for: waiter, besides: nil, now: now) { single.append(found) }
         }
         guard plan.deviceCount > 1 else { return single }
         guard single.count >= plan.deviceCount else { return [] }
-        let chosen = single.sorted { ($0.resting?.count ?? 0) < ($1.resting?.count ?? 0) }.prefix(plan.deviceCount)
-        return [(chosen.flatMap(\.devices), Array(Set(chosen.flatMap { $0.resting ?? [] })))]
+        let chosen = single.sorted { $0.count < $1.count }.prefix(plan.deviceCount)
+        // In one order, so that a run with the same seed is the same run.
+        return [Set(chosen.joined()).sorted()]
     }
 
     private mutating func resting(

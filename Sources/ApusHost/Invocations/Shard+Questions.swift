@@ -83,8 +83,7 @@ extension Shard {
         }
         guard var asked = lane.asked[offset] else {
             // It was over when they came.
-            for answer in answers { self.mark(.answer(offset, question: answer.name), nil, trigger, now: self.now) }
-            return self.forgetRequests(answers, of: offset, trigger, now: self.now)
+            return self.forget(answers, of: offset, trigger, now: self.now)
         }
         guard asked.isOpen else { return }
         asked.take(answers)
@@ -114,14 +113,12 @@ extension Shard {
         _ = lane.ended(offset)
         guard let asked = lane.asked.removeValue(forKey: offset) else { return }
         self.mark(.asked(offset), nil, trigger, now: now)
-        for answer in asked.answers { self.mark(.answer(offset, question: answer.name), nil, trigger, now: now) }
-        self.forgetRequests(asked.answers, of: offset, trigger, now: now)
+        self.forget(asked.answers, of: offset, trigger, now: now)
     }
 
-    /// Where nodes share the queue, its answers came by the topic.
-    private func forgetRequests(
-        _ answers: [JSONMember], of offset: Offset, _ trigger: TriggerState, now: Timestamp
-    ) {
+    /// Takes answers from the ledger, and from the topic, by which they came where nodes share the queue.
+    private func forget(_ answers: [JSONMember], of offset: Offset, _ trigger: TriggerState, now: Timestamp) {
+        for answer in answers { self.mark(.answer(offset, question: answer.name), nil, trigger, now: now) }
         guard self.log.sharing != nil, !answers.isEmpty else { return }
         let id = trigger.invocation(partition: 0, offset: offset)
         self.commits[self.group(of: trigger, 0)].append(

@@ -24,11 +24,11 @@ struct DeviceFile {
         }
         let text = JSONValue.array(items).encoded()
         let descriptor = open("\(self.path).new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw self.failure() }
+        guard descriptor >= 0 else { throw self.failure("written") }
         let count = text.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
         let isSynced = fsync(descriptor) == 0
         close(descriptor)
-        guard count == text.count, isSynced, rename("\(self.path).new", self.path) == 0 else { throw self.failure() }
+        guard count == text.count, isSynced, rename("\(self.path).new", self.path) == 0 else { throw self.failure("written") }
     }
 
     /// Empty where nothing was said.
@@ -37,14 +37,12 @@ struct DeviceFile {
         let descriptor = open(self.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else {
             if errno == ENOENT { return [] }
-            throw ApusError(.internal, "\(self.path) cannot be read: \(String(cString: strerror(errno)))")
+            throw self.failure("read")
         }
         defer { close(descriptor) }
         var bytes = [UInt8](repeating: 0, count: Self.bytesMax)
         let count = bytes.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
-        guard count >= 0 else {
-            throw ApusError(.internal, "\(self.path) cannot be read: \(String(cString: strerror(errno)))")
-        }
+        guard count >= 0 else { throw self.failure("read") }
         let items: [JSONValue]?
         do { items = try JSONValue.parse(Array(bytes.prefix(count))).array } catch { items = nil }
         guard let items else { throw ApusError(.internal, "\(self.path) is no list of devices") }
@@ -58,9 +56,9 @@ struct DeviceFile {
         }
     }
 
-    private func failure() -> ApusError {
+    private func failure(_ what: String) -> ApusError {
         ApusError(
             errno == ENOSPC ? .diskFull : .internal,
-            "\(self.path) cannot be written: \(String(cString: strerror(errno)))")
+            "\(self.path) cannot be \(what): \(String(cString: strerror(errno)))")
     }
 }

@@ -18,7 +18,7 @@ struct InvocationAnswering: Sendable {
     ) {
         do throws(ApusError) {
             let row = try found.get()
-            let asked = try row.questions(self.server.log).map { Set($0.all.map(\.name)) } ?? []
+            let asked = try row.asked(self.server.log)
             let answers = self.answers.filter { asked.contains($0.name) }
             guard !answers.isEmpty else { return completion(nil) }
             self.server.invocations.answer(row.id, answers) { result in

@@ -23,6 +23,11 @@ extension InvocationRow {
         return questions
     }
 
+    /// The names of what its caller is asked now.
+    func asked(_ log: any EventLog) throws(ApusError) -> Set<String> {
+        Set(try self.questions(log)?.all.map(\.name) ?? [])
+    }
+
     enum Waiting {
         case caller(Questions)
         /// For the approval of this name.

@@ -51,11 +51,8 @@ struct QueueClosing {
         _ place: TopicPartition
     ) throws(ApusError) {
         let bounds = try self.log.bounds(of: place)
-        let answers = entries.compactMap { entry in InvocationMark(key: entry.key, prefix: trigger.ledgerPrefix) }
-            .compactMap { mark in if case .answer(let offset, let question) = mark { (offset, question) } else { nil } }
-        let answered = Dictionary(grouping: answers, by: \.0)
-        let cancelled = Set(
-            entries.compactMap { InvocationTrigger.cancelledOffset(of: $0.key, prefix: trigger.ledgerPrefix) })
+        let marks = Dictionary(
+            grouping: entries.compactMap { InvocationMark(key: $0.key, prefix: trigger.ledgerPrefix) }, by: \.offset)
         var next = max(state.watermark, bounds.start)
         while next < bounds.end {
             var appends: [LogBatch.Append] = []
@@ -71,9 +68,13 @@ struct QueueClosing {
                         unfinished: block, id: id, function: self.function, attempts: attempts,
                         failure: Self.failure, now: now
                     ).append)
-                if cancelled.contains(offset) { appends.append(InvocationReport.cancelRequest(id, principal: nil)) }
-                for (_, question) in answered[offset] ?? [] where self.log.sharing != nil {
-                    appends.append(InvocationReport.answerRequest(id, question: question, nil))
+                for mark in marks[offset] ?? [] {
+                    switch mark {
+                    case .cancel: appends.append(InvocationReport.cancelRequest(id, principal: nil))
+                    case .answer(_, let question) where self.log.sharing != nil:
+                        appends.append(InvocationReport.answerRequest(id, question: question, nil))
+                    case .asked, .answer: break
+                    }
                 }
                 return true
             }

@@ -213,7 +213,7 @@ final class InvocationAnswer: ResponseSink {
     /// Whole seconds, at least one.
     private static func retryAfter(_ failure: Failure) -> [(String, String)] {
         guard let span = failure.retryAfter else { return [] }
-        return [("Retry-After", String(max(1, (span.microseconds + 999_999) / 1_000_000)))]
+        return [("Retry-After", String(span.retrySeconds))]
     }
 
     /// Who calls without a token hears what a function says to its callers, not how it is made.

@@ -37,7 +37,7 @@ struct OperationDurations: Sendable {
 
     mutating func note(_ key: Key, _ span: TimeSpan) {
         var key = key
-        if self.histograms[key] == nil, self.histograms.count >= self.most { key.tool = "other" }
+        if self.histograms.count >= self.most, self.histograms[key] == nil { key.tool = "other" }
         self.histograms[key, default: LatencyHistogram()].record(span)
     }
 

@@ -33,10 +33,10 @@ extension Routes {
     /// Whether agents see it now or not. A function's keeps its name against an upstream's.
     private static func find(_ name: String, in namespace: Namespace, _ server: Server) throws(ApusError) -> FoundTool {
         let catalogue = server.control.catalogue
-        let held = catalogue.functions.values.sorted { $0.name < $1.name }.first {
+        let held = catalogue.functions.values.filter {
             $0.name.namespace == namespace && $0.manifest.tool.map { ToolName($0.name).text == name } ?? false
                 && $0.trust?.isHeld($0.manifest) ?? false
-        }
+        }.min { $0.name < $1.name }
         if let held, let trust = held.trust { return .held(held, trust) }
         if let tool = server.tools[namespace].ownTool(named: name) {
             return .own(tool, catalogue.disabledTools[namespace]?[name])
@@ -120,14 +120,11 @@ extension Routes {
         self.answer(exchange) { () throws(ApusError) in
             let (namespace, name) = (try self.namespace(parameters), parameters["name"] ?? "")
             let who = self.principal(of: exchange).name
-            let found = try Self.find(name, in: namespace, self.server)
-            if case .held = found {
-                throw ApusError(
-                    .conflict, "'\(name.prefix(128))' is quarantined, agents do not see it: `apus tools accept` shows why")
-            }
             let (command, digest): (ControlCommand, String?) =
-                switch found {
-                case .held: (.switchTool(namespace, name, isDisabled: isDisabled, by: who), nil)
+                switch try Self.find(name, in: namespace, self.server) {
+                case .held:
+                    throw ApusError(
+                        .conflict, "'\(name.prefix(128))' is quarantined, agents do not see it: `apus tools accept` shows why")
                 case .own(let tool, _): (.switchTool(namespace, name, isDisabled: isDisabled, by: who), tool.digest)
                 case .remote(let upstream, let tool, let entry):
                     (

@@ -27,6 +27,22 @@ enum TraceDecision: Equatable {
         return incoming.map { .pass($0, state: state) } ?? .none
     }
 
+    /// - Parameters:
+    ///   - incoming: where the caller says that it comes from.
+    ///   - state: what it says beside that.
+    ///   - tracer: nil where this server records nothing.
+    static func of(
+        _ incoming: TraceContext?, isAnonymous: Bool, origin: TraceContext? = nil, _ tracer: Tracer?, state: () -> String?
+    ) -> TraceDecision {
+        var incoming = incoming
+        // Whoever has no token may take part in a trace, but not have everything recorded.
+        if isAnonymous, incoming?.isSampled ?? false, let tracer, !tracer.startsTrace() { incoming?.isSampled = false }
+        guard incoming != nil || tracer != nil else { return .none }
+        return .of(
+            incoming: incoming, origin: origin, state: incoming == nil ? nil : state().flatMap { TraceState.checked($0) },
+            startsTrace: tracer.map { $0.startsTrace })
+    }
+
     /// What events that do not say themselves where they come from are given.
     var carried: (context: TraceContext, state: String?)? {
         switch self {
@@ -84,15 +100,10 @@ extension Routes {
     }
 
     private func decide(_ exchange: HTTPExchange, origin: TraceContext?) -> TraceDecision {
-        var incoming = exchange.header(TraceContext.header).flatMap { TraceContext($0) }
-        let tracer = self.server.tracer
-        // Whoever has no token may take part in a trace, but not have everything recorded.
-        if exchange.isAnonymous, incoming?.isSampled ?? false, let tracer, !tracer.startsTrace() {
-            incoming?.isSampled = false
-        }
-        guard incoming != nil || tracer != nil else { return .none }
-        let state = incoming == nil ? nil : exchange.header(TraceContext.stateHeader).flatMap { TraceState.checked($0) }
-        return .of(incoming: incoming, origin: origin, state: state, startsTrace: tracer.map { $0.startsTrace })
+        .of(
+            exchange.header(TraceContext.header).flatMap { TraceContext($0) }, isAnonymous: exchange.isAnonymous,
+            origin: origin, self.server.tracer
+        ) { exchange.header(TraceContext.stateHeader) }
     }
 
     /// The span ends with the answer's head, which also tells the caller of it.

@@ -16,25 +16,14 @@ struct ToolTrace: Sendable {
     init(_ request: ToolRequest, _ exchange: HTTPExchange?, _ tracer: Tracer?) {
         let (envelope, parameters) = (request.envelope, request.envelope.parameters)
         let said = envelope.text(parameters.traceparent).flatMap { TraceContext($0) }
-        var incoming = said ?? exchange?.header(TraceContext.header).flatMap { TraceContext($0) }
-        // Whoever has no token may take part in a trace, but not have everything recorded.
-        if exchange?.isAnonymous ?? false, incoming?.isSampled ?? false, let tracer, !tracer.startsTrace() {
-            incoming?.isSampled = false
-        }
-        guard incoming != nil || tracer != nil else {
-            self = .none
-            return
-        }
-        var state: String?
-        if incoming != nil {
-            state =
-                said == nil
+        self.decision = .of(
+            said ?? exchange?.header(TraceContext.header).flatMap { TraceContext($0) },
+            isAnonymous: exchange?.isAnonymous ?? false, tracer
+        ) {
+            said == nil
                 ? exchange?.header(TraceContext.stateHeader)
                 : envelope.text(envelope.member(TraceContext.stateHeader, of: parameters.meta))
         }
-        self.decision = .of(
-            incoming: incoming, origin: nil, state: state.flatMap { TraceState.checked($0) },
-            startsTrace: tracer.map { $0.startsTrace })
     }
 
     /// What runs for the request is told to come from here.

@@ -63,7 +63,7 @@ extension ToolEndpoint.Wait {
             case .callsPerDay: "\(refusal.limit) calls a day"
             case .budgetPerDay: "calls for \(Money(billionths: refusal.limit).text) \(currency) a day, and made them"
             }
-        self.text = "This caller may make \(bound). Try again in \((milliseconds + 999) / 1_000) s."
+        self.text = "This caller may make \(bound). Try again in \(self.retryAfter.retrySeconds) s."
         self.meta = Array(#""dev.apus/retryAfterMs":\#(milliseconds)"#.utf8)
     }
 }

@@ -96,10 +96,8 @@ extension ToolEndpoint {
     ) -> Bool {
         guard case .success(let row) = found else { return true }
         if row.state.isTerminal { return true }
-        guard let asked = try? row.record(server.log)?.data.map({ JSONMember.all(in: $0).map(\.name) }) else {
-            return false
-        }
-        return row.state == .waiting && answers.allSatisfy { asked.contains($0.name) }
+        guard let asked = try? row.asked(server.log) else { return false }
+        return answers.allSatisfy { asked.contains($0.name) }
     }
 
     func cancelTask(_ request: ToolRequest, _ reply: ToolReply) throws(RPCError) {

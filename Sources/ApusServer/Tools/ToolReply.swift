@@ -205,7 +205,7 @@ final class ToolReply {
         case .open:
             self.close()
             self.kept?.forget()
-            if let retryAfter { self.exchange?.add(header: "Retry-After", "\(max(1, (retryAfter.milliseconds + 999) / 1_000))") }
+            if let retryAfter { self.exchange?.add(header: "Retry-After", "\(retryAfter.retrySeconds)") }
             self.exchange?.respond(status: status, json: message)
         case .streaming:
             self.write(message)

@@ -26,8 +26,7 @@ final class CallRates: Sendable {
     }
 
     private func rate(_ resources: FunctionManifest.Resources) -> Double {
-        var hour = Double(resources.memoryBytes) / Double(1 << 30) * self.prices.host
-        hour += Double(resources.cpuMillis) / 1_000 * self.prices.processor
+        var hour = self.prices.hour(of: resources, isBusy: true)
         if let gpu = resources.gpu {
             // Of a function that takes any device the dearest is assumed: a budget is not exceeded by what was not known.
             let price = gpu.kind.map { self.prices.devices[$0] ?? 0 } ?? self.prices.devices.values.max() ?? 0

@@ -16,11 +16,8 @@ struct CostRate: Sendable {
     ) {
         for instance in instances where instance.state != .stopped {
             guard let resources = catalogue.functions[instance.function]?.manifest.resources else { continue }
-            var rate = Double(resources.memoryBytes) / Double(1 << 30) * prices.host
-            if instance.state == .busy || instance.state == .starting {
-                rate += Double(resources.cpuMillis) / 1_000 * prices.processor
-            }
-            self.functions[instance.function, default: 0] += rate
+            self.functions[instance.function, default: 0] += prices.hour(
+                of: resources, isBusy: instance.state == .busy || instance.state == .starting)
         }
         for (place, device) in devices.enumerated() {
             self.add(device, held.filter { $0.devices.contains(place) }, prices)
@@ -49,5 +46,13 @@ struct CostRate: Sendable {
             let part = Double(instance.bytes) / Double(max(1, description.memoryBytes))
             self.functions[instance.name, default: 0] += price * min(1, part)
         }
+    }
+}
+
+extension Prices {
+    /// What an hour of a worker costs, devices left out.
+    func hour(of resources: FunctionManifest.Resources, isBusy: Bool) -> Double {
+        let memory = Double(resources.memoryBytes) / Double(1 << 30) * self.host
+        return isBusy ? memory + Double(resources.cpuMillis) / 1_000 * self.processor : memory
     }
 }
