@@ -107,7 +107,8 @@ extension Shard {
         case .emit:
             try self.receivedEmit(header, payload, from: channel, at: index)
         case .progress:
-            let progress = try ProgressPayload(parsing: payload.bytes)
+            var progress = try ProgressPayload(parsing: payload.bytes)
+            progress.message = channel.masks.apply(progress.message)
             switch channel.attempts[index].work {
             case .request(let request): self.requests[request]?.sink.onProgress(progress)
             case .delivery(let delivery):

@@ -71,6 +71,11 @@ extension Shard {
     /// An attempt ends with questions: its handler is invoked anew once they are answered. What it emitted so far it emits again then.
     func asked(_ channel: WorkerChannel, at index: Int, _ questions: UnsafeRawBufferPointer, now: Timestamp) {
         if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
+        // Before they are kept anywhere, as lines are.
+        guard let questions = channel.masks.apply(json: Array(questions)) else {
+            let failure = Failure(.functionFailed, "The question holds a secret of its function and is not asked.")
+            return self.finish(channel, at: index, .rejected(failure), failure, now: now)
+        }
         guard case .request(let request) = channel.attempts[index].work else {
             return self.askedOfInvocation(channel, at: index, questions, now: now)
         }
@@ -81,7 +86,7 @@ extension Shard {
         guard case .answer = verdict else { return self.perform(verdict, failure: nil) }
         guard let pending = self.requests.removeValue(forKey: request) else { return }
         pending.sink.onTiming(timing)
-        pending.sink.onQuestions(questions)
+        questions.withUnsafeBytes { pending.sink.onQuestions($0) }
     }
 
     private func replyTooLarge(_ bytes: Int) -> Failure {

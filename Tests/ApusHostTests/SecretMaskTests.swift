@@ -83,4 +83,21 @@ import Testing
             #expect(masks.apply(line) == expected, "\(String(decoding: line, as: UTF8.self)) \(values)")
         }
     }
+
+    @Test func inJSONEachStringIsLookedThroughForWhatItSays() {
+        let masks = self.masks("hunter2-long", "b\u{FC}cher\"6", "4242424242")
+        func masked(_ json: String) -> String? { masks.apply(json: Array(json.utf8)).map { String(decoding: $0, as: UTF8.self) } }
+        #expect(masked(#"{"a":"hunter2-long","hunter2-long":["x hunter2-long"]}"#) == #"{"a":"***","***":["x ***"]}"#)
+        #expect(masked(#"["\u0068unter2-long"]"#) == #"["***"]"#)
+        #expect(masked(#"["is b\u00fccher\"6"]"#) == #"["is ***"]"#)
+        #expect(masked(#"["4242424242"]"#) == #"["***"]"#)
+        // What needs no mask stays as it was written.
+        #expect(masked(#"{ "a" : "\u0061\\", "b": 1.50 }"#) == #"{ "a" : "\u0061\\", "b": 1.50 }"#)
+        #expect(masked(#"{"a":4242424242}"#) == nil, "without it this is no JSON")
+        // What is none hides it as well.
+        #expect(masked(#"["hunter2-long"#) == #"["***"#)
+        #expect(masked(#"["\q hunter2-long", "\"#) == #"["\q ***", "\"#)
+        #expect(masked("") == "")
+        #expect(SecretMasks().apply(json: Array("hunter2-long".utf8)) == Array("hunter2-long".utf8))
+    }
 }

@@ -6,7 +6,7 @@ public import ApusJSON
 extension Shard {
     /// An attempt ended with questions.
     func askedOfInvocation(
-        _ channel: WorkerChannel, at index: Int, _ questions: UnsafeRawBufferPointer, now: Timestamp
+        _ channel: WorkerChannel, at index: Int, _ json: [UInt8], now: Timestamp
     ) {
         guard case .delivery(let delivery) = channel.attempts[index].work,
             let trigger = channel.attempts[index].trigger, let lane = trigger.invocations,
@@ -17,7 +17,6 @@ extension Shard {
                 "context.ask needs a caller that can be asked: a delivery of a topic, or an invocation over HTTP, has none")
             return self.finish(channel, at: index, .rejected(failure), failure, now: now)
         }
-        let json = Array(questions)
         if let failure = self.refusal(of: json, delivery.offset, lane, capabilities) {
             return self.finish(channel, at: index, .rejected(failure), failure, now: now)
         }

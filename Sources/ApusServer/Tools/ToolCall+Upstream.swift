@@ -44,8 +44,11 @@ extension ToolCall {
         guard self.answers.rounds < Limits.ToolEndpoint.rounds else {
             return self.endAsking("asked more than \(Limits.ToolEndpoint.rounds) times")
         }
+        guard let requests = self.endpoint.mask(self.target.function).apply("application/json", question.requests) else {
+            return self.endAsking("asks with a secret of this server's")
+        }
         let questions: Questions
-        do throws(ApusError) { questions = try Questions(parsing: question.requests) } catch {
+        do throws(ApusError) { questions = try Questions(parsing: requests) } catch {
             return self.endAsking("asks what cannot be passed on: \(error.message)")
         }
         let missing = questions.needed.subtracting(self.request.capabilities)
@@ -126,6 +129,9 @@ extension ToolCall {
 
     /// Of a tool it is a result, which the model reads.
     private func tellUpstream(_ text: String, _ more: String = "") {
+        // It may quote what it was sent.
+        let masked = self.endpoint.mask(self.target.function).apply("text/plain", Array(text.utf8)) ?? []
+        let text = String(decoding: masked, as: UTF8.self)
         if case .tool = self.target { return self.tellFailure(text, more) }
         self.reply.fail(RPCError(.internalError, text))
     }

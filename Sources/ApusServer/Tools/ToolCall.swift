@@ -353,8 +353,7 @@ final class ToolCall: ResponseSink {
         if let total { params.append(contentsOf: #","total":\#(total)"#.utf8) }
         if !message.isEmpty {
             params.append(contentsOf: #","message":"#.utf8)
-            let masked = self.endpoint.mask(self.target.function).apply("text/plain", Array(message.utf8)) ?? []
-            JSONText.append(String(decoding: masked, as: UTF8.self), to: &params)
+            JSONText.append(message, to: &params)
         }
         params.append(UInt8(ascii: "}"))
         self.reply.notify(MessageWriter.notification("notifications/progress", JSONCleaner.clean(params)))
