@@ -12,7 +12,10 @@ extension Server {
     }
 
     /// What works and yet should not stay so.
-    public var warnings: [String] { self.vault.warnings }
+    public var warnings: [String] {
+        let budgets = self.configuration.pool.prices.warning(about: self.control.catalogue)
+        return self.vault.warnings + (budgets.map { [$0] } ?? [])
+    }
 
     /// Stops within a bound: callers are refused, what runs may finish, workers leave or are killed, what was decided is written.
     public func stop() {

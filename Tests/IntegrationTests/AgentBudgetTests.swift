@@ -116,4 +116,38 @@ struct AgentBudgetTests {
         server.deploy(try server.write("agent", manifest: manifest))
         #expect(try spender.call("spend")["result"]?["isError"] == false)
     }
+
+    @Test func aBudgetWithoutPricesIsRefusedAndOneThatLostThemIsTold() throws {
+        let server = try TestServer()
+        try server.start()
+        let made = server.apus("agent", "create", "spender", "--budget", "2.5")
+        #expect(made.status == 1 && made.errors.contains("[invalid_argument]") && made.errors.contains("APUS_POOL_PRICES"), "\(made.errors)")
+        let manifest = """
+            apiVersion: apus.dev/v1
+            kind: Agent
+            metadata: {name: spender}
+            spec: {limits: {budgetPerDay: 2.5}}
+            """
+        let folder = try server.write("agent", manifest: manifest)
+        let deployed = server.apus("deploy", folder)
+        #expect(deployed.status == 1 && deployed.errors.contains("[invalid_argument]"), "\(deployed.output)\(deployed.errors)")
+        #expect(!server.apus("agent", "list").output.contains("spender"), "nothing was made")
+        #expect(server.apus("agent", "create", "other", "--per-day", "5").status == 0)
+        #expect(!server.log.contains("never used up"))
+
+        // With prices both are made, and nothing is said.
+        #expect(server.terminate() == 0)
+        server.variables["APUS_POOL_PRICES"] = "cpu=1"
+        try server.start()
+        #expect(server.apus("deploy", folder).status == 0)
+        let list = server.apus("agent", "list").output
+        #expect(list.contains("2.5 spent/day") && !list.contains("(no prices)"), "\(list)")
+
+        // Without them again it is told wherever one looks.
+        #expect(server.terminate() == 0)
+        server.variables["APUS_POOL_PRICES"] = nil
+        try server.start()
+        #expect(server.apus("agent", "list").output.contains("2.5 spent/day (no prices)"))
+        #expect(server.log.contains("the budget of the agent 'spender' is never used up"), "\(server.log)")
+    }
 }

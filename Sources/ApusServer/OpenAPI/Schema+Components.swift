@@ -229,6 +229,7 @@ extension Schema {
         members["state"] = oneOf(PrincipalDeployment.State.allCases.map(\.rawValue))
         members["manifest"] = said(["type": "object"], "The manifest that says the same")
         others["generation"] = count
+        others["warnings"] = said(list(text), "What does not hold as it says, as a budget where nothing has a price")
         return object(members, optional: others)
     }()
     /// Of an agent that was there before, its name and token alone.

@@ -37,7 +37,8 @@ extension Routes {
                 let agents = server.control.catalogue.principals
                     .filter { $0.key.namespace == namespace && $0.value.agent != nil }
                     .sorted { $0.key < $1.key }
-                return StoreAnswer(["items": .array(agents.map { Self.agentJSON($0.key, $0.value, now: now) })])
+                let prices = server.configuration.pool.prices
+                return StoreAnswer(["items": .array(agents.map { Self.agentJSON($0.key, $0.value, prices, now: now) })])
             }
         }
     }
@@ -52,14 +53,16 @@ extension Routes {
                     throw ApusError(.notFound, "there is no agent '\(name)': see `apus get agents`")
                 }
                 let generation = catalogue.generation(.principal, name.namespace, name.name)
-                var json = Self.agentJSON(name, agent, now: now)
+                var json = Self.agentJSON(name, agent, server.configuration.pool.prices, now: now)
                 json["generation"] = .number(generation)
                 return StoreAnswer(json, headers: [("ETag", "\"\(generation)\"")])
             }
         }
     }
 
-    static func agentJSON(_ name: ResourceName, _ principal: PrincipalDeployment, now: Timestamp) -> JSONValue {
+    static func agentJSON(
+        _ name: ResourceName, _ principal: PrincipalDeployment, _ prices: Prices, now: Timestamp
+    ) -> JSONValue {
         var json = Self.tokenJSON(name, principal, now: now)
         for member in ["servers", "scopes", "limits"] { json[member] = principal.agent?.json[member] }
         if let rights = principal.agent {
@@ -67,6 +70,7 @@ extension Routes {
                 name: name, labels: principal.labels, servers: rights.servers, scopes: rights.scopes,
                 limits: rights.limits)
             json["manifest"] = Manifest.agent(manifest).toJSON()
+            if let warning = prices.warning(about: rights) { json["warnings"] = .array([.string(warning)]) }
         }
         return json
     }
@@ -76,12 +80,14 @@ extension Routes {
             let now = self.runtime.now
             let creator = self.principal(of: exchange)
             let order = try AgentOrder(parsing: exchange.body, namespace: try self.namespace(parameters))
+            let prices = self.server.configuration.pool.prices
+            try prices.check(order.rights.limits, of: order.name)
             let token = AccessToken.make()
             let agent = PrincipalDeployment(
                 id: token.id, hash: token.hash, roles: order.roles, created: now, creator: creator.name,
                 expires: try order.end(now: now, creator: creator), agent: order.rights)
             self.show(
-                token, of: Self.agentJSON(order.name, agent, now: now), exchange, .createPrincipal(order.name, agent),
+                token, of: Self.agentJSON(order.name, agent, prices, now: now), exchange, .createPrincipal(order.name, agent),
                 noting: self.change("created", order.name, exchange))
         }
     }

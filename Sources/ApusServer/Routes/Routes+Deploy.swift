@@ -68,6 +68,9 @@ extension Routes {
     private func deploy(_ order: Deployer.Order, _ report: @escaping @Sendable (Deployer.Report) -> Void) {
         let server = self.server
         let manifests = order.request.documents.map(\.manifest)
+        do throws(ApusError) {
+            for case .agent(let agent) in manifests { try server.configuration.pool.prices.check(agent.limits, of: agent.name) }
+        } catch { return report(.failed(error)) }
         server.deployer.deploy(order) { said in
             guard case .done(let done) = said, !order.request.isDryRun else { return report(said) }
             let held = ChangeAudit.quarantined(done.outcomes, in: server.control.catalogue, by: order.principal)
