@@ -12,6 +12,12 @@ public protocol ResponseSink: AnyObject {
     func onStart(_ block: UnsafeRawBufferPointer)
     func onPart(_ bytes: UnsafeRawBufferPointer)
     func onEnd()
+    /// A result has more data than its first frame holds: whether it is taken as it comes, as a streamed one would be. It may then have up to
+    /// ``Limits/Host/largeResultBytes``, and is whole only with ``onEnd()``.
+    /// - Parameters:
+    ///   - head: an ``EventBlock`` with the data that is there.
+    ///   - bytes: how many the worker says it will be.
+    func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool
     func onFailure(_ failure: Failure)
     /// Where the time went, before the result, the start of a streamed one, or the failure of an attempt.
     func onTiming(_ timing: AttemptTiming)
@@ -28,6 +34,7 @@ public protocol ResponseSink: AnyObject {
 }
 
 extension ResponseSink {
+    public func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool { false }
     public func onTiming(_ timing: AttemptTiming) {}
     public func onWaiting(_ span: TimeSpan) {}
     public func onProgress(_ progress: ProgressPayload) {}

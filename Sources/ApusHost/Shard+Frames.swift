@@ -156,6 +156,14 @@ extension Shard {
             return
         }
         let announced = Int(payload.bytes.littleEndian(at: 16, as: UInt32.self))
+        if header.type == .result, try self.beganLarge(payload, announced, channel, index, extras) { return }
+        try self.gather(payload, announced, channel, index, extras)
+    }
+
+    /// A result that is put together here, from a block whose data goes on.
+    func gather(
+        _ payload: UnsafeRawBufferPointer, _ announced: Int, _ channel: WorkerChannel, _ index: Int, _ extras: AttemptExtras
+    ) throws(FrameError) {
         if announced > Limits.resultBytes {
             self.refuse(channel, index, self.tooLarge(announced))
             extras.open = .refused
@@ -207,6 +215,13 @@ extension Shard {
             try self.continueEmit(payload, isLast: isLast, channel, index, extras)
             return
         }
+        try self.receivedData(payload, isLast: isLast, from: channel, at: index, extras, now: now)
+    }
+
+    func receivedData(
+        _ payload: UnsafeRawBufferPointer, isLast: Bool, from channel: WorkerChannel, at index: Int, _ extras: AttemptExtras,
+        now: Timestamp
+    ) throws(FrameError) {
         switch extras.open {
         case .none, .claiming, .claimed:
             throw .unexpected(.data)
@@ -218,6 +233,10 @@ extension Shard {
             guard isLast else { return }
             guard extras.result.count == extras.expectedBytes else { throw .truncated }
             try self.finishGathered(channel, at: index, extras.result, now: now)
+        case .undecided:
+            try self.decideLarge(payload, isLast: isLast, channel, index, extras, now: now)
+        case .large:
+            try self.continueLarge(payload, isLast: isLast, channel, index, extras, now: now)
         case .parts:
             try self.receivedPart(payload, isLast: isLast, channel, index, extras, now: now)
         }
@@ -248,7 +267,7 @@ extension Shard {
         if isLast { try self.endStream(channel, at: index, extras, now: now) }
     }
 
-    private func endStream(_ channel: WorkerChannel, at index: Int, _ extras: AttemptExtras, now: Timestamp)
+    func endStream(_ channel: WorkerChannel, at index: Int, _ extras: AttemptExtras, now: Timestamp)
         throws(FrameError)
     {
         if extras.override != nil { return self.finishRefused(channel, at: index, now: now) }

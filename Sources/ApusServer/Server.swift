@@ -115,7 +115,7 @@ public final class Server: Sendable {
         self.vault = vault
         let talk = parts.ownership == nil ? nil : NodeTalk(log, parts.journal)
         let tools = ToolRegistry(
-            keys: vault.keys, version: configuration.version, node: configuration.node, prices: configuration.pool.prices,
+            keys: vault.keys, folder: "\(data)/run", version: configuration.version, node: configuration.node, prices: configuration.pool.prices,
             talk: talk)
         self.tools = tools
         let bundles = try BundleStore(folder: "\(data)/bundles")

@@ -104,7 +104,7 @@ private struct Broken: Error, CustomStringConvertible { var description: String 
             case "retry": throw Retry("not now", after: .milliseconds(1_500))
             case "reject": throw Reject("never")
             case "cancel": throw CancellationError()
-            case "large": return String(repeating: "x", count: 17 << 20)
+            case "large": return String(repeating: "x", count: 65 << 20)
             default: throw Broken()
             }
         }

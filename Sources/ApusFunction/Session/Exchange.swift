@@ -74,7 +74,7 @@ final class Exchange: Sendable {
 
     func finish(_ reply: Reply) throws {
         let count = reply.data?.count ?? 0
-        guard count <= ApusCore.Limits.resultBytes else { throw ResultTooLarge(Self.tooLarge(count)) }
+        guard count <= Limits.largeResultBytes else { throw ResultTooLarge(Self.tooLarge(count, Limits.largeResultBytes)) }
         let block = try reply.block()
         Descriptors.flushOutput()
         try self.whileOpen {}
@@ -116,7 +116,7 @@ final class Exchange: Sendable {
                 throw NotAvailable("the invocation has been answered: write before finish()")
             }
             guard sent + part.count <= ApusCore.Limits.resultBytes else {
-                throw ResultTooLarge(Self.tooLarge(sent + part.count))
+                throw ResultTooLarge(Self.tooLarge(sent + part.count, ApusCore.Limits.resultBytes))
             }
             state = .streaming(sent: sent + part.count)
             self.outgoing.sendParts(part, stream: self.stream)
@@ -135,8 +135,8 @@ final class Exchange: Sendable {
         if isOpen { try self.finish(.nothing) }
     }
 
-    private static func tooLarge(_ count: Int) -> String {
-        "the result has \(count) bytes; at most \(ApusCore.Limits.resultBytes) are allowed: "
+    private static func tooLarge(_ count: Int, _ most: Int) -> String {
+        "the result has \(count) bytes; at most \(most) are allowed: "
             + "store it elsewhere and return its address"
     }
 }

@@ -61,27 +61,38 @@ public struct SecretMasks: Sendable {
         }
     }
 
+    /// The length of the longest secret, 0 without any.
+    var longest: Int { self.groups.reduce(0) { max($0, $1.length) } }
+
     /// The line with every secret of the function as `***`.
     public func apply(_ line: [UInt8]) -> [UInt8] {
         guard !self.isEmpty else { return line }
+        var masked: [UInt8] = []
+        let at = self.apply(line, from: 0, upTo: line.count, into: &masked)
+        return at == 0 ? line : masked + line[at...]
+    }
+
+    /// Appends a part of the text as it may be told.
+    /// - Parameters:
+    ///   - from: where the text begins that is not told yet; what lies before it was taken for a secret.
+    ///   - end: secrets that begin from here on are left for later.
+    /// - Returns: up to where the text was told: less than `end` for what holds no secret, more where one reaches beyond it.
+    func apply(_ text: [UInt8], from: Int, upTo end: Int, into masked: inout [UInt8]) -> Int {
         var found: [Range<Int>] = []
-        line.withUnsafeBytes { bytes in
+        text.withUnsafeBytes { bytes in
             for group in self.groups { Self.search(bytes, group, &found) }
         }
-        guard !found.isEmpty else { return line }
         found.sort { $0.lowerBound < $1.lowerBound }
-        var masked: [UInt8] = []
-        masked.reserveCapacity(line.count)
-        var at = 0
-        for range in found {
+        var at = from
+        for range in found where range.lowerBound < end {
             // One that lies in another, or goes on from it, is the same three stars.
             if range.lowerBound >= at {
-                masked += line[at..<range.lowerBound]
+                masked += text[at..<range.lowerBound]
                 masked += Self.mask
             }
             at = max(at, range.upperBound)
         }
-        return masked + line[at...]
+        return at
     }
 
     /// The same of text.

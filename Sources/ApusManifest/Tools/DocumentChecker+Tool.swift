@@ -57,7 +57,8 @@ extension DocumentChecker {
             asynchrony: field["async"]?.text.flatMap { .init(rawValue: $0) } ?? .never,
             questions: field["questions"]?.text.flatMap { .init(rawValue: $0) } ?? .within,
             scopes: field["scopes"]?.list.compactMap(\.text) ?? [], cache: cache,
-            maxResult: field["maxResult"]?.integer ?? 0, version: Int(field["version"]?.integer ?? 1),
+            maxResult: field["maxResult"]?.integer ?? 0, resultLimit: field["resultLimit"]?.integer ?? 0,
+            keepResult: field["keepResult"]?.span ?? .zero, version: Int(field["version"]?.integer ?? 1),
             weight: Int(field["weight"]?.integer ?? 0), isExposed: field["exposed"]?.boolean ?? false,
             signature: field["signature"].flatMap { signature in
                 guard let key = signature["key"]?.text, let value = signature["value"]?.text else { return nil }

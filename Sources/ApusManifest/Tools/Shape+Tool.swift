@@ -41,6 +41,10 @@ extension Shape {
             "The largest result that is sent whole; a larger one becomes a link.",
             standard: "256Ki"),
         Field(
+            "resultLimit", .bytes(1_024...(64 << 20)),
+            "The largest result that a call may have; a larger one fails. Above 16Mi, for text and bytes alone.", standard: "64Mi"),
+        Field("keepResult", .span(.seconds(1)...Self.days(1)), "How long a result can be read that became a link.", standard: "1h"),
+        Field(
             "version", .integer(1...Int64(Limits.Manifest.toolVersion)),
             "Functions that offer tools of one name are its versions, told apart by this.", standard: 1),
         Field(

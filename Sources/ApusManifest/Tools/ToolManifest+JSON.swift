@@ -24,6 +24,8 @@ extension ToolManifest {
             tool["cache"] = ["time": .string(cache.time.description), "for": .string(cache.scope.rawValue)]
         }
         tool["maxResult"] = .string(Quantity.text(bytes: self.maxResult))
+        tool["resultLimit"] = .string(Quantity.text(bytes: self.resultLimit))
+        tool["keepResult"] = .string(self.keepResult.description)
         tool["version"] = .number(self.version)
         tool["weight"] = .number(self.weight)
         tool["exposed"] = .boolean(self.isExposed)

@@ -100,6 +100,10 @@ public struct ToolManifest: Sendable, Equatable {
     public var cache: Cache?
     /// Bytes of a result that are sent as they are; a larger one becomes a link.
     public var maxResult: Int64
+    /// Bytes of a result that a call may have at all.
+    public var resultLimit: Int64
+    /// How long a result can be read that became a link.
+    public var keepResult: TimeSpan
     /// Functions that offer tools of one name are versions of it, told apart by this.
     public var version: Int
     /// Its part of the calls by name alone, against the weights of the other versions.

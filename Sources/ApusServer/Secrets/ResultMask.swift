@@ -5,7 +5,7 @@ internal import ApusTools
 
 /// Takes secrets of a function out of what it returns to agents. What a model reads goes on to whoever runs the model.
 struct ResultMask {
-    private let masks: SecretMasks
+    let masks: SecretMasks
 
     init(_ function: ResourceName, _ secrets: [String], _ vault: SecretVault) {
         self.masks = vault.masks(of: function, secrets)

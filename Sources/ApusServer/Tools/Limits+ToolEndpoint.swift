@@ -56,6 +56,13 @@ extension Limits {
         static let results = 1_024
         static let resultsBytes = 256 << 20
         static let resultSeconds: Int64 = 3_600
+        /// Results that lie on disk, of all callers, of one of them, and how many. A result of more than this goes there.
+        static let diskResultsBytes = 1 << 30
+        static let callerResultsBytes = 256 << 20
+        static let diskResults = 256
+        static let memoryResultBytes = 1 << 20
+        /// How far apart the places are in a result on disk whose line is known.
+        static let lineMarkBytes = 64 << 10
         /// What is sent whole of a tool that is not deployed any more.
         static let resultBytes: Int64 = 256 << 10
         /// What one reading of a large result gives, and what a call shows of its beginning and end.

@@ -33,6 +33,12 @@ struct ToolAudit {
     /// The approval that the call waits for, or begins because of.
     mutating func concerns(approval: String) { self.entry.approval = approval }
 
+    /// What became of it lies on disk.
+    mutating func kept(_ file: ResultFile) {
+        self.entry.resultBytes = Int64(file.size)
+        self.entry.resultDigest = file.digest
+    }
+
     /// It was answered by what an earlier call came to.
     mutating func answered(by invocation: String?, _ origin: Origin?) {
         if let invocation { self.entry.invocation = invocation }
@@ -55,7 +61,7 @@ struct ToolAudit {
         entry.decision = decision
         entry.code = code ?? self.origin?.rawValue
         entry.milliseconds = (now - self.begun).milliseconds
-        entry.resultBytes = Int64(bytes)
+        if entry.resultDigest == nil { entry.resultBytes = Int64(bytes) }
         self.journal.note(entry, now: now, completion)
     }
 }

@@ -23,7 +23,7 @@ extension ToolCall {
         }
     }
 
-    private var meta: [UInt8] { Array(#""dev.apus/invocation":"\#(self.invocation)""#.utf8) + self.costMeta }
+    var meta: [UInt8] { Array(#""dev.apus/invocation":"\#(self.invocation)""#.utf8) + self.costMeta }
 
     // MARK: tools
 
@@ -33,7 +33,7 @@ extension ToolCall {
         self.reply.finish(members, meta: self.meta)
     }
 
-    private func form(_ tool: Tool) -> ToolResultForm {
+    func form(_ tool: Tool) -> ToolResultForm {
         let (endpoint, request, keptID) = (self.endpoint, self.request, self.keptID)
         return ToolResultForm(
             endpoint: endpoint, tool: tool, era: request.era, invocation: self.invocation,
@@ -43,7 +43,8 @@ extension ToolCall {
             // One that lasts is read where it lies.
             if let keptID { return KeptResult.address(of: keptID) }
             let owner = "\(request.place.namespace.name)/\(request.caller.name)"
-            return endpoint.registry.results.keep($0, type: $1, for: owner, now: endpoint.runtime.now)
+            let now = endpoint.runtime.now
+            return endpoint.registry.results.keep($0, type: $1, for: owner, until: now + tool.keepResult, now: now)
         }
     }
 

@@ -67,6 +67,8 @@ final class ToolCall: ResponseSink {
     /// Parts of a streamed result, with the type that its head says.
     private var parts: [UInt8] = []
     private var partType: String?
+    /// A large result on its way to the disk.
+    var spool: ResultSpool?
     private(set) var isOver = false
     var openQuestions: OpenQuestions?
     /// Made when the function first calls a tool.
@@ -226,6 +228,7 @@ final class ToolCall: ResponseSink {
 
     func over() {
         self.isOver = true
+        self.spool = nil
         self.progressTimer?.close()
         self.progressTimer = nil
         self.openQuestions?.close()
@@ -258,12 +261,30 @@ final class ToolCall: ResponseSink {
         self.partType = (try? EventBlock.decode(block.bytes))?["datacontenttype"]
     }
 
-    func onPart(_ bytes: UnsafeRawBufferPointer) { self.parts.append(contentsOf: bytes) }
+    func onPart(_ bytes: UnsafeRawBufferPointer) {
+        guard !self.isOver else { return }
+        if let spool { return self.take(bytes, spool) }
+        self.parts.append(contentsOf: bytes)
+    }
 
-    func onEnd() { self.succeeded(self.partType, self.parts) }
+    func onEnd() {
+        guard !self.isOver else { return }
+        if let spool { return self.finish(spool) }
+        self.succeeded(self.partType, self.parts)
+    }
+
+    /// The function has done its work; what it returned is told next.
+    func returned() {
+        self.charge(hasFailed: false)
+        self.tellLastProgress()
+        self.over()
+    }
 
     private func succeeded(_ type: String?, _ data: [UInt8]?) {
         guard !self.isOver else { return }
+        if case .tool(let tool) = self.target, let data, data.count > tool.resultLimit {
+            return self.failed(Self.tooLarge(data.count, tool))
+        }
         self.charge(hasFailed: false)
         let said = self.target.remote == nil ? nil : UpstreamMessage.answer(data ?? [])
         if let remote = self.target.remote, case .question(let question)? = said {

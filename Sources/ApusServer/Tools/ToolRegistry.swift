@@ -29,10 +29,11 @@ final class ToolRegistry: Sendable {
     private let catalogs = Mutex<[Namespace: ToolCatalog]>([:])
 
     /// - Parameters:
+    ///   - folder: where large results are written.
     ///   - node: what this server is called.
     ///   - prices: of what its functions use.
     ///   - talk: with the servers that share its log.
-    init(keys: MasterKeys, version: String, node: String, prices: Prices = Prices(), talk: NodeTalk?) {
+    init(keys: MasterKeys, folder: String, version: String, node: String, prices: Prices = Prices(), talk: NodeTalk?) {
         self.rates = CallRates(prices)
         self.sealer = Sealer(keys.derived(for: "apus tool requests 1"))
         self.tasks = TaskNames(keys.derived(for: "apus tool tasks 1").map(\.bytes))
@@ -43,7 +44,7 @@ final class ToolRegistry: Sendable {
         let sessions = ToolSessions(sealer: self.sealer, node: node)
         self.sessions = sessions
         self.relay = talk.map { SessionRelay(sessions, $0) }
-        self.results = LargeResults(sealer: self.sealer)
+        self.results = LargeResults(sealer: self.sealer, folder: folder)
     }
 
     func writer(_ era: Era) -> MessageWriter { era == .modern ? self.modern : self.legacy }

@@ -80,15 +80,33 @@ struct ToolResultForm {
     private func large(_ blocks: ContentBlocks, _ type: String?, _ data: [UInt8]) -> [UInt8] {
         let (kept, kind) = Self.readable(blocks, type, data)
         let uri = self.keep(kept, kind)
-        var content = ResultContent.text(Self.preview(kept, kind))
+        let isLasting = KeptResult.isOne(uri)
+        let content = self.link(to: uri, kind, size: kept.count, preview: Self.preview(kept, kind, for: isLasting ? nil : self.tool?.keepResult))
+        // A client that knows the schema would not take a result without it.
+        let structured = self.tool?.outputSchema != nil ? blocks.structured : nil
+        return self.members(content, structured, blocks.isError)
+    }
+
+    /// The same of one that lies on disk.
+    func members(of file: ResultFile, _ type: String, at uri: String) throws(ApusError) -> [UInt8] {
+        var preview = Self.size(file.size, type, self.tool?.keepResult)
+        if Self.isShown(type) {
+            let part = Limits.ToolEndpoint.previewBytes
+            let head = try ResultRange.bytes(0, part - 1).part(of: file, isText: true).bytes
+            let tail = try ResultRange.bytes(max(0, file.size - part), file.size - 1).part(of: file, isText: true).bytes
+            preview = Self.preview(preview, head, tail)
+        }
+        return self.members(self.link(to: uri, type, size: file.size, preview: preview), nil, false)
+    }
+
+    private func link(to uri: String, _ kind: String, size: Int, preview: String) -> [UInt8] {
+        var content = ResultContent.text(preview)
         content.append(contentsOf: #",{"type":"resource_link","uri":"\#(uri)","name":"#.utf8)
         JSONText.append("result of \(self.tool.map(\.name.text) ?? self.invocation)", to: &content)
         content.append(contentsOf: #","mimeType":"#.utf8)
         JSONText.append(kind, to: &content)
-        content.append(contentsOf: #","size":\#(kept.count)}"#.utf8)
-        // A client that knows the schema would not take a result without it.
-        let structured = self.tool?.outputSchema != nil ? blocks.structured : nil
-        return self.members(content, structured, blocks.isError)
+        content.append(contentsOf: #","size":\#(size)}"#.utf8)
+        return content
     }
 
     /// A result as it is read by its address.
@@ -106,19 +124,29 @@ struct ToolResultForm {
         json.withUnsafeBytes { text in (try? JSONSlices.document(text)).flatMap { JSONSlices.text(of: $0, in: text) } }
     }
 
-    private static func preview(_ data: [UInt8], _ type: String) -> String {
-        let size =
-            "The result has \(data.count) bytes (\(type)) and is kept for an hour. Read the linked resource: its URI "
-            + "with ?bytes=FIRST-LAST or ?lines=FIRST-LAST gives a part."
+    /// - Parameter time: nil where it lasts as long as its invocation.
+    private static func size(_ count: Int, _ type: String, _ time: TimeSpan?) -> String {
+        "The result has \(count) bytes (\(type)) and is kept \(time.map { "for \($0)" } ?? "with its invocation"). Read the linked resource: "
+            + "its URI with ?bytes=FIRST-LAST or ?lines=FIRST-LAST gives a part."
+    }
+
+    private static func isShown(_ type: String) -> Bool {
+        !type.hasPrefix("image/") && !type.hasPrefix("audio/") && type != "application/octet-stream"
+    }
+
+    private static func preview(_ size: String, _ head: some Collection<UInt8>, _ tail: some Collection<UInt8>) -> String {
+        "\(size)\nIt begins:\n\(String(decoding: head, as: UTF8.self))\n…\nand ends:\n\(String(decoding: tail, as: UTF8.self))"
+    }
+
+    private static func preview(_ data: [UInt8], _ type: String, for time: TimeSpan?) -> String {
+        let size = Self.size(data.count, type, time)
         let part = Limits.ToolEndpoint.previewBytes
-        guard data.count > 2 * part,
-            String(validating: data[..<min(data.count, 64)].filter { $0 < 0x80 }, as: UTF8.self) != nil,
-            !type.hasPrefix("image/"), !type.hasPrefix("audio/"), type != "application/octet-stream"
+        guard data.count > 2 * part, Self.isShown(type),
+            String(validating: data[..<min(data.count, 64)].filter { $0 < 0x80 }, as: UTF8.self) != nil
         else { return size }
-        let head = String(decoding: ResultRange.bytes(0, part - 1).slice(of: data, isText: true), as: UTF8.self)
-        let tail = String(
-            decoding: ResultRange.bytes(data.count - part, data.count - 1).slice(of: data, isText: true), as: UTF8.self)
-        return "\(size)\nIt begins:\n\(head)\n…\nand ends:\n\(tail)"
+        return Self.preview(
+            size, ResultRange.bytes(0, part - 1).slice(of: data, isText: true),
+            ResultRange.bytes(data.count - part, data.count - 1).slice(of: data, isText: true))
     }
 
     // MARK: failures

@@ -36,6 +36,8 @@ public struct AuditEntry: Sendable, Equatable {
     public var code: String?
     public var milliseconds: Int64?
     public var resultBytes: Int64?
+    /// SHA-256 of a result that was kept on disk, in hexadecimal digits.
+    public var resultDigest: String?
     public var invocation: String?
     /// The approval that it is about, or that the call waited for.
     public var approval: String?
@@ -86,6 +88,7 @@ public struct AuditEntry: Sendable, Equatable {
         text("code", self.code)
         number("milliseconds", self.milliseconds)
         number("bytes", self.resultBytes)
+        text("resultSha256", self.resultDigest)
         text("invocation", self.invocation)
         text("approval", self.approval)
         text("trace", self.trace)

@@ -29,6 +29,10 @@ public final class Tool: Sendable {
     public let cache: ToolManifest.Cache?
     /// Bytes of a result that are sent as they are.
     public let maxResult: Int64
+    /// Bytes of a result that a call may have at all.
+    public let resultLimit: Int64
+    /// How long a result can be read that became a link.
+    public let keepResult: TimeSpan
     /// How long one call may take.
     public let timeout: TimeSpan
     /// Arguments that clients repeat as `Mcp-Param-*` headers.
@@ -64,6 +68,8 @@ public final class Tool: Sendable {
         self.scopes = manifest.scopes
         self.cache = manifest.cache
         self.maxResult = manifest.maxResult
+        self.resultLimit = manifest.resultLimit
+        self.keepResult = manifest.keepResult
         self.timeout = function.timeout
         self.headers = HeaderParameter.all(in: input)
         let parts = ToolItem(
@@ -94,6 +100,8 @@ public final class Tool: Sendable {
         self.scopes = upstream.scopes
         self.cache = nil
         self.maxResult = 256 << 10
+        self.resultLimit = 16 << 20
+        self.keepResult = .seconds(3_600)
         self.timeout = upstream.timeout
         self.headers = []
         let parts = ToolItem(

@@ -195,6 +195,16 @@ static int misbehave(const Header *header, const unsigned char *payload) {
         for (int i = 0; i < 17 * 16; i++) send_frame(DATA, i < 17 * 16 - 1 ? MORE : 0, stream, part, sizeof part);
         return 1;
     }
+    if (!strcmp(mode, "enormous")) {
+        send_result_head(MORE, stream, (64 << 20) + 1);
+        send_frame(DATA, 0, stream, "x", 1);
+        return 1;
+    }
+    if (!strcmp(mode, "miser")) {
+        send_result_head(MORE, stream, 10);
+        send_frame(DATA, 0, stream, "012345678", 9);
+        return 1;
+    }
     if (!strcmp(mode, "liar")) {
         send_result_head(MORE, stream, 10);
         send_frame(DATA, MORE, stream, "0123456789", 10);

@@ -37,7 +37,7 @@ def is_response(result):
 def append_result(out, kind, stream, result):
     """Appends a RESULT or an ITEM_RESULT, in several frames where it is large."""
     key, attributes, data = block_of(result)
-    append_block(out, kind, stream, b"", key, attributes, data, wire.RESULT_BYTES)
+    append_block(out, kind, stream, b"", key, attributes, data, wire.LARGE_RESULT_BYTES)
 
 
 def append_block(out, kind, stream, prefix, key, attributes, data, bytes_max):

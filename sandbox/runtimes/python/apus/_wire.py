@@ -54,6 +54,7 @@ FRAME_BYTES = 256 * 1024
 PAYLOAD_BYTES = FRAME_BYTES - HEAD_BYTES
 INPUTS = 1024
 RESULT_BYTES = 16 << 20
+LARGE_RESULT_BYTES = 64 << 20            # of a call whose caller takes it in parts; to others the server refuses it
 EVENT_BYTES = 1 << 20
 ATTRIBUTES_BYTES = 64 * 1024
 ATTRIBUTES = 256

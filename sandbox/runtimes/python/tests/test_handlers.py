@@ -74,7 +74,7 @@ class Values(unittest.TestCase):
                 server.error(2)
 
     def test_a_result_of_many_frames_arrives_whole(self):
-        for size in (64_000, 65_536, 262_144 - 24, 262_144, 3_000_001, 16 << 20):
+        for size in (64_000, 65_536, 262_144 - 24, 262_144, 3_000_001, 64 << 20):
             with FakeServer(f"{HANDLE}    return bytes({size - 1}) + b'!'\n") as server:
                 server.ready()
                 server.invoke(1, b"")
@@ -84,7 +84,7 @@ class Values(unittest.TestCase):
                 self.assertEqual(server.drain(), 0)
 
     def test_a_result_over_the_bound_is_refused(self):
-        with FakeServer(f"{HANDLE}    return bytes((16 << 20) + 1)\n") as server:
+        with FakeServer(f"{HANDLE}    return bytes((64 << 20) + 1)\n") as server:
             server.ready()
             server.invoke(1, b"")
             failure = server.error(1)

@@ -1,0 +1,177 @@
+import ApusCore
+import ApusCrypto
+import ApusHost
+import ApusTestSupport
+import ApusTools
+import Glibc
+import Testing
+
+@testable import ApusServer
+
+/// Results on disk: what is written, what of it is read, and how much there is room for.
+@Suite struct LargeResultFileTests {
+    private static let sealer = Sealer([(id: "0011223344556677", bytes: [UInt8](repeating: 7, count: 32))])
+
+    private static func folder() throws -> String {
+        var template = Array("/tmp/apus-results-XXXXXX".utf8CString)
+        return String(cString: try #require(mkdtemp(&template)))
+    }
+
+    private static func store() throws -> LargeResults { LargeResults(sealer: self.sealer, folder: try self.folder()) }
+
+    private static func masks(_ values: [String]) -> SecretMasks {
+        var masks = SecretMasks()
+        for value in values { Array(value.utf8).withUnsafeBytes { masks.add($0) } }
+        return masks
+    }
+
+    /// What lies on disk of a result that came in parts of a size.
+    private static func file(
+        _ data: [UInt8], type: String = "text/plain", by size: Int, _ secrets: [String] = []
+    ) throws -> ResultFile {
+        let spool = try ResultSpool(type, bytes: data.count, self.masks(secrets), in: self.store(), for: "ann", now: .zero)
+        var at = 0
+        while at < data.count {
+            try spool.take(Array(data[at..<min(data.count, at + size)]))
+            at += size
+        }
+        return try spool.finish().file
+    }
+
+    @Test func aTextIsWhatItsJSONSaysWhereverItIsCut() throws {
+        let json = Array(#""a\"b\\\n\u00e9\ud83d\ude00\ud83dx\/é😀\udc00""#.utf8)
+        let text = Array("a\"b\\\né😀\u{FFFD}x/é😀\u{FFFD}".utf8)
+        for size in 1...json.count {
+            let file = try Self.file(json, type: "application/json", by: size)
+            #expect(try file.read(0..<file.size) == text, "in parts of \(size)")
+            #expect(file.digest == Hex.encode(SHA256.hash(text)))
+        }
+    }
+
+    @Test(arguments: [#""no end"#, #""a" b"#, #""\x""#, #""\u00g0""#]) func whatIsNoJSONIsNotKept(_ json: String) {
+        #expect(throws: ApusError.self) { try Self.file(Array(json.utf8), type: "application/json", by: 3) }
+    }
+
+    @Test func secretsAreFoundWhereverTheTextIsCut() throws {
+        let secrets = ["hunter2-long", "long-tail", "abcabcabc"]
+        let text = Array("hunter2-long, hunter2-long-tail abcabcabcabcabcabc hunter2-lon abcabc\nhunter2-long".utf8)
+        let whole = Self.masks(secrets).apply(text)
+        #expect(whole != text)
+        for size in 1...text.count {
+            let file = try Self.file(text, by: size, secrets)
+            #expect(try file.read(0..<file.size) == whole, "in parts of \(size)")
+        }
+        // Spelled otherwise in JSON it is the same secret.
+        let spelled = try Self.file(Array(#""\u0068unter2-long""#.utf8), type: "application/json", by: 4, secrets)
+        #expect(try spelled.read(0..<spelled.size) == Array("***".utf8))
+    }
+
+    @Test func rangesOfAFileAreThoseOfItsBytes() throws {
+        let mark = Limits.ToolEndpoint.lineMarkBytes
+        var data: [UInt8] = []
+        for line in 0..<20_000 { data += Array("line \(line) é\n".utf8) }
+        // A line that is longer than the marks are apart, and one that ends where a mark lies.
+        data += [UInt8](repeating: 0x61, count: 3 * mark) + [0x0A]
+        data += [UInt8](repeating: 0x62, count: mark - 1 - data.count % mark) + [0x0A] + Array("end".utf8)
+        for size in [1_000, mark, data.count] {
+            let file = try Self.file(data, by: size)
+            let ranges: [ResultRange] = [
+                .beginning, .bytes(0, 0), .bytes(data.count - 1, data.count - 1), .bytes(5, 12), .bytes(mark - 3, mark + 3),
+                .bytes(data.count, data.count + 5), .bytes(0, .max), .lines(1, 1), .lines(1, 3), .lines(9_999, 10_001), .lines(20_000, 20_002),
+                .lines(20_001, 20_001), .lines(20_002, 20_003), .lines(20_003, .max), .lines(30_000, 30_001), .lines(1, .max),
+            ]
+            for range in ranges {
+                for isText in [true, false] {
+                    let part = try range.part(of: file, isText: isText)
+                    #expect(part.bytes == Array(range.slice(of: data, isText: isText)), "\(range) \(isText)")
+                    #expect(part.bytes == Array(data[part.range]) && part.bytes.count <= Limits.ToolEndpoint.resultPartBytes)
+                }
+            }
+        }
+    }
+
+    @Test func eachReadingGoesOnWhereTheLastOneEnded() throws {
+        // Half characters at every bound, and bytes that are no text at all.
+        for data in [Array(String(repeating: "é", count: 200_000).utf8), [UInt8](repeating: 0x80, count: 300_000)] {
+            let file = try Self.file(data, by: 7_777)
+            var read: [UInt8] = []
+            var rounds = 0
+            while read.count < data.count, rounds < 10 {
+                let part = try ResultRange.bytes(read.count, data.count - 1).part(of: file, isText: data[0] != 0x80)
+                read += part.bytes
+                rounds += 1
+            }
+            #expect(read == data && rounds == 2)
+        }
+    }
+
+    @Test func moreThanAnnouncedIsNotWritten() throws {
+        let spool = try ResultSpool("text/plain", bytes: 10, SecretMasks(), in: Self.store(), for: "ann", now: .zero)
+        try spool.take(Array("0123456789".utf8))
+        #expect(throws: ApusError.self) { try spool.take([0x61]) }
+    }
+
+    @Test func roomOnDiskIsBoundedForACallerAndForAll() throws {
+        let results = try Self.store()
+        let piece = 64 << 20
+        func keep(_ owner: String) throws -> String {
+            let spool = try ResultSpool("text/plain", bytes: piece, SecretMasks(), in: results, for: owner, now: .zero)
+            try spool.take([0x61])
+            let (file, room) = try spool.finish()
+            return results.keep(file, room, type: "text/plain", for: owner, until: .zero + .seconds(10), now: .zero)
+        }
+        func has(_ uri: String, _ owner: String, at seconds: Int64 = 0) -> Bool {
+            results.find(uri, for: owner, now: .zero + .seconds(seconds)) != nil
+        }
+        let each = Limits.ToolEndpoint.callerResultsBytes / piece
+        let ann = try (0..<each).map { _ in try keep("ann") }
+        #expect(ann.allSatisfy { has($0, "ann") } && !has(ann[0], "bob"))
+        let bob = try keep("bob")
+        let more = try keep("ann")
+        // Her own oldest went, and nobody else's.
+        #expect(!has(ann[0], "ann") && has(ann[1], "ann") && has(more, "ann") && has(bob, "bob"))
+        // Of all, the oldest go.
+        for caller in 0..<Limits.ToolEndpoint.diskResultsBytes / piece { _ = try keep("caller \(caller)") }
+        #expect(!has(more, "ann") && !has(bob, "bob"))
+        // What is being written cannot go.
+        let others = try Self.store()
+        let rooms = try (0..<each).map { _ in try others.makeRoom(piece, for: "ann", now: .zero) }
+        #expect(throws: ApusError.self) { try others.makeRoom(1, for: "ann", now: .zero) }
+        _ = try others.makeRoom(1, for: "bob", now: .zero)
+        #expect(rooms.count == each)
+    }
+
+    @Test func soManyLieOnDisk() throws {
+        let results = try Self.store()
+        let rooms = try (0..<Limits.ToolEndpoint.diskResults).map { try results.makeRoom(1, for: "caller \($0)", now: .zero) }
+        #expect(throws: ApusError.self) { try results.makeRoom(1, for: "one more", now: .zero) }
+        #expect(rooms.count == Limits.ToolEndpoint.diskResults)
+    }
+
+    @Test func whatHasHadItsTimeGivesItsRoomBack() throws {
+        let results = try Self.store()
+        let bytes = Limits.ToolEndpoint.callerResultsBytes
+        let spool = try ResultSpool("text/plain", bytes: bytes, SecretMasks(), in: results, for: "ann", now: .zero)
+        let (file, room) = try spool.finish()
+        let uri = results.keep(file, room, type: "text/plain", for: "ann", until: .zero + .seconds(10), now: .zero)
+        #expect(results.find(uri, for: "ann", now: .zero + .seconds(9)) != nil)
+        #expect(results.find(uri, for: "ann", now: .zero + .seconds(10)) == nil)
+    }
+
+    @Test func nothingHasANameOnDiskAndWhatHadOneIsSwept() throws {
+        let folder = try Self.folder()
+        let results = LargeResults(sealer: Self.sealer, folder: folder)
+        let spool = try ResultSpool("text/plain", bytes: 10, SecretMasks(), in: results, for: "ann", now: .zero)
+        #expect(rmdir(folder) == 0, "there is no file in it")
+        try spool.take([0x61])
+        #expect(try spool.finish().file.read(0..<1) == [0x61])
+        #expect(throws: ApusError.self, "there is no disk to write to") {
+            try ResultSpool("text/plain", bytes: 10, SecretMasks(), in: results, for: "ann", now: .zero)
+        }
+        #expect(mkdir(folder, 0o700) == 0)
+        try writeFile("\(folder)/result-left", "x")
+        try writeFile("\(folder)/other", "x")
+        _ = LargeResults(sealer: Self.sealer, folder: folder)
+        #expect(access("\(folder)/result-left", F_OK) != 0 && access("\(folder)/other", F_OK) == 0)
+    }
+}
