@@ -157,9 +157,10 @@ public struct EventLayout: Sendable, Equatable {
     public let dataCount: Int
     public let isNull: Bool
 
+    /// - Parameter dataBytes: what its data may have.
     /// - Throws: ``FrameError/truncated`` or ``FrameError/malformed`` when the block contradicts itself. Attributes are checked
     ///   for being whole, not for their contents.
-    public init(parsing bytes: RawSpan) throws(FrameError) {
+    public init(parsing bytes: RawSpan, dataBytes: Int = Limits.resultBytes) throws(FrameError) {
         guard bytes.byteCount >= EventBlock.headBytes else { throw .truncated }
         let timestamp = bytes.littleEndian(at: 0, as: Int64.self)
         let keyLength = bytes.littleEndian(at: 8, as: UInt32.self)
@@ -169,7 +170,7 @@ public struct EventLayout: Sendable, Equatable {
         let known = EventBlock.nullDataFlag | EventBlock.sampledFlag | EventBlock.invalidFlag
         guard flags & ~known == 0 else { throw .malformed }
         let keyCount = keyLength == EventBlock.noKey ? 0 : Int(keyLength)
-        guard keyCount <= Limits.keyBytes, attributesLength <= Limits.attributesBytes, dataLength <= Limits.resultBytes
+        guard keyCount <= Limits.keyBytes, attributesLength <= Limits.attributesBytes, dataLength <= dataBytes
         else {
             throw .tooLarge
         }

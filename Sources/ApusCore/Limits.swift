@@ -11,6 +11,8 @@ public enum Limits {
     public static let recordBytes = 2 << 20
     /// A function's result for a caller; larger ones fail with `result_too_large`.
     public static let resultBytes = 16 << 20
+    /// The same of one whose caller takes it in parts, and keeps none of them in memory.
+    public static let largeResultBytes = 64 << 20
     /// All attributes of an event, encoded.
     public static let attributesBytes = 64 * 1024
     public static let attributesPerEvent = 256

@@ -34,7 +34,7 @@ public struct TimeSpan: Sendable, Hashable, Comparable, CustomStringConvertible 
     public static func milliseconds(_ count: Int64) -> TimeSpan { TimeSpan(microseconds: count * 1_000) }
     public static func seconds(_ count: Int64) -> TimeSpan { TimeSpan(microseconds: count * 1_000_000) }
 
-    /// Whole seconds that cover it, at least one: what the header `Retry-After` takes.
+    /// Whole seconds that cover it, at least one: what the header `Retry-After` takes, and people are told of a wait.
     public var retrySeconds: Int64 { max(1, (self.microseconds + 999_999) / 1_000_000) }
     public var milliseconds: Int64 { self.microseconds / 1_000 }
 

@@ -1,7 +1,5 @@
 /// Bounds of the SDK's own; those of the protocol are ApusCore's.
 enum Limits {
-    /// A result that is given as a whole. The server takes it where its caller reads it in parts, and refuses it elsewhere.
-    static let largeResultBytes = 64 << 20
     /// One line of a log.
     static let logBytes = 64 * 1024
     /// A message of an error or of progress, and an error's detail.

@@ -62,8 +62,6 @@ extension Limits {
 
         /// Shorter secrets are not masked in lines: too much else would be.
         public static let maskedBytesMin = 6
-        /// A result whose caller takes it in parts, and keeps none of them in memory.
-        public static let largeResultBytes = 64 << 20
         /// Values, or lines of values, of one function that are looked for in its output.
         public static let masks = 1_024
         /// Different lengths among them: each costs a look at every byte of a line.

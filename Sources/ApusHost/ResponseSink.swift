@@ -13,7 +13,7 @@ public protocol ResponseSink: AnyObject {
     func onPart(_ bytes: UnsafeRawBufferPointer)
     func onEnd()
     /// A result has more data than its first frame holds: whether it is taken as it comes, as a streamed one would be. It may then have up to
-    /// ``Limits/Host/largeResultBytes``, and is whole only with ``onEnd()``.
+    /// ``Limits/largeResultBytes``, and is whole only with ``onEnd()``.
     /// - Parameters:
     ///   - head: an ``EventBlock`` with the data that is there.
     ///   - bytes: how many the worker says it will be.

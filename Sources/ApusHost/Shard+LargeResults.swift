@@ -7,33 +7,29 @@ extension Shard {
     func beganLarge(
         _ payload: UnsafeRawBufferPointer, _ announced: Int, _ channel: WorkerChannel, _ index: Int, _ extras: AttemptExtras
     ) throws(FrameError) -> Bool {
-        guard announced <= Limits.Host.largeResultBytes, case .request(let request) = channel.attempts[index].work,
+        guard announced <= Limits.largeResultBytes, case .request(let request) = channel.attempts[index].work,
             let sink = self.requests[request]?.sink
         else { return false }
-        // A length of all ones is that of no key.
-        let keyCount = payload.bytes.littleEndian(at: 8, as: UInt32.self)
-        let attributes = Int(payload.bytes.littleEndian(at: 12, as: UInt32.self))
-        let start = EventBlock.headBytes + (keyCount == .max ? 0 : Int(keyCount)) + attributes
-        guard start <= payload.count, payload.count - start <= announced else { throw .malformed }
-        if start == payload.count {
+        let layout = try EventLayout(parsing: payload.bytes, dataBytes: Limits.largeResultBytes)
+        guard !layout.isNull else { throw .malformed }
+        if layout.data.isEmpty {
             // Workers may begin the data with the next frame, and what it begins with says what it is.
             extras.open = .undecided
             extras.expectedBytes = announced
             extras.result = Array(payload)
             return true
         }
-        // What is there is a whole block, of fewer bytes, and its layout is checked as that of any other.
-        let head = Self.block(payload, data: payload.count - start)
-        let layout = try EventLayout(parsing: head.span.bytes)
-        guard !layout.isNull else { throw .malformed }
+        // What is there is a whole block, of fewer bytes.
+        let head = Self.block(payload, data: layout.data.count)
         guard head.withUnsafeBytes({ sink.takesParts(of: $0, bytes: announced) }) else { return false }
-        sink.onTiming(self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now))
-        Self.block(UnsafeRawBufferPointer(rebasing: payload[..<start]), data: 0).withUnsafeBytes { sink.onStart($0) }
+        Self.block(UnsafeRawBufferPointer(rebasing: payload[..<layout.data.lowerBound]), data: 0).withUnsafeBytes {
+            self.startParts($0, sink, channel, index)
+        }
         extras.open = .large
         extras.result = []
         extras.expectedBytes = announced
         extras.partBytes = layout.data.count
-        if !layout.data.isEmpty { sink.onPart(UnsafeRawBufferPointer(rebasing: payload[layout.data])) }
+        sink.onPart(UnsafeRawBufferPointer(rebasing: payload[layout.data]))
         return true
     }
 
@@ -55,9 +51,8 @@ extension Shard {
             isTaken = try self.beganLarge(block, announced, channel, index, extras)
         }
         guard !isTaken else {
-            guard isLast else { return }
-            guard extras.partBytes == announced else { throw .truncated }
-            return try self.endStream(channel, at: index, extras, now: now)
+            if isLast { try self.endLarge(channel, index, extras, now: now) }
+            return
         }
         try lend(head) { head throws(FrameError) in try self.gather(head, announced, channel, index, extras) }
         try self.receivedData(payload, isLast: isLast, from: channel, at: index, extras, now: now)
@@ -73,7 +68,10 @@ extension Shard {
         if case .request(let request) = channel.attempts[index].work, !payload.isEmpty {
             self.requests[request]?.sink.onPart(payload)
         }
-        guard isLast else { return }
+        if isLast { try self.endLarge(channel, index, extras, now: now) }
+    }
+
+    private func endLarge(_ channel: WorkerChannel, _ index: Int, _ extras: AttemptExtras, now: Timestamp) throws(FrameError) {
         guard extras.partBytes == extras.expectedBytes else { throw .truncated }
         try self.endStream(channel, at: index, extras, now: now)
     }

@@ -10,7 +10,7 @@ import Testing
 /// What the endpoint for agents keeps, at its bounds.
 @Suite struct ToolBoundTests {
     private static let sealer = Sealer([(id: "0011223344556677", bytes: [UInt8](repeating: 7, count: 32))])
-    private static let later = Timestamp.zero + .seconds(Limits.ToolEndpoint.resultSeconds)
+    private static let later = Timestamp.zero + .seconds(3_600)
     private static let place = ToolPlace(namespace: .default)
     private static let caller = ToolCaller(name: "ann", namespace: .default, scopes: [], roles: [.caller], bounds: CallBounds())
 
@@ -93,7 +93,7 @@ import Testing
         let addresses = (0..<5).map { few.keep([UInt8($0)], type: "text/plain", for: "ann", until: Self.later, now: .zero) }
         #expect(addresses.map { few.find($0, for: "ann", now: .zero)?.result.body.count } == [nil, nil, 1, 1, 1])
         #expect(few.find(addresses[4], for: "bob", now: .zero) == nil)
-        #expect(few.find(addresses[4], for: "ann", now: .zero + .seconds(Limits.ToolEndpoint.resultSeconds)) == nil)
+        #expect(few.find(addresses[4], for: "ann", now: Self.later) == nil)
         let small = LargeResults(sealer: Self.sealer, folder: "/nonexistent", bytesMax: 100)
         let two = [60, 40, 1].map { small.keep([UInt8](repeating: 0, count: $0), type: "text/plain", for: "ann", until: Self.later, now: .zero) }
         #expect(two.map { small.find($0, for: "ann", now: .zero) != nil } == [false, true, true])

@@ -74,7 +74,10 @@ final class Exchange: Sendable {
 
     func finish(_ reply: Reply) throws {
         let count = reply.data?.count ?? 0
-        guard count <= Limits.largeResultBytes else { throw ResultTooLarge(Self.tooLarge(count, Limits.largeResultBytes)) }
+        // The server takes one that is given as a whole where its caller reads it in parts, and refuses it elsewhere.
+        guard count <= ApusCore.Limits.largeResultBytes else {
+            throw ResultTooLarge(Self.tooLarge(count, ApusCore.Limits.largeResultBytes))
+        }
         let block = try reply.block()
         Descriptors.flushOutput()
         try self.whileOpen {}

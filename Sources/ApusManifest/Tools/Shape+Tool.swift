@@ -41,7 +41,7 @@ extension Shape {
             "The largest result that is sent whole; a larger one becomes a link.",
             standard: "256Ki"),
         Field(
-            "resultLimit", .bytes(1_024...(64 << 20)),
+            "resultLimit", .bytes(1_024...Int64(Limits.largeResultBytes)),
             "The largest result that a call may have; a larger one fails. Above 16Mi, for text and bytes alone.", standard: "64Mi"),
         Field("keepResult", .span(.seconds(1)...Self.days(1)), "How long a result can be read that became a link.", standard: "1h"),
         Field(

@@ -82,8 +82,7 @@ final class InvocationAnswer: ResponseSink {
         guard !self.call.isTrigger, !self.exchange.isAnswered, self.wantsEventsOnly else { return }
         self.form = .events
         self.exchange.stream(status: 200, headers: self.headers + self.form.headers(""))
-        let seconds = max(1, (span.microseconds + 999_999) / 1_000_000)
-        _ = self.exchange.write(Array(": starting \(self.call.function.name), about \(seconds) s\n\n".utf8))
+        _ = self.exchange.write(Array(": starting \(self.call.function.name), about \(span.retrySeconds) s\n\n".utf8))
     }
 
     private var wantsEventsOnly: Bool {

@@ -68,8 +68,9 @@ final class LargeResults: Sendable {
             self.results.filter { $0.value.until <= now }.compactMap { self.remove($0.key) }
         }
 
-        func oldest(_ isMeant: (Result) -> Bool) -> String? {
-            self.order.first { self.results[$0].map(isMeant) ?? false }
+        mutating func removeOldest(_ isMeant: (Result) -> Bool) -> Result? {
+            let key = self.order.first { self.results[$0].map(isMeant) ?? false }
+            return key.flatMap { self.remove($0) }
         }
     }
 
@@ -115,12 +116,11 @@ final class LargeResults: Sendable {
                 return nil
             }
             guard let lacks else { return Room(self, bytes, owner) }
-            let gone = self.state.withLock { state -> Result? in
-                let key = state.oldest {
+            let gone = self.state.withLock { state in
+                state.removeOldest {
                     guard case .file = $0.body else { return false }
                     return lacks == .all || $0.owner == owner
                 }
-                return key.flatMap { state.remove($0) }
             }
             guard gone != nil else {
                 throw ApusError(.limitReached, "there is no room for a result of \(bytes) bytes: others are being written, try again in a moment")
@@ -148,11 +148,11 @@ final class LargeResults: Sendable {
         if case .memory(let data) = result.body { bytes = data.count }
         _ = self.state.withLock { state -> [Result] in
             var gone = state.removeExpired(now)
-            while state.results.count >= self.resultsMax, let oldest = state.order.first { gone += [state.remove(oldest)].compactMap(\.self) }
+            while state.results.count >= self.resultsMax, let old = state.removeOldest({ _ in true }) { gone.append(old) }
             while state.bytes + bytes > self.bytesMax,
-                let oldest = state.oldest({ if case .memory = $0.body { true } else { false } })
+                let old = state.removeOldest({ if case .memory = $0.body { true } else { false } })
             {
-                gone += [state.remove(oldest)].compactMap(\.self)
+                gone.append(old)
             }
             state.results[name] = result
             state.order.append(name)
@@ -259,8 +259,7 @@ enum ResultRange: Equatable {
 
 extension ToolEndpoint {
     func readResult(_ uri: String, _ request: ToolRequest, _ reply: ToolReply) throws(RPCError) {
-        let owner = "\(request.place.namespace.name)/\(request.caller.name)"
-        guard let (result, range) = self.registry.results.find(uri, for: owner, now: self.runtime.now) else {
+        guard let (result, range) = self.registry.results.find(uri, for: request.owner, now: self.runtime.now) else {
             throw Self.resourceNotFound(uri, era: request.era)
         }
         switch result.body {

@@ -55,7 +55,6 @@ extension Limits {
         /// Large results that are kept for reading, and their bytes.
         static let results = 1_024
         static let resultsBytes = 256 << 20
-        static let resultSeconds: Int64 = 3_600
         /// Results that lie on disk, of all callers, of one of them, and how many. A result of more than this goes there.
         static let diskResultsBytes = 1 << 30
         static let callerResultsBytes = 256 << 20

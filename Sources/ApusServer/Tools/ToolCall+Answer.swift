@@ -42,9 +42,8 @@ extension ToolCall {
             self.isLinked = true
             // One that lasts is read where it lies.
             if let keptID { return KeptResult.address(of: keptID) }
-            let owner = "\(request.place.namespace.name)/\(request.caller.name)"
             let now = endpoint.runtime.now
-            return endpoint.registry.results.keep($0, type: $1, for: owner, until: now + tool.keepResult, now: now)
+            return endpoint.registry.results.keep($0, type: $1, for: request.owner, until: now + tool.keepResult, now: now)
         }
     }
 

@@ -5,8 +5,6 @@ internal import ApusTools
 
 /// Results that go from the worker to the disk, without ever being here as a whole.
 extension ToolCall {
-    private var owner: String { "\(self.request.place.namespace.name)/\(self.request.caller.name)" }
-
     func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool {
         guard !self.isOver, case .tool(let tool) = self.target, tool.remote == nil, tool.outputSchema == nil, !self.reply.isInner,
             bytes > max(Limits.ToolEndpoint.memoryResultBytes, Int(tool.maxResult)),
@@ -19,7 +17,7 @@ extension ToolCall {
         }
         do throws(ApusError) {
             self.spool = try ResultSpool(
-                type, bytes: bytes, self.endpoint.mask(self.target.function).masks, in: self.endpoint.registry.results, for: self.owner,
+                type, bytes: bytes, self.endpoint.mask(self.target.function).masks, in: self.endpoint.registry.results, for: self.request.owner,
                 now: self.runtime.now)
         } catch { self.failed(Failure(error.code, error.message)) }
         return true
@@ -41,7 +39,7 @@ extension ToolCall {
             let (file, room) = try spool.finish()
             let now = self.runtime.now
             let uri = self.endpoint.registry.results.keep(
-                file, room, type: spool.type, for: self.owner, until: now + tool.keepResult, now: now)
+                file, room, type: spool.type, for: self.request.owner, until: now + tool.keepResult, now: now)
             let members = try self.form(tool).members(of: file, spool.type, at: uri)
             self.isLinked = true
             self.returned()

@@ -314,8 +314,7 @@ final class ToolCall: ResponseSink {
     /// A model takes its time to come to a device: who asked for progress hears how long. Before anything that the function may say, and below it.
     func onWaiting(_ span: TimeSpan) {
         guard !self.isOver, self.devices.count > 0, self.request.envelope.parameters.progressToken != nil else { return }
-        let seconds = max(1, (span.microseconds + 999_999) / 1_000_000)
-        self.tell(done: "-1", total: nil, "\(self.target.function.name) is being started, about \(seconds) s")
+        self.tell(done: "-1", total: nil, "\(self.target.function.name) is being started, about \(span.retrySeconds) s")
     }
 
     /// What the call cost, of a function that needs a device: `,"dev.apus/cost": …`.

@@ -14,6 +14,9 @@ struct ToolRequest {
     var caller: ToolCaller
     /// Nil for those of the modern era.
     let session: ToolSession?
+
+    /// Whose what is kept for reading is: this caller's, in this namespace.
+    var owner: String { "\(self.place.namespace.name)/\(self.caller.name)" }
 }
 
 /// A URL for agents: all tools of a namespace, or those of one tool server.

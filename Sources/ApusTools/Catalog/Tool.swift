@@ -100,7 +100,7 @@ public final class Tool: Sendable {
         self.scopes = upstream.scopes
         self.cache = nil
         self.maxResult = 256 << 10
-        self.resultLimit = 16 << 20
+        self.resultLimit = Int64(Limits.resultBytes)
         self.keepResult = .seconds(3_600)
         self.timeout = upstream.timeout
         self.headers = []
