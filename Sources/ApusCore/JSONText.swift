@@ -2,14 +2,21 @@
 public enum JSONText {
     /// Appends `text` as a JSON string, quotes included. Control characters are escaped, so the result is one line.
     public static func append(_ text: String, to bytes: inout [UInt8]) {
+        var text = text
+        text.withUTF8 { Self.append(utf8: UnsafeRawBufferPointer($0), to: &bytes) }
+    }
+
+    /// The same for text that is UTF-8 already.
+    public static func append(utf8 text: UnsafeRawBufferPointer, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
-        // Most texts need no escape and are copied whole.
-        let isCopied = text.utf8.withContiguousStorageIfAvailable { utf8 in
-            guard !utf8.contains(where: Self.isEscaped) else { return false }
-            bytes.append(contentsOf: utf8)
-            return true
+        // Most texts need no escape and are copied whole; of others what lies between two escapes is.
+        var start = 0
+        for at in 0..<text.count where Self.isEscaped(text[at]) {
+            bytes.append(contentsOf: text[start..<at])
+            Self.appendEscaped(text[at], to: &bytes)
+            start = at + 1
         }
-        if isCopied != true { Self.appendEscaped(text, to: &bytes) }
+        bytes.append(contentsOf: text[start...])
         bytes.append(UInt8(ascii: "\""))
     }
 
@@ -18,20 +25,17 @@ public enum JSONText {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
     }
 
-    private static func appendEscaped(_ text: String, to bytes: inout [UInt8]) {
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(byte)
-            case 0x0A: bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
-            case 0x0D: bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "r")])
-            case 0x09: bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "t")])
-            case 0..<0x20, 0x7F:
-                bytes.append(contentsOf: "\\u00".utf8)
-                bytes.append(contentsOf: [Self.digit(byte >> 4), Self.digit(byte & 15)])
-            default: bytes.append(byte)
-            }
+    private static func appendEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\\"))
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes.append(byte)
+        case 0x0A: bytes.append(UInt8(ascii: "n"))
+        case 0x0D: bytes.append(UInt8(ascii: "r"))
+        case 0x09: bytes.append(UInt8(ascii: "t"))
+        default:
+            bytes.append(contentsOf: "u00".utf8)
+            bytes.append(Self.digit(byte >> 4))
+            bytes.append(Self.digit(byte & 15))
         }
     }
 

@@ -2,18 +2,28 @@
 public enum RFC3339 {
     /// UTC, with as many digits of a second as needed: none, three or six. Years beyond 9999 do not occur.
     public static func format(_ time: Timestamp) -> String {
+        var bytes: [UInt8] = []
+        Self.append(time, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The same at the end of `bytes`: log lines and records are full of moments.
+    public static func append(_ time: Timestamp, to bytes: inout [UInt8]) {
         let (day, rest) = Self.divide(time.microseconds, 86_400_000_000)
         let (year, month, date) = Self.civil(day)
-        let seconds = rest / 1_000_000
-        let micros = rest % 1_000_000
-        var text = "\(Self.pad(year, 4))-\(Self.pad(month, 2))-\(Self.pad(date, 2))T"
-        text += "\(Self.pad(seconds / 3_600, 2)):\(Self.pad(seconds / 60 % 60, 2)):\(Self.pad(seconds % 60, 2))"
+        let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000)
+        Self.append(year, 4, to: &bytes)
+        Self.append(month, 2, after: "-", to: &bytes)
+        Self.append(date, 2, after: "-", to: &bytes)
+        Self.append(seconds / 3_600, 2, after: "T", to: &bytes)
+        Self.append(seconds / 60 % 60, 2, after: ":", to: &bytes)
+        Self.append(seconds % 60, 2, after: ":", to: &bytes)
         if micros % 1_000 != 0 {
-            text += ".\(Self.pad(micros, 6))"
+            Self.append(micros, 6, after: ".", to: &bytes)
         } else if micros != 0 {
-            text += ".\(Self.pad(micros / 1_000, 3))"
+            Self.append(micros / 1_000, 3, after: ".", to: &bytes)
         }
-        return text + "Z"
+        bytes.append(UInt8(ascii: "Z"))
     }
 
     /// A date, or a date and time with `Z` or an offset; up to nine digits of a second, of which six count.
@@ -75,9 +85,15 @@ public enum RFC3339 {
         }
     }
 
-    private static func pad(_ number: Int64, _ width: Int) -> String {
-        let text = String(number)
-        return String(repeating: "0", count: max(0, width - text.count)) + text
+    /// A number of so many digits, leading zeros among them.
+    private static func append(_ number: Int64, _ width: Int, after mark: Unicode.Scalar? = nil, to bytes: inout [UInt8]) {
+        if let mark { bytes.append(UInt8(ascii: mark)) }
+        var unit: Int64 = 1
+        for _ in 1..<width { unit *= 10 }
+        while unit > 0 {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / unit % 10))
+            unit /= 10
+        }
     }
 
     private static func divide(_ number: Int64, _ by: Int64) -> (Int64, Int64) {

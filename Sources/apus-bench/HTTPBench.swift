@@ -98,11 +98,11 @@ struct HTTPBenchLoad {
         self.request = Array("\(head)\r\n".utf8) + body
     }
 
-    /// The body of one answer.
-    func answer() throws -> [UInt8] {
+    /// Sends the request and waits for nothing.
+    /// - Returns: the connection, for the caller to close.
+    func begin() throws -> CInt {
         let socket = Glibc.socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { throw BenchFailure("no socket") }
-        defer { close(socket) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = self.port.bigEndian
@@ -113,8 +113,16 @@ struct HTTPBenchLoad {
             }
         }
         guard connected == 0, send(socket, self.request, self.request.count, 0) == self.request.count else {
+            close(socket)
             throw BenchFailure("the server does not listen")
         }
+        return socket
+    }
+
+    /// The body of one answer.
+    func answer() throws -> [UInt8] {
+        let socket = try self.begin()
+        defer { close(socket) }
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while true {

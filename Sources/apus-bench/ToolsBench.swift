@@ -12,6 +12,8 @@ enum ToolsBench {
     private static let refillMicroseconds: UInt32 = 8_000
     /// How long after its last deploy the server's memory is looked at: the log gives pages back once a second.
     private static let restMicroseconds: UInt32 = 3_000_000
+    /// Calls whose client leaves.
+    private static let cancelled = 20
 
     static func run(_ options: BenchOptions) throws -> BenchReport {
         let count = try options.number("count", default: 40_000)
@@ -57,11 +59,13 @@ enum ToolsBench {
             add("task.get_p50", "us", try stored.get.run(connections: 1, count: trips).percentile(50))
             add("task.get_rate", "1/s", try stored.get.run(connections: Self.connections, count: count / 4).rate)
         }
+        figures["cancel.gone"] = Figure(
+            "cancel.gone", unit: "ms", samples: try ToolsBenchCancel(load: loads.slow).times(Self.cancelled))
         figures["task.rate"] = Figure("task.rate", unit: "1/s", samples: [stored.rate])
         figures["memory"] = Figure("memory", unit: "MiB", samples: [memory])
         let order = [
-            "builtin.rate", "builtin.p99", "builtin.one_p50", "list.rate", "warm.added_p50", "fresh.added_p50", "task.rate",
-            "task.get_p50", "task.get_rate", "memory",
+            "builtin.rate", "builtin.p99", "builtin.one_p50", "list.rate", "warm.added_p50", "fresh.added_p50", "cancel.gone",
+            "task.rate", "task.get_p50", "task.get_rate", "memory",
         ]
         return BenchReport("tools", order.compactMap { figures[$0] })
     }
@@ -74,6 +78,7 @@ enum ToolsBench {
         let list: HTTPBenchLoad
         let warm: HTTPBenchLoad
         let fresh: HTTPBenchLoad
+        let slow: HTTPBenchLoad
 
         init(_ server: HTTPBenchServer) {
             func load(_ path: String, _ method: String, _ name: String?, _ body: [UInt8]) -> HTTPBenchLoad {
@@ -91,6 +96,7 @@ enum ToolsBench {
             (self.builtinBody, self.builtin) = call("/mcp/bench", "describe_tool", #"{"names":["get_item_7"]}"#)
             self.warm = call("/mcp", "warm", #"{"text":"how quick is an answer?"}"#).load
             self.fresh = call("/mcp", "fresh", #"{"text":"how quick is an answer?"}"#).load
+            self.slow = call("/mcp", "slow", "{}").load
             self.listBody = Loads.body("tools/list", "")
             self.list = load("/mcp", "tools/list", nil, self.listBody)
         }

@@ -66,6 +66,15 @@ struct ToolsBenchFunctions: HTTPBenchDeployment {
           tool: {name: fresh, input: '\(input)'}
         ---
         apiVersion: apus.dev/v1
+        kind: Function
+        metadata: {name: slow}
+        spec:
+          runtime: exec
+          handler: \(ToolsBenchCancel.handler)
+          reuse: never
+          tool: {name: slow, input: {type: object}}
+        ---
+        apiVersion: apus.dev/v1
         kind: ToolServer
         metadata: {name: bench}
         spec: {mode: search}

@@ -36,6 +36,7 @@ import Testing
               async: auto
               scopes: ["sums:write", other]
               cache: {time: 5m, for: everyone}
+              limits: {callsPerDay: 9, concurrency: 3}
               maxResult: 1Mi
               version: 3
               weight: 0

@@ -7,7 +7,7 @@ import Testing
 @Suite(
     .serialized, .enabled(if: InstalledTree.reasonToSkip == nil, "integration tests start a server, which needs root"))
 struct AgentManifestTests {
-    private static func tool(_ name: String, scope: String) -> String {
+    private static func tool(_ name: String, scope: String, more: String = "") -> String {
         """
         ---
         apiVersion: apus.dev/v1
@@ -18,7 +18,7 @@ struct AgentManifestTests {
           runtime: python3
           handler: main:\(name)
           source: .
-          tool: {name: \(name), scopes: [\(scope)], input: {type: object}}
+          tool: {name: \(name), scopes: [\(scope)], input: {type: object}\(more)}
 
         """
     }
@@ -74,5 +74,39 @@ struct AgentManifestTests {
         #expect(try AgentCall(url: server.url, token: token).call("writer", capabilities: "{}")["code"] == "unauthenticated")
         #expect(server.apus("get", "agents").output.contains("revoked"))
         #expect(server.apus("describe", "agent", "nobody").status == 3)
+    }
+
+    @Test func limitsOfAToolAreOfEachCallerWhereverItAsks() throws {
+        let server = try TestServer()
+        try server.start()
+        let few = Self.tool("reader", scope: "r", more: ", limits: {callsPerDay: 2}") + Self.tool("writer", scope: "r")
+        let site = "---\napiVersion: apus.dev/v1\nkind: ToolServer\nmetadata: {name: site}\nspec: {tools: all}\n"
+        server.deploy(try server.write("all", manifest: few + site, files: ["main.py": Self.code]))
+        func token(_ name: String) -> String {
+            server.apus("agent", "create", name, "--scope", "r", "--output", "json").output
+        }
+        let (ada, bob) = (try Self.token(of: token("ada")), try Self.token(of: token("bob")))
+        func call(_ token: String, _ tool: String) throws -> JSONValue {
+            try AgentCall(url: server.url, token: token).call(tool, capabilities: "{}")
+        }
+        #expect(try AgentCall.text(call(ada, "reader")) == "read")
+        // The same tool on a tool server is the same tool.
+        let onSite = try AgentCall(url: server.url, token: ada).call("reader", at: "/mcp/site", capabilities: "{}")
+        #expect(AgentCall.text(onSite) == "read")
+        let refused = try call(ada, "reader")
+        #expect(refused["result"]?["isError"] == true, "\(refused)")
+        #expect(AgentCall.text(refused).contains("2 calls of the tool 'reader' a day"), "\(refused)")
+        #expect((refused["result"]?["_meta"]?["dev.apus/retryAfterMs"]?.integer ?? 0) > 0, "\(refused)")
+        #expect(try AgentCall.text(call(ada, "writer")) == "written", "other tools are not meant")
+        #expect(try AgentCall.text(call(bob, "reader")) == "read", "nor are other callers")
+        // Days are counted on.
+        #expect(server.terminate() == 0)
+        try server.start()
+        #expect(try AgentCall.text(call(ada, "reader")).contains("2 calls of the tool"))
+        #expect(try AgentCall.text(call(bob, "reader")) == "read")
+    }
+
+    private static func token(of output: String) throws -> String {
+        try #require(try JSONValue.parse(Array(output.utf8))["token"]?.string, "\(output)")
     }
 }

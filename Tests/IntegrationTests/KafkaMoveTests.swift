@@ -74,9 +74,11 @@ struct KafkaMoveTests {
         #expect(second.terminate() == 0)
     }
 
+    /// Exactly once, so that a second answer is a fault of the move: without, a broker that stalls for half a session gets outputs again.
     private static let manifest =
         Functions.between(
-            "in", "out", trigger: ", retry: {attempts: 10, initial: 1s, max: 2s}, onExhausted: deadLetter")
+            "in", "out",
+            trigger: ", delivery: exactly-once, retry: {attempts: 10, initial: 1s, max: 2s}, onExhausted: deadLetter")
             + """
 
             ---
@@ -98,7 +100,7 @@ struct KafkaMoveTests {
               source: .
               resources: {memory: 128Mi}
               triggers:
-                - {topic: later, replyTo: out}
+                - {topic: later, replyTo: out, delivery: exactly-once}
             """
     private static let code = """
         import apus, os, time

@@ -57,6 +57,7 @@ extension DocumentChecker {
             asynchrony: field["async"]?.text.flatMap { .init(rawValue: $0) } ?? .never,
             questions: field["questions"]?.text.flatMap { .init(rawValue: $0) } ?? .within,
             scopes: field["scopes"]?.list.compactMap(\.text) ?? [], cache: cache,
+            bounds: Self.bounds(field["limits"]),
             maxResult: field["maxResult"]?.integer ?? 0, resultLimit: field["resultLimit"]?.integer ?? 0,
             keepResult: field["keepResult"]?.span ?? .zero, version: Int(field["version"]?.integer ?? 1),
             weight: Int(field["weight"]?.integer ?? 0), isExposed: field["exposed"]?.boolean ?? false,

@@ -36,6 +36,7 @@ extension Shape {
                         "Whether a result is for who called alone, or for all who may call.", standard: "principal"),
                 ])),
             "How long a result answers the same call again; only for tools that are readOnly and idempotent."),
+        Field("limits", Self.limits, "What one principal may make of it, on whichever server; those of the server count as well.", standard: [:]),
         Field(
             "maxResult", .bytes(1_024...(16 << 20)),
             "The largest result that is sent whole; a larger one becomes a link.",
@@ -132,6 +133,13 @@ extension Shape {
             Field("by", .choice([Choice("caller"), Choice("approver")]), "Who is asked.", standard: "caller"),
         ]))
 
+    private static let limits = Shape.object(
+        ObjectShape([
+            Field("callsPerSecond", .integer(1...1_000_000), "Calls of one second."),
+            Field("callsPerDay", .integer(1...1_000_000_000), "Calls of one day, in UTC."),
+            Field("concurrency", .integer(1...100_000), "Calls in progress."),
+        ]))
+
     static let toolServer = ObjectShape([
         Field("title", .text(.any), "Its name for people."),
         Field(
@@ -142,14 +150,7 @@ extension Shape {
         Field(
             "mode", .choice([Choice("full"), Choice("search")]), "Whether all tools are listed, or found by search.",
             standard: "full"),
-        Field(
-            "limits",
-            .object(
-                ObjectShape([
-                    Field("callsPerSecond", .integer(1...1_000_000), "Calls of one second."),
-                    Field("callsPerDay", .integer(1...1_000_000_000), "Calls of one day, in UTC."),
-                    Field("concurrency", .integer(1...100_000), "Calls in progress."),
-                ])), "Bounds of each principal.", standard: [:]),
+        Field("limits", Self.limits, "Bounds of each principal.", standard: [:]),
         Field(
             "approval", Self.approval, "When a person is asked beside what the tools say themselves: the stricter counts.",
             standard: [:]),

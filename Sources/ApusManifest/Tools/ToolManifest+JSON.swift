@@ -23,6 +23,7 @@ extension ToolManifest {
         if let cache = self.cache {
             tool["cache"] = ["time": .string(cache.time.description), "for": .string(cache.scope.rawValue)]
         }
+        tool["limits"] = self.bounds.json
         tool["maxResult"] = .string(Quantity.text(bytes: self.maxResult))
         tool["resultLimit"] = .string(Quantity.text(bytes: self.resultLimit))
         tool["keepResult"] = .string(self.keepResult.description)
@@ -95,6 +96,18 @@ extension ToolManifest.Approval {
     fileprivate var json: JSONValue { ["when": .string(self.when.rawValue), "by": .string(self.by.rawValue)] }
 }
 
+extension ToolManifest.Bounds {
+    fileprivate var json: JSONValue {
+        var limits: JSONValue = [:]
+        for (name, bound) in [
+            ("callsPerSecond", self.callsPerSecond), ("callsPerDay", self.callsPerDay), ("concurrency", self.concurrency),
+        ] {
+            if let bound { limits[name] = .number(bound) }
+        }
+        return limits
+    }
+}
+
 extension ToolServerManifest {
     var json: JSONValue {
         var spec: JSONValue = [:]
@@ -104,14 +117,7 @@ extension ToolServerManifest {
         spec["resources"] = self.resources.json
         if let instructions = self.instructions { spec["instructions"] = .string(instructions) }
         spec["mode"] = .string(self.mode.rawValue)
-        var limits: JSONValue = [:]
-        for (name, bound) in [
-            ("callsPerSecond", self.bounds.callsPerSecond), ("callsPerDay", self.bounds.callsPerDay),
-            ("concurrency", self.bounds.concurrency),
-        ] {
-            if let bound { limits[name] = .number(bound) }
-        }
-        spec["limits"] = limits
+        spec["limits"] = self.bounds.json
         spec["approval"] = self.approval.json
         spec["auth"] = .string(self.authentication.rawValue)
         spec["keep"] = .string(self.keep.description)

@@ -87,6 +87,20 @@ public struct ToolManifest: Sendable, Equatable {
         }
     }
 
+    /// What one caller may make of a tool; nil for no bound.
+    public struct Bounds: Sendable, Equatable {
+        public var callsPerSecond: Int?
+        public var callsPerDay: Int?
+        /// Calls in progress.
+        public var concurrency: Int?
+
+        public init(callsPerSecond: Int? = nil, callsPerDay: Int? = nil, concurrency: Int? = nil) {
+            self.callsPerSecond = callsPerSecond
+            self.callsPerDay = callsPerDay
+            self.concurrency = concurrency
+        }
+    }
+
     public var name: String
     public var title: String?
     public var input: Schema
@@ -98,6 +112,8 @@ public struct ToolManifest: Sendable, Equatable {
     /// Each of these a caller must have.
     public var scopes: [String]
     public var cache: Cache?
+    /// Of each principal.
+    public var bounds: Bounds
     /// Bytes of a result that are sent as they are; a larger one becomes a link.
     public var maxResult: Int64
     /// Bytes of a result that a call may have at all.

@@ -17,20 +17,6 @@ public struct ToolServerManifest: Sendable, Equatable {
     /// Whether callers need a token.
     public enum Authentication: String, Sendable, CaseIterable { case required, none }
 
-    /// Bounds of each principal; nil for none.
-    public struct Bounds: Sendable, Equatable {
-        public var callsPerSecond: Int?
-        public var callsPerDay: Int?
-        /// Calls in progress.
-        public var concurrency: Int?
-
-        public init(callsPerSecond: Int? = nil, callsPerDay: Int? = nil, concurrency: Int? = nil) {
-            self.callsPerSecond = callsPerSecond
-            self.callsPerDay = callsPerDay
-            self.concurrency = concurrency
-        }
-    }
-
     public var name: ResourceName
     public var labels: [String: String]
     public var title: String?
@@ -43,7 +29,8 @@ public struct ToolServerManifest: Sendable, Equatable {
     public var authentication: Authentication
     /// How long a client may keep a list.
     public var keep: TimeSpan
-    public var bounds: Bounds
+    /// Of each principal, for all tools of the server together.
+    public var bounds: ToolManifest.Bounds
     /// What callers of this server need beside what the manifests of the tools say.
     public var approval: ToolManifest.Approval
     /// Where the fields stand in the file; no part of equality and of the JSON form.

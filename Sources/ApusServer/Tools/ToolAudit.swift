@@ -18,7 +18,7 @@ struct ToolAudit {
         self.begun = now
         self.entry = AuditEntry(
             .call, .refused, namespace: request.place.namespace, principal: request.caller.name, subject: name,
-            arguments: Hex.encode(SHA256.hash(Array(arguments))),
+            arguments: Hex.encode(arguments.withUnsafeBytes { SHA256.hash($0) }),
             trace: trace.text ?? request.envelope.text(request.envelope.parameters.traceparent))
     }
 

@@ -112,8 +112,14 @@ extension ToolCall {
     }
 
     private static func structured(_ json: [UInt8]) -> [UInt8] {
-        Array(#""content":["#.utf8) + ResultContent.text(String(decoding: json, as: UTF8.self))
-            + Array(#"],"structuredContent":"#.utf8) + json
+        let text = json.withUnsafeBytes { ResultContent.text(utf8: $0) }
+        var members: [UInt8] = []
+        members.reserveCapacity(text.count + json.count + 64)
+        members.append(contentsOf: #""content":["#.utf8)
+        members.append(contentsOf: text)
+        members.append(contentsOf: #"],"structuredContent":"#.utf8)
+        members.append(contentsOf: json)
+        return members
     }
 
     /// What a search comes to, which calls nothing.
@@ -143,7 +149,7 @@ extension ToolCall {
         let key = try CallKey(request, reply).idempotencyKey(of: tool, data, request)
         let event = self.event(.tool, endpoint, request, reply, subject: name)
         reply.audit?.found(tool, invocation: event.identity)
-        if let refusal = endpoint.admit(request, reply) {
+        if let refusal = endpoint.admit(request, reply, of: tool) {
             return reply.refuse(refusal.text, code: refusal.bound.rawValue, meta: refusal.meta)
         }
         let call = ToolCall(endpoint, request, reply, .tool(tool), event, data: data)

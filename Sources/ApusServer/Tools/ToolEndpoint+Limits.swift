@@ -3,7 +3,7 @@ internal import ApusManifest
 internal import ApusTools
 internal import Synchronization
 
-/// Keeps callers to their bounds: their own, and those of the tool server that they ask.
+/// Keeps callers to their bounds: their own, those of the tool server that they ask, and those of the tool that they call.
 extension ToolEndpoint {
     /// What a model is told that has to wait.
     struct Wait {
@@ -29,39 +29,62 @@ extension ToolEndpoint {
     }
 
     /// Counts a call until its answer is complete.
+    /// - Parameter tool: nil for what is no call of a tool.
     /// - Returns: what to tell a caller that has to wait; nil when it may go on.
-    func admit(_ request: ToolRequest, _ reply: ToolReply) -> Wait? {
+    func admit(_ request: ToolRequest, _ reply: ToolReply, of tool: Tool? = nil) -> Wait? {
         let (registry, now) = (self.registry, self.runtime.now)
-        // Its own bounds hold wherever it asks, those of a tool server there.
-        var counted = [(ToolRegistry.account(of: request.caller.name, in: request.place.namespace), request.caller.bounds)]
-        if let name = request.place.server, let server = self.catalog(request.place.namespace).server(named: name) {
-            counted.append(("\(request.place.text)#\(request.caller.name)", CallBounds(server.bounds)))
-        }
+        let counted = self.counted(request, tool)
         return registry.limits.withLock { limits in
-            for (index, (name, bounds)) in counted.enumerated() {
-                if case .refused(let refusal) = limits.begin(name, bounds, now: now) {
-                    for (name, _) in counted[..<index] { limits.end(name) }
-                    return Wait(refusal, currency: self.server.configuration.pool.prices.currency)
+            for (index, count) in counted.enumerated() {
+                if case .refused(let refusal) = limits.begin(count.name, count.bounds, now: now) {
+                    for count in counted[..<index] { limits.end(count.name) }
+                    return Wait(refusal, count.what, currency: self.server.configuration.pool.prices.currency)
                 }
             }
-            let names = counted.map(\.0)
+            let names = counted.map(\.name)
             reply.onClose = { registry.limits.withLock { limits in for name in names { limits.end(name) } } }
             return nil
         }
     }
+
+    /// As whom a call is counted, and within which bounds.
+    private struct Counted {
+        let name: String
+        let bounds: CallBounds
+        /// Of which calls the bounds are, for whoever has to wait.
+        var what = ""
+    }
+
+    /// A caller's own bounds hold wherever it asks, those of a tool server there, those of a tool wherever it is offered.
+    private func counted(_ request: ToolRequest, _ tool: Tool?) -> [Counted] {
+        let (place, caller) = (request.place, request.caller)
+        var counted = [Counted(name: ToolRegistry.account(of: caller.name, in: place.namespace), bounds: caller.bounds)]
+        if let name = place.server, let server = self.catalog(place.namespace).server(named: name) {
+            counted.append(Counted(name: "\(place.text)#\(caller.name)", bounds: CallBounds(server.bounds), what: " of this server"))
+        }
+        // No name of another account begins so.
+        if let tool, tool.bounds != ToolManifest.Bounds() {
+            counted.append(
+                Counted(
+                    name: "\(place.namespace)|\(tool.name)#\(caller.name)", bounds: CallBounds(tool.bounds),
+                    what: " of the tool '\(tool.name)'"))
+        }
+        return counted
+    }
 }
 
 extension ToolEndpoint.Wait {
-    fileprivate init(_ refusal: CallLimits.Refusal, currency: String) {
+    /// - Parameter what: as `of this server`, with a space before it; empty for all calls of the caller.
+    fileprivate init(_ refusal: CallLimits.Refusal, _ what: String, currency: String) {
         let milliseconds = max(1, refusal.retryAfter.milliseconds)
         self.bound = refusal.bound
         self.retryAfter = .milliseconds(milliseconds)
         let bound =
             switch refusal.bound {
-            case .callsPerMinute: "\(refusal.limit) calls a minute"
-            case .concurrent: "\(refusal.limit) calls at once"
-            case .callsPerDay: "\(refusal.limit) calls a day"
-            case .budgetPerDay: "calls for \(Money(billionths: refusal.limit).text) \(currency) a day, and made them"
+            case .callsPerMinute: "\(refusal.limit) calls\(what) a minute"
+            case .concurrent: "\(refusal.limit) calls\(what) at once"
+            case .callsPerDay: "\(refusal.limit) calls\(what) a day"
+            case .budgetPerDay: "calls\(what) for \(Money(billionths: refusal.limit).text) \(currency) a day, and made them"
             }
         self.text = "This caller may make \(bound). Try again in \(self.retryAfter.retrySeconds) s."
         self.meta = Array(#""dev.apus/retryAfterMs":\#(milliseconds)"#.utf8)
@@ -81,7 +104,7 @@ extension ToolRegistry {
 }
 
 extension CallBounds {
-    fileprivate init(_ bounds: ToolServerManifest.Bounds) {
+    fileprivate init(_ bounds: ToolManifest.Bounds) {
         self.init(
             callsPerMinute: bounds.callsPerSecond.map { Int64($0) * 60 },
             concurrent: bounds.concurrency.map(Int64.init),

@@ -54,12 +54,22 @@ public struct AuditChain: Sendable {
         return self.append(entry, link: nil, anchors: anchors, now: now)
     }
 
+    /// Room for the record of a call.
+    private static let usualBytes = 1_024
+
     private mutating func append(
         _ entry: AuditEntry, link: AuditLink?, anchors: [AuditPlace], now: Timestamp
     ) -> [UInt8] {
         let sequence = self.last.sequence + 1
-        var bytes = Array(
-            #"{"sequence":\#(sequence),"chain":"\#(self.last.chain)","at":"\#(RFC3339.format(now))""#.utf8)
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.usualBytes)
+        bytes.append(contentsOf: #"{"sequence":"#.utf8)
+        bytes.append(contentsOf: sequence.description.utf8)
+        bytes.append(contentsOf: #","chain":""#.utf8)
+        bytes.append(contentsOf: self.last.chain.utf8)
+        bytes.append(contentsOf: #"","at":""#.utf8)
+        RFC3339.append(now, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
         bytes.append(contentsOf: #","server":"#.utf8)
         JSONText.append(self.server, to: &bytes)
         entry.write(into: &bytes)
@@ -75,12 +85,18 @@ public struct AuditChain: Sendable {
             Self.write(anchor.link, into: &bytes)
             bytes.append(contentsOf: (index == anchors.count - 1 ? "}]" : "}").utf8)
         }
-        bytes.append(contentsOf: #","previous":"\#(self.last.mac)","key":"\#(self.keys.newest)""#.utf8)
+        bytes.append(contentsOf: #","previous":""#.utf8)
+        bytes.append(contentsOf: self.last.mac.utf8)
+        bytes.append(contentsOf: #"","key":""#.utf8)
+        bytes.append(contentsOf: self.keys.newest.utf8)
+        bytes.append(UInt8(ascii: "\""))
         guard let mac = self.keys.mac(bytes, by: self.keys.newest) else {
             preconditionFailure("the newest key is there")
         }
         let text = Hex.encode(mac)
-        bytes.append(contentsOf: #","mac":"\#(text)"}"#.utf8)
+        bytes.append(contentsOf: #","mac":""#.utf8)
+        bytes.append(contentsOf: text.utf8)
+        bytes.append(contentsOf: #""}"#.utf8)
         self.last = AuditLink(chain: self.last.chain, sequence: sequence, mac: text)
         return bytes
     }

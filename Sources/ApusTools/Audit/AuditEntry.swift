@@ -68,13 +68,22 @@ public struct AuditEntry: Sendable, Equatable {
 
     /// The members of its record, each with a comma before it. Texts that callers chose are cut at a bound.
     func write(into bytes: inout [UInt8]) {
-        func text(_ name: String, _ value: String?) {
-            guard let value else { return }
-            bytes.append(contentsOf: ",\"\(name)\":".utf8)
-            JSONText.append(String(value.prefix(Limits.Tools.auditTextCharacters)), to: &bytes)
+        func begin(_ name: StaticString) {
+            bytes.append(contentsOf: #",""#.utf8)
+            bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+            bytes.append(contentsOf: #"":"#.utf8)
         }
-        func number(_ name: String, _ value: Int64?) {
-            if let value { bytes.append(contentsOf: ",\"\(name)\":\(value)".utf8) }
+        func text(_ name: StaticString, _ value: String?) {
+            guard let value else { return }
+            begin(name)
+            // No text has more characters than bytes, and counting bytes is quick.
+            let isShort = value.utf8.count <= Limits.Tools.auditTextCharacters
+            JSONText.append(isShort ? value : String(value.prefix(Limits.Tools.auditTextCharacters)), to: &bytes)
+        }
+        func number(_ name: StaticString, _ value: Int64?) {
+            guard let value else { return }
+            begin(name)
+            bytes.append(contentsOf: value.description.utf8)
         }
         text("kind", self.kind.rawValue)
         text("decision", self.decision.rawValue)

@@ -48,8 +48,16 @@ public enum ResultContent {
 
     /// One block of text.
     public static func text(_ text: String) -> [UInt8] {
-        var json = Array(#"{"type":"text","text":"#.utf8)
-        JSONText.append(text, to: &json)
+        var text = text
+        return text.withUTF8 { self.text(utf8: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The same of text of ours, which is UTF-8.
+    public static func text(utf8 text: UnsafeRawBufferPointer) -> [UInt8] {
+        var json: [UInt8] = []
+        json.reserveCapacity(text.count + text.count / 8 + 64)
+        json.append(contentsOf: #"{"type":"text","text":"#.utf8)
+        JSONText.append(utf8: text, to: &json)
         json.append(UInt8(ascii: "}"))
         return JSONCleaner.clean(json)
     }

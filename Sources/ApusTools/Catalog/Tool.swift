@@ -27,6 +27,8 @@ public final class Tool: Sendable {
     /// Each of these a caller must have.
     public let scopes: [String]
     public let cache: ToolManifest.Cache?
+    /// Of each principal.
+    public let bounds: ToolManifest.Bounds
     /// Bytes of a result that are sent as they are.
     public let maxResult: Int64
     /// Bytes of a result that a call may have at all.
@@ -67,6 +69,7 @@ public final class Tool: Sendable {
         self.questions = manifest.questions
         self.scopes = manifest.scopes
         self.cache = manifest.cache
+        self.bounds = manifest.bounds
         self.maxResult = manifest.maxResult
         self.resultLimit = manifest.resultLimit
         self.keepResult = manifest.keepResult
@@ -99,6 +102,7 @@ public final class Tool: Sendable {
         self.questions = .within
         self.scopes = upstream.scopes
         self.cache = nil
+        self.bounds = ToolManifest.Bounds()
         self.maxResult = 256 << 10
         self.resultLimit = Int64(Limits.resultBytes)
         self.keepResult = .seconds(3_600)

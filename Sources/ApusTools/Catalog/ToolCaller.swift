@@ -14,6 +14,9 @@ public struct ToolCaller: Sendable, Equatable {
     public let roles: Set<Role>
     /// How much it may ask for.
     public let bounds: CallBounds
+    /// Found out once: a list asks for each of its items.
+    public let isAdministrator: Bool
+    private let mayCall: Bool
 
     public init(
         name: String, namespace: Namespace, scopes: Set<String>, roles: Set<Role>,
@@ -24,6 +27,8 @@ public struct ToolCaller: Sendable, Equatable {
         self.namespace = namespace
         self.scopes = scopes
         self.roles = roles
+        self.isAdministrator = roles.contains(.admin)
+        self.mayCall = roles.contains(.caller)
     }
 
     /// Whoever asks a server without authentication: what needs no scope is open to it.
@@ -32,11 +37,10 @@ public struct ToolCaller: Sendable, Equatable {
     }
 
     public var isApprover: Bool { self.roles.contains(.approver) || self.isAdministrator }
-    public var isAdministrator: Bool { self.roles.contains(.admin) }
 
     /// Whether it may see and call what needs these scopes. What it may not call it does not see: to it that is unknown.
     public func mayUse(_ scopes: [String]) -> Bool {
         if self.isAdministrator { return true }
-        return self.roles.contains(.caller) && scopes.allSatisfy(self.scopes.contains)
+        return self.mayCall && scopes.allSatisfy(self.scopes.contains)
     }
 }

@@ -14,7 +14,7 @@ public struct ToolServer: Sendable, Equatable {
     public let authentication: ToolServerManifest.Authentication
     /// How long a client may keep a list.
     public let keep: TimeSpan
-    public let bounds: ToolServerManifest.Bounds
+    public let bounds: ToolManifest.Bounds
     public let approval: ToolManifest.Approval
 
     public var namespace: Namespace { self.name.namespace }

@@ -80,7 +80,10 @@ extension KafkaWriter {
             self.failed(self.why(trouble, of: share))
         }
         let failed = batches.filter { $0.failure != nil }
-        guard !failed.isEmpty else { return batches }
+        guard let first = failed.first?.failure else { return batches }
+        // Who sees an output twice finds here when it was.
+        transactions.note(
+            "\(failed.count) batches of outputs of the share \(share) were not confirmed, and are handed over again: \(first.why)")
         self.answer(failed, time)
         return batches.filter { $0.failure == nil }
     }
