@@ -12,6 +12,8 @@ extension Shard {
         else { return false }
         let layout = try EventLayout(parsing: payload.bytes, dataBytes: Limits.largeResultBytes)
         guard !layout.isNull else { throw .malformed }
+        // Whoever takes it reads what it says of itself before it is whole.
+        _ = try layout.decodeAttributes(in: payload.bytes)
         if layout.data.isEmpty {
             // Workers may begin the data with the next frame, and what it begins with says what it is.
             extras.open = .undecided

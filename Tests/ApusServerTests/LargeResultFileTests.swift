@@ -83,7 +83,15 @@ import Testing
             for range in ranges {
                 for isText in [true, false] {
                     let part = try range.part(of: file, isText: isText)
-                    #expect(part.bytes == Array(range.slice(of: data, isText: isText)), "\(range) \(isText)")
+                    let inMemory = range.part(of: ResultBytes(bytes: data), isText: isText)
+                    #expect(part.bytes == inMemory.bytes && part.range == inMemory.range, "\(range) \(isText)")
+                    if case .lines(let first, let last) = range {
+                        let lines = data.split(separator: 0x0A, omittingEmptySubsequences: false).dropFirst(first - 1).prefix(
+                            last == .max ? data.count : last - first + 1)
+                        let said = Array(lines.joined(separator: [0x0A])) + (last < 20_003 ? [0x0A] : [])
+                        #expect(first > 20_003 || part.bytes == Array(said.prefix(part.bytes.count)), "\(range)")
+                        #expect(first > 20_003 || part.bytes.count >= min(said.count, Limits.ToolEndpoint.resultPartBytes - 3), "\(range)")
+                    }
                     #expect(part.bytes == Array(data[part.range]) && part.bytes.count <= Limits.ToolEndpoint.resultPartBytes)
                 }
             }

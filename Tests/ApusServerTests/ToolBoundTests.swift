@@ -101,8 +101,9 @@ import Testing
 
     @Test func aPartOfALargeResultIsBounded() {
         let data = [UInt8](repeating: 0x61, count: Limits.ToolEndpoint.resultPartBytes + 1)
-        #expect(ResultRange.beginning.slice(of: data, isText: true).count == Limits.ToolEndpoint.resultPartBytes)
-        #expect(ResultRange.bytes(1, data.count).slice(of: data, isText: false).count == Limits.ToolEndpoint.resultPartBytes)
+        let source = ResultBytes(bytes: data)
+        #expect(ResultRange.beginning.part(of: source, isText: true).bytes.count == Limits.ToolEndpoint.resultPartBytes)
+        #expect(ResultRange.bytes(1, data.count).part(of: source, isText: false).bytes.count == Limits.ToolEndpoint.resultPartBytes)
     }
 
     @Test func soManyValuesAreOffered() throws {

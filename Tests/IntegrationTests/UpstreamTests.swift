@@ -206,6 +206,36 @@ struct UpstreamTests {
         #expect(waitUntil(seconds: 30) { listener.output.contains("notifications/tools/list_changed") }, "\(listener.output)")
     }
 
+    /// An upstream that quotes the credential it is sent, plain or written with escapes, does not tell it to agents.
+    @Test func whatAnUpstreamAsksIsMasked() throws {
+        let scene = try Scene()
+        defer { scene.peer.signal(SIGKILL) }
+        let secret = "s3cret-\(UInt64.random(in: 0 ... .max))"
+        #expect(scene.server.apus(arguments: ["secret", "set", "ISSUES"], input: secret).status == 0)
+        try scene.deploy(#", inject: [{secret: ISSUES, prefix: "Bearer "}]"#)
+        #expect(scene.waitFor(Self.all), "\(scene.names())")
+        let tools = ToolCaller(caller: try Caller(scene.server))
+        let meta: [String: JSONValue] = [
+            "io.modelcontextprotocol/clientCapabilities": ["elicitation": ["form": [:], "url": [:]]]
+        ]
+        var params: [String: JSONValue] = ["name": "issues_search", "arguments": ["text": "ask"]]
+        let asked = try tools.ask("tools/call", params, meta: meta)
+        #expect(!asked.text.contains(secret), "\(asked.text)")
+        let result = try #require(try ToolCaller.message(asked)["result"], "\(asked.text)")
+        let (form, page) = (result["inputRequests"]?["who"]?["params"], result["inputRequests"]?["page"]?["params"])
+        #expect(form?["message"]?.string == "is *** yours?", "\(asked.text)")
+        let name = form?["requestedSchema"]?["properties"]?["name"]
+        #expect(name?["description"]?.string == "beside ***" && name?["default"]?.string == "***", "\(asked.text)")
+        #expect(page?["url"]?.string == "https://example.com/?key=***", "\(asked.text)")
+        // What it wants back is sealed, and it gets back what it gave.
+        params["requestState"] = result["requestState"]
+        params["inputResponses"] = ["who": ["action": "accept", "content": ["name": "Ada"]], "page": ["action": "accept"]]
+        let answered = try tools.ask("tools/call", params, meta: meta)
+        #expect(try ToolCaller.message(answered)["result"]?["content"]?[0]?["text"]?.string == #"{"text": "ask"}"#, "\(answered.text)")
+        #expect(!answered.text.contains(secret) && !answered.text.contains("input_required"), "\(answered.text)")
+        #expect(scene.record.contains(#""requestState": "state with \#(secret)""#), "\(scene.record.suffix(2_000))")
+    }
+
     @Test func progressIsToldAndACallThatIsLeftIsCancelledThere() throws {
         let scene = try Scene()
         defer { scene.peer.signal(SIGKILL) }

@@ -59,9 +59,12 @@ extension ToolEndpoint {
             }
             loop.post {
                 guard let found else { return answer.fail(Self.resourceNotFound(uri, era: era)) }
-                endpoint.answer(uri, range, of: found.data, type: found.type, answer)
+                // It lasts as long as its invocation, which is longer than clients keep anything.
+                endpoint.answer(uri, range, of: ResultBytes(bytes: found.data), type: found.type, for: Self.keptTime, answer)
             }
         }
         if !isQueued { reply.fail(RPCError(.unavailable, "too many queries wait: try again in a moment")) }
     }
+
+    private static let keptTime = TimeSpan.milliseconds(Int64(Limits.ToolEndpoint.listMilliseconds))
 }

@@ -3,7 +3,7 @@ internal import ApusCrypto
 internal import Glibc
 
 /// A result on disk. The file has no name: nothing of it is left when the server ends, however it ends. Whole and never changed.
-final class ResultFile: Sendable {
+final class ResultFile: ResultSource, Sendable {
     private let descriptor: CInt
     let size: Int
     /// SHA-256, in hexadecimal digits.
@@ -36,7 +36,6 @@ final class ResultFile: Sendable {
         return bytes
     }
 
-    /// Where a line begins, counted from 1; the end of the file for one that there is not.
     func start(ofLine line: Int) throws(ApusError) -> Int {
         let wanted = line - 1
         guard wanted > 0 else { return 0 }

@@ -80,23 +80,25 @@ struct ToolResultForm {
     private func large(_ blocks: ContentBlocks, _ type: String?, _ data: [UInt8]) -> [UInt8] {
         let (kept, kind) = Self.readable(blocks, type, data)
         let uri = self.keep(kept, kind)
-        let isLasting = KeptResult.isOne(uri)
-        let content = self.link(to: uri, kind, size: kept.count, preview: Self.preview(kept, kind, for: isLasting ? nil : self.tool?.keepResult))
         // A client that knows the schema would not take a result without it.
         let structured = self.tool?.outputSchema != nil ? blocks.structured : nil
-        return self.members(content, structured, blocks.isError)
+        return self.members(of: ResultBytes(bytes: kept), kind, at: uri, structured, blocks.isError)
     }
 
-    /// The same of one that lies on disk.
-    func members(of file: ResultFile, _ type: String, at uri: String) throws(ApusError) -> [UInt8] {
-        var preview = Self.size(file.size, type, self.tool?.keepResult)
-        if Self.isShown(type) {
-            let part = Limits.ToolEndpoint.previewBytes
-            let head = try ResultRange.bytes(0, part - 1).part(of: file, isText: true).bytes
-            let tail = try ResultRange.bytes(max(0, file.size - part), file.size - 1).part(of: file, isText: true).bytes
-            preview = Self.preview(preview, head, tail)
+    /// The same of one that is kept already.
+    func members<Source: ResultSource>(
+        of source: Source, _ type: String, at uri: String, _ structured: [UInt8]? = nil, _ isError: Bool = false
+    ) throws(Source.Failure) -> [UInt8] {
+        let isLasting = KeptResult.isOne(uri)
+        var shown = Self.size(source.size, type, isLasting ? nil : self.tool?.keepResult)
+        let part = Limits.ToolEndpoint.previewBytes
+        if source.size > 2 * part, Self.isShown(type) {
+            let head = try ResultRange.bytes(0, part - 1).part(of: source, isText: true).bytes
+            let tail = try ResultRange.bytes(source.size - part, source.size - 1).part(of: source, isText: true).bytes
+            let (begins, ends) = (String(decoding: head, as: UTF8.self), String(decoding: tail, as: UTF8.self))
+            shown += "\nIt begins:\n\(begins)\n…\nand ends:\n\(ends)"
         }
-        return self.members(self.link(to: uri, type, size: file.size, preview: preview), nil, false)
+        return self.members(self.link(to: uri, type, size: source.size, preview: shown), structured, isError)
     }
 
     private func link(to uri: String, _ kind: String, size: Int, preview: String) -> [UInt8] {
@@ -132,21 +134,6 @@ struct ToolResultForm {
 
     private static func isShown(_ type: String) -> Bool {
         !type.hasPrefix("image/") && !type.hasPrefix("audio/") && type != "application/octet-stream"
-    }
-
-    private static func preview(_ size: String, _ head: some Collection<UInt8>, _ tail: some Collection<UInt8>) -> String {
-        "\(size)\nIt begins:\n\(String(decoding: head, as: UTF8.self))\n…\nand ends:\n\(String(decoding: tail, as: UTF8.self))"
-    }
-
-    private static func preview(_ data: [UInt8], _ type: String, for time: TimeSpan?) -> String {
-        let size = Self.size(data.count, type, time)
-        let part = Limits.ToolEndpoint.previewBytes
-        guard data.count > 2 * part, Self.isShown(type),
-            String(validating: data[..<min(data.count, 64)].filter { $0 < 0x80 }, as: UTF8.self) != nil
-        else { return size }
-        return Self.preview(
-            size, ResultRange.bytes(0, part - 1).slice(of: data, isText: true),
-            ResultRange.bytes(data.count - part, data.count - 1).slice(of: data, isText: true))
     }
 
     // MARK: failures

@@ -124,6 +124,87 @@ static int fuzz(const Header *header, const unsigned char *payload) {
     _exit(0);
 }
 
+static void send_large(int flags, uint64_t stream, uint32_t announced, uint32_t bytes) {
+    static unsigned char part[64 * 1024];
+    send_result_head(MORE, stream, announced);
+    for (uint32_t at = 0; at < bytes; at += sizeof part)
+        send_frame(DATA, at + sizeof part < bytes ? MORE : flags, stream, part, sizeof part);
+}
+
+// `bad N`: the head of a large result, wrong in its Nth way.
+static void send_wrong_head(uint64_t stream, long way) {
+    unsigned char head[BLOCK_HEAD + sizeof attribute + 16] = {0};
+    uint32_t size = result_head(head, 2 << 20), giant = 0x7FFFFFFF;
+    switch (way) {
+    case 0: memcpy(head + 8, &giant, 4); break;
+    case 1: memcpy(head + 12, &giant, 4); break;
+    case 2: head[20] = 1; break;
+    case 3: head[20] = 0x80; break;
+    case 4: size = BLOCK_HEAD - 1; break;
+    case 5: size -= 3; break;
+    case 6: {
+        // More data than it says there is.
+        uint32_t few = 3;
+        memcpy(head + 16, &few, 4);
+        size += 16;
+        break;
+    }
+    // The attributes are no attributes; that shows once there is data.
+    case 7: memset(head + BLOCK_HEAD, 0xFF, attribute_size); break;
+    // No part at all.
+    case 8: break;
+    // Two results at once.
+    case 9:
+        send_frame(RESULT, MORE, stream, head, size);
+        send_frame(DATA, MORE, stream, "part", 4);
+        break;
+    // Something else in the middle of it.
+    case 10:
+        send_frame(RESULT, MORE, stream, head, size);
+        send_frame(DATA, MORE, stream, "part", 4);
+        emit(stream, "alerts", "first");
+        return;
+    }
+    send_frame(RESULT, MORE, stream, head, size);
+    send_frame(DATA, MORE, stream, "part", way == 8 ? 0 : 4);
+    send_frame(DATA, 0, stream, "", 0);
+}
+
+// Results that are taken in parts, and go wrong. Returns whether it was one.
+static int misbehave_largely(uint64_t stream, const unsigned char *payload, uint32_t length) {
+    if (!strcmp(mode, "large-hang")) {
+        send_large(MORE, stream, 4 << 20, 2 << 20);
+        return 1;
+    }
+    if (!strcmp(mode, "large-crash")) {
+        send_large(MORE, stream, 4 << 20, 2 << 20);
+        flush();
+        // The first process of a sandbox cannot kill itself.
+        _exit(9);
+    }
+    if (!strcmp(mode, "large-endless")) {
+        send_large(MORE, stream, 64 << 20, 64 << 20);
+        // Until nobody reads any more.
+        for (;;) send_frame(DATA, MORE, stream, "more", 4);
+    }
+    if (!strcmp(mode, "large-stranger")) {
+        send_large(MORE, stream, 4 << 20, 2 << 20);
+        for (uint64_t other = stream + 1; other < stream + 64; other++) send_frame(DATA, MORE, other, "more", 4);
+        return 1;
+    }
+    if (!strcmp(mode, "large-late")) {
+        send_large(0, stream, 2 << 20, 2 << 20);
+        for (int i = 0; i < 64; i++) send_frame(DATA, MORE, stream, "more", 4);
+        return 1;
+    }
+    if (!strcmp(mode, "large-head")) {
+        const char *words = memmem(payload, length, "bad ", 4);
+        send_wrong_head(stream, words ? words[4] - 'a' : 0);
+        return 1;
+    }
+    return 0;
+}
+
 static void begin_badly(void) {
     if (!strcmp(mode, "mute")) for (;;) pause();
     if (!strcmp(mode, "noise")) {
@@ -159,6 +240,7 @@ static int misbehave(const Header *header, const unsigned char *payload) {
     if (!is_bad(header, payload)) return 0;
     uint64_t stream = header->stream;
     if (!strcmp(mode, "fuzz")) return fuzz(header, payload);
+    if (!strncmp(mode, "large", 5)) return misbehave_largely(stream, payload, header->length);
     if (!strcmp(mode, "crash")) {
         flush();
         signal(SIGSEGV, SIG_DFL);
