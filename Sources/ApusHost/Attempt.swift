@@ -61,6 +61,8 @@ final class AttemptExtras {
     var isLines = false
     /// Data of a streamed result so far.
     var partBytes = 0
+    /// Of a result that is taken in parts: what waits on its way.
+    var flow: PartFlow?
     /// The records of emitted events.
     var emits: [LogBatch.Append] = []
     /// Emitted events, refused ones included.

@@ -9,6 +9,8 @@ extension Limits {
         public static let readsPerTurn = 4
         /// What may wait for a worker that does not read its pipe. Above it the worker is killed.
         public static let outputBufferBytes = 64 << 20
+        /// What may wait between a worker and whoever takes its result in parts, beside one reading of its pipe. Above it the worker is not read.
+        public static let partsWaitingBytes = 1 << 20
         /// How long a frame may stay incomplete.
         public static let partialFrameTimeout = TimeSpan.seconds(10)
         /// An idle worker is asked this often whether it lives.

@@ -1,6 +1,9 @@
 public import ApusCore
 public import ApusEngine
 
+/// Asked from any thread, with an ``EventBlock`` that has the data that is there, and how many bytes the worker says it will be.
+public typealias PartRule = @Sendable (_ head: UnsafeRawBufferPointer, _ bytes: Int) -> Bool
+
 /// Takes the answer to a direct invocation. Called on the shard's loop; bytes are lent for the call.
 ///
 /// Either ``onResult(_:)`` or ``onQuestions(_:)`` once, or ``onStart(_:)``, ``onPart(_:)`` any number of times and ``onEnd()``;
@@ -12,12 +15,15 @@ public protocol ResponseSink: AnyObject {
     func onStart(_ block: UnsafeRawBufferPointer)
     func onPart(_ bytes: UnsafeRawBufferPointer)
     func onEnd()
-    /// A result has more data than its first frame holds: whether it is taken as it comes, as a streamed one would be. It may then have up to
-    /// ``Limits/largeResultBytes``, and is whole only with ``onEnd()``.
+    /// Which results that have more data than their first frame are taken as they come; nil for none. Such a one may have up to
+    /// ``Limits/largeResultBytes``.
+    var takesParts: PartRule? { get }
+    /// One that ``takesParts`` takes begins: instead of ``onStart(_:)``. It is whole only with ``onEnd()``.
     /// - Parameters:
-    ///   - head: an ``EventBlock`` with the data that is there.
+    ///   - head: an ``EventBlock`` with its attributes and no data.
     ///   - bytes: how many the worker says it will be.
-    func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool
+    ///   - flow: is told of each part that was taken, and of the end where the rest is not.
+    func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow)
     func onFailure(_ failure: Failure)
     /// Where the time went, before the result, the start of a streamed one, or the failure of an attempt.
     func onTiming(_ timing: AttemptTiming)
@@ -34,7 +40,8 @@ public protocol ResponseSink: AnyObject {
 }
 
 extension ResponseSink {
-    public func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool { false }
+    public var takesParts: PartRule? { nil }
+    public func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow) { flow.end() }
     public func onTiming(_ timing: AttemptTiming) {}
     public func onWaiting(_ span: TimeSpan) {}
     public func onProgress(_ progress: ProgressPayload) {}

@@ -189,17 +189,14 @@ extension Shard {
         let layout = try EventLayout(parsing: payload.bytes)
         guard layout.data.count == layout.dataCount, layout.dataCount == 0, !layout.isNull else { throw .malformed }
         if case .request(let request) = channel.attempts[index].work {
-            if let sink = self.requests[request]?.sink { self.startParts(payload, sink, channel, index) }
+            if let sink = self.requests[request]?.sink {
+                sink.onTiming(self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now))
+                sink.onStart(payload)
+            }
         } else {
             extras.result = Array(payload)
             extras.isLines = channel.attempts[index].trigger?.invocations != nil && Self.isJSON(payload)
         }
-    }
-
-    /// Tells whoever takes the parts what they will be of.
-    func startParts(_ head: UnsafeRawBufferPointer, _ sink: any ResponseSink, _ channel: WorkerChannel, _ index: Int) {
-        sink.onTiming(self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now))
-        sink.onStart(head)
     }
 
     /// Whether a result says that it is JSON.

@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusEngine
+internal import ApusLoop
 
 /// Results that whoever waits takes as they come: no part of one is kept here.
 extension Shard {
@@ -8,7 +9,7 @@ extension Shard {
         _ payload: UnsafeRawBufferPointer, _ announced: Int, _ channel: WorkerChannel, _ index: Int, _ extras: AttemptExtras
     ) throws(FrameError) -> Bool {
         guard announced <= Limits.largeResultBytes, case .request(let request) = channel.attempts[index].work,
-            let sink = self.requests[request]?.sink
+            let sink = self.requests[request]?.sink, let takes = sink.takesParts
         else { return false }
         let layout = try EventLayout(parsing: payload.bytes, dataBytes: Limits.largeResultBytes)
         guard !layout.isNull else { throw .malformed }
@@ -23,16 +24,35 @@ extension Shard {
         }
         // What is there is a whole block, of fewer bytes.
         let head = Self.block(payload, data: layout.data.count)
-        guard head.withUnsafeBytes({ sink.takesParts(of: $0, bytes: announced) }) else { return false }
+        guard head.withUnsafeBytes({ takes($0, announced) }) else { return false }
+        let flow = PartFlow { [loop = self.loop, weak self, worker = channel.worker] in
+            loop.post { [weak self] in self?.readAgain(worker) }
+        }
+        sink.onTiming(self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now))
         Self.block(UnsafeRawBufferPointer(rebasing: payload[..<layout.data.lowerBound]), data: 0).withUnsafeBytes {
-            self.startParts($0, sink, channel, index)
+            sink.onLarge($0, bytes: announced, flow)
         }
         extras.open = .large
         extras.result = []
         extras.expectedBytes = announced
         extras.partBytes = layout.data.count
-        sink.onPart(UnsafeRawBufferPointer(rebasing: payload[layout.data]))
+        extras.flow = flow
+        self.pass(UnsafeRawBufferPointer(rebasing: payload[layout.data]), to: sink, flow, channel)
         return true
+    }
+
+    private func pass(_ part: UnsafeRawBufferPointer, to sink: any ResponseSink, _ flow: PartFlow, _ channel: WorkerChannel) {
+        flow.came(part.count)
+        sink.onPart(part)
+        if flow.isHeld { channel.hold() }
+    }
+
+    /// What came was taken; other attempts of the worker may still wait.
+    private func readAgain(_ worker: WorkerID) {
+        guard let channel = self.channels[worker],
+            !(0..<channel.attempts.count).contains(where: { channel.attempts[$0].extras?.flow?.isHeld == true })
+        else { return }
+        channel.goOn(now: self.now)
     }
 
     private static func block(_ bytes: UnsafeRawBufferPointer, data count: Int) -> [UInt8] {
@@ -67,8 +87,11 @@ extension Shard {
     ) throws(FrameError) {
         guard extras.partBytes + payload.count <= extras.expectedBytes else { throw .malformed }
         extras.partBytes += payload.count
-        if case .request(let request) = channel.attempts[index].work, !payload.isEmpty {
-            self.requests[request]?.sink.onPart(payload)
+        // Whoever left takes nothing, and holds up nobody.
+        if case .request(let request) = channel.attempts[index].work, let sink = self.requests[request]?.sink, let flow = extras.flow,
+            !payload.isEmpty
+        {
+            self.pass(payload, to: sink, flow, channel)
         }
         if isLast { try self.endLarge(channel, index, extras, now: now) }
     }

@@ -202,6 +202,7 @@ extension Shard {
     func exited(_ ticket: LaunchTicket, _ exit: WorkerExit) {
         guard let channel = self.workers.removeValue(forKey: ticket) else { return }
         // What it wrote before its end still counts.
+        channel.readToItsEnd()
         while channel.machine.state != .dead, channel.hasUnread { self.readable(channel) }
         for capture in channel.captures { capture.finish() }
         self.statistics.workersExited += 1
@@ -254,7 +255,7 @@ extension Shard {
     func look(after channel: WorkerChannel, now: Timestamp) {
         for capture in channel.captures { capture.resume() }
         guard channel.machine.state != .dead else { return }
-        if let since = channel.partSince, now - since > Limits.Host.partialFrameTimeout {
+        if let since = channel.partSince, channel.intake == .open, now - since > Limits.Host.partialFrameTimeout {
             self.statistics.protocolErrors += 1
             self.end(
                 channel,

@@ -57,6 +57,15 @@ final class WorkerChannel {
     private var part = WorkerMeter.Part.starting
     private var freeSince: Timestamp
     private var hasBeenUsed = false
+    enum Intake {
+        /// Next: `held`, `last`.
+        case open
+        /// What it sends is not taken as fast as it comes: nothing is read. Next: `open`, `last`.
+        case held
+        /// Its process is gone: the rest of its pipe is read, which is little.
+        case last
+    }
+    private(set) var intake = Intake.open
     /// Since when a part of a frame waits for its rest.
     var partSince: Timestamp?
     var budget = LogBudget()
@@ -207,6 +216,7 @@ final class WorkerChannel {
     func receive(now: Timestamp) throws(FrameError) -> Received {
         guard let descriptor = self.descriptors?.fromWorker else { return .closed }
         for _ in 0..<Limits.Host.readsPerTurn {
+            guard self.intake != .held else { return .open }
             switch self.reader.fill(from: descriptor) {
             case .nothing: return .open
             case .closed: return .closed
@@ -239,6 +249,23 @@ final class WorkerChannel {
             self.partSince = nil
         }
     }
+
+    /// Reads no more until ``goOn(now:)``. What was read already is handled.
+    func hold() {
+        guard self.intake == .open else { return }
+        self.intake = .held
+        self.readWatch?.watch([])
+    }
+
+    func goOn(now: Timestamp) {
+        guard self.intake == .held else { return }
+        self.intake = .open
+        // It could not send the rest meanwhile.
+        if self.partSince != nil { self.partSince = now }
+        if self.machine.state != .dead { self.readWatch?.watch(.readable) }
+    }
+
+    func readToItsEnd() { self.intake = .last }
 
     // MARK: writing
 

@@ -81,6 +81,7 @@ extension Server {
         self.devices.stop()
         self.accounts.stop()
         self.tools.relay?.stop()
+        self.tools.results.stop()
         self.callCounts.stop()
         self.egress.stop()
         self.backups.stop()

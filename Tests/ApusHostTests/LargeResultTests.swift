@@ -16,6 +16,7 @@ import Testing
     private final class PartSink: ResponseSink {
         private var bytes = 0
         private var parts = 0
+        private var flow: PartFlow?
         private let takes: Bool
         private let completion: (End) -> Void
 
@@ -24,13 +25,21 @@ import Testing
             self.completion = completion
         }
 
-        func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool {
-            #expect((try? EventBlock.decode(head.bytes)) != nil, "its beginning is a block of its own")
-            return self.takes
+        var takesParts: PartRule? {
+            guard self.takes else { return nil }
+            return { head, _ in
+                #expect((try? EventBlock.decode(head.bytes)) != nil, "its beginning is a block of its own")
+                return true
+            }
         }
-        func onStart(_ block: UnsafeRawBufferPointer) { #expect((try? EventBlock.decode(block.bytes))?.data == []) }
+        func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow) {
+            #expect((try? EventBlock.decode(head.bytes))?.data == [])
+            self.flow = flow
+        }
+        func onStart(_ block: UnsafeRawBufferPointer) { Issue.record("it was not streamed") }
         func onPart(_ bytes: UnsafeRawBufferPointer) {
             #expect(bytes.count <= Limits.frameBytes)
+            self.flow?.took(bytes.count)
             self.bytes += bytes.count
             self.parts += 1
         }
@@ -101,7 +110,11 @@ import Testing
                 FunctionID(rawValue: 1), block: EventBlock.encode(event("bad")), invocation: InvocationID(high: 0, low: 0),
                 deadline: nil, sink: came.value)
         }
-        try await bed.until("half of it") { came.value.bytes == 2 << 20 }
+        try await bed.until("half of it") {
+            came.value.flow?.took(came.value.untaken)
+            came.value.untaken = 0
+            return came.value.bytes == 2 << 20
+        }
         await bed.run { bed.shard.abandon(request) }
         try await bed.until("its worker is killed") { bed.shard.statistics.workersExited >= 1 }
         #expect(await bed.run { came.value.bytes == 2 << 20 && !came.value.hasEnded })
@@ -109,13 +122,60 @@ import Testing
         await bed.close()
     }
 
+    /// Whoever takes nothing is given no more than the bound and what one turn reads; whoever takes all of it gets all of it.
+    @Test func aWorkerIsReadAsFastAsItsResultIsTaken() async throws {
+        let bed = try await Bed()
+        try await bed.deploy(function(1, ["oversize"]))
+        try await bed.deploy(function(2))
+        let came = Carried(Came())
+        let request = await bed.run {
+            bed.shard.invoke(
+                FunctionID(rawValue: 1), block: EventBlock.encode(event("bad")), invocation: InvocationID(high: 0, low: 0),
+                deadline: nil, sink: came.value)
+        }
+        let most = Limits.Host.partsWaitingBytes + Limits.Host.readBufferBytes
+        try await bed.until("it is held") { came.value.flow?.isHeld == true }
+        for _ in 0..<20 { #expect(await bed.invoke(2, "fine").text == "fine", "others are read") }
+        #expect(await bed.run { came.value.bytes <= most && came.value.bytes > Limits.Host.partsWaitingBytes })
+        try await bed.until("all of it") {
+            #expect(came.value.untaken <= most)
+            came.value.flow?.took(came.value.untaken)
+            came.value.untaken = 0
+            return came.value.hasEnded
+        }
+        #expect(await bed.run { came.value.bytes == 17 << 20 })
+        // One that is held when its caller leaves goes on, to hear that it is cancelled.
+        let left = Carried(Came())
+        let next = await bed.run {
+            bed.shard.invoke(
+                FunctionID(rawValue: 1), block: EventBlock.encode(event("bad")), invocation: InvocationID(high: 0, low: 0),
+                deadline: nil, sink: left.value)
+        }
+        try await bed.until("it is held") { left.value.flow?.isHeld == true }
+        await bed.run {
+            bed.shard.abandon(next)
+            left.value.flow?.end()
+        }
+        #expect(await bed.invoke(1, "fine").text == "fine", "the function goes on")
+        #expect(await bed.statistics().workersExited == 0)
+        await bed.run { bed.shard.abandon(request) }
+        await bed.close()
+    }
+
     private final class Came: ResponseSink {
         var bytes = 0
         var hasEnded = false
+        var flow: PartFlow?
+        /// What it has not said that it took.
+        var untaken = 0
 
-        func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool { true }
+        var takesParts: PartRule? { { _, _ in true } }
+        func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow) { self.flow = flow }
         func onStart(_ block: UnsafeRawBufferPointer) {}
-        func onPart(_ bytes: UnsafeRawBufferPointer) { self.bytes += bytes.count }
+        func onPart(_ bytes: UnsafeRawBufferPointer) {
+            self.bytes += bytes.count
+            self.untaken += bytes.count
+        }
         func onEnd() { self.hasEnded = true }
         func onResult(_ block: UnsafeRawBufferPointer) { self.hasEnded = true }
         func onFailure(_ failure: Failure) { self.hasEnded = true }

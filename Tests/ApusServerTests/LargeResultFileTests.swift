@@ -1,11 +1,13 @@
 import ApusCore
 import ApusCrypto
-import ApusHost
+import ApusLoop
 import ApusTestSupport
 import ApusTools
 import Glibc
+import Synchronization
 import Testing
 
+@testable import ApusHost
 @testable import ApusServer
 
 /// Results on disk: what is written, what of it is read, and how much there is room for.
@@ -113,6 +115,67 @@ import Testing
         }
     }
 
+    /// A disk that is slower than the worker slows the worker, and nothing is lost.
+    @Test func aResultWaitsForTheDiskWithinABound() throws {
+        let thread = WorkThread()
+        let results = LargeResults(sealer: Self.sealer, folder: try Self.folder(), thread: thread)
+        let gate = ResultSlot<Bool>()
+        #expect(thread.run { _ = gate.take() })
+        let resumed = Mutex(0)
+        let flow = PartFlow { resumed.withLock { $0 += 1 } }
+        let part = [UInt8](repeating: 0x61, count: 64 << 10)
+        let count = 2 * Limits.Host.partsWaitingBytes / part.count
+        let feed = ResultFeed(results, flow, onFailure: { Issue.record("\($0)") }) { () throws(ApusError) in
+            try ResultSpool("text/plain", bytes: count * part.count, SecretMasks(), in: results, for: "ann", now: .zero)
+        }
+        for _ in 0..<count {
+            flow.came(part.count)
+            feed.take(part)
+        }
+        #expect(flow.isHeld && resumed.withLock { $0 } == 0)
+        gate.fill(true)
+        let finished = ResultSlot<ResultSpool.Finished>()
+        feed.finish { finished.fill($0) }
+        #expect(finished.take().file.size == count * part.count)
+        #expect(!flow.isHeld && resumed.withLock { $0 } == 1)
+        thread.stop()
+    }
+
+    @Test func whatIsGivenUpOrFailsHoldsNobodyAndLeavesNothing() throws {
+        let thread = WorkThread()
+        let failures = Mutex<[ErrorCode]>([])
+        let results = LargeResults(sealer: Self.sealer, folder: try Self.folder(), thread: thread)
+        func feed(_ flow: PartFlow, _ bytes: Int) -> ResultFeed {
+            ResultFeed(results, flow, onFailure: { error in failures.withLock { $0.append(error.code) } }) { () throws(ApusError) in
+                try ResultSpool("text/plain", bytes: bytes, SecretMasks(), in: results, for: "ann", now: .zero)
+            }
+        }
+        let all = Limits.ToolEndpoint.callerResultsBytes
+        for given in [true, false] {
+            let gate = ResultSlot<Bool>()
+            #expect(thread.run { _ = gate.take() })
+            let flow = PartFlow {}
+            let one = feed(flow, all)
+            flow.came(2 * Limits.Host.partsWaitingBytes)
+            #expect(flow.isHeld)
+            if given { one.giveUp() } else { one.take([UInt8](repeating: 0x61, count: 1)) }
+            #expect(flow.isHeld != given, "who gave up waits for no disk")
+            gate.fill(true)
+            one.finish { _ in #expect(!given) }
+            one.giveUp()
+        }
+        // All of the room is there again, for one that then sends more than it said.
+        let flow = PartFlow {}
+        let liar = feed(flow, 1)
+        liar.take([0x61, 0x61])
+        liar.take([0x61])
+        liar.finish { _ in Issue.record("it failed") }
+        let more = feed(flow, all + 1)
+        more.finish { _ in Issue.record("there is no such room") }
+        thread.stop()
+        #expect(failures.withLock { $0 } == [.resultTooLarge, .limitReached] && !flow.isHeld)
+    }
+
     @Test func moreThanAnnouncedIsNotWritten() throws {
         let spool = try ResultSpool("text/plain", bytes: 10, SecretMasks(), in: Self.store(), for: "ann", now: .zero)
         try spool.take(Array("0123456789".utf8))
@@ -125,8 +188,8 @@ import Testing
         func keep(_ owner: String) throws -> String {
             let spool = try ResultSpool("text/plain", bytes: piece, SecretMasks(), in: results, for: owner, now: .zero)
             try spool.take([0x61])
-            let (file, room) = try spool.finish()
-            return results.keep(file, room, type: "text/plain", for: owner, until: .zero + .seconds(10), now: .zero)
+            let finished = try spool.finish()
+            return results.keep(finished.file, finished.room, type: "text/plain", for: owner, until: .zero + .seconds(10), now: .zero)
         }
         func has(_ uri: String, _ owner: String, at seconds: Int64 = 0) -> Bool {
             results.find(uri, for: owner, now: .zero + .seconds(seconds)) != nil
@@ -160,8 +223,8 @@ import Testing
         let results = try Self.store()
         let bytes = Limits.ToolEndpoint.callerResultsBytes
         let spool = try ResultSpool("text/plain", bytes: bytes, SecretMasks(), in: results, for: "ann", now: .zero)
-        let (file, room) = try spool.finish()
-        let uri = results.keep(file, room, type: "text/plain", for: "ann", until: .zero + .seconds(10), now: .zero)
+        let finished = try spool.finish()
+        let uri = results.keep(finished.file, finished.room, type: "text/plain", for: "ann", until: .zero + .seconds(10), now: .zero)
         #expect(results.find(uri, for: "ann", now: .zero + .seconds(9)) != nil)
         #expect(results.find(uri, for: "ann", now: .zero + .seconds(10)) == nil)
     }

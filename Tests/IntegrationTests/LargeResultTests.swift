@@ -37,9 +37,10 @@ struct LargeResultTests {
         """
     }
 
-    @Test func fiftyMebibytesAreKeptOnDiskAndReadInParts() throws {
+    /// With two loops functions and callers meet on different ones.
+    @Test(arguments: [1, 2]) func fiftyMebibytesAreKeptOnDiskAndReadInParts(_ loops: Int) throws {
         if let reason = try MCPPeer.missing() { return print("skipped: \(reason)") }
-        let server = try TestServer()
+        let server = try TestServer(arguments: ["--shards", "\(loops)"])
         try server.start()
         #expect(server.apus(arguments: ["secret", "set", "KEY"], input: "s3cret-of-the-shop").status == 0)
         let manifests = [

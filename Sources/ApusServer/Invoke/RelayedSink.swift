@@ -9,14 +9,28 @@ final class RelayedSink: ResponseSink {
     // SAFETY: used on `loop` only, inside `post`.
     nonisolated(unsafe) private let target: any ResponseSink
 
+    let takesParts: PartRule?
+
+    /// On `loop`.
     init(to target: any ResponseSink, on loop: EventLoop) {
         self.target = target
+        self.takesParts = target.takesParts
         self.loop = loop
     }
 
     func onResult(_ block: UnsafeRawBufferPointer) { self.relay(block) { $0.onResult($1) } }
     func onStart(_ block: UnsafeRawBufferPointer) { self.relay(block) { $0.onStart($1) } }
     func onPart(_ bytes: UnsafeRawBufferPointer) { self.relay(bytes) { $0.onPart($1) } }
+
+    func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow) {
+        self.relay(head) { $0.onLarge($1, bytes: bytes, flow) }
+    }
+
+    func onWaiting(_ span: TimeSpan) {
+        // SAFETY: used on `loop` only, inside `post`.
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onWaiting(span) }
+    }
 
     func onQuestions(_ questions: UnsafeRawBufferPointer) { self.relay(questions) { $0.onQuestions($1) } }
 

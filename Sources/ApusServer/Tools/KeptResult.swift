@@ -47,7 +47,7 @@ enum KeptResult {
 extension ToolEndpoint {
     func readKept(_ uri: String, _ request: ToolRequest, _ reply: ToolReply) throws(RPCError) {
         guard let (id, range) = KeptResult.parse(uri) else { throw Self.resourceNotFound(uri, era: request.era) }
-        let (server, loop, endpoint) = (self.server, self.runtime.loop, self)
+        let (server, loop) = (self.server, self.runtime.loop)
         let (namespace, principal, era) = (request.place.namespace, request.caller.name, request.era)
         reply.wait()
         // SAFETY: used on its loop only, inside `post`.
@@ -59,12 +59,9 @@ extension ToolEndpoint {
             }
             loop.post {
                 guard let found else { return answer.fail(Self.resourceNotFound(uri, era: era)) }
-                // It lasts as long as its invocation, which is longer than clients keep anything.
-                endpoint.answer(uri, range, of: ResultBytes(bytes: found.data), type: found.type, for: Self.keptTime, answer)
+                ResultPart(uri, range, of: ResultBytes(bytes: found.data), found.type).tell(answer, for: nil)
             }
         }
         if !isQueued { reply.fail(RPCError(.unavailable, "too many queries wait: try again in a moment")) }
     }
-
-    private static let keptTime = TimeSpan.milliseconds(Int64(Limits.ToolEndpoint.listMilliseconds))
 }

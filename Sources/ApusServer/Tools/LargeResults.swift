@@ -1,6 +1,6 @@
 internal import ApusCore
 internal import ApusCrypto
-internal import ApusJSON
+internal import ApusLoop
 internal import ApusTools
 internal import Synchronization
 
@@ -81,11 +81,16 @@ final class LargeResults: Sendable {
     private let disk = Mutex(Disk())
     private let resultsMax: Int
     private let bytesMax: Int
+    private let thread: WorkThread?
 
-    /// - Parameter folder: where results that go to disk are written.
+    /// - Parameters:
+    ///   - folder: where results that go to disk are written.
+    ///   - thread: what may wait for that disk runs there; nil where whoever calls may.
     init(
-        sealer: Sealer, folder: String, resultsMax: Int = Limits.ToolEndpoint.results, bytesMax: Int = Limits.ToolEndpoint.resultsBytes
+        sealer: Sealer, folder: String, resultsMax: Int = Limits.ToolEndpoint.results, bytesMax: Int = Limits.ToolEndpoint.resultsBytes,
+        thread: WorkThread? = nil
     ) {
+        self.thread = thread
         self.sealer = sealer
         self.folder = folder
         self.resultsMax = resultsMax
@@ -94,6 +99,19 @@ final class LargeResults: Sendable {
     }
 
     static func isOne(_ uri: String) -> Bool { uri.hasPrefix(Self.prefix) }
+
+    /// Ends the thread. Once.
+    func stop() { self.thread?.stop() }
+
+    /// Runs what may wait for the disk, in order.
+    /// - Returns: false where too much waits already; it will not run then.
+    func onDisk(_ work: @escaping @Sendable () -> Void) -> Bool {
+        guard let thread else {
+            work()
+            return true
+        }
+        return thread.run(work)
+    }
 
     /// Lets go of what nobody can read any more.
     func sweep(now: Timestamp) { _ = self.state.withLock { $0.removeExpired(now) } }

@@ -41,10 +41,18 @@ final class ResultSpool {
 
     private func write(_ part: [UInt8]) throws(ApusError) { if !part.isEmpty { try self.writer.write(part) } }
 
-    func finish() throws(ApusError) -> (file: ResultFile, room: LargeResults.Room) {
+    struct Finished: Sendable {
+        var file: ResultFile
+        var room: LargeResults.Room
+        var type: String
+        /// Its beginning and its end, where that is text that can be shown.
+        var ends: ToolResultForm.Ends?
+    }
+
+    func finish() throws(ApusError) -> Finished {
         do throws(TextInParts.Malformed) { try self.text?.end() } catch { throw Self.malformed }
         try self.write(self.masked.end())
         guard let file = self.writer.finish() else { throw ApusError(.internal, "a result was finished twice") }
-        return (file, self.room)
+        return Finished(file: file, room: self.room, type: self.type, ends: try ToolResultForm.ends(of: file, self.type))
     }
 }

@@ -1,26 +1,36 @@
 internal import ApusCore
 internal import ApusEngine
+internal import ApusHost
+internal import ApusLoop
 internal import ApusManifest
 internal import ApusTools
 
 /// Results that go from the worker to the disk, without ever being here as a whole.
 extension ToolCall {
-    func takesParts(of head: UnsafeRawBufferPointer, bytes: Int) -> Bool {
-        guard !self.isOver, case .tool(let tool) = self.target, tool.remote == nil, tool.outputSchema == nil, !self.reply.isInner,
-            bytes > max(Limits.ToolEndpoint.memoryResultBytes, Int(tool.maxResult)),
-            let event = try? EventBlock.decode(head.bytes), let type = event["datacontenttype"],
-            ResultSpool.takes(type, first: event.data?.first)
-        else { return false }
-        guard bytes <= tool.resultLimit else {
-            self.failed(Self.tooLarge(bytes, tool))
-            return true
+    var takesParts: PartRule? {
+        guard case .tool(let tool) = self.target, tool.remote == nil, tool.outputSchema == nil, !self.reply.isInner else { return nil }
+        let inMemory = max(Limits.ToolEndpoint.memoryResultBytes, Int(tool.maxResult))
+        return { head, bytes in
+            guard bytes > inMemory, let event = try? EventBlock.decode(head.bytes), let type = event["datacontenttype"] else { return false }
+            return ResultSpool.takes(type, first: event.data?.first)
         }
-        do throws(ApusError) {
-            self.spool = try ResultSpool(
-                type, bytes: bytes, self.endpoint.mask(self.target.function).masks, in: self.endpoint.registry.results, for: self.request.owner,
-                now: self.runtime.now)
-        } catch { self.failed(Failure(error.code, error.message)) }
-        return true
+    }
+
+    func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow) {
+        guard !self.isOver, case .tool(let tool) = self.target, let type = (try? EventBlock.decode(head.bytes))?["datacontenttype"] else {
+            return flow.end()
+        }
+        guard bytes <= tool.resultLimit else {
+            flow.end()
+            return self.failed(Self.tooLarge(bytes, tool))
+        }
+        let (results, masks, owner, now) = (
+            self.endpoint.registry.results, self.endpoint.mask(self.target.function).masks, self.request.owner, self.runtime.now
+        )
+        self.feed = ResultFeed(
+            results, flow,
+            onFailure: self.onLoop { (call, error: ApusError) in call.failed(Failure(error.code, error.message)) }
+        ) { () throws(ApusError) in try ResultSpool(type, bytes: bytes, masks, in: results, for: owner, now: now) }
     }
 
     static func tooLarge(_ bytes: Int, _ tool: Tool) -> Failure {
@@ -29,22 +39,25 @@ extension ToolCall {
             "the result has \(bytes) bytes; at most \(tool.resultLimit) are allowed by the tool's resultLimit")
     }
 
-    func take(_ bytes: UnsafeRawBufferPointer, _ spool: ResultSpool) {
-        do throws(ApusError) { try spool.take(Array(bytes)) } catch { self.failed(Failure(error.code, error.message)) }
+    /// The attempt is over; its result is told once all of it is on disk.
+    func finish(_ feed: ResultFeed) { feed.finish(self.onLoop { (call, finished) in call.tell(finished) }) }
+
+    private func tell(_ finished: ResultSpool.Finished) {
+        guard !self.isOver, case .tool(let tool) = self.target else { return }
+        let now = self.runtime.now
+        let uri = self.endpoint.registry.results.keep(
+            finished.file, finished.room, type: finished.type, for: self.request.owner, until: now + tool.keepResult, now: now)
+        let members = self.form(tool).members(size: finished.file.size, finished.type, at: uri, finished.ends)
+        self.isLinked = true
+        self.returned()
+        self.reply.audit?.kept(finished.file)
+        self.reply.finish(members, meta: self.meta + Array(#","dev.apus/sha256":"\#(finished.file.digest)""#.utf8))
     }
 
-    func finish(_ spool: ResultSpool) {
-        guard case .tool(let tool) = self.target else { return }
-        do throws(ApusError) {
-            let (file, room) = try spool.finish()
-            let now = self.runtime.now
-            let uri = self.endpoint.registry.results.keep(
-                file, room, type: spool.type, for: self.request.owner, until: now + tool.keepResult, now: now)
-            let members = try self.form(tool).members(of: file, spool.type, at: uri)
-            self.isLinked = true
-            self.returned()
-            self.reply.audit?.kept(file)
-            self.reply.finish(members, meta: self.meta + Array(#","dev.apus/sha256":"\#(file.digest)""#.utf8))
-        } catch { self.failed(Failure(error.code, error.message)) }
+    /// What another thread says to this call.
+    private func onLoop<Said: Sendable>(_ hear: @escaping @Sendable (ToolCall, Said) -> Void) -> @Sendable (Said) -> Void {
+        // SAFETY: used on its loop only, inside `post`.
+        nonisolated(unsafe) let call = self
+        return { [loop = self.runtime.loop] said in loop.post { hear(call, said) } }
     }
 }

@@ -68,7 +68,7 @@ final class ToolCall: ResponseSink {
     private var parts: [UInt8] = []
     private var partType: String?
     /// A large result on its way to the disk.
-    var spool: ResultSpool?
+    var feed: ResultFeed?
     private(set) var isOver = false
     var openQuestions: OpenQuestions?
     /// Made when the function first calls a tool.
@@ -228,7 +228,8 @@ final class ToolCall: ResponseSink {
 
     func over() {
         self.isOver = true
-        self.spool = nil
+        self.feed?.giveUp()
+        self.feed = nil
         self.progressTimer?.close()
         self.progressTimer = nil
         self.openQuestions?.close()
@@ -263,13 +264,13 @@ final class ToolCall: ResponseSink {
 
     func onPart(_ bytes: UnsafeRawBufferPointer) {
         guard !self.isOver else { return }
-        if let spool { return self.take(bytes, spool) }
+        if let feed { return feed.take(Array(bytes)) }
         self.parts.append(contentsOf: bytes)
     }
 
     func onEnd() {
         guard !self.isOver else { return }
-        if let spool { return self.finish(spool) }
+        if let feed { return self.finish(feed) }
         self.succeeded(self.partType, self.parts)
     }
 

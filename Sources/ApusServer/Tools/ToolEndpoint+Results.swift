@@ -1,39 +1,26 @@
 internal import ApusCore
+internal import ApusLoop
 internal import ApusTools
 
 /// Reading what was too large to be sent with a call.
 extension ToolEndpoint {
     func readResult(_ uri: String, _ request: ToolRequest, _ reply: ToolReply) throws(RPCError) {
-        guard let (result, range) = self.registry.results.find(uri, for: request.owner, now: self.runtime.now) else {
-            throw Self.resourceNotFound(uri, era: request.era)
+        let (results, now, owner, era) = (self.registry.results, self.runtime.now, request.owner, request.era)
+        guard let (result, range) = results.find(uri, for: owner, now: now) else { throw Self.resourceNotFound(uri, era: era) }
+        let left = result.until - now
+        guard case .file(let file, _) = result.body else {
+            if case .memory(let data) = result.body { ResultPart(uri, range, of: ResultBytes(bytes: data), result.type).tell(reply, for: left) }
+            return
         }
-        let left = result.until - self.runtime.now
-        switch result.body {
-        case .memory(let data): self.answer(uri, range, of: ResultBytes(bytes: data), type: result.type, for: left, reply)
-        case .file(let file, _):
-            do throws(ApusError) { try self.answer(uri, range, of: file, type: result.type, for: left, reply) } catch {
-                throw RPCError(.unavailable, error.message)
-            }
+        reply.wait()
+        // SAFETY: used on its loop only, inside `post`.
+        nonisolated(unsafe) let answer = reply
+        let isQueued = results.onDisk { [loop = self.runtime.loop, type = result.type] in
+            do throws(ApusError) {
+                let part = try ResultPart(uri, range, of: file, type)
+                loop.post { part.tell(answer, for: left) }
+            } catch { loop.post { answer.fail(RPCError(.unavailable, error.message)) } }
         }
-    }
-
-    /// Says a part of a large result, and where what follows it is read.
-    /// - Parameter left: how long it is kept here from now: clients keep it no longer.
-    func answer<Source: ResultSource>(
-        _ uri: String, _ range: ResultRange, of source: Source, type: String, for left: TimeSpan, _ reply: ToolReply
-    ) throws(Source.Failure) {
-        let isText = type.hasPrefix("text/") || type.hasPrefix("application/json") || type == "application/x-ndjson"
-        let (bytes, place) = try range.part(of: source, isText: isText)
-        // A part of JSON is text that no parser takes.
-        let type = isText && bytes.count < source.size ? "text/plain" : type
-        let members = Array(#""contents":["#.utf8) + ResultContent.resource(uri: uri, type: type, data: bytes) + [UInt8(ascii: "]")]
-        var meta = #""dev.apus/size":\#(source.size)"#
-        if place.upperBound < source.size {
-            let (base, next) = (uri.prefix { $0 != "?" }, place.upperBound)
-            let last = min(source.size, next + Limits.ToolEndpoint.resultPartBytes) - 1
-            meta += #","dev.apus/next":"\#(base)?bytes=\#(next)-\#(last)""#
-        }
-        let time = min(Limits.ToolEndpoint.listMilliseconds, max(0, Int(left.milliseconds)))
-        reply.finish(members, cache: CacheHint(ttlMilliseconds: time, isPublic: false), meta: Array(meta.utf8))
+        if !isQueued { reply.fail(RPCError(.unavailable, "too much waits for the server's disk: try again in a moment")) }
     }
 }

@@ -44,7 +44,7 @@ final class ToolRegistry: Sendable {
         let sessions = ToolSessions(sealer: self.sealer, node: node)
         self.sessions = sessions
         self.relay = talk.map { SessionRelay(sessions, $0) }
-        self.results = LargeResults(sealer: self.sealer, folder: folder)
+        self.results = LargeResults(sealer: self.sealer, folder: folder, thread: WorkThread())
     }
 
     func writer(_ era: Era) -> MessageWriter { era == .modern ? self.modern : self.legacy }

@@ -82,23 +82,33 @@ struct ToolResultForm {
         let uri = self.keep(kept, kind)
         // A client that knows the schema would not take a result without it.
         let structured = self.tool?.outputSchema != nil ? blocks.structured : nil
-        return self.members(of: ResultBytes(bytes: kept), kind, at: uri, structured, blocks.isError)
+        let ends = Self.ends(of: ResultBytes(bytes: kept), kind)
+        return self.members(size: kept.count, kind, at: uri, ends, structured, blocks.isError)
+    }
+
+    /// What is shown of a result that is read elsewhere.
+    struct Ends: Sendable {
+        var head: String
+        var tail: String
+    }
+
+    /// - Returns: nil for what is short, or no text.
+    static func ends<Source: ResultSource>(of source: Source, _ type: String) throws(Source.Failure) -> Ends? {
+        let part = Limits.ToolEndpoint.previewBytes
+        guard source.size > 2 * part, Self.isShown(type) else { return nil }
+        let head = try ResultRange.bytes(0, part - 1).part(of: source, isText: true).bytes
+        let tail = try ResultRange.bytes(source.size - part, source.size - 1).part(of: source, isText: true).bytes
+        return Ends(head: String(decoding: head, as: UTF8.self), tail: String(decoding: tail, as: UTF8.self))
     }
 
     /// The same of one that is kept already.
-    func members<Source: ResultSource>(
-        of source: Source, _ type: String, at uri: String, _ structured: [UInt8]? = nil, _ isError: Bool = false
-    ) throws(Source.Failure) -> [UInt8] {
+    func members(
+        size: Int, _ type: String, at uri: String, _ ends: Ends?, _ structured: [UInt8]? = nil, _ isError: Bool = false
+    ) -> [UInt8] {
         let isLasting = KeptResult.isOne(uri)
-        var shown = Self.size(source.size, type, isLasting ? nil : self.tool?.keepResult)
-        let part = Limits.ToolEndpoint.previewBytes
-        if source.size > 2 * part, Self.isShown(type) {
-            let head = try ResultRange.bytes(0, part - 1).part(of: source, isText: true).bytes
-            let tail = try ResultRange.bytes(source.size - part, source.size - 1).part(of: source, isText: true).bytes
-            let (begins, ends) = (String(decoding: head, as: UTF8.self), String(decoding: tail, as: UTF8.self))
-            shown += "\nIt begins:\n\(begins)\n…\nand ends:\n\(ends)"
-        }
-        return self.members(self.link(to: uri, type, size: source.size, preview: shown), structured, isError)
+        var shown = Self.size(size, type, isLasting ? nil : self.tool?.keepResult)
+        if let ends { shown += "\nIt begins:\n\(ends.head)\n…\nand ends:\n\(ends.tail)" }
+        return self.members(self.link(to: uri, type, size: size, preview: shown), structured, isError)
     }
 
     private func link(to uri: String, _ kind: String, size: Int, preview: String) -> [UInt8] {
