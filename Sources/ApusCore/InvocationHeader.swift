@@ -17,6 +17,8 @@ public enum InvocationHeader {
     public static let onlyRevision = "apus-only-revision"
     /// On the queue: what must be answered before it is begun, as ``InvocationHold`` says it.
     public static let hold = "apus-hold"
+    /// On the queue, and of its states: it was begun as a task of an agent.
+    public static let task = "apus-task"
     /// On the queue: who waits for it on the server that took it, and lends it the right to call tools.
     public static let waiting = "apus-waiting"
 

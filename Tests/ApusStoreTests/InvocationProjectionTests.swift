@@ -42,6 +42,29 @@ import Testing
 
     private let states = TopicPartition(.invocations, 3)
 
+    /// Whichever of its records is taken in first, and after the log was read anew.
+    @Test func tasksAreCountedByStateAndOtherInvocationsAreNot() throws {
+        let projection = try self.open()
+        let mark = [(InvocationHeader.task, "1")]
+        var accepted = self.accepted(at: 5)
+        try projection.apply(self.queue(), [(0, accepted)], next: 1)
+        accepted.attributes.append(Attribute(InvocationHeader.task, "1", kind: .header))
+        try projection.apply(self.queue(), [(1, accepted), (2, accepted)], next: 3)
+        func counts() throws -> [String] {
+            try projection.taskCounts().map { "\($0.state.rawValue) \($0.code ?? "-") \($0.count)" }.sorted()
+        }
+        #expect(try counts() == ["queued - 2"])
+        try projection.apply(
+            self.states,
+            [
+                (0, self.state(0, .succeeded)), (1, self.state(1, .running, data: [], mark)), (2, self.state(3, .waiting, data: [], mark)),
+                (3, self.state(4, .failed, data: [], mark + [(InvocationHeader.code, "function_failed")])), (4, self.state(5, .cancelled)),
+            ], next: 5)
+        #expect(try counts() == ["failed function_failed 1", "queued - 1", "running - 1", "waiting - 1"])
+        try projection.apply(self.states, [(5, self.state(4, .failed, data: nil)), (6, self.state(1, .succeeded, data: [], mark))], next: 7)
+        #expect(try counts() == ["queued - 1", "succeeded - 1", "waiting - 1"])
+    }
+
     @Test func whatIsAcceptedIsQueuedUnlessALaterStateIsKnown() throws {
         let projection = try self.open()
         try projection.apply(self.states, [(0, self.state(1, .succeeded, data: [1, 2, 3]))], next: 1)

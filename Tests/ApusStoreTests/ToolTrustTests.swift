@@ -115,6 +115,42 @@ import Testing
         #expect(try self.isHeld)
     }
 
+    /// To delete a function and make it again is no way around its key.
+    @Test mutating func whoeverMakesADeletedFunctionAgainNeedsItsKey() throws {
+        try self.deploy(self.manifest("Finds.", signer: self.ours))
+        let name = try self.function.name
+        for signer in [nil, self.theirs] {
+            _ = try self.control.run(.deleteFunction(name, ifMatch: nil))
+            #expect(self.control.queue.catalogue.functions.isEmpty)
+            try self.deploy(self.manifest("Sends.", signer: signer))
+            #expect(try self.isHeld)
+            // A server that starts on the log now believes the same, and so does one that finds nothing but the deletion.
+            var followed = ControlQueue()
+            for record in self.control.records {
+                #expect(try ControlRecord(record.event) == record)
+                _ = try followed.follow(record)
+            }
+            #expect(try followed.catalogue.functions.values.first?.trust == self.function.trust)
+        }
+        _ = try self.control.run(.deleteFunction(name, ifMatch: nil))
+        let newest = try #require(self.control.records.last { $0.kind == .function })
+        var compacted = Catalogue()
+        _ = try compacted.apply(newest)
+        #expect(newest.isDeleted && compacted.trustLeft[name]?.key == Base64URL.encode(self.ours.publicKey))
+        // What was accepted last is offered again, and its key goes on; so does whoever somebody accepts.
+        try self.deploy(self.manifest("Finds."))
+        #expect(try !self.isHeld)
+        try self.deploy(self.manifest("Finds more.", signer: self.ours))
+        #expect(try !self.isHeld)
+        _ = try self.control.run(.deleteFunction(name, ifMatch: nil))
+        try self.deploy(self.manifest("Sends.", signer: self.theirs))
+        let digest = ToolTrust.digest(of: try #require(try self.function.manifest.toolStatement))
+        _ = try self.control.run(.acceptSignedTool(name, digest: digest))
+        #expect(try !self.isHeld && self.function.trust?.key == Base64URL.encode(self.theirs.publicKey))
+        // While it is there nothing is left over.
+        #expect(self.control.queue.catalogue.trustLeft.isEmpty)
+    }
+
     @Test mutating func aSignatureThatIsNotRightIsRefused() throws {
         guard case .function(var function) = try self.manifest("Finds.", signer: self.ours) else { return }
         let signature = try #require(function.tool?.signature)

@@ -15,6 +15,8 @@ final class InvocationLane {
         var revision: String?
         /// Who waits for it and lends it the right to call tools.
         var waiting: String?
+        /// It was begun as a task of an agent.
+        var isTask = false
         /// What must be answered before it begins, JSON.
         var hold: [UInt8]?
 
@@ -33,6 +35,8 @@ final class InvocationLane {
                     self.revision = String(decoding: block[value], as: UTF8.self)
                 } else if name.elementsEqual(Self.waitingName) {
                     self.waiting = String(decoding: block[value], as: UTF8.self)
+                } else if name.elementsEqual(Self.taskName) {
+                    self.isTask = true
                 } else if name.elementsEqual(Self.holdName) {
                     self.hold = Array(block[value])
                 } else if name.elementsEqual(Self.expiresName) {
@@ -46,6 +50,7 @@ final class InvocationLane {
         private static let capabilitiesName = Array(InvocationHeader.capabilities.utf8)
         private static let revisionName = Array(InvocationHeader.onlyRevision.utf8)
         private static let waitingName = Array(InvocationHeader.waiting.utf8)
+        private static let taskName = Array(InvocationHeader.task.utf8)
         private static let holdName = Array(InvocationHeader.hold.utf8)
         private static let expiresName = Array(InvocationHeader.expires.utf8)
     }

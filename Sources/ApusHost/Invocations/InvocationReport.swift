@@ -18,12 +18,15 @@ public struct InvocationReport: Sendable {
     public var progress: ProgressPayload?
     /// Where the time of the last attempt went.
     public var timing: AttemptTiming?
+    /// It was begun as a task of an agent.
+    public var isTask: Bool
 
     public init(
         id: InvocationID, function: ResourceName, state: InvocationState, principal: String, queued: Timestamp,
         started: Timestamp? = nil, finished: Timestamp? = nil, attempts: Int, revision: String,
-        failure: Failure? = nil, progress: ProgressPayload? = nil, timing: AttemptTiming? = nil
+        failure: Failure? = nil, progress: ProgressPayload? = nil, timing: AttemptTiming? = nil, isTask: Bool = false
     ) {
+        self.isTask = isTask
         self.id = id
         self.function = function
         self.state = state
@@ -46,7 +49,7 @@ public struct InvocationReport: Sendable {
         let envelope = InvocationLane.Envelope(block)
         self.init(
             id: id, function: function, state: .failed, principal: envelope.principal, queued: envelope.queued,
-            finished: now, attempts: attempts, revision: "", failure: failure)
+            finished: now, attempts: attempts, revision: "", failure: failure, isTask: envelope.isTask)
     }
 
     /// The record without a result.
@@ -96,6 +99,7 @@ public struct InvocationReport: Sendable {
         add(InvocationHeader.finished, self.finished.map { "\($0.microseconds)" })
         add(InvocationHeader.attempts, "\(self.attempts)")
         add(InvocationHeader.revision, self.revision)
+        add(InvocationHeader.task, self.isTask ? "1" : nil)
         if let failure = self.failure {
             add(InvocationHeader.code, failure.code.rawValue)
             add(InvocationHeader.message, clipped(failure.message, to: Limits.Host.messageBytes))

@@ -63,7 +63,7 @@ extension Shard {
         return InvocationReport(
             id: trigger.invocation(partition: delivery.partition, offset: delivery.offset),
             function: trigger.functionName, state: state, principal: envelope.principal, queued: envelope.queued,
-            started: begun?.started, attempts: attempts, revision: begun?.revision ?? trigger.revision)
+            started: begun?.started, attempts: attempts, revision: begun?.revision ?? trigger.revision, isTask: envelope.isTask)
     }
 
     // MARK: while they run

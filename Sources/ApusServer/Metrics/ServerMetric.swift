@@ -96,6 +96,11 @@ enum ServerMetric {
         "What requests of agents took, by `method`, by `tool` where one was called, and by `status`: `ok`, `tool_error`, `error`, "
             + "`input_required` or `cancelled`. Streams that listen are none of them.",
         seconds, labels: ["method", "namespace", "tool", "status"], seriesMax: Limits.Telemetry.histogramsPerMetric)
+    static let tasks = MetricDescription(
+        "apus_mcp_tasks",
+        "Tasks of agents that are kept, by `state`: `working`, `input_required` (for its caller, or for somebody's approval), `completed` (its own "
+            + "errors included), `failed` or `cancelled`. Of several servers on one log each counts all of them.",
+        .gauge, labels: ["state"])
     static let operationsRefused = MetricDescription(
         "apus_mcp_refused_total",
         "Requests of agents that were refused, by `reason`: `arguments`, a bound of their caller as `callsPerMinute`, or the error that was "
@@ -292,7 +297,7 @@ enum ServerMetric {
         attempts, succeeded, failed, inFlight, functionAttempts, functionDeadLetters, retries, deadLetters, dropped,
         unsent, requests, replies, emitted, lag, oldest, filtered, filterErrors, recordsLost, unsettled, waiting,
         skipped, split, queued,
-        starting, startPhase, running, committing, httpSeconds, operationSeconds, operationsRefused,
+        starting, startPhase, running, committing, httpSeconds, operationSeconds, operationsRefused, tasks,
         poolHits, poolMisses, workers, instances, started, startsFailed, protocolErrors, denials, unaudited,
         auditors, auditor, linesDropped, egressConnections, egressBytes, egressUntold, egressRunning, egressRestarts,
         egressWorkers, httpRequests,

@@ -26,6 +26,7 @@ extension Routes {
                     var metrics = scrape.metrics
                     Self.retention(server.sweeper.status, into: &metrics)
                     server.approvals.add(to: &metrics)
+                    Self.tasks(server, into: &metrics)
                     Self.devices(server.devices.devices, totals, into: &metrics)
                     metrics.add(metrics.series(ServerMetric.usageDropped, []), Double(dropped))
                     let body = PrometheusText.write(metrics)
@@ -35,6 +36,16 @@ extension Routes {
             }
         }
         for runtime in server.shards { runtime.loop.post { gather.add(runtime.scrape()) } }
+    }
+}
+
+extension Routes {
+    /// On the store thread. Where the store cannot be read there is none, and whatever asks it says why.
+    fileprivate static func tasks(_ server: Server, into metrics: inout Metrics) {
+        do throws(ApusError) {
+            let rows = try server.projection.query { (projection) throws(ApusError) in try projection.taskCounts() }
+            TaskCounts(rows).add(to: &metrics)
+        } catch {}
     }
 }
 

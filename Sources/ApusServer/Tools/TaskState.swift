@@ -59,7 +59,7 @@ extension ToolEndpoint {
             let failure = Failure(row.failure.code, row.failure.message)
             let text = ToolResultForm.text(of: failure, self.tool(row, request)?.annotations)
             report.state =
-                failure.isOfTool
+                failure.code.isOfTool
                 ? .completed(self.result(ToolCall.refusal(text), row.id)) : .failed(RPCError(.internalError, text))
         case .expired: report.state = .failed(RPCError(.internalError, row.failure.message))
         case .cancelled: report.state = .cancelled
@@ -98,10 +98,10 @@ extension ToolEndpoint {
     }
 }
 
-extension Failure {
+extension ErrorCode {
     /// The tool did it, or what it was called with; the rest is the server's.
-    fileprivate var isOfTool: Bool {
-        switch self.code {
+    var isOfTool: Bool {
+        switch self {
         case .functionFailed, .functionRejected, .deadlineExceeded, .resultTooLarge, .emitRefused, .eventTooLarge,
             .notYetSupported, .invalidEvent, .invalidJSON, .hopsExceeded, .limitReached:
             true

@@ -20,7 +20,7 @@ extension ToolCall {
         nonisolated(unsafe) let call = self
         server.invocations.accept(
             self.target.function, self.event.event(self.data), principal: self.request.caller.name,
-            told: self.event.told + self.accepting(), along: [], once: key?.once(now: self.runtime.now)
+            told: self.event.told + self.accepting() + self.marking, along: [], once: key?.once(now: self.runtime.now)
         ) { result in
             loop.post { call.accepted(result, until: deadline) }
         }
@@ -38,6 +38,8 @@ extension ToolCall {
         self.endpoint.registry.waiting.add(self, as: self.event.identity)
         return [revision, Attribute(InvocationHeader.waiting, self.event.identity, kind: .header)]
     }
+
+    private var marking: [Attribute] { self.isTask ? [Attribute(InvocationHeader.task, "1", kind: .header)] : [] }
 
     private func accepted(_ result: Result<AcceptedInvocation, ApusError>, until deadline: Timestamp) {
         guard !self.isOver else {

@@ -127,6 +127,8 @@ public struct Catalogue: Sendable {
     var approvals: [ApprovalID: Approval] = [:]
     /// The approval that says what becomes of a call, by the call's binding.
     var openApprovals: [String: ApprovalID] = [:]
+    /// Of functions that are deleted and whose tools somebody had signed.
+    private(set) var trustLeft: [ResourceName: ToolTrust] = [:]
     private var restarts: [ResourceName: UInt64] = [:]
     private var names: [FunctionID: ResourceName] = [:]
     /// By key of the record; kept through deletions.
@@ -256,6 +258,7 @@ public struct Catalogue: Sendable {
         function.replays = self.openReplays(of: name, triggers)
         self.forgetTriggers(of: previous, keeping: triggers)
         self.functions[name] = function
+        self.trustLeft[name] = nil
         self.names[function.id] = name
         return .functionApplied(function, previous: previous)
     }
@@ -274,11 +277,9 @@ public struct Catalogue: Sendable {
     }
 
     private mutating func removeFunction(_ record: ControlRecord) -> Change {
-        guard let name = ResourceName(record.namespace, record.name),
-            let function = self.functions.removeValue(forKey: name)
-        else {
-            return .none
-        }
+        guard let name = ResourceName(record.namespace, record.name) else { return .none }
+        self.trustLeft[name] = record.trustLeft
+        guard let function = self.functions.removeValue(forKey: name) else { return .none }
         self.names[function.id] = nil
         self.forgetTriggers(of: function, keeping: [])
         for replay in function.replays { self.triggerIDs[Self.key(of: replay.deployment, name)] = nil }

@@ -208,7 +208,7 @@ struct ControlDecider {
                         schedules: function.scheduleTriggers.map { self.deploy($0, previous, generation + 1) },
                         origin: previous?.origin ?? generation + 1,
                         move: Self.move(function, previous, generation + 1),
-                        trust: ToolTrust.after(function, previous?.trust))
+                        trust: ToolTrust.after(function, self.trust(of: name)))
                 )
             )
         )
@@ -310,7 +310,7 @@ struct ControlDecider {
             records: [
                 ControlRecord(
                     kind: kind, namespace: namespace, name: name, generation: generation, time: self.now,
-                    content: .deleted)
+                    content: .deleted, trustLeft: kind == .function ? self.trust(of: ResourceName(namespace, name)) : nil)
             ],
             outcomes: [
                 ControlDecision.Outcome(

@@ -38,7 +38,9 @@ extension ControlRecord {
             "time": .integer(self.time.microseconds),
         ]
         switch self.content {
-        case .deleted: object["deleted"] = true
+        case .deleted:
+            object["deleted"] = true
+            if let trust = self.trustLeft { object["trust"] = trust.json }
         case .topic(let manifest), .toolServer(let manifest), .upstream(let manifest): object["manifest"] = manifest
         case .upstreamTools(let tools): object["tools"] = tools
         case .fate(let fate): object["fate"] = .string(fate.rawValue)
@@ -109,8 +111,8 @@ extension ControlRecord {
         guard let time = json["time"]?.integer else { throw .badMember("time") }
         self.init(
             kind: kind, namespace: namespace, name: name, generation: generation, time: Timestamp(microseconds: time),
-            content: try Self.content(kind, json, generation, Timestamp(microseconds: time))
-        )
+            content: try Self.content(kind, json, generation, Timestamp(microseconds: time)))
+        if self.isDeleted { self.trustLeft = try json["trust"].map { (trust) throws(ControlRecordError) in try ToolTrust(trust) } }
     }
 
     private static func content(_ kind: Kind, _ json: JSONValue, _ generation: UInt64, _ time: Timestamp)

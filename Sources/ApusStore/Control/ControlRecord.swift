@@ -60,8 +60,14 @@ public struct ControlRecord: Sendable, Equatable {
     public var generation: UInt64
     public var time: Timestamp
     public var content: Content
+    /// Of a function that is deleted: what its tool's changes needed. Whoever makes it again needs that too.
+    public var trustLeft: ToolTrust?
 
-    public init(kind: Kind, namespace: Namespace, name: String, generation: UInt64, time: Timestamp, content: Content) {
+    public init(
+        kind: Kind, namespace: Namespace, name: String, generation: UInt64, time: Timestamp, content: Content,
+        trustLeft: ToolTrust? = nil
+    ) {
+        self.trustLeft = trustLeft
         self.kind = kind
         self.namespace = namespace
         self.name = name

@@ -48,6 +48,11 @@ public struct ToolTrust: Sendable, Equatable {
 
 /// Signatures of tools.
 extension ControlDecider {
+    /// What changes of a function's tool need: also after it was deleted, or to delete it would be a way around that.
+    func trust(of name: ResourceName?) -> ToolTrust? {
+        name.flatMap { self.catalogue.functions[$0].map(\.trust) ?? self.catalogue.trustLeft[$0] }
+    }
+
     /// A signature that is not right is no signature: nobody deploys one by mistake.
     func checkSignatures(_ functions: [FunctionManifest]) throws(ApusError) {
         for function in functions {

@@ -4,13 +4,13 @@ enum ProjectionInvocations {
     static let insert = """
         INSERT OR REPLACE INTO invocations (
             id, namespace, function, state, principal, queued, started, finished, attempts, revision, code, message, detail,
-            progress, timing, content_type, bytes, partition, "offset", updated
-        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            progress, timing, content_type, bytes, partition, "offset", updated, task
+        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     static let accept = """
         INSERT OR IGNORE INTO invocations (
-            id, namespace, function, state, principal, queued, attempts, revision, partition, "offset", updated
-        ) VALUES (?1, ?2, ?3, 'queued', ?4, ?5, 0, '', 0, ?6, ?5)
+            id, namespace, function, state, principal, queued, attempts, revision, partition, "offset", updated, task
+        ) VALUES (?1, ?2, ?3, 'queued', ?4, ?5, 0, '', 0, ?6, ?5, ?7)
         """
     static let select = """
         SELECT id, namespace, function, state, principal, queued, started, finished, attempts, revision, code, message, detail,
@@ -42,6 +42,14 @@ extension Projection {
             .integer(Int64(min(max(query.limit, 0), Limits.Projection.rowsPerQuery))),
         ]
         return try self.database.prepare(sql).all(values, Self.invocation).compactMap { $0 }
+    }
+
+    /// How many tasks of agents there are, by what they are doing or how they ended.
+    public func taskCounts() throws(ApusError) -> [(state: InvocationState, code: String?, count: Int)] {
+        let sql = "SELECT state, code, COUNT(*) FROM invocations WHERE task IS NOT NULL GROUP BY state, code"
+        return try self.database.prepare(sql).all([]) { row in
+            InvocationState(rawValue: row.text(0)).map { ($0, row.optionalText(1), Int(row.integer(2))) }
+        }.compactMap { $0 }
     }
 
     /// How many of a function wait that were accepted before a moment; counted up to a bound.
@@ -102,9 +110,11 @@ extension Projection {
         try self.database.prepare(ProjectionInvocations.accept).run([
             .text(id.description), .text(function.namespace.name), .text(function.name),
             .text(event.header(InvocationHeader.principal) ?? ""), .integer(event.timestamp.microseconds),
-            .integer(offset),
+            .integer(offset), Self.mark(event),
         ])
     }
+
+    private static func mark(_ event: Event) -> SQLValue { .optional(event.header(InvocationHeader.task) == nil ? nil : Int64(1)) }
 
     /// A state, or its end: requests have keys that go on after the id and are passed over.
     func applyInvocation(_ event: Event, at partition: Int, _ offset: Offset) throws(ApusError) {
@@ -141,7 +151,7 @@ extension Projection {
             .optional(event.header(InvocationHeader.progress)), .optional(event.header(InvocationHeader.timing)),
             .optional(isResult ? event["datacontenttype"] : nil),
             .optional(isResult && !isNull ? Int64(data.count) : nil), .integer(Int64(partition)), .integer(offset),
-            .integer(event.timestamp.microseconds),
+            .integer(event.timestamp.microseconds), Self.mark(event),
         ])
         if state.isTerminal {
             self.endedInvocations.append(id.description)

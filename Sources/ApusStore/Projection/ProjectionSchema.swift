@@ -1,7 +1,7 @@
 /// The tables of the projection. Another version throws the file away; there is nothing to migrate, since all of it can be
 /// made again.
 enum ProjectionSchema {
-    static let version: Int64 = 7
+    static let version: Int64 = 8
 
     static let sql = """
         CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -45,8 +45,9 @@ enum ProjectionSchema {
             id TEXT PRIMARY KEY, namespace TEXT NOT NULL, function TEXT NOT NULL, state TEXT NOT NULL, principal TEXT NOT NULL,
             queued INTEGER NOT NULL, started INTEGER, finished INTEGER, attempts INTEGER NOT NULL, revision TEXT NOT NULL,
             code TEXT, message TEXT, detail TEXT, progress TEXT, timing TEXT, content_type TEXT, bytes INTEGER,
-            partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, updated INTEGER NOT NULL
+            partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, updated INTEGER NOT NULL, task INTEGER
         ) WITHOUT ROWID;
+        CREATE INDEX tasks_by_state ON invocations (state, code) WHERE task IS NOT NULL;
         CREATE INDEX invocations_by_time ON invocations (namespace, queued, id);
         CREATE INDEX invocations_by_function ON invocations (namespace, function, queued, id);
         CREATE INDEX invocations_by_end ON invocations (finished) WHERE finished IS NOT NULL;
