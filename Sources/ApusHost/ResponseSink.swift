@@ -24,6 +24,9 @@ public protocol ResponseSink: AnyObject {
     ///   - bytes: how many the worker says it will be.
     ///   - flow: is told of each part that was taken, and of the end where the rest is not.
     func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow)
+    /// Before ``onStart(_:)`` where ``takesParts`` is not nil: the parts may be ``Limits/largeResultBytes`` together, and each is told to the flow
+    /// once it was taken.
+    func onFlow(_ flow: PartFlow)
     func onFailure(_ failure: Failure)
     /// Where the time went, before the result, the start of a streamed one, or the failure of an attempt.
     func onTiming(_ timing: AttemptTiming)
@@ -41,6 +44,7 @@ public protocol ResponseSink: AnyObject {
 
 extension ResponseSink {
     public var takesParts: PartRule? { nil }
+    public func onFlow(_ flow: PartFlow) { flow.end() }
     public func onLarge(_ head: UnsafeRawBufferPointer, bytes: Int, _ flow: PartFlow) { flow.end() }
     public func onTiming(_ timing: AttemptTiming) {}
     public func onWaiting(_ span: TimeSpan) {}

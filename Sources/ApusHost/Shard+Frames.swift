@@ -191,6 +191,11 @@ extension Shard {
         if case .request(let request) = channel.attempts[index].work {
             if let sink = self.requests[request]?.sink {
                 sink.onTiming(self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now))
+                if sink.takesParts != nil {
+                    let flow = self.flow(from: channel)
+                    extras.flow = flow
+                    sink.onFlow(flow)
+                }
                 sink.onStart(payload)
             }
         } else {
@@ -249,7 +254,7 @@ extension Shard {
         now: Timestamp
     ) throws(FrameError) {
         extras.partBytes += payload.count
-        if extras.partBytes > Limits.resultBytes {
+        if extras.partBytes > (extras.flow == nil ? Limits.resultBytes : Limits.largeResultBytes) {
             // Nobody wants the rest: a stream without an end stops here instead of at its timeout.
             if extras.override == nil, !isLast {
                 channel.send(.cancel, stream: channel.attempts[index].stream)
@@ -257,7 +262,9 @@ extension Shard {
             }
             self.refuse(channel, index, self.tooLarge(extras.partBytes))
         } else if case .request(let request) = channel.attempts[index].work {
-            if !payload.isEmpty { self.requests[request]?.sink.onPart(payload) }
+            if !payload.isEmpty, let sink = self.requests[request]?.sink {
+                if let flow = extras.flow { self.pass(payload, to: sink, flow, channel) } else { sink.onPart(payload) }
+            }
         } else {
             extras.result.append(contentsOf: payload)
             if extras.isLines, !payload.isEmpty {

@@ -25,9 +25,7 @@ extension Shard {
         // What is there is a whole block, of fewer bytes.
         let head = Self.block(payload, data: layout.data.count)
         guard head.withUnsafeBytes({ takes($0, announced) }) else { return false }
-        let flow = PartFlow { [loop = self.loop, weak self, worker = channel.worker] in
-            loop.post { [weak self] in self?.readAgain(worker) }
-        }
+        let flow = self.flow(from: channel)
         sink.onTiming(self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now))
         Self.block(UnsafeRawBufferPointer(rebasing: payload[..<layout.data.lowerBound]), data: 0).withUnsafeBytes {
             sink.onLarge($0, bytes: announced, flow)
@@ -41,7 +39,13 @@ extension Shard {
         return true
     }
 
-    private func pass(_ part: UnsafeRawBufferPointer, to sink: any ResponseSink, _ flow: PartFlow, _ channel: WorkerChannel) {
+    func flow(from channel: WorkerChannel) -> PartFlow {
+        PartFlow { [loop = self.loop, weak self, worker = channel.worker] in
+            loop.post { [weak self] in self?.readAgain(worker) }
+        }
+    }
+
+    func pass(_ part: UnsafeRawBufferPointer, to sink: any ResponseSink, _ flow: PartFlow, _ channel: WorkerChannel) {
         flow.came(part.count)
         sink.onPart(part)
         if flow.isHeld { channel.hold() }

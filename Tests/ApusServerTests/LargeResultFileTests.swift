@@ -68,6 +68,40 @@ import Testing
         #expect(try spelled.read(0..<spelled.size) == Array("***".utf8))
     }
 
+    /// Wherever it is cut, it is masked as the whole one is, but for how strings are written.
+    @Test func secretsInJSONAreFoundWhereverItIsCut() throws {
+        let secrets = ["hunter2-long", "with \"quotes\"", "4242424242", "b\u{FC}cher-long"]
+        let json = Array(
+            #"{"hunter2-long": ["is \u0068unter2-long.", 1.50, {"b\u00fccher-long": "with \"quotes\" é\ud83d\ude00\n\u0001"}], "x": "4242424242"}"#.utf8)
+        let whole = #"{"***": ["is ***.", 1.50, {"***": "*** é😀\n\u0001"}], "x": "***"}"#
+        for size in 1...json.count {
+            let file = try Self.file(json, type: "application/json", by: size, secrets)
+            #expect(try String(decoding: file.read(0..<file.size), as: UTF8.self) == whole, "in parts of \(size)")
+        }
+        // Without secrets nothing is written anew, and lines of JSON are each JSON.
+        let plain = try Self.file(json, type: "application/json", by: 7)
+        #expect(try plain.read(0..<plain.size) == json)
+        let lines = try Self.file(Array("[\"hunter2-long\"]\n{\"a\":1}\n".utf8), type: "application/x-ndjson", by: 5, secrets)
+        #expect(try lines.read(0..<lines.size) == Array("[\"***\"]\n{\"a\":1}\n".utf8))
+        for (text, secret) in [(#"{"a": 4242424242}"#, "4242424242"), (#"{"part": "of json", "a": 1}"#, #""part": "of json""#), (#"{"no end"#, "hunter2")] {
+            for size in [1, 4, 100] {
+                #expect(throws: ApusError.self, "\(text)") { try Self.file(Array(text.utf8), type: "application/json", by: size, [secret]) }
+            }
+        }
+    }
+
+    @Test func roomThatIsNotNeededIsGivenBack() throws {
+        let results = try Self.store()
+        let all = Limits.ToolEndpoint.callerResultsBytes
+        let spool = try ResultSpool("text/plain", bytes: all, SecretMasks(), in: results, for: "ann", now: .zero)
+        #expect(throws: ApusError.self) { try results.makeRoom(1, for: "ann", now: .zero) }
+        try spool.take([0x61])
+        let finished = try spool.finish()
+        let rest = try results.makeRoom(all - 1, for: "ann", now: .zero)
+        #expect(throws: ApusError.self) { try results.makeRoom(1, for: "ann", now: .zero) }
+        withExtendedLifetime((finished, rest)) {}
+    }
+
     @Test func rangesOfAFileAreThoseOfItsBytes() throws {
         let mark = Limits.ToolEndpoint.lineMarkBytes
         var data: [UInt8] = []
@@ -186,10 +220,8 @@ import Testing
         let results = try Self.store()
         let piece = 64 << 20
         func keep(_ owner: String) throws -> String {
-            let spool = try ResultSpool("text/plain", bytes: piece, SecretMasks(), in: results, for: owner, now: .zero)
-            try spool.take([0x61])
-            let finished = try spool.finish()
-            return results.keep(finished.file, finished.room, type: "text/plain", for: owner, until: .zero + .seconds(10), now: .zero)
+            let room = try results.makeRoom(piece, for: owner, now: .zero)
+            return results.keep(try Self.file([0x61], by: 1), room, type: "text/plain", for: owner, until: .zero + .seconds(10), now: .zero)
         }
         func has(_ uri: String, _ owner: String, at seconds: Int64 = 0) -> Bool {
             results.find(uri, for: owner, now: .zero + .seconds(seconds)) != nil

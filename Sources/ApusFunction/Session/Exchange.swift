@@ -118,8 +118,8 @@ final class Exchange: Sendable {
             guard case .streaming(let sent) = state else {
                 throw NotAvailable("the invocation has been answered: write before finish()")
             }
-            guard sent + part.count <= ApusCore.Limits.resultBytes else {
-                throw ResultTooLarge(Self.tooLarge(sent + part.count, ApusCore.Limits.resultBytes))
+            guard sent + part.count <= ApusCore.Limits.largeResultBytes else {
+                throw ResultTooLarge(Self.tooLarge(sent + part.count, ApusCore.Limits.largeResultBytes))
             }
             state = .streaming(sent: sent + part.count)
             self.outgoing.sendParts(part, stream: self.stream)

@@ -6,6 +6,8 @@ public struct MaskedParts {
     private var held: [UInt8] = []
     /// How much of it belongs to a secret that was told as stars already.
     private var covered = 0
+    /// Whether a secret was told as stars.
+    public private(set) var hasFound = false
 
     public init(_ masks: SecretMasks) { self.masks = masks }
 
@@ -22,6 +24,7 @@ public struct MaskedParts {
     private mutating func tell(upTo end: Int) -> [UInt8] {
         var told: [UInt8] = []
         let at = self.masks.apply(self.held, from: self.covered, upTo: end, into: &told)
+        if at > self.covered { self.hasFound = true }
         if at < end { told += self.held[at..<end] }
         self.covered = max(0, at - end)
         self.held.removeFirst(end)

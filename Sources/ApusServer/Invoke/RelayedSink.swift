@@ -26,6 +26,12 @@ final class RelayedSink: ResponseSink {
         self.relay(head) { $0.onLarge($1, bytes: bytes, flow) }
     }
 
+    func onFlow(_ flow: PartFlow) {
+        // SAFETY: used on `loop` only, inside `post`.
+        nonisolated(unsafe) let target = self.target
+        self.loop.post { target.onFlow(flow) }
+    }
+
     func onWaiting(_ span: TimeSpan) {
         // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target

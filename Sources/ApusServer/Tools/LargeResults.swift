@@ -24,20 +24,29 @@ final class LargeResults: Sendable {
     /// Bytes of the disk that one result has, until nobody holds it: it is being written, kept, or read.
     final class Room: Sendable {
         private let results: LargeResults
-        let bytes: Int
+        private let bytes: Mutex<Int>
         let owner: String
 
         fileprivate init(_ results: LargeResults, _ bytes: Int, _ owner: String) {
             self.results = results
-            self.bytes = bytes
+            self.bytes = Mutex(bytes)
             self.owner = owner
         }
 
         deinit {
+            self.shrink(to: 0)
+            self.results.disk.withLock { $0.rooms -= 1 }
+        }
+
+        /// Gives back what it turned out not to need.
+        func shrink(to size: Int) {
+            let less = self.bytes.withLock { bytes in
+                defer { bytes = min(bytes, size) }
+                return bytes - min(bytes, size)
+            }
             self.results.disk.withLock { disk in
-                disk.rooms -= 1
-                disk.bytes -= self.bytes
-                let left = (disk.byOwner[self.owner] ?? 0) - self.bytes
+                disk.bytes -= less
+                let left = (disk.byOwner[self.owner] ?? 0) - less
                 disk.byOwner[self.owner] = left > 0 ? left : nil
             }
         }

@@ -34,9 +34,10 @@ final class ResultFeed: Sendable {
         }
     }
 
-    func take(_ part: [UInt8]) {
+    /// - Parameter isCounted: whether the flow waits for it.
+    func take(_ part: [UInt8], isCounted: Bool = true) {
         self.run {
-            defer { self.flow.took(part.count) }
+            defer { if isCounted { self.flow.took(part.count) } }
             guard case .open(let spool) = self.state else { return }
             do throws(ApusError) { try spool.take(part) } catch { self.fail(error) }
         }

@@ -108,7 +108,7 @@ final class ResultWriter {
     func write(_ bytes: [UInt8]) throws(ApusError) {
         guard case .open(let descriptor) = self.state else { return }
         guard self.size + bytes.count <= self.most else {
-            throw ApusError(.resultTooLarge, "the result has more than the \(self.most) bytes that were announced")
+            throw ApusError(.resultTooLarge, "the result has more than the \(self.most) bytes that it may have")
         }
         var at = 0
         while at < bytes.count {

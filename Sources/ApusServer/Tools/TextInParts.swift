@@ -20,11 +20,21 @@ struct TextInParts {
     /// The first half of a character outside the basic plane: its other half must follow.
     private var high: UInt32?
 
-    /// - Returns: the text of this part.
+    var hasBegun: Bool { if case .start = self.state { false } else { true } }
+    var hasEnded: Bool { if case .end = self.state { true } else { false } }
+
+    /// - Returns: the text of this part, of a string behind which nothing but space may stand.
     mutating func take(_ part: [UInt8]) throws(Malformed) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(part.count)
-        var at = 0
+        let end = try self.take(part, from: 0, into: &text)
+        guard part[end...].allSatisfy({ [0x20, 0x09, 0x0A, 0x0D].contains($0) }) else { throw Malformed() }
+        return text
+    }
+
+    /// - Returns: the place behind the string's end, or that of the part.
+    mutating func take(_ part: [UInt8], from start: Int, into text: inout [UInt8]) throws(Malformed) -> Int {
+        var at = start
         while at < part.count {
             let byte = part[at]
             switch self.state {
@@ -44,17 +54,10 @@ struct TextInParts {
                     self.state = .text
                     self.unit(value << 4 | digit, &text)
                 }
-            case .end:
-                guard [0x20, 0x09, 0x0A, 0x0D].contains(byte) else { throw Malformed() }
-                at += 1
+            case .end: return at
             }
         }
-        return text
-    }
-
-    /// - Throws: for a string that has not ended.
-    mutating func end() throws(Malformed) {
-        guard case .end = self.state else { throw Malformed() }
+        return at
     }
 
     /// Takes what holds neither quote nor backslash at once.

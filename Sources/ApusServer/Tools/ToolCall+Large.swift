@@ -9,10 +9,10 @@ internal import ApusTools
 extension ToolCall {
     var takesParts: PartRule? {
         guard case .tool(let tool) = self.target, tool.remote == nil, tool.outputSchema == nil, !self.reply.isInner else { return nil }
-        let inMemory = max(Limits.ToolEndpoint.memoryResultBytes, Int(tool.maxResult))
+        let inMemory = self.inMemory(tool)
         return { head, bytes in
             guard bytes > inMemory, let event = try? EventBlock.decode(head.bytes), let type = event["datacontenttype"] else { return false }
-            return ResultSpool.takes(type, first: event.data?.first)
+            return ResultSpool.takes(type)
         }
     }
 
@@ -24,10 +24,29 @@ extension ToolCall {
             flow.end()
             return self.failed(Self.tooLarge(bytes, tool))
         }
+        self.feed = self.feed(type, bytes, flow)
+    }
+
+    /// Of a streamed result: one that is too large for memory goes on to the disk.
+    func spill() {
+        guard let flow, case .tool(let tool) = self.target, self.parts.count > self.inMemory(tool) else { return }
+        guard let partType, ResultSpool.takes(partType) else {
+            guard self.parts.count > Limits.resultBytes else { return }
+            return self.failed(Failure(.resultTooLarge, "the parts of the result have more than \(Limits.resultBytes) bytes"))
+        }
+        let feed = self.feed(partType, Int(tool.resultLimit), flow)
+        self.feed = feed
+        feed.take(exchange(&self.parts, with: []), isCounted: false)
+    }
+
+    private func inMemory(_ tool: Tool) -> Int { max(Limits.ToolEndpoint.memoryResultBytes, Int(tool.maxResult)) }
+
+    /// - Parameter bytes: at most.
+    private func feed(_ type: String, _ bytes: Int, _ flow: PartFlow) -> ResultFeed {
         let (results, masks, owner, now) = (
             self.endpoint.registry.results, self.endpoint.mask(self.target.function).masks, self.request.owner, self.runtime.now
         )
-        self.feed = ResultFeed(
+        return ResultFeed(
             results, flow,
             onFailure: self.onLoop { (call, error: ApusError) in call.failed(Failure(error.code, error.message)) }
         ) { () throws(ApusError) in try ResultSpool(type, bytes: bytes, masks, in: results, for: owner, now: now) }

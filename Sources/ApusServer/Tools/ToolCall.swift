@@ -65,8 +65,9 @@ final class ToolCall: ResponseSink {
     /// Where the time of the last attempt went.
     private var timing: AttemptTiming?
     /// Parts of a streamed result, with the type that its head says.
-    private var parts: [UInt8] = []
-    private var partType: String?
+    var parts: [UInt8] = []
+    private(set) var partType: String?
+    var flow: PartFlow?
     /// A large result on its way to the disk.
     var feed: ResultFeed?
     private(set) var isOver = false
@@ -228,6 +229,7 @@ final class ToolCall: ResponseSink {
 
     func over() {
         self.isOver = true
+        self.flow?.end()
         self.feed?.giveUp()
         self.feed = nil
         self.progressTimer?.close()
@@ -262,10 +264,14 @@ final class ToolCall: ResponseSink {
         self.partType = (try? EventBlock.decode(block.bytes))?["datacontenttype"]
     }
 
+    func onFlow(_ flow: PartFlow) { if self.isOver { flow.end() } else { self.flow = flow } }
+
     func onPart(_ bytes: UnsafeRawBufferPointer) {
         guard !self.isOver else { return }
         if let feed { return feed.take(Array(bytes)) }
         self.parts.append(contentsOf: bytes)
+        self.flow?.took(bytes.count)
+        self.spill()
     }
 
     func onEnd() {

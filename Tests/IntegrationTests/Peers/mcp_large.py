@@ -6,6 +6,7 @@ Calls the tools of LargeResultTests and reads what they link to. PID is the serv
 import asyncio
 import base64
 import hashlib
+import json
 import sys
 
 sys.path.insert(0, sys.argv[1])
@@ -91,6 +92,30 @@ async def main():
         grown, highest = memory("VmRSS") - before, memory("VmHWM") - peak
         print(f"two results of {SIZE >> 20} MiB: memory {grown / MIB:+.1f} MiB, its peak {highest / MIB:+.1f} MiB")
         expect(grown <= 16 * MIB and highest <= 16 * MIB, "the server's memory does not grow with it", (grown, highest))
+        # Whatever a function gives it as: JSON, parts of a generator, from another runtime.
+        before, peak = memory("VmRSS"), memory("VmHWM")
+        some = 20 * MIB
+        listed = link(await agent.call_tool("listed", {"bytes": some}))
+        expect(listed.size > some and listed.mime_type == "application/json", "JSON is kept as JSON", listed)
+        end = await read(agent, f"{listed.uri}?bytes={listed.size - 40}-{listed.size}")
+        expect(end.endswith(b'"key":"***"}') or end.endswith(b'"key": "***"}'), "and masked", end)
+        start_of = await read(agent, f"{listed.uri}?bytes=0-60")
+        expect(b"bcde\\n0123" in start_of, "strings are as JSON writes them", start_of)
+        yields = link(await agent.call_tool("yields", {"bytes": some}))
+        expect(yields.size == some and await read(agent, f"{yields.uri}?bytes={some - 33}-{some}") == b"\n" + line, "parts are one", yields)
+        rows = link(await agent.call_tool("rows", {"bytes": some}))
+        last = await read(agent, f"{rows.uri}?lines={some // 1024}-{some // 1024}")
+        row = json.loads(last)
+        expect(row["number"] == some // 1024 - 1 and row["key"] == "***", "rows are lines of JSON", last)
+        few = await agent.call_tool("few-yields", {"bytes": some})
+        expect(few.is_error and "result_too_large" in few.content[0].text, "parts have the tool's bound", few)
+        for tool, letter in (("node", b"y"), ("exec", b"\n")):
+            other_runtime = link(await agent.call_tool(tool, {"bytes": some}))
+            expect(other_runtime.size == some, f"of {tool}", other_runtime)
+            expect(await read(agent, f"{other_runtime.uri}?bytes={some - 1}-{some}") == letter, f"it is what {tool} said")
+        grown, highest = memory("VmRSS") - before, memory("VmHWM") - peak
+        print(f"six results of {some >> 20} MiB: memory {grown / MIB:+.1f} MiB, its peak {highest / MIB:+.1f} MiB")
+        expect(grown <= 16 * MIB and highest <= 16 * MIB, "the server's memory does not grow with these either", (grown, highest))
         over = await agent.call_tool("much", {"bytes": (64 << 20) + 1})
         expect(over.is_error and "67108864" in over.content[0].text, "over the bound it fails", over)
         bounded = await agent.call_tool("bounded", {"bytes": 3 * MIB})

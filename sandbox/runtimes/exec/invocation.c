@@ -26,6 +26,7 @@ void make_invocations(uint32_t count) {
         // Address space only: pages are taken as an event or a result needs them, and given back behind a large one.
         invocations[index].input = take_memory(INPUT_BYTES);
         invocations[index].output = take_memory(RESULT_BYTES + 1);
+        invocations[index].output_room = RESULT_BYTES + 1;
         invocations[index].reply_text = take_memory(ATTRIBUTES_BYTES + 1);
         invocations[index].in = invocations[index].out = invocations[index].errors = invocations[index].reply = -1;
     }
@@ -102,9 +103,11 @@ void invoke(uint64_t stream, int flags, int64_t deadline, const unsigned char *p
     uint32_t received = present - key - attributes;
     if (received < data && (flags & MORE) == 0) violation("an INVOKE whose data is cut off");
     unsigned char *input = of->input, *output = of->output, *reply_text = of->reply_text;
+    uint32_t output_room = of->output_room;
     memset(of, 0, sizeof *of);
     of->input = input;
     of->output = output;
+    of->output_room = output_room;
     of->reply_text = reply_text;
     of->in = of->out = of->errors = of->reply = -1;
     of->stream = stream;
@@ -153,7 +156,12 @@ void cancel(uint64_t stream) {
 
 static void release(struct invocation *of) {
     if (of->data > MEMORY_KEPT_BYTES) madvise(of->input, INPUT_BYTES, MADV_DONTNEED);
-    if (of->output_bytes > MEMORY_KEPT_BYTES) madvise(of->output, RESULT_BYTES + 1, MADV_DONTNEED);
+    if (of->output_bytes > MEMORY_KEPT_BYTES) madvise(of->output, of->output_room, MADV_DONTNEED);
+    if (of->output_room > RESULT_BYTES + 1) {
+        // It becomes smaller where it is, which does not fail.
+        mremap(of->output, of->output_room, RESULT_BYTES + 1, 0);
+        of->output_room = RESULT_BYTES + 1;
+    }
     of->state = INVOCATION_FREE;
 }
 

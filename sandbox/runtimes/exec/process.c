@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -141,12 +142,22 @@ static size_t read_pipe(struct invocation *of, int *descriptor, uint32_t *left, 
     return (size_t)count;
 }
 
+// What more than most results need is taken when one needs it. Without address space for it the result is too large.
+static void make_room(struct invocation *of) {
+    if (of->output_bytes <= RESULT_BYTES || of->output_room > RESULT_BYTES + 1) return;
+    void *more = mremap(of->output, of->output_room, LARGE_RESULT_BYTES + 1, MREMAP_MAYMOVE);
+    if (more == MAP_FAILED) return;
+    of->output = more;
+    of->output_room = LARGE_RESULT_BYTES + 1;
+}
+
 void read_output(struct invocation *of) {
-    size_t room = RESULT_BYTES + 1 - of->output_bytes;
+    size_t room = of->output_room - of->output_bytes;
     size_t count = read_pipe(of, &of->out, &of->out_left, of->output + of->output_bytes,
                              room < OUTPUT_READ_BYTES ? room : OUTPUT_READ_BYTES);
     of->output_bytes += (uint32_t)count;
-    if (of->output_bytes <= RESULT_BYTES) return;
+    make_room(of);
+    if (of->output_bytes < of->output_room) return;
     close_pipe(&of->out);
     of->ended_by = BY_SIZE;
     if (!of->has_exited) kill(-of->process, SIGKILL);
@@ -297,7 +308,7 @@ void finish_if_done(struct invocation *of) {
     bool is_good = WIFEXITED(of->status) && WEXITSTATUS(of->status) == 0;
     if (of->ended_by == BY_SIZE) {
         fail_invocation(of, PERMANENT, "result_too_large",
-                        "the result has more than %u bytes: store it elsewhere and print its address", RESULT_BYTES);
+                        "the result has more than %u bytes: store it elsewhere and print its address", of->output_room - 1);
     } else if (is_good && of->reply_bytes > ATTRIBUTES_BYTES) {
         fail_invocation(of, PERMANENT, "result_too_large", "descriptor 3 brought more than %u bytes of attributes",
                         ATTRIBUTES_BYTES);

@@ -49,7 +49,7 @@ struct invocation {
     // After the exit: how much each pipe held then. What comes later comes from nobody's process.
     uint32_t out_left, errors_left, reply_left;
     unsigned char *output;
-    uint32_t output_bytes;
+    uint32_t output_bytes, output_room;
     unsigned char *reply_text;
     uint32_t reply_bytes;
     char line[LINE_BYTES];

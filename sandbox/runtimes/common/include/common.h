@@ -23,6 +23,8 @@ enum error_class { RETRYABLE = 0, PERMANENT = 1, POISON = 2 };
 #define ATTRIBUTES_BYTES (64u * 1024)
 #define ATTRIBUTES_MAX 256u
 #define RESULT_BYTES (16u << 20)
+// Of a call whose caller takes it in parts; to others the server refuses it.
+#define LARGE_RESULT_BYTES (64u << 20)
 #define NO_KEY 0xFFFFFFFFu
 #define NULL_DATA 1u
 

@@ -280,8 +280,9 @@ class Bounds(unittest.TestCase):
 
     def test_the_largest_result_and_one_byte_more(self):
         with script("head -c $CE_SIZE /dev/zero") as worker:
-            self.assertEqual(len(worker.call(pairs=[("size", str(16 << 20))]).data), 16 << 20)
-            failure = worker.call(pairs=[("size", str((16 << 20) + 1))])
+            for size in ((16 << 20) + 1, 64 << 20, 5):
+                self.assertEqual(len(worker.call(pairs=[("size", str(size))]).data), size)
+            failure = worker.call(pairs=[("size", str((64 << 20) + 1))])
             self.assertEqual((failure.kind, failure.code), ("permanent", "result_too_large"))
         with script("exec yes") as worker:
             self.assertEqual(worker.call().code, "result_too_large")

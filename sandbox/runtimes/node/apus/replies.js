@@ -33,9 +33,10 @@ function blockHead(key, attributes, size, flags) {
 /** One event block as frames, in several where it is large. */
 function blockFrames(type, stream, prefix, { key, attributes, data }) {
   const size = data?.length ?? 0;
-  if (size > LIMIT.result) {
+  const most = type === TYPE.RESULT ? LIMIT.largeResult : LIMIT.result;
+  if (size > most) {
     throw new ResultTooLarge(
-      `the result has ${size} bytes; at most ${LIMIT.result} are allowed: store it elsewhere and return its address`);
+      `the result has ${size} bytes; at most ${most} are allowed: store it elsewhere and return its address`);
   }
   if ((key?.length ?? 0) > LIMIT.key) throw new RangeError(`the key has ${key.length} bytes; at most ${LIMIT.key} are allowed`);
   const start = [prefix, blockHead(key, attributes, size, data === null ? NULL_DATA : 0), key ?? NOTHING, attributes];
@@ -99,7 +100,7 @@ class PartWriter {
     }
     raw ??= Buffer.concat([encodeJSON(value), Buffer.from("\n")]);
     this.#sent += raw.length;
-    if (this.#sent > LIMIT.result) throw new ResultTooLarge(`the parts of the result have more than ${LIMIT.result} bytes`);
+    if (this.#sent > LIMIT.largeResult) throw new ResultTooLarge(`the parts of the result have more than ${LIMIT.largeResult} bytes`);
     this.#session.send(Buffer.concat(dataFrames(this.#stream, raw, false)));
   }
 

@@ -25,7 +25,9 @@ const ABSENT = 0xffff_ffff; // no key, no trigger, no delay
 
 // Bounds of the protocol.
 const LIMIT = {
-  event: 1 << 20, result: 16 << 20, attributeBytes: 65_536, attributes: 256, value: 65_535, key: 65_536, topic: 249,
+  event: 1 << 20, result: 16 << 20,
+  largeResult: 64 << 20, // of a call whose caller takes it in parts; to others the server refuses it
+  attributeBytes: 65_536, attributes: 256, value: 65_535, key: 65_536, topic: 249,
   emits: 1024, emitBytes: 16 << 20,
   // Bounds of this worker.
   message: 8 * 1024, // of an error, a progress report

@@ -163,12 +163,12 @@ test("data comes in parts, between them other frames", async (t) => {
 
 test("large results go out in parts", async (t) => {
   const server = await started(t, "export const handle = (event) => Buffer.alloc(Number(event.data), 'y');");
-  for (const size of [0, 1, 65_000, 65_536, 1_000_001, 16 << 20]) {
+  for (const size of [0, 1, 65_000, 65_536, 1_000_001, 16 << 20, 64 << 20]) {
     server.invoke(size + 1, String(size));
     const { data } = await server.result(size + 1);
     assert.ok(data.length === size && data.every((byte) => byte === 0x79));
   }
-  server.invoke(9, String((16 << 20) + 1));
+  server.invoke(9, String((64 << 20) + 1));
   assert.equal((await server.error(9)).code, "result_too_large");
 });
 

@@ -113,8 +113,8 @@ class PartWriter:
 
             value = encoded(value) + b"\n"
         self.sent += len(value)
-        if self.sent > wire.RESULT_BYTES:
-            raise ResultTooLarge(f"the parts of the result have more than {wire.RESULT_BYTES} bytes")
+        if self.sent > wire.LARGE_RESULT_BYTES:
+            raise ResultTooLarge(f"the parts of the result have more than {wire.LARGE_RESULT_BYTES} bytes")
         self.session.send(part_frames(self.stream, value))
 
     def end(self):

@@ -373,7 +373,7 @@ class Streams(unittest.TestCase):
 
     def test_failing_on_the_way_ends_the_stream_with_an_error(self):
         for body, part in (("yield 1; raise ValueError('gone')", "gone"), ("yield 1; yield b'x'", "either bytes only"),
-                           ("import apus; yield apus.Event()", "cannot yield"), ("yield bytes(16 << 20); yield b'x'", "more than")):
+                           ("import apus; yield apus.Event()", "cannot yield"), ("yield bytes(64 << 20); yield b'x'", "more than")):
             with FakeServer(lines("def handle(event, context):", f"    {body}")) as server:
                 server.ready()
                 server.invoke(1, b"")
