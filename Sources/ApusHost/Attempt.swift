@@ -39,8 +39,6 @@ final class AttemptExtras {
         case result
         /// They are the parts of a streamed result.
         case parts
-        /// The first of them decides whether its caller takes the RESULT in parts. Next: `large`, `result`, `refused`.
-        case undecided
         /// They complete a RESULT that its caller takes in parts.
         case large
         /// They belong to a result that was refused already.

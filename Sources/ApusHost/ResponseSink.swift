@@ -1,7 +1,7 @@
 public import ApusCore
 public import ApusEngine
 
-/// Asked from any thread, with an ``EventBlock`` that has the data that is there, and how many bytes the worker says it will be.
+/// Asked from any thread, with an ``EventBlock`` of its attributes and no data, and how many bytes the worker says it will be.
 public typealias PartRule = @Sendable (_ head: UnsafeRawBufferPointer, _ bytes: Int) -> Bool
 
 /// Takes the answer to a direct invocation. Called on the shard's loop; bytes are lent for the call.

@@ -239,8 +239,6 @@ extension Shard {
             guard isLast else { return }
             guard extras.result.count == extras.expectedBytes else { throw .truncated }
             try self.finishGathered(channel, at: index, extras.result, now: now)
-        case .undecided:
-            try self.decideLarge(payload, isLast: isLast, channel, index, extras, now: now)
         case .large:
             try self.continueLarge(payload, isLast: isLast, channel, index, extras, now: now)
         case .parts:

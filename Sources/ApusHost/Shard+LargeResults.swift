@@ -15,27 +15,17 @@ extension Shard {
         guard !layout.isNull else { throw .malformed }
         // Whoever takes it reads what it says of itself before it is whole.
         _ = try layout.decodeAttributes(in: payload.bytes)
-        if layout.data.isEmpty {
-            // Workers may begin the data with the next frame, and what it begins with says what it is.
-            extras.open = .undecided
-            extras.expectedBytes = announced
-            extras.result = Array(payload)
-            return true
-        }
-        // What is there is a whole block, of fewer bytes.
-        let head = Self.block(payload, data: layout.data.count)
+        let head = Self.head(payload, upTo: layout.data.lowerBound)
         guard head.withUnsafeBytes({ takes($0, announced) }) else { return false }
         let flow = self.flow(from: channel)
         sink.onTiming(self.timing(of: channel.attempts[index], on: channel, now: self.turnTime ?? self.now))
-        Self.block(UnsafeRawBufferPointer(rebasing: payload[..<layout.data.lowerBound]), data: 0).withUnsafeBytes {
-            sink.onLarge($0, bytes: announced, flow)
-        }
+        head.withUnsafeBytes { sink.onLarge($0, bytes: announced, flow) }
         extras.open = .large
         extras.result = []
         extras.expectedBytes = announced
         extras.partBytes = layout.data.count
         extras.flow = flow
-        self.pass(UnsafeRawBufferPointer(rebasing: payload[layout.data]), to: sink, flow, channel)
+        if !layout.data.isEmpty { self.pass(UnsafeRawBufferPointer(rebasing: payload[layout.data]), to: sink, flow, channel) }
         return true
     }
 
@@ -59,29 +49,11 @@ extension Shard {
         channel.goOn(now: self.now)
     }
 
-    private static func block(_ bytes: UnsafeRawBufferPointer, data count: Int) -> [UInt8] {
-        var block = Array(bytes)
-        block.withUnsafeMutableBytes { $0.storeBytes(of: UInt32(count).littleEndian, toByteOffset: 16, as: UInt32.self) }
+    /// A whole block, of no data.
+    private static func head(_ payload: UnsafeRawBufferPointer, upTo end: Int) -> [UInt8] {
+        var block = Array(payload[..<end])
+        block.withUnsafeMutableBytes { $0.storeBytes(of: 0, toByteOffset: 16, as: UInt32.self) }
         return block
-    }
-
-    /// The first data of a result whose first frame had none.
-    func decideLarge(
-        _ payload: UnsafeRawBufferPointer, isLast: Bool, _ channel: WorkerChannel, _ index: Int, _ extras: AttemptExtras,
-        now: Timestamp
-    ) throws(FrameError) {
-        let (head, announced) = (extras.result, extras.expectedBytes)
-        guard payload.count <= announced, !payload.isEmpty else { throw .malformed }
-        var isTaken = false
-        try lend(head + Array(payload)) { block throws(FrameError) in
-            isTaken = try self.beganLarge(block, announced, channel, index, extras)
-        }
-        guard !isTaken else {
-            if isLast { try self.endLarge(channel, index, extras, now: now) }
-            return
-        }
-        try lend(head) { head throws(FrameError) in try self.gather(head, announced, channel, index, extras) }
-        try self.receivedData(payload, isLast: isLast, from: channel, at: index, extras, now: now)
     }
 
     /// What was announced is what must come: neither more, nor less.
