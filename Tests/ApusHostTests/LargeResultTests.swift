@@ -52,7 +52,7 @@ import Testing
         of mode: String, _ data: String = "bad", takes: Bool = true, _ check: (Bed) async throws -> Void = { _ in }
     ) async throws -> End {
         let bed = try await Bed()
-        try await bed.deploy(function(1, [mode]))
+        try await bed.deploy(function(1, [mode], timeout: .seconds(600)))
         let end = await withCheckedContinuation { (continuation: CheckedContinuation<End, Never>) in
             bed.loop.post {
                 _ = bed.shard.invoke(
@@ -101,7 +101,7 @@ import Testing
 
     @Test func whoLeavesInTheMiddleHearsNothingMoreAndTheWorkerIsKilled() async throws {
         let bed = try await Bed()
-        var hanging = function(1, ["large-hang"])
+        var hanging = function(1, ["large-hang"], timeout: .seconds(600))
         hanging.plan.reuse = .never
         try await bed.deploy(hanging)
         let came = Carried(Came())
@@ -125,7 +125,8 @@ import Testing
     /// Whoever takes nothing is given no more than the bound and what one turn reads; whoever takes all of it gets all of it.
     @Test func aWorkerIsReadAsFastAsItsResultIsTaken() async throws {
         let bed = try await Bed()
-        try await bed.deploy(function(1, ["oversize"]))
+        // On a busy machine it takes its time.
+        try await bed.deploy(function(1, ["oversize"], timeout: .seconds(600)))
         try await bed.deploy(function(2))
         let came = Carried(Came())
         let request = await bed.run {
@@ -137,7 +138,7 @@ import Testing
         try await bed.until("it is held") { came.value.flow?.isHeld == true }
         for _ in 0..<20 { #expect(await bed.invoke(2, "fine").text == "fine", "others are read") }
         #expect(await bed.run { came.value.bytes <= most && came.value.bytes > Limits.Host.partsWaitingBytes })
-        try await bed.until("all of it") {
+        try await bed.until("all of it", seconds: 300) {
             #expect(came.value.untaken <= most)
             came.value.flow?.took(came.value.untaken)
             came.value.untaken = 0
