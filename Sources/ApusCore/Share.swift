@@ -94,6 +94,8 @@ public protocol WorkSharing: AnyObject, Sendable {
     /// What the nodes hold of this one's classes: its own as it is now, that of others as they said a few seconds ago. One that died
     /// holds what it held until another takes it.
     var nodes: [NodeShare] { get }
+    /// Whether any node takes part in a class, this one or another: one that is gone counts until its session is over. Blocks.
+    func hasNodes(_ workClass: WorkClass) throws(ApusError) -> Bool
     /// How often shares of each class began to be worked here since the log was opened.
     var terms: [WorkClass: UInt64] { get }
 }
@@ -143,4 +145,5 @@ public struct NodeShare: Sendable, Hashable {
 extension WorkSharing {
     /// Where nobody hears of others.
     public var nodes: [NodeShare] { self.shares.map { NodeShare(node: self.node, $0) } }
+    public func hasNodes(_ workClass: WorkClass) throws(ApusError) -> Bool { self.classes.contains(workClass) }
 }

@@ -121,6 +121,8 @@ extension Limits {
         static let plainTypeBytes = 128
         /// Triggers, or replays, in one answer.
         static let subscriptionsPerRead = 1_000
+        /// Partitions of triggers whose class no server has that one answer asks the log for; of more nothing is said.
+        static let unservedPerRead = 1_000
         /// Records that one answer looks at to say how old what was not read yet is.
         static let agesPerRead = 256
         /// Bytes of events after which a request that redrives ids takes no further one.

@@ -2,6 +2,7 @@
 #include "direct_launch.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -9,6 +10,10 @@
 #include <unistd.h>
 
 enum { CHANNELS = 5, PIPE_BYTES = 1 << 20, ABOVE = 16, CANNOT_EXEC = 127 };
+
+// A process that another thread forks has every open descriptor until its exec. Were the workers' ends of this one among them, a worker
+// that closes its end would not break the pipe, and what is written to it then would be lost instead of refused.
+static pthread_mutex_t launching = PTHREAD_MUTEX_INITIALIZER;
 
 // Only calls that are safe after a fork of a threaded process.
 static void child(const char *path, char *const arguments[], char *const environment[], const int ends[CHANNELS]) {
@@ -35,6 +40,7 @@ static void child(const char *path, char *const arguments[], char *const environ
 int apus_direct_launch(const char *path, char *const arguments[], char *const environment[], apus_direct_process *process) {
     int pairs[CHANNELS][2];
     int made = 0, failure = 0;
+    pthread_mutex_lock(&launching);
     for (; made < CHANNELS && !failure; made++) {
         int kind = made == 2 ? socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pairs[made]) : pipe2(pairs[made], O_CLOEXEC);
         if (kind < 0) {
@@ -57,6 +63,7 @@ int apus_direct_launch(const char *path, char *const arguments[], char *const en
         if (id < 0) failure = errno;
     }
     for (int i = 0; i < made; i++) close(workers[i]);
+    pthread_mutex_unlock(&launching);
     int watch = -1;
     if (!failure && (watch = (int)syscall(SYS_pidfd_open, id, 0)) < 0) {
         failure = errno;

@@ -29,6 +29,26 @@ import Testing
         #expect(try third.ledger(prefix: [7]).map(\.value) == [[3]])
     }
 
+    /// What waits together is sent together up to a bound; the batch that goes beyond it begins the next group.
+    @Test func aGroupTakesSoManyRecordsOfNeighboursAndNoMore() throws {
+        let kafka = try KafkaFixture()
+        defer { kafka.deleteTopics() }
+        // Each group has a time of its own.
+        let ticks = Atomic<Int64>(1_000)
+        let log = try KafkaLog(kafka.configuration) {
+            Timestamp(milliseconds: ticks.add(1, ordering: .relaxed).newValue)
+        }
+        defer { log.close() }
+        let name = try LogFixture.topic("a")
+        try log.createTopic(name, TopicConfiguration())
+        func groups(_ counts: [Int]) throws -> Int {
+            Set(try LogFixture.writeTogether(log, name, counts).map(\.timestamp)).count
+        }
+        let most = Limits.Log.groupRecords
+        #expect(try groups([most - 1, 1]) == 1)
+        #expect(try groups([most - 1, 1, 1]) == 2)
+    }
+
     /// Behaviour 6.
     @Test func whatADeadServerLeftOpenIsUndoneAndHoldsNobodyUp() throws {
         let kafka = try KafkaFixture()

@@ -127,6 +127,24 @@ import Testing
         #expect(first.attributes.contains(Attribute(InternalHeader.invalid, "it is bad", kind: .header)))
     }
 
+    /// A batch is no event: whatever its type's case and parameters, and whatever its headers say beside it.
+    @Test func aBatchIsInvalidAndNeverTakenForDataOrForAnEvent() throws {
+        let types = [
+            "application/cloudevents-batch+json", "Application/CloudEvents-BATCH+json",
+            "application/cloudevents-batch+json; charset=utf-8",
+        ]
+        let blocks = try Self.read(
+            types.map { Foreign(headers: [("content-type", $0)] + Self.binary, key: "k", value: "[]") }
+                + types.map { Foreign(headers: Self.binary + [("content-type", $0)], value: "[]") })
+        for (block, type) in zip(blocks, types + types) {
+            let (event, isInvalid) = try Self.decoded(block)
+            #expect(isInvalid)
+            #expect(event["datacontenttype"] == type)
+            #expect(event["type"] == "dev.apus.kafka.record")
+            #expect(event.data == Array("[]".utf8))
+        }
+    }
+
     /// Behaviour 42.
     @Test func aTombstoneIsAnEventInBinaryModeAndNoneInStructuredMode() throws {
         let blocks = try Self.read([

@@ -31,6 +31,40 @@ import Testing
         #expect(LogFixture.code { _ = try LogFixture.write(log, larger) } == .limitReached)
     }
 
+    /// Batches that wait together are one commit up to its bound; the one that goes beyond it begins the next.
+    @Test func aCommitTakesSoManyRecordsOfNeighboursAndNoMore() throws {
+        let scratch = ScratchDirectory("group")
+        let topic = try LogFixture.topic("a")
+        // Each commit has a time of its own.
+        let ticks = Atomic<Int64>(1_000)
+        let log = try EmbeddedLog(directory: scratch.path, configuration: smallConfiguration(mapBytes: 256 << 20)) {
+            Timestamp(milliseconds: ticks.add(1, ordering: .relaxed).newValue)
+        }
+        defer { log.close() }
+        try log.createTopic(topic, TopicConfiguration())
+        func commits(_ counts: [Int]) throws -> Int {
+            Set(try LogFixture.writeTogether(log, topic, counts).map(\.timestamp)).count
+        }
+        let most = Limits.Log.groupRecords
+        #expect(try commits([most - 1, 1]) == 1)
+        #expect(try commits([most - 1, 1, 1]) == 2)
+        #expect(try commits([most - 1, 2]) == 2)
+        #expect(try commits([most, 1, 1]) == 2)
+    }
+
+    @Test func aGroupIsFullByItsBytesAndAnEmptyOneTakesAnyBatch() {
+        func submission(_ bytes: Int) -> Submission {
+            Submission(batch: LogBatch(urgency: .producer), bytes: bytes, completion: { _ in })
+        }
+        var fill = GroupFill()
+        #expect(fill.hasRoom(for: submission(Limits.Log.groupBytes + 1)))
+        fill.add(submission(Limits.Log.groupBytes - 1))
+        #expect(fill.hasRoom(for: submission(1)))
+        #expect(!fill.hasRoom(for: submission(2)))
+        fill.add(submission(1))
+        #expect(!fill.hasRoom(for: submission(1)))
+    }
+
     @Test func ledgerEntriesAreBounded() throws {
         let scratch = ScratchDirectory("ledger")
         let log = try LogFixture.open(scratch.path, smallConfiguration())

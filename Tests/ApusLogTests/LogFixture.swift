@@ -30,6 +30,30 @@ enum LogFixture {
         return try #require(answer.take(within: 20_000) { $0 }, "the log answers").get()
     }
 
+    /// Has batches of so many small records each wait together: an answer holds up the writer until all of them are queued.
+    /// - Returns: their answers, in their order.
+    static func writeTogether(_ log: any EventLog, _ topic: TopicName, _ counts: [Int]) throws -> [LogReceipt] {
+        let record = Self.append(topic, bytes: 1)
+        let hold = Monitor((isHeld: false, isOver: false))
+        log.submit(LogBatch(urgency: .producer, appends: [record])) { _ in
+            hold.withLock { $0.isHeld = true }
+            hold.signal()
+            _ = hold.take(within: 20_000) { $0.isOver ? true : nil }
+        }
+        try #require(hold.take(within: 20_000) { $0.isHeld ? true : nil } != nil, "the log answers")
+        let answers = Monitor<[Int: Result<LogReceipt, ApusError>]>([:])
+        for (index, count) in counts.enumerated() {
+            log.submit(LogBatch(urgency: .producer, appends: Array(repeating: record, count: count))) { result in
+                answers.withLock { $0[index] = result }
+                answers.signal()
+            }
+        }
+        hold.withLock { $0.isOver = true }
+        hold.signal()
+        let all = try #require(answers.take(within: 60_000) { $0.count == counts.count ? $0 : nil }, "the log answers")
+        return try counts.indices.map { try #require(all[$0]).get() }
+    }
+
     /// Writes batches until one is refused.
     /// - Returns: how many were written, and the refusal.
     static func fill(_ log: any EventLog, max: Int = 100_000, _ batch: LogBatch) throws -> (

@@ -145,6 +145,38 @@ import Testing
         }
     }
 
+    /// Above its bound an owner leaves commands where they lie, and takes them up as those before them are answered.
+    @Test func anOwnerSubmitsNoMoreThanItsBoundAndTheRestFollows() throws {
+        let cluster = try Self.cluster()
+        // More than one node may have waiting: two of them ask.
+        let nodes = try (0..<3).map { try SharedNode(cluster, node: $0, deadline: .seconds(300)) }
+        defer { for node in nodes { node.stop() } }
+        let bound = Limits.ControlCommands.keyedInFlight
+        let total = bound + 2
+        cluster.holdSubmissions()
+        let answers = Mutex<[Result<LogReceipt, ApusError>]>([])
+        for number in 0..<total {
+            var batch = try Self.batch(1, "event \(number)")
+            // All of one partition, and so of one owner.
+            var key = Self.key(1)
+            key.replaceSubrange(8..<12, with: (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) })
+            batch.once = LogBatch.Once(key: key, fingerprint: [1], keptUntil: .distantFuture)
+            nodes[1 + number % 2].control.submitKeyed(batch) { result in answers.withLock { $0.append(result) } }
+        }
+        let place = TopicPartition(.commands, KeyedCommand.partition(of: Self.key(1)))
+        #expect(waitUntil(seconds: 60) { (try? cluster.log.bounds(of: place).end) == Offset(total) }, "all wait")
+        cluster.move(to: 0, partitions: Self.all)
+        #expect(waitUntil(seconds: 60) { cluster.held == bound })
+        // One that ends makes room for one.
+        cluster.release(1)
+        #expect(waitUntil(seconds: 60) { answers.withLock { $0.count } == 1 && cluster.held == bound })
+        cluster.release(nil)
+        #expect(waitUntil(seconds: 60) { answers.withLock { $0.count } == total })
+        #expect(cluster.mostHeld == bound)
+        #expect(answers.withLock { $0.allSatisfy { (try? $0.get().isRepeated) == false } })
+        #expect(try cluster.log.bounds(of: TopicPartition(try #require(Self.topic), 0)).end == Offset(total))
+    }
+
     @Test func commandsAreReadBackAndDamageIsNone() throws {
         let batch = try Self.batch(3, "a")
         let command = try KeyedCommand.command(

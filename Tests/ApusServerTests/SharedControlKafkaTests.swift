@@ -14,7 +14,7 @@ import Testing
 @Suite(.serialized, .enabled(if: KafkaBroker.isThere, Comment(rawValue: KafkaBroker.skipReason)))
 struct SharedControlKafkaTests {
     /// Nodes on one cluster, with topics that nobody else sees.
-    private final class Site {
+    final class Site {
         let configuration: KafkaLogConfiguration
         let seal: RecordSeal
         private(set) var logs: [KafkaLog] = []
@@ -30,7 +30,7 @@ struct SharedControlKafkaTests {
         }
 
         /// A node that begins now.
-        func add() throws -> SharedNode {
+        func add(prepare: (Control, any EventLog) -> Void = { _, _ in }) throws -> SharedNode {
             var configuration = self.configuration
             configuration.sharing = KafkaLogConfiguration.Sharing(
                 node: "node-\(self.logs.count)", sessionMilliseconds: 6_000)
@@ -47,7 +47,7 @@ struct SharedControlKafkaTests {
                         partitions: Limits.ControlCommands.partitions, retentionTime: Limits.ControlCommands.kept))
             }
             let node = try SharedNode(
-                log, try log.commandOwnership(), seal: self.seal, deadline: .seconds(60))
+                log, try log.commandOwnership(), seal: self.seal, deadline: .seconds(60), prepare: prepare)
             self.nodes.append(node)
             return node
         }

@@ -35,19 +35,21 @@ struct ManyNodesTests {
         ) throws {
             self.manifest = manifest
             self.code = code
-            for index in 0..<count {
-                let node = try TestServer(
-                    arguments: ["--kafka", try KafkaBroker.bootstrap(), "--key-file", try self.keyFile()],
-                    variables: [
-                        "APUS_LOG_KAFKA_CLUSTER": self.name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(self.name).",
-                        "APUS_LOG_KAFKA_SESSION": "\(Int(ManyNodesTests.sessionSeconds))s",
-                        "APUS_LOG_KAFKA_NODE": "node-\(index)",
-                    ].merging(variables(index)) { $1 })
-                if index > 0 { try self.copyBundles(to: node) }
-                try node.start()
-                self.nodes.append(node)
-                if index == 0 { try self.deploy() }
-            }
+            for index in 0..<count { try self.add(index, variables: variables) }
+        }
+
+        func add(_ index: Int, variables: (Int) -> [String: String]) throws {
+            let node = try TestServer(
+                arguments: ["--kafka", try KafkaBroker.bootstrap(), "--key-file", try self.keyFile()],
+                variables: [
+                    "APUS_LOG_KAFKA_CLUSTER": self.name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(self.name).",
+                    "APUS_LOG_KAFKA_SESSION": "\(Int(ManyNodesTests.sessionSeconds))s",
+                    "APUS_LOG_KAFKA_NODE": "node-\(index)",
+                ].merging(variables(index)) { $1 })
+            if index > 0 { try self.copyBundles(to: node) }
+            try node.start()
+            self.nodes.append(node)
+            if index == 0 { try self.deploy() }
         }
 
         /// What one server writes the others only believe under the key of all.

@@ -13,6 +13,35 @@ struct NodeClassTests {
             "resources: {memory: 128Mi}", with: "resources: {memory: 128Mi, class: \(workClass)}")
     }
 
+    /// What a class has to do that no server has waits, and every server says so.
+    @Test func whatWaitsForAClassThatNoServerHasIsShownWithItsReason() throws {
+        let site = try ManyNodesTests.Site(1, manifest: Self.manifest("fast")) { node in
+            ["APUS_LOG_KAFKA_CLASSES": node == 0 ? "cpu" : "fast"]
+        }
+        try site.publish(0..<5, by: 0)
+        func shown(_ node: Int) -> JSONValue? {
+            let result = site.nodes[node].apus("get", "subscriptions", "worker", "--partitions", "--output", "json")
+            guard let json = try? JSONValue.parse(Array(result.output.utf8)) else { return nil }
+            return (json["items"]?.array ?? json.array)?.first
+        }
+        #expect(waitUntil(seconds: 30) { shown(0)?["lag"]?.integer == 5 }, "\(shown(0).debugDescription) \(site.logs)")
+        let waiting = try #require(shown(0))
+        #expect(waiting["state"]?.string == "blocked" && waiting["oldest"]?.string != nil, "\(waiting)")
+        #expect(waiting["blocked"]?.array?.compactMap { $0["code"]?.string } == ["no_server"], "\(waiting)")
+        let places = waiting["partitions"]?.array ?? []
+        #expect(places.compactMap { $0["lag"]?.integer }.reduce(0, +) == 5, "\(waiting)")
+        let table = site.nodes[0].apus("get", "subscriptions").output
+        #expect(table.contains("blocked") && table.contains("no server has the class 'fast'"), "\(table)")
+
+        // One comes that has it: nothing waits any more, and nobody is missing.
+        try site.add(1) { _ in ["APUS_LOG_KAFKA_CLASSES": "fast"] }
+        #expect(site.waitForAnswers(to: 0..<5, by: 1, seconds: 60), "\(site.logs)")
+        #expect(
+            waitUntil(seconds: 30) { shown(1)?["lag"]?.integer == 0 && shown(1)?["state"]?.string == "caught_up" },
+            "\(shown(1).debugDescription) \(site.logs)")
+        #expect(shown(0)?["blocked"]?.array?.isEmpty == true, "\(shown(0).debugDescription)")
+    }
+
     /// A function runs on servers of its class only, and goes over to those of another with a deploy, which repeats nothing.
     @Test func aFunctionThatChangesItsClassMovesWithoutLoss() throws {
         let site = try ManyNodesTests.Site(2, manifest: Self.manifest("cpu")) { node in

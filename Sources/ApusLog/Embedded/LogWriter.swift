@@ -120,27 +120,21 @@ final class LogWriter: @unchecked Sendable {
     /// Forms groups of neighbouring batches, commits each, and performs commands in their place.
     private func process(_ requests: [WriterRequest]) {
         var group: [Submission] = []
-        var bytes = 0
-        var records = 0
+        var fill = GroupFill()
         func flush() {
             if group.isEmpty { return }
             self.commit(group)
-            self.rest.wrote(Int64(bytes))
+            self.rest.wrote(Int64(fill.bytes))
             self.inbox.withLock { $0.finished(group) }
             group.removeAll(keepingCapacity: true)
-            bytes = 0
-            records = 0
+            fill = GroupFill()
         }
         for request in requests {
             switch request {
             case .batch(let submission):
-                let writes = submission.batch.appends.count + submission.batch.ledger.count
-                if bytes + submission.bytes > Limits.Log.groupBytes || records + writes > Limits.Log.groupRecords {
-                    flush()
-                }
+                if !fill.hasRoom(for: submission) { flush() }
                 group.append(submission)
-                bytes += submission.bytes
-                records += writes
+                fill.add(submission)
             case .command(let command, let reply):
                 flush()
                 let answer = self.execute(command)

@@ -50,6 +50,22 @@ extension KafkaClient {
         return found
     }
 
+    /// How many members a group has; none for one that nobody knows.
+    func members(of group: String) throws(KafkaFailure) -> Int {
+        var list: UnsafePointer<rd_kafka_group_list>?
+        try verify(
+            rd_kafka_list_groups(self.pointer, group, &list, self.requestMilliseconds), "ask for the members of \(group)")
+        guard let list else { return 0 }
+        defer { rd_kafka_group_list_destroy(list) }
+        var members = 0
+        for index in 0..<Int(list.pointee.group_cnt) {
+            let found = list.pointee.groups[index]
+            try verify(found.err, "ask for the members of \(group)")
+            members += Int(found.member_cnt)
+        }
+        return members
+    }
+
     /// The name that the cluster gave itself when it was made.
     func clusterID() -> String? {
         guard let name = rd_kafka_clusterid(self.pointer, self.requestMilliseconds) else { return nil }

@@ -91,7 +91,7 @@ public final class KafkaLog: EventLog {
                 producer: try KafkaProducer(configuration, transactionalID: nil), transactions: transactions,
                 reload: reload, keys: keys, clock: clock)
             self.identity = try Self.identify(configuration, ledger, partitions, catchUp, client)
-            self.kafkaSharing = Self.sharing(configuration, self.writer, partitions) {
+            self.kafkaSharing = Self.sharing(configuration, self.writer, partitions, client) {
                 (partition, reach) throws(KafkaFailure) in try ledger.load([partition], catchUp, client, reach)
             }
             self.kafkaPositions = self.kafkaSharing.map { KafkaPositions(configuration, $0, ledger.board, clock: clock) }

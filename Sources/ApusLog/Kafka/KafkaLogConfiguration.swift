@@ -49,6 +49,8 @@ public struct KafkaLogConfiguration: Sendable {
         public var sessionMilliseconds: Int
         /// How long the group's thread may take to ask for news, which no handler holds up.
         public var pollMilliseconds = Limits.Kafka.groupPollMilliseconds
+        /// How long a share's entries that follow their outputs wait for others.
+        var ledgerMilliseconds = Limits.Kafka.ledgerMilliseconds
 
         /// How long after a commit was asked for outputs outside of transactions may be handed over, and how long those wait for their
         /// broker: another node may have the share a session after the last sign of this one.

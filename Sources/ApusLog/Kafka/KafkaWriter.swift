@@ -89,30 +89,22 @@ final class KafkaWriter: @unchecked Sendable {
     private func process(_ requests: [WriterRequest]) {
         var group: [Submission] = []
         var isTransaction = false
-        var bytes = 0
-        var records = 0
+        var fill = GroupFill()
         func flush() {
             if group.isEmpty { return }
             self.commit(group, isTransaction: isTransaction)
             self.inbox.withLock { $0.finished(group) }
             group.removeAll(keepingCapacity: true)
-            bytes = 0
-            records = 0
+            fill = GroupFill()
         }
         for request in requests {
             switch request {
             case .batch(let submission):
-                let writes = submission.batch.appends.count + submission.batch.ledger.count
                 let needs = Self.needsTransaction(submission.batch)
-                if needs != isTransaction || bytes + submission.bytes > Limits.Log.groupBytes
-                    || records + writes > Limits.Log.groupRecords
-                {
-                    flush()
-                }
+                if needs != isTransaction || !fill.hasRoom(for: submission) { flush() }
                 isTransaction = needs
                 group.append(submission)
-                bytes += submission.bytes
-                records += writes
+                fill.add(submission)
             case .refusal(let error, let completion):
                 completion(.failure(error))
             case .command, .work, .discard: preconditionFailure("the writer of the log on Kafka takes batches only")

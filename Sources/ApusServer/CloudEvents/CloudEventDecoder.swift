@@ -22,7 +22,7 @@ enum CloudEventDecoder {
     static func mode(contentType: String?) -> Mode? {
         let essence = Self.essence(contentType ?? "")
         if essence.hasPrefix("application/cloudevents-batch") {
-            return essence == "application/cloudevents-batch+json" ? .batched : nil
+            return essence == Self.batchType ? .batched : nil
         }
         if essence.hasPrefix("application/cloudevents") {
             return essence == "application/cloudevents+json" || essence == "application/cloudevents" ? .structured : nil
@@ -33,9 +33,18 @@ enum CloudEventDecoder {
     /// The type without its parameters, also where those are malformed: what says it is a CloudEvent is never taken for its data.
     private static func essence(_ contentType: String) -> String {
         if let media = MediaType(parsing: contentType) { return media.essence }
-        let type = contentType.utf8.prefix { $0 != UInt8(ascii: ";") }.drop { $0 == 0x20 || $0 == 0x09 }
+        var type = contentType.utf8.prefix { $0 != UInt8(ascii: ";") }.drop { $0 == 0x20 || $0 == 0x09 }
+        while type.last == 0x20 || type.last == 0x09 { type.removeLast() }
         return String(Substring(type)).lowercased()
     }
+
+    /// Whether a body of this type is a batch of events that may be read as UTF-8, whatever its case and parameters.
+    static func isBatch(contentType: String?) -> Bool {
+        guard let contentType, contentType != Self.batchType else { return contentType != nil }
+        return self.mode(contentType: contentType) == .batched && MediaType(parsing: contentType)?.isUTF8 != false
+    }
+
+    private static let batchType = "application/cloudevents-batch+json"
 
     /// - Throws: `invalid_event`, `invalid_json`, `unsupported_media_type`, `event_too_large` or `limit_reached`.
     /// - Parameter dataBytes: what data may have that is kept beside its event; 0 where it must be in it.

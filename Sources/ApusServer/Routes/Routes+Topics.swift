@@ -93,7 +93,7 @@ extension Routes {
 
     /// The blocks of a request's events. Batches of plain events, which is what busy producers send, are read in one pass.
     private func publishedEvents(_ exchange: HTTPExchange) throws(ApusError) -> [QuickBatch.Event] {
-        if exchange.header("Content-Type") == "application/cloudevents-batch+json", exchange.header("Apus-Key") == nil,
+        if CloudEventDecoder.isBatch(contentType: exchange.header("Content-Type")), exchange.header("Apus-Key") == nil,
             let events = QuickBatch.events(exchange.body, self.runtime.parser)
         {
             return events

@@ -30,6 +30,13 @@ struct BlockList {
         self.blocks.append(Block(code: "not_running", message: "this server does not run it: its journal says why"))
     }
 
+    mutating func addUnserved(_ workClass: WorkClass) {
+        self.blocks.append(
+            Block(
+                code: "no_server",
+                message: "no server has the class '\(workClass)': it waits for one whose `log.kafka.classes` names it"))
+    }
+
     /// Somebody set the position with tools of the log's.
     mutating func addMoved(_ partition: Int, to offset: Offset) {
         self.blocks.append(

@@ -35,6 +35,10 @@ struct SubscriptionReport: Sendable {
         var function: Catalogue.Function
         var trigger: Catalogue.Trigger
         var replay: ReplayDeployment?
+
+        var ledgerPrefix: [UInt8] {
+            self.replay?.ledgerPrefix(of: self.function.name) ?? self.trigger.ledgerPrefix
+        }
     }
 
     func json(
@@ -44,11 +48,12 @@ struct SubscriptionReport: Sendable {
         for part in parts { snapshots[SubscriptionKey(part.trigger)] = part }
         let rows = self.rows(catalogue)
         var ages = RecordAges(log: log, now: now)
+        var unserved = UnservedClasses(log: log)
         let moved = Dictionary(grouping: log.positions?.waiting ?? [], by: \.group)
         let items = rows.prefix(Limits.Server.subscriptionsPerRead).map { row -> JSONValue in
             let key = SubscriptionKey(
                 function: row.function.name, trigger: row.trigger.name, replay: row.replay?.id.number)
-            return self.json(row, snapshots[key], moved[row.trigger.group] ?? [], &ages)
+            return self.json(row, snapshots[key], moved[row.trigger.group] ?? [], &ages, &unserved)
         }
         let json: JSONValue = [
             "time": .string(RFC3339.format(now)), "items": .array(items), "more": .number(rows.count - items.count),
@@ -70,14 +75,24 @@ struct SubscriptionReport: Sendable {
     }
 
     private func json(
-        _ row: Row, _ snapshot: SubscriptionSnapshot?, _ moved: [GroupPosition], _ ages: inout RecordAges
+        _ row: Row, _ snapshot: SubscriptionSnapshot?, _ moved: [GroupPosition], _ ages: inout RecordAges,
+        _ unserved: inout UnservedClasses
     ) -> JSONValue {
         let (manifest, deployment) = (row.trigger.manifest, row.trigger.deployment)
         let isPaused = row.replay == nil ? row.function.isPaused(row.trigger.name) : row.function.isPaused
         let status = snapshot?.trigger.status
-        let partitions = snapshot?.partitions ?? []
+        var partitions = snapshot?.partitions ?? []
+        var lag = status?.lag ?? 0
         var blocks = BlockList(row.function, row.trigger.name, isReplay: row.replay != nil)
         if snapshot == nil { blocks.addNotRunning() }
+        let workClass = row.function.manifest.resources.workClass
+        if unserved.contains(workClass) {
+            blocks.addUnserved(workClass)
+            partitions = unserved.partitions(
+                row.trigger.topic, of: workClass, ledger: row.ledgerPrefix,
+                starts: row.replay?.starts ?? deployment.starts, ends: row.replay?.ends)
+            lag = partitions.reduce(0) { $0 + $1.lag }
+        }
         for partition in partitions { blocks.add(partition) }
         for position in moved where row.replay == nil {
             blocks.addMoved(position.place.partition, to: position.offset ?? 0)
@@ -89,7 +104,7 @@ struct SubscriptionReport: Sendable {
             "topic": .string(row.trigger.topic.local?.name ?? row.trigger.topic.onLog),
             "replay": row.replay.map { .string($0.id.description) } ?? .null,
             "state": .string(Self.state(status, blocks, isPaused: isPaused)), "paused": .boolean(isPaused),
-            "lag": .number(status?.lag ?? 0),
+            "lag": .integer(lag),
             "oldest": oldest.map { .string(RFC3339.format($0)) } ?? .null,
             "oldestSeconds": oldest.map { .double(ages.seconds(since: $0)) } ?? .null,
             "running": .number(status?.running ?? 0), "ready": .number(status?.ready ?? 0),

@@ -49,6 +49,35 @@ import Testing
             try CloudEventDecoder.events(headers: headers, body: Array("[]".utf8), defaults: Sent.defaults).isEmpty)
     }
 
+    /// The type of batches begins as that of single events does: it is looked for first, whatever its case and parameters.
+    @Test(arguments: [
+        ("application/cloudevents-batch+json", .batched), ("Application/CloudEvents-Batch+JSON", .batched),
+        ("application/cloudevents-batch+json; charset=utf-8", .batched),
+        ("application/cloudevents-batch+json;charset=UTF-8; a=\"b;c\"", .batched),
+        (" application/cloudevents-batch+json ; charset", .batched),
+        ("application/cloudevents-batch", nil), ("application/cloudevents-batch+avro", nil),
+        ("application/cloudevents+json", .structured), ("APPLICATION/CLOUDEVENTS+JSON ;charset=utf-8", .structured),
+        ("application/cloudevents", .structured), ("application/cloudevents+json ; charset", .structured),
+        ("application/cloudevents+xml", nil), ("application/json", .binary),
+        ("text/plain; a=application/cloudevents+json", .binary), (nil, .binary),
+    ] as [(String?, CloudEventDecoder.Mode?)])
+    func aBatchIsToldFromAnEventByItsTypeAlone(type: String?, mode: CloudEventDecoder.Mode?) throws {
+        #expect(CloudEventDecoder.mode(contentType: type) == mode)
+        #expect(CloudEventDecoder.isBatch(contentType: type) == (mode == .batched))
+        guard let type, mode == .batched || mode == .structured else { return }
+        let event = #"{"specversion":"1.0","id":"1","source":"/s","type":"t"}"#
+        // Attributes in headers say nothing where the body is an event, or several.
+        let headers = [HTTPHeader("Content-Type", type), HTTPHeader("ce-specversion", "1.0"), HTTPHeader("ce-id", "other")]
+        let body = mode == .batched ? "[\(event),\(event)]" : event
+        let events = try CloudEventDecoder.events(headers: headers, body: Array(body.utf8), defaults: Sent.defaults)
+        #expect(events.map { $0["id"] } == (mode == .batched ? ["1", "1"] : ["1"]))
+    }
+
+    @Test func aBatchInAnotherCharacterSetIsLeftToBeRefused() {
+        #expect(!CloudEventDecoder.isBatch(contentType: "application/cloudevents-batch+json; charset=utf-16"))
+        #expect(CloudEventDecoder.isBatch(contentType: "application/cloudevents-batch+json; charset=\"UTF-8\""))
+    }
+
     @Test(arguments: [
         "application/cloudevents+json; charset=utf-16", "application/cloudevents-batch+json; charset=iso-8859-1",
         "application/cloudevents+protobuf", "application/cloudeventsx",

@@ -47,6 +47,14 @@ import Testing
         #expect(self.code(self.start + #", "data": 1, "data_base64": "AA=="}"#) == .invalidEvent)
         #expect(self.code(self.start + #", "data_base64": "A"}"#) == .invalidEvent)
         #expect(self.code(self.start + "}", "application/cloudevents-batch+json") == .unsupportedMediaType)
+        for type in [
+            "Application/CloudEvents-Batch+JSON", "application/cloudevents-batch+json; charset=utf-8",
+            "application/cloudevents-batch+json ;charset",
+        ] {
+            // A record is one event: also where a batch holds one, or its value is one.
+            #expect(self.code("[" + self.start + "}]", type) == .unsupportedMediaType)
+            #expect(self.code(self.start + "}", type) == .unsupportedMediaType)
+        }
         #expect(self.code(self.start + "}", "application/cloudevents+avro") == .unsupportedMediaType)
         #expect(self.code(self.start + "}", "application/cloudevents+json; charset=utf-16") == .unsupportedMediaType)
         #expect(self.code(self.start + "}", "Application/CloudEvents+JSON; charset=UTF-8") == nil)

@@ -16,6 +16,9 @@ final class MemoryCluster: Sendable {
         var nodes: [Int: @Sendable (CommandOwnershipChange) -> Void] = [:]
         /// What the next submission meets.
         var fault: Fault?
+        /// Submissions that wait for ``MemoryCluster/release(_:)``; nil where none does.
+        var held: [@Sendable () -> Void]?
+        var mostHeld = 0
     }
 
     enum Fault {
@@ -32,6 +35,35 @@ final class MemoryCluster: Sendable {
 
     func join(_ node: Int, _ changed: @escaping @Sendable (CommandOwnershipChange) -> Void) {
         self.state.withLock { $0.nodes[node] = changed }
+    }
+
+    /// From now on submissions wait.
+    func holdSubmissions() { self.state.withLock { $0.held = [] } }
+    var held: Int { self.state.withLock { $0.held?.count ?? 0 } }
+    /// How many have waited at one time.
+    var mostHeld: Int { self.state.withLock { $0.mostHeld } }
+
+    /// Lets so many go that wait for longest; nil for all of them, and those to come.
+    func release(_ count: Int?) {
+        let released = self.state.withLock { state -> [@Sendable () -> Void] in
+            let all = state.held ?? []
+            guard let count else {
+                state.held = nil
+                return all
+            }
+            state.held = Array(all.dropFirst(count))
+            return Array(all.prefix(count))
+        }
+        for submit in released { submit() }
+    }
+
+    private func hold(_ submit: @escaping @Sendable () -> Void) -> Bool {
+        self.state.withLock { state in
+            guard state.held != nil else { return false }
+            state.held?.append(submit)
+            state.mostHeld = max(state.mostHeld, state.held?.count ?? 0)
+            return true
+        }
     }
 
     func fail(_ fault: Fault) { self.state.withLock { $0.fault = fault } }
@@ -61,7 +93,8 @@ final class MemoryCluster: Sendable {
         }
         guard isOwner else { return completion(.failure(ApusError(.conflict, "fenced"))) }
         switch fault {
-        case nil: self.log.submit(batch, completion)
+        case nil:
+            if !self.hold({ self.log.submit(batch, completion) }) { self.log.submit(batch, completion) }
         case .refuses: completion(.failure(ApusError(.logFailed, "the test lets no write through")))
         case .losesTheOwner:
             self.log.submit(batch) { _ in }
@@ -108,9 +141,10 @@ final class SharedNode: Sendable {
         try self.init(cluster.log, MemoryOwnership(cluster, node: node), seal: seal, deadline: deadline)
     }
 
+    /// - Parameter prepare: runs before the node takes part in deciding.
     init(
         _ log: any EventLog, _ ownership: any CommandOwnership, seal: RecordSeal? = nil,
-        deadline: TimeSpan = .seconds(20)
+        deadline: TimeSpan = .seconds(20), prepare: (Control, any EventLog) -> Void = { _, _ in }
     ) throws {
         var (log, ownership) = (log, ownership)
         if let seal {
@@ -134,6 +168,7 @@ final class SharedNode: Sendable {
             }
         }
         try self.control.replay()
+        prepare(self.control, log)
         try self.control.share()
         self.loop.runAndWait {
             let timer = LoopTimer(self.loop) { [unowned self] in self.control.tick() }

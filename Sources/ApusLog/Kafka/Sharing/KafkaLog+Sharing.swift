@@ -10,7 +10,7 @@ extension KafkaLog {
     }
 
     static func sharing(
-        _ configuration: KafkaLogConfiguration, _ writer: KafkaWriter, _ ledger: [KafkaPartition],
+        _ configuration: KafkaLogConfiguration, _ writer: KafkaWriter, _ ledger: [KafkaPartition], _ client: KafkaClient,
         load: @escaping @Sendable (KafkaPartition, KafkaLedger.Reach) throws(KafkaFailure) -> Void
     ) -> KafkaSharing? {
         guard let sharing = configuration.sharing else { return nil }
@@ -23,6 +23,9 @@ extension KafkaLog {
             }, board,
             KafkaTaking(configuration: configuration) { (number) throws(KafkaFailure) in
                 try load(ledger[number], .appended)
+            },
+            members: { (workClass) throws(KafkaFailure) in
+                try client.members(of: KafkaSharing.group(configuration, workClass))
             }
         ) { (number) throws(KafkaFailure) in try load(ledger[number], .decided) }
     }

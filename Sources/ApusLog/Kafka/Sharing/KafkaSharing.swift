@@ -8,14 +8,19 @@ final class KafkaSharing: WorkSharing {
     private let works: [WorkClass: SharedClass]
     private let board: ShareBoard
     let readLedger: @Sendable (Int) throws(KafkaFailure) -> Void
+    private let members: @Sendable (WorkClass) throws(KafkaFailure) -> Int
     private let taking: KafkaTaking
     private let others = Mutex<[NodeShare]>([])
 
-    /// - Parameter readLedger: reads a partition of the ledger as far as it is decided.
+    /// - Parameters:
+    ///   - members: how many nodes take part in a class.
+    ///   - readLedger: reads a partition of the ledger as far as it is decided.
     init(
         _ works: [SharedClass], _ board: ShareBoard, _ taking: KafkaTaking,
+        members: @escaping @Sendable (WorkClass) throws(KafkaFailure) -> Int,
         readLedger: @escaping @Sendable (Int) throws(KafkaFailure) -> Void
     ) {
+        self.members = members
         self.readLedger = readLedger
         self.taking = taking
         self.classes = works.map(\.workClass)
@@ -69,6 +74,13 @@ final class KafkaSharing: WorkSharing {
         }
         do throws(KafkaFailure) { try self.taking.take(Share(former, term.share.number), entry) } catch {
             throw error.apusError("cannot take what \(term.share) does over from the class \(former)")
+        }
+    }
+
+    func hasNodes(_ workClass: WorkClass) throws(ApusError) -> Bool {
+        if self.classes.contains(workClass) { return true }
+        do throws(KafkaFailure) { return try self.members(workClass) > 0 } catch {
+            throw error.apusError("cannot ask which servers have the class \(workClass)")
         }
     }
 

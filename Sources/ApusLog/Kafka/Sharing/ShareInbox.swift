@@ -34,15 +34,11 @@ struct ShareInbox: Sendable {
     /// Takes what goes into one transaction.
     mutating func takeGroup() -> [Submission] {
         var group: [Submission] = []
-        var (bytes, records) = (0, 0)
-        while let next = self.waiting.first {
-            let writes = next.batch.appends.count + next.batch.ledger.count
-            let fits = bytes + next.bytes <= Limits.Log.groupBytes && records + writes <= Limits.Log.groupRecords
-            guard group.isEmpty || fits else { break }
+        var fill = GroupFill()
+        while let next = self.waiting.first, fill.hasRoom(for: next) {
             _ = self.waiting.popFirst()
             self.bytes -= next.bytes
-            bytes += next.bytes
-            records += writes
+            fill.add(next)
             group.append(next)
         }
         return group

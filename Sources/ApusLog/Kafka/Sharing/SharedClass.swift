@@ -25,8 +25,11 @@ final class SharedClass: PartitionOwner {
         self.ledgerPartitions = ledger
         self.loadLedger = load
         let (bytes, batches) = (writer.configuration.queueBytes, writer.configuration.queueBatches)
-        let proof = writer.configuration.sharing?.proof ?? .zero
-        self.pendings = (0..<Share.count).map { _ in PendingBox(SharePending(proof: proof)) }
+        let sharing = writer.configuration.sharing
+        let delay = TimeSpan.milliseconds(sharing?.ledgerMilliseconds ?? Limits.Kafka.ledgerMilliseconds)
+        self.pendings = (0..<Share.count).map { _ in
+            PendingBox(SharePending(delay: delay, proof: sharing?.proof ?? .zero))
+        }
         self.inboxes = (0..<Share.count).map { _ in LockedInbox(ShareInbox(bytesMax: bytes, batchesMax: batches)) }
     }
 

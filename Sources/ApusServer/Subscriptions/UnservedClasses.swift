@@ -1,0 +1,69 @@
+internal import ApusCore
+internal import ApusEngine
+internal import ApusHost
+internal import ApusStore
+
+/// Triggers of functions whose class no server has: no lane of theirs is open anywhere, so that how far they are is what the ledger of their
+/// shares says. For one answer, on a thread that may wait for the log.
+struct UnservedClasses {
+    private let log: any EventLog
+    private var known: [WorkClass: Bool] = [:]
+    private var read: Set<Share> = []
+    private var looks = 0
+
+    init(log: any EventLog) { self.log = log }
+
+    /// Where nobody can say, it is not said.
+    mutating func contains(_ workClass: WorkClass) -> Bool {
+        guard let sharing = self.log.sharing else { return false }
+        if let known = self.known[workClass] { return known }
+        var isUnserved = false
+        do throws(ApusError) { isUnserved = try !sharing.hasNodes(workClass) } catch { isUnserved = false }
+        self.known[workClass] = isUnserved
+        return isUnserved
+    }
+
+    /// What a trigger has on the log that is not settled.
+    /// - Parameters:
+    ///   - starts: where it begins that settled nothing yet, in each partition; at the first record in others.
+    ///   - ends: where it ends; nil for one that goes on.
+    mutating func partitions(
+        _ topic: TopicName, of workClass: WorkClass, ledger prefix: [UInt8], starts: [Offset], ends: [Offset]?
+    ) -> [PartitionStatus] {
+        guard let configuration = self.log.topic(topic) else { return [] }
+        let count = min(ends?.count ?? configuration.partitions, Limits.Server.unservedPerRead - self.looks)
+        self.looks += max(0, count)
+        guard count > 0 else { return [] }
+        let states = self.states(prefix, (0..<count).map { Share.of(topic, partition: $0, workClass) })
+        return (0..<count).map { number in
+            var status = PartitionStatus(partition: number)
+            do throws(ApusError) {
+                let bounds = try self.log.bounds(of: TopicPartition(topic, number))
+                status.end = ends?[number] ?? bounds.end
+                let start = max(bounds.start, number < starts.count ? starts[number] : 0)
+                let state = states[number] ?? LedgerState(watermark: start)
+                let settled = state.settled.reduce(0) { $0 + $1.count }
+                status.watermark = min(state.watermark, status.end)
+                status.position = min(max(state.watermark, state.settled.last?.upperBound ?? 0), status.end)
+                status.unsettled = max(0, Int(status.position - status.watermark) - settled)
+            } catch { status.blocks.append(.logUnreadable) }
+            return status
+        }
+    }
+
+    /// What the ledger holds of the shares, by partition.
+    private mutating func states(_ prefix: [UInt8], _ shares: [Share]) -> [Int: LedgerState] {
+        var states: [Int: LedgerState] = [:]
+        do throws(ApusError) {
+            for share in Set(shares) where self.read.insert(share).inserted { try self.log.sharing?.read(share) }
+            for entry in try self.log.ledger(prefix: prefix) {
+                guard let partition = LedgerKey.partition(of: entry.key, prefix: prefix) else { continue }
+                states[partition] = try LedgerKey.decode(entry.value)
+            }
+        } catch {
+            // What cannot be read now counts whole: as behind as it can be.
+            return states
+        }
+        return states
+    }
+}
