@@ -45,6 +45,29 @@ import Testing
         return found
     }
 
+    /// A log that cannot be read at a take-over leaves nothing for good that goes with deciding, such as schedules.
+    @Test func whatCannotBeginWithDecidingIsTriedAgain() throws {
+        let cluster = try MemoryCluster.make()
+        let begun = Mutex(0)
+        let node = try SharedNode(cluster.log, MemoryOwnership(cluster, node: 0)) { control, _ in
+            control.onDeciding.withLock {
+                $0 = { (catalogue) throws(ApusError) in
+                    guard catalogue != nil else { return }
+                    let count = begun.withLock { begun in
+                        begun += 1
+                        return begun
+                    }
+                    if count < 3 { throw ApusError(.logFailed, "the test lets nothing begin") }
+                }
+            }
+        }
+        defer { node.stop() }
+        cluster.move(to: 0)
+        #expect(waitUntil(seconds: 20) { begun.withLock { $0 } == 3 && node.control.deciding.withLock { $0 } != nil })
+        #expect(try node.deploy(Self.topic).outcomes.map(\.action) == [.created])
+        #expect(begun.withLock { $0 } == 3)
+    }
+
     @Test func aDeployOnOneNodeIsDeployedOnAll() throws {
         let cluster = try MemoryCluster.make()
         let nodes = try (0..<3).map { try SharedNode(cluster, node: $0) }

@@ -26,7 +26,9 @@ extension Control {
         self.keyedTerms.withLock { _ = $0.removeValue(forKey: partition) }
         guard partition == 0 else { return }
         self.deciding.withLock { $0 = nil }
-        self.onDeciding.withLock { $0 }?(nil)
+        do throws(ApusError) { try self.onDeciding.withLock { $0 }?(nil) } catch {
+            self.journal.error("what goes with deciding does not end: \(error.message)")
+        }
     }
 
     /// Decides what waits on a partition, if it is this node's.
@@ -83,11 +85,18 @@ extension Control {
         try self.followToEnd(ownership)
         owned.decider.restored()
         owned.isRestored = true
+        if partition == 0 { try self.beginDeciding(owned.term) }
         self.nodes.owned[partition] = owned
-        guard partition == 0 else { return }
-        self.deciding.withLock { $0 = owned.term }
+    }
+
+    /// - Throws: when what goes with deciding cannot begin: all of it is tried again at the next look.
+    private func beginDeciding(_ term: OwnedCommands) throws(ApusError) {
+        self.deciding.withLock { $0 = term }
         self.repair(isTakeOver: true)
-        self.onDeciding.withLock { $0 }?(self.queue.catalogue)
+        do throws(ApusError) { try self.onDeciding.withLock { $0 }?(self.queue.catalogue) } catch {
+            self.deciding.withLock { $0 = nil }
+            throw error
+        }
     }
 
     /// Nothing is decided against a catalogue that lacks what a former owner wrote.

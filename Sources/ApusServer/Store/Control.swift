@@ -47,8 +47,9 @@ final class Control: Sendable {
     let isStopping = Atomic(false)
     /// Called on `thread` with what a write changed, before its caller is answered; gives what kept a change from taking effect.
     let onChanges: @Sendable ([Catalogue.Change], Catalogue) -> ApusError?
-    /// Called on `thread` when this node begins to decide, with what is deployed, and with nil when it no longer does.
-    let onDeciding = Mutex<(@Sendable (Catalogue?) -> Void)?>(nil)
+    /// Called on `thread` when this node begins to decide, with what is deployed, and with nil when it no longer does. It decides nothing
+    /// before that succeeded.
+    let onDeciding = Mutex<(@Sendable (Catalogue?) throws(ApusError) -> Void)?>(nil)
     /// Called on `thread` when the catalogue holds more records than before.
     let onFollowed = Mutex<(@Sendable () -> Void)?>(nil)
     /// The catalogue holds every record of `apus.control` before it. From any thread.

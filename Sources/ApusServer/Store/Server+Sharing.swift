@@ -21,13 +21,16 @@ extension Server {
         projection.limitControl { [unowned control] in control.followed.load(ordering: .acquiring) }
         control.onFollowed.withLock { $0 = { [weak projection] in projection?.controlWasFollowed() } }
         control.onDeciding.withLock {
-            $0 = { catalogue in
-                deciding.isSo.store(catalogue != nil, ordering: .releasing)
-                guard let catalogue else { return schedules.pause() }
-                journal.info("this server decides what is deployed and fires schedules")
-                do throws(ApusError) { try schedules.start(catalogue) } catch {
-                    journal.error("schedules do not fire: \(error.message)", ["code": error.code.rawValue])
+            $0 = { (catalogue) throws(ApusError) in
+                guard let catalogue else {
+                    deciding.isSo.store(false, ordering: .releasing)
+                    return schedules.pause()
                 }
+                do throws(ApusError) { try schedules.start(catalogue) } catch {
+                    throw ApusError(error.code, "schedules cannot begin: \(error.message)", cause: error)
+                }
+                deciding.isSo.store(true, ordering: .releasing)
+                journal.info("this server decides what is deployed and fires schedules")
             }
         }
         if let log = self.log as? SealedLog {

@@ -48,7 +48,7 @@ struct SubscriptionReport: Sendable {
         for part in parts { snapshots[SubscriptionKey(part.trigger)] = part }
         let rows = self.rows(catalogue)
         var ages = RecordAges(log: log, now: now)
-        var unserved = UnservedClasses(log: log)
+        var unserved = UnservedClasses(log: log, sharing: log.sharing)
         let moved = Dictionary(grouping: log.positions?.waiting ?? [], by: \.group)
         let items = rows.prefix(Limits.Server.subscriptionsPerRead).map { row -> JSONValue in
             let key = SubscriptionKey(

@@ -7,15 +7,20 @@ internal import ApusStore
 /// shares says. For one answer, on a thread that may wait for the log.
 struct UnservedClasses {
     private let log: any EventLog
+    /// Nil where one server does everything.
+    private let sharing: (any WorkSharing)?
     private var known: [WorkClass: Bool] = [:]
     private var read: Set<Share> = []
     private var looks = 0
 
-    init(log: any EventLog) { self.log = log }
+    init(log: any EventLog, sharing: (any WorkSharing)?) {
+        self.log = log
+        self.sharing = sharing
+    }
 
     /// Where nobody can say, it is not said.
     mutating func contains(_ workClass: WorkClass) -> Bool {
-        guard let sharing = self.log.sharing else { return false }
+        guard let sharing = self.sharing else { return false }
         if let known = self.known[workClass] { return known }
         var isUnserved = false
         do throws(ApusError) { isUnserved = try !sharing.hasNodes(workClass) } catch { isUnserved = false }
@@ -55,7 +60,7 @@ struct UnservedClasses {
     private mutating func states(_ prefix: [UInt8], _ shares: [Share]) -> [Int: LedgerState] {
         var states: [Int: LedgerState] = [:]
         do throws(ApusError) {
-            for share in Set(shares) where self.read.insert(share).inserted { try self.log.sharing?.read(share) }
+            for share in Set(shares) where self.read.insert(share).inserted { try self.sharing?.read(share) }
             for entry in try self.log.ledger(prefix: prefix) {
                 guard let partition = LedgerKey.partition(of: entry.key, prefix: prefix) else { continue }
                 states[partition] = try LedgerKey.decode(entry.value)
