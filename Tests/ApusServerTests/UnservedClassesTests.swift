@@ -93,6 +93,23 @@ import Testing
         #expect(Set(nodes.read.withLock { $0 }).count == nodes.read.withLock { $0 }.count, "each ledger is read once")
     }
 
+    @Test func whatRetentionTookIsNoLag() throws {
+        let topic = try #require(TopicName(.default, "a"))
+        let log = try Self.log(topic, partitions: 2, records: 10)
+        let state = LedgerState(watermark: 4, settled: [6..<8])
+        let entry = LogBatch.LedgerWrite(key: Array("f/1".utf8), value: state.encode())
+        try Self.write(log, LogBatch(urgency: .settlement, ledger: [entry]))
+        for (partition, offset) in [(0, 3), (1, 7)] as [(Int, Offset)] {
+            let place = TopicPartition(topic, partition)
+            log.discard(place, before: offset)
+            #expect(waitUntil(seconds: 20) { (try? log.bounds(of: place).start) == offset })
+        }
+        var unserved = UnservedClasses(log: log, sharing: Nodes())
+        let left = unserved.partitions(topic, of: Self.gpu, ledger: Array("f/".utf8), starts: [], ends: nil)
+        #expect(left.map(\.lag) == [7, 2])
+        #expect(left.map(\.watermark) == [3, 7])
+    }
+
     /// Above its bound an answer asks for no more, and says nothing of the rest.
     @Test func anAnswerAsksForSoManyPartitionsAndNoMore() throws {
         let topic = try #require(TopicName(.default, "a"))

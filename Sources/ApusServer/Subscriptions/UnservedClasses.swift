@@ -45,12 +45,13 @@ struct UnservedClasses {
             do throws(ApusError) {
                 let bounds = try self.log.bounds(of: TopicPartition(topic, number))
                 status.end = ends?[number] ?? bounds.end
-                let start = max(bounds.start, number < starts.count ? starts[number] : 0)
-                let state = states[number] ?? LedgerState(watermark: start)
-                let settled = state.settled.reduce(0) { $0 + $1.count }
-                status.watermark = min(state.watermark, status.end)
-                status.position = min(max(state.watermark, state.settled.last?.upperBound ?? 0), status.end)
-                status.unsettled = max(0, Int(status.position - status.watermark) - settled)
+                let state = states[number] ?? LedgerState(watermark: number < starts.count ? starts[number] : 0)
+                // What retention took is no lag.
+                let open = min(max(state.watermark, bounds.start), status.end)..<status.end
+                let settled = state.settled.map { $0.clamped(to: open) }
+                status.watermark = open.lowerBound
+                status.position = max(open.lowerBound, settled.last { !$0.isEmpty }?.upperBound ?? 0)
+                status.unsettled = Int(status.position - status.watermark) - settled.reduce(0) { $0 + $1.count }
             } catch { status.blocks.append(.logUnreadable) }
             return status
         }
