@@ -7,7 +7,7 @@ public enum RFC3339 {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The same at the end of `bytes`: log lines and records are full of moments.
+    /// The same at the end of `bytes`.
     public static func append(_ time: Timestamp, to bytes: inout [UInt8]) {
         let (day, rest) = Self.divide(time.microseconds, 86_400_000_000)
         let (year, month, date) = Self.civil(day)

@@ -31,7 +31,10 @@ extension Shard {
 
     func flow(from channel: WorkerChannel) -> PartFlow {
         PartFlow { [loop = self.loop, weak self, worker = channel.worker] in
-            loop.post { [weak self] in self?.readAgain(worker) }
+            loop.post { [weak self] in
+                guard let self, let channel = self.channels[worker] else { return }
+                self.readAgain(channel, now: self.now)
+            }
         }
     }
 
@@ -41,12 +44,12 @@ extension Shard {
         if flow.isHeld { channel.hold() }
     }
 
-    /// What came was taken; other attempts of the worker may still wait.
-    private func readAgain(_ worker: WorkerID) {
-        guard let channel = self.channels[worker],
+    /// What came was taken, or was all of it; other attempts of the worker may still wait.
+    func readAgain(_ channel: WorkerChannel, now: Timestamp) {
+        guard channel.intake == .held,
             !(0..<channel.attempts.count).contains(where: { channel.attempts[$0].extras?.flow?.isHeld == true })
         else { return }
-        channel.goOn(now: self.now)
+        channel.goOn(now: now)
     }
 
     /// A whole block, of no data.

@@ -174,6 +174,8 @@ extension Shard {
         let attempt = channel.attempts.remove(at: index)
         self.paused(attempt, on: channel, now: now)
         if channel.attempts.isEmpty { channel.becameIdle(now: now) }
+        // Its result is here as a whole, though not where it goes: what the worker says next is of other work.
+        self.readAgain(channel, now: now)
         channel.budget.beginAttempt()
         return attempt
     }

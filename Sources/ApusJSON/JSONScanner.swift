@@ -13,8 +13,10 @@ package struct JSONScanner {
     }
 
     package mutating func skipSpace() {
-        while let byte = self.peek, byte == 0x20 || (0x09...0x0A).contains(byte) || byte == 0x0D { self.at += 1 }
+        while let byte = self.peek, Self.isSpace(byte) { self.at += 1 }
     }
+
+    package static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0A).contains(byte) || byte == 0x0D }
 
     mutating func take(_ byte: UInt8) -> Bool {
         guard self.peek == byte else { return false }

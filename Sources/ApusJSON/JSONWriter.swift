@@ -144,7 +144,7 @@ public struct JSONWriter {
             var run = 0
             for index in 0..<utf8.count where Self.needsEscape(utf8[index]) {
                 self.bytes.append(contentsOf: utf8[run..<index])
-                self.escape(utf8[index])
+                Self.appendEscaped(utf8[index], to: &self.bytes)
                 run = index + 1
             }
             self.bytes.append(contentsOf: utf8[run...])
@@ -152,23 +152,25 @@ public struct JSONWriter {
         self.bytes.append(UInt8(ascii: "\""))
     }
 
-    private static func needsEscape(_ byte: UInt8) -> Bool {
+    /// Whether a byte may not stand in a string as it is.
+    public static func needsEscape(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
-    private mutating func escape(_ byte: UInt8) {
+    /// Appends one that ``needsEscape(_:)``.
+    public static func appendEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
         switch byte {
-        case UInt8(ascii: "\""): self.bytes.append(contentsOf: "\\\"".utf8)
-        case UInt8(ascii: "\\"): self.bytes.append(contentsOf: "\\\\".utf8)
-        case 0x0A: self.bytes.append(contentsOf: "\\n".utf8)
-        case 0x0D: self.bytes.append(contentsOf: "\\r".utf8)
-        case 0x09: self.bytes.append(contentsOf: "\\t".utf8)
-        case 0x08: self.bytes.append(contentsOf: "\\b".utf8)
-        case 0x0C: self.bytes.append(contentsOf: "\\f".utf8)
+        case UInt8(ascii: "\""): bytes.append(contentsOf: "\\\"".utf8)
+        case UInt8(ascii: "\\"): bytes.append(contentsOf: "\\\\".utf8)
+        case 0x0A: bytes.append(contentsOf: "\\n".utf8)
+        case 0x0D: bytes.append(contentsOf: "\\r".utf8)
+        case 0x09: bytes.append(contentsOf: "\\t".utf8)
+        case 0x08: bytes.append(contentsOf: "\\b".utf8)
+        case 0x0C: bytes.append(contentsOf: "\\f".utf8)
         default:
             let digits = String(byte, radix: 16)
-            self.bytes.append(contentsOf: (byte < 16 ? "\\u000" : "\\u00").utf8)
-            self.bytes.append(contentsOf: digits.utf8)
+            bytes.append(contentsOf: (byte < 16 ? "\\u000" : "\\u00").utf8)
+            bytes.append(contentsOf: digits.utf8)
         }
     }
 }

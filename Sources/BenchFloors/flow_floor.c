@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -298,6 +300,19 @@ static int move_all(Flow *flow, size_t capacity) {
     return 0;
 }
 
+void flow_floor_touch(size_t record, long records) {
+    // The replies, and as much again for what holds them.
+    size_t bytes = 2 * record * (size_t)records;
+    struct sysinfo info;
+    if (sysinfo(&info)) return;
+    size_t most = (size_t)info.freeram * info.mem_unit / 2;
+    if (bytes > most) bytes = most;
+    char *memory = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return;
+    for (size_t at = 0; at < bytes; at += 4096) memory[at] = 1;
+    munmap(memory, bytes);
+}
+
 double flow_floor_run(FlowFloor *floor, const char *path, int is_synced, const void *record, size_t bytes, long records, int window) {
     File file;
     double took = -1;
@@ -316,6 +331,7 @@ double flow_floor_run(FlowFloor *floor, const char *path, int is_synced, const v
     int failure = mdb_txn_begin(file.env, 0, MDB_RDONLY, &flow.txn);
     for (int partition = 0; !failure && partition < PARTITIONS; partition++)
         failure = mdb_cursor_open(flow.txn, file.in[partition], &flow.cursors[partition]);
+    flow_floor_touch(bytes, records);
     double start = now();
     if (!failure) failure = move_all(&flow, capacity);
     if (failure) {

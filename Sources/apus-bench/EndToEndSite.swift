@@ -142,6 +142,8 @@ final class EndToEndSite {
             let handler = self.settings.batch == nil ? "main:echo_many" : "main:echo_batch"
             let shard = try self.shard(kind, gate, handler: handler, concurrency: concurrency)
             defer { shard.close() }
+            // As the floor does.
+            if self.settings.kafka == nil { flow_floor_touch(self.record.count, self.settings.records) }
             let before = shard.loopSeconds()
             let start = try gate.open()
             let end = try gate.wait(for: self.settings.records)

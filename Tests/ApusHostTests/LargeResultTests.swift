@@ -163,6 +163,25 @@ import Testing
         await bed.close()
     }
 
+    /// What has come as a whole holds its worker up no longer, however slow the disk is: it does other work, and its answers are read.
+    @Test func aWorkerThatSaidAllOfItsResultIsRead() async throws {
+        let bed = try await Bed()
+        try await bed.deploy(function(1, ["large-brief"], timeout: .seconds(600)))
+        let came = Carried(Came())
+        _ = await bed.run {
+            bed.shard.invoke(
+                FunctionID(rawValue: 1), block: EventBlock.encode(event("bad")), invocation: InvocationID(high: 0, low: 0),
+                deadline: nil, sink: came.value)
+        }
+        try await bed.until("all of it") { came.value.hasEnded }
+        #expect(await bed.run { came.value.flow?.isHeld == true && came.value.bytes == Limits.Host.partsWaitingBytes + 64 << 10 })
+        for _ in 0..<20 { #expect(await bed.invoke(1, "fine").text == "fine") }
+        #expect(await bed.statistics().workersExited == 0)
+        await bed.run { came.value.flow?.took(came.value.untaken) }
+        #expect(await bed.invoke(1, "fine").text == "fine")
+        await bed.close()
+    }
+
     private final class Came: ResponseSink {
         var bytes = 0
         var hasEnded = false

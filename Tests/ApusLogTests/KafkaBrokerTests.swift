@@ -33,20 +33,13 @@ import Testing
     @Test func aGroupTakesSoManyRecordsOfNeighboursAndNoMore() throws {
         let kafka = try KafkaFixture()
         defer { kafka.deleteTopics() }
-        // Each group has a time of its own.
-        let ticks = Atomic<Int64>(1_000)
-        let log = try KafkaLog(kafka.configuration) {
-            Timestamp(milliseconds: ticks.add(1, ordering: .relaxed).newValue)
-        }
+        let log = try KafkaLog(kafka.configuration, clock: LogFixture.ticking())
         defer { log.close() }
         let name = try LogFixture.topic("a")
         try log.createTopic(name, TopicConfiguration())
-        func groups(_ counts: [Int]) throws -> Int {
-            Set(try LogFixture.writeTogether(log, name, counts).map(\.timestamp)).count
-        }
         let most = Limits.Log.groupRecords
-        #expect(try groups([most - 1, 1]) == 1)
-        #expect(try groups([most - 1, 1, 1]) == 2)
+        #expect(try LogFixture.timesTogether(log, name, [most - 1, 1]) == 1)
+        #expect(try LogFixture.timesTogether(log, name, [most - 1, 1, 1]) == 2)
     }
 
     /// Behaviour 6.

@@ -35,21 +35,14 @@ import Testing
     @Test func aCommitTakesSoManyRecordsOfNeighboursAndNoMore() throws {
         let scratch = ScratchDirectory("group")
         let topic = try LogFixture.topic("a")
-        // Each commit has a time of its own.
-        let ticks = Atomic<Int64>(1_000)
-        let log = try EmbeddedLog(directory: scratch.path, configuration: smallConfiguration(mapBytes: 256 << 20)) {
-            Timestamp(milliseconds: ticks.add(1, ordering: .relaxed).newValue)
-        }
+        let log = try EmbeddedLog(directory: scratch.path, configuration: smallConfiguration(mapBytes: 256 << 20), clock: LogFixture.ticking())
         defer { log.close() }
         try log.createTopic(topic, TopicConfiguration())
-        func commits(_ counts: [Int]) throws -> Int {
-            Set(try LogFixture.writeTogether(log, topic, counts).map(\.timestamp)).count
-        }
         let most = Limits.Log.groupRecords
-        #expect(try commits([most - 1, 1]) == 1)
-        #expect(try commits([most - 1, 1, 1]) == 2)
-        #expect(try commits([most - 1, 2]) == 2)
-        #expect(try commits([most, 1, 1]) == 2)
+        #expect(try LogFixture.timesTogether(log, topic, [most - 1, 1]) == 1)
+        #expect(try LogFixture.timesTogether(log, topic, [most - 1, 1, 1]) == 2)
+        #expect(try LogFixture.timesTogether(log, topic, [most - 1, 2]) == 2)
+        #expect(try LogFixture.timesTogether(log, topic, [most, 1, 1]) == 2)
     }
 
     @Test func aGroupIsFullByItsBytesAndAnEmptyOneTakesAnyBatch() {

@@ -1,6 +1,7 @@
 import ApusCore
 import ApusTestSupport
 import Glibc
+import Synchronization
 import Testing
 
 @testable import ApusLog
@@ -30,9 +31,25 @@ enum LogFixture {
         return try #require(answer.take(within: 20_000) { $0 }, "the log answers").get()
     }
 
+    /// A clock by which each commit or group of a log has a time of its own.
+    static func ticking() -> @Sendable () -> Timestamp {
+        let ticks = Mutex<Int64>(1_000)
+        return {
+            ticks.withLock {
+                $0 += 1
+                return Timestamp(milliseconds: $0)
+            }
+        }
+    }
+
+    /// - Returns: how many times the records have of batches that wait together, so many small ones each; under a ``ticking()`` clock.
+    static func timesTogether(_ log: any EventLog, _ topic: TopicName, _ counts: [Int]) throws -> Int {
+        Set(try self.writeTogether(log, topic, counts).map(\.timestamp)).count
+    }
+
     /// Has batches of so many small records each wait together: an answer holds up the writer until all of them are queued.
     /// - Returns: their answers, in their order.
-    static func writeTogether(_ log: any EventLog, _ topic: TopicName, _ counts: [Int]) throws -> [LogReceipt] {
+    private static func writeTogether(_ log: any EventLog, _ topic: TopicName, _ counts: [Int]) throws -> [LogReceipt] {
         let record = Self.append(topic, bytes: 1)
         let hold = Monitor((isHeld: false, isOver: false))
         log.submit(LogBatch(urgency: .producer, appends: [record])) { _ in

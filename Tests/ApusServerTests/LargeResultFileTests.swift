@@ -32,12 +32,16 @@ import Testing
         _ data: [UInt8], type: String = "text/plain", by size: Int, _ secrets: [String] = []
     ) throws -> ResultFile {
         let spool = try ResultSpool(type, bytes: data.count, self.masks(secrets), in: self.store(), for: "ann", now: .zero)
+        try self.feed(spool, data, by: size)
+        return try spool.finish().file
+    }
+
+    private static func feed(_ spool: ResultSpool, _ data: [UInt8], by size: Int) throws {
         var at = 0
         while at < data.count {
             try spool.take(Array(data[at..<min(data.count, at + size)]))
             at += size
         }
-        return try spool.finish().file
     }
 
     @Test func aTextIsWhatItsJSONSaysWhereverItIsCut() throws {
@@ -50,7 +54,15 @@ import Testing
         }
     }
 
-    @Test(arguments: [#""no end"#, #""a" b"#, #""\x""#, #""\u00g0""#]) func whatIsNoJSONIsNotKept(_ json: String) {
+    @Test func aTextBehindSpaceIsATextAsWell() throws {
+        let json = Array(" \r\n\t \"a\\nb\" ".utf8)
+        for size in 1...json.count {
+            let file = try Self.file(json, type: "application/json", by: size)
+            #expect(try file.read(0..<file.size) == Array("a\nb".utf8), "in parts of \(size)")
+        }
+    }
+
+    @Test(arguments: [#""no end"#, #""a" b"#, "\"a\u{1}b\"", " \n \"a\tb\"", #""\x""#, #""\u00g0""#]) func whatIsNoJSONIsNotKept(_ json: String) {
         #expect(throws: ApusError.self) { try Self.file(Array(json.utf8), type: "application/json", by: 3) }
     }
 
@@ -88,6 +100,44 @@ import Testing
                 #expect(throws: ApusError.self, "\(text)") { try Self.file(Array(text.utf8), type: "application/json", by: size, [secret]) }
             }
         }
+    }
+
+    /// A file of JSON with a key in it is a usual secret, and its escapes are not always those that are written here.
+    @Test func aSecretThatIsJSONIsFoundHoweverItsEscapesAreWritten() throws {
+        let secret = #"""
+            {"id": "a1",
+            \#t"endpoint": "https:\/\/example.com\/x", "key": "abc\u003d\u003D\/q\n\u00e9\ud83d\ude00\u0041"}
+            """#
+        var masks = SecretMasks()
+        Array(secret.utf8).withUnsafeBytes { SecretVault.add($0, to: &masks) }
+        let inside = String(secret.split(separator: "\n")[1])
+        let part = #"{"is": {"id": "b2", \#(inside), "n": 1}"#
+        #expect(ResultMask(masks: masks).apply("application/json", Array(part.utf8)) == nil)
+        for size in 1...part.utf8.count {
+            #expect(throws: ApusError.self, "in parts of \(size)") {
+                let spool = try ResultSpool("application/json", bytes: part.utf8.count, masks, in: Self.store(), for: "ann", now: .zero)
+                try Self.feed(spool, Array(part.utf8), by: size)
+                _ = try spool.finish()
+            }
+        }
+        // As a text in JSON it is masked.
+        var quoted: [UInt8] = []
+        JSONText.append(inside, to: &quoted)
+        let text = Array("[".utf8) + quoted + Array("]".utf8)
+        for size in 1...text.count {
+            let spool = try ResultSpool("application/json", bytes: text.count, masks, in: Self.store(), for: "ann", now: .zero)
+            try Self.feed(spool, text, by: size)
+            let file = try spool.finish().file
+            #expect(try file.read(0..<file.size) == Array(#"["***"]"#.utf8), "in parts of \(size)")
+        }
+    }
+
+    @Test(arguments: [
+        (#"a\/b"#, "a/b"), (#""k": "\u003d\u00e9", "l": "\\\"x""#, #""k": "=é", "l": "\\\"x""#), (#"half\ud83d"#, nil), (#"ends in \"#, nil),
+        (#"no \x escape"#, nil), ("plain", nil),
+    ] as [(String, String?)])
+    func aLineOfASecretIsWrittenAnewAsResultsAre(_ line: String, _ told: String?) {
+        #expect(MaskedJSON.writtenAnew(Array(line.utf8)).map { String(decoding: $0, as: UTF8.self) } == told)
     }
 
     @Test func roomThatIsNotNeededIsGivenBack() throws {
@@ -175,6 +225,44 @@ import Testing
         thread.stop()
     }
 
+    /// The thread's places are for everybody: a result has one, into however many parts its worker cuts it.
+    @Test func theSmallestPartsTakeOnePlaceOfTheThread() throws {
+        let places = 8
+        let thread = WorkThread(queueMax: places)
+        let results = LargeResults(sealer: Self.sealer, folder: try Self.folder(), thread: thread)
+        let gate = ResultSlot<Bool>()
+        let isBlocked = ResultSlot<Bool>()
+        #expect(
+            thread.run {
+                isBlocked.fill(true)
+                _ = gate.take()
+            })
+        _ = isBlocked.take()
+        let data = (0..<10 * places).map { UInt8($0) }
+        let failures = Mutex<[ErrorCode]>([])
+        func feed(_ name: String) -> ResultFeed {
+            ResultFeed(results, PartFlow {}, onFailure: { error in failures.withLock { $0.append(error.code) } }) { () throws(ApusError) in
+                try ResultSpool("application/octet-stream", bytes: data.count, SecretMasks(), in: results, for: name, now: .zero)
+            }
+        }
+        let finished = (0..<places).map { _ in ResultSlot<ResultSpool.Finished>() }
+        for (index, slot) in finished.enumerated() {
+            let feed = feed("caller \(index)")
+            for byte in data { feed.take([byte], isCounted: index % 2 == 0) }
+            feed.finish { slot.fill($0) }
+        }
+        // The last place is taken: one more is refused, once.
+        let refused = feed("one more")
+        for byte in data { refused.take([byte]) }
+        refused.finish { _ in Issue.record("it was refused") }
+        refused.giveUp()
+        #expect(failures.withLock { $0 } == [.overloaded])
+        gate.fill(true)
+        for slot in finished { #expect(try slot.take().file.read(0..<data.count) == data) }
+        thread.stop()
+        #expect(failures.withLock { $0 } == [.overloaded])
+    }
+
     @Test func whatIsGivenUpOrFailsHoldsNobodyAndLeavesNothing() throws {
         let thread = WorkThread()
         let failures = Mutex<[ErrorCode]>([])
@@ -242,6 +330,51 @@ import Testing
         #expect(throws: ApusError.self) { try others.makeRoom(1, for: "ann", now: .zero) }
         _ = try others.makeRoom(1, for: "bob", now: .zero)
         #expect(rooms.count == each)
+    }
+
+    /// The bound of the disk counts it for as long as it is read; nobody else's goes in vain for that.
+    @Test func whatIsBeingReadKeepsItsRoom() throws {
+        let results = try Self.store()
+        let piece = Limits.ToolEndpoint.callerResultsBytes / 2
+        func keep(until seconds: Int64) throws -> String {
+            let room = try results.makeRoom(piece, for: "ann", now: .zero)
+            return results.keep(
+                try Self.file([0x61], by: 1), room, type: "text/plain", for: "ann", until: .zero + .seconds(seconds), now: .zero)
+        }
+        func reading(_ uri: String) throws -> LargeResults.Room.Reading {
+            let found = try #require(results.find(uri, for: "ann", now: .zero))
+            guard case .file(_, let room) = found.result.body else { throw ApusError(.internal, "it is in memory") }
+            return room.reading()
+        }
+        let (first, second) = (try keep(until: 10), try keep(until: 20))
+        let one = try reading(first)
+        // The older one is read: the other goes.
+        let third = try keep(until: 20)
+        #expect(results.find(first, for: "ann", now: .zero) != nil && results.find(second, for: "ann", now: .zero) == nil)
+        let other = try reading(third)
+        #expect(throws: ApusError.self) { try results.makeRoom(piece, for: "ann", now: .zero) }
+        #expect(results.find(third, for: "ann", now: .zero) != nil, "none went in vain")
+        // Nor is the room of one free that has had its time while it was read.
+        #expect(throws: ApusError.self) { try results.makeRoom(piece, for: "ann", now: .zero + .seconds(10)) }
+        withExtendedLifetime((one, other)) {}
+    }
+
+    @Test func whatWasReadGivesItsRoomBack() throws {
+        let results = try Self.store()
+        func keep() throws -> String {
+            let room = try results.makeRoom(Limits.ToolEndpoint.callerResultsBytes, for: "ann", now: .zero)
+            return results.keep(
+                try Self.file([0x61], by: 1), room, type: "text/plain", for: "ann", until: .zero + .seconds(10), now: .zero)
+        }
+        func read(_ uri: String) throws {
+            let found = try #require(results.find(uri, for: "ann", now: .zero))
+            guard case .file(_, let room) = found.result.body else { throw ApusError(.internal, "it is in memory") }
+            let reading = room.reading()
+            #expect(throws: ApusError.self) { try results.makeRoom(1, for: "ann", now: .zero) }
+            withExtendedLifetime(reading) {}
+        }
+        try read(try keep())
+        _ = try results.makeRoom(1, for: "ann", now: .zero)
     }
 
     @Test func soManyLieOnDisk() throws {

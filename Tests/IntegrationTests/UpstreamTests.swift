@@ -60,6 +60,15 @@ struct UpstreamTests {
             #expect(deployed.status == 0, "\(deployed.errors)\(deployed.output)")
         }
 
+        /// - Returns: the credential that the upstream is sent with each request.
+        func deployWithSecret() throws -> String {
+            let secret = "s3cret-\(UInt64.random(in: 0 ... .max))"
+            #expect(self.server.apus(arguments: ["secret", "set", "ISSUES"], input: secret).status == 0)
+            try self.deploy(#", inject: [{secret: ISSUES, prefix: "Bearer "}]"#)
+            #expect(self.waitFor(UpstreamTests.all), "\(self.names()) \(self.server.apus("get", "upstreams").output)")
+            return secret
+        }
+
         func names() -> [String] {
             let answer = self.server.apus("tools", "list", "--output", "json")
             let items = (try? JSONValue.parse(Array(answer.output.utf8)))?["items"]?.array ?? []
@@ -84,10 +93,7 @@ struct UpstreamTests {
     @Test func anUpstreamOverHTTPIsOfferedCalledAndNeverSeesItsCallers() throws {
         let scene = try Scene()
         defer { scene.peer.signal(SIGKILL) }
-        let secret = "s3cret-\(UInt64.random(in: 0 ... .max))"
-        #expect(scene.server.apus(arguments: ["secret", "set", "ISSUES"], input: secret).status == 0)
-        try scene.deploy(#", inject: [{secret: ISSUES, prefix: "Bearer "}]"#)
-        #expect(scene.waitFor(Self.all), "\(scene.names()) \(scene.server.apus("get", "upstreams").output)")
+        let secret = try scene.deployWithSecret()
         let called = scene.server.apus("tools", "call", "issues_search", "--data", #"{"text": "leak"}"#)
         #expect(called.output.contains(#"{"text": "leak"}"#), "\(called)")
         let wrong = scene.server.apus("tools", "call", "issues_search", "--data", "{}")
@@ -210,10 +216,7 @@ struct UpstreamTests {
     @Test func whatAnUpstreamAsksIsMasked() throws {
         let scene = try Scene()
         defer { scene.peer.signal(SIGKILL) }
-        let secret = "s3cret-\(UInt64.random(in: 0 ... .max))"
-        #expect(scene.server.apus(arguments: ["secret", "set", "ISSUES"], input: secret).status == 0)
-        try scene.deploy(#", inject: [{secret: ISSUES, prefix: "Bearer "}]"#)
-        #expect(scene.waitFor(Self.all), "\(scene.names())")
+        let secret = try scene.deployWithSecret()
         let tools = ToolCaller(caller: try Caller(scene.server))
         let meta: [String: JSONValue] = [
             "io.modelcontextprotocol/clientCapabilities": ["elicitation": ["form": [:], "url": [:]]]

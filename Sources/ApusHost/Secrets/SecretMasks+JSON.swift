@@ -46,9 +46,18 @@ extension SecretMasks {
             return masked.append(UInt8(ascii: "\""))
         }
         // What is no JSON is refused by whoever reads it, and says nothing before that.
-        guard let said = (try? JSONValue.parse(Array(token)))?.string else { return masked += self.apply(Array(token)) }
+        guard let said = Self.text(of: token) else { return masked += self.apply(Array(token)) }
         let hidden = self.apply(said)
-        masked += hidden == said ? Array(token) : JSONValue.string(hidden).encoded()
+        masked += hidden == said ? Array(token) : JSONValue.string(String(decoding: hidden, as: UTF8.self)).encoded()
+    }
+
+    /// Also of a string with half a character in it, which not every reader refuses.
+    private static func text(of token: ArraySlice<UInt8>) -> [UInt8]? {
+        var text = TextInParts()
+        do throws(TextInParts.Malformed) {
+            let said = try text.take(Array(token))
+            return text.hasEnded ? said : nil
+        } catch { return nil }
     }
 
     private static func end(ofStringAt start: Int, in json: [UInt8]) -> Int {

@@ -26,62 +26,26 @@ final class RelayedSink: ResponseSink {
         self.relay(head) { $0.onLarge($1, bytes: bytes, flow) }
     }
 
-    func onFlow(_ flow: PartFlow) {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onFlow(flow) }
-    }
-
-    func onWaiting(_ span: TimeSpan) {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onWaiting(span) }
-    }
-
+    func onFlow(_ flow: PartFlow) { self.post { $0.onFlow(flow) } }
+    func onWaiting(_ span: TimeSpan) { self.post { $0.onWaiting(span) } }
     func onQuestions(_ questions: UnsafeRawBufferPointer) { self.relay(questions) { $0.onQuestions($1) } }
-
-    func onCall(_ call: FunctionCall) {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onCall(call) }
-    }
-
-    func onProgress(_ progress: ProgressPayload) {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onProgress(progress) }
-    }
-
-    func onLog(_ level: LogPayload.Level, _ text: String) {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onLog(level, text) }
-    }
-
-    func onTiming(_ timing: AttemptTiming) {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onTiming(timing) }
-    }
-
-    func onEnd() {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onEnd() }
-    }
-
-    func onFailure(_ failure: Failure) {
-        // SAFETY: used on `loop` only, inside `post`.
-        nonisolated(unsafe) let target = self.target
-        self.loop.post { target.onFailure(failure) }
-    }
+    func onCall(_ call: FunctionCall) { self.post { $0.onCall(call) } }
+    func onProgress(_ progress: ProgressPayload) { self.post { $0.onProgress(progress) } }
+    func onLog(_ level: LogPayload.Level, _ text: String) { self.post { $0.onLog(level, text) } }
+    func onTiming(_ timing: AttemptTiming) { self.post { $0.onTiming(timing) } }
+    func onEnd() { self.post { $0.onEnd() } }
+    func onFailure(_ failure: Failure) { self.post { $0.onFailure(failure) } }
 
     private func relay(
-        _ bytes: UnsafeRawBufferPointer, _ call: @escaping @Sendable (any ResponseSink, UnsafeRawBufferPointer) -> Void
+        _ bytes: UnsafeRawBufferPointer, _ tell: @escaping @Sendable (any ResponseSink, UnsafeRawBufferPointer) -> Void
     ) {
         let copy = Array(bytes)
+        self.post { target in copy.withUnsafeBytes { tell(target, $0) } }
+    }
+
+    private func post(_ tell: @escaping @Sendable (any ResponseSink) -> Void) {
         // SAFETY: used on `loop` only, inside `post`.
         nonisolated(unsafe) let target = self.target
-        self.loop.post { copy.withUnsafeBytes { call(target, $0) } }
+        self.loop.post { tell(target) }
     }
 }

@@ -41,14 +41,18 @@ final class SecretVault: Sendable {
             guard let name = SecretName(namespace, text), let secret = secrets[name] else { continue }
             // One that cannot be opened was given to no worker either.
             guard let value = try? self.keys.open(secret.sealed, of: name) else { continue }
-            value.withUnsafeBytes { bytes in
-                masks.add(bytes)
-                var written: [UInt8] = []
-                JSONText.append(String(decoding: bytes, as: UTF8.self), to: &written)
-                written.withUnsafeBytes { masks.add(UnsafeRawBufferPointer(rebasing: $0.dropFirst().dropLast())) }
-            }
+            value.withUnsafeBytes { Self.add($0, to: &masks) }
         }
         return masks
+    }
+
+    /// A secret as it stands, as JSON writes it, and, where it is JSON itself, as that is written anew.
+    static func add(_ value: UnsafeRawBufferPointer, to masks: inout SecretMasks) {
+        masks.add(value)
+        var written: [UInt8] = []
+        JSONText.append(String(decoding: value, as: UTF8.self), to: &written)
+        written.withUnsafeBytes { masks.add(UnsafeRawBufferPointer(rebasing: $0.dropFirst().dropLast())) }
+        MaskedJSON.writtenAnew(Array(value))?.withUnsafeBytes { masks.add($0) }
     }
 
     /// What a worker of a function is given.

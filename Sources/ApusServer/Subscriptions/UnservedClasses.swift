@@ -22,7 +22,7 @@ struct UnservedClasses {
     mutating func contains(_ workClass: WorkClass) -> Bool {
         guard let sharing = self.sharing else { return false }
         if let known = self.known[workClass] { return known }
-        var isUnserved = false
+        let isUnserved: Bool
         do throws(ApusError) { isUnserved = try !sharing.hasNodes(workClass) } catch { isUnserved = false }
         self.known[workClass] = isUnserved
         return isUnserved

@@ -25,6 +25,7 @@ final class LargeResults: Sendable {
     final class Room: Sendable {
         private let results: LargeResults
         private let bytes: Mutex<Int>
+        private let readers = Mutex(0)
         let owner: String
 
         fileprivate init(_ results: LargeResults, _ bytes: Int, _ owner: String) {
@@ -36,6 +37,22 @@ final class LargeResults: Sendable {
         deinit {
             self.shrink(to: 0)
             self.results.disk.withLock { $0.rooms -= 1 }
+        }
+
+        /// The result stays where it is until whoever reads it lets go of this.
+        func reading() -> Reading { Reading(self) }
+
+        fileprivate var isRead: Bool { self.readers.withLock { $0 > 0 } }
+
+        final class Reading: Sendable {
+            private let room: Room
+
+            fileprivate init(_ room: Room) {
+                self.room = room
+                room.readers.withLock { $0 += 1 }
+            }
+
+            deinit { self.room.readers.withLock { $0 -= 1 } }
         }
 
         /// Gives back what it turned out not to need.
@@ -127,8 +144,9 @@ final class LargeResults: Sendable {
 
     // MARK: the disk
 
-    /// Makes room on disk: the oldest results of this caller go first, then the oldest of all.
-    /// - Throws: `limit_reached` where results that are being written now have all of it.
+    /// Makes room on disk: the oldest results of this caller go first, then the oldest of all. Those that are being read stay, since their room
+    /// would not be free before that is over.
+    /// - Throws: `limit_reached` where results that are being written or read now have all of it.
     func makeRoom(_ bytes: Int, for owner: String, now: Timestamp) throws(ApusError) -> Room {
         self.sweep(now: now)
         while true {
@@ -145,12 +163,12 @@ final class LargeResults: Sendable {
             guard let lacks else { return Room(self, bytes, owner) }
             let gone = self.state.withLock { state in
                 state.removeOldest {
-                    guard case .file = $0.body else { return false }
+                    guard case .file(_, let room) = $0.body, !room.isRead else { return false }
                     return lacks == .all || $0.owner == owner
                 }
             }
             guard gone != nil else {
-                throw ApusError(.limitReached, "there is no room for a result of \(bytes) bytes: others are being written, try again in a moment")
+                throw ApusError(.limitReached, "there is no room for a result of \(bytes) bytes: others are being written or read, try again in a moment")
             }
         }
     }

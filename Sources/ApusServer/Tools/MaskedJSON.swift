@@ -1,5 +1,6 @@
 internal import ApusCore
 internal import ApusHost
+internal import ApusJSON
 
 /// Takes secrets out of JSON that comes in parts: each string is looked through for what it says, however it is written, and what holds one
 /// otherwise is refused, as ``SecretMasks/apply(json:)`` does of the whole one. Strings are written anew; without secrets nothing is changed.
@@ -49,42 +50,60 @@ struct MaskedJSON {
                 }
             }
         }
-        return try self.checked(self.whole.take(told))
+        told = self.whole.take(told)
+        try self.refuseIfFound()
+        return told
     }
 
     /// - Returns: the rest.
     mutating func end() throws(ApusError) -> [UInt8] {
         guard case .between = self.state else { throw Self.malformed }
-        return try self.checked(self.whole.end())
+        let rest = self.whole.end()
+        try self.refuseIfFound()
+        return rest
     }
 
     static let malformed = ApusError(.functionFailed, "the result says that it is JSON, and is none")
 
-    private func checked(_ told: [UInt8]) throws(ApusError) -> [UInt8] {
-        guard !self.whole.hasFound else { throw ApusError(.functionFailed, ResultMask.refusal) }
-        return told
+    private func refuseIfFound() throws(ApusError) {
+        if self.whole.hasFound { throw ApusError(.functionFailed, ResultMask.refusal) }
     }
 
-    /// None is longer than what it is written anew of: a result does not grow.
-    private static let escapes: [[UInt8]] = (0..<0x20).map { byte in
-        switch byte {
-        case 0x08: Array(#"\b"#.utf8)
-        case 0x09: Array(#"\t"#.utf8)
-        case 0x0A: Array(#"\n"#.utf8)
-        case 0x0C: Array(#"\f"#.utf8)
-        case 0x0D: Array(#"\r"#.utf8)
-        default: Array((byte < 0x10 ? #"\u000"# : #"\u00"#).utf8) + Array(String(byte, radix: 16).utf8)
+    /// A secret as it would be told if it stood in JSON: pieces of it, whose strings may lack their beginning or end. The text that is looked
+    /// through here is written anew, so that what is looked for must be.
+    /// - Returns: nil for what is written no other way.
+    static func writtenAnew(_ secret: [UInt8]) -> [UInt8]? {
+        guard secret.contains(UInt8(ascii: "\\")) else { return nil }
+        var (told, at) = ([UInt8](), 0)
+        while at < secret.count {
+            // No string of JSON reaches beyond a control character.
+            let end = secret[at...].firstIndex { $0 < 0x20 } ?? secret.count
+            let piece = Array(secret[at..<end])
+            told += Self.writtenAnew(piece: piece) ?? piece
+            told += secret[end..<min(end + 1, secret.count)]
+            at = end + 1
         }
+        return told == secret ? nil : told
     }
 
-    /// A part of a string's text. A character may go on in the next part.
+    private static func writtenAnew(piece: [UInt8]) -> [UInt8]? {
+        var (told, text, at) = ([UInt8](), TextInParts.begun, 0)
+        while at < piece.count {
+            var said: [UInt8] = []
+            do throws(TextInParts.Malformed) { at = try text.take(piece, from: at, into: &said) } catch { return nil }
+            Self.append(said, to: &told)
+            guard text.hasEnded else { break }
+            told.append(UInt8(ascii: "\""))
+            text = .begun
+        }
+        return text.isBetweenCharacters ? told : nil
+    }
+
+    /// A part of a string's text, of which a character may go on in the next part. None is longer than what it is written anew of: a result does
+    /// not grow.
     private static func append(_ text: [UInt8], to told: inout [UInt8]) {
         for byte in text {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): told += [UInt8(ascii: "\\"), byte]
-            case 0..<0x20: told += Self.escapes[Int(byte)]
-            default: told.append(byte)
-            }
+            if JSONWriter.needsEscape(byte) { JSONWriter.appendEscaped(byte, to: &told) } else { told.append(byte) }
         }
     }
 }

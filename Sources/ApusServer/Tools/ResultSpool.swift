@@ -1,6 +1,7 @@
 internal import ApusCore
 internal import ApusEngine
 internal import ApusHost
+internal import ApusJSON
 internal import ApusTools
 
 /// A large result on its way from a worker to the disk: what it says, without its function's secrets, and never more of it in memory than a
@@ -36,8 +37,11 @@ final class ResultSpool {
     static func takes(_ type: String) -> Bool { !type.hasPrefix(ContentBlocks.mediaType) }
 
     func take(_ part: [UInt8]) throws(ApusError) {
-        guard let first = part.first else { return }
+        guard !part.isEmpty else { return }
+        var part = part
         if case .undecided = self.form {
+            part = Array(part.drop(while: JSONScanner.isSpace))
+            guard let first = part.first else { return }
             if self.type == "application/json", first == UInt8(ascii: "\"") {
                 self.type = "text/plain"
                 self.form = .text(TextInParts(), MaskedParts(self.masks))

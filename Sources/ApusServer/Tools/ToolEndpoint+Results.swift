@@ -8,14 +8,15 @@ extension ToolEndpoint {
         let (results, now, owner, era) = (self.registry.results, self.runtime.now, request.owner, request.era)
         guard let (result, range) = results.find(uri, for: owner, now: now) else { throw Self.resourceNotFound(uri, era: era) }
         let left = result.until - now
-        guard case .file(let file, _) = result.body else {
+        guard case .file(let file, let room) = result.body else {
             if case .memory(let data) = result.body { ResultPart(uri, range, of: ResultBytes(bytes: data), result.type).tell(reply, for: left) }
             return
         }
         reply.wait()
         // SAFETY: used on its loop only, inside `post`.
         nonisolated(unsafe) let answer = reply
-        let isQueued = results.onDisk { [loop = self.runtime.loop, type = result.type] in
+        let isQueued = results.onDisk { [loop = self.runtime.loop, type = result.type, reading = room.reading()] in
+            defer { withExtendedLifetime(reading) {} }
             do throws(ApusError) {
                 let part = try ResultPart(uri, range, of: file, type)
                 loop.post { part.tell(answer, for: left) }

@@ -20,6 +20,7 @@ import Testing
         #expect(self.masked(type, #"{"key": "is \u0068unter2-l\u006fng", "n": 1.50}"#) == #"{"key": "is ***", "n": 1.50}"#)
         #expect(self.masked(type, #"{"key": "hunter2-long"}"#) == #"{"key": "***"}"#)
         #expect(self.masked(type, #"{"4242424242": "\u0034242424242"}"#) == #"{"***": "***"}"#)
+        #expect(self.masked(type, #"{"half": "\ud83d \u0068unter2-long"}"#) == #"{"half": "\#u{FFFD} ***"}"#)
         #expect(self.masked(type, #"{"a": "\u0061"}"#) == #"{"a": "\u0061"}"#, "what needs no mask stays as it was written")
         #expect(self.masked(type, #"{"key": 4242424242}"#) == nil, "without it this is no JSON")
         #expect(self.masked(type, #"{"part": "of json", "a": 1}"#) == nil, "nor is this")

@@ -1,8 +1,8 @@
 internal import Glibc
 
 /// The text of a JSON string that comes in parts: what stands between its quotes, with every escape resolved.
-struct TextInParts {
-    struct Malformed: Error {}
+public struct TextInParts {
+    public struct Malformed: Error {}
 
     private enum State {
         /// Next: `text`.
@@ -20,20 +20,32 @@ struct TextInParts {
     /// The first half of a character outside the basic plane: its other half must follow.
     private var high: UInt32?
 
-    var hasBegun: Bool { if case .start = self.state { false } else { true } }
-    var hasEnded: Bool { if case .end = self.state { true } else { false } }
+    public init() {}
+
+    /// One whose opening quote has come.
+    public static var begun: TextInParts {
+        var text = TextInParts()
+        text.state = .text
+        return text
+    }
+
+    public var hasBegun: Bool { if case .start = self.state { false } else { true } }
+    public var hasEnded: Bool { if case .end = self.state { true } else { false } }
+
+    /// Whether nothing of what came waits for more of an escape.
+    public var isBetweenCharacters: Bool { if case .text = self.state { self.high == nil } else { false } }
 
     /// - Returns: the text of this part, of a string behind which nothing but space may stand.
-    mutating func take(_ part: [UInt8]) throws(Malformed) -> [UInt8] {
+    public mutating func take(_ part: [UInt8]) throws(Malformed) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(part.count)
         let end = try self.take(part, from: 0, into: &text)
-        guard part[end...].allSatisfy({ [0x20, 0x09, 0x0A, 0x0D].contains($0) }) else { throw Malformed() }
+        guard part[end...].allSatisfy(JSONScanner.isSpace) else { throw Malformed() }
         return text
     }
 
     /// - Returns: the place behind the string's end, or that of the part.
-    mutating func take(_ part: [UInt8], from start: Int, into text: inout [UInt8]) throws(Malformed) -> Int {
+    public mutating func take(_ part: [UInt8], from start: Int, into text: inout [UInt8]) throws(Malformed) -> Int {
         var at = start
         while at < part.count {
             let byte = part[at]
@@ -71,6 +83,7 @@ struct TextInParts {
             return end
         }
         if stop > at {
+            guard part[at..<stop].allSatisfy({ $0 >= 0x20 }) else { throw Malformed() }
             self.loseHalf(&text)
             text.append(contentsOf: part[at..<stop])
         }
