@@ -70,6 +70,8 @@ struct AttemptTable {
     /// A copy, in no order: for what is rare.
     var all: [Attempt] { self.slots.filter { $0.stream != 0 } }
 
+    func contains(where predicate: (Attempt) -> Bool) -> Bool { self.slots.contains { $0.stream != 0 && predicate($0) } }
+
     /// The only attempt, when there is exactly one.
     var only: Attempt? { self.count == 1 ? self.slots.first { $0.stream != 0 } : nil }
 

@@ -46,9 +46,7 @@ extension Shard {
 
     /// What came was taken, or was all of it; other attempts of the worker may still wait.
     func readAgain(_ channel: WorkerChannel, now: Timestamp) {
-        guard channel.intake == .held,
-            !(0..<channel.attempts.count).contains(where: { channel.attempts[$0].extras?.flow?.isHeld == true })
-        else { return }
+        guard channel.intake == .held, !channel.attempts.contains(where: { $0.extras?.flow?.isHeld == true }) else { return }
         channel.goOn(now: now)
     }
 

@@ -28,6 +28,21 @@ enum BenchProcess {
         return status & 0x7F == 0 ? (status >> 8) & 0xFF : -1
     }
 
+    /// Those that run now and whose command line, its words ended by zeros, is asked for. One that ends meanwhile is left out.
+    static func all(where isWanted: ([UInt8]) -> Bool) -> [pid_t] {
+        guard let folder = opendir("/proc") else { return [] }
+        defer { closedir(folder) }
+        var found: [pid_t] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            guard let process = pid_t(name), let line = try? BenchFiles.read("/proc/\(process)/cmdline"), isWanted(line) else { continue }
+            found.append(process)
+        }
+        return found
+    }
+
     static func copy(_ file: String, to path: String) throws {
         guard try self.run(["/bin/cp", file, path], output: "/dev/null") == 0 else {
             throw BenchFailure("\(file) cannot be copied")

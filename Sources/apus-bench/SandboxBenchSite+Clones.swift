@@ -131,29 +131,12 @@ extension SandboxBenchSite {
     }
 
     private static func privateBytes(ofProcessesWith word: String) -> [Double] {
-        guard let folder = opendir("/proc") else { return [] }
-        defer { closedir(folder) }
-        var found: [Double] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard Int(name) != nil, Self.text("/proc/\(name)/cmdline").contains(word) else { continue }
-            let lines = Self.text("/proc/\(name)/smaps_rollup").split(separator: "\n")
-            let kilobytes = lines.filter { $0.hasPrefix("Private_") }.compactMap {
+        BenchProcess.all { String(decoding: $0, as: UTF8.self).contains(word) }.compactMap { process in
+            guard let text = try? BenchFiles.read("/proc/\(process)/smaps_rollup") else { return nil }
+            let kilobytes = String(decoding: text, as: UTF8.self).split(separator: "\n").filter { $0.hasPrefix("Private_") }.compactMap {
                 $0.split(separator: " ").dropFirst().first.flatMap { Double($0) }
             }
-            if !kilobytes.isEmpty { found.append(kilobytes.reduce(0, +) * 1_024) }
+            return kilobytes.isEmpty ? nil : kilobytes.reduce(0, +) * 1_024
         }
-        return found
-    }
-
-    private static func text(_ path: String) -> String {
-        let file = open(path, O_RDONLY)
-        guard file >= 0 else { return "" }
-        defer { Glibc.close(file) }
-        var bytes = [UInt8](repeating: 0, count: 16_384)
-        let count = read(file, &bytes, bytes.count)
-        return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)
     }
 }

@@ -41,15 +41,6 @@ struct ToolsBenchCancel {
     }
 
     private static func process() -> pid_t? {
-        guard let folder = opendir("/proc") else { return nil }
-        defer { closedir(folder) }
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard let number = pid_t(name), let line = try? BenchFiles.read("/proc/\(number)/cmdline") else { continue }
-            if line.count >= Self.commandLine.count, Array(line.suffix(Self.commandLine.count)) == Self.commandLine { return number }
-        }
-        return nil
+        BenchProcess.all { $0.suffix(Self.commandLine.count) == Self.commandLine[...] }.first
     }
 }

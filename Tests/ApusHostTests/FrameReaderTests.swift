@@ -188,6 +188,7 @@ import Testing
                 model[stream] = number
             }
             #expect(table.count == model.count)
+            #expect(table.contains { $0.stream == stream } == (model[stream] != nil), "it lies in any place")
         }
         #expect(table.index(of: 0) == nil)
         let rest = table.removeAll()

@@ -106,7 +106,8 @@ struct KafkaPositionTests {
         try LogFixture.eventually("one has moved on", seconds: 30) { try site.offsets(tool) == [8, 9] }
         try site.settle(log, terms[1], partition: 1, nil)
         try LogFixture.eventually("one is gone", seconds: 30) { try site.offsets(tool) == [8, -1001] }
-        #expect(site.said.lines.withLock { $0 } == [])
+        // The library itself tells of a coordinator that is still loading.
+        #expect(site.said.lines.withLock { $0.filter { $0.contains("-positions: ") } } == [])
     }
 
     /// Behaviour 9: what an operator set is found by whoever looks, is not written over, and is done once it was followed. A missing

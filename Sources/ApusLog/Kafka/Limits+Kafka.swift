@@ -118,6 +118,8 @@ extension Limits {
         public static let sizeSpans = 4_096
         /// How often positions that moved are shown to tools of others.
         public static let positionsInterval = TimeSpan.seconds(5)
+        /// How long positions may fail to be shown before it is told, where that may pass by itself: a coordinator that moves is back in seconds.
+        public static let troubleUntold = TimeSpan.seconds(15)
         /// After how long one that did not move is written once more: brokers forget those of idle groups after 7 days.
         public static let positionsAgain = TimeSpan.seconds(86_400)
         /// Groups that are asked for at one time.

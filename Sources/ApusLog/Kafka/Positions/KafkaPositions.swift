@@ -74,32 +74,42 @@ final class KafkaPositions: GroupPositions {
 
     private func run() {
         let interval = max(1, Int(self.configuration.positionsInterval.milliseconds))
+        var (showing, telling) = (PassingTrouble(), PassingTrouble())
         while self.isClosing.take(within: interval, { $0 ? true : nil }) == nil {
-            self.write()
-            do throws(KafkaFailure) { try self.tellShares() } catch { self.note("cannot say which shares are worked here: \(error)") }
+            self.attempt(&showing, "positions are", "cannot show positions") { () throws(KafkaFailure) in try self.write() }
+            self.attempt(&telling, "shares worked here are", "cannot say which shares are worked here") { () throws(KafkaFailure) in
+                try self.tellShares()
+            }
         }
     }
 
-    /// What cannot be written now is written at the next look: nothing depends on it.
-    private func write() {
+    /// What cannot be done now is done at the next look: nothing depends on it.
+    private func attempt(
+        _ trouble: inout PassingTrouble, _ what: String, _ cannot: String, _ work: () throws(KafkaFailure) -> Void
+    ) {
+        do throws(KafkaFailure) {
+            try work()
+            if trouble.passed() { self.note("\(what) shown again") }
+        } catch {
+            if trouble.failed(isPassing: error.isPassing, now: self.clock()) { self.note("\(cannot): \(error)") }
+        }
+    }
+
+    private func write() throws(KafkaFailure) {
         let now = self.clock()
         self.client.withLock { $0 }?.serve()
         let due = self.board.change { $0.due(now: now) }
         guard !due.isEmpty else { return }
-        do throws(KafkaFailure) {
-            let moves = try self.look(at: due)
-            let left = zip(due, moves).compactMap { $1 == nil ? $0 : nil }
-            let (shown, gone) = (left.filter { $0.offset != nil }, left.filter { $0.offset == nil })
-            let answers = try self.asking { (offsets) throws(KafkaFailure) in
-                try offsets.set(self.groups(shown, offset: \.offset))
-                    + (try offsets.remove(self.groups(gone) { _ in nil }))
-            }
-            for case .failure(let failure) in answers { self.refused(failure) }
-            // Who may not write them tries again when they change.
-            self.board.change { $0.wrote(left, now: now) }
-        } catch {
-            self.note("cannot show positions: \(error)")
+        let moves = try self.look(at: due)
+        let left = zip(due, moves).compactMap { $1 == nil ? $0 : nil }
+        let (shown, gone) = (left.filter { $0.offset != nil }, left.filter { $0.offset == nil })
+        let answers = try self.asking { (offsets) throws(KafkaFailure) in
+            try offsets.set(self.groups(shown, offset: \.offset))
+                + (try offsets.remove(self.groups(gone) { _ in nil }))
         }
+        for case .failure(let failure) in answers { self.refused(failure) }
+        // Who may not write them tries again when they change.
+        self.board.change { $0.wrote(left, now: now) }
     }
 
     // MARK: the cluster
