@@ -9,8 +9,6 @@ struct FrameReader {
     enum Read: Equatable {
         /// Bytes came; there may be more.
         case some
-        /// Bytes came, fewer than there was room for: the pipe is empty.
-        case last
         case nothing
         case closed
     }
@@ -33,7 +31,16 @@ struct FrameReader {
     /// Whether a part of a frame waits for its rest.
     var hasPart: Bool { self.start < self.end }
 
-    /// Reads once.
+    /// Whether the frame whose beginning is there is larger than what is read at a time.
+    private var isWithinLarge: Bool {
+        guard self.end - self.start >= FrameHeader.byteCount else { return false }
+        let waiting = UnsafeRawBufferPointer(rebasing: self.storage[self.start..<self.end])
+        // One that is wrong is found when it is cut.
+        guard let header = try? FrameHeader(parsing: waiting.bytes) else { return false }
+        return FrameHeader.byteCount + header.length - waiting.count > Limits.Host.gatheredBytes
+    }
+
+    /// Reads once: of small frames so much that the worker works on the next while these are handled, of large ones all there is room for.
     mutating func fill(from descriptor: CInt) -> Read {
         if self.start == self.end {
             self.start = 0
@@ -44,7 +51,8 @@ struct FrameReader {
             self.end -= self.start
             self.start = 0
         }
-        let room = self.storage.count - self.end
+        var room = self.storage.count - self.end
+        if !self.isWithinLarge { room = min(room, Limits.Host.gatheredBytes) }
         while true {
             let count = Glibc.read(descriptor, self.storage.baseAddress.map { $0 + self.end }, room)
             if count < 0 {
@@ -52,7 +60,7 @@ struct FrameReader {
                 return errno == EAGAIN ? .nothing : .closed
             }
             self.end += count
-            return count == 0 ? .closed : count == room ? .some : .last
+            return count == 0 ? .closed : .some
         }
     }
 

@@ -12,6 +12,8 @@ struct OutputBuffer {
     private var storage = UnsafeMutableRawBufferPointer(start: nil, count: 0)
     private var start = 0
     private var end = 0
+    /// The pipe did not take everything at the last write.
+    private var isBlocked = false
 
     enum Written: Equatable {
         case everything
@@ -37,8 +39,19 @@ struct OutputBuffer {
         bytes.withUnsafeBytes { target.copyMemory(from: $0) }
     }
 
+    /// Writes once enough is gathered, so that whoever reads begins while more is being made. A pipe that was full is asked no more before a flush
+    /// found it empty.
+    /// - Returns: whether any of it was taken.
+    mutating func writeAhead(to descriptor: CInt) -> Bool {
+        let waiting = self.count
+        guard waiting >= Limits.Host.gatheredBytes, !self.isBlocked else { return false }
+        _ = self.flush(to: descriptor)
+        return self.count < waiting
+    }
+
     /// Writes as much as the descriptor takes.
     mutating func flush(to descriptor: CInt) -> Written {
+        self.isBlocked = true
         while self.start < self.end {
             let written = Glibc.write(
                 descriptor, self.storage.baseAddress.map { $0 + self.start }, self.end - self.start)
@@ -51,6 +64,7 @@ struct OutputBuffer {
             }
             self.start += written
         }
+        self.isBlocked = false
         self.start = 0
         self.end = 0
         if self.storage.count > Self.keptBytes { self.release() }

@@ -210,6 +210,7 @@ extension Shard {
             deadline: item.dispatch.deadline)
         channel.writeInvoke(header, self.head(of: item), block)
         self.mustFlush(channel)
+        channel.writeAhead()
         self.statistics.bytesToWorkers += UInt64(block.count)
     }
 

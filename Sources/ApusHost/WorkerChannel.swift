@@ -212,22 +212,17 @@ final class WorkerChannel {
 
     enum Received: Equatable { case open, closed }
 
-    /// Reads and handles what has come, a bounded number of times.
+    /// Reads once and handles what has come: a flood leaves its neighbours their turn.
     func receive(now: Timestamp) throws(FrameError) -> Received {
         guard let descriptor = self.descriptors?.fromWorker else { return .closed }
-        for _ in 0..<Limits.Host.readsPerTurn {
-            guard self.intake != .held else { return .open }
-            switch self.reader.fill(from: descriptor) {
-            case .nothing: return .open
-            case .closed: return .closed
-            case .last:
-                try self.consume(now: now)
-                return .open
-            case .some: try self.consume(now: now)
-            }
-            if self.machine.state == .dead { return .open }
+        guard self.intake != .held else { return .open }
+        switch self.reader.fill(from: descriptor) {
+        case .nothing: return .open
+        case .closed: return .closed
+        case .some:
+            try self.consume(now: now)
+            return .open
         }
-        return .open
     }
 
     /// Whether the pipe or the buffer still holds something, or the end.
@@ -291,6 +286,12 @@ final class WorkerChannel {
             self.output.release()
             return true
         }
+    }
+
+    /// Enough frames go to the pipe while others are still being made. Whatever else there is to find, the flush at the turn's end finds it.
+    func writeAhead() {
+        guard let descriptor = self.descriptors?.toWorker, self.machine.state != .dead else { return }
+        if self.output.writeAhead(to: descriptor) { self.unwritten.removeAll(keepingCapacity: true) }
     }
 
     func takeNeverSent() -> [UInt64] {

@@ -2,6 +2,7 @@ import ApusCore
 import ApusEngine
 @testable import ApusHost
 import ApusTestSupport
+import CShims
 import Glibc
 import Testing
 
@@ -120,7 +121,7 @@ import Testing
         var reader = FrameReader()
         defer { reader.release() }
         let first = reader.fill(from: ends[0])
-        #expect(first == .last)
+        #expect(first == .some)
         var streams: [UInt64] = []
         while let (header, _) = try reader.next() { streams.append(header.stream) }
         #expect(streams == Array(0..<100))
@@ -128,9 +129,71 @@ import Testing
         let last = reader.fill(from: ends[0])
         #expect(last == .closed)
     }
+
+    /// Of small frames no more than its part, of a large one all that is there.
+    @Test(arguments: [100, 3 * Limits.Host.gatheredBytes]) func whatIsReadAtATimeIsBounded(_ length: Int) throws {
+        var ends: [CInt] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        defer { for end in ends { Glibc.close(end) } }
+        apus_channel_widen_pipe(ends[1], 1 << 20)
+        let isLarge = length > Limits.Host.gatheredBytes
+        var frame: [UInt8] = []
+        FrameHeader(.data, stream: 1, length: length).append(to: &frame)
+        frame += Array(repeating: 7, count: length)
+        let bytes = Array(repeatElement(frame, count: 4 * Limits.Host.gatheredBytes / frame.count + 1).joined())
+        #expect(write(ends[1], bytes, bytes.count) == bytes.count)
+        var reader = FrameReader()
+        defer { reader.release() }
+        var frames: [Int] = []
+        var left = bytes.count
+        while left > 0 {
+            let read = reader.fill(from: ends[0])
+            #expect(read == .some)
+            frames.append(0)
+            while let (_, payload) = try reader.next() {
+                frames[frames.count - 1] += 1
+                #expect(payload.count == length)
+                left -= frame.count
+            }
+        }
+        let perPart = Limits.Host.gatheredBytes / frame.count
+        #expect(isLarge ? frames == [0, bytes.count / frame.count] : frames.allSatisfy { $0 <= perPart + 1 })
+    }
 }
 
 @Suite struct OutputBufferTests {
+    @Test func enoughIsWrittenAheadUntilThePipeIsFull() throws {
+        var ends: [CInt] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        defer { for end in ends { Glibc.close(end) } }
+        #expect(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0)
+        apus_channel_widen_pipe(ends[1], CInt(Limits.Host.gatheredBytes))
+        var buffer = OutputBuffer()
+        defer { buffer.release() }
+        func add(_ count: Int) -> Bool {
+            buffer.append(Array(repeating: 1, count: count))
+            return buffer.writeAhead(to: ends[1])
+        }
+        let almost = add(Limits.Host.gatheredBytes - 1)
+        #expect(!almost && buffer.count == Limits.Host.gatheredBytes - 1)
+        let enough = add(1)
+        #expect(enough && buffer.isEmpty)
+        let toFull = add(Limits.Host.gatheredBytes)
+        #expect(!toFull && buffer.count == Limits.Host.gatheredBytes)
+        var taken = [UInt8](repeating: 0, count: 4 * Limits.Host.gatheredBytes)
+        #expect(read(ends[0], &taken, taken.count) == Limits.Host.gatheredBytes)
+        let afterFull = add(1)
+        #expect(!afterFull, "it is the flush that asks a pipe that was full")
+        let part = buffer.flush(to: ends[1])
+        #expect(part == .part)
+        #expect(read(ends[0], &taken, taken.count) == Limits.Host.gatheredBytes)
+        let rest = buffer.flush(to: ends[1])
+        #expect(rest == .everything)
+        #expect(read(ends[0], &taken, taken.count) == 1)
+        let again = add(Limits.Host.gatheredBytes)
+        #expect(again && buffer.isEmpty)
+    }
+
     @Test func whatAPipeDoesNotTakeWaitsInOrder() throws {
         var ends: [CInt] = [0, 0]
         #expect(pipe(&ends) == 0)
