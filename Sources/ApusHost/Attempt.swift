@@ -89,17 +89,11 @@ final class AttemptExtras {
 }
 
 /// What the outputs of a delivery take over from its event.
-final class SourceContext {
+struct SourceContext {
     private(set) var key: [UInt8]?
-    /// The attribute: where the event's trace began. It goes from event to event unchanged.
-    private(set) var traceparent: [UInt8]?
-    /// The header: the last hop of the trace. A traced attempt puts itself there.
-    var hop: [UInt8]?
-    private(set) var state: [UInt8]?
     private(set) var hops = 0
-
-    /// It is in no trace.
-    var isPlain: Bool { self.traceparent == nil && self.hop == nil && self.state == nil }
+    /// Nil for an event that is in no trace, as most are.
+    private(set) var trace: SourceTrace?
 
     static let traceparentName = Array("traceparent".utf8)
     static let stateName = Array("tracestate".utf8)
@@ -113,15 +107,35 @@ final class SourceContext {
         try? layout.forEachAttribute(in: block.bytes) { name, kind, value in
             let isHeader = kind == Attribute.Kind.header.rawValue
             if name.count == Self.traceparentName.count, block[name].elementsEqual(Self.traceparentName) {
-                if isHeader { self.hop = Array(block[value]) } else { self.traceparent = Array(block[value]) }
+                let bytes = Array(block[value])
+                self.inTrace { if isHeader { $0.hop = bytes } else { $0.traceparent = bytes } }
             } else if isHeader, block[name].elementsEqual(Self.hopsName) {
                 self.hops = decimal(block[value]) ?? Limits.hops
             } else if isHeader, block[name].elementsEqual(Self.stateName) {
-                self.state = Array(block[value])
+                let bytes = Array(block[value])
+                self.inTrace { $0.state = bytes }
             }
             return true
         }
     }
+
+    /// A traced attempt puts itself into the trace as its last hop.
+    mutating func hop(_ hop: [UInt8]) { self.inTrace { $0.hop = hop } }
+
+    private mutating func inTrace(_ change: (SourceTrace) -> Void) {
+        let trace = self.trace ?? SourceTrace()
+        self.trace = trace
+        change(trace)
+    }
+}
+
+/// Where an event is in a trace. One for each attempt, never shared by two.
+final class SourceTrace {
+    /// The attribute: where the event's trace began. It goes from event to event unchanged.
+    fileprivate(set) var traceparent: [UInt8]?
+    /// The header: the last hop of the trace.
+    fileprivate(set) var hop: [UInt8]?
+    fileprivate(set) var state: [UInt8]?
 }
 
 /// The value of decimal digits; nil when there are none or too many.

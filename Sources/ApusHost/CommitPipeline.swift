@@ -50,13 +50,13 @@ struct CommitPipeline {
     ///   - owner: the trigger of accepted invocations whose states these are.
     ///   - endsInvocation: one of them is terminal.
     mutating func append(
-        _ outputs: [LogBatch.Append], of delivery: Delivery? = nil, now: Timestamp, owner: TriggerID? = nil,
+        _ outputs: some Collection<LogBatch.Append>, of delivery: Delivery? = nil, now: Timestamp, owner: TriggerID? = nil,
         endsInvocation: Bool = false
     ) {
-        for index in outputs.indices {
-            self.appends.append(outputs[index])
+        for output in outputs {
+            self.appends.append(output)
             self.origins.append(Origin(owner: owner, delivery: delivery))
-            self.bytes += outputs[index].block.count
+            self.bytes += output.block.count
         }
         if let owner, endsInvocation { self.ended[owner, default: 0] += 1 }
         if self.dirtySince == nil { self.dirtySince = now }

@@ -20,6 +20,11 @@ struct CommitPipelines {
         }
     }
 
+    /// Asked for each event: the subscript would copy all that waits.
+    func isFull(_ group: LedgerGroup) -> Bool {
+        group.rawValue < self.pipelines.count && self.pipelines[group.rawValue].isFull
+    }
+
     var groups: [LedgerGroup] { self.pipelines.indices.map { LedgerGroup(rawValue: $0) } }
     var isWaiting: Bool { self.pipelines.contains { $0.isWaiting } }
     var isWriting: Bool { self.pipelines.contains { $0.inFlight != nil } }

@@ -7,7 +7,7 @@ extension Limits {
         public static let readBufferBytes = 2 * Limits.frameBytes
         /// What is gathered for a worker before it gets it, and what is read of one in a turn unless a frame is larger: the worker works on one
         /// part while the loop works on the next, and a flood leaves its neighbours their turn.
-        public static let gatheredBytes = 64 << 10
+        public static let gatheredBytes = 128 << 10
         /// What may wait for a worker that does not read its pipe. Above it the worker is killed.
         public static let outputBufferBytes = 64 << 20
         /// What may wait between a worker and whoever takes its result in parts, beside one reading of its pipe. Above it the worker is not read.

@@ -108,7 +108,7 @@ enum OutputRecord {
         source: SourceContext?
     ) throws(OutputError) -> [UInt8] {
         let contents = try Self.inspect(block, layout)
-        guard contents.isPlain, let source, source.isPlain else {
+        guard contents.isPlain, let source, source.trace == nil else {
             let id = template.id(partition: partition, offset: offset)
             return try Self.build(
                 block, layout: layout, contents, template: template, id: id, key: source?.key, source: source)
@@ -175,16 +175,16 @@ enum OutputRecord {
         if !contents.hasID { Self.append(name: Self.idName, kind: .string, value: id, to: &added) }
         if !contents.hasSource { added += template.sourceAndType[..<template.sourceCount] }
         if !contents.hasType { added += template.sourceAndType[template.sourceCount...] }
-        if !contents.hasTraceparent, let traceparent = source?.traceparent {
+        if !contents.hasTraceparent, let traceparent = source?.trace?.traceparent {
             Self.append(name: SourceContext.traceparentName, kind: .string, value: traceparent, to: &added)
         }
         var isSampled = false
         if let own = contents.hop {
             isSampled = EventBlock.isSampled(traceparent: Array(block[own]))
-        } else if let hop = source?.hop {
+        } else if let hop = source?.trace?.hop {
             isSampled = EventBlock.isSampled(traceparent: hop)
             Self.append(name: SourceContext.traceparentName, kind: .header, value: hop, to: &added)
-            if let state = source?.state {
+            if let state = source?.trace?.state {
                 Self.append(name: SourceContext.stateName, kind: .header, value: state, to: &added)
             }
         }

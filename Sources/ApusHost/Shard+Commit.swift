@@ -84,7 +84,7 @@ extension Shard {
     private func letGo(_ group: LedgerGroup, now: Timestamp) {
         guard !self.commits.isShort, !self.commits[group].held.isEmpty else { return }
         for held in self.commits[group].takeHeld() {
-            guard !self.commits[group].isFull else {
+            guard !self.commits.isFull(group) else {
                 self.commits[group].hold(held.delivery, held.outputs)
                 continue
             }

@@ -53,7 +53,7 @@ extension Shard {
         return self.lastChannel
     }
 
-    private func trigger(_ id: TriggerID) -> TriggerState? {
+    func trigger(_ id: TriggerID) -> TriggerState? {
         if let last = self.lastTrigger, last.trigger.id == id { return last }
         self.lastTrigger = self.triggers[id]
         return self.lastTrigger

@@ -15,6 +15,8 @@ extension Shard {
     ) throws(FrameError) {
         if channel.attempts[index].extras?.override != nil { return self.finishRefused(channel, at: index, now: now) }
         var outputs = channel.attempts[index].extras?.emits ?? []
+        // Mostly all there is: it needs no array of its own.
+        var reply: LogBatch.Append?
         if case .delivery(let delivery) = channel.attempts[index].work, let trigger = channel.attempts[index].trigger {
             if trigger.invocations == nil, let reply = ReplyStatus(of: layout, in: block, now: now), !reply.isSuccess {
                 return self.finish(channel, at: index, reply.outcome, reply.failure, now: now)
@@ -22,13 +24,13 @@ extension Shard {
             let source = channel.attempts[index].source
             let writesOutputs = trigger.replay?.writesOutputs ?? true
             if !writesOutputs { outputs = [] }
-            if let reply = trigger.trigger.replyTo, writesOutputs, !OutputRecord.isNothing(layout) {
-                if block.count > Limits.eventBytes, self.claims(block, channel, index, for: reply) { return }
+            if let topic = trigger.trigger.replyTo, writesOutputs, !OutputRecord.isNothing(layout) {
+                if block.count > Limits.eventBytes, self.claims(block, channel, index, for: topic) { return }
                 do {
                     let record = try OutputRecord.reply(
                         block, layout: layout, template: trigger.template, partition: delivery.partition,
                         offset: delivery.offset, source: source)
-                    outputs.append(LogBatch.Append(topic: reply, block: record, outputs: trigger.trigger.outputs))
+                    reply = LogBatch.Append(topic: topic, block: record, outputs: trigger.trigger.outputs)
                     self.statistics.replies += 1
                 } catch {
                     self.refuse(channel, index, self.replyTooLarge(try error.tooLargeBytes()))
@@ -43,9 +45,10 @@ extension Shard {
                     self.refuse(channel, index, self.resultTooLarge(block.count))
                     return self.finishRefused(channel, at: index, now: now)
                 }
+                if let first = reply.take() { outputs.append(first) }
                 outputs.append(record)
             }
-            if !outputs.isEmpty, let source, source.hops >= Limits.hops {
+            if reply != nil || !outputs.isEmpty, let source, source.hops >= Limits.hops {
                 self.refuse(
                     channel, index,
                     Failure(
@@ -60,7 +63,12 @@ extension Shard {
         let timing = self.concluded(attempt, on: channel, verdict, now: now)
         switch verdict {
         case .publish(let delivery, _):
-            self.publish(delivery, outputs, now: now)
+            if let reply, outputs.isEmpty {
+                self.publish(delivery, CollectionOfOne(reply), now: now)
+            } else {
+                if let reply { outputs.append(reply) }
+                self.publish(delivery, outputs, now: now)
+            }
         case .answer(let request):
             self.answer(request, block, emits: outputs, timing)
         default:
@@ -213,13 +221,13 @@ extension Shard {
 
     /// Outputs of a delivery join the next write. While the log is short of room they wait, and settling goes on
     /// without them.
-    private func publish(_ delivery: Delivery, _ outputs: [LogBatch.Append], now: Timestamp) {
+    private func publish(_ delivery: Delivery, _ outputs: some Collection<LogBatch.Append>, now: Timestamp) {
         if outputs.isEmpty {
             self.engine.written(delivery)
-        } else if !self.refusals.isEmpty, self.refuses(delivery, outputs, now: now) {
+        } else if !self.refusals.isEmpty, self.refuses(delivery, Array(outputs), now: now) {
             return
-        } else if self.commits.isShort || self.commits[self.group(of: delivery)].isFull {
-            self.commits[self.group(of: delivery)].hold(delivery, outputs)
+        } else if self.commits.isShort || self.commits.isFull(self.group(of: delivery)) {
+            self.commits[self.group(of: delivery)].hold(delivery, Array(outputs))
             return
         } else {
             self.append(outputs, of: delivery, now: now)
@@ -229,8 +237,8 @@ extension Shard {
     }
 
     /// The outputs of a delivery join the next write. Of an accepted invocation they are its terminal state with what it emitted.
-    func append(_ outputs: [LogBatch.Append], of delivery: Delivery, now: Timestamp) {
-        guard let trigger = self.triggers[delivery.trigger], let lane = trigger.invocations else {
+    func append(_ outputs: some Collection<LogBatch.Append>, of delivery: Delivery, now: Timestamp) {
+        guard let trigger = self.trigger(delivery.trigger), let lane = trigger.invocations else {
             return self.commits[self.group(of: delivery)].append(outputs, of: delivery, now: now)
         }
         self.commits[self.group(of: delivery)].append(
@@ -246,9 +254,9 @@ extension Shard {
         var lost: [LostDelivery] = []
         swap(&lost, &self.lostDeliveries)
         // What one write cannot hold waits for its end, with its event on the log.
-        let waiting = lost.filter { self.commits[self.group(of: $0.delivery)].isFull }
+        let waiting = lost.filter { self.commits.isFull(self.group(of: $0.delivery)) }
         if !waiting.isEmpty {
-            lost.removeAll { self.commits[self.group(of: $0.delivery)].isFull }
+            lost.removeAll { self.commits.isFull(self.group(of: $0.delivery)) }
             self.lostDeliveries = waiting
         }
         if lost.count > Limits.Host.deadLettersPerTurn {

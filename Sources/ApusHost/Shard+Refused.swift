@@ -37,7 +37,7 @@ extension Shard {
     func lookForRefused(now: Timestamp) {
         for group in self.commits.groups {
             for held in self.commits[group].takeRefused(where: { self.missing($0.outputs) == nil }) {
-                if self.commits.isShort || self.commits[group].isFull {
+                if self.commits.isShort || self.commits.isFull(group) {
                     self.commits[group].hold(held.delivery, held.outputs)
                 } else {
                     self.append(held.outputs, of: held.delivery, now: now)

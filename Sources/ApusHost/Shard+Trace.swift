@@ -13,7 +13,7 @@ extension Shard {
         else { return EventTrace.rewritten(block, nil, isMarked: false) }
         let context = TraceContext(trace: event.context.trace, span: .random(), isSampled: true)
         item.channel.extras(at: index).trace = AttemptTrace(context: context, parent: parent, state: event.state)
-        item.channel.attempts[index].source?.hop = context.bytes
+        item.channel.attempts[index].source?.hop(context.bytes)
         return EventTrace.rewritten(block, context, isMarked: false)
     }
 

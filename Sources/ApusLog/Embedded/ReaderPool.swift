@@ -9,10 +9,17 @@ final class Reader: @unchecked Sendable {
     private let transaction: OpaquePointer
     /// A transaction that ends after its environment was closed would write to memory that is not mapped any more.
     private let environment: Environment
-    private var cursors: [MDB_dbi: OpaquePointer] = [:]
-    /// The cursors that were renewed for the present use.
-    private var current: Set<MDB_dbi> = []
-    private var last: (table: MDB_dbi, cursor: OpaquePointer)?
+    private struct Cursor {
+        let table: MDB_dbi
+        let pointer: OpaquePointer
+        /// It was renewed for the present use.
+        var isCurrent = true
+        /// The offset of the record at which it stands, as long as nobody else moves it.
+        var at: Offset?
+    }
+
+    /// Few, and mostly asked for in turn: they are found by looking.
+    private var cursors: [Cursor] = []
 
     fileprivate init(_ environment: Environment) throws(LMDBFailure) {
         var begun: OpaquePointer?
@@ -24,7 +31,7 @@ final class Reader: @unchecked Sendable {
     }
 
     deinit {
-        for cursor in self.cursors.values { mdb_cursor_close(cursor) }
+        for cursor in self.cursors { mdb_cursor_close(cursor.pointer) }
         mdb_txn_abort(self.transaction)
     }
 
@@ -32,51 +39,64 @@ final class Reader: @unchecked Sendable {
 
     /// Lets go of the snapshot, so that its pages can be used again.
     fileprivate func reset() {
-        self.last = nil
-        self.current.removeAll(keepingCapacity: true)
         mdb_txn_reset(self.transaction)
-        guard self.cursors.count > Limits.Log.cursorsPerReader else { return }
-        for cursor in self.cursors.values { mdb_cursor_close(cursor) }
+        guard self.cursors.count > Limits.Log.cursorsPerReader else {
+            for index in self.cursors.indices { self.cursors[index].isCurrent = false }
+            return
+        }
+        for cursor in self.cursors { mdb_cursor_close(cursor.pointer) }
         self.cursors.removeAll(keepingCapacity: true)
     }
 
-    /// A cursor on a table, the same one for each call of one use.
+    /// A cursor on a table, the same one for each call of one use. Whoever asks for it may move it.
     func cursor(_ table: MDB_dbi) throws(LMDBFailure) -> OpaquePointer {
-        if let last = self.last, last.table == table { return last.cursor }
-        let cursor: OpaquePointer
-        if let known = self.cursors[table] {
-            if self.current.insert(table).inserted {
-                try check(mdb_cursor_renew(self.transaction, known), "renew a cursor")
-            }
-            cursor = known
-        } else {
-            var opened: OpaquePointer?
-            try check(mdb_cursor_open(self.transaction, table, &opened), "open a cursor")
-            guard let opened else { throw LMDBFailure(ENOMEM, "open a cursor") }
-            self.cursors[table] = opened
-            self.current.insert(table)
-            cursor = opened
-        }
-        self.last = (table, cursor)
-        return cursor
+        let index = try self.place(of: table)
+        self.cursors[index].at = nil
+        return self.cursors[index].pointer
     }
 
-    /// The record at exactly that offset, valid until the reader is given back.
+    private func place(of table: MDB_dbi) throws(LMDBFailure) -> Int {
+        for index in self.cursors.indices where self.cursors[index].table == table {
+            if self.cursors[index].isCurrent { return index }
+            try check(mdb_cursor_renew(self.transaction, self.cursors[index].pointer), "renew a cursor")
+            self.cursors[index].isCurrent = true
+            self.cursors[index].at = nil
+            return index
+        }
+        var opened: OpaquePointer?
+        try check(mdb_cursor_open(self.transaction, table, &opened), "open a cursor")
+        guard let opened else { throw LMDBFailure(ENOMEM, "open a cursor") }
+        self.cursors.append(Cursor(table: table, pointer: opened))
+        return self.cursors.count - 1
+    }
+
+    /// The record at exactly that offset, valid until the reader is given back. The one behind the last is found without a search.
     func record(_ table: MDB_dbi, _ offset: Offset) throws(LMDBFailure) -> UnsafeRawBufferPointer? {
-        try self.seek(table, offset, MDB_SET_KEY)?.bytes
+        let index = try self.place(of: table)
+        if let at = self.cursors[index].at, offset == at + 1 {
+            var (key, value) = (MDB_val(), MDB_val())
+            let rc = mdb_cursor_get(self.cursors[index].pointer, &key, &value, MDB_NEXT)
+            if rc == MDB_SUCCESS, key.offset == offset {
+                self.cursors[index].at = offset
+                return value.bytes
+            }
+        }
+        self.cursors[index].at = nil
+        guard let (found, bytes) = try self.seek(self.cursors[index].pointer, offset, MDB_SET_KEY) else { return nil }
+        self.cursors[index].at = found
+        return bytes
     }
 
     /// The first record at that offset or after it.
     func firstRecord(_ table: MDB_dbi, from offset: Offset) throws(LMDBFailure) -> (
         offset: Offset, bytes: UnsafeRawBufferPointer
     )? {
-        try self.seek(table, offset, MDB_SET_RANGE)
+        try self.seek(try self.cursor(table), offset, MDB_SET_RANGE)
     }
 
     private func seek(
-        _ table: MDB_dbi, _ offset: Offset, _ operation: MDB_cursor_op
+        _ cursor: OpaquePointer, _ offset: Offset, _ operation: MDB_cursor_op
     ) throws(LMDBFailure) -> (offset: Offset, bytes: UnsafeRawBufferPointer)? {
-        let cursor = try self.cursor(table)
         var wanted = UInt(bitPattern: Int(offset))
         let (rc, found, value) = withUnsafeMutableBytes(of: &wanted) { bytes in
             var key = MDB_val(mv_size: 8, mv_data: bytes.baseAddress)
