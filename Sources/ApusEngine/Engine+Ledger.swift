@@ -5,8 +5,7 @@ extension Engine {
     /// The outputs of a delivery's outcome are in the pending write: the next ledger write settles it.
     public mutating func written(_ delivery: Delivery) {
         guard let lane = self.lane(of: delivery.trigger, delivery.partition),
-            let slot = self.lanes[Int(lane)].ledger.find(delivery.offset),
-            self.lanes[Int(lane)].ledger.write(slot)
+            self.lanes[Int(lane)].ledger.write(at: delivery.offset)
         else { return }
         self.markDirty(lane)
     }

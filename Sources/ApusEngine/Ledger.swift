@@ -141,6 +141,8 @@ struct Ledger {
     /// Whether a delivery is yet to be read.
     func isAhead(_ offset: Offset) -> Bool { offset >= self.position && !self.restored.holdsSettled(offset) }
 
+    // In place: called out of line, what is asked for each event would be asked of a copy.
+    @inline(__always)
     func find(_ offset: Offset) -> Int32? { self.offsets[UInt64(bitPattern: offset)] }
 
     /// Whether a slot holds a delivery whose next attempt is due.
@@ -310,6 +312,9 @@ struct Ledger {
 
     /// The outcome is known; the entry stays until its outputs are durable.
     mutating func finish(_ slot: Int32) { self.set(slot, .finished) }
+
+    /// The next write settles the delivery of that offset. False when it is not there, is not finished, or was written before.
+    mutating func write(at offset: Offset) -> Bool { self.find(offset).map { self.write($0) } ?? false }
 
     /// The next write settles it. False when it is not finished, or was written before.
     mutating func write(_ slot: Int32) -> Bool {

@@ -33,7 +33,7 @@ struct AttemptTable {
     }
 
     /// - Parameter attempt: its stream is not 0 and not in the table.
-    mutating func insert(_ attempt: Attempt) {
+    mutating func insert(_ attempt: consuming Attempt) {
         if (self.count + 1) * 2 > self.slots.count { self.grow() }
         var slot = self.home(attempt.stream)
         while self.slots[slot].stream != 0 { slot = (slot + 1) & (self.slots.count - 1) }

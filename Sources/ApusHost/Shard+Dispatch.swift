@@ -4,11 +4,10 @@ internal import ApusEngine
 /// An attempt that waits for the turn's one read of the log.
 struct QueuedDispatch {
     var dispatch: Dispatch
-    // SAFETY: the shard keeps workers and triggers that go away until the end of the turn, and no entry outlives one;
-    // counting references for each event would cost more than all else here.
-    unowned(unsafe) var channel: WorkerChannel
+    // Counted once for each event: what is asked of them on its way then counts no more.
+    let channel: WorkerChannel
     /// Nil for a direct invocation, whose bytes the shard holds.
-    unowned(unsafe) var trigger: TriggerState?
+    let trigger: TriggerState?
     var partition: Int
     var offset: Offset
 }

@@ -233,9 +233,10 @@ final class WorkerChannel {
 
     private func consume(now: Timestamp) throws(FrameError) {
         var isFresh = self.partSince == nil
+        let shard = self.shard
         while let (header, payload) = try self.reader.next() {
             isFresh = true
-            try self.shard.received(header, payload, from: self, now: now)
+            try shard.received(header, payload, from: self, now: now)
             if self.machine.state == .dead { return }
         }
         if self.reader.hasPart {
