@@ -31,13 +31,13 @@ struct FrameReader {
     /// Whether a part of a frame waits for its rest.
     var hasPart: Bool { self.start < self.end }
 
-    /// Whether the frame whose beginning is there is larger than what is read at a time.
+    /// Whether as much as is read at a time is missing of the frame whose beginning is there.
     private var isWithinLarge: Bool {
         guard self.end - self.start >= FrameHeader.byteCount else { return false }
         let waiting = UnsafeRawBufferPointer(rebasing: self.storage[self.start..<self.end])
         // One that is wrong is found when it is cut.
         guard let header = try? FrameHeader(parsing: waiting.bytes) else { return false }
-        return FrameHeader.byteCount + header.length - waiting.count > Limits.Host.gatheredBytes
+        return FrameHeader.byteCount + header.length - waiting.count >= Limits.Host.gatheredBytes
     }
 
     /// Reads once: of small frames so much that the worker works on the next while these are handled, of large ones all there is room for.
