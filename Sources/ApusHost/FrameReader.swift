@@ -31,13 +31,19 @@ struct FrameReader {
     /// Whether a part of a frame waits for its rest.
     var hasPart: Bool { self.start < self.end }
 
+    private var waiting: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: self.storage[self.start..<self.end]) }
+
+    /// That of the frame at the front, once it has come.
+    private func header() throws(FrameError) -> FrameHeader? {
+        let waiting = self.waiting
+        return waiting.count >= FrameHeader.byteCount ? try FrameHeader(parsing: waiting.bytes) : nil
+    }
+
     /// Whether as much as is read at a time is missing of the frame whose beginning is there.
     private var isWithinLarge: Bool {
-        guard self.end - self.start >= FrameHeader.byteCount else { return false }
-        let waiting = UnsafeRawBufferPointer(rebasing: self.storage[self.start..<self.end])
-        // One that is wrong is found when it is cut.
-        guard let header = try? FrameHeader(parsing: waiting.bytes) else { return false }
-        return FrameHeader.byteCount + header.length - waiting.count >= Limits.Host.gatheredBytes
+        // A header that is wrong is found when its frame is cut.
+        guard let header = try? self.header() else { return false }
+        return FrameHeader.byteCount + header.length - self.waiting.count >= Limits.Host.gatheredBytes
     }
 
     /// Reads once: of small frames so much that the worker works on the next while these are handled, of large ones all there is room for.
@@ -82,9 +88,8 @@ struct FrameReader {
     /// The next whole frame, or nil when its end has not come yet. The payload is lent until the next call of
     /// ``fill(from:)``.
     mutating func next() throws(FrameError) -> (header: FrameHeader, payload: UnsafeRawBufferPointer)? {
-        guard self.end - self.start >= FrameHeader.byteCount else { return nil }
-        let waiting = UnsafeRawBufferPointer(rebasing: self.storage[self.start..<self.end])
-        let header = try FrameHeader(parsing: waiting.bytes)
+        guard let header = try self.header() else { return nil }
+        let waiting = self.waiting
         let size = FrameHeader.byteCount + header.length
         guard size <= waiting.count else { return nil }
         self.start += size

@@ -222,18 +222,19 @@ extension Shard {
     /// Outputs of a delivery join the next write. While the log is short of room they wait, and settling goes on
     /// without them.
     private func publish(_ delivery: Delivery, _ outputs: some Collection<LogBatch.Append>, now: Timestamp) {
+        let group = self.group(of: delivery)
         if outputs.isEmpty {
             self.engine.written(delivery)
         } else if !self.refusals.isEmpty, self.refuses(delivery, Array(outputs), now: now) {
             return
-        } else if self.commits.isShort || self.commits.isFull(self.group(of: delivery)) {
-            self.commits[self.group(of: delivery)].hold(delivery, Array(outputs))
+        } else if self.commits.isShort || self.commits.isFull(group) {
+            self.commits[group].hold(delivery, Array(outputs))
             return
         } else {
             self.append(outputs, of: delivery, now: now)
             self.engine.written(delivery)
         }
-        self.commits[self.group(of: delivery)].noteOutcome(now: now)
+        self.commits[group].noteOutcome(now: now)
     }
 
     /// The outputs of a delivery join the next write. Of an accepted invocation they are its terminal state with what it emitted.

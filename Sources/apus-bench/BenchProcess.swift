@@ -1,3 +1,4 @@
+internal import ApusTestSupport
 internal import Glibc
 
 /// Programs that benchmarks start.
@@ -30,17 +31,7 @@ enum BenchProcess {
 
     /// Those that run now and whose command line, its words ended by zeros, is asked for. One that ends meanwhile is left out.
     static func all(where isWanted: ([UInt8]) -> Bool) -> [pid_t] {
-        guard let folder = opendir("/proc") else { return [] }
-        defer { closedir(folder) }
-        var found: [pid_t] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard let process = pid_t(name), let line = try? BenchFiles.read("/proc/\(process)/cmdline"), isWanted(line) else { continue }
-            found.append(process)
-        }
-        return found
+        Folder.processes.filter { process in (try? BenchFiles.read("/proc/\(process)/cmdline")).map(isWanted) ?? false }
     }
 
     static func copy(_ file: String, to path: String) throws {

@@ -1,4 +1,5 @@
 import ApusCore
+import ApusTestSupport
 import Glibc
 import Testing
 
@@ -54,16 +55,7 @@ struct ProfileTests {
     }()
 
     static func names(ending: String) -> [String] {
-        guard let entries = opendir(self.folder) else { return [] }
-        defer { closedir(entries) }
-        var names: [String] = []
-        while let entry = readdir(entries) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasSuffix(ending) { names.append(name) }
-        }
-        return names.sorted()
+        Folder.names(self.folder).filter { $0.hasSuffix(ending) }
     }
 
     static func lines(of name: String) throws -> [String] {

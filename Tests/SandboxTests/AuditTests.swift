@@ -191,8 +191,8 @@ extension SandboxTests {
                 }
                 #expect(field("NoNewPrivs") == "1" && field("Seccomp") == "2" && field("Groups").isEmpty)
                 #expect(field("NSpid").split(separator: " ").last == "1")
-                #expect(TestFiles.list("/proc/\(auditor)/root").allSatisfy { $0.hasPrefix(".") })
-                let open = TestFiles.list("/proc/\(auditor)/fd").filter { Int($0) != nil }
+                #expect(Folder.names("/proc/\(auditor)/root").allSatisfy { $0.hasPrefix(".") })
+                let open = Folder.names("/proc/\(auditor)/fd").filter { Int($0) != nil }
                 #expect(open.count < 20, "its channel, its poller and listeners: \(open)")
             }
         }
@@ -271,7 +271,7 @@ extension SandboxTests {
         /// The child of the nursery that has the auditor's user.
         private static func auditor(of nursery: Nursery) -> pid_t? {
             let user = HostState.auditor(of: nursery.report)
-            return TestFiles.list("/proc").compactMap { pid_t($0) }.first { process in
+            return Folder.processes.first { process in
                 guard let status = TestFiles.read("/proc/\(process)/status") else { return false }
                 return status.contains("PPid:\t\(nursery.process)\n") && status.contains("Uid:\t\(user)\t")
             }

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusSandbox
+import ApusTestSupport
 import CShims
 import Glibc
 import Testing
@@ -249,7 +250,7 @@ extension SandboxTests {
             }
             // Without a sandbox it lives on: found by its name and ended here.
             #expect(Laboratory.control(["daemon"]).output == "ok")
-            let left = TestFiles.list("/proc").compactMap { pid_t($0) }.filter {
+            let left = Folder.processes.filter {
                 TestFiles.read("/proc/\($0)/cmdline") == "probe\0daemon\0"
             }
             #expect(left.count == 1)

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusSandbox
+import ApusTestSupport
 import Glibc
 
 /// What a sandbox could have left on the host.
@@ -18,7 +19,7 @@ struct HostState: Equatable {
 
     static func now(_ report: HostReport) -> HostState {
         let block = report.uidBase..<report.uidBase + 2_048
-        let processes = TestFiles.list("/proc").filter { name in
+        let processes = Folder.names("/proc").filter { name in
             guard Int(name) != nil, let status = TestFiles.read("/proc/\(name)/status") else { return false }
             // Without root the nursery and its zygote have the uid of their sandboxes, and no namespace of processes; the
             // auditor has one, and a name.
@@ -52,7 +53,7 @@ struct HostState: Equatable {
     private static func marks() -> [String] {
         ["/", "/tmp", "/var/tmp", "/usr", "/etc", "/dev", "/dev/shm", "/dev/mqueue", "/run", "/root"].flatMap {
             folder in
-            TestFiles.list(folder).filter { $0.hasPrefix("apus-attack") }.map { "\(folder)/\($0)" }
+            Folder.names(folder).filter { $0.hasPrefix("apus-attack") }.map { "\(folder)/\($0)" }
         }
     }
 
@@ -62,10 +63,10 @@ struct HostState: Equatable {
             $0.split(separator: ":", omittingEmptySubsequences: false).last
         }
         var found: [String] = []
-        for hierarchy in [""] + TestFiles.list("/sys/fs/cgroup") {
+        for hierarchy in [""] + Folder.names("/sys/fs/cgroup") {
             for path in Set(own) {
                 let root = "/sys/fs/cgroup/\(hierarchy)/\(path)/apus-\(report.uidBase)"
-                found += TestFiles.list(root).filter { $0.hasPrefix("slot-") }.map { "\(root)/\($0)" }
+                found += Folder.names(root).filter { $0.hasPrefix("slot-") }.map { "\(root)/\($0)" }
             }
         }
         return found

@@ -112,7 +112,7 @@ enum RootlessLaboratory {
         }
         let profiles = "\(self.folder)/profiles"
         TestFiles.makeFolder(profiles)
-        for file in TestFiles.list("\(Laboratory.packageFolder)/sandbox/profiles") {
+        for file in Folder.names("\(Laboratory.packageFolder)/sandbox/profiles") {
             TestFiles.copy(
                 "\(Laboratory.packageFolder)/sandbox/profiles/\(file)", to: "\(profiles)/\(file)", mode: 0o644)
         }

@@ -1,3 +1,4 @@
+import ApusTestSupport
 import Glibc
 
 /// Small file helpers; a failure ends the test run with its reason, since nothing works without them.
@@ -57,24 +58,11 @@ enum TestFiles {
         fchmod(to, mode)
     }
 
-    static func list(_ path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names.sorted()
-    }
-
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// Removes a folder of the tests with all that is in it.
     static func remove(_ path: String) {
-        for name in self.list(path) {
+        for name in Folder.names(path) {
             let child = "\(path)/\(name)"
             if unlink(child) != 0 { self.remove(child) }
         }

@@ -1,3 +1,4 @@
+import ApusTestSupport
 import Glibc
 
 /// What the tests of this repository are called: the text of `@Test("…")`, or the function's name where there is none.
@@ -21,7 +22,7 @@ enum TestNames {
     }
 
     private static func visit(_ folder: String, _ body: (String) -> Void) {
-        for name in TestFiles.list(folder) {
+        for name in Folder.names(folder) {
             let path = "\(folder)/\(name)"
             if name.hasSuffix(".swift") {
                 TestFiles.read(path).map(body)

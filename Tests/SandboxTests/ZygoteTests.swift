@@ -82,7 +82,7 @@ extension SandboxTests {
 
             /// Processes whose parent is the nursery, with their user.
             func children() -> [(process: pid_t, user: UInt32)] {
-                Host.processes().compactMap { process in
+                Folder.processes.compactMap { process in
                     let status = Host.status(process)
                     guard status["PPid"] == "\(self.nursery.process)",
                         let user = status["Uid"]?.split(separator: "\t").first.flatMap({ UInt32($0) })
@@ -125,19 +125,6 @@ extension SandboxTests {
                     fields[String(line[..<colon])] = String(value)
                 }
                 return fields
-            }
-
-            static func processes() -> [pid_t] {
-                guard let folder = opendir("/proc") else { return [] }
-                defer { closedir(folder) }
-                var found: [pid_t] = []
-                while let entry = readdir(folder) {
-                    let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                    }
-                    if let process = pid_t(name) { found.append(process) }
-                }
-                return found
             }
 
             /// What a process has open.
@@ -194,7 +181,7 @@ extension SandboxTests {
                 #expect(lines[0] == lines[1] && lines[0] != nil, "\(name)")
             }
             for process in [clone.process, other] {
-                let open = TestFiles.list("/proc/\(process)/fd").compactMap { Int($0) }.sorted()
+                let open = Folder.names("/proc/\(process)/fd").compactMap { Int($0) }.sorted()
                 #expect(open == [0, 1, 2, 3, 4, 5], "neither the audit's listener nor the way it went: \(open)")
             }
             #expect(

@@ -10,12 +10,17 @@ final class Reader: @unchecked Sendable {
     /// A transaction that ends after its environment was closed would write to memory that is not mapped any more.
     private let environment: Environment
     private struct Cursor {
+        enum Position {
+            /// Of an earlier use: it must be renewed.
+            case stale
+            /// Nowhere, or where whoever asked for it moved it.
+            case unknown
+            case at(Offset)
+        }
+
         let table: MDB_dbi
         let pointer: OpaquePointer
-        /// It was renewed for the present use.
-        var isCurrent = true
-        /// The offset of the record at which it stands, as long as nobody else moves it.
-        var at: Offset?
+        var position = Position.unknown
     }
 
     /// Few, and mostly asked for in turn: they are found by looking.
@@ -41,7 +46,7 @@ final class Reader: @unchecked Sendable {
     fileprivate func reset() {
         mdb_txn_reset(self.transaction)
         guard self.cursors.count > Limits.Log.cursorsPerReader else {
-            for index in self.cursors.indices { self.cursors[index].isCurrent = false }
+            for index in self.cursors.indices { self.cursors[index].position = .stale }
             return
         }
         for cursor in self.cursors { mdb_cursor_close(cursor.pointer) }
@@ -51,16 +56,15 @@ final class Reader: @unchecked Sendable {
     /// A cursor on a table, the same one for each call of one use. Whoever asks for it may move it.
     func cursor(_ table: MDB_dbi) throws(LMDBFailure) -> OpaquePointer {
         let index = try self.place(of: table)
-        self.cursors[index].at = nil
+        self.cursors[index].position = .unknown
         return self.cursors[index].pointer
     }
 
     private func place(of table: MDB_dbi) throws(LMDBFailure) -> Int {
         for index in self.cursors.indices where self.cursors[index].table == table {
-            if self.cursors[index].isCurrent { return index }
+            guard case .stale = self.cursors[index].position else { return index }
             try check(mdb_cursor_renew(self.transaction, self.cursors[index].pointer), "renew a cursor")
-            self.cursors[index].isCurrent = true
-            self.cursors[index].at = nil
+            self.cursors[index].position = .unknown
             return index
         }
         var opened: OpaquePointer?
@@ -73,17 +77,17 @@ final class Reader: @unchecked Sendable {
     /// The record at exactly that offset, valid until the reader is given back. The one behind the last is found without a search.
     func record(_ table: MDB_dbi, _ offset: Offset) throws(LMDBFailure) -> UnsafeRawBufferPointer? {
         let index = try self.place(of: table)
-        if let at = self.cursors[index].at, offset == at + 1 {
+        if case .at(let last) = self.cursors[index].position, offset == last + 1 {
             var (key, value) = (MDB_val(), MDB_val())
             let rc = mdb_cursor_get(self.cursors[index].pointer, &key, &value, MDB_NEXT)
             if rc == MDB_SUCCESS, key.offset == offset {
-                self.cursors[index].at = offset
+                self.cursors[index].position = .at(offset)
                 return value.bytes
             }
         }
-        self.cursors[index].at = nil
+        self.cursors[index].position = .unknown
         guard let (found, bytes) = try self.seek(self.cursors[index].pointer, offset, MDB_SET_KEY) else { return nil }
-        self.cursors[index].at = found
+        self.cursors[index].position = .at(found)
         return bytes
     }
 

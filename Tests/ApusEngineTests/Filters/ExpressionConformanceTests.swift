@@ -1,5 +1,6 @@
 import ApusCore
 import ApusJSON
+import ApusTestSupport
 import Glibc
 import Testing
 
@@ -14,16 +15,7 @@ import Testing
     }()
 
     private static func files() -> [String] {
-        guard let directory = opendir(self.folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name.hasSuffix(".yaml") { names.append(name) }
-        }
-        return names.sorted()
+        Folder.names(self.folder).filter { $0.hasSuffix(".yaml") }
     }
 
     /// Behaviour 59.

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusSandbox
+import ApusTestSupport
 import Glibc
 import Testing
 
@@ -231,7 +232,7 @@ extension SandboxTests {
                 _ = try await self.build(laboratory, victim, "pass")
                 let path = "\(Self.layers)/\(victim)/hostile.py"
                 let before = TestFiles.read(path)
-                let names = TestFiles.list("\(Self.layers)/\(victim)")
+                let names = Folder.names("\(Self.layers)/\(victim)")
                 #expect(before == "" && names.count >= 2)
                 for attack in [
                     "open('/out/../layers/\(victim)/hostile.py', 'w')", "open('/layer/hostile.py', 'w')",
@@ -241,7 +242,7 @@ extension SandboxTests {
                     let layer = String(repeating: "b9", count: 32)
                     let built = try await self.build(laboratory, layer, attack)
                     if case .success? = built.sealed { Issue.record("it was sealed: \(attack)") }
-                    #expect(TestFiles.read(path) == before && TestFiles.list("\(Self.layers)/\(victim)") == names)
+                    #expect(TestFiles.read(path) == before && Folder.names("\(Self.layers)/\(victim)") == names)
                 }
                 // A worker that has the layer cannot either.
                 let ending = try await laboratory.run(

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusSandbox
+import ApusTestSupport
 import Glibc
 
 /// Packages whose build attacks, and what the nursery does with the layers they are built into.
@@ -58,7 +59,7 @@ extension Laboratory {
     /// The probe as a library, for code that may start no program.
     static func makeProbeLibrary() {
         let sources = "\(self.packageFolder)/sandbox/probes/probe"
-        let files = TestFiles.list(sources).filter { $0.hasSuffix(".c") }.map { "\(sources)/\($0)" }
+        let files = Folder.names(sources).filter { $0.hasSuffix(".c") }.map { "\(sources)/\($0)" }
         let target = "\(self.dataDirectory)/bundles/\(self.bundle)/probe.so"
         let words = ["cc", "-shared", "-fPIC", "-O1", "-DPROBE_LIBRARY", "-Wl,-Bsymbolic", "-o", target] + files
         var strings: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]

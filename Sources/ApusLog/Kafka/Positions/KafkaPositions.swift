@@ -76,22 +76,18 @@ final class KafkaPositions: GroupPositions {
         let interval = max(1, Int(self.configuration.positionsInterval.milliseconds))
         var (showing, telling) = (PassingTrouble(), PassingTrouble())
         while self.isClosing.take(within: interval, { $0 ? true : nil }) == nil {
-            self.attempt(&showing, "positions are", "cannot show positions") { () throws(KafkaFailure) in try self.write() }
-            self.attempt(&telling, "shares worked here are", "cannot say which shares are worked here") { () throws(KafkaFailure) in
-                try self.tellShares()
-            }
+            self.attempt("show positions", &showing) { () throws(KafkaFailure) in try self.write() }
+            self.attempt("say which shares are worked here", &telling) { () throws(KafkaFailure) in try self.tellShares() }
         }
     }
 
     /// What cannot be done now is done at the next look: nothing depends on it.
-    private func attempt(
-        _ trouble: inout PassingTrouble, _ what: String, _ cannot: String, _ work: () throws(KafkaFailure) -> Void
-    ) {
+    private func attempt(_ what: String, _ trouble: inout PassingTrouble, _ work: () throws(KafkaFailure) -> Void) {
         do throws(KafkaFailure) {
             try work()
-            if trouble.passed() { self.note("\(what) shown again") }
+            if trouble.passed() { self.note("can \(what) again") }
         } catch {
-            if trouble.failed(isPassing: error.isPassing, now: self.clock()) { self.note("\(cannot): \(error)") }
+            if trouble.failed(isPassing: error.isPassing, now: self.clock()) { self.note("cannot \(what): \(error)") }
         }
     }
 
