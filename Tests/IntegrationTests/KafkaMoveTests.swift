@@ -13,19 +13,16 @@ struct KafkaMoveTests {
         let name = "mv\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
         let bootstrap: String
 
-        /// What one server writes the others only believe under the key of all.
-        let keyFile: String
+        let keyFile: SharedKeyFile
 
         init() throws {
             self.bootstrap = try KafkaBroker.bootstrap()
-            self.keyFile = "/var/tmp/\(self.name).key"
-            try writeFile(self.keyFile, String(repeating: "ab", count: 32))
-            #expect(chmod(self.keyFile, 0o600) == 0)
+            self.keyFile = try SharedKeyFile()
         }
 
         func server() throws -> TestServer {
             try TestServer(
-                arguments: ["--kafka", self.bootstrap, "--key-file", self.keyFile],
+                arguments: ["--kafka", self.bootstrap, "--key-file", self.keyFile.path],
                 variables: [
                     "APUS_LOG_KAFKA_CLUSTER": self.name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(self.name).",
                     "APUS_LOG_KAFKA_SESSION": "6s",
@@ -149,11 +146,11 @@ struct KafkaMoveTests {
         let settings = "\(old.folder)/apus.yaml"
         try cluster.writeConfiguration(settings)
         let restore = old.apus(
-            "restore", file, "--kafka", cluster.bootstrap, "--config", settings, "--key-file", cluster.keyFile,
+            "restore", file, "--kafka", cluster.bootstrap, "--config", settings, "--key-file", cluster.keyFile.path,
             seconds: 120)
         #expect(restore.status == 0, "\(restore.errors)")
         let again = old.apus(
-            "restore", file, "--kafka", cluster.bootstrap, "--config", settings, "--key-file", cluster.keyFile)
+            "restore", file, "--kafka", cluster.bootstrap, "--config", settings, "--key-file", cluster.keyFile.path)
         #expect(again.status == 1 && again.errors.contains("conflict"), "\(again.errors)")
 
         try new.start()

@@ -26,8 +26,9 @@ struct MainJobTests {
                 results.count(where: { $0.contains(#""text":"t\#(index)""#) || $0.contains(#""text": "t\#(index)""#) })
                     == 1)
         }
-        let logs = server.apus("logs", "worker")
-        #expect(logs.output.contains("handling k1"), "\(logs.output)\(logs.errors)")
+        // Lines are gathered and written after what the function replied.
+        let isLogged = waitUntil(seconds: 20) { server.apus("logs", "worker").output.contains("handling k1") }
+        #expect(isLogged, "\(server.apus("logs", "worker").output)")
         #expect(server.terminate() == 0)
     }
 

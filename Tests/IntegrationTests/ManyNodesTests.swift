@@ -22,6 +22,7 @@ struct ManyNodesTests {
         var nodes: [TestServer] = []
         private let manifest: String
         private let code: String
+        private let keyFile: SharedKeyFile
         let name = "it\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
 
         /// The first deploys; the others find it on the log, and its bundle in their folders.
@@ -35,12 +36,13 @@ struct ManyNodesTests {
         ) throws {
             self.manifest = manifest
             self.code = code
+            self.keyFile = try SharedKeyFile()
             for index in 0..<count { try self.add(index, variables: variables) }
         }
 
         func add(_ index: Int, variables: (Int) -> [String: String]) throws {
             let node = try TestServer(
-                arguments: ["--kafka", try KafkaBroker.bootstrap(), "--key-file", try self.keyFile()],
+                arguments: ["--kafka", try KafkaBroker.bootstrap(), "--key-file", self.keyFile.path],
                 variables: [
                     "APUS_LOG_KAFKA_CLUSTER": self.name, "APUS_LOG_KAFKA_TOPIC_PREFIX": "\(self.name).",
                     "APUS_LOG_KAFKA_SESSION": "\(Int(ManyNodesTests.sessionSeconds))s",
@@ -50,14 +52,6 @@ struct ManyNodesTests {
             try node.start()
             self.nodes.append(node)
             if index == 0 { try self.deploy() }
-        }
-
-        /// What one server writes the others only believe under the key of all.
-        private func keyFile() throws -> String {
-            let path = "/var/tmp/\(self.name).key"
-            if access(path, F_OK) != 0 { try writeFile(path, String(repeating: "ab", count: 32)) }
-            #expect(chmod(path, 0o600) == 0)
-            return path
         }
 
         private func deploy() throws {
