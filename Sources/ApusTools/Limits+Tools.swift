@@ -9,6 +9,8 @@ extension Limits {
         public static let nameHashCharacters = 8
         /// Items of one page of a list.
         public static let pageItems = 100
+        /// Pages that are kept as they were put together, of each list.
+        public static let keptPartsBytes = 256 * 1024
         /// A cursor, as clients send it back.
         public static let cursorBytes = 4_096
         /// How deep in an input schema arguments are looked for that clients repeat in headers.

@@ -71,7 +71,7 @@ enum TestTools {
 
     static func names(_ page: ToolPage) throws -> [String] {
         var json = [UInt8(ascii: "[")]
-        page.appendItems(to: &json)
+        json.append(contentsOf: page.items)
         let list = try JSONValue.parse(json + [UInt8(ascii: "]")])
         return (list.array ?? []).compactMap { $0["name"]?.string }
     }

@@ -98,9 +98,9 @@ import Testing
         let catalog = self.catalog(sources, servers)
         let alice = TestTools.caller()
         let first = try catalog.page(of: .tools, on: "one", cursor: "", for: alice)
-        #expect(first.items.count == Limits.Tools.pageItems)
+        #expect(first.count == Limits.Tools.pageItems)
         let cursor = try #require(first.nextCursor)
-        #expect(try catalog.page(of: .tools, on: "one", cursor: cursor, for: alice).items.count == 50)
+        #expect(try catalog.page(of: .tools, on: "one", cursor: cursor, for: alice).count == 50)
         func isRefused(_ cursor: String, _ list: ToolList, _ server: String?, _ caller: ToolCaller) -> Bool {
             do throws(ToolCatalogError) {
                 _ = try catalog.page(of: list, on: server, cursor: cursor, for: caller)
@@ -120,6 +120,38 @@ import Testing
             namespace: .default, functions: sources, servers: servers, secret: Array(repeating: 8, count: 32))
         let foreign = try #require(try other.page(of: .tools, on: "one", for: alice).nextCursor)
         #expect(isRefused(foreign, .tools, "one", alice))
+    }
+
+    /// A list that holds as much as is kept, and one page more, which is put together each time it is asked for.
+    @Test func pagesAreKeptUpToABound() throws {
+        let page = Limits.Tools.pageItems
+        let item = [UInt8](repeating: UInt8(ascii: "1"), count: Limits.Tools.keptPartsBytes / page / 2 - 1)
+        let entries = (0..<3 * page).map { ToolListing.Entry(key: "\(1_000 + $0)", encoded: item, scopes: []) }
+        let listing = ToolListing(entries)
+        for _ in 0..<2 {
+            var first = 0
+            for isLast in [false, false, true] {
+                let part = listing.part(from: first, for: TestTools.caller())
+                #expect(part.count == page)
+                #expect(part.items.split(separator: UInt8(ascii: ",")).map(Array.init) == Array(repeating: item, count: page))
+                #expect(part.last == (isLast ? nil : "\(1_000 + first + page - 1)"))
+                first += page
+            }
+        }
+        #expect(listing.keptBytes == 2 * (page * (item.count + 1) - 1))
+        #expect(listing.part(from: entries.count, for: TestTools.caller()).count == 0)
+    }
+
+    @Test func whatNotAllSeeIsKeptForNobody() {
+        let entries = ["a", "b"].map {
+            ToolListing.Entry(key: $0, encoded: Array($0.utf8), scopes: $0 == "b" ? ["more"] : [])
+        }
+        let listing = ToolListing(entries)
+        for _ in 0..<2 {
+            #expect(listing.part(from: 0, for: TestTools.caller(scopes: ["more"])).items == Array("a,b".utf8))
+            #expect(listing.part(from: 0, for: TestTools.caller()).items == Array("a".utf8))
+        }
+        #expect(listing.keptBytes == 0)
     }
 
     @Test func whatACallerMayNotUseIsNotThere() throws {

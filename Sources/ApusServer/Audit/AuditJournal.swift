@@ -15,10 +15,11 @@ final class AuditJournal: Sendable {
         var minute: Int64 = 0
     }
 
-    private struct List: Hashable {
-        let namespace: Namespace
+    /// A list that somebody looked at.
+    struct List: Hashable {
+        let place: ToolPlace
+        let list: ToolList
         let principal: String
-        let subject: String
     }
 
     /// What the log said; touched by its completions, which may come while ``Order`` is held.
@@ -68,13 +69,12 @@ final class AuditJournal: Sendable {
     }
 
     /// Counts a list: only the first of a caller in a minute is written. Nobody waits for it.
-    func noteList(_ entry: AuditEntry, now: Timestamp) {
-        let key = List(namespace: entry.namespace, principal: entry.principal, subject: entry.subject)
+    func note(_ list: List, now: Timestamp, _ entry: () -> AuditEntry) {
         self.order.withLock { order in
             let minute = now.milliseconds / 60_000
             if order.minute != minute { (order.minute, order.lists) = (minute, []) }
-            guard order.lists.count < Limits.Audit.listsPerMinute, order.lists.insert(key).inserted else { return }
-            self.submit(&order, now: now, { _ in }) { [$0.append(entry, now: now)] }
+            guard order.lists.count < Limits.Audit.listsPerMinute, order.lists.insert(list).inserted else { return }
+            self.submit(&order, now: now, { _ in }) { [$0.append(entry(), now: now)] }
         }
     }
 

@@ -96,8 +96,8 @@ extension Routes {
                 "the agent '\(principal.name)' reaches \(servers.map { "/mcp/\($0)" }.joined(separator: ", ")) only: see `apus agent list`"
             )
         }
-        let caller = principal == .anonymous ? .anonymous(namespace) : ToolCaller(principal, in: namespace)
-        return (place, caller)
+        let admission = exchange.admission as? Admission
+        return (place, admission?.caller(in: namespace) ?? .anonymous(namespace))
     }
 
     // MARK: messages

@@ -8,8 +8,9 @@ internal import ApusTools
 final class ListenStream: EndableStream {
     private let exchange: HTTPExchange
     private let runtime: ShardRuntime
-    private var request: ToolRequest
-    /// Whose rights ``request`` has.
+    private let request: ToolRequest
+    private var caller: ToolCaller
+    /// Whose rights ``caller`` has.
     private var principal: Principal?
     private let writer: MessageWriter
     private let lists: Set<ToolList>
@@ -58,6 +59,7 @@ final class ListenStream: EndableStream {
         self.exchange = exchange
         self.runtime = endpoint.runtime
         self.request = request
+        self.caller = request.caller
         self.principal = (exchange.admission as? Admission)?.principal
         self.writer = endpoint.registry.modern
         self.lists = lists
@@ -118,7 +120,7 @@ final class ListenStream: EndableStream {
         let place = self.request.place
         if let change = update.changes[place.namespace] {
             let isChanged = { (list: ToolList) in
-                self.lists.contains(list) && change.concerns(self.request.caller, list, on: place.server)
+                self.lists.contains(list) && change.concerns(self.caller, list, on: place.server)
             }
             if isChanged(.tools) { self.tell("notifications/tools/list_changed") }
             if isChanged(.prompts) { self.tell("notifications/prompts/list_changed") }
@@ -138,7 +140,7 @@ final class ListenStream: EndableStream {
         else { return }
         self.principal = principal
         guard principal.reaches(self.request.place.server) else { return self.end() }
-        self.request.caller = ToolCaller(principal, in: self.request.place.namespace)
+        self.caller = ToolCaller(principal, in: self.request.place.namespace)
         if self.lists.contains(.tools) { self.tell("notifications/tools/list_changed") }
         if self.lists.contains(.prompts) { self.tell("notifications/prompts/list_changed") }
         if self.lists.contains(.resources) { self.tell("notifications/resources/list_changed") }

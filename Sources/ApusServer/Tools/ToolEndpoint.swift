@@ -94,16 +94,18 @@ struct ToolEndpoint {
         do throws(ToolCatalogError) {
             page = try catalog.page(of: list, on: request.place.server, cursor: cursor, for: request.caller)
         } catch { throw .invalidParams("the cursor is not one that was given for this list: begin without one") }
-        self.server.audit.noteList(
+        let seen = AuditJournal.List(place: request.place, list: list, principal: request.caller.name)
+        self.server.audit.note(seen, now: self.runtime.now) {
             AuditEntry(
                 .list, .allowed, namespace: request.place.namespace, principal: request.caller.name,
-                subject: "\(request.place.text)#\(name)"), now: self.runtime.now)
+                subject: "\(request.place.text)#\(name)")
+        }
         let cache = self.keep(request.place, isPublic: page.isPublic)
-        reply.finish(byteCount: page.byteCount + 160, cache: cache) { members in
+        reply.finish(byteCount: page.items.count + 160, cache: cache) { members in
             members.append(UInt8(ascii: "\""))
             members.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
             members.append(contentsOf: "\":[".utf8)
-            page.appendItems(to: &members)
+            members.append(contentsOf: page.items)
             members.append(UInt8(ascii: "]"))
             if let next = page.nextCursor {
                 members.append(contentsOf: #","nextCursor":"#.utf8)

@@ -129,8 +129,7 @@ final class ToolReply {
             self.status = .inputRequired
             return self.end(.success(message))
         }
-        let isError =
-            members.count >= Self.errorMark.count && Array(members.suffix(Self.errorMark.count)) == Self.errorMark
+        let isError = members.suffix(Self.errorMark.count).elementsEqual(Self.errorMark)
         if isError { self.status = .toolError }
         self.end(.success(message), isError ? .failed : .allowed, code: nil, bytes: members.count)
     }

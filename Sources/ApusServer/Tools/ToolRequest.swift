@@ -3,7 +3,7 @@ internal import ApusStore
 internal import ApusTools
 
 /// One request of an agent, whichever era it speaks, with who asks and where.
-struct ToolRequest {
+final class ToolRequest: Sendable {
     let envelope: Envelope
     let id: MessageID
     let method: ProtocolMethod
@@ -11,9 +11,24 @@ struct ToolRequest {
     let capabilities: ClientCapabilities
     let logLevel: LogLevel?
     let place: ToolPlace
-    var caller: ToolCaller
+    let caller: ToolCaller
     /// Nil for those of the modern era.
     let session: ToolSession?
+
+    init(
+        envelope: Envelope, id: MessageID, method: ProtocolMethod, era: Era, capabilities: ClientCapabilities,
+        logLevel: LogLevel?, place: ToolPlace, caller: ToolCaller, session: ToolSession?
+    ) {
+        self.envelope = envelope
+        self.id = id
+        self.method = method
+        self.era = era
+        self.capabilities = capabilities
+        self.logLevel = logLevel
+        self.place = place
+        self.caller = caller
+        self.session = session
+    }
 
     /// Whose what is kept for reading is: this caller's, in this namespace.
     var owner: String { "\(self.place.namespace.name)/\(self.caller.name)" }
@@ -30,7 +45,7 @@ struct ToolPlace: Sendable, Hashable {
 }
 
 extension ToolCaller {
-    init(_ principal: Principal, in namespace: Namespace) {
+    convenience init(_ principal: Principal, in namespace: Namespace) {
         // An administrator is allowed everything, and so would seem to have every role.
         let own: Set<ToolCaller.Role> =
             if principal.roles.allow([], in: namespace) { [.admin, .caller] } else {

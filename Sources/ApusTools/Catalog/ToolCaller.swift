@@ -1,7 +1,7 @@
 public import ApusCore
 
 /// Whoever asks about tools: what its rights are read from.
-public struct ToolCaller: Sendable, Equatable {
+public final class ToolCaller: Sendable {
     /// Those that matter to tools, of the namespace asked about.
     public enum Role: String, Sendable, Hashable, CaseIterable {
         case admin, deployer, producer, caller, approver, reader

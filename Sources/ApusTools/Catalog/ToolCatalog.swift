@@ -3,7 +3,7 @@ public import ApusManifest
 
 /// The tools, prompts, resources and tool servers of one namespace as they are deployed: an immutable snapshot, made anew at each
 /// deploy. Whoever holds one answers lists and calls from it without asking anybody.
-public struct ToolCatalog: Sendable {
+public final class ToolCatalog: Sendable {
     /// A deployed function.
     public struct Source: Sendable {
         public let manifest: FunctionManifest
@@ -129,37 +129,25 @@ public struct ToolCatalog: Sendable {
     public func page(
         of list: ToolList, on server: String? = nil, cursor: String? = nil, for caller: ToolCaller
     ) throws(ToolCatalogError) -> ToolPage {
-        let selection = self.selection(server)
-        var page = ToolPage(items: [], nextCursor: nil, isPublic: false)
-        guard caller.namespace == self.namespace, let selection else { return page }
+        guard caller.namespace == self.namespace, let selection = self.selection(server) else { return .none }
         if list == .tools, selection.server?.mode == .search { return try self.metaPage(selection, cursor) }
         let listing = selection.listing(list)
-        page.isPublic = selection.server?.authentication == ToolServerManifest.Authentication.none && !listing.isScoped
         let purpose = ToolCursor.Purpose(
             list: list, namespace: self.namespace, server: server, caller: caller.name)
-        var at = 0
+        var first = 0
         var snapshot = self.version
         if let cursor, !cursor.isEmpty {
             guard let cursor = ToolCursor(cursor, for: purpose, secret: self.secret) else { throw .invalidCursor }
-            at = listing.index(after: cursor.key)
+            first = listing.index(after: cursor.key)
             snapshot = cursor.snapshot
         }
-        var last: String?
-        page.items.reserveCapacity(min(Limits.Tools.pageItems, listing.entries.count - at))
-        while at < listing.entries.count {
-            let entry = listing.entries[at]
-            at += 1
-            guard caller.mayUse(entry.scopes) else { continue }
-            if page.items.count == Limits.Tools.pageItems {
-                page.nextCursor = last.map {
-                    ToolCursor(snapshot: snapshot, key: $0).encoded(for: purpose, secret: self.secret)
-                }
-                break
-            }
-            page.items.append(entry.encoded)
-            last = entry.key
-        }
-        return page
+        let part = listing.part(from: first, for: caller)
+        return ToolPage(
+            items: part.items, count: part.count,
+            nextCursor: part.last.map {
+                ToolCursor(snapshot: snapshot, key: $0).encoded(for: purpose, secret: self.secret)
+            },
+            isPublic: selection.server?.authentication == ToolServerManifest.Authentication.none && !listing.isScoped)
     }
 }
 
@@ -168,7 +156,7 @@ extension ToolCatalog {
     private func metaPage(_ selection: ToolSelection, _ cursor: String?) throws(ToolCatalogError) -> ToolPage {
         guard cursor?.isEmpty ?? true else { throw .invalidCursor }
         return ToolPage(
-            items: MetaTool.items, nextCursor: nil,
+            items: MetaTool.items, count: MetaTool.allCases.count, nextCursor: nil,
             isPublic: selection.server?.authentication == ToolServerManifest.Authentication.none)
     }
 }

@@ -19,7 +19,10 @@ struct ToolCursor: Equatable {
     private static let codeBytes = 16
 
     func encoded(for purpose: Purpose, secret: [UInt8]) -> String {
-        let body = Self.bytes(self.snapshot) + Array(self.key.utf8)
+        var body: [UInt8] = []
+        body.reserveCapacity(8 + self.key.utf8.count)
+        Self.append(self.snapshot, to: &body)
+        body.append(contentsOf: self.key.utf8)
         return Base64.encode(Self.code(body, purpose, secret) + body)
     }
 
@@ -42,16 +45,26 @@ struct ToolCursor: Equatable {
         self.key = key
     }
 
-    private static func bytes(_ number: UInt64) -> [UInt8] {
-        stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: number >> UInt64($0)) }
+    private static func append(_ number: UInt64, to bytes: inout [UInt8]) {
+        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     /// Lengths stand before what they measure, so that no two purposes write the same bytes.
     private static func code(_ body: [UInt8], _ purpose: Purpose, _ secret: [UInt8]) -> [UInt8] {
         var text: [UInt8] = []
-        for part in [purpose.list.rawValue, purpose.namespace.name, purpose.server ?? "/", purpose.caller] {
-            text += Self.bytes(UInt64(part.utf8.count)) + Array(part.utf8)
+        text.reserveCapacity(Self.usualBytes)
+        func append(_ part: String) {
+            Self.append(UInt64(part.utf8.count), to: &text)
+            text.append(contentsOf: part.utf8)
         }
-        return Array(HMAC.sha256(text + body, key: secret).prefix(Self.codeBytes))
+        append(purpose.list.rawValue)
+        append(purpose.namespace.name)
+        append(purpose.server ?? "/")
+        append(purpose.caller)
+        text.append(contentsOf: body)
+        return Array(HMAC.sha256(text, key: secret).prefix(Self.codeBytes))
     }
+
+    /// Room for what a code is of.
+    private static let usualBytes = 256
 }

@@ -1,3 +1,4 @@
+internal import ApusCore
 internal import ApusCrypto
 
 /// One list of one server, in its order, every item encoded already.
@@ -10,13 +11,51 @@ struct ToolListing: Sendable {
         let scopes: [String]
     }
 
+    /// Some neighbours of a list.
+    struct Part: Sendable {
+        /// As JSON with commas between them.
+        var items: [UInt8] = []
+        var count = 0
+        /// The key of the last one where more follow.
+        var last: String?
+    }
+
     let entries: [Entry]
     /// Whether some callers see less than others.
     let isScoped: Bool
+    private let kept = KeptParts()
+    /// Of pages that were put together, for tests.
+    var keptBytes: Int { self.kept.bytes }
 
     init(_ entries: [Entry]) {
         self.entries = entries.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
         self.isScoped = entries.contains { !$0.scopes.isEmpty }
+    }
+
+    /// As many as a page has, of those that a caller may see.
+    func part(from first: Int, for caller: ToolCaller) -> Part {
+        // Where all see the same, most ask for the same.
+        if self.isScoped { return self.made(from: first) { caller.mayUse($0.scopes) } }
+        return self.kept.part(from: first) { self.made(from: first) { _ in true } }
+    }
+
+    private func made(from first: Int, where isShown: (Entry) -> Bool) -> Part {
+        var shown: [Int] = []
+        var last: String?
+        for at in first..<max(first, self.entries.count) where isShown(self.entries[at]) {
+            if shown.count == Limits.Tools.pageItems {
+                last = shown.last.map { self.entries[$0].key }
+                break
+            }
+            shown.append(at)
+        }
+        var part = Part(count: shown.count, last: last)
+        part.items.reserveCapacity(shown.reduce(shown.count) { $0 + self.entries[$1].encoded.count })
+        for at in shown {
+            if !part.items.isEmpty { part.items.append(UInt8(ascii: ",")) }
+            part.items.append(contentsOf: self.entries[at].encoded)
+        }
+        return part
     }
 
     /// The first entry behind a key.

@@ -2,7 +2,7 @@ internal import ApusCore
 internal import ApusManifest
 
 /// What one tool server shows, or the whole namespace.
-struct ToolSelection: Sendable {
+final class ToolSelection: Sendable {
     private enum Target: Sendable {
         case family(ToolFamily)
         case version(Tool)

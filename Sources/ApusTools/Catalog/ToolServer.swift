@@ -2,7 +2,7 @@ public import ApusCore
 public import ApusManifest
 
 /// A named set of tools, prompts and resources at one URL.
-public struct ToolServer: Sendable, Equatable {
+public final class ToolServer: Sendable {
     public let name: ResourceName
     public let title: String?
     public let tools: ToolServerManifest.Selector

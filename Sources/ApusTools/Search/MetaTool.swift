@@ -12,8 +12,8 @@ public enum MetaTool: String, Sendable, CaseIterable {
         self.init(rawValue: name)
     }
 
-    /// The items of `tools/list`.
-    static let items = MetaTool.allCases.map { Array($0.item.utf8) }
+    /// The items of `tools/list`, with commas between them.
+    static let items = Array(MetaTool.allCases.map(\.item).joined(separator: ",").utf8)
 
     private var item: String {
         switch self {

@@ -71,8 +71,10 @@ import Testing
         let audit = bed.bed.server.audit
         for minute in [0, 0, 0, 1] as [Int64] {
             for name in ["ann", "bob"] {
-                let entry = AuditEntry(.list, .allowed, namespace: .default, principal: name, subject: "tools")
-                audit.noteList(entry, now: Timestamp(milliseconds: 60_000 * (30_000_000 + minute)))
+                let list = AuditJournal.List(place: ToolPlace(namespace: .default), list: .tools, principal: name)
+                audit.note(list, now: Timestamp(milliseconds: 60_000 * (30_000_000 + minute))) {
+                    AuditEntry(.list, .allowed, namespace: .default, principal: name, subject: "tools")
+                }
             }
         }
         let bounds = try bed.bed.log.bounds(of: TopicPartition(.audit, audit.partition))
