@@ -90,6 +90,8 @@ extension Server {
         self.store.run { projection.stop() }
         self.store.stop()
         self.reader.stop()
+        // What gathered while the last was written would find the log closed.
+        self.audit.stop()
         // Writes under way are answered to the loops, which must be there to hear it.
         self.log.close()
     }

@@ -77,8 +77,8 @@ extension Limits {
         /// Results that answer the same call again, and their bytes.
         public static let cachedResults = 10_000
         public static let cachedBytes = 64 << 20
-        /// One text of an audit record, in characters.
-        static let auditTextCharacters = 1_024
+        /// One text of an audit record.
+        static let auditTextCodePoints = 1_024
         /// What a check of the audit lists; the rest is counted.
         static let auditFindings = 100
     }

@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func theAuditCutsTextsThatCallersChose() throws {
-        let most = Limits.Tools.auditTextCharacters
+        let most = Limits.Tools.auditTextCodePoints
         for (count, kept) in [(most, most), (most + 1, most)] {
             let entry = AuditEntry(
                 .call, .refused, namespace: .default, principal: "ann", subject: String(repeating: "x", count: count))

@@ -5,6 +5,10 @@ extension Limits {
     enum Audit {
         /// Of `apus.audit`; all records of one server lie in one.
         static let partitions = 16
+        /// What waits while records are being written.
+        static let gathered = 16_384
+        /// Records that are written at once: even the longest fit a batch of the log.
+        static let recordsPerGroup = 1_024
         /// Lists that are written in a minute, of all callers.
         static let listsPerMinute = 10_000
         /// Records that one page of a search looks at, and lists.

@@ -53,7 +53,8 @@ public struct AuditEntry: Sendable, Equatable {
         self.decision = decision
         self.namespace = namespace
         self.principal = principal
-        self.subject = subject
+        // Callers choose it and the trace, and what they chose waits to be written.
+        self.subject = Self.cut(subject)
         self.digest = digest
         self.digestBefore = digestBefore
         self.revision = revision
@@ -63,7 +64,13 @@ public struct AuditEntry: Sendable, Equatable {
         self.resultBytes = resultBytes
         self.invocation = invocation
         self.approval = approval
-        self.trace = trace
+        self.trace = trace.map(Self.cut)
+    }
+
+    private static func cut(_ text: String) -> String {
+        // No text has more code points than bytes, and counting bytes is quick. What is seen as one character has no bound of its own.
+        if text.utf8.count <= Limits.Tools.auditTextCodePoints { return text }
+        return String(String.UnicodeScalarView(text.unicodeScalars.prefix(Limits.Tools.auditTextCodePoints)))
     }
 
     /// The members of its record, each with a comma before it. Texts that callers chose are cut at a bound.
@@ -76,9 +83,7 @@ public struct AuditEntry: Sendable, Equatable {
         func text(_ name: StaticString, _ value: String?) {
             guard let value else { return }
             begin(name)
-            // No text has more characters than bytes, and counting bytes is quick.
-            let isShort = value.utf8.count <= Limits.Tools.auditTextCharacters
-            JSONText.append(isShort ? value : String(value.prefix(Limits.Tools.auditTextCharacters)), to: &bytes)
+            JSONText.append(Self.cut(value), to: &bytes)
         }
         func number(_ name: StaticString, _ value: Int64?) {
             guard let value else { return }

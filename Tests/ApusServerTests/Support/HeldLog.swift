@@ -8,7 +8,7 @@ final class HeldLog: ForwardingLog {
 
     private struct State {
         var mode = Mode.open
-        var waiting: [@Sendable () -> Void] = []
+        var waiting: [@Sendable (ApusError?) -> Void] = []
         var batches: [Int] = []
     }
 
@@ -24,16 +24,20 @@ final class HeldLog: ForwardingLog {
 
     func set(_ mode: Mode) { self.state.withLock { $0.mode = mode } }
 
-    /// Lets the oldest write through that waits.
-    func releaseOne() {
+    /// Lets the oldest write through that waits, or fails it.
+    func releaseOne(failing error: ApusError? = nil) {
         let work = self.state.withLock { $0.waiting.isEmpty ? nil : $0.waiting.removeFirst() }
-        work?()
+        work?(error)
     }
 
     func submit(_ batch: LogBatch, _ completion: @escaping @Sendable (Result<LogReceipt, ApusError>) -> Void) {
         let mode = self.state.withLock { state in
             state.batches.append(batch.appends.count)
-            if state.mode == .held { state.waiting.append { self.memory.submit(batch, completion) } }
+            if state.mode == .held {
+                state.waiting.append { error in
+                    if let error { completion(.failure(error)) } else { self.memory.submit(batch, completion) }
+                }
+            }
             return state.mode
         }
         switch mode {
