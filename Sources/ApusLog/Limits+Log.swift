@@ -17,6 +17,8 @@ extension Limits {
         public static let groupRecords = 16_384
         /// A log that writes less than this in a second is at rest; so much of its file may stay mapped then.
         public static let restBytes: Int64 = 4 << 20
+        /// The same for one that was not written to at all since the last look.
+        public static let pauseBytes: Int64 = 256 << 10
 
         /// LMDB's longest key. A longer one would fail the whole transaction, so it never gets there.
         public static let ledgerKeyBytes = 511

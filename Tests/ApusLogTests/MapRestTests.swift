@@ -26,6 +26,16 @@ struct MapRestTests {
         #expect(!below && above)
     }
 
+    @Test("a pause gives back what a little work left")
+    func thePause() {
+        var rest = MapRest()
+        _ = rest.look()
+        rest.wrote(Limits.Log.pauseBytes - 1)
+        #expect((0..<3).map { _ in rest.look() } == [false, false, false])
+        rest.wrote(1)
+        #expect((0..<3).map { _ in rest.look() } == [false, true, false], "not while it works, then once")
+    }
+
     @Test("a log that was written and comes to rest takes little memory, and reads what it wrote")
     func memory() throws {
         let scratch = ScratchDirectory("map-rest")

@@ -14,9 +14,11 @@ struct MapRest {
     /// - Returns: whether the pages are to be given back.
     mutating func look() -> Bool {
         let isAtRest = self.written < Limits.Log.restBytes
+        // What little work there is finds its pages again, where no work is nobody looks for them.
+        let enough = self.written == 0 ? Limits.Log.pauseBytes : Limits.Log.restBytes
         self.mapped += self.written
         self.written = 0
-        guard isAtRest, self.mapped >= Limits.Log.restBytes else { return false }
+        guard isAtRest, self.mapped >= enough else { return false }
         self.mapped = 0
         return true
     }
