@@ -132,6 +132,7 @@ static int run(struct load *load, struct connection *all, int connections, int p
 static void pin(cpu_set_t *before) {
     cpu_set_t last;
     CPU_ZERO(&last);
+    CPU_ZERO(before);
     if (sched_getaffinity(0, sizeof *before, before) != 0) return;
     for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--) {
         if (!CPU_ISSET(cpu, before)) continue;
