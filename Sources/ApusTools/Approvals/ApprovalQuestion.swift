@@ -9,8 +9,8 @@ public enum ApprovalQuestion {
 
     /// - Parameter arguments: JSON, as it is shown. A quotation of its own, so that no argument can look like a line of the question.
     public static func question(_ tool: ToolName, _ arguments: String) -> Questions.Question {
-        // Scalars: a letter may have any number of marks, and the question lies in the head of a record.
-        var shown = String(String.UnicodeScalarView(arguments.unicodeScalars.prefix(Limits.Tools.approvalCharacters)))
+        // Of code points, since the question lies in the head of a record.
+        var shown = arguments.cut(toCodePoints: Limits.Tools.approvalCharacters)
         let left = arguments.utf8.count - shown.utf8.count
         if left > 0 { shown += " … (\(left) more bytes are not shown)" }
         let message = "The tool '\(tool)' may not run before you agree. It would be called with: \(shown)"

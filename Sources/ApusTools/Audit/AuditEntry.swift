@@ -54,7 +54,7 @@ public struct AuditEntry: Sendable, Equatable {
         self.namespace = namespace
         self.principal = principal
         // Callers choose it and the trace, and what they chose waits to be written.
-        self.subject = Self.cut(subject)
+        self.subject = subject.cut(toCodePoints: Limits.Tools.auditTextCodePoints)
         self.digest = digest
         self.digestBefore = digestBefore
         self.revision = revision
@@ -64,13 +64,7 @@ public struct AuditEntry: Sendable, Equatable {
         self.resultBytes = resultBytes
         self.invocation = invocation
         self.approval = approval
-        self.trace = trace.map(Self.cut)
-    }
-
-    private static func cut(_ text: String) -> String {
-        // No text has more code points than bytes, and counting bytes is quick. What is seen as one character has no bound of its own.
-        if text.utf8.count <= Limits.Tools.auditTextCodePoints { return text }
-        return String(String.UnicodeScalarView(text.unicodeScalars.prefix(Limits.Tools.auditTextCodePoints)))
+        self.trace = trace?.cut(toCodePoints: Limits.Tools.auditTextCodePoints)
     }
 
     /// The members of its record, each with a comma before it. Texts that callers chose are cut at a bound.
@@ -83,7 +77,7 @@ public struct AuditEntry: Sendable, Equatable {
         func text(_ name: StaticString, _ value: String?) {
             guard let value else { return }
             begin(name)
-            JSONText.append(Self.cut(value), to: &bytes)
+            JSONText.append(value.cut(toCodePoints: Limits.Tools.auditTextCodePoints), to: &bytes)
         }
         func number(_ name: StaticString, _ value: Int64?) {
             guard let value else { return }

@@ -42,7 +42,7 @@ struct ToolListing: Sendable {
     private func made(from first: Int, where isShown: (Entry) -> Bool) -> Part {
         var shown: [Int] = []
         var last: String?
-        for at in first..<max(first, self.entries.count) where isShown(self.entries[at]) {
+        for at in first..<self.entries.count where isShown(self.entries[at]) {
             if shown.count == Limits.Tools.pageItems {
                 last = shown.last.map { self.entries[$0].key }
                 break

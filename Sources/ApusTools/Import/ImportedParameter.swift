@@ -68,7 +68,7 @@ enum ImportedText {
             .map { line in String(line.reversed().drop { $0 == " " }.reversed()) }
             .joined(separator: "\n")
         guard trimmed.unicodeScalars.count > most else { return Self.trimmed(trimmed) }
-        return Self.trimmed(String(String.UnicodeScalarView(trimmed.unicodeScalars.prefix(most - 1)))) + "…"
+        return Self.trimmed(trimmed.cut(toCodePoints: most - 1)) + "…"
     }
 
     private static func trimmed(_ text: String) -> String {

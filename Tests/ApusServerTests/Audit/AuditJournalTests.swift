@@ -1,18 +1,17 @@
 import ApusCore
 import ApusLoop
+import ApusStore
 import ApusTestSupport
 import ApusTools
 import Synchronization
 import Testing
 
 @testable import ApusServer
-@testable import ApusStore
 
 @Suite struct AuditJournalTests {
     static func masterKeys() throws -> MasterKeys {
-        let text = String(repeating: "ab", count: 32)
-        return MasterKeys(
-            try Array(text.utf8).withUnsafeBytes { try MasterKeyFile.parse($0, "test") }, origin: "test", isGenerated: false)
+        let folder = ScratchDirectory("audit-keys")
+        return try withExtendedLifetime(folder) { try Server.keys(nil, run: folder.path) }
     }
 
     static func keys() throws -> AuditKeys { AuditKeys(try Self.masterKeys().derived(for: "apus audit 1")) }
