@@ -2,6 +2,14 @@ internal import ApusCore
 internal import ApusHTTP
 
 extension Limits {
+    /// What the process keeps of memory that it freed.
+    enum Heap {
+        /// Blocks of this size and more are mapped, and given back when they are freed: mapping one costs less than filling it.
+        static let mappedBytes: CInt = 1 << 20
+        /// At the end of each arena.
+        static let keptBytes: CInt = 2 << 20
+    }
+
     /// Bounds of the server's own work.
     enum Server {
         /// Workers of one shard at one time: a part of the host's places is left for builds and zygotes.

@@ -33,6 +33,10 @@ int apus_next_signal(int descriptor) {
 
 void apus_give_back_memory(void) { malloc_trim(0); }
 
+int apus_bound_kept_memory(int mapped, int kept) {
+    return mallopt(M_MMAP_THRESHOLD, mapped) && mallopt(M_TRIM_THRESHOLD, kept) ? 0 : -EINVAL;
+}
+
 int apus_notify(const char *path, const char *text) {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t length = strlen(path);

@@ -12,6 +12,10 @@ int apus_next_signal(int descriptor);
 
 /// Gives memory that was freed back to the system. Takes milliseconds for a large heap.
 void apus_give_back_memory(void);
+/// Bounds what the allocator keeps for later: blocks of `mapped` bytes and more are mapped, and so given back when they are freed, and
+/// at the end of each arena at most `kept` bytes stay. Without it both bounds follow the largest block that was ever freed, up to
+/// 32 and 64 MiB. Before other threads allocate. 0 or -EINVAL.
+int apus_bound_kept_memory(int mapped, int kept);
 
 /// Sends one datagram to the supervisor at `path` (an abstract address begins with @). 0 or -errno.
 int apus_notify(const char *path, const char *text);

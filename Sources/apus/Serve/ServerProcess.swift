@@ -20,6 +20,7 @@ enum ServerProcess {
             throw Privileges.needsRoot
         }
         try Privileges.closeInherited()
+        HeapBounds.set()
         // Who started it goes on once the server serves; everything from here on happens in the child.
         let starter = options.isInBackground ? try Starter(supervisor) : nil
         let signals = try Signals()
