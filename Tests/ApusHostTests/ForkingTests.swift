@@ -88,6 +88,15 @@ struct ForkingTests {
         await bed.run { bed.shard.instances().count { $0.isolation.calls == .process } }
     }
 
+    /// Whether a call is over that shared a sandbox, and is still there.
+    private func isSpared(_ bed: Bed) async -> Bool {
+        await bed.run {
+            bed.shard.instances().contains {
+                $0.isolation.calls == .process && $0.state != .starting && $0.state != .ready
+            }
+        }
+    }
+
     /// Calls until one waits that shares a sandbox, then once more.
     private func callShared(_ bed: Bed) async throws -> Answer {
         var shared = 0
@@ -130,8 +139,12 @@ struct ForkingTests {
 
     @Test func aZygoteThatDoesNotKillIsKilled() async throws {
         try await self.withBed("spares") { bed in
-            let answer = try await self.callShared(bed)
-            #expect(answer.text == "last")
+            // A call may be given to another worker that waits, one with a sandbox of its own, which ends as it should.
+            for _ in 0..<20 {
+                let answer = try await self.callShared(bed)
+                #expect(answer.text == "last")
+                if await self.isSpared(bed) { break }
+            }
             try await bed.until("a line about it") { !bed.lines.isEmpty }
             // What is in its sandbox when that ends may be given no call any more.
             try await bed.until("its calls are gone") {
