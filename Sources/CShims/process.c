@@ -117,12 +117,10 @@ int apus_hand_over_listen(int folder, const char *name) {
     int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor < 0) return -errno;
     if (unlinkat(folder, name, 0) != 0 && errno != ENOENT) goto failed;
-    mode_t mask = umask(0177);
-    int status = bind(descriptor, (struct sockaddr *)&address, sizeof address);
-    int error = errno;
-    umask(mask);
-    errno = error;
-    if (status == 0 && listen(descriptor, HAND_OVER_BACKLOG) == 0) return descriptor;
+    // Linux gives the file the rights of the socket; the process's mask, which holds for every thread, stays as it is.
+    if (fchmod(descriptor, S_IRUSR | S_IWUSR) != 0) goto failed;
+    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0) goto failed;
+    if (listen(descriptor, HAND_OVER_BACKLOG) == 0) return descriptor;
 failed:
     result = -errno;
     close(descriptor);

@@ -6,6 +6,7 @@ import ApusServer
 import ApusTelemetry
 import CShims
 import Glibc
+import Synchronization
 import Testing
 
 @testable import apus
@@ -48,6 +49,43 @@ import Testing
             for descriptor in packet.descriptors { close(descriptor) }
             return packet.message
         }
+    }
+
+    /// The mask is the whole process's: files that others make meanwhile would get other rights than they asked for.
+    @Test func listeningOpensToTheOwnerOnlyAndLeavesTheFileModeMaskAlone() throws {
+        func mask() throws -> String? {
+            let file = try #require(fopen("/proc/self/status", "r"))
+            defer { fclose(file) }
+            var line = [CChar](repeating: 0, count: 256)
+            while fgets(&line, CInt(line.count), file) != nil {
+                let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                if text.hasPrefix("Umask:") { return text }
+            }
+            return nil
+        }
+        let fixture = CommandFixture()
+        let (folder, before) = (open(fixture.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), try mask())
+        defer { close(folder) }
+        let isDone = Atomic(false)
+        let failures = Atomic(0)
+        let thread = WorkThread()
+        thread.run {
+            for _ in 0..<2_000 {
+                let listener = apus_hand_over_listen(folder, HandOverMessage.socketName)
+                var about = stat()
+                let isSeen = fstatat(folder, HandOverMessage.socketName, &about, AT_SYMLINK_NOFOLLOW) == 0
+                if listener < 0 || !isSeen || about.st_mode & 0o777 != 0o600 {
+                    failures.add(1, ordering: .relaxed)
+                }
+                if listener >= 0 { close(listener) }
+            }
+            isDone.store(true, ordering: .releasing)
+        }
+        var masks: Set<String?> = []
+        repeat { masks.insert(try mask()) } while !isDone.load(ordering: .acquiring)
+        thread.stop()
+        #expect(masks == [before])
+        #expect(failures.load(ordering: .relaxed) == 0)
     }
 
     @Test func messagesSurviveTheirWay() throws {
