@@ -118,9 +118,9 @@ int apus_hand_over_listen(int folder, const char *name) {
     if (descriptor < 0) return -errno;
     if (unlinkat(folder, name, 0) != 0 && errno != ENOENT) goto failed;
     // Linux gives the file the rights of the socket; the process's mask, which holds for every thread, stays as it is.
-    if (fchmod(descriptor, S_IRUSR | S_IWUSR) != 0) goto failed;
-    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0) goto failed;
-    if (listen(descriptor, HAND_OVER_BACKLOG) == 0) return descriptor;
+    if (fchmod(descriptor, S_IRUSR | S_IWUSR) == 0 && bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0
+        && listen(descriptor, HAND_OVER_BACKLOG) == 0)
+        return descriptor;
 failed:
     result = -errno;
     close(descriptor);

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusLoop
+import ApusTelemetry
 import CShims
 import Glibc
 import Testing
@@ -11,16 +12,6 @@ import Testing
 struct HeapBoundsTests {
     private static let mebibyte = 1 << 20
 
-    private static func residentBytes() -> Int {
-        guard let file = fopen("/proc/self/statm", "r") else { preconditionFailure("/proc/self/statm cannot be read") }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 256)
-        fgets(&line, CInt(line.count), file)
-        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
-        guard let pages = Int(words[1]) else { preconditionFailure("/proc/self/statm says no size") }
-        return pages * sysconf(Int32(_SC_PAGESIZE))
-    }
-
     /// Never inlined, or the compiler leaves out what is freed unread.
     @inline(never)
     private static func block(_ count: Int) -> UnsafeMutableRawPointer {
@@ -31,30 +22,27 @@ struct HeapBoundsTests {
     /// Allocates so many MiB in small blocks that lie behind each other at the end of the thread's arena, and frees them.
     /// - Returns: how much more is resident than before.
     private static func allocateAndFree(_ mebibytes: Int) -> Int {
-        let before = Self.residentBytes()
+        let before = ProcessUsage.read().residentBytes
         var blocks: [UnsafeMutableRawPointer] = []
         blocks.reserveCapacity(mebibytes * 16)
         for _ in 0..<mebibytes * 16 { blocks.append(Self.block(Self.mebibyte / 16)) }
         for block in blocks.reversed() { free(block) }
         apus_give_back_memory()
-        return Self.residentBytes() - before
+        return Int(ProcessUsage.read().residentBytes - before)
     }
 
     /// What is left of 20 MiB on a thread other than the first, which freed a large block before: that raises glibc's own bounds.
     private static func left() -> Int {
-        let thread = WorkThread()
+        let (thread, slot) = (WorkThread(), ResultSlot<Int>())
         thread.run {
             free(Self.block(24 * Self.mebibyte))
             // What the runtime makes at the first call must not lie behind the blocks of the second.
             _ = Self.allocateAndFree(1)
-            Self.kept = Self.allocateAndFree(20)
+            slot.fill(Self.allocateAndFree(20))
         }
-        thread.stop()
-        return Self.kept
+        defer { thread.stop() }
+        return slot.take()
     }
-
-    // SAFETY: written by the thread whose end `left()` waits for before it reads.
-    nonisolated(unsafe) private static var kept = 0
 
     @Test("a thread's arena keeps little more than its bound")
     func bounded() async {

@@ -4,6 +4,7 @@ import ApusJSON
 import ApusLoop
 import ApusServer
 import ApusTelemetry
+import ApusTestSupport
 import CShims
 import Glibc
 import Synchronization
@@ -53,15 +54,9 @@ import Testing
 
     /// The mask is the whole process's: files that others make meanwhile would get other rights than they asked for.
     @Test func listeningOpensToTheOwnerOnlyAndLeavesTheFileModeMaskAlone() throws {
-        func mask() throws -> String? {
-            let file = try #require(fopen("/proc/self/status", "r"))
-            defer { fclose(file) }
-            var line = [CChar](repeating: 0, count: 256)
-            while fgets(&line, CInt(line.count), file) != nil {
-                let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-                if text.hasPrefix("Umask:") { return text }
-            }
-            return nil
+        func mask() throws -> Substring? {
+            String(decoding: try readFile("/proc/self/status"), as: UTF8.self).split(separator: "\n")
+                .first { $0.hasPrefix("Umask:") }
         }
         let fixture = CommandFixture()
         let (folder, before) = (open(fixture.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), try mask())
@@ -81,7 +76,7 @@ import Testing
             }
             isDone.store(true, ordering: .releasing)
         }
-        var masks: Set<String?> = []
+        var masks: Set<Substring?> = []
         repeat { masks.insert(try mask()) } while !isDone.load(ordering: .acquiring)
         thread.stop()
         #expect(masks == [before])
